@@ -1,0 +1,2 @@
+//! wheeltapper
+fn main() {}
