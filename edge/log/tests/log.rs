@@ -1,0 +1,139 @@
+//! The log as its users see it: durable, ordered, cut to what is whole, and dropped when old.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    fs::OpenOptions,
+    io::Write,
+    sync::mpsc,
+    time::{Duration, SystemTime},
+};
+
+use proptest::prelude::*;
+use wheeltapper_log::{Append, Committer, LogError, Partition, Record, Retention, frame};
+
+fn all(partition: &Partition) -> Vec<Record> {
+    let mut reader = partition.reader();
+    let mut at = reader.start();
+    let mut records = Vec::new();
+    while at < reader.end() {
+        let more = reader.read(at, u64::MAX, 100).unwrap();
+        at = more.last().unwrap().next;
+        records.extend(more);
+    }
+    records
+}
+
+#[test]
+fn a_record_is_seen_only_once_it_is_durable() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut partition = Partition::open(folder.path(), 1 << 20).unwrap();
+    partition.append(b"one").unwrap();
+    assert!(all(&partition).is_empty());
+    partition.sync().unwrap();
+    assert_eq!(all(&partition)[0].payload, b"one");
+}
+
+#[test]
+fn a_torn_tail_is_cut_off_and_the_rest_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        let mut partition = Partition::open(folder.path(), 1 << 20).unwrap();
+        partition.append(b"whole").unwrap();
+        partition.sync().unwrap();
+    }
+    let segment = folder.path().join(format!("{:020}.log", 0));
+    let mut torn = Vec::new();
+    frame(b"never finished", &mut torn);
+    OpenOptions::new().append(true).open(segment).unwrap().write_all(&torn[..torn.len() - 3]).unwrap();
+    let mut partition = Partition::open(folder.path(), 1 << 20).unwrap();
+    partition.append(b"next").unwrap();
+    partition.sync().unwrap();
+    let payloads: Vec<_> = all(&partition).into_iter().map(|record| record.payload).collect();
+    assert_eq!(payloads, [b"whole".to_vec(), b"next".to_vec()]);
+}
+
+#[test]
+fn a_flipped_bit_in_the_middle_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut partition = Partition::open(folder.path(), 1 << 20).unwrap();
+    partition.append(b"first").unwrap();
+    partition.append(b"second").unwrap();
+    partition.sync().unwrap();
+    let segment = folder.path().join(format!("{:020}.log", 0));
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[9] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    let error = partition.reader().read(0, u64::MAX, 1000).unwrap_err();
+    assert!(matches!(error, LogError::Damaged { offset: 0, .. }), "{error}");
+}
+
+#[test]
+fn retention_drops_whole_segments_but_nothing_that_is_needed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut partition = Partition::open(folder.path(), 100).unwrap();
+    for _ in 0..50 {
+        partition.append(&[7; 50]).unwrap();
+    }
+    partition.sync().unwrap();
+    let nothing = Retention { age: Duration::MAX, size: 0 };
+    let needed = partition.end() / 2;
+    assert!(partition.expire(nothing, needed, SystemTime::now()).unwrap() > 0);
+    let kept = all(&partition);
+    assert!(kept[0].offset <= needed && kept[0].offset > 0);
+    let reader_start = partition.reader().start();
+    let error = partition.reader().read(reader_start - 1, u64::MAX, 10).unwrap_err();
+    assert!(matches!(error, LogError::OutOfRange { .. }), "{error}");
+}
+
+#[test]
+fn group_commit_keeps_the_order_and_tells_every_sender() {
+    let folder = tempfile::tempdir().unwrap();
+    let partition = Partition::open(folder.path(), 1 << 20).unwrap();
+    let reader = partition.reader();
+    let committer = Committer::start(vec![partition], 16, Duration::ZERO).unwrap();
+    let (done, told) = mpsc::channel();
+    for number in 0u32..500 {
+        let mut framed = Vec::new();
+        frame(&number.to_le_bytes(), &mut framed);
+        let done = done.clone();
+        committer.append(Append {
+            parts: vec![(0, framed)],
+            done: Box::new(move |result| done.send((number, result.is_ok())).unwrap()),
+        });
+    }
+    let told: Vec<_> = told.iter().take(500).collect();
+    assert_eq!(told, (0..500).map(|number| (number, true)).collect::<Vec<_>>());
+    assert!(reader.wait(499 * 12, Duration::from_secs(1)));
+    assert_eq!(reader.end(), 500 * 12);
+}
+
+proptest! {
+    #[test]
+    fn what_is_appended_is_read_back_after_reopening(
+        payloads in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..40),
+        segment in 1u64..500,
+        keep in any::<prop::sample::Index>(),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ends = vec![0];
+        {
+            let mut partition = Partition::open(folder.path(), segment).unwrap();
+            for payload in &payloads {
+                ends.push(partition.append(payload).unwrap());
+            }
+            partition.sync().unwrap();
+        }
+        let mut partition = Partition::open(folder.path(), segment).unwrap();
+        let read: Vec<_> = all(&partition).into_iter().map(|record| record.payload).collect();
+        prop_assert_eq!(&read, &payloads);
+        let keep = keep.index(ends.len());
+        partition.truncate(ends[keep]).unwrap();
+        partition.append(b"after").unwrap();
+        partition.sync().unwrap();
+        let read: Vec<_> = all(&partition).into_iter().map(|record| record.payload).collect();
+        let mut expected = payloads[..keep].to_vec();
+        expected.push(b"after".to_vec());
+        prop_assert_eq!(read, expected);
+    }
+}
