@@ -1,1 +1,20 @@
-//! The edge host.
+//! The edge host: a small serverless host for the line's components.
+//!
+//! Triggers ([`triggers`]) hand events to the [`intake`], which decodes them in the ingest component and makes the
+//! readings durable before it answers. The [`line`](mod@line) takes them from the log through featurize, detect and
+//! alert, and the planner through schedule; results lie in the store. [`host::Host`] puts all of it together.
+
+pub mod clock;
+pub mod commands;
+pub mod components;
+mod dictionary;
+pub mod folder;
+pub mod host;
+pub mod intake;
+pub mod line;
+pub mod metrics;
+pub mod registry;
+pub mod report;
+pub mod serve;
+mod terminal;
+pub mod triggers;

@@ -1,2 +1,7 @@
-//! wheeltapper
-fn main() {}
+//! The `wheeltapper` binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    wheeltapper::commands::main()
+}

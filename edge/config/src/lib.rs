@@ -1,1 +1,46 @@
-//! wheeltapper-config
+//! `wheeltapper.toml`: what it may say, and what to tell who wrote it when it cannot be used.
+//!
+//! [`load`] and [`parse`] give a [`Config`] or [`ConfigErrors`], which render as a compiler would: the line, a caret, and
+//! what to write instead.
+
+mod check;
+mod error;
+mod plant;
+mod settings;
+mod stages;
+mod units;
+
+pub use error::{ConfigError, ConfigErrors};
+pub use plant::{Area, Limits, Machine, Sensor, SensorRef, Shift, Site, Technician, asset_of};
+pub use settings::{
+    AlertRoute, Alerts, Broker, Config, Detect, Http, HttpSource, Ingest, Line, Log, Mqtt, MqttClient, MqttUser, Nats,
+    Schedule, Store, Tls, TopicRule, UnknownSensors, Windows,
+};
+pub use units::{ByteSize, Duration};
+
+use std::{fs, path::Path};
+
+/// A configuration with every setting explained; it is what `wheeltapper config example` prints.
+pub const EXAMPLE: &str = include_str!("../examples/wheeltapper.toml");
+
+/// Reads the configuration in `path`.
+///
+/// # Errors
+/// [`ConfigErrors`] when the file cannot be read or used.
+pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
+    let name = path.display().to_string();
+    match fs::read_to_string(path) {
+        Ok(text) => parse(&text, &name),
+        Err(error) => Err(ConfigErrors::whole(&name, format!("the configuration cannot be read: {error}"))),
+    }
+}
+
+/// Reads a configuration; `name` is what errors call it.
+///
+/// # Errors
+/// [`ConfigErrors`]: the first error of syntax or type, or else all errors of meaning.
+pub fn parse(text: &str, name: &str) -> Result<Config, ConfigErrors> {
+    let config: Config = toml::from_str(text).map_err(|error| ConfigErrors::from_toml(&error, text, name))?;
+    let errors = check::check(&config, text, name);
+    if errors.is_empty() { Ok(config) } else { Err(ConfigErrors::new(errors)) }
+}

@@ -1,0 +1,111 @@
+//! What each stage is told, as JSON.
+
+use serde_json::{Map, Value, json};
+
+use crate::{Config, UnknownSensors};
+
+impl Config {
+    /// For ingest.
+    pub fn ingest_json(&self) -> String {
+        let sensors: Map<String, Value> = self
+            .sensors()
+            .map(|each| {
+                let limits = each.sensor.limits;
+                let mut about = Map::new();
+                put(&mut about, "min", limits.and_then(|limits| limits.min));
+                put(&mut about, "max", limits.and_then(|limits| limits.max));
+                put(&mut about, "sampling_hz", each.sensor.sampling_hz);
+                about.insert("unit".into(), json!(each.sensor.unit));
+                (each.id, Value::Object(about))
+            })
+            .collect();
+        let unknown = match self.unknown_sensors {
+            UnknownSensors::Accept => "accept",
+            UnknownSensors::Reject => "reject",
+        };
+        json!({
+            "unknown_sensors": unknown,
+            "earliest": self.ingest.earliest,
+            "max_future_seconds": self.ingest.max_future.seconds(),
+            "max_payload_bytes": self.http.max_body.bytes(),
+            "sensors": sensors,
+        })
+        .to_string()
+    }
+
+    /// For featurize.
+    pub fn featurize_json(&self) -> String {
+        let sensors: Map<String, Value> = self
+            .sensors()
+            .filter_map(|each| Some((each.id, json!({ "sampling_hz": each.sensor.sampling_hz? }))))
+            .collect();
+        json!({
+            "size_seconds": self.windows.size.seconds(),
+            "slide_seconds": self.windows.slide.seconds(),
+            "lateness_seconds": self.windows.lateness.seconds(),
+            "sensors": sensors,
+        })
+        .to_string()
+    }
+
+    /// For detect.
+    pub fn detect_json(&self) -> String {
+        let sensors: Map<String, Value> =
+            self.sensors().map(|each| (each.id, json!({ "unit": each.sensor.unit, "kind": each.sensor.kind }))).collect();
+        let mut all = Map::new();
+        all.insert("model".into(), json!(self.detect.model));
+        all.insert("warmup_windows".into(), json!(self.detect.warmup_windows));
+        put(&mut all, "threshold", self.detect.threshold);
+        all.insert("sensors".into(), Value::Object(sensors));
+        Value::Object(all).to_string()
+    }
+
+    /// For alert.
+    pub fn alert_json(&self) -> String {
+        let mut all = Map::new();
+        put(&mut all, "open_after", self.alerts.open_after);
+        put(&mut all, "within", self.alerts.within);
+        put(&mut all, "close_after", self.alerts.close_after);
+        put(&mut all, "close_below", self.alerts.close_below);
+        put(&mut all, "cooldown_seconds", self.alerts.cooldown.map(|cooldown| cooldown.seconds()));
+        put(&mut all, "minimum_severity", self.alerts.minimum_severity.as_deref());
+        Value::Object(all).to_string()
+    }
+
+    /// For schedule.
+    pub fn schedule_json(&self) -> String {
+        let technicians: Vec<Value> = self
+            .technicians
+            .iter()
+            .map(|technician| {
+                let shifts: Vec<Value> = technician
+                    .shifts
+                    .iter()
+                    .map(|shift| json!({ "days": shift.days, "start": shift.start, "end": shift.end }))
+                    .collect();
+                json!({
+                    "name": technician.name,
+                    "skills": technician.skills,
+                    "hourly_cost": technician.hourly_cost,
+                    "shifts": shifts,
+                })
+            })
+            .collect();
+        let assets: Map<String, Value> =
+            self.machines().map(|(asset, machine)| (asset, json!({ "criticality": machine.criticality }))).collect();
+        json!({
+            "technicians": technicians,
+            "assets": assets,
+            "currency": self.schedule.currency,
+            "horizon_hours": self.schedule.horizon.seconds() / 3600.0,
+            "utc_offset_minutes": self.schedule.utc_offset_minutes,
+        })
+        .to_string()
+    }
+}
+
+fn put(map: &mut Map<String, Value>, key: &str, value: Option<impl Into<Value>>) {
+    if let Some(value) = value {
+        map.insert(key.into(), value.into());
+    }
+}

@@ -1,0 +1,9 @@
+//! The one clock of the host.
+
+use std::time::SystemTime;
+
+/// Nanoseconds since 1970-01-01T00:00:00Z.
+pub fn now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}

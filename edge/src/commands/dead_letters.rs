@@ -1,0 +1,107 @@
+//! `wheeltapper dlq`.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use clap::Subcommand;
+use wheeltapper_store::{Filter, Store};
+
+use super::{Global, readable};
+use crate::clock;
+
+/// Dead letters: events and readings that were refused, with the reason and as they came.
+#[derive(Debug, clap::Args)]
+pub(super) struct Dlq {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Show them, newest first
+    List {
+        /// Only those refused for this reason, such as `malformed` or `late`
+        #[arg(long)]
+        reason: Option<String>,
+        /// How many at most
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+        /// With the payload, as text
+        #[arg(long)]
+        payload: bool,
+    },
+    /// Send them to a running host again; those it takes are deleted
+    Replay {
+        /// Only those refused for this reason
+        #[arg(long)]
+        reason: Option<String>,
+        /// The running host
+        #[arg(long, default_value = "http://127.0.0.1:8080")]
+        to: String,
+    },
+    /// Delete those older than this
+    Purge {
+        /// Age, such as 30d
+        #[arg(long, value_parser = humantime::parse_duration)]
+        older_than: Duration,
+    },
+}
+
+impl Dlq {
+    pub(super) fn run(self, global: &Global) -> anyhow::Result<()> {
+        match self.what {
+            What::List { reason, limit, payload } => list(&global.store()?, reason, limit, payload),
+            What::Replay { reason, to } => replay(&Store::open(&global.store_path()?)?, reason, &to),
+            What::Purge { older_than } => {
+                let before = clock::now().saturating_sub(i64::try_from(older_than.as_nanos()).unwrap_or(i64::MAX));
+                let gone = Store::open(&global.store_path()?)?.purge_dead_letters(before)?;
+                println!("{gone} dead letters deleted");
+                Ok(())
+            }
+        }
+    }
+}
+
+fn list(store: &Store, reason: Option<String>, limit: usize, payload: bool) -> anyhow::Result<()> {
+    let letters = store.dead_letters(&Filter { reason, limit: Some(limit), ..Filter::default() })?;
+    if letters.is_empty() {
+        println!("no dead letters");
+    }
+    for letter in letters {
+        println!("{}  {:<15} {}  {}", readable(letter.time), letter.reason, letter.source, letter.message);
+        if payload {
+            println!("    {}", String::from_utf8_lossy(&letter.payload).trim_end());
+        }
+    }
+    Ok(())
+}
+
+fn replay(store: &Store, reason: Option<String>, to: &str) -> anyhow::Result<()> {
+    let url = format!("{}/api/v1/ingest", to.trim_end_matches('/'));
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let (mut taken, mut refused) = (0, 0);
+    for letter in store.dead_letters(&Filter { reason, ..Filter::default() })? {
+        let mut request = agent.post(&url);
+        if let Some(format) = &letter.format {
+            request = request.header("Content-Type", format);
+        }
+        if let Some(sensor) = &letter.sensor {
+            request = request.query("sensor", sensor);
+        }
+        let mut answer = request.send(&letter.payload[..]).with_context(|| format!("sending to {url}; is the host running?"))?;
+        match answer.status().as_u16() {
+            202 => {
+                let body: serde_json::Value = serde_json::from_str(&answer.body_mut().read_to_string()?)?;
+                // What is refused again lies among the dead letters anew, so the old one can go in any case.
+                store.delete_dead_letter(&letter.id)?;
+                if body["rejected"] == 0 { taken += 1 } else { refused += 1 }
+            }
+            422 => refused += 1,
+            status => {
+                ensure!(false, "{url} answered {status}: {}", answer.body_mut().read_to_string().unwrap_or_default());
+            }
+        }
+    }
+    println!("{taken} taken, {refused} refused again");
+    Ok(())
+}

@@ -1,0 +1,200 @@
+//! The command line.
+
+mod config;
+mod dead_letters;
+mod look;
+mod replay;
+mod run;
+mod simulate;
+
+use std::{
+    fmt,
+    io::{self, IsTerminal as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use wheeltapper_config::Config;
+use wheeltapper_store::Store;
+
+/// Hears the fault before the failure: takes sensor readings in, finds machines that leave their normal course, says
+/// why, and plans the repair.
+///
+/// Start with `wheeltapper run`, send readings to http://localhost:8080/api/v1/ingest or to MQTT port 1883, and open
+/// http://localhost:8080. `wheeltapper simulate` is a fleet to try it with.
+#[derive(Debug, Parser)]
+#[command(name = "wheeltapper", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Clone, Debug, clap::Args)]
+struct Global {
+    /// Configuration file [default: wheeltapper.toml, if there is one]
+    #[arg(short, long, global = true, value_name = "FILE", env = "WHEELTAPPER_CONFIG")]
+    config: Option<PathBuf>,
+    /// Data folder; goes before the configuration's
+    #[arg(short, long, global = true, value_name = "DIR", env = "WHEELTAPPER_DATA")]
+    data: Option<PathBuf>,
+    /// What to log, such as `info`, `debug`, or `wheeltapper=trace`
+    #[arg(long, global = true, value_name = "FILTER", env = "WHEELTAPPER_LOG", default_value = "info")]
+    log: String,
+    /// Log as JSON lines
+    #[arg(long, global = true)]
+    log_json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the platform until it is stopped
+    Run(run::Run),
+    /// Run recordings (CSV, NumPy) through the very same line
+    Replay(replay::Replay),
+    /// A fleet of machines with physics in it, some of which degrade
+    Simulate(simulate::Simulate),
+    /// Ask the store: `query alerts`, `query readings --sensor ID`, `query sql 'select ...'`
+    Query(look::Query),
+    /// Write a table as CSV or Parquet
+    Export(look::Export),
+    /// What was refused: list it, send it again, delete it
+    Dlq(dead_letters::Dlq),
+    /// Copy the store while the host runs
+    Backup(look::Backup),
+    /// Check the configuration
+    Config(config::ConfigCommand),
+    /// Shell completions: `wheeltapper completions bash > /etc/bash_completion.d/wheeltapper`
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Runs the command line. Exit codes: 0 done, 1 failed, 2 wrong arguments or configuration.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_log(&cli.global);
+    let global = &cli.global;
+    let done = match cli.command {
+        Command::Run(run) => run.run(global),
+        Command::Replay(replay) => replay.run(global),
+        Command::Simulate(simulate) => simulate.run(),
+        Command::Query(query) => query.run(global),
+        Command::Export(export) => export.run(global),
+        Command::Dlq(dlq) => dlq.run(global),
+        Command::Backup(backup) => backup.run(global),
+        Command::Config(config) => config.run(global),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "wheeltapper", &mut io::stdout());
+            Ok(())
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if let Some(config) = error.downcast_ref::<BadConfig>() {
+                eprintln!("{config}");
+                return ExitCode::from(2);
+            }
+            // A reader that had enough, such as `head`, is no failure.
+            if error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe)) {
+                return ExitCode::SUCCESS;
+            }
+            eprintln!("wheeltapper: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start_log(global: &Global) {
+    let filter = tracing_subscriber::EnvFilter::try_new(&global.log).unwrap_or_else(|error| {
+        eprintln!("wheeltapper: --log {:?}: {error}; logging at info", global.log);
+        tracing_subscriber::EnvFilter::new("info")
+    });
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // A second start, as tests do, keeps the first.
+    let _ = if global.log_json {
+        builder.json().try_init()
+    } else {
+        builder.with_target(false).with_ansi(io::stderr().is_terminal()).try_init()
+    };
+}
+
+/// A configuration that cannot be used, rendered for a person.
+#[derive(Debug)]
+struct BadConfig(String);
+
+impl fmt::Display for BadConfig {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.0.trim_end())
+    }
+}
+
+impl std::error::Error for BadConfig {}
+
+/// The configuration: `file`, else `wheeltapper.toml` here, else the defaults; `data` goes before its data folder.
+///
+/// # Errors
+/// When the file cannot be read or used; the message is rendered with line and column.
+pub fn load_config(file: Option<&Path>, data: Option<&Path>) -> anyhow::Result<Config> {
+    let default = Path::new("wheeltapper.toml");
+    let file = file.or_else(|| default.exists().then_some(default));
+    let mut config = match file {
+        Some(file) => {
+            let mut config = wheeltapper_config::load(file).map_err(|errors| BadConfig(errors.to_string()))?;
+            config.data = crate::host::relative_to(file, &config.data);
+            for component in config.line.components.values_mut() {
+                *component = crate::host::relative_to(file, component);
+            }
+            config
+        }
+        None => Config::default(),
+    };
+    if let Some(data) = data {
+        config.data = data.to_owned();
+    }
+    Ok(config)
+}
+
+impl Global {
+    fn load(&self) -> anyhow::Result<Config> {
+        load_config(self.config.as_deref(), self.data.as_deref())
+    }
+
+    /// The store, for looking only; a host may be running.
+    fn store(&self) -> anyhow::Result<Store> {
+        let path = self.store_path()?;
+        Ok(Store::open_read_only(&path)?)
+    }
+
+    fn store_path(&self) -> anyhow::Result<PathBuf> {
+        let folder = self.load()?.data;
+        let path = crate::folder::store_path(&folder);
+        anyhow::ensure!(
+            path.exists(),
+            "there is no store in {}; name the data folder with --data, or start one with `wheeltapper run`",
+            folder.display()
+        );
+        Ok(path)
+    }
+}
+
+/// A time on the command line: RFC 3339 or a date.
+fn parse_time(text: &str) -> Result<i64, String> {
+    let instant = text
+        .parse::<jiff::Timestamp>()
+        .or_else(|_| text.parse::<jiff::civil::Date>().and_then(|date| date.to_zoned(jiff::tz::TimeZone::UTC)).map(|zoned| zoned.timestamp()));
+    match instant {
+        Ok(instant) => i64::try_from(instant.as_nanosecond()).map_err(|_| format!("{text} is beyond the year 2262")),
+        Err(_) => Err(format!("expected a time such as 2026-03-01T12:00:00Z or 2026-03-01, got {text:?}")),
+    }
+}
+
+/// A point in time for a person.
+pub(crate) fn readable(time: i64) -> String {
+    jiff::Timestamp::from_nanosecond(i128::from(time)).map_or_else(|_| time.to_string(), |instant| format!("{instant:.3}"))
+}

@@ -1,0 +1,44 @@
+//! `wheeltapper run`.
+
+use std::{io::IsTerminal as _, path::PathBuf};
+
+use super::Global;
+use crate::serve;
+
+/// Runs the platform: HTTP on 8080, MQTT on 1883 (as configured), all stages, the store.
+///
+/// SIGHUP reads the configuration anew; SIGTERM and Ctrl-C stop after everything taken in is stored.
+#[derive(Debug, clap::Args)]
+pub(super) struct Run {
+    /// Address for HTTP; goes before the configuration's
+    #[arg(long, value_name = "ADDRESS")]
+    http: Option<String>,
+    /// Address for the embedded MQTT broker; goes before the configuration's
+    #[arg(long, value_name = "ADDRESS")]
+    mqtt: Option<String>,
+    /// Write the addresses in use to this file once all is up
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+    /// Print findings as they are made, also where standard output is no terminal
+    #[arg(long)]
+    findings: bool,
+}
+
+impl Run {
+    pub(super) fn run(self, global: &Global) -> anyhow::Result<()> {
+        let mut config = global.load()?;
+        if let Some(http) = self.http {
+            config.http.listen = http;
+        }
+        if let (Some(mqtt), Some(broker)) = (self.mqtt, config.mqtt.broker.as_mut()) {
+            broker.listen = mqtt;
+        }
+        let show = self.findings || std::io::stdout().is_terminal();
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(serve::until_stopped(
+            config,
+            serve::Reload { file: global.config.clone(), data: global.data.clone() },
+            serve::Show { ready_file: self.ready_file, findings: show },
+        ))
+    }
+}

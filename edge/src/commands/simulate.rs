@@ -1,0 +1,85 @@
+//! `wheeltapper simulate`.
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use anyhow::Context as _;
+use wheeltapper_simulate::{Fleet, FleetSpec, Pace};
+
+use crate::clock;
+
+/// Publishes the readings of a simulated fleet: pumps, motors, fans, gearboxes, with shaft speed, imbalance,
+/// misalignment, bearing defects at their fault frequencies, cavitation, drift, stuck and dropping sensors.
+///
+/// The same seed gives the same fleet. With --backfill the fleet's clock starts in the past and runs at --speed until it
+/// meets the present; from then on it keeps real time.
+#[derive(Debug, clap::Args)]
+pub(super) struct Simulate {
+    /// How many machines
+    #[arg(long, default_value_t = 50)]
+    machines: usize,
+    /// Which fleet
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Share of the machines that degrade, 0 to 1
+    #[arg(long, default_value_t = 0.2)]
+    faulty: f64,
+    /// Where to: http://host:8080 or mqtt://host:1883
+    #[arg(long, default_value = "http://127.0.0.1:8080")]
+    to: String,
+    /// How much faster than real time, while in the past
+    #[arg(long, default_value_t = 1.0)]
+    speed: f64,
+    /// Start this long ago, such as 30m
+    #[arg(long, default_value = "0s", value_parser = humantime::parse_duration)]
+    backfill: Duration,
+    /// Stop when the fleet's clock has run this long [default: never]
+    #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    run_for: Option<Duration>,
+    /// The fleet's clock starts at this time instead
+    #[arg(long, value_parser = super::parse_time, conflicts_with = "backfill")]
+    start: Option<i64>,
+    /// Faults set in this long after the start, at the earliest
+    #[arg(long, default_value = "10m", value_parser = humantime::parse_duration)]
+    onset: Duration,
+    /// A fault takes this long from its onset to its full strength
+    #[arg(long, default_value = "15m", value_parser = humantime::parse_duration)]
+    degrade: Duration,
+    /// Write the fleet's configuration (sites, machines, sensors, technicians) to this file and publish nothing
+    #[arg(long, value_name = "FILE")]
+    write_config: Option<PathBuf>,
+    /// Write which machine has which fault since when to this file, as CSV
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+}
+
+impl Simulate {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let backfill = i64::try_from(self.backfill.as_nanos()).unwrap_or(i64::MAX);
+        let spec = FleetSpec {
+            machines: self.machines,
+            seed: self.seed,
+            start_ns: self.start.unwrap_or_else(|| clock::now().saturating_sub(backfill)),
+            faulty_fraction: self.faulty,
+            fault_onset: (self.onset.as_secs_f64(), self.onset.as_secs_f64() + 120.0),
+            degrade_over_seconds: self.degrade.as_secs_f64(),
+            ..FleetSpec::default()
+        };
+        let mut fleet = Fleet::new(spec);
+        if let Some(path) = &self.labels {
+            fs::write(path, fleet.labels_csv()).with_context(|| format!("writing {}", path.display()))?;
+        }
+        if let Some(path) = &self.write_config {
+            fs::write(path, fleet.config_toml()).with_context(|| format!("writing {}", path.display()))?;
+            println!("wrote {}", path.display());
+            return Ok(());
+        }
+        let pace = Pace { speed: self.speed, run_for: self.run_for };
+        let sent = if self.to.starts_with("mqtt") {
+            wheeltapper_simulate::publish_mqtt(&self.to, &mut fleet, &pace)?
+        } else {
+            wheeltapper_simulate::publish_http(&self.to, &mut fleet, &pace)?
+        };
+        println!("sent {sent} readings");
+        Ok(())
+    }
+}

@@ -1,0 +1,309 @@
+//! The engine and the cache of compiled components.
+
+use std::{
+    collections::BTreeMap,
+    fmt, fs,
+    hash::{DefaultHasher, Hash, Hasher},
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use wasmtime::{
+    Config, Engine,
+    component::{Component, Linker, ResourceTable},
+};
+use wasmtime_wasi::{
+    Deterministic, WasiCtx, WasiCtxView, WasiView,
+    p2::pipe::MemoryOutputPipe,
+};
+
+/// How long one tick of the engine's deadline clock is.
+const EPOCH: Duration = Duration::from_millis(10);
+
+/// The five stages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StageName {
+    /// Decodes and validates.
+    Ingest,
+    /// Windows and features.
+    Featurize,
+    /// Scores and explains.
+    Detect,
+    /// Gathers anomalies into alerts.
+    Alert,
+    /// Plans the repairs.
+    Schedule,
+}
+
+impl StageName {
+    /// All of them, in the order in which a reading meets them.
+    pub const ALL: [Self; 5] = [Self::Ingest, Self::Featurize, Self::Detect, Self::Alert, Self::Schedule];
+
+    /// The name in files, metrics and the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ingest => "ingest",
+            Self::Featurize => "featurize",
+            Self::Detect => "detect",
+            Self::Alert => "alert",
+            Self::Schedule => "schedule",
+        }
+    }
+
+    fn embedded(self) -> &'static [u8] {
+        match self {
+            Self::Ingest => include_bytes!(concat!(env!("OUT_DIR"), "/ingest.wasm")),
+            Self::Featurize => include_bytes!(concat!(env!("OUT_DIR"), "/featurize.wasm")),
+            Self::Detect => include_bytes!(concat!(env!("OUT_DIR"), "/detect.wasm")),
+            Self::Alert => include_bytes!(concat!(env!("OUT_DIR"), "/alert.wasm")),
+            Self::Schedule => include_bytes!(concat!(env!("OUT_DIR"), "/schedule.wasm")),
+        }
+    }
+}
+
+impl fmt::Display for StageName {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.as_str())
+    }
+}
+
+/// Why a stage cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// The engine itself cannot be set up.
+    #[error("the WebAssembly engine cannot start: {0:#}")]
+    Engine(wasmtime::Error),
+    /// A file cannot be read or written.
+    #[error("{path}: {source}", path = path.display())]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The bytes are no component, or not one of this stage.
+    #[error("the {stage} component cannot be loaded: {source:#}; expected a component that exports wheeltapper:pipeline/{stage}@0.1.0")]
+    Component {
+        /// Which stage.
+        stage: StageName,
+        /// The engine's answer.
+        source: wasmtime::Error,
+    },
+}
+
+/// What every call of every instance is held to.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of linear memory.
+    pub memory: usize,
+    /// How long one call may take.
+    pub deadline: Duration,
+}
+
+impl Limits {
+    pub(super) fn epochs(&self) -> u64 {
+        u64::try_from(self.deadline.as_millis() / EPOCH.as_millis()).unwrap_or(u64::MAX).max(1)
+    }
+}
+
+/// What an instance sees of the world: nothing. Its standard error is kept, for the message of a panic.
+pub(super) struct Guest {
+    wasi: WasiCtx,
+    table: ResourceTable,
+    pub(super) limits: wasmtime::StoreLimits,
+    pub(super) stderr: MemoryOutputPipe,
+}
+
+impl Guest {
+    pub(super) fn new(limits: Limits) -> Self {
+        let stderr = MemoryOutputPipe::new(16 << 10);
+        let wasi = WasiCtx::builder()
+            .stderr(stderr.clone())
+            .wall_clock(StillClock)
+            .monotonic_clock(StillClock)
+            .insecure_random_seed(0)
+            .secure_random(Deterministic::new(vec![0]))
+            .insecure_random(Deterministic::new(vec![0]))
+            .build();
+        let limits = wasmtime::StoreLimitsBuilder::new().memory_size(limits.memory).trap_on_grow_failure(true).build();
+        Self { wasi, table: ResourceTable::new(), limits, stderr }
+    }
+}
+
+impl fmt::Debug for Guest {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Guest").finish_non_exhaustive()
+    }
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+struct StillClock;
+
+impl wasmtime_wasi::HostWallClock for StillClock {
+    fn resolution(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+    fn now(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+impl wasmtime_wasi::HostMonotonicClock for StillClock {
+    fn resolution(&self) -> u64 {
+        1
+    }
+    fn now(&self) -> u64 {
+        0
+    }
+}
+
+/// The compiled stages, ready to be instantiated from any thread.
+#[derive(Clone)]
+pub struct Sandbox {
+    pub(super) engine: Engine,
+    pub(super) linker: Arc<Linker<Guest>>,
+    components: BTreeMap<StageName, Component>,
+    pub(super) limits: Limits,
+    _clock: Arc<DeadlineClock>,
+}
+
+impl fmt::Debug for Sandbox {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Sandbox").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+impl Sandbox {
+    /// Loads all stages: those that `replaced` names from their files, the others from this binary. Compiled code is
+    /// kept in `cache` under the hash of the component and of the engine.
+    ///
+    /// # Errors
+    /// [`SandboxError`], naming the stage and the file.
+    pub fn load(cache: &Path, replaced: &BTreeMap<String, PathBuf>, limits: Limits) -> Result<Self, SandboxError> {
+        let mut config = Config::new();
+        config.epoch_interruption(true);
+        let engine = Engine::new(&config).map_err(SandboxError::Engine)?;
+        let mut linker = Linker::new(&engine);
+        wasmtime_wasi::p2::add_to_linker_sync(&mut linker).map_err(SandboxError::Engine)?;
+        fs::create_dir_all(cache).map_err(|source| SandboxError::File { path: cache.to_owned(), source })?;
+        let components = thread::scope(|scope| {
+            let compiling: Vec<_> = StageName::ALL
+                .into_iter()
+                .map(|stage| {
+                    let engine = &engine;
+                    let file = replaced.get(stage.as_str());
+                    (stage, scope.spawn(move || load_component(engine, cache, stage, file)))
+                })
+                .collect();
+            compiling
+                .into_iter()
+                .map(|(stage, thread)| match thread.join() {
+                    Ok(component) => Ok((stage, component?)),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                })
+                .collect::<Result<_, SandboxError>>()
+        })?;
+        let clock = DeadlineClock::start(&engine);
+        Ok(Self { engine, linker: Arc::new(linker), components, limits, _clock: clock })
+    }
+
+    pub(super) fn component(&self, stage: StageName) -> Result<&Component, wasmtime::Error> {
+        self.components.get(&stage).ok_or_else(|| wasmtime::Error::msg(format!("{stage} is not loaded")))
+    }
+}
+
+fn load_component(engine: &Engine, cache: &Path, stage: StageName, file: Option<&PathBuf>) -> Result<Component, SandboxError> {
+    let read;
+    let bytes = match file {
+        Some(path) => {
+            read = fs::read(path).map_err(|source| SandboxError::File { path: path.clone(), source })?;
+            read.as_slice()
+        }
+        None => stage.embedded(),
+    };
+    let mut compatibility = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut compatibility);
+    let key = format!("{stage}-{}-{:016x}", blake3::hash(bytes).to_hex(), compatibility.finish());
+    let path = cache.join(format!("{key}.cwasm"));
+    if let Some(compiled) = read_cached(&path) {
+        // SAFETY: these bytes were written by `precompile_component` of an engine with this very compatibility hash, and
+        // their checksum shows that they are as they were written. Who can write the data folder on purpose can
+        // replace the components themselves as well.
+        match unsafe { Component::deserialize(engine, &compiled) } {
+            Ok(component) => return Ok(component),
+            Err(error) => tracing::warn!(%stage, %error, "the cached component is not usable; compiling it again"),
+        }
+    }
+    let failed = |source| SandboxError::Component { stage, source };
+    let compiled = engine.precompile_component(bytes).map_err(failed)?;
+    write_cached(&path, &compiled).map_err(|source| SandboxError::File { path, source })?;
+    // SAFETY: `precompile_component` of this engine has just made them.
+    unsafe { Component::deserialize(engine, &compiled) }.map_err(failed)
+}
+
+/// The cached code, unless it is absent or damaged. Its BLAKE3 hash stands before it.
+fn read_cached(path: &Path) -> Option<Vec<u8>> {
+    let mut bytes = fs::read(path).ok()?;
+    let compiled = bytes.split_off_checked(blake3::OUT_LEN)?;
+    (blake3::hash(&compiled).as_bytes().as_slice() == bytes).then_some(compiled)
+}
+
+fn write_cached(path: &Path, compiled: &[u8]) -> io::Result<()> {
+    let unfinished = path.with_extension(format!("{}.new", std::process::id()));
+    let mut bytes = blake3::hash(compiled).as_bytes().to_vec();
+    bytes.extend_from_slice(compiled);
+    fs::write(&unfinished, bytes)?;
+    fs::rename(unfinished, path)
+}
+
+trait SplitOffChecked {
+    fn split_off_checked(&mut self, at: usize) -> Option<Vec<u8>>;
+}
+
+impl SplitOffChecked for Vec<u8> {
+    fn split_off_checked(&mut self, at: usize) -> Option<Vec<u8>> {
+        (at <= self.len()).then(|| self.split_off(at))
+    }
+}
+
+/// A thread that moves the engine's epoch on, so that deadlines pass.
+struct DeadlineClock {
+    stopped: Arc<AtomicBool>,
+}
+
+impl DeadlineClock {
+    fn start(engine: &Engine) -> Arc<Self> {
+        let stopped = Arc::new(AtomicBool::new(false));
+        let clock = Arc::new(Self { stopped: Arc::clone(&stopped) });
+        let alive: Weak<Self> = Arc::downgrade(&clock);
+        let engine = engine.weak();
+        let ticking = move || {
+            while !stopped.load(Ordering::Relaxed) && alive.strong_count() > 0 {
+                thread::sleep(EPOCH);
+                let Some(engine) = engine.upgrade() else { break };
+                engine.increment_epoch();
+            }
+        };
+        if let Err(error) = thread::Builder::new().name("deadlines".into()).spawn(ticking) {
+            tracing::error!(%error, "no thread for deadlines: a component that loops would not be stopped");
+        }
+        clock
+    }
+}
+
+impl Drop for DeadlineClock {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+}

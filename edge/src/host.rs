@@ -1,0 +1,295 @@
+//! The host: puts log, store, sandbox, intake and line together, and takes them apart again in order.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use tokio::sync::broadcast;
+use wheeltapper_config::Config;
+use wheeltapper_log::{Append, Committer, Reader, Retention};
+use wheeltapper_store::Store;
+
+use crate::{
+    components::{Limits, Sandbox},
+    folder::DataFolder,
+    intake::{Intake, IntakeContext},
+    line::{Clerk, Finding, Planner, RawRecord, Topic, Topics, Worker, WorkerConfig, WorkerHandle},
+    metrics::Metrics,
+    registry::Registry,
+};
+
+/// How many findings a slow listener may be behind before it misses some.
+const FINDINGS_KEPT: usize = 4096;
+
+/// The running platform, without its triggers.
+#[derive(Debug)]
+pub struct Host {
+    /// The way in.
+    pub intake: Intake,
+    /// The sensors.
+    pub registry: Arc<Registry>,
+    /// What is known.
+    pub store: Store,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    findings: broadcast::Sender<Arc<Finding>>,
+    committer: Arc<Committer>,
+    workers: Vec<WorkerHandle>,
+    raw: Vec<Reader>,
+    dead_letters: Reader,
+    clerk: Clerk,
+    planner: Planner,
+    config: RwLock<Arc<Config>>,
+    retention: Retention,
+    started: Instant,
+    rate: Mutex<(Instant, u64)>,
+    /// The newest time that a tick was written for.
+    ticked: AtomicU64,
+    /// Held for as long as the host runs.
+    _folder: DataFolder,
+}
+
+impl Host {
+    /// Opens the data folder and starts everything but the triggers.
+    ///
+    /// # Errors
+    /// When the folder is in use or not writable, its partition count differs, or a component cannot be loaded; each
+    /// tells what to do.
+    pub fn start(config: Config) -> anyhow::Result<Self> {
+        let started = Instant::now();
+        let folder = DataFolder::open(&config.data)?;
+        let partitions = folder.partitions(config.partitions)?;
+        let metrics = Arc::new(Metrics::default());
+        let store = Store::open(&folder.store_path()).context("opening the store")?;
+        let limits = Limits {
+            memory: usize::try_from(config.line.memory.bytes()).unwrap_or(usize::MAX),
+            deadline: config.line.deadline.get(),
+        };
+        let sandbox = Sandbox::load(&folder.cache(), &config.line.components, limits)?;
+        let registry = Arc::new(Registry::open(store.clone(), &config, partitions)?);
+        let topics = Topics::new(&folder.log(), partitions, config.log.segment.bytes());
+
+        let mut raw = Vec::new();
+        let mut owned = Vec::new();
+        for partition in 0..partitions {
+            let partition = topics.open(Topic::Raw, partition)?;
+            raw.push(partition.reader());
+            owned.push(partition);
+        }
+        let refused = topics.open(Topic::DeadLetters, topics.ingest_dead_letters())?;
+        let dead_letters = refused.reader();
+        owned.push(refused);
+        let committer = Arc::new(Committer::start(owned, 1024, config.log.group_commit.get())?);
+
+        let (findings, _) = broadcast::channel(FINDINGS_KEPT);
+        let stages = [config.featurize_json(), config.detect_json(), config.alert_json()];
+        let mut workers = Vec::new();
+        let mut sources = Vec::new();
+        for (partition, reader) in (0..partitions).zip(&raw) {
+            let worker = Worker::start(
+                WorkerConfig {
+                    sandbox: sandbox.clone(),
+                    registry: Arc::clone(&registry),
+                    store: store.clone(),
+                    topics: topics.clone(),
+                    metrics: Arc::clone(&metrics),
+                    snapshots: folder.snapshots(),
+                    findings: findings.clone(),
+                    max_batch: config.line.max_batch,
+                    checkpoint: config.line.checkpoint.get(),
+                    stages: stages.clone(),
+                },
+                partition,
+                reader.clone(),
+            )
+            .with_context(|| format!("starting the line of partition {partition}"))?;
+            sources.push((worker.findings_reader(), worker.findings_end()));
+            workers.push(worker);
+        }
+        let planner =
+            Planner::start(sandbox.clone(), config.schedule_json(), sources, store.clone(), Arc::clone(&metrics), &folder.snapshots())
+                .context("starting the planner")?;
+        let clerk = Clerk::start(dead_letters.clone(), store.clone())?;
+
+        let context = IntakeContext {
+            sandbox,
+            registry: Arc::clone(&registry),
+            store: store.clone(),
+            committer: Arc::clone(&committer),
+            partitions,
+            metrics: Arc::clone(&metrics),
+        };
+        let decoders = thread::available_parallelism().map_or(1, usize::from);
+        let queue = usize::try_from(config.line.queue.bytes()).unwrap_or(usize::MAX);
+        let behind = usize::try_from(config.log.retention_size.bytes()).unwrap_or(usize::MAX);
+        let intake = Intake::start(&context, &config.ingest_json(), decoders, queue, behind).context("starting ingest")?;
+        tracing::info!(partitions, sensors = registry.len(), took = ?started.elapsed(), "the line is up");
+        Ok(Self {
+            intake,
+            registry,
+            store,
+            metrics,
+            findings,
+            committer,
+            workers,
+            raw,
+            dead_letters,
+            clerk,
+            planner,
+            retention: Retention { age: config.log.retention_age.get(), size: config.log.retention_size.bytes() },
+            config: RwLock::new(Arc::new(config)),
+            started,
+            rate: Mutex::new((Instant::now(), 0)),
+            ticked: AtomicU64::new(0),
+            _folder: folder,
+        })
+    }
+
+    /// The configuration that is in force.
+    pub fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Findings from now on, as they are committed.
+    pub fn findings(&self) -> broadcast::Receiver<Arc<Finding>> {
+        self.findings.subscribe()
+    }
+
+    /// How long the host has been running.
+    pub fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Takes a changed configuration: sensors, limits, windows, detectors, alerts and technicians at once; what concerns
+    /// sockets, the log and the data folder from the next start.
+    ///
+    /// # Errors
+    /// When new sensors cannot be registered; the old configuration stays in force.
+    pub fn configure(&self, config: Config) -> anyhow::Result<()> {
+        self.registry.configure(&config)?;
+        self.intake.configure(&config.ingest_json());
+        for worker in &self.workers {
+            worker.configure([config.featurize_json(), config.detect_json(), config.alert_json()]);
+        }
+        self.planner.configure(config.schedule_json());
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        Ok(())
+    }
+
+    /// Writes a record to every partition of raw-sensor-data; returns when it is durable.
+    fn broadcast_record(&self, record: &RawRecord) -> anyhow::Result<()> {
+        let mut payload = Vec::new();
+        record.encode(&mut payload);
+        let mut framed = Vec::new();
+        wheeltapper_log::frame(&payload, &mut framed);
+        let (done, told) = crossbeam_channel::bounded(1);
+        self.committer.append(Append {
+            parts: (0..self.raw.len()).map(|partition| (partition, framed.clone())).collect(),
+            done: Box::new(move |result| {
+                let _ = done.send(result);
+            }),
+        });
+        Ok(told.recv()??)
+    }
+
+    /// The timer fired: idle sensors' windows close, the planner plans anew.
+    ///
+    /// # Errors
+    /// When the log refuses.
+    pub fn tick(&self, now: i64) -> anyhow::Result<()> {
+        self.broadcast_record(&RawRecord::Tick { now })?;
+        self.planner.tick(now);
+        self.ticked.store(u64::try_from(now).unwrap_or(0), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The recording ended: every window closes.
+    ///
+    /// # Errors
+    /// When the log refuses.
+    pub fn flush(&self) -> anyhow::Result<()> {
+        self.broadcast_record(&RawRecord::Flush)
+    }
+
+    /// Once a second: tells intake how far the line is behind, measures the rate, drops old segments.
+    pub fn housekeeping(&self) {
+        let mut behind = 0;
+        let mut needed = Vec::new();
+        for (worker, reader) in self.workers.iter().zip(&self.raw) {
+            behind += reader.end().saturating_sub(worker.position());
+            needed.push(worker.needed());
+        }
+        needed.push(self.clerk.position());
+        self.intake.set_behind(usize::try_from(behind).unwrap_or(usize::MAX));
+        self.metrics.queue_bytes.set(i64::try_from(self.intake.waiting()).unwrap_or(i64::MAX));
+        self.committer.expire(self.retention, needed);
+        let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
+        let readings = self.metrics.readings_in.get();
+        let seconds = rate.0.elapsed().as_secs_f64();
+        if seconds > 0.0 {
+            #[allow(clippy::cast_precision_loss, reason = "a rate to look at")]
+            self.metrics.readings_rate().set((readings - rate.1) as f64 / seconds);
+        }
+        *rate = (Instant::now(), readings);
+    }
+
+    /// Bytes of the log that the line has not gone through.
+    pub fn behind(&self) -> u64 {
+        self.workers.iter().zip(&self.raw).map(|(worker, reader)| reader.end().saturating_sub(worker.position())).sum()
+    }
+
+    /// The partitions whose worker gave up.
+    pub fn failed(&self) -> Vec<usize> {
+        self.workers.iter().enumerate().filter(|(_, worker)| worker.failed()).map(|(index, _)| index).collect()
+    }
+
+    /// Waits until all that was taken in so far is in the store: readings, findings, plans and dead letters.
+    ///
+    /// # Errors
+    /// When a partition's worker gave up, or `timeout` passes.
+    pub fn settle(&self, timeout: Duration) -> anyhow::Result<()> {
+        let deadline = Instant::now() + timeout;
+        let ends: Vec<u64> = self.raw.iter().map(Reader::end).collect();
+        let refused = self.dead_letters.end();
+        loop {
+            let behind = self.workers.iter().zip(&ends).any(|(worker, &end)| worker.checkpointed() < end);
+            let findings: u64 = self.workers.iter().map(|worker| worker.findings_end().load(Ordering::Acquire)).sum();
+            if !behind && self.clerk.position() >= refused && self.planner.position() >= findings {
+                return Ok(());
+            }
+            anyhow::ensure!(self.failed().is_empty(), "partition {:?} stopped; the log above tells why", self.failed());
+            anyhow::ensure!(Instant::now() < deadline, "the line did not get through what was taken in within {timeout:?}");
+            for worker in &self.workers {
+                worker.request_checkpoint();
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Stops in order: what was taken in is worked through and stored.
+    pub fn stop(self) {
+        let Self { intake, committer, mut workers, mut planner, mut clerk, .. } = self;
+        intake.stop();
+        drop(committer);
+        for worker in &mut workers {
+            worker.stop();
+        }
+        planner.stop();
+        clerk.stop();
+    }
+}
+
+/// Makes an absolute path of one that the configuration gives relative to its own folder.
+pub fn relative_to(config: &Path, path: &Path) -> std::path::PathBuf {
+    match config.parent() {
+        Some(folder) if path.is_relative() => folder.join(path),
+        _ => path.to_owned(),
+    }
+}

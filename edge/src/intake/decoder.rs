@@ -1,0 +1,311 @@
+//! One decoder thread: an ingest instance and the events that wait for it.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
+
+use crossbeam_channel::Receiver;
+use tokio::sync::oneshot;
+use wheeltapper_log::Append;
+
+use super::{
+    Envelope, IntakeContext, IntakeError, Receipt, Refused,
+    split::{Splitter, reason_name},
+};
+use crate::{
+    components::{
+        CallError, Ingester, StageName,
+        wit::{
+            ingest::{Decoded, Envelope as WitEnvelope, Refusal},
+            types::{Reason, Rejection},
+        },
+    },
+    line::DeadLetterEvent,
+};
+
+/// How many bytes of events go into one call, unless a single event is larger.
+const CALL_BYTES: usize = 1 << 20;
+/// How many events go into one call.
+const CALL_EVENTS: usize = 4096;
+/// A refused event is kept whole up to this size when ingest itself failed on it.
+const KEPT_PAYLOAD: usize = 1 << 20;
+
+/// Events that one submit handed over.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) envelopes: Vec<Envelope>,
+    pub(super) bytes: usize,
+    pub(super) told: oneshot::Sender<Result<Vec<Receipt>, IntakeError>>,
+}
+
+/// The thread's own things.
+#[derive(Debug)]
+pub(super) struct Decoder {
+    context: IntakeContext,
+    config: Arc<Mutex<Arc<str>>>,
+    /// The configuration that the instance runs with.
+    running: Arc<str>,
+    waiting: Arc<AtomicUsize>,
+    state_key: String,
+    ingester: Ingester,
+    splitter: Splitter,
+}
+
+impl Decoder {
+    pub(super) fn open(
+        context: IntakeContext,
+        config: Arc<Mutex<Arc<str>>>,
+        waiting: Arc<AtomicUsize>,
+        index: usize,
+    ) -> anyhow::Result<Self> {
+        let running = Arc::clone(&config.lock().unwrap_or_else(PoisonError::into_inner));
+        let state_key = format!("ingest/{index}");
+        let snapshot = context.store.state_get(&state_key)?;
+        let ingester = Ingester::open(&context.sandbox, &running, snapshot.as_deref())?;
+        let splitter = Splitter::new(context.partitions);
+        Ok(Self { context, config, running, waiting, state_key, ingester, splitter })
+    }
+
+    pub(super) fn run(mut self, jobs: &Receiver<Job>) {
+        while let Ok(first) = jobs.recv() {
+            let mut bytes = first.bytes;
+            let mut events = first.envelopes.len();
+            let mut batch = vec![first];
+            while bytes < CALL_BYTES && events < CALL_EVENTS {
+                let Ok(job) = jobs.try_recv() else { break };
+                bytes += job.bytes;
+                events += job.envelopes.len();
+                batch.push(job);
+            }
+            self.take_new_config();
+            self.take(batch);
+            self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+        }
+    }
+
+    fn take_new_config(&mut self) {
+        let wanted = Arc::clone(&self.config.lock().unwrap_or_else(PoisonError::into_inner));
+        if Arc::ptr_eq(&wanted, &self.running) {
+            return;
+        }
+        let opened = self
+            .ingester
+            .snapshot()
+            .and_then(|snapshot| Ingester::open(&self.context.sandbox, &wanted, Some(&snapshot)));
+        match opened {
+            Ok(ingester) => self.ingester = ingester,
+            Err(error) => tracing::error!(%error, "ingest goes on with the configuration it had"),
+        }
+        self.running = wanted;
+    }
+
+    fn take(&mut self, batch: Vec<Job>) {
+        let (mut senders, mut envelopes) = (Vec::with_capacity(batch.len()), Vec::new());
+        for job in batch {
+            senders.push((job.told, job.envelopes.len()));
+            envelopes.extend(job.envelopes.into_iter().map(|envelope| WitEnvelope {
+                source: envelope.source,
+                format: envelope.format,
+                sensor: envelope.sensor,
+                arrival: envelope.arrival,
+                payload: envelope.payload.into(),
+            }));
+        }
+        let decoded = self.decode(&envelopes);
+        self.keep_state(decoded.state_changed);
+        let arrival = envelopes.first().map_or(0, |envelope| envelope.arrival);
+        let receipts = receipts(&decoded, envelopes.len());
+        self.count(&receipts);
+        let dead_letters = dead_letters(&decoded.refusals, &envelopes);
+        let metrics = &self.context.metrics;
+        match self.splitter.split(decoded, arrival, &self.context.registry) {
+            Ok(mut parts) => {
+                if !dead_letters.is_empty() {
+                    parts.push((usize::from(self.context.partitions), dead_letters));
+                }
+                let commit = metrics.commit_seconds.clone();
+                let started = Instant::now();
+                let done = Box::new(move |result: Result<(), wheeltapper_log::CommitError>| {
+                    commit.observe(started.elapsed().as_secs_f64());
+                    tell(senders, &receipts, result.map_err(|error| IntakeError::Failed(error.to_string())));
+                });
+                if parts.is_empty() {
+                    done(Ok(()));
+                } else {
+                    self.context.committer.append(Append { parts, done });
+                }
+            }
+            Err(error) => tell(senders, &receipts, Err(IntakeError::Failed(error.to_string()))),
+        }
+    }
+
+    /// Decodes all at once; when the instance is lost on that, one by one on fresh ones, and what loses its instance
+    /// twice is refused whole.
+    fn decode(&mut self, envelopes: &[WitEnvelope]) -> Decoded {
+        let started = Instant::now();
+        let result = self.ingester.decode(envelopes);
+        self.context.metrics.stage(StageName::Ingest).observe(started.elapsed().as_secs_f64());
+        let error = match result {
+            Ok(decoded) => return decoded,
+            Err(error) => error,
+        };
+        self.replace(&error);
+        if let [envelope] = envelopes {
+            return match self.ingester.decode(envelopes) {
+                Ok(decoded) => decoded,
+                Err(error) => {
+                    self.replace(&error);
+                    refuse_whole(envelope, &error)
+                }
+            };
+        }
+        let mut whole = nothing();
+        for (index, envelope) in envelopes.iter().enumerate() {
+            let decoded = self.decode(std::slice::from_ref(envelope));
+            append(&mut whole, decoded, u32::try_from(index).unwrap_or(u32::MAX));
+        }
+        whole
+    }
+
+    fn replace(&mut self, error: &CallError) {
+        tracing::error!(%error, "ingest is opened anew");
+        self.context.metrics.restarts(StageName::Ingest).inc();
+        let opened = self
+            .context
+            .store
+            .state_get(&self.state_key)
+            .map_err(anyhow::Error::from)
+            .and_then(|snapshot| Ok(Ingester::open(&self.context.sandbox, &self.running, snapshot.as_deref())?));
+        match opened {
+            Ok(ingester) => self.ingester = ingester,
+            Err(error) => tracing::error!(%error, "ingest cannot be opened anew"),
+        }
+    }
+
+    /// Sparkplug's births are the only state: they are rare, and data that comes after them is unreadable without.
+    fn keep_state(&mut self, changed: bool) {
+        if !changed {
+            return;
+        }
+        let kept = self
+            .ingester
+            .snapshot()
+            .map_err(anyhow::Error::from)
+            .and_then(|snapshot| Ok(self.context.store.state_put(&self.state_key, &snapshot)?));
+        if let Err(error) = kept {
+            tracing::error!(%error, "a Sparkplug birth could not be kept; after a restart its data is refused until it is born again");
+        }
+    }
+
+    fn count(&self, receipts: &[Receipt]) {
+        let metrics = &self.context.metrics;
+        metrics.readings_in.inc_by(receipts.iter().map(|receipt| receipt.accepted).sum());
+        for refused in receipts.iter().flat_map(|receipt| &receipt.refused) {
+            metrics.refused(refused.reason).inc_by(u64::from(refused.readings));
+        }
+    }
+}
+
+type Told = oneshot::Sender<Result<Vec<Receipt>, IntakeError>>;
+
+fn tell(senders: Vec<(Told, usize)>, receipts: &[Receipt], result: Result<(), IntakeError>) {
+    let mut rest = receipts;
+    for (told, events) in senders {
+        let (own, later) = rest.split_at(events.min(rest.len()));
+        rest = later;
+        // A sender that has gone away needs no answer.
+        let _ = told.send(result.clone().map(|()| own.to_vec()));
+    }
+}
+
+fn receipts(decoded: &Decoded, events: usize) -> Vec<Receipt> {
+    let mut receipts = vec![Receipt::default(); events];
+    for (receipt, &accepted) in receipts.iter_mut().zip(&decoded.accepted) {
+        receipt.accepted = u64::from(accepted);
+    }
+    for refusal in &decoded.refusals {
+        if let Some(receipt) = receipts.get_mut(refusal.envelope as usize) {
+            receipt.refused.push(Refused {
+                position: refusal.position,
+                reason: reason_name(refusal.rejection.reason),
+                message: refusal.rejection.message.clone(),
+                readings: refusal.readings,
+            });
+        }
+    }
+    receipts
+}
+
+/// Framed records for the dead-letter topic.
+fn dead_letters(refusals: &[Refusal], envelopes: &[WitEnvelope]) -> Vec<u8> {
+    let mut framed = Vec::new();
+    for refusal in refusals {
+        let Some(envelope) = envelopes.get(refusal.envelope as usize) else { continue };
+        let event = DeadLetterEvent {
+            time: envelope.arrival,
+            source: envelope.source.clone(),
+            reason: reason_name(refusal.rejection.reason).to_owned(),
+            message: refusal.rejection.message.clone(),
+            payload: refusal.payload.clone(),
+            readings: refusal.readings,
+            sensor: envelope.sensor.clone(),
+            format: envelope.format.clone(),
+        };
+        match serde_json::to_vec(&event) {
+            Ok(json) => wheeltapper_log::frame(&json, &mut framed),
+            Err(error) => tracing::error!(%error, "a dead letter cannot be written"),
+        }
+    }
+    framed
+}
+
+fn nothing() -> Decoded {
+    Decoded {
+        sensors: crate::dictionary::empty(),
+        readings: crate::components::wit::types::ReadingColumns { sensor: vec![], time: vec![], value: vec![] },
+        waveforms: vec![],
+        accepted: vec![],
+        refusals: vec![],
+        state_changed: false,
+    }
+}
+
+fn refuse_whole(envelope: &WitEnvelope, error: &CallError) -> Decoded {
+    let kept = envelope.payload.len().min(KEPT_PAYLOAD);
+    let refusal = Refusal {
+        envelope: 0,
+        position: 0,
+        rejection: Rejection {
+            reason: Reason::StageFailure,
+            message: format!("{error}; the event is kept among the dead letters: replay it once the component is mended"),
+        },
+        payload: envelope.payload.get(..kept).unwrap_or_default().to_vec(),
+        readings: 1,
+    };
+    Decoded { accepted: vec![0], refusals: vec![refusal], ..nothing() }
+}
+
+/// Joins what one more event gave to what others gave.
+fn append(whole: &mut Decoded, decoded: Decoded, envelope: u32) {
+    let shift = u32::try_from(whole.sensors.ends.len()).unwrap_or(u32::MAX);
+    for name in crate::dictionary::names(&decoded.sensors) {
+        crate::dictionary::push(&mut whole.sensors, name);
+    }
+    whole.readings.sensor.extend(decoded.readings.sensor.iter().map(|sensor| sensor + shift));
+    whole.readings.time.extend(decoded.readings.time);
+    whole.readings.value.extend(decoded.readings.value);
+    whole.waveforms.extend(decoded.waveforms.into_iter().map(|mut waveform| {
+        waveform.sensor += shift;
+        waveform
+    }));
+    whole.accepted.extend(decoded.accepted);
+    whole.refusals.extend(decoded.refusals.into_iter().map(|mut refusal| {
+        refusal.envelope = envelope;
+        refusal
+    }));
+    whole.state_changed |= decoded.state_changed;
+}

@@ -1,0 +1,98 @@
+//! Readings by partition.
+
+use crate::{
+    components::wit::{ingest::Decoded, types::Reason},
+    dictionary,
+    line::{RawRecord, encode_readings},
+    registry::{Place, Registry},
+};
+use wheeltapper_store::StoreError;
+
+/// Columns of one partition.
+#[derive(Debug, Default)]
+struct Columns {
+    sensor: Vec<u32>,
+    time: Vec<i64>,
+    value: Vec<f64>,
+}
+
+/// Splits decoded readings by partition, reusing its buffers.
+#[derive(Debug)]
+pub(super) struct Splitter {
+    columns: Vec<Columns>,
+}
+
+impl Splitter {
+    pub(super) fn new(partitions: u16) -> Self {
+        Self { columns: (0..partitions).map(|_| Columns::default()).collect() }
+    }
+
+    /// Framed records for each partition that got any.
+    pub(super) fn split(
+        &mut self,
+        decoded: Decoded,
+        arrival: i64,
+        registry: &Registry,
+    ) -> Result<Vec<(usize, Vec<u8>)>, StoreError> {
+        let places = registry.places(dictionary::names(&decoded.sensors))?;
+        let readings = &decoded.readings;
+        for ((&sensor, &time), &value) in readings.sensor.iter().zip(&readings.time).zip(&readings.value) {
+            if let Some(place) = places.get(sensor as usize)
+                && let Some(columns) = self.columns.get_mut(usize::from(place.partition))
+            {
+                columns.sensor.push(place.sensor);
+                columns.time.push(time);
+                columns.value.push(value);
+            }
+        }
+        let mut parts: Vec<(usize, Vec<u8>)> = Vec::new();
+        let mut payload = Vec::new();
+        for (partition, columns) in self.columns.iter_mut().enumerate() {
+            if columns.sensor.is_empty() {
+                continue;
+            }
+            payload.clear();
+            encode_readings(arrival, &columns.sensor, &columns.time, &columns.value, &mut payload);
+            wheeltapper_log::frame(&payload, part(&mut parts, partition));
+            columns.sensor.clear();
+            columns.time.clear();
+            columns.value.clear();
+        }
+        for waveform in decoded.waveforms {
+            let Some(&Place { sensor, partition, .. }) = places.get(waveform.sensor as usize) else { continue };
+            let record =
+                RawRecord::Waveform { arrival, sensor, start: waveform.start, rate: waveform.rate, samples: waveform.samples };
+            payload.clear();
+            record.encode(&mut payload);
+            wheeltapper_log::frame(&payload, part(&mut parts, usize::from(partition)));
+        }
+        Ok(parts)
+    }
+}
+
+fn part(parts: &mut Vec<(usize, Vec<u8>)>, partition: usize) -> &mut Vec<u8> {
+    let index = match parts.iter().position(|(index, _)| *index == partition) {
+        Some(index) => index,
+        None => {
+            parts.push((partition, Vec::new()));
+            parts.len() - 1
+        }
+    };
+    &mut parts[index].1
+}
+
+/// The name that senders, metrics and the store see.
+pub(crate) fn reason_name(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Malformed => "malformed",
+        Reason::Oversize => "oversize",
+        Reason::NonFinite => "non-finite",
+        Reason::TooOld => "too-old",
+        Reason::InFuture => "in-future",
+        Reason::UnknownSensor => "unknown-sensor",
+        Reason::OutOfRange => "out-of-range",
+        Reason::Duplicate => "duplicate",
+        Reason::Late => "late",
+        Reason::StageFailure => "stage-failure",
+    }
+}

@@ -1,0 +1,199 @@
+//! Turns records into the steps that the stages take.
+
+use std::sync::Arc;
+
+use wheeltapper_log::Record;
+
+use super::record::{RawRecord, RecordError};
+use crate::{
+    components::wit::types::{ReadingBatch, ReadingColumns, SensorTable, Waveform},
+    dictionary,
+    registry::Registry,
+};
+
+/// What the stages do next.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Take readings.
+    Push(Batch),
+    /// Let time pass.
+    Tick(i64),
+    /// Close every window.
+    Flush,
+}
+
+/// Readings of consecutive records.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) readings: ReadingBatch,
+    /// Number and name of each sensor of the batch's table.
+    pub(super) sensors: Vec<(u32, Arc<str>)>,
+    /// Index of the first reading of each record, and that record's offset; bursts count on after the readings.
+    pub(super) origins: Vec<(u32, u64)>,
+    /// The earliest arrival among the records.
+    pub(super) arrival: i64,
+}
+
+impl Batch {
+    /// Readings and samples.
+    pub(super) fn len(&self) -> u64 {
+        let samples: usize = self.readings.waveforms.iter().map(|waveform| waveform.samples.len()).sum();
+        (self.readings.readings.sensor.len() + samples) as u64
+    }
+
+    /// The record that reading or burst `index` came in, and its place there.
+    pub(super) fn origin(&self, index: u32) -> (u64, u32) {
+        let after = self.origins.partition_point(|&(first, _)| first <= index);
+        match after.checked_sub(1).and_then(|at| self.origins.get(at)) {
+            Some(&(first, offset)) => (offset, index - first),
+            None => (0, index),
+        }
+    }
+}
+
+/// A step, and the offset after the records it takes.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub(super) step: Step,
+    pub(super) next: u64,
+}
+
+/// Makes steps of records. Keeps its tables, so that a batch costs no allocation a reading.
+#[derive(Debug)]
+pub(super) struct Batcher {
+    registry: Arc<Registry>,
+    /// By sensor number: the batch it was last met in, and its index in that batch's table.
+    met: Vec<(u64, u32)>,
+    batch: u64,
+    max_readings: usize,
+}
+
+impl Batcher {
+    pub(super) fn new(registry: Arc<Registry>, max_readings: usize) -> Self {
+        Self { registry, met: Vec::new(), batch: 0, max_readings: max_readings.max(1) }
+    }
+
+    /// Steps for all of `records`, in order. A batch ends before a tick, before a scalar reading that follows a burst,
+    /// and at `max_readings`; what the stages give does not depend on where.
+    pub(super) fn plan(&mut self, records: &[Record]) -> Result<Vec<Planned>, RecordError> {
+        let mut steps = Vec::new();
+        let mut open: Option<Open> = None;
+        for record in records {
+            match RawRecord::decode(&record.payload)? {
+                RawRecord::Readings { arrival, sensor, time, value } => {
+                    if open.as_ref().is_some_and(|open| !open.waveforms.is_empty() || open.sensor.len() >= self.max_readings) {
+                        self.close(&mut open, &mut steps);
+                    }
+                    let open = self.opened(&mut open);
+                    open.origins.push((open.count(), record.offset));
+                    open.arrival = open.arrival.min(arrival);
+                    for &number in &sensor {
+                        let index = self.index(number, open);
+                        open.sensor.push(index);
+                    }
+                    open.time.extend(time);
+                    open.value.extend(value);
+                    open.next = record.next;
+                }
+                RawRecord::Waveform { arrival, sensor, start, rate, samples } => {
+                    let open = self.opened(&mut open);
+                    open.origins.push((open.count(), record.offset));
+                    open.arrival = open.arrival.min(arrival);
+                    let sensor = self.index(sensor, open);
+                    open.waveforms.push(Waveform { sensor, start, rate, samples });
+                    open.next = record.next;
+                }
+                RawRecord::Tick { now } => {
+                    self.close(&mut open, &mut steps);
+                    steps.push(Planned { step: Step::Tick(now), next: record.next });
+                }
+                RawRecord::Flush => {
+                    self.close(&mut open, &mut steps);
+                    steps.push(Planned { step: Step::Flush, next: record.next });
+                }
+            }
+        }
+        self.close(&mut open, &mut steps);
+        Ok(steps)
+    }
+
+    fn opened<'a>(&mut self, open: &'a mut Option<Open>) -> &'a mut Open {
+        if open.is_none() {
+            self.batch += 1;
+        }
+        open.get_or_insert_with(Open::default)
+    }
+
+    /// The sensor's index in the batch's table.
+    fn index(&mut self, number: u32, open: &mut Open) -> u32 {
+        let at = number as usize;
+        if self.met.len() <= at {
+            self.met.resize(at + 1, (0, 0));
+        }
+        match self.met.get_mut(at) {
+            Some((batch, index)) if *batch == self.batch => *index,
+            Some(slot) => {
+                let index = u32::try_from(open.numbers.len()).unwrap_or(u32::MAX);
+                open.numbers.push(number);
+                *slot = (self.batch, index);
+                index
+            }
+            None => 0,
+        }
+    }
+
+    fn close(&self, open: &mut Option<Open>, steps: &mut Vec<Planned>) {
+        let Some(open) = open.take() else { return };
+        let mut table = SensorTable { names: dictionary::empty(), assets: dictionary::empty(), asset: Vec::new() };
+        let mut sensors = Vec::with_capacity(open.numbers.len());
+        let mut assets = std::collections::BTreeMap::new();
+        self.registry.describe(&open.numbers, |name, place, asset| {
+            dictionary::push(&mut table.names, name);
+            let index = *assets.entry(place.asset).or_insert_with(|| dictionary::push(&mut table.assets, asset));
+            table.asset.push(index);
+            sensors.push((place.sensor, Arc::clone(name)));
+        });
+        let readings = ReadingColumns { sensor: open.sensor, time: open.time, value: open.value };
+        let batch = Batch {
+            readings: ReadingBatch { sensors: table, readings, waveforms: open.waveforms },
+            sensors,
+            origins: open.origins,
+            arrival: open.arrival,
+        };
+        steps.push(Planned { step: Step::Push(batch), next: open.next });
+    }
+}
+
+/// A batch that still takes records.
+#[derive(Debug)]
+struct Open {
+    numbers: Vec<u32>,
+    sensor: Vec<u32>,
+    time: Vec<i64>,
+    value: Vec<f64>,
+    waveforms: Vec<Waveform>,
+    origins: Vec<(u32, u64)>,
+    arrival: i64,
+    next: u64,
+}
+
+impl Default for Open {
+    fn default() -> Self {
+        Self {
+            numbers: Vec::new(),
+            sensor: Vec::new(),
+            time: Vec::new(),
+            value: Vec::new(),
+            waveforms: Vec::new(),
+            origins: Vec::new(),
+            arrival: i64::MAX,
+            next: 0,
+        }
+    }
+}
+
+impl Open {
+    fn count(&self) -> u32 {
+        u32::try_from(self.sensor.len() + self.waveforms.len()).unwrap_or(u32::MAX)
+    }
+}

@@ -1,0 +1,314 @@
+//! What steps leave behind, gathered until it is committed.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde::Serialize;
+use wheeltapper_store::{
+    AlertRow, AnomalyRow, DeadLetter, SensorColumn, WaveformRow, WindowBlock, WindowRow, WorkOrderRow,
+};
+
+use super::{
+    batch::{Batch, Step},
+    record::DeadLetterEvent,
+    stages::StepOutput,
+};
+use crate::{
+    components::wit::types::{
+        Alert, AlertState, Anomaly, FeatureBatch, FeatureBlock, OrderStatus, Severity, WorkOrder,
+    },
+    dictionary,
+    intake::split::reason_name,
+    registry::Registry,
+};
+
+/// An event of the topic anomaly-events.
+#[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Finding {
+    /// A window that was not normal.
+    Anomaly(Anomaly),
+    /// An alert that opened, changed or resolved.
+    Alert(Alert),
+}
+
+/// What is on its way to the store and the topics.
+#[derive(Debug, Default)]
+pub(super) struct Effects {
+    /// Readings by sensor number; columns keep their room from one checkpoint to the next.
+    readings: BTreeMap<u32, usize>,
+    columns: Vec<SensorColumn>,
+    pub(super) pending_readings: u64,
+    pub(super) waveforms: Vec<WaveformRow>,
+    windows: BTreeMap<(String, Vec<String>), WindowBlock>,
+    /// Feature batches for the topic processed-data.
+    pub(super) processed: Vec<Vec<u8>>,
+    pub(super) findings: Vec<Finding>,
+    pub(super) dead_letters: Vec<(DeadLetter, DeadLetterEvent)>,
+    pub(super) skipped: Vec<(u64, u64)>,
+}
+
+impl Effects {
+    /// Whether there is something that people or other systems wait for.
+    pub(super) fn urgent(&self) -> bool {
+        !(self.findings.is_empty() && self.dead_letters.is_empty() && self.skipped.is_empty())
+    }
+
+    /// Takes what a step gave. `found` is false when its findings were committed before a restart.
+    pub(super) fn take(&mut self, partition: u16, step: &Step, output: StepOutput, registry: &Registry, found: bool) {
+        if let Step::Push(batch) = step {
+            let mut refused = output.refused.iter().map(|refused| refused.index).collect::<Vec<_>>();
+            refused.sort_unstable();
+            self.keep(batch, &refused);
+            if found {
+                for refused in &output.refused {
+                    let event = refused_event(batch, refused.index, reason_name(refused.rejection.reason), &refused.rejection.message);
+                    let (offset, place) = batch.origin(refused.index);
+                    self.dead_letters.push((letter(format!("{partition}|{offset}|{place}"), &event), event));
+                }
+            }
+        }
+        if output.features.blocks.iter().any(|block| !block.sensor.is_empty()) {
+            self.keep_windows(&output.features, registry);
+            if let Ok(bytes) = postcard::to_allocvec(&output.features) {
+                self.processed.push(bytes);
+            }
+        }
+        if found {
+            self.findings.extend(output.anomalies.into_iter().map(Finding::Anomaly));
+            self.findings.extend(output.alerts.into_iter().map(Finding::Alert));
+        }
+    }
+
+    /// Takes a batch that the stages cannot get through: all of it is refused.
+    pub(super) fn give_up(&mut self, partition: u16, batch: &Batch, from: u64, to: u64, message: &str) {
+        let count = batch.readings.readings.sensor.len() + batch.readings.waveforms.len();
+        let mut start = 0;
+        // One dead letter a record, so that each can be replayed as it came.
+        for (at, &(first, offset)) in batch.origins.iter().enumerate() {
+            let end = batch.origins.get(at + 1).map_or(count, |&(next, _)| next as usize);
+            let mut event = refused_event(batch, first, "stage-failure", message);
+            event.payload.clear();
+            event.readings = 0;
+            for index in start..end {
+                let one = refused_event(batch, u32::try_from(index).unwrap_or(u32::MAX), "stage-failure", message);
+                event.payload.extend_from_slice(&one.payload);
+                event.readings += one.readings;
+                event.format = one.format;
+            }
+            start = end;
+            self.dead_letters.push((letter(format!("{partition}|{offset}|failed"), &event), event));
+        }
+        self.skipped.push((from, to));
+    }
+
+    fn keep(&mut self, batch: &Batch, refused: &[u32]) {
+        // Where each of the batch's sensors keeps its column.
+        let slots: Vec<usize> = batch
+            .sensors
+            .iter()
+            .map(|&(sensor, _)| {
+                *self.readings.entry(sensor).or_insert_with(|| {
+                    self.columns.push(SensorColumn { sensor, times: Vec::new(), values: Vec::new() });
+                    self.columns.len() - 1
+                })
+            })
+            .collect();
+        let readings = &batch.readings.readings;
+        let mut refused = refused.iter().copied().peekable();
+        for (index, ((&sensor, &time), &value)) in readings.sensor.iter().zip(&readings.time).zip(&readings.value).enumerate() {
+            if refused.next_if(|&at| at as usize == index).is_some() {
+                continue;
+            }
+            if let Some(column) = slots.get(sensor as usize).and_then(|&slot| self.columns.get_mut(slot)) {
+                column.times.push(time);
+                column.values.push(value);
+                self.pending_readings += 1;
+            }
+        }
+        for (index, waveform) in batch.readings.waveforms.iter().enumerate() {
+            if refused.next_if(|&at| at as usize == readings.sensor.len() + index).is_some() {
+                continue;
+            }
+            if let Some(&(sensor, _)) = batch.sensors.get(waveform.sensor as usize) {
+                self.pending_readings += waveform.samples.len() as u64;
+                let samples = waveform.samples.clone();
+                self.waveforms.push(WaveformRow { sensor, start: waveform.start, rate: waveform.rate, samples });
+            }
+        }
+    }
+
+    fn keep_windows(&mut self, features: &FeatureBatch, registry: &Registry) {
+        let Ok(places) = registry.places(dictionary::names(&features.sensors.names)) else { return };
+        let assets: Vec<&str> = dictionary::names(&features.sensors.assets).collect();
+        for block in &features.blocks {
+            let width = block.features.len();
+            for (row, &sensor) in block.sensor.iter().enumerate() {
+                let asset = features.sensors.asset.get(sensor as usize).and_then(|&asset| assets.get(asset as usize));
+                let (Some(asset), Some(place)) = (asset, places.get(sensor as usize)) else { continue };
+                let (Some(window), Some(values)) =
+                    (window_row(block, row, place.sensor), block.values.get(row * width..(row + 1) * width))
+                else {
+                    continue;
+                };
+                let kept = self.windows.entry(((*asset).to_owned(), block.features.clone())).or_insert_with(|| WindowBlock {
+                    asset: (*asset).to_owned(),
+                    features: block.features.clone(),
+                    rows: Vec::new(),
+                    values: Vec::new(),
+                });
+                kept.rows.push(window);
+                kept.values.extend_from_slice(values);
+            }
+        }
+    }
+
+    /// The readings by sensor, and the windows by asset.
+    pub(super) fn stored(&mut self) -> (&[SensorColumn], Vec<WindowBlock>) {
+        (&self.columns, std::mem::take(&mut self.windows).into_values().collect())
+    }
+
+    /// After a checkpoint: what was stored goes, the columns' room stays.
+    pub(super) fn clear_stored(&mut self) {
+        for column in &mut self.columns {
+            column.times.clear();
+            column.values.clear();
+        }
+        self.pending_readings = 0;
+        self.waveforms.clear();
+    }
+}
+
+fn window_row(block: &FeatureBlock, row: usize, sensor: u32) -> Option<WindowRow> {
+    Some(WindowRow { sensor, start: *block.start.get(row)?, end: *block.end.get(row)?, count: *block.count.get(row)? })
+}
+
+/// The dead letter of one reading or burst, with a payload that can be sent again.
+fn refused_event(batch: &Batch, index: u32, reason: &str, message: &str) -> DeadLetterEvent {
+    let readings = &batch.readings.readings;
+    let at = index as usize;
+    let name = |sensor: u32| batch.sensors.get(sensor as usize).map_or_else(|| Arc::from(""), |(_, name)| Arc::clone(name));
+    let (sensor, time, payload, count, format) = match (readings.sensor.get(at), readings.time.get(at), readings.value.get(at)) {
+        (Some(&sensor), Some(&time), Some(&value)) => {
+            let name = name(sensor);
+            let mut line = serde_json::json!({ "sensor_id": &*name, "timestamp": time, "value": value }).to_string();
+            line.push('\n');
+            (name, time, line.into_bytes(), 1, "ndjson")
+        }
+        _ => match at.checked_sub(readings.sensor.len()).and_then(|at| batch.readings.waveforms.get(at)) {
+            Some(waveform) => {
+                let name = name(waveform.sensor);
+                let payload = wheeltapper_simulate::encode_waveform(&name, waveform.start, waveform.rate, &waveform.samples);
+                (name, waveform.start, payload, u32::try_from(waveform.samples.len()).unwrap_or(u32::MAX), "waveform")
+            }
+            None => (Arc::from(""), 0, Vec::new(), 0, "ndjson"),
+        },
+    };
+    DeadLetterEvent {
+        time,
+        source: "line".to_owned(),
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+        payload,
+        readings: count,
+        sensor: Some(sensor.to_string()),
+        format: Some(format.to_owned()),
+    }
+}
+
+/// The row of a dead letter. Its id comes from where in the log it was met, so that a replay overwrites it.
+pub(super) fn letter(place: String, event: &DeadLetterEvent) -> DeadLetter {
+    DeadLetter {
+        id: content_id(&place),
+        time: event.time,
+        source: event.source.clone(),
+        reason: event.reason.clone(),
+        message: event.message.clone(),
+        payload: event.payload.clone(),
+        readings: event.readings,
+        sensor: event.sensor.clone(),
+        format: event.format.clone(),
+    }
+}
+
+fn content_id(of: &str) -> String {
+    let mut id = blake3::hash(of.as_bytes()).to_hex().to_string();
+    id.truncate(32);
+    id
+}
+
+fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Low => "low",
+        Severity::Medium => "medium",
+        Severity::High => "high",
+        Severity::Critical => "critical",
+    }
+}
+
+pub(super) fn anomaly_row(anomaly: &Anomaly) -> AnomalyRow {
+    AnomalyRow {
+        id: anomaly.id.clone(),
+        detection_time: anomaly.end,
+        sensor: anomaly.sensor.clone(),
+        asset: anomaly.asset.clone(),
+        start_time: anomaly.start,
+        end_time: anomaly.end,
+        score: anomaly.score,
+        model: anomaly.model.clone(),
+        severity: severity(anomaly.severity).to_owned(),
+        handled: false,
+        threshold: anomaly.threshold,
+        confidence: anomaly.confidence,
+        fault_mode: anomaly.fault_mode.clone(),
+        message: anomaly.message.clone(),
+        metadata: serde_json::json!({ "contributions": anomaly.contributions }).to_string(),
+    }
+}
+
+pub(super) fn alert_row(alert: &Alert) -> AlertRow {
+    AlertRow {
+        id: alert.id.clone(),
+        asset: alert.asset.clone(),
+        sensor: alert.sensor.clone(),
+        severity: severity(alert.severity).to_owned(),
+        state: match alert.state {
+            AlertState::Open => "open",
+            AlertState::Resolved => "resolved",
+        }
+        .to_owned(),
+        opened: alert.opened,
+        updated: alert.updated,
+        resolved: alert.resolved,
+        anomalies: alert.anomalies,
+        peak_score: alert.peak_score,
+        anomaly: alert.anomaly.clone(),
+        fault_mode: alert.fault_mode.clone(),
+        title: alert.title.clone(),
+        message: alert.message.clone(),
+        recommendation: alert.recommendation.clone(),
+    }
+}
+
+pub(super) fn work_order_row(order: &WorkOrder) -> WorkOrderRow {
+    WorkOrderRow {
+        id: order.id.clone(),
+        alert: order.alert.clone(),
+        asset: order.asset.clone(),
+        kind: order.kind.clone(),
+        priority: order.priority,
+        status: match order.status {
+            OrderStatus::Planned => "planned",
+            OrderStatus::Unscheduled => "unscheduled",
+            OrderStatus::Done => "done",
+            OrderStatus::Cancelled => "cancelled",
+        }
+        .to_owned(),
+        scheduled: order.scheduled,
+        duration_minutes: order.duration_minutes,
+        technician: order.technician.clone(),
+        skills: order.skills.clone(),
+        after: order.after.clone(),
+        cost: order.cost,
+        notes: order.notes.clone(),
+    }
+}

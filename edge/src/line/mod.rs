@@ -1,0 +1,25 @@
+//! The line: what becomes of a reading once it is durable.
+//!
+//! One worker a partition takes records off the topic raw-sensor-data in order and drives its own instances of
+//! featurize, detect and alert; the planner takes the alerts of all partitions through schedule; the clerk stores what
+//! ingest refused. What they find is committed with the offset up to which it was found, in one transaction, so that
+//! a restart goes on exactly there.
+
+mod batch;
+mod clerk;
+mod effects;
+mod planner;
+mod record;
+mod recovery;
+mod stages;
+mod topics;
+mod worker;
+
+pub use clerk::Clerk;
+pub use planner::Planner;
+pub use effects::Finding;
+pub(crate) use record::encode_readings;
+pub use record::{DeadLetterEvent, RawRecord};
+pub(crate) use topics::partition_of;
+pub use topics::{Topic, Topics};
+pub use worker::{Worker, WorkerConfig, WorkerHandle};

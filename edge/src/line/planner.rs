@@ -1,0 +1,244 @@
+//! The planner: one schedule instance for the plant, fed with the alerts of all partitions.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use wheeltapper_log::Reader;
+use wheeltapper_store::{Checkpoint, Commit, Store};
+
+use super::{effects::{Finding, work_order_row}, recovery::SnapshotFolder};
+use crate::{
+    components::{CallError, Sandbox, Scheduler, StageName, wit::types::Alert},
+    metrics::Metrics,
+};
+
+/// The planner's row among the partitions' in the store.
+const OWNER: u16 = u16::MAX;
+const READ_BYTES: usize = 1 << 20;
+
+/// Where the planner stands, as it lies in the store.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Standing {
+    /// Offset in each partition's anomaly-events.
+    offsets: Vec<u64>,
+    /// Counts the plans; names the snapshot.
+    plan: u64,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    stop: AtomicBool,
+    /// The newest tick that was not planned for; 0 when none.
+    tick: AtomicI64,
+    config: Mutex<Option<String>>,
+    /// Sum of the offsets, so that others can see whether it has caught up.
+    position: AtomicU64,
+}
+
+/// Runs the planner's thread.
+#[derive(Debug)]
+pub struct Planner {
+    shared: Arc<Shared>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+/// The anomaly-events of one partition, and how far they are committed.
+type Source = (Reader, Arc<AtomicU64>);
+
+struct Plan {
+    shared: Arc<Shared>,
+    sandbox: Sandbox,
+    config: String,
+    sources: Vec<Source>,
+    store: Store,
+    metrics: Arc<Metrics>,
+    scheduler: Scheduler,
+    snapshots: SnapshotFolder,
+    standing: Standing,
+}
+
+impl Planner {
+    /// Starts the planner where the store says that it left off.
+    ///
+    /// # Errors
+    /// When the store or the snapshot cannot be read, or the stage refuses its configuration.
+    pub fn start(
+        sandbox: Sandbox,
+        config: String,
+        sources: Vec<Source>,
+        store: Store,
+        metrics: Arc<Metrics>,
+        snapshots: &Path,
+    ) -> anyhow::Result<Self> {
+        let state = store.checkpoints()?.into_iter().find(|state| state.partition == OWNER);
+        let mut standing: Standing = match &state {
+            Some(state) => serde_json::from_str(&state.topic_ends)?,
+            None => Standing::default(),
+        };
+        standing.offsets.resize(sources.len(), 0);
+        let snapshots = SnapshotFolder::open(snapshots, "planner")?;
+        let snapshot = match &state {
+            Some(_) => Some(snapshots.read_one(standing.plan, "schedule")?),
+            None => None,
+        };
+        let scheduler = Scheduler::open(&sandbox, &config, snapshot.as_deref())?;
+        let shared = Arc::new(Shared::default());
+        let plan = Plan { shared: Arc::clone(&shared), sandbox, config, sources, store, metrics, scheduler, snapshots, standing };
+        let thread = thread::Builder::new().name("planner".into()).spawn(move || plan.run())?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// The timer fired: plan anew from `now`.
+    pub fn tick(&self, now: i64) {
+        self.shared.tick.store(now, Ordering::Release);
+    }
+
+    /// The sum of the offsets up to which alerts have been planned for.
+    pub fn position(&self) -> u64 {
+        self.shared.position.load(Ordering::Acquire)
+    }
+
+    /// Takes a changed configuration.
+    pub fn configure(&self, config: String) {
+        *self.shared.config.lock().unwrap_or_else(PoisonError::into_inner) = Some(config);
+    }
+
+    /// Plans for what is there and ends the thread.
+    pub fn stop(&mut self) {
+        self.shared.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Planner {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Plan {
+    fn run(mut self) {
+        self.tell_position();
+        loop {
+            let stopping = self.shared.stop.load(Ordering::Acquire);
+            match self.round() {
+                Ok(true) => {}
+                Ok(false) if stopping => return,
+                Ok(false) => thread::sleep(Duration::from_millis(20)),
+                Err(error) => {
+                    tracing::error!(%error, "the planner could not plan; it tries again");
+                    if stopping {
+                        return;
+                    }
+                    thread::sleep(Duration::from_secs(1));
+                }
+            }
+        }
+    }
+
+    /// Plans for what is new; tells whether there was anything.
+    fn round(&mut self) -> anyhow::Result<bool> {
+        self.take_new_config()?;
+        let tick = self.shared.tick.swap(0, Ordering::AcqRel);
+        let mut offsets = self.standing.offsets.clone();
+        let mut alerts: Vec<Alert> = Vec::new();
+        for ((reader, end), offset) in self.sources.iter_mut().zip(&mut offsets) {
+            for record in reader.read(*offset, end.load(Ordering::Acquire), READ_BYTES)? {
+                if let Finding::Alert(alert) = serde_json::from_slice(&record.payload)? {
+                    alerts.push(alert);
+                }
+                *offset = record.next;
+            }
+        }
+        let moved = offsets != self.standing.offsets;
+        if !moved && tick == 0 {
+            return Ok(false);
+        }
+        let mut orders = Vec::new();
+        if !alerts.is_empty() {
+            match self.scheduler.push(&alerts) {
+                Ok(placed) => orders.extend(placed),
+                Err(error) => {
+                    self.reopen(&error)?;
+                    orders.extend(self.scheduler.push(&alerts)?);
+                }
+            }
+        }
+        if tick != 0 {
+            match self.scheduler.tick(tick) {
+                Ok(placed) => orders.extend(placed),
+                Err(error) => self.reopen(&error)?,
+            }
+        }
+        if alerts.is_empty() && orders.is_empty() && tick == 0 {
+            // Only anomalies went by: they are read again after a restart, which costs nothing.
+            self.standing.offsets = offsets;
+            self.tell_position();
+            return Ok(true);
+        }
+        self.commit(offsets, &orders)?;
+        Ok(true)
+    }
+
+    fn commit(&mut self, offsets: Vec<u64>, orders: &[crate::components::wit::types::WorkOrder]) -> anyhow::Result<()> {
+        let standing = Standing { offsets, plan: self.standing.plan + 1 };
+        self.snapshots.write_one(standing.plan, "schedule", &self.scheduler.snapshot()?)?;
+        let rows: Vec<_> = orders.iter().map(work_order_row).collect();
+        self.store.commit(&Commit {
+            partition: OWNER,
+            applied_offset: standing.plan,
+            checkpoint: Some(Checkpoint { snapshot_offset: standing.plan, snapshot: "files".to_owned() }),
+            topic_ends: &serde_json::to_string(&standing)?,
+            readings: &[],
+            waveforms: &[],
+            windows: &[],
+            anomalies: &[],
+            alerts: &[],
+            work_orders: &rows,
+            dead_letters: &[],
+            skipped: &[],
+        })?;
+        self.snapshots.keep_only(standing.plan);
+        self.standing = standing;
+        self.metrics.work_orders.inc_by(rows.len() as u64);
+        self.tell_position();
+        Ok(())
+    }
+
+    fn tell_position(&self) {
+        self.shared.position.store(self.standing.offsets.iter().sum(), Ordering::Release);
+    }
+
+    fn reopen(&mut self, error: &CallError) -> anyhow::Result<()> {
+        tracing::warn!(%error, "schedule is opened anew");
+        self.metrics.restarts(StageName::Schedule).inc();
+        let snapshot =
+            if self.standing.plan > 0 { Some(self.snapshots.read_one(self.standing.plan, "schedule")?) } else { None };
+        self.scheduler = Scheduler::open(&self.sandbox, &self.config, snapshot.as_deref())?;
+        Ok(())
+    }
+
+    fn take_new_config(&mut self) -> anyhow::Result<()> {
+        let wanted = self.shared.config.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(config) = wanted else { return Ok(()) };
+        let snapshot = self.scheduler.snapshot()?;
+        match Scheduler::open(&self.sandbox, &config, Some(&snapshot)) {
+            Ok(scheduler) => {
+                self.scheduler = scheduler;
+                self.config = config;
+            }
+            Err(error) => tracing::error!(%error, "schedule goes on with the configuration it had"),
+        }
+        Ok(())
+    }
+}

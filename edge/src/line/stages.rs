@@ -1,0 +1,115 @@
+//! The three stages of one partition, driven as one.
+
+use std::time::Instant;
+
+use super::batch::Step;
+use crate::{
+    components::{
+        Alerter, CallError, Detector, Featurizer, Sandbox, StageName,
+        wit::{
+            featurize::{Featurized, Refused},
+            types::{Alert, Anomaly, FeatureBatch},
+        },
+    },
+    metrics::Metrics,
+};
+
+/// The configurations of the partition's stages, as JSON.
+#[derive(Clone, Debug)]
+pub(super) struct StageConfigs {
+    pub(super) featurize: String,
+    pub(super) detect: String,
+    pub(super) alert: String,
+}
+
+/// What one step gave.
+#[derive(Debug)]
+pub(super) struct StepOutput {
+    pub(super) features: FeatureBatch,
+    pub(super) refused: Vec<Refused>,
+    pub(super) anomalies: Vec<Anomaly>,
+    pub(super) alerts: Vec<Alert>,
+}
+
+/// Snapshots of the three, taken between the same two records.
+#[derive(Clone, Debug)]
+pub(super) struct StageSnapshots {
+    pub(super) featurize: Vec<u8>,
+    pub(super) detect: Vec<u8>,
+    pub(super) alert: Vec<u8>,
+}
+
+#[derive(Debug)]
+pub(super) struct PartitionStages {
+    featurizer: Featurizer,
+    detector: Detector,
+    alerter: Alerter,
+}
+
+impl PartitionStages {
+    pub(super) fn open(
+        sandbox: &Sandbox,
+        configs: &StageConfigs,
+        snapshots: Option<&StageSnapshots>,
+    ) -> Result<Self, CallError> {
+        Ok(Self {
+            featurizer: Featurizer::open(sandbox, &configs.featurize, snapshots.map(|all| all.featurize.as_slice()))?,
+            detector: Detector::open(sandbox, &configs.detect, snapshots.map(|all| all.detect.as_slice()))?,
+            alerter: Alerter::open(sandbox, &configs.alert, snapshots.map(|all| all.alert.as_slice()))?,
+        })
+    }
+
+    pub(super) fn snapshot(&mut self) -> Result<StageSnapshots, CallError> {
+        Ok(StageSnapshots {
+            featurize: self.featurizer.snapshot()?,
+            detect: self.detector.snapshot()?,
+            alert: self.alerter.snapshot()?,
+        })
+    }
+
+    /// Runs one step through the three stages. After an error the instances no longer agree and must be replaced.
+    pub(super) fn run(&mut self, step: &Step, metrics: &Metrics) -> Result<StepOutput, CallError> {
+        let started = Instant::now();
+        let Featurized { features, refused } = match step {
+            Step::Push(batch) => self.featurizer.push(&batch.readings)?,
+            Step::Tick(now) => self.featurizer.tick(*now)?,
+            Step::Flush => self.featurizer.flush()?,
+        };
+        if let Step::Push(batch) = step {
+            metrics.stage(StageName::Featurize).observe(started.elapsed().as_secs_f64());
+            metrics.items(StageName::Featurize).inc_by(batch.len());
+        }
+        let windows: usize = features.blocks.iter().map(|block| block.sensor.len()).sum();
+
+        let started = Instant::now();
+        let mut detected = self.detector.push(&features)?;
+        let late = match step {
+            Step::Push(_) => None,
+            Step::Tick(now) => Some(self.detector.tick(*now)?),
+            Step::Flush => Some(self.detector.flush()?),
+        };
+        if windows > 0 {
+            metrics.stage(StageName::Detect).observe(started.elapsed().as_secs_f64());
+            metrics.items(StageName::Detect).inc_by(windows as u64);
+        }
+
+        let started = Instant::now();
+        let scored = detected.scores.asset.len();
+        let mut alerts = Vec::new();
+        if scored > 0 || !detected.anomalies.is_empty() {
+            alerts = self.alerter.push(&detected.scores, &detected.anomalies)?;
+        }
+        if let Some(late) = late {
+            alerts.extend(self.alerter.push(&late.scores, &late.anomalies)?);
+            detected.anomalies.extend(late.anomalies);
+        }
+        if let Step::Tick(now) = step {
+            alerts.extend(self.alerter.tick(*now)?);
+        }
+        if scored > 0 {
+            metrics.stage(StageName::Alert).observe(started.elapsed().as_secs_f64());
+            metrics.items(StageName::Alert).inc_by(scored as u64);
+        }
+        Ok(StepOutput { features, refused, anomalies: detected.anomalies, alerts })
+    }
+}

@@ -1,0 +1,87 @@
+//! The topics on disk and who may write to which.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use wheeltapper_log::{LogError, Partition};
+
+/// A stream of events by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topic {
+    /// Decoded readings, ticks.
+    Raw,
+    /// Features of closed windows.
+    Processed,
+    /// Anomalies and changes of alerts.
+    Anomalies,
+    /// What was refused, with its reason.
+    DeadLetters,
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Raw => "raw-sensor-data",
+            Self::Processed => "processed-data",
+            Self::Anomalies => "anomaly-events",
+            Self::DeadLetters => "dlq-sensor-data",
+        })
+    }
+}
+
+/// The folder that holds every topic, one folder a partition.
+#[derive(Clone, Debug)]
+pub struct Topics {
+    folder: PathBuf,
+    segment_size: u64,
+    partitions: u16,
+}
+
+impl Topics {
+    /// Topics under `folder`, with `partitions` partitions each.
+    pub fn new(folder: &Path, partitions: u16, segment_size: u64) -> Self {
+        Self { folder: folder.to_owned(), segment_size, partitions }
+    }
+
+    /// How many partitions the line has.
+    pub fn partitions(&self) -> u16 {
+        self.partitions
+    }
+
+    /// The partition of dlq-sensor-data that ingest writes to; the line's workers write to those before it.
+    pub fn ingest_dead_letters(&self) -> u16 {
+        self.partitions
+    }
+
+    /// Opens a partition for writing. Only one writer may.
+    ///
+    /// # Errors
+    /// [`LogError::Io`].
+    pub fn open(&self, topic: Topic, partition: u16) -> Result<Partition, LogError> {
+        Partition::open(&self.folder.join(topic.to_string()).join(partition.to_string()), self.segment_size)
+    }
+}
+
+/// The partition of an asset: FNV-1a of its name, so that it stays the same for ever.
+pub(crate) fn partition_of(asset: &str, partitions: u16) -> u16 {
+    let hash = asset.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    // The low bits of FNV depend on few of the input's; the product's high half on all.
+    u16::try_from((u128::from(hash.wrapping_mul(0x9e37_79b9_7f4a_7c15)) * u128::from(partitions)) >> 64).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::partition_of;
+
+    #[test]
+    fn assets_spread_evenly_and_stay_where_they_are() {
+        let mut held = [0; 4];
+        for asset in 0..4000 {
+            held[usize::from(partition_of(&format!("site/area/machine-{asset}"), 4))] += 1;
+        }
+        assert!(held.iter().all(|&count| (800..1200).contains(&count)), "{held:?}");
+        assert_eq!(partition_of("site/area/machine-1", 1), 0);
+    }
+}

@@ -1,0 +1,539 @@
+//! The worker of one partition.
+
+use std::{
+    io,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast;
+use wheeltapper_log::{LogError, Partition, Reader};
+use wheeltapper_store::{Checkpoint, Commit, Store, StoreError};
+
+use super::{
+    Topic, Topics,
+    batch::{Batcher, Planned, Step},
+    effects::{Effects, Finding, alert_row, anomaly_row},
+    record::RecordError,
+    recovery::SnapshotFolder,
+    stages::{PartitionStages, StageConfigs, StageSnapshots},
+};
+use crate::{
+    clock,
+    components::{CallError, Sandbox, StageName},
+    metrics::Metrics,
+    registry::Registry,
+};
+
+/// How much of the log is read at once.
+const READ_BYTES: usize = 1 << 20;
+/// A checkpoint is made when this many readings wait for it, so that they do not fill the memory.
+const PENDING_READINGS: u64 = 4_000_000;
+/// The shortest time between two commits of findings, so that a storm of them is grouped.
+const COMMIT_PAUSE: Duration = Duration::from_millis(10);
+
+/// What a worker needs.
+#[derive(Clone, Debug)]
+pub struct WorkerConfig {
+    /// The compiled stages.
+    pub sandbox: Sandbox,
+    /// The sensors.
+    pub registry: Arc<Registry>,
+    /// Where results go.
+    pub store: Store,
+    /// The topics.
+    pub topics: Topics,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Where snapshots lie.
+    pub snapshots: PathBuf,
+    /// Findings, once they are committed.
+    pub findings: broadcast::Sender<Arc<Finding>>,
+    /// Readings a call of the stages takes, at most about.
+    pub max_batch: usize,
+    /// Time between checkpoints.
+    pub checkpoint: Duration,
+    /// The stages' configurations, as JSON: featurize, detect, alert.
+    pub stages: [String; 3],
+}
+
+/// Why a worker stops.
+#[derive(Debug, thiserror::Error)]
+enum WorkerError {
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error("the snapshots: {0}; check that the disk has room")]
+    Snapshot(#[from] io::Error),
+    #[error(transparent)]
+    Stage(#[from] CallError),
+}
+
+/// How far the other topics were written when the store was last committed. What lies behind was not committed; the
+/// replay writes it again.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+struct TopicEnds {
+    processed: u64,
+    anomalies: u64,
+    dead_letters: u64,
+}
+
+/// What others see of a worker and may ask of it.
+#[derive(Debug)]
+pub struct WorkerHandle {
+    shared: Arc<Shared>,
+    findings: Reader,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    stop: AtomicBool,
+    failed: AtomicBool,
+    /// Offset up to which records have gone through the stages.
+    position: AtomicU64,
+    /// Offset that the last checkpoint needs.
+    needed: AtomicU64,
+    /// Offset up to which the results are in the store.
+    checkpointed: AtomicU64,
+    /// Committed end of this partition's anomaly-events.
+    findings_end: Arc<AtomicU64>,
+    checkpoint_wanted: AtomicBool,
+    configs: Mutex<Option<[String; 3]>>,
+}
+
+impl WorkerHandle {
+    /// Offset up to which records have gone through the stages.
+    pub fn position(&self) -> u64 {
+        self.shared.position.load(Ordering::Acquire)
+    }
+
+    /// The first offset that a restart would read; retention keeps what follows it.
+    pub fn needed(&self) -> u64 {
+        self.shared.needed.load(Ordering::Acquire)
+    }
+
+    /// Offset up to which everything, readings included, is in the store.
+    pub fn checkpointed(&self) -> u64 {
+        self.shared.checkpointed.load(Ordering::Acquire)
+    }
+
+    /// The committed end of the partition's anomaly-events, as it moves on.
+    pub fn findings_end(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.shared.findings_end)
+    }
+
+    /// A reader of the partition's anomaly-events.
+    pub fn findings_reader(&self) -> Reader {
+        self.findings.clone()
+    }
+
+    /// Whether the worker gave up; the log tells why.
+    pub fn failed(&self) -> bool {
+        self.shared.failed.load(Ordering::Acquire)
+    }
+
+    /// Asks for a checkpoint as soon as all that is in the log has been worked through.
+    pub fn request_checkpoint(&self) {
+        self.shared.checkpoint_wanted.store(true, Ordering::Release);
+    }
+
+    /// The stages take these configurations before their next step.
+    pub fn configure(&self, stages: [String; 3]) {
+        *self.shared.configs.lock().unwrap_or_else(PoisonError::into_inner) = Some(stages);
+    }
+
+    /// Ends the worker after a last checkpoint.
+    pub fn stop(&mut self) {
+        self.shared.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for WorkerHandle {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// One partition's line.
+#[derive(Debug)]
+pub struct Worker {
+    config: WorkerConfig,
+    configs: StageConfigs,
+    partition: u16,
+    shared: Arc<Shared>,
+    reader: Reader,
+    batcher: Batcher,
+    stages: PartitionStages,
+    snapshots: SnapshotFolder,
+    processed: Partition,
+    anomalies: Partition,
+    dead_letters: Partition,
+    ends: TopicEnds,
+    effects: Effects,
+    /// Offset up to which the stages have gone.
+    position: u64,
+    /// Offset up to which findings were committed before the restart.
+    applied: u64,
+    /// Offset of the last checkpoint.
+    snapshot_offset: u64,
+    has_snapshot: bool,
+    skipped: Vec<(u64, u64)>,
+    last_checkpoint: Instant,
+    last_commit: Instant,
+    /// The earliest arrival among the readings whose findings are not committed.
+    arrival: i64,
+}
+
+impl Worker {
+    /// Starts the worker of `partition`, which reads with `reader`, where the store says that it left off.
+    ///
+    /// # Errors
+    /// When the topics, the store or the snapshots cannot be read, or a stage refuses its configuration.
+    pub fn start(config: WorkerConfig, partition: u16, reader: Reader) -> anyhow::Result<WorkerHandle> {
+        let worker = Self::open(config, partition, reader)?;
+        let shared = Arc::clone(&worker.shared);
+        let findings = worker.anomalies.reader();
+        let thread = thread::Builder::new().name(format!("line-{partition}")).spawn(move || worker.run())?;
+        Ok(WorkerHandle { shared, findings, thread: Some(thread) })
+    }
+
+    fn open(config: WorkerConfig, partition: u16, reader: Reader) -> Result<Self, WorkerError> {
+        let state = config.store.checkpoints()?.into_iter().find(|state| state.partition == partition);
+        let mut processed = config.topics.open(Topic::Processed, partition)?;
+        let mut anomalies = config.topics.open(Topic::Anomalies, partition)?;
+        let mut dead_letters = config.topics.open(Topic::DeadLetters, partition)?;
+        let ends: TopicEnds =
+            state.as_ref().and_then(|state| serde_json::from_str(&state.topic_ends).ok()).unwrap_or_default();
+        processed.truncate(ends.processed.min(processed.end()))?;
+        anomalies.truncate(ends.anomalies.min(anomalies.end()))?;
+        dead_letters.truncate(ends.dead_letters.min(dead_letters.end()))?;
+        let snapshots = SnapshotFolder::open(&config.snapshots, &partition.to_string())?;
+        let [featurize, detect, alert] = config.stages.clone();
+        let configs = StageConfigs { featurize, detect, alert };
+        let mut snapshot_offset = reader.start();
+        let mut has_snapshot = false;
+        let mut applied = snapshot_offset;
+        if let Some(state) = &state {
+            applied = state.applied_offset;
+            has_snapshot = state.snapshot.is_some();
+            snapshot_offset = if has_snapshot { state.snapshot_offset } else { snapshot_offset };
+        }
+        let stages = open_stages(&config.sandbox, &configs, &snapshots, has_snapshot.then_some(snapshot_offset))?;
+        let shared = Arc::new(Shared::default());
+        shared.findings_end.store(anomalies.end(), Ordering::Release);
+        shared.position.store(snapshot_offset, Ordering::Release);
+        shared.needed.store(snapshot_offset, Ordering::Release);
+        shared.checkpointed.store(snapshot_offset, Ordering::Release);
+        Ok(Self {
+            batcher: Batcher::new(Arc::clone(&config.registry), config.max_batch),
+            skipped: config.store.skipped(partition)?,
+            config,
+            configs,
+            partition,
+            shared,
+            reader,
+            stages,
+            snapshots,
+            processed,
+            anomalies,
+            dead_letters,
+            ends,
+            effects: Effects::default(),
+            position: snapshot_offset,
+            applied,
+            snapshot_offset,
+            has_snapshot,
+            last_checkpoint: Instant::now(),
+            last_commit: Instant::now(),
+            arrival: i64::MAX,
+        })
+    }
+
+    fn run(mut self) {
+        let result = self.work();
+        if let Err(error) = result {
+            self.shared.failed.store(true, Ordering::Release);
+            tracing::error!(partition = self.partition, %error, "the line stopped; readings go on being kept in the log");
+        }
+    }
+
+    fn work(&mut self) -> Result<(), WorkerError> {
+        loop {
+            self.take_new_config()?;
+            let records = self.reader.read(self.position, self.read_until(), READ_BYTES)?;
+            self.config.metrics.lag(self.partition).set(i64::try_from(self.reader.end() - self.position).unwrap_or(i64::MAX));
+            if records.is_empty() {
+                if self.shared.stop.load(Ordering::Acquire) {
+                    return self.commit(true);
+                }
+                if self.effects.urgent() {
+                    self.commit(false)?;
+                }
+                if self.shared.checkpoint_wanted.swap(false, Ordering::AcqRel) || self.checkpoint_due() {
+                    self.commit(true)?;
+                }
+                self.reader.wait(self.position, Duration::from_millis(50));
+                continue;
+            }
+            for planned in self.batcher.plan(&records)? {
+                self.step(planned)?;
+            }
+            if self.checkpoint_due() {
+                self.commit(true)?;
+            } else if self.effects.urgent() && self.last_commit.elapsed() >= COMMIT_PAUSE {
+                self.commit(false)?;
+            }
+        }
+    }
+
+    /// Before the restart's point is reached, a batch must not reach over it; and never into what was given up.
+    fn read_until(&self) -> u64 {
+        let limit = if self.position < self.applied { self.applied } else { u64::MAX };
+        self.skipped.iter().map(|&(from, _)| from).filter(|&from| from > self.position).fold(limit, u64::min)
+    }
+
+    fn checkpoint_due(&self) -> bool {
+        self.position > self.snapshot_offset
+            && (self.last_checkpoint.elapsed() >= self.config.checkpoint || self.effects.pending_readings >= PENDING_READINGS)
+    }
+
+    fn step(&mut self, planned: Planned) -> Result<(), WorkerError> {
+        let Planned { step, next } = planned;
+        let from = self.position;
+        if self.skipped.iter().any(|&(skip, to)| skip <= from && next <= to) {
+            return self.advance(next);
+        }
+        let output = match self.stages.run(&step, &self.config.metrics) {
+            Ok(output) => Some(output),
+            Err(error) => {
+                self.replace_stages(&error)?;
+                match self.stages.run(&step, &self.config.metrics) {
+                    Ok(output) => Some(output),
+                    Err(error) => {
+                        self.replace_stages(&error)?;
+                        self.give_up(&step, from, next, &error);
+                        None
+                    }
+                }
+            }
+        };
+        if let Some(output) = output {
+            let found = next > self.applied;
+            if let Step::Push(batch) = &step
+                && !output.anomalies.is_empty()
+            {
+                self.arrival = self.arrival.min(batch.arrival);
+            }
+            for refused in &output.refused {
+                self.config.metrics.refused(crate::intake::split::reason_name(refused.rejection.reason)).inc();
+            }
+            self.config.metrics.windows.inc_by(output.features.blocks.iter().map(|block| block.sensor.len() as u64).sum());
+            self.effects.take(self.partition, &step, output, &self.config.registry, found);
+        }
+        self.advance(next)
+    }
+
+    fn advance(&mut self, next: u64) -> Result<(), WorkerError> {
+        self.position = next;
+        self.shared.position.store(next, Ordering::Release);
+        if self.effects.processed.len() > 64 {
+            self.write_processed()?;
+        }
+        Ok(())
+    }
+
+    fn give_up(&mut self, step: &Step, from: u64, to: u64, error: &CallError) {
+        let message = format!("{error}; the readings are kept here: replay them once the component is mended");
+        self.skipped.push((from, to));
+        match step {
+            Step::Push(batch) => {
+                self.config.metrics.refused("stage-failure").inc_by(batch.len());
+                self.effects.give_up(self.partition, batch, from, to, &message);
+            }
+            Step::Tick(_) | Step::Flush => self.effects.skipped.push((from, to)),
+        }
+        tracing::error!(partition = self.partition, from, to, %error, "a batch was given up and lies among the dead letters");
+    }
+
+    /// Fresh instances with the state that the lost ones had before the step: the last snapshot and what came since.
+    fn replace_stages(&mut self, error: &CallError) -> Result<(), WorkerError> {
+        tracing::warn!(partition = self.partition, %error, "the stages are opened anew");
+        let stage = match error {
+            CallError::Lost { stage, .. } | CallError::Refused { stage, .. } => *stage,
+        };
+        self.config.metrics.restarts(stage).inc();
+        let snapshot = self.has_snapshot.then_some(self.snapshot_offset);
+        self.stages = open_stages(&self.config.sandbox, &self.configs, &self.snapshots, snapshot)?;
+        let target = self.position;
+        let mut at = self.snapshot_offset;
+        while at < target {
+            let limit = self.skipped.iter().map(|&(from, _)| from).filter(|&from| from > at).fold(target, u64::min);
+            let records = self.reader.read(at, limit, READ_BYTES)?;
+            if records.is_empty() {
+                break;
+            }
+            for Planned { step, next } in self.batcher.plan(&records)? {
+                if !self.skipped.iter().any(|&(from, to)| from <= at && next <= to) {
+                    self.stages.run(&step, &self.config.metrics)?;
+                }
+                at = next;
+            }
+        }
+        Ok(())
+    }
+
+    fn take_new_config(&mut self) -> Result<(), WorkerError> {
+        let wanted = self.shared.configs.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some([featurize, detect, alert]) = wanted else { return Ok(()) };
+        let configs = StageConfigs { featurize, detect, alert };
+        // From here on a replay has to use the new configuration, so the old one's part of the log is settled first.
+        self.commit(true)?;
+        match open_stages(&self.config.sandbox, &configs, &self.snapshots, Some(self.snapshot_offset)) {
+            Ok(stages) => {
+                self.stages = stages;
+                self.configs = configs;
+            }
+            Err(error) => tracing::error!(%error, "the line goes on with the configuration it had"),
+        }
+        Ok(())
+    }
+
+    fn write_processed(&mut self) -> Result<(), WorkerError> {
+        for batch in self.effects.processed.drain(..) {
+            self.processed.append(&batch)?;
+        }
+        Ok(())
+    }
+
+    /// Puts everything found so far into the topics and the store; with `checkpoint` also the readings, the windows and a
+    /// snapshot, after which the log before this point is not needed.
+    fn commit(&mut self, checkpoint: bool) -> Result<(), WorkerError> {
+        let checkpoint = checkpoint && (self.position > self.snapshot_offset || !self.has_snapshot) && self.position >= self.applied;
+        if !checkpoint && !self.effects.urgent() {
+            return Ok(());
+        }
+        let started = Instant::now();
+        for finding in &self.effects.findings {
+            let event = serde_json::to_vec(finding).map_err(io::Error::from)?;
+            self.anomalies.append(&event)?;
+        }
+        for (_, event) in &self.effects.dead_letters {
+            let event = serde_json::to_vec(event).map_err(io::Error::from)?;
+            self.dead_letters.append(&event)?;
+        }
+        self.anomalies.sync()?;
+        self.dead_letters.sync()?;
+        self.ends.anomalies = self.anomalies.end();
+        self.ends.dead_letters = self.dead_letters.end();
+        if checkpoint {
+            self.write_processed()?;
+            self.processed.sync()?;
+            self.ends.processed = self.processed.end();
+            let snapshots = self.stages.snapshot()?;
+            self.snapshots.write(self.position, &snapshots)?;
+        }
+        self.store(checkpoint)?;
+        if checkpoint {
+            self.config.metrics.readings_stored.inc_by(self.effects.pending_readings);
+            self.effects.clear_stored();
+            self.snapshot_offset = self.position;
+            self.has_snapshot = true;
+            self.snapshots.keep_only(self.position);
+            self.last_checkpoint = Instant::now();
+            self.shared.needed.store(self.position, Ordering::Release);
+            self.shared.checkpointed.store(self.position, Ordering::Release);
+        }
+        self.config.metrics.store_seconds.observe(started.elapsed().as_secs_f64());
+        self.announce();
+        self.last_commit = Instant::now();
+        Ok(())
+    }
+
+    fn store(&mut self, checkpoint: bool) -> Result<(), WorkerError> {
+        let mut anomalies = Vec::new();
+        let mut alerts = Vec::new();
+        for finding in &self.effects.findings {
+            match finding {
+                Finding::Anomaly(anomaly) => anomalies.push(anomaly_row(anomaly)),
+                Finding::Alert(alert) => alerts.push(alert_row(alert)),
+            }
+        }
+        let dead_letters: Vec<_> = self.effects.dead_letters.iter().map(|(row, _)| row.clone()).collect();
+        let topic_ends = serde_json::to_string(&self.ends).map_err(io::Error::from)?;
+        let skipped = std::mem::take(&mut self.effects.skipped);
+        let waveforms = if checkpoint { std::mem::take(&mut self.effects.waveforms) } else { Vec::new() };
+        let (readings, windows) = if checkpoint { self.effects.stored() } else { (&[][..], Vec::new()) };
+        self.config.store.commit(&Commit {
+            partition: self.partition,
+            applied_offset: self.position.max(self.applied),
+            checkpoint: checkpoint.then(|| Checkpoint { snapshot_offset: self.position, snapshot: "files".to_owned() }),
+            topic_ends: &topic_ends,
+            readings,
+            waveforms: &waveforms,
+            windows: &windows,
+            anomalies: &anomalies,
+            alerts: &alerts,
+            work_orders: &[],
+            dead_letters: &dead_letters,
+            skipped: &skipped,
+        })?;
+        Ok(())
+    }
+
+    /// Tells the world what has just been committed.
+    fn announce(&mut self) {
+        self.shared.findings_end.store(self.ends.anomalies, Ordering::Release);
+        let metrics = &self.config.metrics;
+        let waited = (clock::now().saturating_sub(self.arrival)).max(0);
+        for finding in self.effects.findings.drain(..) {
+            match &finding {
+                Finding::Anomaly(_) => {
+                    metrics.anomalies.inc();
+                    if self.arrival < i64::MAX {
+                        #[allow(clippy::cast_precision_loss, reason = "nanoseconds of a wait, for a histogram")]
+                        metrics.reading_to_anomaly_seconds.observe(waited as f64 / 1e9);
+                    }
+                }
+                Finding::Alert(_) => {
+                    metrics.alerts.inc();
+                }
+            }
+            // Nobody listening is fine.
+            let _ = self.config.findings.send(Arc::new(finding));
+        }
+        self.effects.dead_letters.clear();
+        self.arrival = i64::MAX;
+    }
+}
+
+fn open_stages(
+    sandbox: &Sandbox,
+    configs: &StageConfigs,
+    folder: &SnapshotFolder,
+    snapshot: Option<u64>,
+) -> Result<PartitionStages, CallError> {
+    let snapshots: Option<StageSnapshots> = match snapshot.map(|offset| folder.read(offset)) {
+        Some(Ok(snapshots)) => Some(snapshots),
+        Some(Err(error)) => {
+            return Err(CallError::Refused {
+                stage: StageName::Featurize,
+                message: format!("the snapshot files cannot be read: {error}; restore the data folder from a backup"),
+            });
+        }
+        None => None,
+    };
+    PartitionStages::open(sandbox, configs, snapshots.as_ref())
+}

@@ -1,0 +1,175 @@
+//! What the host counts and measures, for Prometheus.
+
+use std::{fmt, sync::atomic::AtomicU64};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::Registry,
+};
+
+use crate::components::StageName;
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct StageLabel {
+    stage: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct PartitionLabel {
+    partition: u16,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct TriggerLabel {
+    trigger: &'static str,
+}
+
+/// All of the host's metrics.
+pub struct Metrics {
+    registry: Registry,
+    /// Readings taken in, refused ones not counted.
+    pub readings_in: Counter,
+    /// Windows whose features were computed.
+    pub windows: Counter,
+    /// Anomalies found.
+    pub anomalies: Counter,
+    /// Alerts opened, changed or resolved.
+    pub alerts: Counter,
+    /// Work orders placed or changed.
+    pub work_orders: Counter,
+    /// Readings written to the store.
+    pub readings_stored: Counter,
+    /// Seconds that a group commit of the log took, waiting included.
+    pub commit_seconds: Histogram,
+    /// Seconds that a transaction of the store took.
+    pub store_seconds: Histogram,
+    /// Seconds from a reading's arrival to its anomaly's commit.
+    pub reading_to_anomaly_seconds: Histogram,
+    /// Bytes that wait to be decoded.
+    pub queue_bytes: Gauge,
+    stage_seconds: Family<StageLabel, Histogram, fn() -> Histogram>,
+    stage_items: Family<StageLabel, Counter>,
+    restarts: Family<StageLabel, Counter>,
+    refused: Family<ReasonLabel, Counter>,
+    lag: Family<PartitionLabel, Gauge>,
+    events: Family<TriggerLabel, Counter>,
+    readings_rate: Gauge<f64, AtomicU64>,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+fn seconds() -> Histogram {
+    Histogram::new(exponential_buckets(0.000_1, 2.0, 18))
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("wheeltapper"),
+            readings_in: Counter::default(),
+            windows: Counter::default(),
+            anomalies: Counter::default(),
+            alerts: Counter::default(),
+            work_orders: Counter::default(),
+            readings_stored: Counter::default(),
+            commit_seconds: seconds(),
+            store_seconds: seconds(),
+            reading_to_anomaly_seconds: seconds(),
+            queue_bytes: Gauge::default(),
+            stage_seconds: Family::new_with_constructor(seconds),
+            stage_items: Family::default(),
+            restarts: Family::default(),
+            refused: Family::default(),
+            lag: Family::default(),
+            events: Family::default(),
+            readings_rate: Gauge::default(),
+        };
+        metrics.register();
+        metrics
+    }
+}
+
+impl Metrics {
+    fn register(&mut self) {
+        let to = &mut self.registry;
+        to.register("readings", "Readings taken in", self.readings_in.clone());
+        to.register("readings_stored", "Readings written to the store", self.readings_stored.clone());
+        to.register("readings_per_second", "Readings taken in over the last second", self.readings_rate.clone());
+        to.register("readings_refused", "Readings refused, by reason", self.refused.clone());
+        to.register("windows", "Windows whose features were computed", self.windows.clone());
+        to.register("anomalies", "Anomalies found", self.anomalies.clone());
+        to.register("alerts", "Alerts opened, changed or resolved", self.alerts.clone());
+        to.register("work_orders", "Work orders placed or changed", self.work_orders.clone());
+        to.register("events", "Events received, by trigger", self.events.clone());
+        to.register("stage_call_seconds", "Seconds a call of a stage took", self.stage_seconds.clone());
+        to.register("stage_items", "Readings, windows, anomalies or alerts a stage took", self.stage_items.clone());
+        to.register("stage_restarts", "Instances replaced after a failure", self.restarts.clone());
+        to.register("log_commit_seconds", "Seconds until readings were durable", self.commit_seconds.clone());
+        to.register("store_commit_seconds", "Seconds a transaction of the store took", self.store_seconds.clone());
+        to.register(
+            "reading_to_anomaly_seconds",
+            "Seconds from a reading's arrival to the commit of its anomaly",
+            self.reading_to_anomaly_seconds.clone(),
+        );
+        to.register("ingest_queue_bytes", "Bytes that wait to be decoded", self.queue_bytes.clone());
+        to.register("line_lag_bytes", "Bytes of the log that the line has not gone through", self.lag.clone());
+    }
+
+    /// Seconds of a stage's calls.
+    pub fn stage(&self, stage: StageName) -> Histogram {
+        self.stage_seconds.get_or_create(&StageLabel { stage: stage.as_str() }).clone()
+    }
+
+    /// Items that a stage took.
+    pub fn items(&self, stage: StageName) -> Counter {
+        self.stage_items.get_or_create(&StageLabel { stage: stage.as_str() }).clone()
+    }
+
+    /// Instances of a stage that were replaced.
+    pub fn restarts(&self, stage: StageName) -> Counter {
+        self.restarts.get_or_create(&StageLabel { stage: stage.as_str() }).clone()
+    }
+
+    /// Readings refused for a reason.
+    pub fn refused(&self, reason: &'static str) -> Counter {
+        self.refused.get_or_create(&ReasonLabel { reason }).clone()
+    }
+
+    /// Bytes that a partition is behind.
+    pub fn lag(&self, partition: u16) -> Gauge {
+        self.lag.get_or_create(&PartitionLabel { partition }).clone()
+    }
+
+    /// Events that a trigger received.
+    pub fn events(&self, trigger: &'static str) -> Counter {
+        self.events.get_or_create(&TriggerLabel { trigger }).clone()
+    }
+
+    /// Readings taken in over the last second.
+    pub fn readings_rate(&self) -> Gauge<f64, AtomicU64> {
+        self.readings_rate.clone()
+    }
+
+    /// The text that Prometheus scrapes.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}

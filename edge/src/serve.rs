@@ -1,0 +1,205 @@
+//! Runs a host with its triggers until it is told to stop.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+    task::JoinSet,
+};
+use wheeltapper_config::Config;
+use wheeltapper_mqtt::{Broker, BrokerHandle, Mapping};
+
+use crate::{
+    host::Host,
+    line::Finding,
+    terminal,
+    triggers::{http, mqtt::IntakeSink, nats, timer},
+};
+
+/// Lanes of external brokers' clients, far from those of the embedded broker's connections.
+const CLIENT_LANES: u64 = 1 << 61;
+
+/// A running host; dropping it without [`Serving::stop`] leaves the triggers running.
+#[derive(Debug)]
+pub struct Serving {
+    /// The host.
+    pub host: Arc<Host>,
+    /// Where HTTP listens.
+    pub http: SocketAddr,
+    /// Where the embedded broker listens.
+    pub mqtt: Option<SocketAddr>,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+/// Starts the host and all the triggers that `config` names.
+///
+/// # Errors
+/// When the host cannot start, an address is taken, or a secret is missing.
+pub async fn start(config: Config) -> anyhow::Result<Serving> {
+    let host = {
+        let config = config.clone();
+        Arc::new(tokio::task::spawn_blocking(move || Host::start(config)).await??)
+    };
+    let mapping = Arc::new(mapping(&config)?);
+    let (stop, stopping) = watch::channel(false);
+    let mut tasks = JoinSet::new();
+
+    let listener =
+        TcpListener::bind(&config.http.listen).await.with_context(|| format!("listening on {} ([http] listen)", config.http.listen))?;
+    let http = listener.local_addr()?;
+    let router = http::router(Arc::clone(&host), Arc::clone(&mapping))?;
+    let tls = config.http.tls.as_ref().map(|tls| http::tls_acceptor(&tls.cert, &tls.key)).transpose()?;
+    tasks.spawn(http::serve(listener, tls, router, stopping.clone()));
+
+    let mut mqtt = None;
+    if let Some(settings) = config.mqtt.broker.as_ref().filter(|broker| broker.enabled) {
+        let sink = Arc::new(IntakeSink::new(Arc::clone(&host), Arc::clone(&mapping), 1 << 60));
+        let broker = Broker::bind(crate::triggers::mqtt::broker_config(settings)?, sink).await.context("starting the MQTT broker")?;
+        mqtt = Some(broker.local_addr());
+        let handle = broker.handle();
+        tasks.spawn(publish_findings(Arc::clone(&host), handle, stopping.clone()));
+        let mut stopping = stopping.clone();
+        tasks.spawn(async move {
+            tokio::select! {
+                () = broker.run() => {}
+                _ = stopping.wait_for(|stop| *stop) => {}
+            }
+        });
+    }
+    for (number, client) in (0..).zip(&config.mqtt.clients) {
+        let sink = Arc::new(IntakeSink::new(Arc::clone(&host), Arc::clone(&mapping), CLIENT_LANES + number));
+        let client = crate::triggers::mqtt::client_config(client)?;
+        let mut stopping = stopping.clone();
+        tasks.spawn(async move {
+            tokio::select! {
+                () = wheeltapper_mqtt::run_client(client, sink) => {}
+                _ = stopping.wait_for(|stop| *stop) => {}
+            }
+        });
+    }
+    for settings in &config.nats {
+        tasks.spawn(nats::run(Arc::clone(&host), settings.clone(), Arc::clone(&mapping), stopping.clone()));
+    }
+    tasks.spawn(timer::run(Arc::clone(&host), config.line.tick.get(), stopping));
+    tracing::info!(%http, mqtt = mqtt.map(tracing::field::display), "ready");
+    Ok(Serving { host, http, mqtt, stop, tasks })
+}
+
+impl Serving {
+    /// Stops the triggers, then the host; what was taken in is worked through and stored.
+    ///
+    /// # Errors
+    /// When a part of it panicked.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        let _ = self.stop.send(true);
+        let stopped = tokio::time::timeout(Duration::from_secs(5), async { while self.tasks.join_next().await.is_some() {} }).await;
+        if stopped.is_err() {
+            self.tasks.shutdown().await;
+        }
+        let mut host = self.host;
+        // Connections that are just closing still hold the host for a moment.
+        for _ in 0..500 {
+            match Arc::try_unwrap(host) {
+                Ok(host) => return Ok(tokio::task::spawn_blocking(move || host.stop()).await?),
+                Err(shared) => host = shared,
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        tracing::warn!("a connection is still open; what it sent is safe in the log");
+        Ok(())
+    }
+}
+
+/// Where SIGHUP reads the configuration from.
+#[derive(Clone, Debug)]
+pub struct Reload {
+    /// The file that was named, if one was.
+    pub file: Option<PathBuf>,
+    /// The data folder that was named, if one was.
+    pub data: Option<PathBuf>,
+}
+
+/// What to tell whoever started the host.
+#[derive(Clone, Debug)]
+pub struct Show {
+    /// Gets the addresses in use, as JSON, once all is up.
+    pub ready_file: Option<PathBuf>,
+    /// Whether to print findings and figures to standard output.
+    pub findings: bool,
+}
+
+/// Runs until SIGINT or SIGTERM; takes the configuration anew on SIGHUP.
+///
+/// # Errors
+/// See [`start`].
+pub async fn until_stopped(config: Config, reload: Reload, show: Show) -> anyhow::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut serving = start(config).await?;
+    if show.findings {
+        serving.tasks.spawn(terminal::show(Arc::clone(&serving.host), serving.stop.subscribe()));
+    }
+    if let Some(file) = &show.ready_file {
+        let addresses = serde_json::json!({ "http": serving.http.to_string(), "mqtt": serving.mqtt.map(|mqtt| mqtt.to_string()) });
+        std::fs::write(file, addresses.to_string()).with_context(|| format!("writing {}", file.display()))?;
+    }
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+            _ = hangup.recv() => match crate::commands::load_config(reload.file.as_deref(), reload.data.as_deref()) {
+                Ok(config) => {
+                    let host = Arc::clone(&serving.host);
+                    match tokio::task::spawn_blocking(move || host.configure(config)).await? {
+                        Ok(()) => tracing::info!("the configuration was read anew"),
+                        Err(error) => tracing::error!(error = format!("{error:#}"), "the old configuration stays in force"),
+                    }
+                }
+                Err(error) => tracing::error!("the old configuration stays in force:\n{error}"),
+            },
+        }
+    }
+    tracing::info!("stopping: what was taken in is worked through and stored");
+    serving.stop().await
+}
+
+/// The topic rules.
+///
+/// # Errors
+/// When a rule's filter or template is not valid.
+pub fn mapping(config: &Config) -> anyhow::Result<Mapping> {
+    let rules = config.mqtt.topics.iter().map(crate::triggers::mqtt::mapping_rule).collect();
+    Mapping::new(rules).context("[[mqtt.topic]]")
+}
+
+/// Passes findings on to MQTT subscribers: `wheeltapper/events/anomaly/<asset>` and `wheeltapper/events/alert/<asset>`.
+async fn publish_findings(host: Arc<Host>, broker: BrokerHandle, mut stop: watch::Receiver<bool>) {
+    let mut findings = host.findings();
+    drop(host);
+    loop {
+        let finding = tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            finding = findings.recv() => finding,
+        };
+        match finding {
+            Ok(finding) => {
+                let topic = match &*finding {
+                    Finding::Anomaly(anomaly) => format!("wheeltapper/events/anomaly/{}", anomaly.asset),
+                    Finding::Alert(alert) => format!("wheeltapper/events/alert/{}", alert.asset),
+                };
+                if let Ok(body) = serde_json::to_vec(&*finding) {
+                    broker.publish(&topic, body.into(), 1, false);
+                }
+            }
+            Err(tokio::sync::broadcast::error::RecvError::Lagged(missed)) => {
+                tracing::warn!(missed, "findings were found faster than MQTT could pass them on; all are in the store");
+            }
+            Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
+        }
+    }
+}

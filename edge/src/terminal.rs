@@ -1,0 +1,88 @@
+//! What a person sees in the terminal while the host runs: a line of figures, and every alert and work order.
+
+use std::{collections::HashSet, io::IsTerminal as _, sync::Arc, time::Duration};
+
+use tokio::{sync::watch, time};
+
+use crate::{
+    components::wit::types::{AlertState, Severity},
+    host::Host,
+    line::Finding,
+    report::Latest,
+};
+
+/// Between two lines of figures.
+const FIGURES: Duration = Duration::from_secs(5);
+
+struct Paint {
+    on: bool,
+}
+
+impl Paint {
+    fn color(&self, code: &str, text: &str) -> String {
+        if self.on { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}
+
+/// Prints until `stop` turns true.
+pub(crate) async fn show(host: Arc<Host>, mut stop: watch::Receiver<bool>) {
+    let paint = Paint { on: std::io::stdout().is_terminal() };
+    let mut findings = host.findings();
+    let mut figures = time::interval(FIGURES);
+    let mut orders = HashSet::new();
+    // The last anomaly of each asset was printed a while ago or not at all: one a minute is news, more is noise.
+    let mut told = std::collections::HashMap::new();
+    loop {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            finding = findings.recv() => match finding {
+                Ok(finding) => finding_line(&finding, &paint, &mut told),
+                Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
+                Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
+            },
+            _ = figures.tick() => {
+                let host = Arc::clone(&host);
+                let Ok(Ok((latest, line))) = tokio::task::spawn_blocking(move || {
+                    let line = format!(
+                        "{:>9.0} readings/s   {} readings   {} sensors   {} windows",
+                        host.metrics.readings_rate().get(), host.metrics.readings_in.get(), host.registry.len(), host.metrics.windows.get(),
+                    );
+                    Latest::read(&host.store).map(|latest| (latest, line))
+                }).await else { continue };
+                println!("{}", paint.color("2", &line));
+                for order in latest.work_orders.iter().rev() {
+                    if orders.insert((order.id.clone(), order.status.clone(), order.scheduled)) {
+                        let placed = match (&order.technician, order.scheduled) {
+                            (Some(technician), Some(time)) => format!("{technician}, {}", crate::commands::readable(time)),
+                            _ => order.status.clone(),
+                        };
+                        println!("{} {} on {}: {placed}, {} min, priority {}",
+                            paint.color("1;34", "WORK ORDER"), order.kind, order.asset, order.duration_minutes, order.priority);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn finding_line(finding: &Finding, paint: &Paint, told: &mut std::collections::HashMap<String, i64>) {
+    match finding {
+        Finding::Anomaly(anomaly) => {
+            let last = told.entry(anomaly.asset.clone()).or_insert(i64::MIN);
+            if anomaly.start.saturating_sub(*last) >= 60_000_000_000 {
+                *last = anomaly.start;
+                println!("{} {}", paint.color("33", "ANOMALY"), anomaly.message);
+            }
+        }
+        Finding::Alert(alert) => {
+            let (code, word) = match (alert.state, alert.severity) {
+                (AlertState::Resolved, _) => ("32", "RESOLVED"),
+                (AlertState::Open, Severity::Critical) => ("1;31", "ALERT critical"),
+                (AlertState::Open, Severity::High) => ("31", "ALERT high"),
+                (AlertState::Open, Severity::Medium) => ("1;33", "ALERT medium"),
+                (AlertState::Open, Severity::Low) => ("33", "ALERT low"),
+            };
+            println!("{} {}\n    {}\n    {}", paint.color(code, word), alert.title, alert.message, alert.recommendation);
+        }
+    }
+}

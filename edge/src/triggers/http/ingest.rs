@@ -1,0 +1,99 @@
+//! `POST /api/v1/ingest`.
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    net::SocketAddr,
+    sync::Arc,
+};
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{ConnectInfo, Query, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Front, Problem, body};
+use crate::{
+    clock,
+    intake::{Envelope, IntakeError, Receipt},
+};
+
+/// An answer lists this many refusals; all lie in the dead letters.
+const LISTED: usize = 100;
+
+/// What the query may say.
+#[derive(Debug, Deserialize)]
+pub(super) struct Asked {
+    /// Stands in for a payload that names no sensor.
+    sensor: Option<String>,
+    /// A topic, mapped as MQTT's are.
+    topic: Option<String>,
+}
+
+pub(super) async fn ingest(
+    State(front): State<Arc<Front>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Query(asked): Query<Asked>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let announced = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
+    let sent = body::read(body, announced, front.max_body).await?;
+    front.sources.check(&headers, &sent)?;
+    let payload = body::unpack(sent, text(header::CONTENT_ENCODING), front.max_body)?;
+    let mapped = asked.topic.as_deref().and_then(|topic| front.mapping.map(topic));
+    let (mapped_sensor, mapped_format) = mapped.unwrap_or_default();
+    let source = asked.topic.unwrap_or_else(|| "/api/v1/ingest".to_owned());
+    let envelope = Envelope {
+        source,
+        format: mapped_format.or_else(|| text(header::CONTENT_TYPE).map(str::to_owned)),
+        sensor: asked.sensor.or(mapped_sensor),
+        arrival: clock::now(),
+        payload,
+    };
+    front.host.metrics.events("http").inc();
+    // One connection's requests keep their order.
+    let mut lane = DefaultHasher::new();
+    peer.hash(&mut lane);
+    let answer = front.host.intake.submit(lane.finish(), vec![envelope]).map_err(problem)?;
+    let receipts = answer.await.unwrap_or(Err(IntakeError::Closed)).map_err(problem)?;
+    Ok(respond(receipts.into_iter().next().unwrap_or_default()))
+}
+
+/// 202 with what was taken, also when a part was refused; 422 when nothing was taken.
+fn respond(receipt: Receipt) -> Response {
+    let refused: u64 = receipt.refused.iter().map(|refused| u64::from(refused.readings)).sum();
+    let listed: Vec<Value> = receipt
+        .refused
+        .iter()
+        .take(LISTED)
+        .map(|refused| json!({ "position": refused.position, "reason": refused.reason, "message": refused.message }))
+        .collect();
+    if receipt.accepted == 0 && refused > 0 {
+        let first = receipt.refused.first().map_or_else(String::new, |refused| refused.message.clone());
+        let detail = format!("nothing was taken: {first}");
+        return Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+            .with("accepted", json!(0))
+            .with("rejected", json!(refused))
+            .with("errors", json!(listed))
+            .into_response();
+    }
+    let body = json!({ "accepted": receipt.accepted, "rejected": refused, "errors": listed });
+    (StatusCode::ACCEPTED, Json(body)).into_response()
+}
+
+fn problem(error: IntakeError) -> Problem {
+    let text = error.to_string();
+    match error {
+        IntakeError::Busy { retry_after, .. } => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, text).retry_after(retry_after.as_secs().max(1))
+        }
+        IntakeError::Closed => Problem::new(StatusCode::SERVICE_UNAVAILABLE, text).retry_after(5),
+        IntakeError::Failed(_) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, text),
+    }
+}

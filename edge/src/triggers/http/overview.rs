@@ -1,0 +1,34 @@
+//! `GET /api/v1/overview`: what the first page shows.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State, http::StatusCode};
+use serde_json::{Value, json};
+
+use super::{Front, Problem};
+use crate::report;
+
+pub(super) async fn overview(State(front): State<Arc<Front>>) -> Result<Json<Value>, Problem> {
+    let host = Arc::clone(&front.host);
+    let made = tokio::task::spawn_blocking(move || -> anyhow::Result<Value> {
+        let latest = report::Latest::read(&host.store)?;
+        Ok(json!({
+            "readings_per_second": host.metrics.readings_rate().get(),
+            "readings": host.metrics.readings_in.get(),
+            "sensors": host.registry.len(),
+            "windows": host.metrics.windows.get(),
+            "uptime_seconds": host.uptime().as_secs(),
+            "behind_bytes": host.behind(),
+            "counts": latest.counts,
+            "anomalies": latest.anomalies,
+            "alerts": latest.alerts,
+            "work_orders": latest.work_orders,
+        }))
+    })
+    .await;
+    match made {
+        Ok(Ok(value)) => Ok(Json(value)),
+        Ok(Err(error)) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}"))),
+        Err(error) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())),
+    }
+}

@@ -1,0 +1,53 @@
+//! Errors as RFC 9457 problem details.
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Map, Value, json};
+
+/// An error that a client can read.
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    body: Map<String, Value>,
+    retry_after: Option<u64>,
+}
+
+impl Problem {
+    /// A problem whose `detail` tells what was expected, what came and what to do.
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        let mut body = Map::new();
+        body.insert("type".into(), json!("about:blank"));
+        body.insert("title".into(), json!(status.canonical_reason().unwrap_or("error")));
+        body.insert("status".into(), json!(status.as_u16()));
+        body.insert("detail".into(), json!(detail.into()));
+        Self { status, body, retry_after: None }
+    }
+
+    /// One more member.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: Value) -> Self {
+        self.body.insert(name.into(), value);
+        self
+    }
+
+    /// When to come again, in seconds.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let kind = HeaderValue::from_static("application/problem+json");
+        let body = Value::Object(self.body).to_string();
+        let mut response = (self.status, [(header::CONTENT_TYPE, kind)], body).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}

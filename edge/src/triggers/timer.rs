@@ -1,0 +1,27 @@
+//! The timer: ticks for the line, and the host's own housekeeping.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::watch, time};
+
+use crate::{clock, host::Host};
+
+/// Ticks every `period`, and keeps house every second, until `stop` turns true.
+pub async fn run(host: Arc<Host>, period: Duration, mut stop: watch::Receiver<bool>) {
+    let mut tick = time::interval_at(time::Instant::now() + period, period);
+    tick.set_missed_tick_behavior(time::MissedTickBehavior::Skip);
+    let mut second = time::interval(Duration::from_secs(1));
+    loop {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            _ = second.tick() => host.housekeeping(),
+            _ = tick.tick() => {
+                let host = Arc::clone(&host);
+                let ticked = tokio::task::spawn_blocking(move || host.tick(clock::now())).await;
+                if let Ok(Err(error)) = ticked {
+                    tracing::error!(%error, "the timer's tick could not be written");
+                }
+            }
+        }
+    }
+}
