@@ -1,0 +1,342 @@
+//! Writing: one commit of the line, one transaction.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use rusqlite::{Connection, params};
+
+use crate::{
+    AlertRow, AnomalyRow, DeadLetter, Store, StoreError, WorkOrderRow,
+    chunk::{encode_f32, encode_f64, encode_i64},
+    counts::add,
+    merge,
+};
+
+const HOUR: i64 = 3_600_000_000_000;
+
+/// Readings of one sensor, in any order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SensorColumn {
+    /// Number of the sensor.
+    pub sensor: u32,
+    /// Times.
+    pub times: Vec<i64>,
+    /// Values, as many.
+    pub values: Vec<f64>,
+}
+
+/// A burst.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WaveformRow {
+    /// Number of the sensor.
+    pub sensor: u32,
+    /// Time of the first sample.
+    pub start: i64,
+    /// Samples a second.
+    pub rate: f64,
+    /// The samples.
+    pub samples: Vec<f32>,
+}
+
+/// Windows of one asset that share a list of features.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WindowBlock {
+    /// The machine.
+    pub asset: String,
+    /// Names of the features.
+    pub features: Vec<String>,
+    /// The windows.
+    pub rows: Vec<WindowRow>,
+    /// Row after row, one value a feature.
+    pub values: Vec<f64>,
+}
+
+/// One window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowRow {
+    /// Number of the sensor.
+    pub sensor: u32,
+    /// Start, included.
+    pub start: i64,
+    /// End, excluded.
+    pub end: i64,
+    /// Readings or samples in it.
+    pub count: u32,
+}
+
+/// That a snapshot was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Offset in the log.
+    pub snapshot_offset: u64,
+    /// Whatever the host wants to know about it.
+    pub snapshot: String,
+}
+
+/// What one commit brings. All of it is written, or nothing.
+#[derive(Clone, Debug)]
+pub struct Commit<'a> {
+    /// Whose.
+    pub partition: u16,
+    /// Offset up to which findings are in it.
+    pub applied_offset: u64,
+    /// A snapshot, if one was taken.
+    pub checkpoint: Option<Checkpoint>,
+    /// How far the topics were written, in the host's own words.
+    pub topic_ends: &'a str,
+    /// Raw readings.
+    pub readings: &'a [SensorColumn],
+    /// Bursts.
+    pub waveforms: &'a [WaveformRow],
+    /// Windows.
+    pub windows: &'a [WindowBlock],
+    /// Anomalies; a known id keeps what people wrote on it.
+    pub anomalies: &'a [AnomalyRow],
+    /// Alerts, whole; a known id is overwritten.
+    pub alerts: &'a [AlertRow],
+    /// Work orders, whole; a known id is overwritten.
+    pub work_orders: &'a [WorkOrderRow],
+    /// What was refused.
+    pub dead_letters: &'a [DeadLetter],
+    /// Stretches of the log that were given up.
+    pub skipped: &'a [(u64, u64)],
+}
+
+struct ReadingChunk {
+    sensor: u32,
+    start: i64,
+    end: i64,
+    count: usize,
+    times: Vec<u8>,
+    values: Vec<u8>,
+}
+
+struct HourSums {
+    count: i64,
+    mean: f64,
+    m2: f64,
+    min: f64,
+    max: f64,
+}
+
+fn number(offset: u64) -> i64 {
+    i64::try_from(offset).unwrap_or(i64::MAX)
+}
+
+impl Store {
+    /// Writes a commit.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing was written.
+    pub fn commit(&self, commit: &Commit<'_>) -> Result<(), StoreError> {
+        // Compressing takes the time; other partitions may write meanwhile.
+        let mut hours = BTreeMap::new();
+        let chunks: Vec<ReadingChunk> =
+            commit.readings.iter().filter(|column| !column.times.is_empty()).map(|column| chunk(column, &mut hours)).collect();
+        let waveforms: Vec<(&WaveformRow, Vec<u8>)> =
+            commit.waveforms.iter().map(|waveform| (waveform, encode_f32(&waveform.samples))).collect();
+
+        let mut writer = self.writer()?;
+        let transaction = writer.transaction()?;
+        put_readings(&transaction, &chunks)?;
+        put_hours(&transaction, &hours)?;
+        put_waveforms(&transaction, &waveforms)?;
+        put_windows(&transaction, commit.windows)?;
+        put_anomalies(&transaction, commit.anomalies)?;
+        put_alerts(&transaction, commit.alerts)?;
+        put_work_orders(&transaction, commit.work_orders)?;
+        put_dead_letters(&transaction, commit.dead_letters)?;
+        for &(start, stop) in commit.skipped {
+            transaction
+                .prepare_cached("INSERT OR REPLACE INTO skipped VALUES (?1, ?2, ?3)")?
+                .execute(params![commit.partition, number(start), number(stop)])?;
+        }
+        put_partition(&transaction, commit)?;
+        transaction.commit()?;
+        Ok(())
+    }
+}
+
+/// Sorts, compresses and sums one sensor's readings.
+fn chunk(column: &SensorColumn, hours: &mut BTreeMap<(u32, i64), HourSums>) -> ReadingChunk {
+    let (times, values): (Cow<'_, [i64]>, Cow<'_, [f64]>) = if column.times.is_sorted() {
+        (Cow::Borrowed(&column.times), Cow::Borrowed(&column.values))
+    } else {
+        let mut rows: Vec<(i64, f64)> = column.times.iter().copied().zip(column.values.iter().copied()).collect();
+        rows.sort_by_key(|&(time, _)| time);
+        let (times, values): (Vec<i64>, Vec<f64>) = rows.into_iter().unzip();
+        (Cow::Owned(times), Cow::Owned(values))
+    };
+    let mut rest = times.as_ref();
+    let mut at = 0;
+    while let Some(&first) = rest.first() {
+        let hour = first.div_euclid(HOUR) * HOUR;
+        let count = rest.partition_point(|&time| time.div_euclid(HOUR) * HOUR == hour);
+        if let Some(values) = values.get(at..at + count) {
+            hours.insert((column.sensor, hour), sums(values));
+        }
+        at += count;
+        rest = rest.get(count..).unwrap_or_default();
+    }
+    ReadingChunk {
+        sensor: column.sensor,
+        start: times.first().copied().unwrap_or(0),
+        end: times.last().copied().unwrap_or(0),
+        count: times.len(),
+        times: encode_i64(&times),
+        values: encode_f64(&values),
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "counts of an hour are far below 2^52")]
+fn sums(values: &[f64]) -> HourSums {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    HourSums {
+        count: i64::try_from(values.len()).unwrap_or(i64::MAX),
+        mean,
+        m2: values.iter().map(|value| (value - mean) * (value - mean)).sum(),
+        min: values.iter().copied().fold(f64::INFINITY, f64::min),
+        max: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+    }
+}
+
+fn put_readings(to: &Connection, chunks: &[ReadingChunk]) -> Result<(), StoreError> {
+    let mut insert = to.prepare_cached("INSERT INTO reading_chunks VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING")?;
+    let mut total = 0;
+    for chunk in chunks {
+        let count = i64::try_from(chunk.count).unwrap_or(i64::MAX);
+        let done = insert.execute(params![chunk.sensor, chunk.start, chunk.end, count, chunk.times, chunk.values])?;
+        if done == 0 {
+            // A late reading may make two chunks start at the same time: they become one.
+            merge::into_existing(to, chunk.sensor, chunk.start, &chunk.times, &chunk.values)?;
+        }
+        total += chunk.count as u64;
+    }
+    add(to, "readings", total)
+}
+
+/// Chan et al. 1979: merges counts, means and sums of squared deviations of two sets.
+fn put_hours(to: &Connection, hours: &BTreeMap<(u32, i64), HourSums>) -> Result<(), StoreError> {
+    let mut upsert = to.prepare_cached(
+        "INSERT INTO reading_hourly_sums AS old VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (sensor, hour) DO UPDATE SET
+            count = old.count + excluded.count,
+            mean = old.mean + (excluded.mean - old.mean) * excluded.count / (old.count + excluded.count),
+            m2 = old.m2 + excluded.m2 + (excluded.mean - old.mean) * (excluded.mean - old.mean)
+                * old.count * excluded.count / (old.count + excluded.count),
+            min = min(old.min, excluded.min), max = max(old.max, excluded.max)",
+    )?;
+    for ((sensor, hour), sums) in hours {
+        upsert.execute(params![sensor, hour, sums.count, sums.mean, sums.m2, sums.min, sums.max])?;
+    }
+    Ok(())
+}
+
+fn put_waveforms(to: &Connection, waveforms: &[(&WaveformRow, Vec<u8>)]) -> Result<(), StoreError> {
+    let mut insert = to.prepare_cached("INSERT OR IGNORE INTO waveform_chunks VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    let mut samples = 0;
+    for (waveform, encoded) in waveforms {
+        let count = i64::try_from(waveform.samples.len()).unwrap_or(i64::MAX);
+        insert.execute(params![waveform.sensor, waveform.start, waveform.rate, count, encoded])?;
+        samples += waveform.samples.len() as u64;
+    }
+    add(to, "waveform_samples", samples)
+}
+
+fn put_windows(to: &Connection, windows: &[WindowBlock]) -> Result<(), StoreError> {
+    let mut insert = to.prepare_cached("INSERT OR REPLACE INTO window_chunks VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?;
+    let mut total = 0;
+    for block in windows {
+        let column = |pick: fn(&WindowRow) -> i64| block.rows.iter().map(pick).collect::<Vec<i64>>();
+        let (starts, ends) = (column(|row| row.start), column(|row| row.end));
+        // One feature after another: neighbours of one feature resemble each other, and compress.
+        let width = block.features.len();
+        let by_feature: Vec<f64> =
+            (0..width).flat_map(|feature| block.values.iter().skip(feature).step_by(width.max(1)).copied()).collect();
+        insert.execute(params![
+            block.asset,
+            starts.iter().min(),
+            ends.iter().max(),
+            block.features.join(","),
+            i64::try_from(block.rows.len()).unwrap_or(i64::MAX),
+            encode_i64(&column(|row| i64::from(row.sensor))),
+            encode_i64(&starts),
+            encode_i64(&ends),
+            encode_i64(&column(|row| i64::from(row.count))),
+            encode_f64(&by_feature),
+        ])?;
+        total += block.rows.len() as u64;
+    }
+    add(to, "windows", total)
+}
+
+fn put_anomalies(to: &Connection, rows: &[AnomalyRow]) -> Result<(), StoreError> {
+    let mut upsert = to.prepare_cached(
+        "INSERT INTO anomalies VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+         ON CONFLICT (id) DO UPDATE SET score = excluded.score, severity = excluded.severity, threshold = excluded.threshold,
+            confidence = excluded.confidence, fault_mode = excluded.fault_mode, message = excluded.message,
+            metadata = excluded.metadata, sensor = excluded.sensor",
+    )?;
+    for row in rows {
+        upsert.execute(params![
+            row.id, row.detection_time, row.sensor, row.asset, row.start_time, row.end_time, row.score, row.model, row.severity,
+            row.handled, row.threshold, row.confidence, row.fault_mode, row.message, row.metadata,
+        ])?;
+    }
+    Ok(())
+}
+
+fn put_alerts(to: &Connection, rows: &[AlertRow]) -> Result<(), StoreError> {
+    let mut upsert =
+        to.prepare_cached("INSERT OR REPLACE INTO alerts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)")?;
+    for row in rows {
+        upsert.execute(params![
+            row.id, row.asset, row.sensor, row.severity, row.state, row.opened, row.updated, row.resolved, row.anomalies,
+            row.peak_score, row.anomaly, row.fault_mode, row.title, row.message, row.recommendation,
+        ])?;
+    }
+    Ok(())
+}
+
+fn put_work_orders(to: &Connection, rows: &[WorkOrderRow]) -> Result<(), StoreError> {
+    let mut upsert =
+        to.prepare_cached("INSERT OR REPLACE INTO work_orders VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)")?;
+    for row in rows {
+        upsert.execute(params![
+            row.id, row.alert, row.asset, row.kind, row.priority.clamp(1, 5), row.status, row.scheduled, row.duration_minutes,
+            row.technician, list(&row.skills), list(&row.after), row.cost, row.notes,
+        ])?;
+    }
+    Ok(())
+}
+
+fn list(names: &[String]) -> String {
+    serde_json::Value::from(names).to_string()
+}
+
+fn put_dead_letters(to: &Connection, rows: &[DeadLetter]) -> Result<(), StoreError> {
+    let mut insert = to.prepare_cached("INSERT OR IGNORE INTO dead_letters VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
+    let mut refused = 0;
+    for row in rows {
+        let new = insert.execute(params![
+            row.id, row.time, row.source, row.reason, row.message, row.payload, row.readings, row.sensor, row.format,
+        ])?;
+        if new > 0 {
+            refused += u64::from(row.readings);
+        }
+    }
+    add(to, "rejected_readings", refused)
+}
+
+fn put_partition(to: &Connection, commit: &Commit<'_>) -> Result<(), StoreError> {
+    to.prepare_cached(
+        "INSERT INTO partitions VALUES (?1, 0, ?2, NULL, ?3)
+         ON CONFLICT (partition) DO UPDATE SET applied_offset = excluded.applied_offset, topic_ends = excluded.topic_ends",
+    )?
+    .execute(params![commit.partition, number(commit.applied_offset), commit.topic_ends])?;
+    if let Some(checkpoint) = &commit.checkpoint {
+        to.prepare_cached("UPDATE partitions SET snapshot_offset = ?2, snapshot = ?3 WHERE partition = ?1")?
+            .execute(params![commit.partition, number(checkpoint.snapshot_offset), checkpoint.snapshot])?;
+    }
+    Ok(())
+}

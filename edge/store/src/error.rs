@@ -1,0 +1,35 @@
+//! What can go wrong.
+
+/// Why the store did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// SQLite refused.
+    #[error("the store: {0}; check that the disk has room and the file is writable")]
+    Sqlite(#[from] rusqlite::Error),
+    /// A compressed column cannot be read.
+    #[error("the store holds a damaged column: {0}; restore it from a backup")]
+    Column(String),
+    /// It was opened for looking only.
+    #[error("the store was opened for reading only")]
+    ReadOnly,
+    /// The file was made by another version.
+    #[error("the store is of version {found}, this program knows version {known}; use the program that made it, or a newer one")]
+    Version {
+        /// The file's.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// Only looking is allowed.
+    #[error("only SELECT is allowed here: {0}")]
+    NotSelect(String),
+    /// Writing an export failed.
+    #[error("the export: {0}")]
+    Export(String),
+}
+
+impl From<std::io::Error> for StoreError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Export(error.to_string())
+    }
+}

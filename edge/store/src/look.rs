@@ -1,0 +1,467 @@
+//! Reading.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params, types::ValueRef};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{
+    AlertRow, AnomalyRow, DeadLetter, PartitionState, SensorRow, Store, StoreError, WindowBlock, WindowRow, WorkOrderRow,
+    chunk::{decode_f32, decode_f64, decode_i64},
+};
+
+/// Which rows. What is none does not narrow.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// From this time on, nanoseconds since 1970.
+    pub from: Option<i64>,
+    /// Before this time.
+    pub to: Option<i64>,
+    /// Of this sensor, by name.
+    pub sensor: Option<String>,
+    /// Of this asset.
+    pub asset: Option<String>,
+    /// Dead letters: for this reason.
+    pub reason: Option<String>,
+    /// At most so many, the newest.
+    pub limit: Option<usize>,
+}
+
+/// Aggregates of one sensor's hour.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Hour {
+    /// Start of the hour.
+    pub hour: i64,
+    /// Mean.
+    pub avg: f64,
+    /// Least.
+    pub min: f64,
+    /// Greatest.
+    pub max: f64,
+    /// Population standard deviation.
+    pub std: f64,
+    /// Readings.
+    pub count: u64,
+}
+
+/// Which columns of a table the filter speaks of.
+struct Columns {
+    time: &'static str,
+    sensor: Option<&'static str>,
+    asset: Option<&'static str>,
+    reason: Option<&'static str>,
+}
+
+impl Filter {
+    /// The clause, and its parameters.
+    fn clause(&self, columns: &Columns) -> (String, Vec<Box<dyn ToSql>>) {
+        let mut clause = String::new();
+        let mut parameters: Vec<Box<dyn ToSql>> = Vec::new();
+        let mut narrow = |condition: String, parameter: Box<dyn ToSql>| {
+            clause.push_str(if parameters.is_empty() { " WHERE " } else { " AND " });
+            clause.push_str(&condition);
+            parameters.push(parameter);
+        };
+        if let Some(from) = self.from {
+            narrow(format!("{} >= ?", columns.time), Box::new(from));
+        }
+        if let Some(to) = self.to {
+            narrow(format!("{} < ?", columns.time), Box::new(to));
+        }
+        for (column, wanted) in
+            [(columns.sensor, &self.sensor), (columns.asset, &self.asset), (columns.reason, &self.reason)]
+        {
+            if let (Some(column), Some(wanted)) = (column, wanted) {
+                narrow(format!("{column} = ?"), Box::new(wanted.clone()));
+            }
+        }
+        clause.push_str(&format!(" ORDER BY {} DESC, id", columns.time));
+        if let Some(limit) = self.limit {
+            clause.push_str(&format!(" LIMIT {limit}"));
+        }
+        (clause, parameters)
+    }
+}
+
+fn select<T>(
+    from: &Connection,
+    columns: &str,
+    (clause, parameters): (String, Vec<Box<dyn ToSql>>),
+    row: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Vec<T>, StoreError> {
+    let mut statement = from.prepare(&format!("{columns}{clause}"))?;
+    let rows = statement.query_map(rusqlite::params_from_iter(parameters), row)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn names(json: &str) -> Vec<String> {
+    serde_json::from_str(json).unwrap_or_default()
+}
+
+impl Store {
+    /// Registers sensors (name, asset, unit, kind); gives their numbers. A known one keeps its number; where a unit or
+    /// kind is given it replaces the old one.
+    ///
+    /// # Errors
+    /// [`StoreError`]; none was registered.
+    pub fn register_sensors(&self, sensors: &[(&str, &str, &str, &str)]) -> Result<Vec<u32>, StoreError> {
+        let mut writer = self.writer()?;
+        let transaction = writer.transaction()?;
+        let mut ids = Vec::with_capacity(sensors.len());
+        {
+            let mut upsert = transaction.prepare_cached(
+                "INSERT INTO sensors (id, name, asset, unit, kind)
+                 VALUES ((SELECT coalesce(max(id), -1) + 1 FROM sensors), ?1, ?2, ?3, ?4)
+                 ON CONFLICT (name) DO UPDATE SET
+                    unit = CASE excluded.unit WHEN '' THEN unit ELSE excluded.unit END,
+                    kind = CASE excluded.kind WHEN '' THEN kind ELSE excluded.kind END
+                 RETURNING id",
+            )?;
+            for (name, asset, unit, kind) in sensors {
+                ids.push(upsert.query_row(params![name, asset, unit, kind], |row| row.get(0))?);
+            }
+        }
+        transaction.commit()?;
+        Ok(ids)
+    }
+
+    /// All sensors, by number.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn sensors(&self) -> Result<Vec<SensorRow>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare("SELECT id, name, asset, unit, kind FROM sensors ORDER BY id")?;
+            let rows = statement.query_map([], |row| {
+                Ok(SensorRow { id: row.get(0)?, name: row.get(1)?, asset: row.get(2)?, unit: row.get(3)?, kind: row.get(4)? })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// Where the partitions stand.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn checkpoints(&self) -> Result<Vec<PartitionState>, StoreError> {
+        let offset = |value: i64| u64::try_from(value).unwrap_or(0);
+        self.read(|connection| {
+            let mut statement = connection
+                .prepare("SELECT partition, snapshot_offset, applied_offset, snapshot, topic_ends FROM partitions ORDER BY partition")?;
+            let rows = statement.query_map([], |row| {
+                Ok(PartitionState {
+                    partition: row.get(0)?,
+                    snapshot_offset: offset(row.get(1)?),
+                    applied_offset: offset(row.get(2)?),
+                    snapshot: row.get(3)?,
+                    topic_ends: row.get(4)?,
+                })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// Stretches of a partition's log that were given up.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn skipped(&self, partition: u16) -> Result<Vec<(u64, u64)>, StoreError> {
+        let offset = |value: i64| u64::try_from(value).unwrap_or(0);
+        self.read(|connection| {
+            let mut statement = connection.prepare("SELECT start, stop FROM skipped WHERE partition = ?1 ORDER BY start")?;
+            let rows = statement.query_map([partition], |row| Ok((offset(row.get(0)?), offset(row.get(1)?))))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// A state that was put under `key`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn state_get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read(|connection| {
+            Ok(connection.query_row("SELECT value FROM state WHERE key = ?1", [key], |row| row.get(0)).optional()?)
+        })
+    }
+
+    /// Puts a state under `key`; durable when this returns.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn state_put(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
+        self.writer()?.execute("INSERT OR REPLACE INTO state VALUES (?1, ?2)", params![key, value])?;
+        Ok(())
+    }
+
+    /// Readings of one sensor from `from` on and before `to`, in order of time.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn readings(&self, sensor: u32, from: i64, to: i64) -> Result<(Vec<i64>, Vec<f64>), StoreError> {
+        let mut rows: Vec<(i64, f64)> = Vec::new();
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT times, vals FROM reading_chunks WHERE sensor = ?1 AND start_time < ?3 AND end_time >= ?2 ORDER BY start_time",
+            )?;
+            let mut chunks = statement.query(params![sensor, from, to])?;
+            while let Some(chunk) = chunks.next()? {
+                let times = decode_i64(chunk.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?)?;
+                let values = decode_f64(chunk.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?)?;
+                rows.extend(times.into_iter().zip(values).filter(|&(time, _)| time >= from && time < to));
+            }
+            Ok(())
+        })?;
+        rows.sort_by_key(|&(time, _)| time);
+        Ok(rows.into_iter().unzip())
+    }
+
+    /// Starts, rates and samples of one sensor's bursts.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn waveforms(&self, sensor: u32, from: i64, to: i64) -> Result<Vec<(i64, f64, Vec<f32>)>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT start_time, rate, samples FROM waveform_chunks WHERE sensor = ?1 AND start_time >= ?2 AND start_time < ?3
+                 ORDER BY start_time",
+            )?;
+            let mut found = Vec::new();
+            let mut rows = statement.query(params![sensor, from, to])?;
+            while let Some(row) = rows.next()? {
+                let samples = decode_f32(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?)?;
+                found.push((row.get(0)?, row.get(1)?, samples));
+            }
+            Ok(found)
+        })
+    }
+
+    /// Hourly aggregates of one sensor.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn hourly(&self, sensor: u32, from: i64, to: i64) -> Result<Vec<Hour>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT hour, mean, min, max, sqrt(max(m2, 0) / count), count FROM reading_hourly_sums
+                 WHERE sensor = ?1 AND hour >= ?2 AND hour < ?3 ORDER BY hour",
+            )?;
+            let rows = statement.query_map(params![sensor, from, to], |row| {
+                Ok(Hour {
+                    hour: row.get(0)?,
+                    avg: row.get(1)?,
+                    min: row.get(2)?,
+                    max: row.get(3)?,
+                    std: row.get(4)?,
+                    count: u64::try_from(row.get::<_, i64>(5)?).unwrap_or(0),
+                })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// Windows of the filter's asset (or of all) that start in its time, in order of asset and checkpoint.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn windows(&self, filter: &Filter) -> Result<Vec<WindowBlock>, StoreError> {
+        let (from, to) = (filter.from.unwrap_or(i64::MIN), filter.to.unwrap_or(i64::MAX));
+        self.read(|connection| {
+            let mut statement = connection.prepare(
+                "SELECT asset, features, sensors, starts, ends, counts, vals FROM window_chunks
+                 WHERE (?1 IS NULL OR asset = ?1) AND start_time < ?3 AND end_time >= ?2 ORDER BY asset, start_time, features",
+            )?;
+            let mut found = Vec::new();
+            let mut chunks = statement.query(params![filter.asset, from, to])?;
+            while let Some(chunk) = chunks.next()? {
+                let column = |index: usize| -> Result<Vec<i64>, StoreError> {
+                    decode_i64(chunk.get_ref(index)?.as_blob().map_err(rusqlite::Error::from)?)
+                };
+                let (sensors, starts, ends, counts) = (column(2)?, column(3)?, column(4)?, column(5)?);
+                let by_feature = decode_f64(chunk.get_ref(6)?.as_blob().map_err(rusqlite::Error::from)?)?;
+                let features: Vec<String> = chunk.get::<_, String>(1)?.split(',').map(str::to_owned).collect();
+                let mut block = WindowBlock { asset: chunk.get(0)?, features, rows: Vec::new(), values: Vec::new() };
+                for (row, (((&sensor, &start), &end), &count)) in sensors.iter().zip(&starts).zip(&ends).zip(&counts).enumerate() {
+                    if start >= from && start < to {
+                        let sensor = u32::try_from(sensor).unwrap_or(u32::MAX);
+                        block.rows.push(WindowRow { sensor, start, end, count: u32::try_from(count).unwrap_or(u32::MAX) });
+                        block.values.extend(by_feature.iter().skip(row).step_by(starts.len().max(1)));
+                    }
+                }
+                found.push(block);
+            }
+            Ok(found)
+        })
+    }
+
+    /// Anomalies, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn anomalies(&self, filter: &Filter) -> Result<Vec<AnomalyRow>, StoreError> {
+        let columns = Columns { time: "detection_time", sensor: Some("sensor"), asset: Some("asset"), reason: None };
+        let what = "SELECT id, detection_time, sensor, asset, start_time, end_time, score, model, severity, handled, threshold, \
+                    confidence, fault_mode, message, metadata FROM anomalies";
+        self.read(|connection| {
+            select(connection, what, filter.clause(&columns), |row| {
+                Ok(AnomalyRow {
+                    id: row.get(0)?,
+                    detection_time: row.get(1)?,
+                    sensor: row.get(2)?,
+                    asset: row.get(3)?,
+                    start_time: row.get(4)?,
+                    end_time: row.get(5)?,
+                    score: row.get(6)?,
+                    model: row.get(7)?,
+                    severity: row.get(8)?,
+                    handled: row.get(9)?,
+                    threshold: row.get(10)?,
+                    confidence: row.get(11)?,
+                    fault_mode: row.get(12)?,
+                    message: row.get(13)?,
+                    metadata: row.get(14)?,
+                })
+            })
+        })
+    }
+
+    /// Alerts, the last changed first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn alerts(&self, filter: &Filter) -> Result<Vec<AlertRow>, StoreError> {
+        let columns = Columns { time: "updated", sensor: Some("sensor"), asset: Some("asset"), reason: None };
+        let what = "SELECT id, asset, sensor, severity, state, opened, updated, resolved, anomalies, peak_score, anomaly, \
+                    fault_mode, title, message, recommendation FROM alerts";
+        self.read(|connection| {
+            select(connection, what, filter.clause(&columns), |row| {
+                Ok(AlertRow {
+                    id: row.get(0)?,
+                    asset: row.get(1)?,
+                    sensor: row.get(2)?,
+                    severity: row.get(3)?,
+                    state: row.get(4)?,
+                    opened: row.get(5)?,
+                    updated: row.get(6)?,
+                    resolved: row.get(7)?,
+                    anomalies: row.get(8)?,
+                    peak_score: row.get(9)?,
+                    anomaly: row.get(10)?,
+                    fault_mode: row.get(11)?,
+                    title: row.get(12)?,
+                    message: row.get(13)?,
+                    recommendation: row.get(14)?,
+                })
+            })
+        })
+    }
+
+    /// Work orders, the latest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn work_orders(&self, filter: &Filter) -> Result<Vec<WorkOrderRow>, StoreError> {
+        let columns = Columns { time: "scheduled_time", sensor: None, asset: Some("asset"), reason: None };
+        let what = "SELECT id, alert, asset, type, priority, status, scheduled_time, estimated_duration_minutes, technician, \
+                    skills, after, cost, notes FROM work_orders";
+        self.read(|connection| {
+            select(connection, what, filter.clause(&columns), |row| {
+                Ok(WorkOrderRow {
+                    id: row.get(0)?,
+                    alert: row.get(1)?,
+                    asset: row.get(2)?,
+                    kind: row.get(3)?,
+                    priority: row.get(4)?,
+                    status: row.get(5)?,
+                    scheduled: row.get(6)?,
+                    duration_minutes: row.get(7)?,
+                    technician: row.get(8)?,
+                    skills: names(&row.get::<_, String>(9)?),
+                    after: names(&row.get::<_, String>(10)?),
+                    cost: row.get(11)?,
+                    notes: row.get(12)?,
+                })
+            })
+        })
+    }
+
+    /// Dead letters, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn dead_letters(&self, filter: &Filter) -> Result<Vec<DeadLetter>, StoreError> {
+        let columns = Columns { time: "time", sensor: Some("sensor"), asset: None, reason: Some("reason") };
+        let what = "SELECT id, time, source, reason, message, payload, readings, sensor, format FROM dead_letters";
+        self.read(|connection| {
+            select(connection, what, filter.clause(&columns), |row| {
+                Ok(DeadLetter {
+                    id: row.get(0)?,
+                    time: row.get(1)?,
+                    source: row.get(2)?,
+                    reason: row.get(3)?,
+                    message: row.get(4)?,
+                    payload: row.get(5)?,
+                    readings: row.get(6)?,
+                    sensor: row.get(7)?,
+                    format: row.get(8)?,
+                })
+            })
+        })
+    }
+
+    /// Deletes a dead letter.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn delete_dead_letter(&self, id: &str) -> Result<(), StoreError> {
+        self.writer()?.execute("DELETE FROM dead_letters WHERE id = ?1", [id])?;
+        Ok(())
+    }
+
+    /// Deletes the dead letters from before a time; tells how many.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn purge_dead_letters(&self, before: i64) -> Result<usize, StoreError> {
+        Ok(self.writer()?.execute("DELETE FROM dead_letters WHERE time < ?1", [before])?)
+    }
+
+    /// Deletes raw readings, bursts and windows that ended before a time; hourly aggregates stay. Tells how many chunks.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn expire_readings(&self, before: i64) -> Result<usize, StoreError> {
+        let mut writer = self.writer()?;
+        let transaction = writer.transaction()?;
+        let mut gone = transaction.execute("DELETE FROM reading_chunks WHERE end_time < ?1", [before])?;
+        gone += transaction.execute("DELETE FROM waveform_chunks WHERE start_time < ?1", [before])?;
+        gone += transaction.execute("DELETE FROM window_chunks WHERE end_time < ?1", [before])?;
+        transaction.commit()?;
+        Ok(gone)
+    }
+
+    /// Runs one SELECT; gives the columns' names and the rows.
+    ///
+    /// # Errors
+    /// [`StoreError::NotSelect`] for anything that is not one; [`StoreError::Sqlite`] in SQLite's words.
+    pub fn query_sql(&self, statement: &str) -> Result<(Vec<String>, Vec<Vec<Value>>), StoreError> {
+        self.read(|connection| {
+            let mut prepared = connection.prepare(statement)?;
+            if !prepared.readonly() || prepared.column_count() == 0 {
+                return Err(StoreError::NotSelect(statement.to_owned()));
+            }
+            let columns: Vec<String> = prepared.column_names().into_iter().map(str::to_owned).collect();
+            let rows = prepared.query_map([], |row| (0..columns.len()).map(|index| Ok(value(row.get_ref(index)?))).collect())?;
+            let rows = rows.collect::<Result<_, _>>()?;
+            Ok((columns, rows))
+        })
+    }
+}
+
+fn value(of: ValueRef<'_>) -> Value {
+    match of {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(number) => number.into(),
+        ValueRef::Real(number) => number.into(),
+        ValueRef::Text(text) => String::from_utf8_lossy(text).into(),
+        ValueRef::Blob(bytes) => format!("{} bytes", bytes.len()).into(),
+    }
+}

@@ -1,0 +1,108 @@
+//! The tables.
+
+use rusqlite::Connection;
+
+use crate::StoreError;
+
+const VERSION: i64 = 1;
+
+/// Times are nanoseconds since 1970 in UTC; the `*_readable` views show them as text.
+const TABLES: &str = "
+CREATE TABLE sensors (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, asset TEXT NOT NULL, unit TEXT NOT NULL, kind TEXT NOT NULL
+) STRICT;
+CREATE INDEX sensors_of_asset ON sensors (asset);
+CREATE VIEW assets AS SELECT asset, count(*) AS sensors FROM sensors GROUP BY asset;
+
+CREATE TABLE partitions (
+    partition INTEGER PRIMARY KEY, snapshot_offset INTEGER NOT NULL, applied_offset INTEGER NOT NULL,
+    snapshot TEXT, topic_ends TEXT NOT NULL
+) STRICT;
+CREATE TABLE skipped (partition INTEGER NOT NULL, start INTEGER NOT NULL, stop INTEGER NOT NULL, PRIMARY KEY (partition, start)) STRICT;
+CREATE TABLE state (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
+CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
+
+-- times and vals: columns compressed by pco, sorted by time.
+CREATE TABLE reading_chunks (
+    sensor INTEGER NOT NULL, start_time INTEGER NOT NULL, end_time INTEGER NOT NULL, count INTEGER NOT NULL,
+    times BLOB NOT NULL, vals BLOB NOT NULL, PRIMARY KEY (sensor, start_time)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE waveform_chunks (
+    sensor INTEGER NOT NULL, start_time INTEGER NOT NULL, rate REAL NOT NULL, count INTEGER NOT NULL, samples BLOB NOT NULL,
+    PRIMARY KEY (sensor, start_time)
+) STRICT;
+CREATE TABLE window_chunks (
+    asset TEXT NOT NULL, start_time INTEGER NOT NULL, end_time INTEGER NOT NULL, features TEXT NOT NULL, count INTEGER NOT NULL,
+    sensors BLOB NOT NULL, starts BLOB NOT NULL, ends BLOB NOT NULL, counts BLOB NOT NULL, vals BLOB NOT NULL,
+    PRIMARY KEY (asset, start_time, features)
+) STRICT, WITHOUT ROWID;
+-- hour: start of the hour; mean and m2 (sum of squared deviations) merge by Chan's formula.
+CREATE TABLE reading_hourly_sums (
+    sensor INTEGER NOT NULL, hour INTEGER NOT NULL, count INTEGER NOT NULL, mean REAL NOT NULL, m2 REAL NOT NULL,
+    min REAL NOT NULL, max REAL NOT NULL, PRIMARY KEY (sensor, hour)
+) STRICT, WITHOUT ROWID;
+CREATE VIEW reading_hourly AS
+    SELECT name AS sensor, hour, mean AS avg, min, max, sqrt(max(m2, 0) / count) AS std, count
+    FROM reading_hourly_sums JOIN sensors ON sensors.id = reading_hourly_sums.sensor;
+
+CREATE TABLE anomalies (
+    id TEXT PRIMARY KEY, detection_time INTEGER NOT NULL, sensor TEXT NOT NULL, asset TEXT NOT NULL,
+    start_time INTEGER NOT NULL, end_time INTEGER NOT NULL, score REAL NOT NULL, model TEXT NOT NULL, severity TEXT NOT NULL,
+    handled INTEGER NOT NULL DEFAULT 0, threshold REAL NOT NULL, confidence REAL NOT NULL, fault_mode TEXT,
+    message TEXT NOT NULL, metadata TEXT NOT NULL
+) STRICT;
+CREATE INDEX anomalies_by_time ON anomalies (detection_time);
+CREATE INDEX anomalies_of_asset ON anomalies (asset, detection_time);
+CREATE TABLE alerts (
+    id TEXT PRIMARY KEY, asset TEXT NOT NULL, sensor TEXT NOT NULL, severity TEXT NOT NULL, state TEXT NOT NULL,
+    opened INTEGER NOT NULL, updated INTEGER NOT NULL, resolved INTEGER, anomalies INTEGER NOT NULL, peak_score REAL NOT NULL,
+    anomaly TEXT NOT NULL, fault_mode TEXT, title TEXT NOT NULL, message TEXT NOT NULL, recommendation TEXT NOT NULL
+) STRICT;
+CREATE INDEX alerts_by_time ON alerts (updated);
+CREATE TABLE work_orders (
+    id TEXT PRIMARY KEY, alert TEXT NOT NULL, asset TEXT NOT NULL, type TEXT NOT NULL,
+    priority INTEGER NOT NULL CHECK (priority BETWEEN 1 AND 5), status TEXT NOT NULL, scheduled_time INTEGER,
+    estimated_duration_minutes INTEGER NOT NULL, technician TEXT, skills TEXT NOT NULL, after TEXT NOT NULL,
+    cost REAL NOT NULL, notes TEXT NOT NULL
+) STRICT;
+CREATE INDEX work_orders_by_time ON work_orders (scheduled_time);
+CREATE TABLE dead_letters (
+    id TEXT PRIMARY KEY, time INTEGER NOT NULL, source TEXT NOT NULL, reason TEXT NOT NULL, message TEXT NOT NULL,
+    payload BLOB NOT NULL, readings INTEGER NOT NULL, sensor TEXT, format TEXT
+) STRICT;
+CREATE INDEX dead_letters_by_time ON dead_letters (time);
+
+CREATE VIEW anomalies_readable AS
+    SELECT strftime('%Y-%m-%dT%H:%M:%SZ', detection_time / 1000000000, 'unixepoch') AS detected, asset, sensor, severity,
+        round(score, 4) AS score, model, fault_mode, message, handled, id FROM anomalies;
+CREATE VIEW alerts_readable AS
+    SELECT strftime('%Y-%m-%dT%H:%M:%SZ', opened / 1000000000, 'unixepoch') AS opened,
+        strftime('%Y-%m-%dT%H:%M:%SZ', resolved / 1000000000, 'unixepoch') AS resolved, state, severity, asset, title,
+        recommendation, anomalies, id FROM alerts;
+CREATE VIEW work_orders_readable AS
+    SELECT strftime('%Y-%m-%dT%H:%M:%SZ', scheduled_time / 1000000000, 'unixepoch') AS scheduled, type, asset, priority,
+        status, technician, estimated_duration_minutes, cost, notes, id FROM work_orders;
+CREATE VIEW dead_letters_readable AS
+    SELECT strftime('%Y-%m-%dT%H:%M:%SZ', time / 1000000000, 'unixepoch') AS time, source, reason, message, readings, id
+    FROM dead_letters;
+";
+
+/// Makes the tables in a new file; checks the version of an old one.
+pub(crate) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
+    if version(connection)? == 0 {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(TABLES)?;
+        transaction.pragma_update(None, "user_version", VERSION)?;
+        transaction.commit()?;
+    }
+    check(connection)
+}
+
+pub(crate) fn check(connection: &Connection) -> Result<(), StoreError> {
+    let found = version(connection)?;
+    if found == VERSION { Ok(()) } else { Err(StoreError::Version { found, known: VERSION }) }
+}
+
+fn version(connection: &Connection) -> Result<i64, StoreError> {
+    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
