@@ -1,0 +1,17 @@
+//! What can go wrong.
+
+use thiserror::Error;
+
+/// A failure of the stage itself; the state is as before.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum StageError {
+    /// The configuration cannot be used.
+    #[error("alert configuration: {0}")]
+    Config(String),
+    /// The snapshot cannot be read.
+    #[error("alert snapshot: {0}")]
+    Snapshot(String),
+    /// The batch breaks a rule of the contract.
+    #[error("alert batch: {0}")]
+    Batch(String),
+}

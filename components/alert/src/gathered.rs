@@ -1,0 +1,216 @@
+//! An alert while it gathers anomalies.
+
+use serde::{Deserialize, Serialize};
+
+use crate::words;
+use crate::{Alert, AlertState, Anomaly, Severity};
+
+/// Another sensor or fault takes the lead after this many anomalies in a row, so that two that take turns do not make
+/// the alert flap.
+const LEAD_AFTER: u32 = 3;
+
+/// A name that is on its way to replace the present one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Rival {
+    name: String,
+    times: u32,
+}
+
+impl Rival {
+    /// Whether `seen` has now come often enough in a row to replace `present`.
+    fn wins(&mut self, seen: &str, present: &str) -> bool {
+        if seen == present {
+            self.times = 0;
+        } else if self.times > 0 && self.name == seen {
+            self.times = self.times.saturating_add(1);
+        } else {
+            self.name.clear();
+            self.name.push_str(seen);
+            self.times = 1;
+        }
+        let wins = self.times >= LEAD_AFTER;
+        if wins {
+            self.times = 0;
+        }
+        wins
+    }
+}
+
+/// Anomalies that came before there was an alert: what is kept of one window's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Pending {
+    pub anomalies: u32,
+    pub severity: Severity,
+    pub peak: f64,
+    pub fault_mode: Option<String>,
+}
+
+/// An alert and what is needed to go on with it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Gathered {
+    id: String,
+    sensor: String,
+    feature: Option<String>,
+    severity: Severity,
+    opened: i64,
+    updated: i64,
+    pub resolved: Option<i64>,
+    anomalies: u32,
+    peak: f64,
+    newest: String,
+    threshold: f64,
+    fault_mode: Option<String>,
+    message: String,
+    /// Quiet windows in a row.
+    quiet: u32,
+    rival_sensor: Rival,
+    rival_fault: Rival,
+}
+
+impl Gathered {
+    /// A new alert, opened by the window that `lead` was found in. The pending anomalies include `lead`.
+    pub fn open<'a>(lead: &Anomaly, pending: impl IntoIterator<Item = &'a Pending>) -> Self {
+        let mut new = Self {
+            id: id(&lead.asset, lead.start),
+            sensor: String::new(),
+            feature: None,
+            severity: lead.severity,
+            opened: lead.end,
+            updated: lead.end,
+            resolved: None,
+            anomalies: 0,
+            peak: 0.0,
+            newest: String::new(),
+            threshold: lead.threshold,
+            fault_mode: None,
+            message: String::new(),
+            quiet: 0,
+            rival_sensor: Rival::default(),
+            rival_fault: Rival::default(),
+        };
+        new.reopen(lead, pending);
+        new
+    }
+
+    /// Opens it again; it goes on gathering under its old id.
+    pub fn reopen<'a>(&mut self, lead: &Anomaly, pending: impl IntoIterator<Item = &'a Pending>) {
+        self.resolved = None;
+        self.quiet = 0;
+        self.rival_sensor = Rival::default();
+        self.rival_fault = Rival::default();
+        for each in pending {
+            self.anomalies = self.anomalies.saturating_add(each.anomalies);
+            self.severity = self.severity.max(each.severity);
+            self.peak = self.peak.max(each.peak);
+            if each.fault_mode.is_some() {
+                self.fault_mode.clone_from(&each.fault_mode);
+            }
+        }
+        self.take_lead(lead);
+        self.remember(lead);
+    }
+
+    /// Adds a window's anomalies. Tells whether the change is worth sending.
+    pub fn gather(&mut self, anomalies: &[&Anomaly]) -> bool {
+        self.quiet = 0;
+        let before = self.anomalies;
+        let mut worth = false;
+        for anomaly in anomalies {
+            self.anomalies = self.anomalies.saturating_add(1);
+            self.peak = self.peak.max(anomaly.score);
+            let raised = anomaly.severity > self.severity;
+            if raised {
+                self.severity = anomaly.severity;
+                worth = true;
+            }
+            if self.rival_sensor.wins(&anomaly.sensor, &self.sensor) || (raised && anomaly.sensor != self.sensor) {
+                self.take_lead(anomaly);
+                worth = true;
+            }
+            if let Some(seen) = &anomaly.fault_mode {
+                let present = self.fault_mode.as_deref();
+                let changes = match present {
+                    None => true,
+                    Some(present) => self.rival_fault.wins(seen, present) || (raised && seen != present),
+                };
+                if changes {
+                    self.fault_mode = Some(seen.clone());
+                    worth = true;
+                }
+            }
+            self.remember(anomaly);
+        }
+        worth || self.anomalies.checked_ilog2() > before.checked_ilog2()
+    }
+
+    /// Counts a window without anomalies. Tells whether it was one quiet window too many, and the alert is resolved.
+    pub fn calm(&mut self, score: f64, end: i64, close_below: f64, close_after: u32) -> bool {
+        if score < close_below * self.threshold {
+            self.quiet = self.quiet.saturating_add(1);
+        } else {
+            self.quiet = 0;
+        }
+        let resolves = self.quiet >= close_after;
+        if resolves {
+            self.resolved = Some(end);
+            self.updated = self.updated.max(end);
+        }
+        resolves
+    }
+
+    /// An anomaly too mild to count, which still is no quiet.
+    pub fn disturb(&mut self) {
+        self.quiet = 0;
+    }
+
+    fn take_lead(&mut self, anomaly: &Anomaly) {
+        self.sensor.clone_from(&anomaly.sensor);
+        self.feature.clone_from(&anomaly.feature);
+    }
+
+    fn remember(&mut self, anomaly: &Anomaly) {
+        self.newest.clone_from(&anomaly.id);
+        self.message.clone_from(&anomaly.message);
+        self.threshold = anomaly.threshold;
+        self.updated = self.updated.max(anomaly.end);
+    }
+
+    /// As it is sent.
+    pub fn alert(&self, asset: &str) -> Alert {
+        let fault_mode = self.fault_mode.as_deref();
+        let (state, message, recommendation) = if self.resolved.is_some() {
+            (
+                AlertState::Resolved,
+                format!("Back to normal: {} quiet windows in a row. Last finding: {}", self.quiet, self.message),
+                "Make sure that a repair or a change of load explains the recovery; if neither does, keep an eye on it."
+                    .to_owned(),
+            )
+        } else {
+            (AlertState::Open, self.message.clone(), words::recommendation(fault_mode, self.severity))
+        };
+        Alert {
+            id: self.id.clone(),
+            asset: asset.to_owned(),
+            sensor: self.sensor.clone(),
+            severity: self.severity,
+            state,
+            opened: self.opened,
+            updated: self.updated,
+            resolved: self.resolved,
+            anomalies: self.anomalies,
+            peak_score: self.peak,
+            anomaly: self.newest.clone(),
+            fault_mode: self.fault_mode.clone(),
+            title: words::title(asset, fault_mode, &self.sensor, self.feature.as_deref(), self.severity),
+            message,
+            recommendation,
+        }
+    }
+}
+
+/// The first 16 bytes of BLAKE3 of asset, `|`, the start (8 bytes, little-endian) and `|alert`, in hexadecimal.
+fn id(asset: &str, start: i64) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(asset.as_bytes()).update(b"|").update(&start.to_le_bytes()).update(b"|alert");
+    hasher.finalize().to_hex().chars().take(32).collect()
+}
