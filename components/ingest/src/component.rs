@@ -1,0 +1,84 @@
+//! The stage as a component: contracts on the outside, [`crate::Ingester`] inside.
+
+use std::cell::RefCell;
+
+wit_bindgen::generate!({ path: "../../wit", world: "ingest-stage" });
+
+use exports::wheeltapper::pipeline::ingest::{Decoded, Envelope, Guest, GuestIngester, Ingester as Handle, Refusal};
+use wheeltapper::pipeline::types::{Dictionary, ReadingColumns, Reason, Rejection, StageError, Waveform};
+
+struct Stage;
+
+/// The exported resource.
+pub struct Resource(RefCell<crate::Ingester>);
+
+impl Guest for Stage {
+    type Ingester = Resource;
+}
+
+impl GuestIngester for Resource {
+    fn open(config: String) -> Result<Handle, StageError> {
+        let ingester = crate::Ingester::open(&config).map_err(|error| StageError::Config(error.to_string()))?;
+        Ok(Handle::new(Self(RefCell::new(ingester))))
+    }
+
+    fn restore(config: String, snapshot: Vec<u8>) -> Result<Handle, StageError> {
+        let ingester = crate::Ingester::restore(&config, &snapshot).map_err(|error| match error {
+            crate::RestoreError::Config(error) => StageError::Config(error.to_string()),
+            crate::RestoreError::Snapshot(_) => StageError::Snapshot(error.to_string()),
+        })?;
+        Ok(Handle::new(Self(RefCell::new(ingester))))
+    }
+
+    fn snapshot(&self) -> Vec<u8> {
+        self.0.borrow().snapshot()
+    }
+
+    fn decode(&self, envelopes: Vec<Envelope>) -> Result<Decoded, StageError> {
+        let decoded = self.0.borrow_mut().decode(envelopes.iter().map(|envelope| crate::Envelope {
+            source: &envelope.source,
+            format: envelope.format.as_deref(),
+            sensor: envelope.sensor.as_deref(),
+            arrival: envelope.arrival,
+            payload: &envelope.payload,
+        }));
+        Ok(Decoded {
+            sensors: Dictionary { text: decoded.text, ends: decoded.ends },
+            readings: ReadingColumns { sensor: decoded.sensor, time: decoded.time, value: decoded.value },
+            waveforms: decoded
+                .waveforms
+                .into_iter()
+                .map(|burst| Waveform {
+                    sensor: burst.sensor,
+                    start: burst.start,
+                    rate: burst.rate,
+                    samples: burst.samples,
+                })
+                .collect(),
+            accepted: decoded.accepted,
+            refusals: decoded.refusals.into_iter().map(refusal).collect(),
+            state_changed: decoded.state_changed,
+        })
+    }
+}
+
+fn refusal(refusal: crate::Refusal) -> Refusal {
+    let reason = match refusal.rejection.reason {
+        crate::Reason::Malformed => Reason::Malformed,
+        crate::Reason::Oversize => Reason::Oversize,
+        crate::Reason::NonFinite => Reason::NonFinite,
+        crate::Reason::TooOld => Reason::TooOld,
+        crate::Reason::InFuture => Reason::InFuture,
+        crate::Reason::UnknownSensor => Reason::UnknownSensor,
+        crate::Reason::OutOfRange => Reason::OutOfRange,
+    };
+    Refusal {
+        envelope: refusal.envelope,
+        position: refusal.position,
+        rejection: Rejection { reason, message: refusal.rejection.message },
+        payload: refusal.payload,
+        readings: refusal.readings,
+    }
+}
+
+export!(Stage);

@@ -1,0 +1,195 @@
+//! InfluxDB line protocol: `measurement,tag=value field=1.5,other=2i 1700000000000000000`.
+//!
+//! The sensor's id is the tag `sensor_id` or `sensor`. Without one it is put together from the tags `site`, `area`,
+//! `machine` or `asset` in this order, the other tags by the order of their keys, and the measurement. A field that is not
+//! called `value` adds its name. Text fields are no readings and are passed over.
+
+use crate::{
+    intake::Intake,
+    rejection::{Rejection, excerpt},
+    time,
+};
+
+/// A place that has a given rank in an id.
+const PLACES: [&str; 4] = ["site", "area", "machine", "asset"];
+
+pub(super) fn looks_so(line: &[u8]) -> bool {
+    let Some((key, rest)) = split_unescaped(line, b' ') else { return false };
+    let fields = split_unescaped(rest, b' ').map_or(rest, |(fields, _)| fields);
+    !key.is_empty() && split_unescaped(fields, b'=').is_some_and(|(name, value)| !name.is_empty() && !value.is_empty())
+}
+
+pub(super) fn decode(payload: &[u8], intake: &mut Intake<'_>) {
+    for (position, line) in (1..).zip(payload.split(|&byte| byte == b'\n')) {
+        let line = line.trim_ascii();
+        if line.is_empty() || line.starts_with(b"#") {
+            continue;
+        }
+        take(line, position, intake);
+    }
+}
+
+fn take(line: &[u8], position: usize, intake: &mut Intake<'_>) {
+    let parsed = match Line::parse(line, intake.arrival) {
+        Ok(parsed) => parsed,
+        Err(rejection) => return intake.refuse(position, rejection, line, 1),
+    };
+    let mut name = String::with_capacity(parsed.sensor.len() + 16);
+    for (field, value) in &parsed.fields {
+        name.clear();
+        name.push_str(&parsed.sensor);
+        if field != "value" {
+            name.push('/');
+            name.push_str(field);
+        }
+        let taken = match value {
+            Ok(value) => intake.reading(&name, parsed.time, *value),
+            Err(rejection) => Err(rejection.clone()),
+        };
+        if let Err(rejection) = taken {
+            intake.refuse(position, rejection, line, 1);
+        }
+    }
+}
+
+struct Line {
+    sensor: String,
+    fields: Vec<(String, Result<f64, Rejection>)>,
+    time: i64,
+}
+
+impl Line {
+    fn parse(line: &[u8], arrival: i64) -> Result<Self, Rejection> {
+        let text = std::str::from_utf8(line).map_err(|_| Rejection::malformed("the line is not UTF-8"))?;
+        let expected = || {
+            Rejection::malformed(format!(
+                "expected `measurement,tag=value field=1.5 timestamp`; got {:?}",
+                excerpt(line)
+            ))
+        };
+        let (key, rest) = split_unescaped(text.as_bytes(), b' ').ok_or_else(expected)?;
+        let (fields, stamp) = split_fields(rest.trim_ascii_start());
+        let time = match stamp.trim_ascii() {
+            b"" => arrival,
+            stamp => time::parse_text(std::str::from_utf8(stamp).map_err(|_| expected())?)?,
+        };
+        let mut parsed = Vec::new();
+        let mut texts = 0;
+        for field in split_all(fields) {
+            let (name, value) = split_unescaped(field, b'=').ok_or_else(expected)?;
+            let name = unescaped(name);
+            match value {
+                _ if name.is_empty() => return Err(expected()),
+                [b'"', ..] => texts += 1,
+                value => parsed.push((name, number(value))),
+            }
+        }
+        if parsed.is_empty() {
+            return Err(if texts > 0 {
+                Rejection::malformed("the line has only text fields; a reading is a number")
+            } else {
+                expected()
+            });
+        }
+        Ok(Self { sensor: sensor(key).ok_or_else(expected)?, fields: parsed, time })
+    }
+}
+
+fn number(value: &[u8]) -> Result<f64, Rejection> {
+    let text = std::str::from_utf8(value).unwrap_or_default();
+    match text {
+        "t" | "T" | "true" | "True" | "TRUE" => return Ok(1.0),
+        "f" | "F" | "false" | "False" | "FALSE" => return Ok(0.0),
+        _ => {}
+    }
+    let digits = text.strip_suffix(['i', 'u']).unwrap_or(text);
+    digits.parse().map_err(|_| {
+        Rejection::malformed(format!(
+            "expected a field's value such as 1.5, 2i, true or \"text\"; got {:?}",
+            excerpt(value)
+        ))
+    })
+}
+
+/// The sensor's id of a measurement and its tags.
+fn sensor(key: &[u8]) -> Option<String> {
+    let mut parts = split_all(key).into_iter();
+    let measurement = unescaped(parts.next()?);
+    let mut tags = Vec::new();
+    for part in parts {
+        let (name, value) = split_unescaped(part, b'=')?;
+        tags.push((unescaped(name), unescaped(value)));
+    }
+    if let Some((_, id)) = tags.iter().find(|(name, _)| name == "sensor_id" || name == "sensor") {
+        return Some(id.clone());
+    }
+    tags.sort_by_key(|(name, _)| (PLACES.iter().position(|place| place == name).unwrap_or(PLACES.len()), name.clone()));
+    let mut id = String::new();
+    for (_, value) in &tags {
+        id.push_str(value);
+        id.push('/');
+    }
+    id.push_str(&measurement);
+    (!measurement.is_empty()).then_some(id)
+}
+
+/// Before and after the first `at` that no backslash stands before.
+fn split_unescaped(text: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
+    let mut escaped = false;
+    for (index, &byte) in text.iter().enumerate() {
+        if !escaped && byte == at {
+            return Some((text.get(..index)?, text.get(index + 1..)?));
+        }
+        escaped = !escaped && byte == b'\\';
+    }
+    None
+}
+
+/// Fields and what follows them; in a quoted text a space or a comma means itself.
+fn split_fields(text: &[u8]) -> (&[u8], &[u8]) {
+    let mut quoted = false;
+    let mut escaped = false;
+    for (index, &byte) in text.iter().enumerate() {
+        if !escaped && byte == b'"' {
+            quoted = !quoted;
+        }
+        if !escaped && !quoted && byte == b' ' {
+            return text.split_at(index);
+        }
+        escaped = !escaped && byte == b'\\';
+    }
+    (text, b"")
+}
+
+/// At every comma that is neither escaped nor quoted.
+fn split_all(text: &[u8]) -> Vec<&[u8]> {
+    let (mut parts, mut from, mut quoted, mut escaped) = (Vec::new(), 0, false, false);
+    for (index, &byte) in text.iter().enumerate() {
+        if !escaped && byte == b'"' {
+            quoted = !quoted;
+        }
+        if !escaped && !quoted && byte == b',' {
+            parts.push(text.get(from..index).unwrap_or_default());
+            from = index + 1;
+        }
+        escaped = !escaped && byte == b'\\';
+    }
+    parts.push(text.get(from..).unwrap_or_default());
+    parts
+}
+
+fn unescaped(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    if !text.contains('\\') {
+        return text.into_owned();
+    }
+    let mut plain = String::with_capacity(text.len());
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' if matches!(letters.peek(), Some(',' | '=' | ' ' | '\\')) => plain.extend(letters.next()),
+            letter => plain.push(letter),
+        }
+    }
+    plain
+}

@@ -1,0 +1,146 @@
+//! The formats, and which one an event is in.
+//!
+//! Chosen by the format that the trigger names (a media type or a short name), else by the topic (`spBv1.0/…` is
+//! Sparkplug B), else by the first bytes.
+
+mod csv;
+pub mod json;
+mod line_protocol;
+mod senml;
+mod sparkplug;
+mod waveform;
+
+pub use sparkplug::Aliases;
+
+use crate::{
+    intake::{Envelope, Intake},
+    rejection::{Rejection, excerpt},
+};
+
+/// What an event can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON object, an array of them, or objects one after the other.
+    Json,
+    /// One JSON object a line.
+    Ndjson,
+    /// InfluxDB line protocol.
+    LineProtocol,
+    /// SenML, RFC 8428, as JSON.
+    Senml,
+    /// Comma-separated values with a header.
+    Csv,
+    /// Eclipse Sparkplug B payloads.
+    Sparkplug,
+    /// Raw float32 samples behind a small header.
+    Waveform,
+}
+
+/// Every format's short name.
+const NAMES: [(&str, Format); 7] = [
+    ("json", Format::Json),
+    ("ndjson", Format::Ndjson),
+    ("line-protocol", Format::LineProtocol),
+    ("senml", Format::Senml),
+    ("csv", Format::Csv),
+    ("sparkplug", Format::Sparkplug),
+    ("waveform", Format::Waveform),
+];
+
+impl Format {
+    /// By a short name or a media type; none when the type says nothing (`application/octet-stream`, `text/plain`).
+    ///
+    /// # Errors
+    /// Malformed when the name is of no format that is taken.
+    pub fn named(name: &str) -> Result<Option<Self>, Rejection> {
+        let essence = name.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if let Some((_, format)) = NAMES.iter().find(|(short, _)| *short == essence) {
+            return Ok(Some(*format));
+        }
+        Ok(Some(match essence.as_str() {
+            "" | "application/octet-stream" | "text/plain" | "application/x-www-form-urlencoded" | "*/*" => {
+                return Ok(None);
+            }
+            "application/json" | "text/json" => Self::Json,
+            "application/x-ndjson"
+            | "application/ndjson"
+            | "application/jsonl"
+            | "application/x-jsonlines"
+            | "application/json-lines" => Self::Ndjson,
+            "application/senml+json" | "application/sensml+json" => Self::Senml,
+            "text/csv" | "application/csv" => Self::Csv,
+            "application/vnd.influxdata.line-protocol"
+            | "application/x-influxdb-line-protocol"
+            | "text/x-influxdb-line-protocol" => Self::LineProtocol,
+            "application/vnd.sparkplug"
+            | "application/vnd.eclipse.sparkplug"
+            | "application/x-protobuf"
+            | "application/protobuf" => Self::Sparkplug,
+            "application/vnd.wheeltapper.waveform" => Self::Waveform,
+            _ => {
+                return Err(Rejection::malformed(format!(
+                    "{:?} is no format that is taken; expected one of application/json, application/x-ndjson, application/senml+json, text/csv, \
+                     application/vnd.influxdata.line-protocol, application/vnd.sparkplug, application/vnd.wheeltapper.waveform, or a short name: {}",
+                    excerpt(name.as_bytes()),
+                    NAMES.map(|(short, _)| short).join(", ")
+                )));
+            }
+        }))
+    }
+
+    /// By the first bytes.
+    fn sniffed(payload: &[u8]) -> Option<Self> {
+        if payload.starts_with(waveform::MAGIC) {
+            return Some(Self::Waveform);
+        }
+        let text = payload.trim_ascii_start();
+        match text.first()? {
+            b'{' => Some(Self::Json),
+            b'[' if senml::looks_so(text) => Some(Self::Senml),
+            b'[' => Some(Self::Json),
+            _ => {
+                let line = text.split(|&byte| byte == b'\n').find(|line| !line.starts_with(b"#"))?.trim_ascii();
+                std::str::from_utf8(line).ok()?;
+                if line_protocol::looks_so(line) {
+                    Some(Self::LineProtocol)
+                } else if csv::looks_so(line) {
+                    Some(Self::Csv)
+                } else if json::is_bare_number(line) {
+                    Some(Self::Json)
+                } else {
+                    None
+                }
+            }
+        }
+    }
+}
+
+/// Decodes one event.
+pub(crate) fn decode(envelope: &Envelope<'_>, aliases: &mut Aliases, intake: &mut Intake<'_>) {
+    let payload = envelope.payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(envelope.payload);
+    if payload.trim_ascii().is_empty() && !envelope.source.starts_with(sparkplug::TOPICS) {
+        intake.refuse(0, Rejection::malformed("the event is empty; expected readings"), payload, 1);
+        return;
+    }
+    let named = match envelope.format.map_or(Ok(None), Format::named) {
+        Ok(named) => named,
+        Err(rejection) => return intake.refuse(0, rejection, payload, 1),
+    };
+    let by_topic = || envelope.source.starts_with(sparkplug::TOPICS).then_some(Format::Sparkplug);
+    let Some(format) = named.or_else(by_topic).or_else(|| Format::sniffed(payload)) else {
+        let rejection = Rejection::malformed(format!(
+            "these bytes are of no known format: {:?}; expected JSON, NDJSON, line protocol, SenML, CSV with a header, Sparkplug B or a waveform; name the format",
+            excerpt(payload)
+        ));
+        return intake.refuse(0, rejection, payload, 1);
+    };
+    match format {
+        Format::Json => json::whole(payload, envelope.sensor, intake),
+        Format::Ndjson => json::lines(payload, envelope.sensor, intake),
+        Format::LineProtocol => line_protocol::decode(payload, intake),
+        Format::Senml => senml::decode(payload, envelope.sensor, intake),
+        Format::Csv => csv::decode(payload, envelope.sensor, intake),
+        Format::Sparkplug => sparkplug::decode(envelope.source, payload, aliases, intake),
+        Format::Waveform => waveform::decode(payload, envelope.sensor, intake),
+    }
+}

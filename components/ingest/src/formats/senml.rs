@@ -1,0 +1,106 @@
+//! SenML (RFC 8428) as JSON: an array of records, whose base fields hold for the records after them.
+
+use serde::{Deserialize, de::IgnoredAny};
+
+use super::json::{elements, syntax};
+use crate::{
+    intake::Intake,
+    rejection::{Rejection, excerpt},
+    time,
+};
+
+/// Times below this are relative to now (RFC 8428, section 4.5.3).
+const RELATIVE: f64 = 268_435_456.0;
+/// The version of SenML that RFC 8428 defines; records of a later one must not be read.
+const VERSION: f64 = 10.0;
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Record {
+    bn: Option<String>,
+    bt: Option<f64>,
+    bv: Option<f64>,
+    bver: Option<f64>,
+    n: Option<String>,
+    t: Option<f64>,
+    v: Option<f64>,
+    vb: Option<bool>,
+    vs: Option<IgnoredAny>,
+    vd: Option<IgnoredAny>,
+    s: Option<f64>,
+}
+
+pub(super) fn looks_so(text: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Keys {
+        sensor_id: Option<IgnoredAny>,
+        n: Option<IgnoredAny>,
+        bn: Option<IgnoredAny>,
+    }
+    let Some((_, first)) = elements(text).next() else { return false };
+    serde_json::from_slice(first)
+        .is_ok_and(|keys: Keys| keys.sensor_id.is_none() && (keys.n.is_some() || keys.bn.is_some()))
+}
+
+#[derive(Default)]
+struct Base {
+    name: String,
+    time: f64,
+    value: f64,
+}
+
+pub(super) fn decode(payload: &[u8], sensor: Option<&str>, intake: &mut Intake<'_>) {
+    let mut base = Base::default();
+    for (position, element) in elements(payload) {
+        if let Err(rejection) = take(element, sensor, &mut base, intake) {
+            intake.refuse(position, rejection, element, 1);
+        }
+    }
+}
+
+fn take(element: &[u8], sensor: Option<&str>, base: &mut Base, intake: &mut Intake<'_>) -> Result<(), Rejection> {
+    let record: Record = serde_json::from_slice(element).map_err(|error| {
+        syntax(&error, element, "a SenML record such as {\"n\":\"sensor\",\"t\":1700000000,\"v\":1.5}")
+    })?;
+    if let Some(version) = record.bver.filter(|version| *version > VERSION) {
+        return Err(Rejection::malformed(format!(
+            "the record is of SenML version {version}; at most {VERSION} is understood"
+        )));
+    }
+    base.name = record.bn.unwrap_or(std::mem::take(&mut base.name));
+    base.time = record.bt.unwrap_or(base.time);
+    base.value = record.bv.unwrap_or(base.value);
+    let value = match (record.v, record.vb, record.s) {
+        (Some(value), ..) => value + base.value,
+        (None, Some(value), _) => f64::from(u8::from(value)),
+        (None, None, Some(sum)) => sum,
+        _ if record.vs.is_some() || record.vd.is_some() => {
+            return Err(Rejection::malformed(
+                "the record holds text or data; a reading is a number (v) or a truth value (vb)",
+            ));
+        }
+        // A record of base fields alone.
+        _ if record.n.is_none() => return Ok(()),
+        _ => {
+            return Err(Rejection::malformed(format!(
+                "the record has a name but no value; expected v or vb; got {:?}",
+                excerpt(element)
+            )));
+        }
+    };
+    let joined = record.n.map_or_else(|| base.name.clone(), |name| format!("{}{name}", base.name));
+    let name = match joined.as_str() {
+        "" => sensor.ok_or_else(|| {
+            Rejection::malformed("the record names no sensor (n, bn), and neither does the topic's mapping")
+        })?,
+        name => name,
+    };
+    let seconds = base.time + record.t.unwrap_or(0.0);
+    let at = if seconds.abs() < RELATIVE {
+        time::from_seconds(seconds).and_then(|relative| intake.arrival.checked_add(relative))
+    } else {
+        time::from_seconds(seconds)
+    };
+    let at = at.ok_or_else(|| time::no_time(seconds.to_string().as_bytes()))?;
+    intake.reading(name, at, value)
+}

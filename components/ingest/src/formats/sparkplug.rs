@@ -1,0 +1,205 @@
+//! Eclipse Sparkplug B 3.0: births name the metrics and give them aliases, data speaks by alias.
+//!
+//! A metric's sensor id is `group/node/metric`, or `group/node/device/metric`. Text and data metrics, `bdSeq` and the
+//! `Node Control` and `Device Control` metrics are no readings and are passed over.
+
+use std::collections::BTreeMap;
+
+use prost::Message as _;
+use serde::{Deserialize, Serialize};
+
+use crate::{intake::Intake, rejection::Rejection, time};
+
+/// What Sparkplug topics start with.
+pub(super) const TOPICS: &str = "spBv1.0/";
+
+/// The parts of Sparkplug's payload that hold readings; field numbers as in the specification's protobuf schema.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Payload {
+    #[prost(uint64, optional, tag = "1")]
+    timestamp: Option<u64>,
+    #[prost(message, repeated, tag = "2")]
+    metrics: Vec<Metric>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Metric {
+    #[prost(string, optional, tag = "1")]
+    name: Option<String>,
+    #[prost(uint64, optional, tag = "2")]
+    alias: Option<u64>,
+    #[prost(uint64, optional, tag = "3")]
+    timestamp: Option<u64>,
+    #[prost(uint32, optional, tag = "4")]
+    datatype: Option<u32>,
+    #[prost(bool, optional, tag = "7")]
+    is_null: Option<bool>,
+    #[prost(oneof = "Value", tags = "10, 11, 12, 13, 14, 15, 16")]
+    value: Option<Value>,
+}
+
+#[derive(Clone, PartialEq, prost::Oneof)]
+enum Value {
+    #[prost(uint32, tag = "10")]
+    Int(u32),
+    #[prost(uint64, tag = "11")]
+    Long(u64),
+    #[prost(float, tag = "12")]
+    Float(f32),
+    #[prost(double, tag = "13")]
+    Double(f64),
+    #[prost(bool, tag = "14")]
+    Boolean(bool),
+    #[prost(string, tag = "15")]
+    Text(String),
+    #[prost(bytes, tag = "16")]
+    Bytes(Vec<u8>),
+}
+
+/// Sparkplug's signed data types, Int8 to Int64.
+const SIGNED: std::ops::RangeInclusive<u32> = 1..=4;
+
+impl Value {
+    /// The number that it is, if it is one; `datatype` says whether an integer is signed.
+    #[allow(clippy::cast_precision_loss, reason = "readings are doubles")]
+    fn number(&self, datatype: u32) -> Option<f64> {
+        Some(match *self {
+            Self::Int(value) if SIGNED.contains(&datatype) => f64::from(value.cast_signed()),
+            Self::Int(value) => f64::from(value),
+            Self::Long(value) if SIGNED.contains(&datatype) => value.cast_signed() as f64,
+            Self::Long(value) => value as f64,
+            Self::Float(value) => f64::from(value),
+            Self::Double(value) => value,
+            Self::Boolean(value) => f64::from(u8::from(value)),
+            Self::Text(_) | Self::Bytes(_) => return None,
+        })
+    }
+}
+
+/// What an alias stands for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Alias {
+    device: Option<String>,
+    metric: String,
+    datatype: u32,
+}
+
+/// The aliases of every edge node, `group/node`. An alias is unique within its node, devices included.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aliases {
+    nodes: BTreeMap<String, BTreeMap<u64, Alias>>,
+    #[serde(skip)]
+    changed: bool,
+}
+
+impl Aliases {
+    /// Whether a birth changed them since this was last asked.
+    pub(crate) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    fn birth(&mut self, node: &str, device: Option<&str>, metrics: &[Metric]) {
+        let known = self.nodes.entry(node.to_owned()).or_default();
+        match device {
+            None => known.clear(),
+            Some(device) => known.retain(|_, alias| alias.device.as_deref() != Some(device)),
+        }
+        for metric in metrics {
+            if let (Some(name), Some(alias)) = (&metric.name, metric.alias) {
+                let about = Alias {
+                    device: device.map(str::to_owned),
+                    metric: name.clone(),
+                    datatype: metric.datatype.unwrap_or(0),
+                };
+                known.insert(alias, about);
+            }
+        }
+        self.changed = true;
+    }
+}
+
+pub(super) fn decode(topic: &str, payload: &[u8], aliases: &mut Aliases, intake: &mut Intake<'_>) {
+    if let Err(rejection) = take(topic, payload, aliases, intake) {
+        intake.refuse(0, rejection, payload, 1);
+    }
+}
+
+fn take(topic: &str, payload: &[u8], aliases: &mut Aliases, intake: &mut Intake<'_>) -> Result<(), Rejection> {
+    let mut levels = topic.strip_prefix(TOPICS).unwrap_or_default().split('/');
+    let (group, kind, node, device) = (levels.next(), levels.next(), levels.next(), levels.next());
+    let expected = || {
+        Rejection::malformed(format!(
+            "expected a topic such as spBv1.0/group/NDATA/node or spBv1.0/group/DDATA/node/device; got {topic:?}"
+        ))
+    };
+    if group == Some("STATE") {
+        return Ok(());
+    }
+    let (Some(group), Some(kind), Some(node), None) = (group, kind, node, levels.next()) else {
+        return Err(expected());
+    };
+    let node = format!("{group}/{node}");
+    match (kind, device) {
+        // Commands go the other way, deaths bear no readings.
+        ("NCMD" | "DCMD" | "NDEATH" | "DDEATH", _) => return Ok(()),
+        ("NBIRTH" | "NDATA", None) | ("DBIRTH" | "DDATA", Some(_)) => {}
+        _ => return Err(expected()),
+    }
+    let message = Payload::decode(payload)
+        .map_err(|error| Rejection::malformed(format!("expected a Sparkplug B payload (protobuf): {error}")))?;
+    if kind.ends_with("BIRTH") {
+        aliases.birth(&node, device, &message.metrics);
+    }
+    let known = aliases.nodes.get(&node);
+    for (position, metric) in (1..).zip(&message.metrics) {
+        if let Err(rejection) = metric_reading(metric, &message, &node, device, known, intake) {
+            intake.refuse(position, rejection, &metric.encode_to_vec(), 1);
+        }
+    }
+    Ok(())
+}
+
+fn metric_reading(
+    metric: &Metric,
+    message: &Payload,
+    node: &str,
+    device: Option<&str>,
+    known: Option<&BTreeMap<u64, Alias>>,
+    intake: &mut Intake<'_>,
+) -> Result<(), Rejection> {
+    let alias = metric.alias.and_then(|alias| known?.get(&alias));
+    let name = match (&metric.name, alias) {
+        (Some(name), _) => name,
+        (None, Some(alias)) => &alias.metric,
+        (None, None) => {
+            return Err(Rejection::malformed(match metric.alias {
+                Some(alias) => format!(
+                    "alias {alias} of {node} is not known: its birth has not been seen; ask the node for a rebirth (NCMD Node Control/Rebirth)"
+                ),
+                None => "the metric has neither a name nor an alias".to_owned(),
+            }));
+        }
+    };
+    if name == "bdSeq"
+        || name.starts_with("Node Control/")
+        || name.starts_with("Device Control/")
+        || metric.is_null == Some(true)
+    {
+        return Ok(());
+    }
+    let datatype = metric.datatype.or_else(|| alias.map(|alias| alias.datatype)).unwrap_or(0);
+    let Some(value) = metric.value.as_ref().and_then(|value| value.number(datatype)) else { return Ok(()) };
+    let sensor = match device {
+        Some(device) => format!("{node}/{device}/{name}"),
+        None => format!("{node}/{name}"),
+    };
+    // Sparkplug times are milliseconds since 1970.
+    let at = match metric.timestamp.or(message.timestamp) {
+        None => intake.arrival,
+        Some(stamp) => i64::try_from(stamp)
+            .ok()
+            .and_then(|stamp| stamp.checked_mul(1_000_000))
+            .ok_or_else(|| time::no_time(stamp.to_string().as_bytes()))?,
+    };
+    intake.reading(&sensor, at, value)
+}

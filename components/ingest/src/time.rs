@@ -1,0 +1,171 @@
+//! Times: RFC 3339, or a number of seconds, milliseconds, microseconds or nanoseconds since 1970.
+
+use crate::rejection::{Rejection, excerpt};
+
+/// Nanoseconds in a second.
+const SECOND: i64 = 1_000_000_000;
+
+/// What an epoch number counts is told by its size: below 1e11 seconds (the year 5138), below 1e14 milliseconds, below
+/// 1e17 microseconds, else nanoseconds. Negative numbers by their size as well.
+pub fn from_epoch(number: i64) -> Option<i64> {
+    match number.unsigned_abs() {
+        0..100_000_000_000 => number.checked_mul(SECOND),
+        100_000_000_000..100_000_000_000_000 => number.checked_mul(1_000_000),
+        100_000_000_000_000..100_000_000_000_000_000 => number.checked_mul(1_000),
+        _ => Some(number),
+    }
+}
+
+/// As [`from_epoch`], for a number with a fraction; rounded to the nearest nanosecond.
+pub fn from_epoch_float(number: f64) -> Option<i64> {
+    let scale = match number.abs() {
+        size if size < 1e11 => 1e9,
+        size if size < 1e14 => 1e6,
+        size if size < 1e17 => 1e3,
+        _ => 1.0,
+    };
+    nanoseconds(number * scale)
+}
+
+/// Seconds to nanoseconds, rounded to the nearest; none beyond the years 1678 to 2262.
+pub fn from_seconds(seconds: f64) -> Option<i64> {
+    nanoseconds(seconds * 1e9)
+}
+
+fn nanoseconds(number: f64) -> Option<i64> {
+    // 2^63 as a double: the first that does not fit.
+    #[allow(clippy::cast_possible_truncation, reason = "within the range of i64 by the condition")]
+    (number.is_finite() && number.abs() < 9.223_372_036_854_775e18).then(|| number.round() as i64)
+}
+
+/// An RFC 3339 time, or a date and time without an offset, which is taken as UTC.
+pub fn parse_rfc3339(text: &str) -> Option<i64> {
+    if let Some(time) = parse_common(text.as_bytes()) {
+        return Some(time);
+    }
+    let timestamp = match text.parse::<jiff::Timestamp>() {
+        Ok(timestamp) => timestamp,
+        Err(_) => jiff::tz::Offset::UTC.to_timestamp(text.parse().ok()?).ok()?,
+    };
+    i64::try_from(timestamp.as_nanosecond()).ok()
+}
+
+/// The usual forms, `2026-11-24T01:02:03[.fraction][Z]` with `T` or a space, without a library's generality.
+fn parse_common(text: &[u8]) -> Option<i64> {
+    let two = |at: usize| -> Option<i64> {
+        let (tens, ones) = (text.get(at)?, text.get(at + 1)?);
+        (tens.is_ascii_digit() && ones.is_ascii_digit()).then(|| i64::from(tens - b'0') * 10 + i64::from(ones - b'0'))
+    };
+    let (head, rest) = text.split_at_checked(19)?;
+    if [head[4], head[7], head[13], head[16]] != *b"--::" || !matches!(head[10], b'T' | b't' | b' ') {
+        return None;
+    }
+    let (year, month, day) = (two(0)? * 100 + two(2)?, two(5)?, two(8)?);
+    let (hour, minute, second) = (two(11)?, two(14)?, two(17)?);
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if leap => 29,
+        2 => 28,
+        1..=12 => 31,
+        _ => return None,
+    };
+    if day < 1 || day > days || hour > 23 || minute > 59 || second > 59 || year < 1 {
+        return None;
+    }
+    let mut fraction = 0;
+    let rest = match rest.split_first() {
+        Some((b'.', digits)) => {
+            let length = digits.iter().take_while(|digit| digit.is_ascii_digit()).count();
+            if length == 0 || length > 9 {
+                return None;
+            }
+            let mut scale = SECOND / 10;
+            for digit in &digits[..length] {
+                fraction += i64::from(digit - b'0') * scale;
+                scale /= 10;
+            }
+            &digits[length..]
+        }
+        _ => rest,
+    };
+    if !matches!(rest, b"" | b"Z" | b"z") {
+        return None;
+    }
+    // Days since 1970 by the civil calendar (H. Hinnant, "chrono-compatible low-level date algorithms").
+    let shifted = if month <= 2 { year - 1 } else { year };
+    let era = shifted.div_euclid(400);
+    let of_era = shifted.rem_euclid(400);
+    let of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
+    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
+    (days * 86_400 + hour * 3600 + minute * 60 + second).checked_mul(SECOND)?.checked_add(fraction)
+}
+
+/// A time as text: RFC 3339 or an epoch number.
+///
+/// # Errors
+/// Malformed, with what came.
+pub fn parse_text(text: &str) -> Result<i64, Rejection> {
+    let text = text.trim();
+    let parsed = match text.parse::<i64>() {
+        Ok(number) => from_epoch(number),
+        Err(_) => parse_rfc3339(text).or_else(|| text.parse().ok().and_then(from_epoch_float)),
+    };
+    parsed.ok_or_else(|| no_time(text.as_bytes()))
+}
+
+/// What to say of a thing that is no time.
+pub(crate) fn no_time(came: &[u8]) -> Rejection {
+    Rejection::malformed(format!(
+        "expected a time as RFC 3339 (2026-01-31T12:00:00Z) or as a number of s, ms, us or ns since 1970; got {:?}",
+        excerpt(came)
+    ))
+}
+
+/// A time for a message.
+pub(crate) fn show(time: i64) -> String {
+    jiff::Timestamp::from_nanosecond(i128::from(time)).map_or_else(|_| time.to_string(), |time| time.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn epochs_by_size() {
+        let want = Some(1_700_000_000_000_000_000);
+        assert_eq!(from_epoch(1_700_000_000), want);
+        assert_eq!(from_epoch(1_700_000_000_000), want);
+        assert_eq!(from_epoch(1_700_000_000_000_000), want);
+        assert_eq!(from_epoch(1_700_000_000_000_000_000), want);
+        assert_eq!(from_epoch_float(1_700_000_000.5), Some(1_700_000_000_500_000_000));
+        assert_eq!(from_epoch_float(f64::NAN), None);
+        assert_eq!(from_epoch_float(1e300), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_quick_parser_says_what_jiff_says(time in -6_000_000_000_000_000_000_i64..9_000_000_000_000_000_000, digits in 0_usize..10) {
+            let text = jiff::Timestamp::from_nanosecond(i128::from(time)).map(|time| format!("{time:.digits$}")).unwrap_or_default();
+            let jiff = text.parse::<jiff::Timestamp>().ok().and_then(|time| i64::try_from(time.as_nanosecond()).ok());
+            proptest::prop_assert_eq!(parse_common(text.as_bytes()), jiff, "{}", text);
+        }
+
+        #[test]
+        fn never_panics(text in ".{0,40}") {
+            let _ = parse_text(&text);
+        }
+    }
+
+    #[test]
+    fn forms() {
+        for text in
+            ["2026-11-24T01:02:03Z", "2026-11-24 01:02:03", "2026-11-24T02:02:03+01:00", "2026-11-24T01:02:03.000Z"]
+        {
+            assert_eq!(parse_text(text).ok(), Some(1_795_482_123_000_000_000), "{text}");
+        }
+        for text in ["", "yesterday", "2026-13-01T00:00:00Z", "2026-02-29T00:00:00Z", "NaN"] {
+            assert!(parse_text(text).is_err(), "{text}");
+        }
+    }
+}

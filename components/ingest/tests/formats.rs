@@ -1,0 +1,290 @@
+//! Every format, what is taken of it and what is refused.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use wheeltapper_ingest::{Decoded, Envelope, Ingester, Reason};
+
+const NOW: i64 = 1_800_000_000_000_000_000;
+const T: i64 = 1_700_000_000_000_000_000;
+
+fn envelope<'a>(format: Option<&'a str>, payload: &'a [u8]) -> Envelope<'a> {
+    Envelope { source: "test", format, sensor: None, arrival: NOW, payload }
+}
+
+fn decode(format: Option<&str>, payload: &str) -> Decoded {
+    Ingester::open("").unwrap().decode([envelope(format, payload.as_bytes())])
+}
+
+fn readings(decoded: &Decoded) -> Vec<(String, i64, f64)> {
+    let name = |sensor: u32| {
+        let end = |index: usize| decoded.ends[index] as usize;
+        let at = sensor as usize;
+        decoded.text[if at == 0 { 0 } else { end(at - 1) }..end(at)].to_owned()
+    };
+    decoded.sensor.iter().zip(&decoded.time).zip(&decoded.value).map(|((&s, &t), &v)| (name(s), t, v)).collect()
+}
+
+fn one(name: &str, value: f64) -> (String, i64, f64) {
+    (name.to_owned(), T, value)
+}
+
+fn reasons(decoded: &Decoded) -> Vec<(u32, Reason)> {
+    decoded.refusals.iter().map(|refusal| (refusal.position, refusal.rejection.reason)).collect()
+}
+
+#[test]
+fn json_in_its_shapes() {
+    let a = r#"{"sensor_id":"a","timestamp":1700000000,"values":1.5}"#;
+    let b = r#"{"sensor_id":"b","timestamp":"2023-11-14T22:13:20Z","values":{"x":1,"value":2},"metadata":{"by":"me"},"more":[1,{}]}"#;
+    let want = vec![one("a", 1.5), one("b/x", 1.0), one("b", 2.0)];
+    for body in [format!("[{a},{b}]"), format!("{a}\n{b}\n"), format!(" {a} {b} "), format!("{a}\r\n\r\n{b}")] {
+        let decoded = decode(None, &body);
+        assert_eq!(readings(&decoded), want, "{body}");
+        assert_eq!(decoded.accepted, [3]);
+        assert!(decoded.refusals.is_empty());
+    }
+    let channels = decode(None, r#"{"sensor_id":"c","timestamp":1700000000000,"values":[1,2]}"#);
+    assert_eq!(readings(&channels), [one("c/0", 1.0), one("c/1", 2.0)]);
+    let spaced =
+        decode(None, r#"{"sensor_id":"c","timestamp":1700000000000,"values":[1,2],"metadata":{"sampling_hz":2}}"#);
+    assert_eq!(readings(&spaced), [one("c", 1.0), ("c".into(), T + 500_000_000, 2.0)]);
+}
+
+#[test]
+fn an_array_with_a_rate_is_a_waveform() {
+    let values: Vec<String> = (0..32).map(|each| each.to_string()).collect();
+    let body = format!(
+        r#"{{"sensor_id":"v","timestamp":1700000000,"values":[{}],"metadata":{{"sample_rate_hz":1000}}}}"#,
+        values.join(",")
+    );
+    let decoded = decode(None, &body);
+    assert_eq!(decoded.accepted, [32]);
+    assert_eq!(
+        (decoded.waveforms[0].rate, decoded.waveforms[0].samples.len(), decoded.waveforms[0].start),
+        (1000.0, 32, T)
+    );
+}
+
+#[test]
+fn only_what_is_wrong_is_refused() {
+    let body = [
+        r#"{"sensor_id":"a","timestamp":1700000000,"values":1}"#,
+        r#"{"sensor_id":"a","timestamp":1700000000,"values":NaN}"#,
+        r#"{"sensor_id":"a","timestamp":1700000000,"values":"Infinity"}"#,
+        r#"{"sensor_id":"a","timestamp":5,"values":1}"#,
+        r#"{"sensor_id":"a","timestamp":1900000000,"values":1}"#,
+        r#"{"sensor_id":"a","timestamp":"tomorrow","values":1}"#,
+        r#"{"timestamp":1700000000,"values":1}"#,
+        r#"{"sensor_id":"a","timestamp":1700000000}"#,
+        r#"{"sensor_id":"a","timestamp":1700000000,"values":1"#,
+        r#"{"sensor_id":"b","timestamp":1700000000,"values":2}"#,
+    ];
+    let expected = [
+        (2, Reason::NonFinite),
+        (3, Reason::NonFinite),
+        (4, Reason::TooOld),
+        (5, Reason::InFuture),
+        (6, Reason::Malformed),
+        (7, Reason::Malformed),
+        (8, Reason::Malformed),
+        (9, Reason::Malformed),
+    ];
+    let lines = decode(Some("application/x-ndjson; charset=utf-8"), &body.join("\n"));
+    assert_eq!(readings(&lines), [one("a", 1.0), one("b", 2.0)]);
+    assert_eq!(reasons(&lines), expected);
+    assert_eq!(lines.refusals[0].payload, body[1].as_bytes());
+    let complete: Vec<_> = body.iter().enumerate().filter(|(at, _)| *at != 8).map(|(_, line)| *line).collect();
+    let array = decode(Some("json"), &format!("[{}]", complete.join(",")));
+    assert_eq!(readings(&array), [one("a", 1.0), one("b", 2.0)]);
+    assert_eq!(reasons(&array), expected[..7]);
+}
+
+#[test]
+fn limits_and_unknown_sensors() {
+    let config = r#"{"unknown_sensors":"reject","sensors":{"a":{"min":0,"max":10,"unit":"bar"}}}"#;
+    let body = "a value=5 1700000000\na value=11 1700000000\nb value=5 1700000000";
+    let decoded = Ingester::open(config).unwrap().decode([envelope(None, body.as_bytes())]);
+    assert_eq!(readings(&decoded), [one("a", 5.0)]);
+    assert_eq!(reasons(&decoded), [(2, Reason::OutOfRange), (3, Reason::UnknownSensor)]);
+    assert!(decoded.refusals[0].rejection.message.contains("bar"));
+}
+
+#[test]
+fn oversize_and_empty() {
+    let mut ingester = Ingester::open(r#"{"max_payload_bytes":10}"#).unwrap();
+    let decoded = ingester.decode([envelope(None, b"a value=5 1700000000"), envelope(None, b"  ")]);
+    assert_eq!(reasons(&decoded), [(0, Reason::Oversize), (0, Reason::Malformed)]);
+    assert_eq!(decoded.accepted, [0, 0]);
+}
+
+#[test]
+fn line_protocol() {
+    let body = "# comment\nvib,site=r,machine=p\\ 1,area=h rms=1.5,peak=2i,note=\"a b,c=d\" 1700000000000000000\n\
+                temp,sensor_id=x value=t\nbad line here\ntemp value=x 1700000000\n";
+    let decoded = decode(None, body);
+    let want = vec![one("r/h/p 1/vib/rms", 1.5), one("r/h/p 1/vib/peak", 2.0), ("x".into(), NOW, 1.0)];
+    assert_eq!(readings(&decoded), want);
+    assert_eq!(reasons(&decoded), [(4, Reason::Malformed), (5, Reason::Malformed)]);
+}
+
+#[test]
+fn senml() {
+    let body = r#"[{"bn":"urn:dev:1/","bt":1.7e9,"bu":"A","bver":5,"n":"voltage","u":"V","v":120.1},{"n":"current","t":-5,"v":1.2},{"n":"on","vb":true},{"n":"say","vs":"x"}]"#;
+    let decoded = decode(None, body);
+    let want = vec![
+        one("urn:dev:1/voltage", 120.1),
+        ("urn:dev:1/current".into(), T - 5_000_000_000, 1.2),
+        one("urn:dev:1/on", 1.0),
+    ];
+    assert_eq!(readings(&decoded), want);
+    assert_eq!(reasons(&decoded), [(4, Reason::Malformed)]);
+    let relative = decode(Some("senml"), r#"[{"n":"a","v":1},{"n":"b","t":-2,"v":1}]"#);
+    assert_eq!(readings(&relative), [("a".into(), NOW, 1.0), ("b".into(), NOW - 2_000_000_000, 1.0)]);
+}
+
+#[test]
+fn csv_long_and_wide() {
+    let long =
+        decode(None, "sensor_id,timestamp,value\na,1700000000,1\nb,2023-11-14 22:13:20,2\nb,never,2\na,1700000000,x\n");
+    assert_eq!(readings(&long), [one("a", 1.0), one("b", 2.0)]);
+    assert_eq!(reasons(&long), [(4, Reason::Malformed), (5, Reason::Malformed)]);
+    let wide = decode(None, "datetime;a;b\n2023-11-14 22:13:20;1;\n2023-11-14 22:13:20;NaN;2\nx;1;2\n");
+    assert_eq!(readings(&wide), [one("a", 1.0), one("b", 2.0)]);
+    assert_eq!(reasons(&wide), [(3, Reason::NonFinite), (4, Reason::Malformed)]);
+    assert_eq!(wide.refusals[1].readings, 2);
+}
+
+#[test]
+fn waveform() {
+    let mut body = b"WTW1\x01\x00v".to_vec();
+    body.extend(T.to_le_bytes());
+    body.extend(1000_f64.to_le_bytes());
+    body.extend(3_u32.to_le_bytes());
+    for sample in [1_f32, 2.0, 3.0] {
+        body.extend(sample.to_le_bytes());
+    }
+    let mut ingester = Ingester::open("").unwrap();
+    let decoded = ingester.decode([envelope(None, &body), envelope(None, &body[..body.len() - 1])]);
+    assert_eq!(decoded.waveforms[0].samples, [1.0, 2.0, 3.0]);
+    assert_eq!((decoded.accepted, decoded.refusals[0].rejection.reason), (vec![3, 0], Reason::Malformed));
+}
+
+/// A Sparkplug payload: metrics of (name, alias, double).
+fn sparkplug(metrics: &[(Option<&str>, u64, f64)]) -> Vec<u8> {
+    let mut body = vec![0x08];
+    varint(1_700_000_000_000, &mut body);
+    for (name, alias, value) in metrics {
+        let mut metric = Vec::new();
+        if let Some(name) = name {
+            metric.extend([0x0a, u8::try_from(name.len()).unwrap()]);
+            metric.extend(name.bytes());
+        }
+        metric.push(0x10);
+        varint(*alias, &mut metric);
+        metric.extend([0x20, 10, 0x69]);
+        metric.extend(value.to_le_bytes());
+        body.push(0x12);
+        varint(metric.len() as u64, &mut body);
+        body.extend(metric);
+    }
+    body
+}
+
+fn varint(mut number: u64, out: &mut Vec<u8>) {
+    while number >= 0x80 {
+        out.push((number & 0x7f) as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+#[test]
+fn sparkplug_aliases_outlive_a_restart() {
+    let birth = sparkplug(&[(Some("temp"), 7, 20.0), (Some("bdSeq"), 8, 1.0)]);
+    let data = sparkplug(&[(None, 7, 21.0), (None, 9, 1.0)]);
+    let of = |topic, payload| Envelope { source: topic, ..envelope(None, payload) };
+    let mut ingester = Ingester::open("").unwrap();
+    let born = ingester.decode([of("spBv1.0/g/DBIRTH/n/d", birth.as_slice())]);
+    assert!(born.state_changed);
+    assert_eq!(readings(&born), [one("g/n/d/temp", 20.0)]);
+    let mut ingester = Ingester::restore("", &ingester.snapshot()).unwrap();
+    let decoded = ingester.decode([of("spBv1.0/g/DDATA/n/d", data.as_slice())]);
+    assert!(!decoded.state_changed);
+    assert_eq!(readings(&decoded), [one("g/n/d/temp", 21.0)]);
+    assert_eq!(reasons(&decoded), [(2, Reason::Malformed)]);
+    assert_eq!(
+        reasons(&ingester.decode([of("spBv1.0/g/DDATA/n/d", b"\xff\xff".as_slice())])),
+        [(0, Reason::Malformed)]
+    );
+    assert!(Ingester::restore("", &[9]).is_err());
+}
+
+#[test]
+fn a_mapped_topic_can_send_a_bare_number() {
+    let mut ingester = Ingester::open("").unwrap();
+    let decoded = ingester.decode([Envelope { sensor: Some("m"), ..envelope(None, b"21.5") }, envelope(None, b"21.5")]);
+    assert_eq!(readings(&decoded), [("m".into(), NOW, 21.5)]);
+    assert_eq!(decoded.refusals[0].envelope, 1);
+}
+
+#[test]
+fn config_errors_name_the_key() {
+    for (config, word) in [
+        ("{\"x\":1}", "x"),
+        ("{\"earliest\":\"y\"}", "earliest"),
+        ("{\"sensors\":{\"a\":{\"sampling_hz\":0}}}", "sensors.a.sampling_hz"),
+    ] {
+        let error = Ingester::open(config).unwrap_err().to_string();
+        assert!(error.contains(word), "{error}");
+    }
+}
+
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const FORMATS: [Option<&str>; 8] = [
+        None,
+        Some("json"),
+        Some("ndjson"),
+        Some("senml"),
+        Some("csv"),
+        Some("line-protocol"),
+        Some("sparkplug"),
+        Some("waveform"),
+    ];
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            for format in FORMATS {
+                let mut ingester = Ingester::open("").unwrap();
+                let topic = Envelope { source: "spBv1.0/g/DDATA/n/d", ..envelope(format, &bytes) };
+                let decoded = ingester.decode([envelope(format, &bytes), topic]);
+                prop_assert_eq!(decoded.accepted.len(), 2);
+            }
+        }
+
+        #[test]
+        fn nothing_is_lost_where_lines_are_damaged(cuts in prop::collection::vec((0_usize..60, any::<u8>()), 1..20)) {
+            let good = r#"{"sensor_id":"some/sensor","timestamp":1700000000,"values":1.25}"#;
+            let mut lines = Vec::new();
+            for (at, byte) in &cuts {
+                let mut line = good.as_bytes().to_vec();
+                line[*at] = if *byte == b'\n' { b' ' } else { *byte };
+                lines.push(line);
+            }
+            let decoded = Ingester::open("").unwrap().decode([envelope(Some("ndjson"), &lines.join(&b'\n'))]);
+            let refused: u32 = decoded.refusals.iter().map(|refusal| refusal.readings).sum();
+            // A line whose sensor id was cut into whitespace is still a line.
+            prop_assert_eq!((decoded.accepted[0] + refused) as usize, lines.len());
+        }
+
+        #[test]
+        fn numbers_come_through_exactly(value in any::<f64>().prop_filter("finite", |value| value.is_finite()), time in 700_000_000_000_000_000_i64..1_700_000_000_000_000_000) {
+            let body = format!(r#"{{"sensor_id":"a","timestamp":{time},"values":{value:?}}}"#);
+            let decoded = decode(None, &body);
+            prop_assert_eq!((decoded.value[0].to_bits(), decoded.time[0]), (value.to_bits(), time));
+        }
+    }
+}
