@@ -1,0 +1,169 @@
+//! Shifts, and the minutes in which someone is there. Minutes count from 1970-01-01T00:00Z, a Thursday.
+
+pub(crate) const MINUTES_A_DAY: i64 = 1_440;
+
+const NANOSECONDS_A_MINUTE: i64 = 60_000_000_000;
+
+/// The last minute that has a nanosecond time.
+pub(crate) const LAST_MINUTE: i64 = i64::MAX / NANOSECONDS_A_MINUTE;
+
+/// The first minute at or after `time` that is a multiple of 5.
+pub(crate) fn next_five_minutes(time: i64) -> i64 {
+    // A multiple of 5 minutes near the ends of time is still far inside an i64 when counted in minutes.
+    let step = 5 * NANOSECONDS_A_MINUTE;
+    (time.div_euclid(step) + i64::from(time.rem_euclid(step) != 0)) * 5
+}
+
+/// The first minute at or after `time`.
+pub(crate) fn minute_at_or_after(time: i64) -> i64 {
+    time.div_euclid(NANOSECONDS_A_MINUTE) + i64::from(time.rem_euclid(NANOSECONDS_A_MINUTE) != 0)
+}
+
+/// The nanosecond time of a minute.
+pub(crate) fn time_of(minute: i64) -> i64 {
+    minute.saturating_mul(NANOSECONDS_A_MINUTE)
+}
+
+/// From (included) and to (excluded), in minutes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub from: i64,
+    pub to: i64,
+}
+
+/// A shift of a week, in local time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Shift {
+    /// Days on which it starts, Monday first.
+    pub days: [bool; 7],
+    /// Minutes after midnight, below a day.
+    pub start: i64,
+    /// In minutes, above 0, at most a day.
+    pub length: i64,
+}
+
+/// When someone works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Roster {
+    /// None means always.
+    shifts: Vec<Shift>,
+    /// Local time less UTC, in minutes.
+    offset: i64,
+    /// The longest stretch without a break, in minutes.
+    pub longest: i64,
+}
+
+impl Roster {
+    pub fn new(shifts: Vec<Shift>, offset: i64) -> Self {
+        let mut roster = Self { shifts, offset, longest: i64::MAX };
+        // Four weeks show every stretch of a weekly pattern whole; one that fills three of them has no end.
+        let week = 7 * MINUTES_A_DAY;
+        let longest = roster.spans(0, 4 * week).iter().map(|span| span.to - span.from).max().unwrap_or(0);
+        roster.longest = if longest >= 3 * week { i64::MAX } else { longest };
+        roster
+    }
+
+    /// The stretches of work between two minutes, in order; shifts that touch or overlap are one stretch.
+    pub fn spans(&self, from: i64, to: i64) -> Vec<Span> {
+        if from >= to {
+            return Vec::new();
+        }
+        if self.shifts.is_empty() {
+            return vec![Span { from, to }];
+        }
+        let first = (from + self.offset).div_euclid(MINUTES_A_DAY) - 1;
+        let last = (to + self.offset).div_euclid(MINUTES_A_DAY);
+        let mut spans = Vec::new();
+        for day in first..=last {
+            // Day 0 was a Thursday, the fourth day of a week that begins on Monday.
+            let weekday = usize::try_from((day + 3).rem_euclid(7)).unwrap_or(0);
+            for shift in &self.shifts {
+                if shift.days.get(weekday).copied().unwrap_or(false) {
+                    let start = day * MINUTES_A_DAY + shift.start - self.offset;
+                    let span = Span { from: start.max(from), to: (start + shift.length).min(to) };
+                    if span.from < span.to {
+                        spans.push(span);
+                    }
+                }
+            }
+        }
+        spans.sort_by_key(|span| (span.from, span.to));
+        merge(&spans)
+    }
+}
+
+/// Joins spans in order of their start that touch or overlap.
+fn merge(spans: &[Span]) -> Vec<Span> {
+    let mut merged: Vec<Span> = Vec::with_capacity(spans.len());
+    for span in spans {
+        match merged.last_mut() {
+            Some(last) if span.from <= last.to => last.to = last.to.max(span.to),
+            _ => merged.push(*span),
+        }
+    }
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // 2026-01-05 is a Monday: 20,458 days after 1970-01-01.
+    const MONDAY: i64 = 20_458 * MINUTES_A_DAY;
+
+    fn shift(days: &[usize], start: i64, length: i64) -> Shift {
+        let mut all = [false; 7];
+        for day in days {
+            all[*day] = true;
+        }
+        Shift { days: all, start: start * 60, length: length * 60 }
+    }
+
+    fn hours(roster: &Roster, from: i64, to: i64) -> Vec<(i64, i64)> {
+        let spans = roster.spans(MONDAY + from * 60, MONDAY + to * 60);
+        spans.iter().map(|span| ((span.from - MONDAY) / 60, (span.to - MONDAY) / 60)).collect()
+    }
+
+    #[test]
+    fn shifts_lie_on_their_days() {
+        let roster = Roster::new(vec![shift(&[0, 2], 6, 8)], 0);
+        assert_eq!(hours(&roster, 0, 7 * 24), [(6, 14), (54, 62)]);
+        assert_eq!(hours(&roster, 8, 12), [(8, 12)]);
+        assert_eq!(hours(&roster, 14, 54), []);
+        assert_eq!(roster.longest, 8 * 60);
+    }
+
+    #[test]
+    fn a_night_shift_goes_into_the_next_day_and_comes_from_the_day_before() {
+        let roster = Roster::new(vec![shift(&[6], 22, 8)], 0);
+        assert_eq!(hours(&roster, 0, 24), [(0, 6)]);
+        assert_eq!(hours(&roster, 0, 8 * 24), [(0, 6), (166, 174)]);
+        assert_eq!(roster.longest, 8 * 60);
+    }
+
+    #[test]
+    fn shifts_that_touch_are_one_stretch() {
+        let roster = Roster::new(vec![shift(&[0], 6, 8), shift(&[0], 14, 8)], 0);
+        assert_eq!(hours(&roster, 0, 24), [(6, 22)]);
+        let always = Roster::new(vec![shift(&[0, 1, 2, 3, 4, 5, 6], 6, 24)], 0);
+        assert_eq!((always.longest, hours(&always, 0, 48)), (i64::MAX, vec![(0, 48)]));
+    }
+
+    #[test]
+    fn the_offset_moves_shifts() {
+        // 06:00 in Berlin's winter is 05:00 UTC.
+        assert_eq!(hours(&Roster::new(vec![shift(&[0], 6, 8)], 60), 0, 24), [(5, 13)]);
+        // 06:00 on Monday in Tokyo is 21:00 UTC on Sunday.
+        assert_eq!(hours(&Roster::new(vec![shift(&[0], 6, 8)], 540), -12, 24), [(-3, 5)]);
+    }
+
+    #[test]
+    fn minutes_round_up_at_both_ends_of_time() {
+        assert_eq!((next_five_minutes(0), next_five_minutes(1), next_five_minutes(-1)), (0, 5, 0));
+        assert_eq!(next_five_minutes(300_000_000_000), 5);
+        assert!(time_of(next_five_minutes(i64::MAX)) >= i64::MAX - 300_000_000_000);
+        assert!(next_five_minutes(i64::MIN) < 0);
+        assert!(time_of(LAST_MINUTE) > 0);
+        assert_eq!((minute_at_or_after(1), minute_at_or_after(60_000_000_000), minute_at_or_after(-1)), (1, 1, 0));
+    }
+}

@@ -1,0 +1,137 @@
+//! Which jobs a fault asks for.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::StageError;
+
+/// Stands for the faults that the catalogue does not list, and for alerts without a fault mode.
+pub(crate) const UNKNOWN: &str = "unknown";
+
+/// One job of a fault mode.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobKind {
+    /// `inspection`, `lubrication` and so on; once in a fault mode's list.
+    pub kind: String,
+    /// What one technician must be able to do, all of it; none of it means that anyone will do.
+    #[serde(default)]
+    pub skills: Vec<String>,
+    /// How long it takes, 1 to 10,080 minutes (a week).
+    pub duration_minutes: u32,
+    /// Parts, in the configured currency; 0 or more.
+    #[serde(default)]
+    pub parts_cost: f64,
+    /// Kinds that must be done first; they stand earlier in the same list.
+    #[serde(default)]
+    pub after: Vec<String>,
+}
+
+/// Jobs by fault mode: the built-in ones, and what the configuration puts in their place.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Catalogue(BTreeMap<String, Vec<JobKind>>);
+
+impl Catalogue {
+    pub fn new(overrides: BTreeMap<String, Vec<JobKind>>) -> Result<Self, StageError> {
+        let mut all = built_in();
+        for (mode, jobs) in overrides {
+            check(&mode, &jobs)?;
+            all.insert(mode, jobs);
+        }
+        Ok(Self(all))
+    }
+
+    /// The jobs of a fault mode: its own; else those of its family, the part before the first dash (`bearing` for
+    /// `bearing-ball`); else those of `unknown`.
+    pub fn jobs(&self, fault_mode: Option<&str>) -> &[JobKind] {
+        let mode = fault_mode.unwrap_or(UNKNOWN);
+        let family = mode.split('-').next().unwrap_or(mode);
+        [mode, family, UNKNOWN].iter().find_map(|key| self.0.get(*key)).map_or(&[], Vec::as_slice)
+    }
+}
+
+fn built_in() -> BTreeMap<String, Vec<JobKind>> {
+    let job = |kind: &str, skill: &str, duration_minutes, parts_cost, after: &[&str]| JobKind {
+        kind: kind.into(),
+        skills: vec![skill.into()],
+        duration_minutes,
+        parts_cost,
+        after: after.iter().map(|kind| (*kind).into()).collect(),
+    };
+    let bearing = vec![
+        job("inspection", "vibration-analyst", 60, 0.0, &[]),
+        job("bearing-replacement", "mechanic", 240, 180.0, &["inspection"]),
+    ];
+    let mut balancing = job("balancing", "vibration-analyst", 120, 0.0, &[]);
+    balancing.skills.push("mechanic".into());
+    let all = [
+        ("bearing", bearing),
+        ("imbalance", vec![balancing]),
+        ("misalignment", vec![job("alignment", "mechanic", 180, 0.0, &[])]),
+        ("cavitation", vec![job("inspection", "mechanic", 90, 0.0, &[])]),
+        ("overheating", vec![job("inspection", "mechanic", 60, 0.0, &[])]),
+        ("lubrication", vec![job("lubrication", "mechanic", 30, 15.0, &[])]),
+        ("electrical-overload", vec![job("electrical-inspection", "electrician", 90, 0.0, &[])]),
+        ("sensor", vec![job("sensor-repair", "instrumentation", 45, 0.0, &[])]),
+        (UNKNOWN, vec![job("inspection", "mechanic", 60, 0.0, &[])]),
+    ];
+    all.into_iter().map(|(mode, jobs)| (mode.to_owned(), jobs)).collect()
+}
+
+fn check(mode: &str, jobs: &[JobKind]) -> Result<(), StageError> {
+    let mut earlier: Vec<&str> = Vec::new();
+    for (index, job) in jobs.iter().enumerate() {
+        let refuse = |key: &str, rule: String| {
+            Err(StageError::Config(format!("catalogue.{mode}[{index}].{key} {rule}; change it")))
+        };
+        if job.kind.is_empty() {
+            return refuse("kind", "is empty, but must name the job".into());
+        }
+        if earlier.contains(&job.kind.as_str()) {
+            return refuse("kind", format!("must be there once in the list, but {:?} is there twice", job.kind));
+        }
+        if !(1..=10_080).contains(&job.duration_minutes) {
+            return refuse("duration_minutes", format!("must be 1 to 10080 (a week), but is {}", job.duration_minutes));
+        }
+        if !(0.0..=1e12).contains(&job.parts_cost) {
+            return refuse("parts_cost", format!("must be 0 to 1e12, but is {}", job.parts_cost));
+        }
+        if let Some(after) = job.after.iter().find(|after| !earlier.contains(&after.as_str())) {
+            return refuse("after", format!("may name kinds that stand earlier in the list, but {after:?} does not"));
+        }
+        earlier.push(&job.kind);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kinds(catalogue: &Catalogue, mode: Option<&str>) -> Vec<String> {
+        catalogue.jobs(mode).iter().map(|job| job.kind.clone()).collect()
+    }
+
+    #[test]
+    fn a_fault_finds_its_own_jobs_then_its_familys_then_the_default() {
+        let catalogue = Catalogue::new(BTreeMap::new()).unwrap();
+        assert_eq!(kinds(&catalogue, Some("bearing-outer-race")), ["inspection", "bearing-replacement"]);
+        assert_eq!(kinds(&catalogue, Some("sensor-noise")), ["sensor-repair"]);
+        assert_eq!(kinds(&catalogue, Some("electrical-overload")), ["electrical-inspection"]);
+        assert_eq!(kinds(&catalogue, Some("belt-slip")), ["inspection"]);
+        assert_eq!(kinds(&catalogue, None), ["inspection"]);
+        for jobs in catalogue.0.values() {
+            check("built in", jobs).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_configuration_replaces_a_list() {
+        let own: BTreeMap<String, Vec<JobKind>> =
+            serde_json::from_str(r#"{"bearing-ball":[{"kind":"swap","duration_minutes":30}]}"#).unwrap();
+        let catalogue = Catalogue::new(own).unwrap();
+        assert_eq!(kinds(&catalogue, Some("bearing-ball")), ["swap"]);
+        assert_eq!(kinds(&catalogue, Some("bearing-impacts")), ["inspection", "bearing-replacement"]);
+    }
+}

@@ -1,0 +1,94 @@
+//! What the technician reads.
+
+use crate::Alert;
+use crate::catalogue::JobKind;
+use crate::config::{Plant, Technician};
+
+/// Why a job has no slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Unplaced {
+    /// Nobody is configured at all.
+    NoTechnicians,
+    /// Nobody has all the skills.
+    NoSkills,
+    /// Nobody with the skills works long enough at a stretch; the longest, in minutes.
+    ShortShifts(i64),
+    /// No room before the horizon.
+    Full,
+    /// A job that must be done first, by its kind, has no slot.
+    Waits(String),
+}
+
+/// Why, with what, after what, and at what cost.
+pub(crate) fn notes(plant: &Plant, alert: &Alert, job: &JobKind, placed: Result<&Technician, &Unplaced>) -> String {
+    let mut notes = format!("{}.", alert.title.trim_end_matches('.'));
+    if !alert.recommendation.is_empty() {
+        notes.push(' ');
+        notes.push_str(&alert.recommendation);
+    }
+    if let Some(tools) = tools(&job.kind) {
+        notes.push_str(&format!(" Bring {tools}."));
+    }
+    if !job.after.is_empty() {
+        notes.push_str(&format!(" After {}.", job.after.join(" and ")));
+    }
+    let currency = &plant.currency;
+    match placed {
+        Ok(technician) => notes.push_str(&format!(
+            " Labour {:.2} {currency}, parts {:.2} {currency}.",
+            labour(technician, job),
+            job.parts_cost
+        )),
+        Err(why) => notes.push_str(&format!(" Not scheduled: {}", reason(plant, job, why))),
+    }
+    notes
+}
+
+/// Cost of the work itself.
+pub(crate) fn labour(technician: &Technician, job: &JobKind) -> f64 {
+    technician.hourly_cost * f64::from(job.duration_minutes) / 60.0
+}
+
+fn reason(plant: &Plant, job: &JobKind, why: &Unplaced) -> String {
+    let skills = skills(job);
+    match why {
+        Unplaced::NoTechnicians => format!("no technician is configured; add one {skills}."),
+        Unplaced::NoSkills => {
+            let known = |skill: &&String| plant.technicians.iter().any(|technician| technician.skills.contains(*skill));
+            let missing: Vec<&str> = job.skills.iter().filter(|skill| !known(skill)).map(String::as_str).collect();
+            if missing.is_empty() {
+                format!("each skill is there, but no one technician comes {skills}.")
+            } else {
+                format!("no technician has skill {}.", missing.join(", "))
+            }
+        }
+        Unplaced::ShortShifts(longest) => format!(
+            "no shift is long enough: the job takes {} minutes, and the longest shift of a technician {skills} has {longest}.",
+            job.duration_minutes
+        ),
+        Unplaced::Full => format!(
+            "the horizon of {} hours is full: no technician {skills} has {} free minutes while the machine is free too. \
+             It is tried again as time goes on.",
+            plant.horizon / 60,
+            job.duration_minutes
+        ),
+        Unplaced::Waits(kind) => format!("it comes after {kind}, which has no time yet."),
+    }
+}
+
+fn skills(job: &JobKind) -> String {
+    if job.skills.is_empty() { "of any skill".into() } else { format!("with {}", job.skills.join(" and ")) }
+}
+
+fn tools(kind: &str) -> Option<&'static str> {
+    Some(match kind {
+        "inspection" => "vibration meter, infrared thermometer, stethoscope and torch",
+        "bearing-replacement" => "the spare bearing, puller, induction heater, fresh grease and lock-out tags",
+        "balancing" => "balancing set with phase reference, trial weights and cleaning tools",
+        "alignment" => "laser alignment set, shims, torque wrench and lock-out tags",
+        "lubrication" => "the grease or oil specified for the machine, and a metered grease gun",
+        "electrical-inspection" => "clamp meter, insulation tester, thermal camera and lock-out tags",
+        "sensor-repair" => "a spare sensor and cable, multimeter and a hand-held reference instrument",
+        _ => return None,
+    })
+}
