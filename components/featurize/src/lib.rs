@@ -1,1 +1,18 @@
-//! The featurize stage.
+//! The featurize stage: event-time windows for each sensor, and their features.
+//!
+//! [`Featurizer`] keeps the windows, [`features`] computes what is known of one. Windows are aligned to the epoch: window
+//! `k` is `[k · slide, k · slide + size)`. A window closes when its sensor's watermark (its newest reading less the
+//! allowed lateness) reaches the window's end.
+
+pub mod config;
+pub mod features;
+mod featurizer;
+mod numeric;
+mod sensor;
+mod spectrum;
+
+#[cfg(target_family = "wasm")]
+mod component;
+
+pub use config::ConfigError;
+pub use featurizer::{Batch, Burst, Featurized, Featurizer, PushError, Refused, RefusedReason, RestoreError, Row};

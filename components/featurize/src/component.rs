@@ -1,0 +1,193 @@
+//! The stage as a component: contracts on the outside, [`crate::Featurizer`] inside.
+
+use std::cell::RefCell;
+
+wit_bindgen::generate!({ path: "../../wit", world: "featurize-stage" });
+
+use exports::wheeltapper::pipeline::featurize::{Featurized, Featurizer as Handle, Guest, GuestFeaturizer, Refused};
+use wheeltapper::pipeline::types::{
+    Dictionary, FeatureBatch, FeatureBlock, ReadingBatch, Reason, Rejection, SensorTable, StageError, Time,
+};
+
+use crate::features::{FEATURES, PEAK};
+
+struct Stage;
+
+/// The exported resource.
+pub struct Resource(RefCell<crate::Featurizer>);
+
+impl Guest for Stage {
+    type Featurizer = Resource;
+}
+
+impl GuestFeaturizer for Resource {
+    fn open(config: String) -> Result<Handle, StageError> {
+        let featurizer = crate::Featurizer::open(&config).map_err(|error| StageError::Config(error.to_string()))?;
+        Ok(Handle::new(Self(RefCell::new(featurizer))))
+    }
+
+    fn restore(config: String, snapshot: Vec<u8>) -> Result<Handle, StageError> {
+        let featurizer = crate::Featurizer::restore(&config, &snapshot).map_err(|error| match error {
+            crate::RestoreError::Config(error) => StageError::Config(error.to_string()),
+            crate::RestoreError::Snapshot(_) => StageError::Snapshot(error.to_string()),
+        })?;
+        Ok(Handle::new(Self(RefCell::new(featurizer))))
+    }
+
+    fn snapshot(&self) -> Vec<u8> {
+        self.0.borrow().snapshot()
+    }
+
+    fn push(&self, batch: ReadingBatch) -> Result<Featurized, StageError> {
+        let names = names(&batch.sensors.names)?;
+        let assets = names_of_assets(&batch.sensors)?;
+        if names.len() != assets.len() {
+            return Err(StageError::Batch(format!(
+                "the sensor table has {} names and {} assets",
+                names.len(),
+                assets.len()
+            )));
+        }
+        let sensors: Vec<_> = names.into_iter().zip(assets).collect();
+        let bursts: Vec<_> = batch
+            .waveforms
+            .iter()
+            .map(|burst| crate::Burst {
+                sensor: burst.sensor,
+                start: burst.start,
+                rate: burst.rate,
+                samples: &burst.samples,
+            })
+            .collect();
+        let columns = &batch.readings;
+        let input = crate::Batch {
+            sensors: &sensors,
+            sensor: &columns.sensor,
+            time: &columns.time,
+            value: &columns.value,
+            bursts: &bursts,
+        };
+        let out = self.0.borrow_mut().push(&input).map_err(|error| StageError::Batch(error.to_string()))?;
+        Ok(featurized(out))
+    }
+
+    fn tick(&self, _now: Time) -> Result<Featurized, StageError> {
+        Ok(featurized(self.0.borrow_mut().tick()))
+    }
+
+    fn flush(&self) -> Result<Featurized, StageError> {
+        Ok(featurized(self.0.borrow_mut().flush()))
+    }
+}
+
+fn names(dictionary: &Dictionary) -> Result<Vec<&str>, StageError> {
+    let mut from = 0;
+    dictionary
+        .ends
+        .iter()
+        .map(|&end| {
+            let name = dictionary.text.get(from..end as usize);
+            from = end as usize;
+            name.ok_or_else(|| {
+                StageError::Batch(format!(
+                    "a dictionary's end {end} is not in its text of {} bytes",
+                    dictionary.text.len()
+                ))
+            })
+        })
+        .collect()
+}
+
+fn names_of_assets(table: &SensorTable) -> Result<Vec<&str>, StageError> {
+    let assets = names(&table.assets)?;
+    table
+        .asset
+        .iter()
+        .map(|&at| {
+            assets
+                .get(at as usize)
+                .copied()
+                .ok_or_else(|| StageError::Batch(format!("asset {at} is not in the table of {}", assets.len())))
+        })
+        .collect()
+}
+
+fn featurized(out: crate::Featurized) -> Featurized {
+    let mut table = SensorTable { names: empty(), assets: empty(), asset: Vec::new() };
+    let mut known = std::collections::BTreeMap::new();
+    for (name, asset) in &out.sensors {
+        push(&mut table.names, name);
+        let next = u32::try_from(known.len()).unwrap_or(u32::MAX);
+        let index = *known.entry(asset.as_ref()).or_insert_with(|| {
+            push(&mut table.assets, asset);
+            next
+        });
+        table.asset.push(index);
+    }
+    let mut blocks = Vec::new();
+    if !out.windows.is_empty() {
+        let mut block = block(FEATURES.to_vec(), out.windows.len());
+        for row in &out.windows {
+            add(&mut block, row);
+        }
+        blocks.push(block);
+    }
+    if !out.bursts.is_empty() {
+        let mut block = block([FEATURES.as_slice(), &[PEAK]].concat(), out.bursts.len());
+        for (row, peak) in &out.bursts {
+            add(&mut block, row);
+            block.values.push(*peak);
+        }
+        blocks.push(block);
+    }
+    let refused = out.refused.iter().map(refused).collect();
+    Featurized { features: FeatureBatch { sensors: table, blocks }, refused }
+}
+
+fn block(features: Vec<&str>, rows: usize) -> FeatureBlock {
+    FeatureBlock {
+        values: Vec::with_capacity(rows * features.len()),
+        features: features.into_iter().map(str::to_owned).collect(),
+        sensor: Vec::with_capacity(rows),
+        start: Vec::with_capacity(rows),
+        end: Vec::with_capacity(rows),
+        count: Vec::with_capacity(rows),
+    }
+}
+
+fn add(block: &mut FeatureBlock, row: &crate::Row) {
+    block.sensor.push(row.sensor);
+    block.start.push(row.start);
+    block.end.push(row.end);
+    block.count.push(row.count);
+    block.values.extend_from_slice(&row.values);
+}
+
+fn refused(refused: &crate::Refused) -> Refused {
+    let rejection = match refused.reason {
+        crate::RefusedReason::Duplicate => Rejection {
+            reason: Reason::Duplicate,
+            message: "a reading of this sensor and time came before; the first one counts".to_owned(),
+        },
+        crate::RefusedReason::Late { behind } => Rejection {
+            reason: Reason::Late,
+            message: format!(
+                "{}.{:03} s older than the sensor's newest reading, which is more than the allowed lateness; raise [windows] lateness if that is usual",
+                behind / 1_000_000_000,
+                behind / 1_000_000 % 1000
+            ),
+        },
+    };
+    Refused { index: refused.index, rejection }
+}
+
+fn empty() -> Dictionary {
+    Dictionary { text: String::new(), ends: Vec::new() }
+}
+
+fn push(dictionary: &mut Dictionary, name: &str) {
+    dictionary.text.push_str(name);
+    dictionary.ends.push(u32::try_from(dictionary.text.len()).unwrap_or(u32::MAX));
+}
+
+export!(Stage);

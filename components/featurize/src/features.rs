@@ -1,0 +1,133 @@
+//! The features of a window, for samples `x` of a sensor with unit u, `n` of them, at `rate` Hz.
+//!
+//! | Feature | Formula | Unit | Source |
+//! |---|---|---|---|
+//! | `mean` | Σx / n | u | |
+//! | `std` | sqrt(Σ(x − mean)² / n) | u | population |
+//! | `min`, `max` | | u | |
+//! | `rms` | sqrt(Σx² / n) | u | |
+//! | `peak_to_peak` | max − min | u | |
+//! | `crest_factor` | max abs x / rms | 1 | ISO 13373-1 |
+//! | `skewness` | m₃ / m₂^1.5, mₖ = Σ(x − mean)^k / n | 1 | as `scipy.stats.skew` |
+//! | `kurtosis` | m₄ / m₂² − 3 | 1 | Fisher; as `scipy.stats.kurtosis` |
+//! | `dominant_frequency` | frequency of the highest line of the spectrum of x − mean, without 0 Hz | Hz | |
+//! | `dominant_magnitude` | its amplitude, 2 abs X / n (1 abs X / n at rate / 2) | u | |
+//! | `spectral_entropy` | −Σ p ln p / ln K, p the lines' share of the power, K lines without 0 Hz | 1 | Shannon, of the power spectrum |
+//! | `q25`, `q50`, `q75` | quantiles, interpolated linearly | u | as `numpy.quantile` |
+//! | `iqr` | q75 − q25 | u | |
+//! | `rolling_mean_std` | `std` of the means of every 10 neighbouring samples | u | |
+//! | `peak` (bursts only) | max abs x | u | |
+//!
+//! What is not defined is NaN: skewness and kurtosis when the samples do not differ (SciPy's rule, m₂ ≤ (ε · mean)²),
+//! the spectrum's features when all samples are equal or there are fewer than 2, its entropy with fewer than 2 lines, the
+//! rolling mean's with fewer than 10 samples; everything when a sample is NaN. Of lines that are equally high to within
+//! 1e-9 of the power the lowest is the dominant one, so that no rounding decides it.
+
+use crate::{
+    numeric::{quantile, sum, sum_of},
+    spectrum::{Peak, Spectra},
+};
+
+/// The features, in the order in which they are computed. A burst has [`PEAK`] as well.
+pub const FEATURES: [&str; 17] = [
+    "mean",
+    "std",
+    "min",
+    "max",
+    "rms",
+    "peak_to_peak",
+    "crest_factor",
+    "skewness",
+    "kurtosis",
+    "dominant_frequency",
+    "dominant_magnitude",
+    "spectral_entropy",
+    "q25",
+    "q50",
+    "q75",
+    "iqr",
+    "rolling_mean_std",
+];
+
+/// The feature that only bursts have.
+pub const PEAK: &str = "peak";
+
+/// Neighbouring samples in a rolling mean.
+const ROLLING: usize = 10;
+/// Computes features; keeps plans and buffers from window to window.
+#[derive(Debug, Default)]
+pub struct Extractor {
+    spectra: Spectra,
+    sorted: Vec<f64>,
+    means: Vec<f64>,
+}
+
+impl Extractor {
+    /// The features of the window's samples in order of time, in the order of [`FEATURES`]. `rate` is in Hz.
+    #[allow(clippy::cast_precision_loss, reason = "counts")]
+    pub fn features(&mut self, values: &[f64], rate: f64) -> [f64; FEATURES.len()] {
+        if values.is_empty() || values.iter().any(|value| value.is_nan()) {
+            return [f64::NAN; FEATURES.len()];
+        }
+        let count = values.len() as f64;
+        let mean = sum(values) / count;
+        let m2 = sum_of(values, |value| (value - mean) * (value - mean)) / count;
+        let std = m2.sqrt();
+        let rms = (sum_of(values, |value| value * value) / count).sqrt();
+        self.sorted.clear();
+        self.sorted.extend_from_slice(values);
+        self.sorted.sort_unstable_by(f64::total_cmp);
+        let (min, max) = (quantile(&self.sorted, 0.0), quantile(&self.sorted, 1.0));
+        let (skewness, kurtosis) = if m2 <= (f64::EPSILON * mean) * (f64::EPSILON * mean) {
+            (f64::NAN, f64::NAN)
+        } else {
+            let m3 = sum_of(values, |value| {
+                let from = value - mean;
+                from * from * from
+            }) / count;
+            let m4 = sum_of(values, |value| {
+                let square = (value - mean) * (value - mean);
+                square * square
+            }) / count;
+            (m3 / m2.powf(1.5), m4 / (m2 * m2) - 3.0)
+        };
+        let peak = if min < max { self.spectra.peak(values, mean, rate) } else { Peak::UNDEFINED };
+        let (q25, q50, q75) = (quantile(&self.sorted, 0.25), quantile(&self.sorted, 0.5), quantile(&self.sorted, 0.75));
+        [
+            mean,
+            std,
+            min,
+            max,
+            rms,
+            max - min,
+            min.abs().max(max.abs()) / rms,
+            skewness,
+            kurtosis,
+            peak.frequency,
+            peak.magnitude,
+            peak.entropy,
+            q25,
+            q50,
+            q75,
+            q75 - q25,
+            self.rolling_mean_std(values),
+        ]
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "counts")]
+    fn rolling_mean_std(&mut self, values: &[f64]) -> f64 {
+        if values.len() < ROLLING {
+            return f64::NAN;
+        }
+        self.means.clear();
+        self.means.extend(values.windows(ROLLING).map(|window| sum(window) / ROLLING as f64));
+        let count = self.means.len() as f64;
+        let mean = sum(&self.means) / count;
+        (sum_of(&self.means, |value| (value - mean) * (value - mean)) / count).sqrt()
+    }
+}
+
+/// The largest absolute value; 0 for none.
+pub(crate) fn peak(values: &[f64]) -> f64 {
+    values.iter().fold(0.0, |peak, value| value.abs().max(peak))
+}

@@ -1,0 +1,343 @@
+//! The stage's state and its calls.
+
+use std::collections::HashMap;
+
+use crate::{
+    config::{ConfigError, Rules},
+    features::{self, Extractor, FEATURES},
+    sensor::{Sensor, Window},
+};
+
+/// First byte of a snapshot.
+const SNAPSHOT_VERSION: u8 = 1;
+
+/// A batch of readings and bursts. `sensor` indexes `sensors`, which are (name, asset).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Batch<'a> {
+    /// Names and assets.
+    pub sensors: &'a [(&'a str, &'a str)],
+    /// One a reading.
+    pub sensor: &'a [u32],
+    /// Nanoseconds since 1970, one a reading.
+    pub time: &'a [i64],
+    /// One a reading.
+    pub value: &'a [f64],
+    /// Bursts; they come after the readings.
+    pub bursts: &'a [Burst<'a>],
+}
+
+/// A burst of samples.
+#[derive(Clone, Copy, Debug)]
+pub struct Burst<'a> {
+    /// Index into the batch's sensors.
+    pub sensor: u32,
+    /// Time of the first sample, in nanoseconds since 1970.
+    pub start: i64,
+    /// Samples a second, in Hz.
+    pub rate: f64,
+    /// In the sensor's unit.
+    pub samples: &'a [f32],
+}
+
+/// The features of one window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// Index into [`Featurized::sensors`].
+    pub sensor: u32,
+    /// Included.
+    pub start: i64,
+    /// Excluded.
+    pub end: i64,
+    /// Readings or samples in it.
+    pub count: u32,
+    /// In the order of [`FEATURES`].
+    pub values: [f64; FEATURES.len()],
+}
+
+/// A reading that was taken into no window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Index into the readings, or for a burst the number of readings plus its index.
+    pub index: u32,
+    /// Why.
+    pub reason: RefusedReason,
+}
+
+/// Why a reading was taken into no window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusedReason {
+    /// The same sensor and time came before.
+    Duplicate,
+    /// Older than the sensor's newest reading by more than the allowed lateness.
+    Late {
+        /// By how many nanoseconds.
+        behind: i64,
+    },
+}
+
+/// What a call gives.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Featurized {
+    /// Names and assets of the sensors in the rows.
+    pub sensors: Vec<(Box<str>, Box<str>)>,
+    /// Windows of scalar readings, as they closed.
+    pub windows: Vec<Row>,
+    /// Bursts, each a window, and its peak.
+    pub bursts: Vec<(Row, f64)>,
+    /// What was taken into no window.
+    pub refused: Vec<Refused>,
+}
+
+/// Why a batch cannot be taken; the state is as before.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum PushError {
+    /// Columns of unequal length.
+    #[error("the columns sensor, time and value have {0}, {1} and {2} entries; expected equal lengths")]
+    Lengths(usize, usize, usize),
+    /// A sensor that is not in the table.
+    #[error("sensor {0} is not in the batch's table of {1}")]
+    Sensor(u32, usize),
+    /// A burst without samples, or at no rate.
+    #[error("burst {0} has {1} samples at {2} Hz; expected at least one, at a rate above 0")]
+    Burst(usize, usize, f64),
+}
+
+/// Why a snapshot cannot be used.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Not a snapshot of this stage and version.
+    #[error("expected a snapshot of featurize, version {SNAPSHOT_VERSION}; {0}")]
+    Snapshot(String),
+}
+
+/// Keeps the windows of all sensors.
+#[derive(Debug)]
+pub struct Featurizer {
+    rules: Rules,
+    sensors: Vec<Sensor>,
+    numbers: HashMap<Box<str>, usize, foldhash::fast::FixedState>,
+    extractor: Extractor,
+    /// For each sensor, the call in which it was put into the output's table, and its place there.
+    placed: Vec<(u64, u32)>,
+    call: u64,
+    wide: Vec<f64>,
+}
+
+impl Featurizer {
+    /// With a configuration as JSON; an empty text means the defaults.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn open(config: &str) -> Result<Self, ConfigError> {
+        Ok(Self {
+            rules: Rules::parse(config)?,
+            sensors: Vec::new(),
+            numbers: HashMap::default(),
+            extractor: Extractor::default(),
+            placed: Vec::new(),
+            call: 0,
+            wide: Vec::new(),
+        })
+    }
+
+    /// Goes on where the snapshot was taken.
+    ///
+    /// # Errors
+    /// [`RestoreError`].
+    pub fn restore(config: &str, snapshot: &[u8]) -> Result<Self, RestoreError> {
+        let sensors: Vec<Sensor> = match snapshot {
+            [SNAPSHOT_VERSION, body @ ..] => postcard::from_bytes(body)
+                .map_err(|error| RestoreError::Snapshot(format!("its body cannot be read: {error}")))?,
+            [version, ..] => return Err(RestoreError::Snapshot(format!("got version {version}"))),
+            [] => return Err(RestoreError::Snapshot("got no bytes".into())),
+        };
+        let fresh = Self::open(config)?;
+        let mut sensors = sensors;
+        for sensor in &mut sensors {
+            sensor.rate = fresh.rules.sampling_hz.get(&*sensor.name).copied();
+        }
+        let numbers = sensors.iter().enumerate().map(|(number, sensor)| (sensor.name.clone(), number)).collect();
+        let placed = vec![(0, 0); sensors.len()];
+        Ok(Self { sensors, numbers, placed, ..fresh })
+    }
+
+    /// The state as bytes.
+    pub fn snapshot(&self) -> Vec<u8> {
+        // Strings and numbers always serialise.
+        let body = postcard::to_stdvec(&self.sensors).unwrap_or_default();
+        [&[SNAPSHOT_VERSION], body.as_slice()].concat()
+    }
+
+    /// Takes readings in and gives the windows that closed.
+    ///
+    /// # Errors
+    /// [`PushError`].
+    pub fn push(&mut self, batch: &Batch<'_>) -> Result<Featurized, PushError> {
+        check(batch)?;
+        self.call += 1;
+        let mut out = Featurized::default();
+        let mut numbers: Vec<Option<usize>> = vec![None; batch.sensors.len()];
+        let readings = batch.sensor.iter().zip(batch.time).zip(batch.value);
+        for (index, ((&local, &time), &value)) in (0..).zip(readings) {
+            let Some(number) = self.number(local, batch.sensors, &mut numbers) else { continue };
+            let Some(sensor) = self.sensors.get_mut(number) else { continue };
+            if let Err(reason) = sensor.insert(time, value, &self.rules) {
+                out.refused.push(Refused { index, reason });
+                continue;
+            }
+            while let Some(window) = sensor.close(&self.rules) {
+                let row = scalar_row(&self.rules, &mut self.extractor, window);
+                add(row, number, sensor, self.call, &mut self.placed, &mut out);
+            }
+        }
+        for (index, burst) in (u32::try_from(batch.time.len()).unwrap_or(u32::MAX)..).zip(batch.bursts) {
+            let Some(number) = self.number(burst.sensor, batch.sensors, &mut numbers) else { continue };
+            let Some(sensor) = self.sensors.get_mut(number) else { continue };
+            if !sensor.burst(burst.start) {
+                out.refused.push(Refused { index, reason: RefusedReason::Duplicate });
+                continue;
+            }
+            self.wide.clear();
+            self.wide.extend(burst.samples.iter().map(|&sample| f64::from(sample)));
+            let row = Row {
+                sensor: place(number, sensor, self.call, &mut self.placed, &mut out.sensors),
+                start: burst.start,
+                end: burst_end(burst),
+                count: u32::try_from(burst.samples.len()).unwrap_or(u32::MAX),
+                values: self.extractor.features(&self.wide, burst.rate),
+            };
+            out.bursts.push((row, features::peak(&self.wide)));
+        }
+        Ok(out)
+    }
+
+    /// Closes the windows of sensors that sent nothing since the tick before.
+    pub fn tick(&mut self) -> Featurized {
+        let out = self.close(|sensor| sensor.idle);
+        for sensor in &mut self.sensors {
+            sensor.idle = true;
+        }
+        out
+    }
+
+    /// Closes every window.
+    pub fn flush(&mut self) -> Featurized {
+        self.close(|_| true)
+    }
+
+    /// By the order of names, which is the same however the sensors are spread over instances.
+    fn close(&mut self, which: impl Fn(&Sensor) -> bool) -> Featurized {
+        self.call += 1;
+        let mut out = Featurized::default();
+        let mut order: Vec<_> =
+            (0..self.sensors.len()).filter(|&at| self.sensors.get(at).is_some_and(&which)).collect();
+        order.sort_by(|&a, &b| {
+            self.sensors.get(a).map(|sensor| &sensor.name).cmp(&self.sensors.get(b).map(|sensor| &sensor.name))
+        });
+        for number in order {
+            let Some(sensor) = self.sensors.get_mut(number) else { continue };
+            while let Some(window) = sensor.force_close(&self.rules) {
+                let row = scalar_row(&self.rules, &mut self.extractor, window);
+                add(row, number, sensor, self.call, &mut self.placed, &mut out);
+            }
+        }
+        out
+    }
+
+    /// The sensor's number in the state; a new one gets the next.
+    #[inline]
+    fn number(&mut self, local: u32, table: &[(&str, &str)], numbers: &mut [Option<usize>]) -> Option<usize> {
+        let slot = numbers.get_mut(local as usize)?;
+        if slot.is_none() {
+            let (name, asset) = table.get(local as usize)?;
+            let number = match self.numbers.get(*name) {
+                Some(&number) => number,
+                None => {
+                    let number = self.sensors.len();
+                    let mut sensor = Sensor::new(name, asset);
+                    sensor.rate = self.rules.sampling_hz.get(*name).copied();
+                    self.sensors.push(sensor);
+                    self.placed.push((0, 0));
+                    self.numbers.insert((*name).into(), number);
+                    number
+                }
+            };
+            *slot = Some(number);
+        }
+        *slot
+    }
+}
+
+fn check(batch: &Batch<'_>) -> Result<(), PushError> {
+    let (sensor, time, value) = (batch.sensor.len(), batch.time.len(), batch.value.len());
+    if sensor != time || time != value {
+        return Err(PushError::Lengths(sensor, time, value));
+    }
+    let known = batch.sensors.len();
+    let named = batch.sensor.iter().copied().chain(batch.bursts.iter().map(|burst| burst.sensor)).max();
+    if let Some(largest) = named.filter(|&largest| largest as usize >= known) {
+        return Err(PushError::Sensor(largest, known));
+    }
+    for (index, burst) in batch.bursts.iter().enumerate() {
+        if burst.samples.is_empty() || !(burst.rate.is_finite() && burst.rate > 0.0) {
+            return Err(PushError::Burst(index, burst.samples.len(), burst.rate));
+        }
+    }
+    Ok(())
+}
+
+/// A row whose sensor is not placed yet.
+fn scalar_row(rules: &Rules, extractor: &mut Extractor, (start, times, values, rate): Window<'_>) -> Row {
+    Row {
+        sensor: 0,
+        start,
+        end: start.saturating_add(rules.size),
+        count: u32::try_from(values.len()).unwrap_or(u32::MAX),
+        values: extractor.features(values, rate.unwrap_or_else(|| sampling_rate(times))),
+    }
+}
+
+/// Readings a second between the first and the last, in Hz.
+#[allow(clippy::cast_precision_loss, reason = "counts and spans")]
+fn sampling_rate(times: &[i64]) -> f64 {
+    match (times.first(), times.last()) {
+        (Some(first), Some(last)) if last > first => (times.len() - 1) as f64 / ((last - first) as f64 / 1e9),
+        _ => f64::NAN,
+    }
+}
+
+fn add(mut row: Row, number: usize, sensor: &Sensor, call: u64, placed: &mut [(u64, u32)], out: &mut Featurized) {
+    row.sensor = place(number, sensor, call, placed, &mut out.sensors);
+    out.windows.push(row);
+}
+
+fn place(
+    number: usize,
+    sensor: &Sensor,
+    call: u64,
+    placed: &mut [(u64, u32)],
+    table: &mut Vec<(Box<str>, Box<str>)>,
+) -> u32 {
+    match placed.get_mut(number) {
+        Some((when, place)) if *when == call => *place,
+        Some(slot) => {
+            let place = u32::try_from(table.len()).unwrap_or(u32::MAX);
+            table.push((sensor.name.clone(), sensor.asset.clone()));
+            *slot = (call, place);
+            place
+        }
+        None => 0,
+    }
+}
+
+#[allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "a length in nanoseconds; `as` saturates"
+)]
+fn burst_end(burst: &Burst<'_>) -> i64 {
+    burst.start.saturating_add((burst.samples.len() as f64 / burst.rate * 1e9).round() as i64)
+}

@@ -1,0 +1,90 @@
+//! The features against NumPy's and SciPy's, on 1,000 windows: noise, huge offsets, constants, spikes, single samples, NaN.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::cast_precision_loss, reason = "the windows are made by the arithmetic of reference/generate.py")]
+
+use wheeltapper_featurize::features::{Extractor, FEATURES};
+
+const TOLERANCE: f64 = 1e-9;
+
+/// SplitMix64 (G. Steele, D. Lea, C. Flood, 2014).
+struct SplitMix(u64);
+
+impl SplitMix {
+    fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+    fn uniform(&mut self) -> f64 {
+        (self.bits() >> 11) as f64 * 2f64.powi(-53)
+    }
+    fn normal(&mut self) -> f64 {
+        (0..12).fold(0.0, |total, _| total + self.uniform()) - 6.0
+    }
+    fn below(&mut self, limit: usize) -> usize {
+        usize::try_from(self.bits() % limit as u64).unwrap()
+    }
+}
+
+fn triangle(i: usize, period: f64) -> f64 {
+    let phase = i as f64 % period;
+    if 2.0 * phase < period { 4.0 * (phase / period) - 1.0 } else { 3.0 - 4.0 * (phase / period) }
+}
+
+const LENGTHS: [usize; 16] = [1, 2, 3, 7, 8, 9, 10, 11, 30, 31, 128, 129, 257, 400, 1000, 3001];
+const OFFSETS: [f64; 6] = [0.0, 1.0, 1e6, -1e9, 1e12, 1e15];
+const SCALES: [f64; 4] = [1.0, 1e-12, 1e6, 1e-3];
+
+fn window(number: usize) -> (Vec<f64>, f64) {
+    let mut source = SplitMix(number as u64);
+    let count = if source.below(2) == 0 { LENGTHS[source.below(LENGTHS.len())] } else { 1 + source.below(400) };
+    let offset = OFFSETS[source.below(OFFSETS.len())];
+    let scale = SCALES[source.below(SCALES.len())];
+    let rate = 0.5 + 100.0 * source.uniform();
+    let values = (0..count)
+        .map(|i| match number % 12 {
+            0 => source.normal(),
+            1 => offset + source.normal(),
+            2 => offset + scale,
+            3 => offset + if i == count / 3 { scale } else { 0.0 },
+            4 => triangle(i, 16.0) + 0.1 * source.normal(),
+            5 => scale * source.normal(),
+            6 => offset + 0.25 * source.below(9) as f64,
+            7 => scale * i as f64 + source.uniform(),
+            8 if i == count / 2 => f64::NAN,
+            8 => source.normal(),
+            9 => (if i % 2 == 0 { 1.0 } else { -1.0 }) * (1.0 + source.uniform()),
+            10 => source.normal() * source.normal() * source.normal() * 1e3,
+            _ => offset + scale * triangle(i, 7.0) + scale * source.uniform(),
+        })
+        .collect();
+    (values, rate)
+}
+
+#[test]
+fn features_are_those_of_numpy_and_scipy() {
+    let mut extractor = Extractor::default();
+    let rows = include_str!("../reference/features.csv").lines().filter(|line| !line.starts_with('#'));
+    let (mut checked, mut wrong) = (0, Vec::new());
+    for (number, row) in rows.enumerate() {
+        let (values, rate) = window(number);
+        let got = extractor.features(&values, rate);
+        let want: Vec<f64> = row.split(',').map(|number| number.parse().unwrap()).collect();
+        assert_eq!(want.len(), FEATURES.len());
+        for ((name, &got), &want) in FEATURES.iter().zip(&got).zip(&want) {
+            checked += 1;
+            let same = (got.is_nan() && want.is_nan()) || got == want || (got - want).abs() <= TOLERANCE * want.abs();
+            if !same {
+                wrong.push(format!(
+                    "window {number} (kind {}, n {}): {name} {got:?}, not {want:?}",
+                    number % 12,
+                    values.len()
+                ));
+            }
+        }
+    }
+    assert_eq!(checked, 17_000);
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}

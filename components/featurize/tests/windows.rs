@@ -1,0 +1,141 @@
+//! Which readings fall into which windows, and when these close.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use proptest::prelude::*;
+use wheeltapper_featurize::{Batch, Burst, Featurized, Featurizer, RefusedReason};
+
+const S: i64 = 1_000_000_000;
+const T0: i64 = 1_700_000_000 * S;
+
+/// One sensor's readings as (seconds since T0, value).
+fn push(featurizer: &mut Featurizer, readings: &[(f64, f64)]) -> Featurized {
+    let time: Vec<i64> = readings.iter().map(|(at, _)| T0 + (at * 1e9) as i64).collect();
+    let value: Vec<f64> = readings.iter().map(|(_, value)| *value).collect();
+    let sensor = vec![0; time.len()];
+    featurizer
+        .push(&Batch { sensors: &[("a/b", "a")], sensor: &sensor, time: &time, value: &value, bursts: &[] })
+        .unwrap()
+}
+
+fn spans(out: &Featurized) -> Vec<(i64, i64, u32)> {
+    out.windows.iter().map(|row| ((row.start - T0) / S, (row.end - T0) / S, row.count)).collect()
+}
+
+fn every_second(from: i32, to: i32) -> Vec<(f64, f64)> {
+    (from..to).map(|at| (f64::from(at), f64::from(at))).collect()
+}
+
+#[test]
+fn windows_slide_and_close_by_the_watermark() {
+    let mut featurizer = Featurizer::open("").unwrap();
+    // T0 is a multiple of 10 s; the first windows start before it.
+    assert!(push(&mut featurizer, &every_second(0, 20)).windows.is_empty());
+    assert_eq!(spans(&push(&mut featurizer, &every_second(20, 41))), [(-20, 10, 10), (-10, 20, 20), (0, 30, 30)]);
+    assert_eq!(spans(&push(&mut featurizer, &every_second(41, 51))), [(10, 40, 30)]);
+    assert_eq!(spans(&featurizer.flush()), [(20, 50, 30), (30, 60, 21), (40, 70, 11), (50, 80, 1)]);
+    assert!(featurizer.flush().windows.is_empty());
+}
+
+#[test]
+fn tumbling_windows_and_gaps() {
+    let mut featurizer = Featurizer::open(r#"{"size_seconds":10,"slide_seconds":10,"lateness_seconds":0}"#).unwrap();
+    let out = push(&mut featurizer, &[(1.0, 1.0), (1_000_001.0, 2.0), (1_000_010.0, 3.0)]);
+    assert_eq!(spans(&out), [(0, 10, 1), (1_000_000, 1_000_010, 1)]);
+    assert!(
+        Featurizer::open(r#"{"size_seconds":10,"slide_seconds":20}"#)
+            .unwrap_err()
+            .to_string()
+            .contains("slide_seconds")
+    );
+}
+
+#[test]
+fn late_and_duplicate_readings_are_told() {
+    let mut featurizer = Featurizer::open("").unwrap();
+    let out = push(&mut featurizer, &[(100.0, 1.0), (95.0, 1.0), (100.0, 2.0), (95.0, 3.0), (90.0, 1.0), (89.0, 1.0)]);
+    let reasons: Vec<_> = out.refused.iter().map(|refused| (refused.index, refused.reason)).collect();
+    assert_eq!(
+        reasons,
+        [(2, RefusedReason::Duplicate), (3, RefusedReason::Duplicate), (5, RefusedReason::Late { behind: 11 * S })]
+    );
+    let windows = featurizer.flush().windows;
+    assert_eq!(windows.iter().map(|row| row.count).max(), Some(3));
+}
+
+#[test]
+fn a_tick_closes_the_windows_of_silent_sensors() {
+    let mut featurizer = Featurizer::open("").unwrap();
+    push(&mut featurizer, &every_second(0, 5));
+    assert!(featurizer.tick().windows.is_empty());
+    assert_eq!(spans(&featurizer.tick()), [(-20, 10, 5), (-10, 20, 5), (0, 30, 5)]);
+    // It comes back within the closed windows: taken, but no window is given twice.
+    assert!(push(&mut featurizer, &[(6.0, 1.0), (40.0, 1.0)]).refused.is_empty());
+    assert_eq!(spans(&featurizer.flush()), [(20, 50, 1), (30, 60, 1), (40, 70, 1)]);
+}
+
+#[test]
+fn bursts_are_windows_of_their_own() {
+    let mut featurizer = Featurizer::open("").unwrap();
+    let samples: Vec<f32> = (0..1000).map(|at| (at as f32 * 0.1).sin()).collect();
+    let burst = Burst { sensor: 0, start: T0, rate: 1000.0, samples: &samples };
+    let batch = Batch { sensors: &[("v", "m")], bursts: &[burst, burst], ..Batch::default() };
+    let out = featurizer.push(&batch).unwrap();
+    let (row, peak) = &out.bursts[0];
+    assert_eq!((out.bursts.len(), row.count, row.end - row.start), (1, 1000, S));
+    assert!((row.values[9] - 16.0).abs() < 0.01 && (peak - 1.0).abs() < 1e-3);
+    assert_eq!(out.refused[0].index, 1);
+    let bad = Burst { rate: 0.0, ..burst };
+    assert!(featurizer.push(&Batch { bursts: &[bad], ..batch }).is_err());
+}
+
+#[test]
+fn broken_batches_and_snapshots_are_told() {
+    let mut featurizer = Featurizer::open("").unwrap();
+    let unequal = Batch { sensors: &[("a", "a")], sensor: &[0], time: &[], value: &[1.0], bursts: &[] };
+    let unknown = Batch { sensors: &[("a", "a")], sensor: &[1], time: &[1], value: &[1.0], bursts: &[] };
+    assert!(featurizer.push(&unequal).unwrap_err().to_string().contains("equal lengths"));
+    assert!(featurizer.push(&unknown).unwrap_err().to_string().contains("table of 1"));
+    for snapshot in [b"".as_slice(), b"\x02", b"\x01\xff\xff"] {
+        assert!(Featurizer::restore("", snapshot).unwrap_err().to_string().contains("snapshot of featurize"));
+    }
+}
+
+proptest! {
+    /// However the readings are cut into batches, and wherever the state is saved and restored, the windows are the same.
+    #[test]
+    fn batches_do_not_matter(
+        readings in prop::collection::vec((0.0..200.0, -1.0..1.0), 1..150),
+        cuts in prop::collection::vec(1_usize..30, 1..20),
+    ) {
+        let mut readings: Vec<(f64, f64)> = readings;
+        // Mostly in order, as sensors are.
+        readings.sort_by(|a, b| ((a.0 / 8.0).floor()).total_cmp(&(b.0 / 8.0).floor()));
+        let mut whole = Featurizer::open("").unwrap();
+        let all = push(&mut whole, &readings);
+        let mut parts = Featurizer::open("").unwrap();
+        let (mut windows, mut refused, mut rest) = (Vec::new(), 0, readings.as_slice());
+        for cut in cuts.iter().cycle() {
+            if rest.is_empty() { break; }
+            let (now, later) = rest.split_at((*cut).min(rest.len()));
+            rest = later;
+            let out = push(&mut parts, now);
+            windows.extend(out.windows);
+            refused += out.refused.len();
+            parts = Featurizer::restore("", &parts.snapshot()).unwrap();
+        }
+        prop_assert_eq!(format!("{:?}", windows), format!("{:?}", all.windows));
+        prop_assert_eq!(refused, all.refused.len());
+        prop_assert_eq!(format!("{:?}", parts.flush()), format!("{:?}", whole.flush()));
+    }
+
+    /// Every reading that was not refused is in as many windows as its time says.
+    #[test]
+    fn every_reading_is_in_its_windows(readings in prop::collection::vec(0_u32..100, 1..100)) {
+        let mut featurizer = Featurizer::open(r#"{"size_seconds":30,"slide_seconds":10,"lateness_seconds":1000}"#).unwrap();
+        let readings: Vec<_> = readings.iter().map(|&at| (f64::from(at), 1.0)).collect();
+        let out = push(&mut featurizer, &readings);
+        let taken = readings.len() - out.refused.len();
+        let counted: u32 = featurizer.flush().windows.iter().map(|row| row.count).sum();
+        prop_assert_eq!(counted as usize, 3 * taken);
+    }
+}
