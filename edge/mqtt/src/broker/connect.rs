@@ -1,0 +1,200 @@
+//! From a new connection to its session: CONNECT and CONNACK.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use super::{
+    connection::Connection,
+    hub::{Attachment, Hub, Wanted},
+    message::{Message, passed_on},
+    session::{PeerLimits, Will},
+};
+use crate::{
+    codec::{self, ConnAck, Connect, DecodeError, Packet, Properties, Version, reason},
+    topic,
+};
+
+/// Topic aliases that a client may set.
+pub(crate) const ALIASES: u16 = 64;
+
+/// The longest client id.
+const MAX_CLIENT_ID: usize = 1_024;
+
+/// Serves one connection to its end.
+pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<Hub>, mut stream: S, peer: SocketAddr) {
+    let mut input = BytesMut::new();
+    let read =
+        tokio::time::timeout(hub.config.connect_timeout, read_connect(&mut stream, &mut input, hub.config.max_packet));
+    let connect = match read.await {
+        Ok(Ok(connect)) => connect,
+        Ok(Err(Some(error))) => {
+            tracing::debug!(%peer, %error, "no MQTT CONNECT");
+            if let DecodeError::Version(level) = error {
+                let (version, code) =
+                    if level > 5 { (Version::V5, reason::UNSUPPORTED_VERSION) } else { (Version::V3, 1) };
+                answer(&mut stream, version, code, false, None).await;
+            }
+            return;
+        }
+        Ok(Err(None)) => return,
+        Err(_) => {
+            tracing::debug!(%peer, "an MQTT client sent no CONNECT in time");
+            return;
+        }
+    };
+    let version = connect.version;
+    let number = hub.number();
+    match enter(&hub, *connect, peer, number).await {
+        Ok((attachment, peer_limits, setup)) => {
+            if answer(&mut stream, version, reason::SUCCESS, attachment.present, setup.properties).await {
+                tracing::debug!(%peer, client = %attachment.session.client_id, "an MQTT client is connected");
+                let connection = Connection::new(
+                    hub,
+                    attachment,
+                    number,
+                    peer_limits,
+                    setup.keep_alive,
+                    setup.problem_information,
+                    input,
+                );
+                connection.serve(stream).await;
+            }
+        }
+        Err(code) => {
+            tracing::debug!(%peer, code, "an MQTT client is refused");
+            answer(&mut stream, version, code, false, None).await;
+        }
+    }
+}
+
+async fn read_connect<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    input: &mut BytesMut,
+    max: usize,
+) -> Result<Box<Connect>, Option<DecodeError>> {
+    loop {
+        if let Some(frame) = codec::frame(input, max)? {
+            if frame.first != 0x10 {
+                return Err(Some(DecodeError::Protocol("the first packet is not CONNECT")));
+            }
+            if input.len() >= frame.length {
+                let packet = input.split_to(frame.length);
+                let body = packet.get(frame.header..).unwrap_or_default();
+                return match codec::decode(frame.first, body, Version::V5)? {
+                    Packet::Connect(connect) => Ok(connect),
+                    _ => Err(None),
+                };
+            }
+        }
+        input.reserve(1_024);
+        if stream.read_buf(input).await.map_err(|_| None)? == 0 {
+            return Err(None);
+        }
+    }
+}
+
+/// Writes the CONNACK; whether that went.
+async fn answer<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    version: Version,
+    code: u8,
+    session_present: bool,
+    properties: Option<Box<Properties>>,
+) -> bool {
+    let code = match (version, code) {
+        (Version::V5, code) | (Version::V3, code @ 0..=5) => code,
+        (Version::V3, reason::CLIENT_ID) => 2,
+        (Version::V3, reason::BAD_PASSWORD) => 4,
+        (Version::V3, reason::NOT_AUTHORIZED) => 5,
+        (Version::V3, _) => 3,
+    };
+    let mut out = BytesMut::new();
+    codec::encode(&mut out, version, &Packet::ConnAck(ConnAck { session_present, code, properties }));
+    let write = async {
+        stream.write_all(&out).await?;
+        stream.flush().await
+    };
+    matches!(tokio::time::timeout(Duration::from_secs(5), write).await, Ok(Ok(())))
+}
+
+/// What CONNACK and the connection need beside the session.
+struct Setup {
+    keep_alive: Option<Duration>,
+    problem_information: bool,
+    properties: Option<Box<Properties>>,
+}
+
+/// Checks the CONNECT and takes the session. `Err`: a reason code of MQTT 5.
+async fn enter(
+    hub: &Arc<Hub>,
+    mut connect: Connect,
+    peer: SocketAddr,
+    number: u64,
+) -> Result<(Attachment, PeerLimits, Setup), u8> {
+    let v5 = connect.version == Version::V5;
+    let asked = connect.properties.take().map(|properties| *properties).unwrap_or_default();
+    if asked.authentication_method.is_some() {
+        return Err(reason::BAD_AUTHENTICATION);
+    }
+    if !hub.auth.allows(peer.ip(), connect.user.as_deref(), connect.password.as_deref()) {
+        tracing::warn!(%peer, client = %connect.client_id, "an MQTT client's user name or password is not right");
+        return Err(if connect.user.is_some() { reason::BAD_PASSWORD } else { reason::NOT_AUTHORIZED });
+    }
+    if connect.client_id.len() > MAX_CLIENT_ID || (connect.client_id.is_empty() && !v5 && !connect.clean_start) {
+        return Err(reason::CLIENT_ID);
+    }
+    let mut properties = Properties::default();
+    if connect.client_id.is_empty() {
+        let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        connect.client_id = format!("assigned-{:x}-{number:x}", since.as_nanos());
+        properties.assigned_client_id = Some(connect.client_id.clone());
+    }
+    let wanted_expiry = match (v5, connect.clean_start) {
+        (true, _) => Duration::from_secs(asked.session_expiry.unwrap_or(0).into()),
+        (false, true) => Duration::ZERO,
+        (false, false) => Duration::MAX,
+    };
+    let expiry = wanted_expiry.min(hub.config.max_session_expiry);
+    if expiry < wanted_expiry {
+        properties.session_expiry = Some(u32::try_from(expiry.as_secs()).unwrap_or(u32::MAX));
+    }
+    let will = connect.will.take().map(|will| will_of(will, &connect.client_id, number)).transpose()?;
+    let max_packet = asked.maximum_packet.map_or(usize::MAX, |size| size as usize);
+    let window = asked.receive_maximum.unwrap_or(u16::MAX).min(hub.config.max_inflight);
+    let limits = PeerLimits { version: connect.version, receive_maximum: window.into(), max_packet };
+    properties.receive_maximum = Some(hub.config.max_inflight);
+    properties.maximum_packet = Some(u32::try_from(hub.config.max_packet).unwrap_or(u32::MAX));
+    properties.topic_alias_maximum = Some(ALIASES);
+    let wanted =
+        Wanted { client_id: connect.client_id.as_str().into(), clean_start: connect.clean_start, expiry, will };
+    let attachment = hub.attach(wanted).await?;
+    let setup = Setup {
+        keep_alive: (connect.keep_alive > 0).then(|| Duration::from_secs(connect.keep_alive.into())),
+        problem_information: asked.request_problem != Some(0),
+        properties: v5.then(|| Box::new(properties)),
+    };
+    Ok((attachment, limits, setup))
+}
+
+fn will_of(will: codec::Will, client_id: &str, connection: u64) -> Result<Will, u8> {
+    if !topic::is_name(&will.topic) {
+        return Err(reason::TOPIC_INVALID);
+    }
+    if super::inbound::is_reserved(&will.topic) {
+        return Err(reason::NOT_AUTHORIZED);
+    }
+    let delay = will.properties.as_ref().and_then(|properties| properties.will_delay).unwrap_or(0);
+    // Its expiry counts from its publication, which the delay and the connection put off; it is not kept.
+    let (properties, _) = passed_on(will.properties);
+    let message = Message {
+        topic: will.topic.into(),
+        payload: will.payload,
+        qos: will.qos,
+        retain: will.retain,
+        properties,
+        ..Message::default()
+    };
+    Ok(Will { message, delay: Duration::from_secs(delay.into()), client_id: client_id.into(), connection })
+}

@@ -1,0 +1,272 @@
+//! One connection after its CONNACK: reading, the sink's verdicts, deliveries and writing, all in one task.
+
+use std::{
+    collections::HashSet,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::{Buf, BytesMut};
+use futures_util::{StreamExt, stream::FuturesOrdered};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    time::{Instant, Sleep},
+};
+
+use super::{
+    hub::{Attachment, DRAIN, Hub},
+    inbound::{Outcome, Taken, Waiting},
+    session::{OUTPUT_HIGH, PeerLimits},
+};
+use crate::codec::{self, DecodeError, Disconnect, Packet, Version, reason};
+
+/// Output at which it is written even though there is more to read.
+const WRITE_AT: usize = 32 << 10;
+/// Output at which no more is read, as the client does not read either.
+const OUTPUT_MAX: usize = 1 << 20;
+/// Room for each read: at first, and for a connection that fills it.
+const READ_MIN: usize = 4 << 10;
+const READ_MAX: usize = 64 << 10;
+
+/// How a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The network ended it.
+    Gone,
+    /// The client took its leave.
+    Left { with_will: bool },
+    /// We close it; MQTT 5 is told this reason.
+    Close(u8),
+}
+
+pub(crate) struct Connection {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) attachment: Attachment,
+    pub(crate) number: u64,
+    pub(crate) client_id: String,
+    pub(crate) peer: PeerLimits,
+    /// Reason strings are wanted.
+    pub(crate) problem_information: bool,
+    pub(crate) input: BytesMut,
+    pub(crate) output: BytesMut,
+    /// Messages at the sink, answered in the order in which they came.
+    pub(crate) pending: FuturesOrdered<Waiting>,
+    pub(crate) pending_bytes: usize,
+    /// Packet ids of the QoS 2 messages among them.
+    pub(crate) awaited: HashSet<u16>,
+    /// Messages of QoS 1 and 2 that the client awaits an acknowledgement of.
+    pub(crate) unacknowledged: usize,
+    pub(crate) aliases: Vec<Option<Arc<str>>>,
+    /// There may be more to send to the client.
+    pub(crate) fill_due: bool,
+    read_size: usize,
+    unflushed: bool,
+    heard: Instant,
+    patience: Option<Duration>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        hub: Arc<Hub>,
+        attachment: Attachment,
+        number: u64,
+        peer: PeerLimits,
+        keep_alive: Option<Duration>,
+        problem_information: bool,
+        input: BytesMut,
+    ) -> Self {
+        // A client is given half again the time it promised: MQTT 5.0, section 3.1.2.10.
+        let patience = keep_alive.map(|keep_alive| keep_alive * 3 / 2);
+        let unacknowledged = attachment.session.lock().received.len();
+        Self {
+            client_id: attachment.session.client_id.to_string(),
+            hub,
+            attachment,
+            number,
+            peer,
+            problem_information,
+            input,
+            output: BytesMut::new(),
+            pending: FuturesOrdered::new(),
+            pending_bytes: 0,
+            awaited: HashSet::new(),
+            unacknowledged,
+            aliases: Vec::new(),
+            fill_due: true,
+            read_size: READ_MIN,
+            unflushed: false,
+            heard: Instant::now(),
+            patience,
+            timer: patience.map(|patience| Box::pin(tokio::time::sleep(patience))),
+        }
+    }
+
+    /// Serves it to its end, then lets go of the session.
+    pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut self, mut stream: S) {
+        let end = poll_fn(|cx| self.poll(&mut stream, cx)).await;
+        tracing::debug!(client = %self.client_id, ?end, "an MQTT connection ends");
+        let (version, output) = (self.peer.version, &mut self.output);
+        match end {
+            End::Close(code) if version == Version::V5 => {
+                codec::encode(output, version, &Packet::Disconnect(Disconnect { reason: code, properties: None }));
+            }
+            End::Left { with_will: false } => self.attachment.session.lock().will = None,
+            _ => {}
+        }
+        if !matches!(end, End::Gone) {
+            let close = async {
+                stream.write_all(&self.output).await?;
+                stream.shutdown().await
+            };
+            let _ = tokio::time::timeout(Duration::from_secs(1), close).await;
+        }
+        drop(stream);
+        self.drain().await;
+    }
+
+    /// Awaits the verdicts on what was handed to the sink: subscribers are to get what is stored, and the session must
+    /// know which QoS 2 messages not to take again.
+    async fn drain(&mut self) {
+        let deadline = Instant::now() + DRAIN;
+        while let Ok(Some((taken, outcome))) = tokio::time::timeout_at(deadline, self.pending.next()).await {
+            self.settle(taken, outcome);
+            self.output.clear();
+        }
+        // What has no verdict by now must be taken again when it comes again.
+        let mut state = self.attachment.session.lock();
+        for id in self.awaited.drain() {
+            state.received.remove(&id);
+        }
+    }
+
+    fn at_sink_limit(&self) -> bool {
+        self.pending.len() >= self.hub.config.max_inflight.into()
+            || self.pending_bytes >= self.hub.config.max_inflight_bytes
+    }
+
+    fn poll<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S, cx: &mut Context<'_>) -> Poll<End> {
+        self.attachment.link.register(cx.waker());
+        for _ in 0..32 {
+            if let Some(code) = self.attachment.link.kicked() {
+                return Poll::Ready(End::Close(code));
+            }
+            let mut progress = false;
+            while let Poll::Ready(Some((taken, outcome))) = self.pending.poll_next_unpin(cx) {
+                progress = true;
+                if let Some(end) = self.settle(taken, outcome) {
+                    return Poll::Ready(end);
+                }
+            }
+            match self.take_packets() {
+                Ok(took) => progress |= took,
+                Err(end) => return Poll::Ready(end),
+            }
+            self.fill_due |= self.attachment.link.take_dirty();
+            if self.fill_due && self.output.len() < OUTPUT_HIGH {
+                self.attachment.session.lock().fill(&mut self.output, self.peer);
+                self.fill_due = self.output.len() >= OUTPUT_HIGH;
+            }
+            if !self.at_sink_limit() && self.output.len() < OUTPUT_MAX {
+                match self.poll_read(stream, cx) {
+                    Poll::Ready(true) => progress = true,
+                    Poll::Ready(false) => return Poll::Ready(End::Gone),
+                    Poll::Pending => {}
+                }
+            }
+            if !self.output.is_empty() && (!progress || self.output.len() >= WRITE_AT) {
+                match Pin::new(&mut *stream).poll_write(cx, &self.output) {
+                    Poll::Ready(Ok(written)) if written > 0 => {
+                        self.output.advance(written);
+                        self.unflushed = true;
+                        progress = true;
+                    }
+                    Poll::Ready(_) => return Poll::Ready(End::Gone),
+                    Poll::Pending => {}
+                }
+            }
+            if self.unflushed && self.output.is_empty() {
+                match Pin::new(&mut *stream).poll_flush(cx) {
+                    Poll::Ready(Ok(())) => self.unflushed = false,
+                    Poll::Ready(Err(_)) => return Poll::Ready(End::Gone),
+                    Poll::Pending => {}
+                }
+            }
+            if !progress {
+                return self.poll_timer(cx);
+            }
+        }
+        // Others' turn.
+        cx.waker().wake_by_ref();
+        self.poll_timer(cx)
+    }
+
+    /// `false`: nothing more comes.
+    fn poll_read<S: AsyncRead + Unpin>(&mut self, stream: &mut S, cx: &mut Context<'_>) -> Poll<bool> {
+        let room = self.input.capacity() - self.input.len();
+        if room < self.read_size / 4 {
+            self.input.reserve(self.read_size);
+        }
+        let room = self.input.capacity() - self.input.len();
+        match ready!(pin!(stream.read_buf(&mut self.input)).poll(cx)) {
+            Ok(read) if read > 0 => {
+                self.heard = Instant::now();
+                if read == room {
+                    self.read_size = (self.read_size * 2).min(READ_MAX);
+                }
+                Poll::Ready(true)
+            }
+            _ => Poll::Ready(false),
+        }
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        if self.at_sink_limit() {
+            // It is we who do not listen.
+            self.heard = Instant::now();
+        }
+        let (Some(timer), Some(patience)) = (&mut self.timer, self.patience) else { return Poll::Pending };
+        while timer.as_mut().poll(cx).is_ready() {
+            let until = self.heard + patience;
+            if until <= Instant::now() {
+                return Poll::Ready(End::Close(reason::KEEP_ALIVE));
+            }
+            timer.as_mut().reset(until);
+        }
+        Poll::Pending
+    }
+
+    /// Takes the packets that are all there; whether there was one.
+    fn take_packets(&mut self) -> Result<bool, End> {
+        let mut took = false;
+        while !self.at_sink_limit() && self.output.len() < OUTPUT_MAX {
+            let refused = |error: DecodeError| {
+                tracing::debug!(client = %self.client_id, %error, "an MQTT client is closed");
+                End::Close(error.reason())
+            };
+            let Some(frame) = codec::frame(&self.input, self.hub.config.max_packet).map_err(refused)? else { break };
+            let Some(body) = self.input.get(frame.header..frame.length) else { break };
+            let packet = codec::decode(frame.first, body, self.peer.version).map_err(refused)?;
+            self.input.advance(frame.length);
+            took = true;
+            self.take(packet)?;
+        }
+        if self.input.is_empty() && self.input.capacity() > 4 * READ_MAX {
+            // After a very large packet.
+            self.input = BytesMut::new();
+        }
+        Ok(took)
+    }
+
+    /// Acknowledges, delivers or gives up, as the verdict says.
+    pub(crate) fn settle(&mut self, taken: Taken, outcome: Outcome) -> Option<End> {
+        self.pending_bytes = self.pending_bytes.saturating_sub(taken.size);
+        if taken.qos == 2 {
+            self.awaited.remove(&taken.id);
+        }
+        self.conclude(taken, outcome)
+    }
+}

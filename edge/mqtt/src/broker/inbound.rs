@@ -1,0 +1,331 @@
+//! What the broker does with each packet from a client.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use super::{
+    connect::ALIASES,
+    connection::{Connection, End},
+    message::Message,
+    subscriptions::Options,
+};
+use crate::{
+    Answer, Verdict,
+    codec::{self, Ack, Disconnect, Packet, Properties, Publish, SubAck, Subscribe, Unsubscribe, Version, reason},
+    topic,
+};
+
+/// Longest reason told of a refused message, in bytes.
+const MAX_REASON: usize = 512;
+
+/// Whether only the broker itself may publish to this topic.
+pub(crate) fn is_reserved(topic: &str) -> bool {
+    topic == "$SYS" || topic.starts_with("$SYS/")
+}
+
+/// A PUBLISH that is taken but not yet acknowledged.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    /// What subscribers are still to get.
+    message: Option<Message>,
+    pub(crate) id: u16,
+    pub(crate) qos: u8,
+    pub(crate) size: usize,
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Sink(Verdict),
+    /// It was not for the sink; this reason code goes into the acknowledgement.
+    Code(u8),
+    /// A QoS 2 message that came again before its PUBREL.
+    Again,
+}
+
+/// A taken message and the verdict it waits for.
+pub(crate) struct Waiting {
+    taken: Option<Taken>,
+    answer: Result<Answer, Option<Outcome>>,
+}
+
+impl Future for Waiting {
+    type Output = (Taken, Outcome);
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let outcome = match &mut self.answer {
+            Ok(answer) => Outcome::Sink(std::task::ready!(answer.as_mut().poll(cx))),
+            Err(outcome) => outcome.take().unwrap_or(Outcome::Again),
+        };
+        match self.taken.take() {
+            Some(taken) => Poll::Ready((taken, outcome)),
+            // Polled after it was ready.
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Connection {
+    pub(crate) fn take(&mut self, packet: Packet) -> Result<(), End> {
+        match packet {
+            Packet::Publish(publish) => self.publish(publish),
+            Packet::PubAck(ack) => {
+                self.attachment.session.lock().acknowledged(ack.id, false);
+                self.fill_due = true;
+                Ok(())
+            }
+            Packet::PubRec(ack) => {
+                self.pubrec(&ack);
+                Ok(())
+            }
+            Packet::PubRel(ack) => {
+                let known = self.attachment.session.lock().received.remove(&ack.id);
+                self.unacknowledged = self.unacknowledged.saturating_sub(known.into());
+                let code = if known { reason::SUCCESS } else { reason::ID_NOT_FOUND };
+                codec::ack(&mut self.output, self.peer.version, 0x70, ack.id, code);
+                Ok(())
+            }
+            Packet::PubComp(ack) => {
+                self.attachment.session.lock().acknowledged(ack.id, true);
+                self.fill_due = true;
+                Ok(())
+            }
+            Packet::Subscribe(subscribe) => self.subscribe(subscribe),
+            Packet::Unsubscribe(unsubscribe) => {
+                self.unsubscribe(unsubscribe);
+                Ok(())
+            }
+            Packet::PingReq => {
+                codec::encode(&mut self.output, self.peer.version, &Packet::PingResp);
+                Ok(())
+            }
+            Packet::Disconnect(disconnect) => Err(self.disconnect(&disconnect)),
+            Packet::Connect(_)
+            | Packet::ConnAck(_)
+            | Packet::SubAck(_)
+            | Packet::UnsubAck(_)
+            | Packet::PingResp
+            | Packet::Auth => Err(End::Close(reason::PROTOCOL)),
+        }
+    }
+
+    fn publish(&mut self, mut publish: Publish) -> Result<(), End> {
+        self.resolve_alias(&mut publish)?;
+        if !topic::is_name(&publish.topic) {
+            return Err(End::Close(reason::TOPIC_INVALID));
+        }
+        let response = publish.properties.as_ref().and_then(|properties| properties.response_topic.as_ref());
+        if response.is_some_and(|topic| !topic::is_name(topic)) {
+            return Err(End::Close(reason::TOPIC_INVALID));
+        }
+        let (id, qos) = (publish.id, publish.qos);
+        if qos == 2 && self.attachment.session.lock().received.contains(&id) {
+            self.enqueue(Taken { message: None, id, qos, size: 0 }, Err(Outcome::Again))?;
+            return Ok(());
+        }
+        if qos > 0 {
+            if self.peer.version == Version::V5 && self.unacknowledged >= self.hub.config.max_inflight.into() {
+                return Err(End::Close(reason::RECEIVE_MAXIMUM));
+            }
+            self.unacknowledged += 1;
+        }
+        if qos == 2 {
+            self.attachment.session.lock().received.insert(id);
+        }
+        let message = Message::new(&mut publish, self.attachment.session.key);
+        let size = message.payload.len();
+        if is_reserved(&message.topic) {
+            tracing::debug!(client = %self.client_id, topic = %message.topic, "an MQTT client may not publish to this topic");
+            return self.enqueue(Taken { message: None, id, qos, size: 0 }, Err(Outcome::Code(reason::NOT_AUTHORIZED)));
+        }
+        let answer = match self.hub.ingests(&message.topic) {
+            true => Ok(self.hub.accept(&message, &self.client_id, self.number)),
+            false => Err(Outcome::Code(reason::SUCCESS)),
+        };
+        let mut message = Some(message);
+        if qos == 0 {
+            message.take().into_iter().for_each(|message| self.hub.route(message));
+        }
+        self.enqueue(Taken { message, id, qos, size }, answer)
+    }
+
+    /// Gives the publish the topic that its alias stands for, or the alias the topic.
+    fn resolve_alias(&mut self, publish: &mut Publish) -> Result<(), End> {
+        let properties = publish.properties.as_ref();
+        if properties.is_some_and(|properties| !properties.subscription_ids.is_empty()) {
+            return Err(End::Close(reason::PROTOCOL));
+        }
+        let Some(alias) = properties.and_then(|properties| properties.topic_alias) else {
+            return if publish.topic.is_empty() && self.peer.version == Version::V5 {
+                Err(End::Close(reason::PROTOCOL))
+            } else {
+                Ok(())
+            };
+        };
+        if alias == 0 || alias > ALIASES {
+            return Err(End::Close(reason::ALIAS_INVALID));
+        }
+        if self.aliases.is_empty() {
+            self.aliases.resize(usize::from(ALIASES) + 1, None);
+        }
+        let slot = self.aliases.get_mut(usize::from(alias)).ok_or(End::Close(reason::ALIAS_INVALID))?;
+        if publish.topic.is_empty() {
+            publish.topic = slot.clone().ok_or(End::Close(reason::PROTOCOL))?;
+        } else {
+            *slot = Some(Arc::clone(&publish.topic));
+        }
+        Ok(())
+    }
+
+    /// Settles it at once where its verdict is there and none goes before; else puts it at the end of those that wait.
+    fn enqueue(&mut self, taken: Taken, answer: Result<Answer, Outcome>) -> Result<(), End> {
+        let mut answer = answer.map_err(Some);
+        if self.pending.is_empty() {
+            let outcome = match &mut answer {
+                Err(outcome) => outcome.take(),
+                Ok(answer) => match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                    Poll::Ready(verdict) => Some(Outcome::Sink(verdict)),
+                    Poll::Pending => None,
+                },
+            };
+            if let Some(outcome) = outcome {
+                return self.conclude(taken, outcome).map_or(Ok(()), Err);
+            }
+        }
+        self.pending_bytes += taken.size;
+        if taken.qos == 2 && answer.is_ok() {
+            self.awaited.insert(taken.id);
+        }
+        self.pending.push_back(Waiting { taken: Some(taken), answer });
+        Ok(())
+    }
+
+    /// Acknowledges a message and hands it to the subscribers, as its outcome says.
+    pub(crate) fn conclude(&mut self, taken: Taken, outcome: Outcome) -> Option<End> {
+        let Taken { message, id, qos, .. } = taken;
+        let (code, why) = match outcome {
+            Outcome::Sink(Verdict::Busy) => {
+                if qos == 0 {
+                    tracing::warn!(client = %self.client_id, "an MQTT message of QoS 0 could not be taken and is lost; publish with QoS 1");
+                    return None;
+                }
+                if qos == 2 {
+                    self.attachment.session.lock().received.remove(&id);
+                }
+                tracing::debug!(client = %self.client_id, "an MQTT client must send again later");
+                return Some(End::Close(reason::QUOTA));
+            }
+            Outcome::Sink(Verdict::Stored) => (reason::SUCCESS, None),
+            Outcome::Sink(Verdict::Refused(why)) => (reason::PAYLOAD_INVALID, Some(why)),
+            Outcome::Code(code) => (code, None),
+            Outcome::Again => (reason::SUCCESS, None),
+        };
+        message.into_iter().for_each(|message| self.hub.route(message));
+        if qos == 0 {
+            return None;
+        }
+        let v5 = self.peer.version == Version::V5;
+        if qos == 1 {
+            self.unacknowledged = self.unacknowledged.saturating_sub(1);
+        } else if v5 && code >= 0x80 {
+            // Such a PUBREC ends the exchange: MQTT 5.0, section 4.3.3.
+            self.attachment.session.lock().received.remove(&id);
+            self.unacknowledged = self.unacknowledged.saturating_sub(1);
+        }
+        let first = if qos == 1 { 0x40 } else { 0x50 };
+        match why.filter(|_| v5 && self.problem_information) {
+            Some(mut why) if self.peer.max_packet > MAX_REASON + 16 => {
+                why.truncate(why.floor_char_boundary(MAX_REASON));
+                let properties =
+                    Some(Box::new(Properties { reason_string: Some(why.replace('\0', " ")), ..Properties::default() }));
+                let ack = Ack { id, reason: code, properties };
+                let packet = if qos == 1 { Packet::PubAck(ack) } else { Packet::PubRec(ack) };
+                codec::encode(&mut self.output, self.peer.version, &packet);
+            }
+            _ => codec::ack(&mut self.output, self.peer.version, first, id, code),
+        }
+        None
+    }
+
+    fn pubrec(&mut self, ack: &Ack) {
+        let mut state = self.attachment.session.lock();
+        if ack.reason >= 0x80 {
+            state.acknowledged(ack.id, false);
+            self.fill_due = true;
+            return;
+        }
+        let code = if state.released(ack.id) { reason::SUCCESS } else { reason::ID_NOT_FOUND };
+        codec::ack(&mut self.output, self.peer.version, 0x62, ack.id, code);
+    }
+
+    fn subscribe(&mut self, subscribe: Subscribe) -> Result<(), End> {
+        let v5 = self.peer.version == Version::V5;
+        let identifier =
+            subscribe.properties.as_ref().and_then(|properties| properties.subscription_ids.first().copied());
+        let mut codes = Vec::with_capacity(subscribe.filters.len());
+        let session = Arc::clone(&self.attachment.session);
+        let mut retained = Vec::new();
+        for asked in &subscribe.filters {
+            let filter = match topic::parse_filter(&asked.filter) {
+                Ok(filter) => filter,
+                Err(error) => {
+                    tracing::debug!(client = %self.client_id, %error, "a subscription is refused");
+                    codes.push(if v5 { reason::FILTER_INVALID } else { 0x80 });
+                    continue;
+                }
+            };
+            if filter.group.is_some() && asked.no_local {
+                return Err(End::Close(reason::PROTOCOL));
+            }
+            let options = Options {
+                qos: asked.qos,
+                no_local: asked.no_local,
+                retain_as_published: asked.retain_as_published,
+                id: identifier.unwrap_or(0),
+            };
+            match self.hub.subscribe(&session, &asked.filter, filter, options) {
+                None => codes.push(if v5 { reason::QUOTA } else { 0x80 }),
+                Some(new) => {
+                    codes.push(asked.qos);
+                    if filter.group.is_none() && (asked.retain_handling == 0 || (asked.retain_handling == 1 && new)) {
+                        retained.push((filter.filter, options));
+                    }
+                }
+            }
+        }
+        let ack = SubAck { id: subscribe.id, codes, properties: None };
+        codec::encode(&mut self.output, self.peer.version, &Packet::SubAck(ack));
+        for (filter, options) in retained {
+            self.hub.send_retained(&session, filter, options);
+        }
+        self.fill_due = true;
+        Ok(())
+    }
+
+    fn unsubscribe(&mut self, unsubscribe: Unsubscribe) {
+        let codes = unsubscribe.filters.iter().map(|text| match topic::parse_filter(text) {
+            Ok(filter) if self.hub.unsubscribe(&self.attachment.session, text, filter) => reason::SUCCESS,
+            Ok(_) => reason::NO_SUBSCRIPTION,
+            Err(_) => reason::FILTER_INVALID,
+        });
+        let ack = SubAck { id: unsubscribe.id, codes: codes.collect(), properties: None };
+        codec::encode(&mut self.output, self.peer.version, &Packet::UnsubAck(ack));
+    }
+
+    fn disconnect(&mut self, disconnect: &Disconnect) -> End {
+        let expiry = disconnect.properties.as_ref().and_then(|properties| properties.session_expiry);
+        if let Some(seconds) = expiry {
+            let mut state = self.attachment.session.lock();
+            if state.expiry.is_zero() && seconds > 0 {
+                return End::Close(reason::PROTOCOL);
+            }
+            state.expiry = Duration::from_secs(seconds.into()).min(self.hub.config.max_session_expiry);
+        }
+        End::Left { with_will: disconnect.reason == reason::DISCONNECT_WITH_WILL }
+    }
+}

@@ -1,0 +1,67 @@
+//! A message within the broker.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+
+use crate::codec::{self, Properties};
+
+/// A message on its way to subscribers, which share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Message {
+    pub(crate) topic: Arc<str>,
+    pub(crate) payload: Bytes,
+    pub(crate) qos: u8,
+    pub(crate) retain: bool,
+    /// Those that subscribers are to see; `message_expiry` is in `expires` instead.
+    pub(crate) properties: Option<Box<Properties>>,
+    pub(crate) expires: Option<Instant>,
+    /// Key of the session that published it; 0 for the broker itself.
+    pub(crate) publisher: u64,
+}
+
+impl Message {
+    pub(crate) fn new(publish: &mut codec::Publish, publisher: u64) -> Self {
+        let (properties, expires) = passed_on(publish.properties.take());
+        Self {
+            topic: Arc::clone(&publish.topic),
+            payload: publish.payload.clone(),
+            qos: publish.qos,
+            retain: publish.retain,
+            properties,
+            expires,
+            publisher,
+        }
+    }
+
+    pub(crate) fn expired(&self, now: Instant) -> bool {
+        self.expires.is_some_and(|at| at <= now)
+    }
+
+    /// Seconds left, rounded up.
+    pub(crate) fn expiry(&self, now: Instant) -> Option<u32> {
+        let left = self.expires?.saturating_duration_since(now);
+        Some(u32::try_from(left.as_secs() + u64::from(left.subsec_nanos() > 0)).unwrap_or(u32::MAX))
+    }
+
+    pub(crate) fn content_type(&self) -> Option<&str> {
+        self.properties.as_ref()?.content_type.as_deref()
+    }
+}
+
+/// What of a PUBLISH's or a will's properties goes on to subscribers, and when the message expires.
+pub(crate) fn passed_on(properties: Option<Box<Properties>>) -> (Option<Box<Properties>>, Option<Instant>) {
+    let Some(mut properties) = properties else { return (None, None) };
+    properties.topic_alias = None;
+    properties.will_delay = None;
+    properties.subscription_ids.clear();
+    let expires = properties
+        .message_expiry
+        .take()
+        .and_then(|seconds| Instant::now().checked_add(Duration::from_secs(seconds.into())));
+    let any = *properties != Properties::default();
+    (any.then_some(properties), expires)
+}

@@ -1,0 +1,234 @@
+//! The embedded broker.
+
+mod auth;
+mod connect;
+mod connection;
+mod hub;
+mod inbound;
+mod message;
+mod retained;
+mod session;
+mod subscriptions;
+mod tls;
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+    task::JoinSet,
+};
+use tokio_rustls::TlsAcceptor;
+
+use self::{hub::Hub, message::Message, session::Will};
+use crate::{
+    Sink,
+    config::{BrokerConfig, BrokerError},
+    topic,
+};
+
+/// Wills that wait to be published.
+const WILLS: usize = 16_384;
+
+/// A broker that listens; [`run`](Broker::run) serves.
+#[derive(Debug)]
+pub struct Broker {
+    hub: Arc<Hub>,
+    plain: (TcpListener, SocketAddr),
+    tls: Option<(TcpListener, SocketAddr, Acceptor)>,
+    wills: mpsc::Receiver<Will>,
+}
+
+#[derive(Clone)]
+struct Acceptor(TlsAcceptor);
+
+impl fmt::Debug for Acceptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Acceptor")
+    }
+}
+
+/// Publishes from inside; clones are cheap.
+#[derive(Clone, Debug)]
+pub struct BrokerHandle {
+    hub: Arc<Hub>,
+}
+
+impl BrokerHandle {
+    /// Sends a message to the subscribers, never to the sink. Does not wait: a subscriber that is too slow loses it when
+    /// its bounded queue is full. `qos` is 0 to 2 (a greater one counts as 2); a topic that is empty or has wildcards is
+    /// logged and not published.
+    pub fn publish(&self, topic: &str, payload: Bytes, qos: u8, retain: bool) {
+        if !topic::is_name(topic) {
+            tracing::warn!(topic, "not a topic that can be published to");
+            return;
+        }
+        self.hub.route(Message { topic: topic.into(), payload, qos: qos.min(2), retain, ..Message::default() });
+    }
+}
+
+async fn listen(address: &str) -> Result<(TcpListener, SocketAddr), BrokerError> {
+    let failed = |source| BrokerError::Listen { address: address.to_owned(), source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let local = listener.local_addr().map_err(failed)?;
+    Ok((listener, local))
+}
+
+impl Broker {
+    /// Begins to listen. Clients can connect from now on, but are served by [`run`](Broker::run).
+    ///
+    /// # Errors
+    /// The address cannot be listened on, the certificate or key cannot be read, a filter of `ingest` is wrong, or a limit
+    /// is out of its range.
+    pub async fn bind(config: BrokerConfig, sink: Arc<dyn Sink>) -> Result<Self, BrokerError> {
+        if config.max_inflight == 0 {
+            return Err(BrokerError::Limit { name: "max_inflight", value: 0, expected: "1 to 65535" });
+        }
+        if !(128..=268_435_460).contains(&config.max_packet) {
+            return Err(BrokerError::Limit {
+                name: "max_packet",
+                value: config.max_packet,
+                expected: "128 to 268435460 bytes",
+            });
+        }
+        let plain = listen(&config.listen).await?;
+        let tls = match &config.tls {
+            Some(settings) => {
+                let acceptor = Acceptor(tls::acceptor(settings)?);
+                let (listener, local) = listen(&settings.listen).await?;
+                Some((listener, local, acceptor))
+            }
+            None => None,
+        };
+        let (sender, wills) = mpsc::channel(WILLS);
+        let hub = Arc::new(Hub::new(config, sink, sender)?);
+        tracing::info!(address = %plain.1, tls = tls.as_ref().map(|tls| tracing::field::display(tls.1)), "listening for MQTT");
+        Ok(Self { hub, plain, tls, wills })
+    }
+
+    /// Where it listens without TLS.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.plain.1
+    }
+
+    /// Where it listens with TLS.
+    pub fn tls_addr(&self) -> Option<SocketAddr> {
+        self.tls.as_ref().map(|tls| tls.1)
+    }
+
+    /// A way to publish from inside.
+    pub fn handle(&self) -> BrokerHandle {
+        BrokerHandle { hub: Arc::clone(&self.hub) }
+    }
+
+    /// Serves until it is dropped, which closes all connections.
+    pub async fn run(mut self) {
+        let mut tasks = JoinSet::new();
+        let open = Arc::new(AtomicUsize::new(0));
+        let mut second = tokio::time::interval(Duration::from_secs(1));
+        second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                accepted = self.plain.0.accept() => {
+                    if let Some((stream, peer)) = self.admit(accepted).await {
+                        self.spawn(&mut tasks, &open, stream, peer, None);
+                    }
+                }
+                accepted = accept_tls(self.tls.as_ref()) => {
+                    if let Some((stream, peer)) = self.admit(accepted).await {
+                        let acceptor = self.tls.as_ref().map(|tls| tls.2.0.clone());
+                        self.spawn(&mut tasks, &open, stream, peer, acceptor);
+                    }
+                }
+                Some(will) = self.wills.recv() => {
+                    let hub = Arc::clone(&self.hub);
+                    tasks.spawn(async move { hub.take_will(will).await });
+                }
+                _ = second.tick() => self.hub.keep_house(),
+                Some(done) = tasks.join_next(), if !tasks.is_empty() => {
+                    if let Err(error) = done {
+                        tracing::error!(%error, "an MQTT connection's task failed");
+                    }
+                }
+            }
+        }
+    }
+
+    async fn admit(&self, accepted: std::io::Result<(TcpStream, SocketAddr)>) -> Option<(TcpStream, SocketAddr)> {
+        match accepted {
+            Ok(accepted) => Some(accepted),
+            Err(error) => {
+                // Such as too many open files; the next attempt fails at once too.
+                tracing::warn!(%error, "an MQTT connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                None
+            }
+        }
+    }
+
+    fn spawn(
+        &self,
+        tasks: &mut JoinSet<()>,
+        open: &Arc<AtomicUsize>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        tls: Option<TlsAcceptor>,
+    ) {
+        let place = Place::take(open);
+        if place.number >= self.hub.config.max_connections {
+            tracing::warn!(%peer, limit = self.hub.config.max_connections, "too many MQTT connections; one is closed");
+            return;
+        }
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%peer, %error, "TCP_NODELAY");
+        }
+        let hub = Arc::clone(&self.hub);
+        tasks.spawn(async move {
+            let _place = place;
+            match tls {
+                None => connect::serve(hub, stream, peer).await,
+                Some(acceptor) => match tokio::time::timeout(hub.config.connect_timeout, acceptor.accept(stream)).await
+                {
+                    Ok(Ok(stream)) => connect::serve(hub, stream, peer).await,
+                    Ok(Err(error)) => tracing::debug!(%peer, %error, "the TLS handshake failed"),
+                    Err(_) => tracing::debug!(%peer, "the TLS handshake took too long"),
+                },
+            }
+        });
+    }
+}
+
+async fn accept_tls(tls: Option<&(TcpListener, SocketAddr, Acceptor)>) -> std::io::Result<(TcpStream, SocketAddr)> {
+    match tls {
+        Some((listener, ..)) => listener.accept().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A place among the connections that may be open.
+struct Place {
+    open: Arc<AtomicUsize>,
+    /// How many there were before it.
+    number: usize,
+}
+
+impl Place {
+    fn take(open: &Arc<AtomicUsize>) -> Self {
+        Self { number: open.fetch_add(1, Ordering::Relaxed), open: Arc::clone(open) }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,101 @@
+//! The last retained message of each topic.
+
+use std::{collections::BTreeMap, ops::Bound, sync::Arc, time::Instant};
+
+use super::message::Message;
+use crate::topic;
+
+#[derive(Debug)]
+pub(crate) struct Retained {
+    messages: BTreeMap<Arc<str>, Arc<Message>>,
+    bytes: usize,
+    max_messages: usize,
+    max_bytes: usize,
+}
+
+impl Retained {
+    pub(crate) fn new(max_messages: usize, max_bytes: usize) -> Self {
+        Self { messages: BTreeMap::new(), bytes: 0, max_messages, max_bytes }
+    }
+
+    /// Keeps the message in place of its topic's earlier one; an empty payload only removes that. `false` when there is no
+    /// room: then the earlier one is gone all the same, as it is no longer true.
+    pub(crate) fn set(&mut self, message: &Arc<Message>) -> bool {
+        if let Some(earlier) = self.messages.remove(&message.topic) {
+            self.bytes -= earlier.payload.len();
+        }
+        if message.payload.is_empty() {
+            return true;
+        }
+        if self.messages.len() >= self.max_messages || self.bytes + message.payload.len() > self.max_bytes {
+            return false;
+        }
+        self.bytes += message.payload.len();
+        self.messages.insert(Arc::clone(&message.topic), Arc::clone(message));
+        true
+    }
+
+    /// Calls `each` with the messages whose topic matches. Expired ones are dropped.
+    pub(crate) fn matching(&mut self, filter: &str, mut each: impl FnMut(&Arc<Message>)) {
+        // All that can match begins with what stands before the first wildcard; "a/#" also matches "a".
+        let literal = filter.split(['+', '#']).next().unwrap_or_default();
+        let prefix = if literal.len() < filter.len() { literal.strip_suffix('/').unwrap_or(literal) } else { literal };
+        let now = Instant::now();
+        let mut expired = Vec::new();
+        let from = (Bound::Included(prefix), Bound::Unbounded);
+        for (name, message) in self.messages.range::<str, _>(from).take_while(|(name, _)| name.starts_with(prefix)) {
+            if message.expired(now) {
+                expired.push(Arc::clone(name));
+            } else if topic::matches(filter, name) {
+                each(message);
+            }
+        }
+        for name in expired {
+            if let Some(gone) = self.messages.remove(&name) {
+                self.bytes -= gone.payload.len();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(topic: &str, payload: &str) -> Arc<Message> {
+        Arc::new(Message { topic: topic.into(), payload: payload.to_owned().into(), ..Message::default() })
+    }
+
+    fn names(retained: &mut Retained, filter: &str) -> Vec<String> {
+        let mut names = Vec::new();
+        retained.matching(filter, |message| names.push(message.topic.to_string()));
+        names
+    }
+
+    #[test]
+    fn filters_find_what_is_retained() {
+        let mut retained = Retained::new(10, 100);
+        for topic in ["a", "a/b", "a/c/d", "ab", "b", "$x/y"] {
+            assert!(retained.set(&message(topic, "1")));
+        }
+        assert_eq!(names(&mut retained, "a/#"), ["a", "a/b", "a/c/d"]);
+        assert_eq!(names(&mut retained, "a/+"), ["a/b"]);
+        assert_eq!(names(&mut retained, "+"), ["a", "ab", "b"]);
+        assert_eq!(names(&mut retained, "a"), ["a"]);
+        assert_eq!(names(&mut retained, "$x/#"), ["$x/y"]);
+        assert!(retained.set(&message("a/b", "")));
+        assert_eq!(names(&mut retained, "a/+"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn it_is_bounded() {
+        let mut retained = Retained::new(2, 5);
+        assert!(retained.set(&message("a", "123")));
+        assert!(!retained.set(&message("b", "123")));
+        assert!(retained.set(&message("a", "12345")));
+        assert!(retained.set(&message("a", "1")));
+        assert!(retained.set(&message("b", "1")));
+        assert!(!retained.set(&message("c", "1")));
+        assert_eq!(retained.bytes, 2);
+    }
+}

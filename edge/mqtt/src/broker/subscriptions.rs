@@ -1,0 +1,298 @@
+//! Who subscribed to what: a tree with one node for each level of the filters, so that a publish costs as many steps as
+//! its topic has levels (times the wildcards in use) and not as many as there are subscriptions.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use crate::topic::Filter;
+
+/// What a subscriber asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Options {
+    pub(crate) qos: u8,
+    pub(crate) no_local: bool,
+    pub(crate) retain_as_published: bool,
+    /// Subscription identifier; 0 is none.
+    pub(crate) id: u32,
+}
+
+/// A subscription that matches.
+#[derive(Clone, Debug)]
+pub(crate) struct Match<T> {
+    pub(crate) key: u64,
+    pub(crate) subscriber: T,
+    pub(crate) options: Options,
+    pub(crate) shared: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Subscriptions<T> {
+    root: Node<T>,
+    count: usize,
+}
+
+#[derive(Debug)]
+struct Node<T> {
+    children: HashMap<Box<str>, Node<T>>,
+    plus: Option<Box<Node<T>>>,
+    /// Filters that end here.
+    here: Leaf<T>,
+    /// Filters that end in `#` here.
+    deep: Leaf<T>,
+}
+
+#[derive(Debug)]
+struct Leaf<T> {
+    plain: BTreeMap<u64, (T, Options)>,
+    groups: BTreeMap<Arc<str>, Group<T>>,
+}
+
+#[derive(Debug)]
+struct Group<T> {
+    members: Vec<(u64, T, Options)>,
+    next: AtomicUsize,
+}
+
+impl<T> Default for Leaf<T> {
+    fn default() -> Self {
+        Self { plain: BTreeMap::new(), groups: BTreeMap::new() }
+    }
+}
+
+impl<T> Default for Node<T> {
+    fn default() -> Self {
+        Self { children: HashMap::new(), plus: None, here: Leaf::default(), deep: Leaf::default() }
+    }
+}
+
+impl<T> Default for Subscriptions<T> {
+    fn default() -> Self {
+        Self { root: Node::default(), count: 0 }
+    }
+}
+
+impl<T> Leaf<T> {
+    fn is_empty(&self) -> bool {
+        self.plain.is_empty() && self.groups.is_empty()
+    }
+}
+
+impl<T> Node<T> {
+    fn is_empty(&self) -> bool {
+        self.children.is_empty() && self.plus.is_none() && self.here.is_empty() && self.deep.is_empty()
+    }
+
+    fn leaf(&mut self, filter: &str) -> &mut Leaf<T> {
+        let mut node = self;
+        for level in filter.split('/') {
+            match level {
+                "#" => return &mut node.deep,
+                "+" => node = node.plus.get_or_insert_default(),
+                name => node = node.children.entry(name.into()).or_default(),
+            }
+        }
+        &mut node.here
+    }
+
+    /// Lets `change` work on the filter's leaf, and drops the nodes that are empty after it.
+    fn prune(&mut self, filter: Option<&str>, change: &mut dyn FnMut(&mut Leaf<T>)) {
+        let Some(filter) = filter else { return change(&mut self.here) };
+        let (level, rest) = match filter.split_once('/') {
+            Some((level, rest)) => (level, Some(rest)),
+            None => (filter, None),
+        };
+        match level {
+            "#" => change(&mut self.deep),
+            "+" => {
+                if let Some(node) = &mut self.plus {
+                    node.prune(rest, change);
+                    if node.is_empty() {
+                        self.plus = None;
+                    }
+                }
+            }
+            name => {
+                if let Some(node) = self.children.get_mut(name) {
+                    node.prune(rest, change);
+                    if node.is_empty() {
+                        self.children.remove(name);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<T: Clone> Subscriptions<T> {
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Adds or replaces a subscription; whether it is new.
+    pub(crate) fn insert(&mut self, filter: Filter<'_>, key: u64, subscriber: T, options: Options) -> bool {
+        let leaf = self.root.leaf(filter.filter);
+        let new = match filter.group {
+            None => leaf.plain.insert(key, (subscriber, options)).is_none(),
+            Some(name) => {
+                let group = leaf
+                    .groups
+                    .entry(name.into())
+                    .or_insert_with(|| Group { members: Vec::new(), next: AtomicUsize::new(0) });
+                match group.members.iter_mut().find(|(member, ..)| *member == key) {
+                    Some(member) => {
+                        *member = (key, subscriber, options);
+                        false
+                    }
+                    None => {
+                        group.members.push((key, subscriber, options));
+                        true
+                    }
+                }
+            }
+        };
+        self.count += usize::from(new);
+        new
+    }
+
+    /// Removes a subscription; whether there was one.
+    pub(crate) fn remove(&mut self, filter: Filter<'_>, key: u64) -> bool {
+        let mut removed = false;
+        self.root.prune(Some(filter.filter), &mut |leaf| match filter.group {
+            None => removed = leaf.plain.remove(&key).is_some(),
+            Some(name) => {
+                if let Some(group) = leaf.groups.get_mut(name) {
+                    let before = group.members.len();
+                    group.members.retain(|(member, ..)| *member != key);
+                    removed = group.members.len() < before;
+                    if group.members.is_empty() {
+                        leaf.groups.remove(name);
+                    }
+                }
+            }
+        });
+        self.count -= usize::from(removed);
+        removed
+    }
+
+    /// Collects the subscriptions that match `topic`. Of each shared group one member is taken, in turn, those that
+    /// `present` says are connected before the others.
+    pub(crate) fn matches(&self, topic: &str, present: &dyn Fn(&T) -> bool, out: &mut Vec<Match<T>>) {
+        let mut walk = Walk { present, out };
+        walk.node(&self.root, Some(topic), topic.starts_with('$'));
+    }
+}
+
+struct Walk<'a, T> {
+    present: &'a dyn Fn(&T) -> bool,
+    out: &'a mut Vec<Match<T>>,
+}
+
+impl<T: Clone> Walk<'_, T> {
+    /// As deep as the filters are, which [`crate::topic::MAX_LEVELS`] bounds.
+    fn node(&mut self, node: &Node<T>, topic: Option<&str>, no_wildcard: bool) {
+        if !no_wildcard {
+            self.leaf(&node.deep);
+        }
+        let Some(topic) = topic else { return self.leaf(&node.here) };
+        let (level, rest) = match topic.split_once('/') {
+            Some((level, rest)) => (level, Some(rest)),
+            None => (topic, None),
+        };
+        if let Some(child) = node.children.get(level) {
+            self.node(child, rest, false);
+        }
+        if let Some(plus) = node.plus.as_ref().filter(|_| !no_wildcard) {
+            self.node(plus, rest, false);
+        }
+    }
+
+    fn leaf(&mut self, leaf: &Leaf<T>) {
+        for (key, (subscriber, options)) in &leaf.plain {
+            self.out.push(Match { key: *key, subscriber: subscriber.clone(), options: *options, shared: false });
+        }
+        for group in leaf.groups.values() {
+            let start = group.next.fetch_add(1, Ordering::Relaxed) % group.members.len().max(1);
+            let (before, from) = group.members.split_at_checked(start).unwrap_or_default();
+            let mut order = from.iter().chain(before);
+            let chosen = order.clone().find(|(_, subscriber, _)| (self.present)(subscriber)).or_else(|| order.next());
+            if let Some((key, subscriber, options)) = chosen {
+                self.out.push(Match { key: *key, subscriber: subscriber.clone(), options: *options, shared: true });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+    use crate::topic;
+
+    fn found(tree: &Subscriptions<u64>, topic: &str) -> Vec<u64> {
+        let mut out = Vec::new();
+        tree.matches(topic, &|_| true, &mut out);
+        let mut keys: Vec<u64> = out.into_iter().map(|found| found.key).collect();
+        keys.sort_unstable();
+        keys
+    }
+
+    fn plain(filter: &str) -> Filter<'_> {
+        Filter { group: None, filter }
+    }
+
+    proptest! {
+        #[test]
+        fn the_tree_agrees_with_matching_one_by_one(
+            filters in vec("([ab+]/){0,3}[ab+#]", 1..20),
+            topics in vec("(\\$)?[ab](/[ab]){0,4}", 1..10),
+            gone in vec(any::<bool>(), 20),
+        ) {
+            let mut tree = Subscriptions::default();
+            for (key, filter) in (0u64..).zip(&filters) {
+                prop_assert!(tree.insert(plain(filter), key, key, Options::default()));
+            }
+            let mut left = Vec::new();
+            for ((key, filter), gone) in (0u64..).zip(&filters).zip(&gone) {
+                if *gone {
+                    prop_assert!(tree.remove(plain(filter), key));
+                    prop_assert!(!tree.remove(plain(filter), key));
+                } else {
+                    left.push((key, filter));
+                }
+            }
+            prop_assert_eq!(tree.len(), left.len());
+            for topic in &topics {
+                let expected: Vec<u64> = left.iter().filter(|(_, filter)| topic::matches(filter, topic)).map(|(key, _)| *key).collect();
+                prop_assert_eq!(found(&tree, topic), expected);
+            }
+            for (key, filter) in left {
+                tree.remove(plain(filter), key);
+            }
+            prop_assert!(tree.root.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_group_takes_turns_among_those_present() {
+        let mut tree = Subscriptions::default();
+        let filter = Filter { group: Some("g"), filter: "a/#" };
+        for key in 1..=3u64 {
+            tree.insert(filter, key, key, Options::default());
+        }
+        let mut out = Vec::new();
+        for _ in 0..6 {
+            tree.matches("a/b", &|key| *key != 2, &mut out);
+        }
+        let keys: Vec<u64> = out.iter().map(|found| found.key).collect();
+        assert_eq!(keys, [1, 3, 3, 1, 3, 3]);
+        out.clear();
+        tree.matches("a/b", &|_| false, &mut out);
+        assert_eq!(out.len(), 1);
+    }
+}

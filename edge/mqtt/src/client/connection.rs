@@ -1,0 +1,298 @@
+//! One connection to an external broker.
+
+use std::{convert::Infallible, future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use bytes::{Buf, Bytes, BytesMut};
+use futures_util::{StreamExt, stream::FuturesOrdered};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::Instant,
+};
+
+use super::{ClientError, Memory, transport::Stream};
+use crate::{
+    Answer, ClientConfig, Publish, Sink, Verdict,
+    codec::{self, Connect, Packet, Properties, Subscribe, SubscribeFilter, Version, reason},
+};
+
+/// How long the broker may take to answer.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// Messages that wait for the sink; also our receive maximum.
+const WINDOW: u16 = 1_024;
+/// Bytes of payload that wait for the sink, beyond which no more is read.
+const WINDOW_BYTES: usize = 8 << 20;
+/// The largest packet taken.
+const MAX_PACKET: usize = 16 << 20;
+/// Pauses before a busy sink is asked again.
+const FIRST_RETRY: Duration = Duration::from_millis(50);
+const LONGEST_RETRY: Duration = Duration::from_secs(5);
+/// How long a lost connection's messages may still wait for the sink.
+const DRAIN: Duration = Duration::from_secs(5);
+
+struct Taken {
+    id: u16,
+    qos: u8,
+    size: usize,
+}
+
+type Waiting = Pin<Box<dyn Future<Output = (Taken, Verdict)> + Send>>;
+
+pub(crate) struct Taking<'a> {
+    config: &'a ClientConfig,
+    sink: &'a Arc<dyn Sink>,
+    memory: &'a mut Memory,
+    number: u64,
+    version: Version,
+    input: BytesMut,
+    output: BytesMut,
+    pending: FuturesOrdered<Waiting>,
+    pending_bytes: usize,
+    /// QoS 2 ids at the sink.
+    awaited: std::collections::HashSet<u16>,
+}
+
+/// Offers a message until it is taken. The first offer is made at once, so that the sink sees them in order.
+fn offer(sink: &Arc<dyn Sink>, publish: Publish, taken: Taken) -> Waiting {
+    let mut answer: Answer = sink.accept(publish.clone());
+    let sink = Arc::clone(sink);
+    Box::pin(async move {
+        let mut pause = FIRST_RETRY;
+        loop {
+            match answer.await {
+                Verdict::Busy => tracing::debug!(topic = %publish.topic, "the intake is busy; an MQTT message waits"),
+                verdict => return (taken, verdict),
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_RETRY);
+            answer = sink.accept(publish.clone());
+        }
+    })
+}
+
+impl<'a> Taking<'a> {
+    pub(crate) fn new(config: &'a ClientConfig, sink: &'a Arc<dyn Sink>, memory: &'a mut Memory, number: u64) -> Self {
+        Self {
+            config,
+            sink,
+            memory,
+            number,
+            version: if config.version == 5 { Version::V5 } else { Version::V3 },
+            input: BytesMut::new(),
+            output: BytesMut::new(),
+            pending: FuturesOrdered::new(),
+            pending_bytes: 0,
+            awaited: std::collections::HashSet::new(),
+        }
+    }
+
+    /// Connects, subscribes and takes messages until something fails.
+    pub(crate) async fn serve(&mut self, mut stream: Box<dyn Stream>) -> Result<Infallible, ClientError> {
+        self.connect(&mut stream).await?;
+        self.subscribe();
+        let mut heard = Instant::now();
+        let mut pinged = false;
+        let mut ping = tokio::time::interval_at(heard + KEEP_ALIVE / 2, KEEP_ALIVE / 2);
+        ping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let (mut reader, mut writer) = tokio::io::split(stream);
+        loop {
+            while let Some(packet) = self.next_packet()? {
+                self.take(packet)?;
+            }
+            let room = self.has_room();
+            self.input.reserve(if self.input.is_empty() { 64 << 10 } else { 4 << 10 });
+            tokio::select! {
+                biased;
+                Some((taken, verdict)) = self.pending.next(), if !self.pending.is_empty() => self.settle(&taken, &verdict),
+                read = reader.read_buf(&mut self.input), if room && self.output.len() < 64 << 10 => {
+                    if read? == 0 {
+                        return Err(ClientError::Closed);
+                    }
+                    heard = Instant::now();
+                    pinged = false;
+                }
+                written = writer.write(&self.output), if !self.output.is_empty() => {
+                    let written = written?;
+                    if written == 0 {
+                        return Err(ClientError::Closed);
+                    }
+                    self.output.advance(written);
+                    if self.output.is_empty() {
+                        writer.flush().await?;
+                    }
+                }
+                _ = ping.tick() => {
+                    if !room {
+                        heard = Instant::now();
+                    } else if pinged && heard.elapsed() > KEEP_ALIVE {
+                        return Err(ClientError::Silent);
+                    }
+                    codec::encode(&mut self.output, self.version, &Packet::PingReq);
+                    pinged = true;
+                }
+            }
+        }
+    }
+
+    async fn connect(&mut self, stream: &mut Box<dyn Stream>) -> Result<(), ClientError> {
+        let v5 = self.version == Version::V5;
+        let properties = v5.then(|| {
+            Box::new(Properties {
+                session_expiry: Some(u32::MAX),
+                receive_maximum: Some(WINDOW),
+                maximum_packet: Some(MAX_PACKET as u32),
+                ..Properties::default()
+            })
+        });
+        let connect = Connect {
+            version: self.version,
+            clean_start: false,
+            keep_alive: u16::try_from(KEEP_ALIVE.as_secs()).unwrap_or(u16::MAX),
+            client_id: self.config.client_id.clone(),
+            will: None,
+            // 3.1.1 has no password without a user name.
+            user: self.config.user.clone().or_else(|| self.config.password.as_ref().map(|_| String::new())),
+            password: self.config.password.clone().map(Bytes::from),
+            properties,
+        };
+        codec::encode(&mut self.output, self.version, &Packet::Connect(Box::new(connect)));
+        stream.write_all(&self.output).await?;
+        stream.flush().await?;
+        self.output.clear();
+        let answer = async {
+            loop {
+                if let Some(packet) = self.next_packet()? {
+                    return Ok::<_, ClientError>(packet);
+                }
+                if stream.read_buf(&mut self.input).await? == 0 {
+                    return Err(ClientError::Closed);
+                }
+            }
+        };
+        match tokio::time::timeout(PATIENCE, answer).await.map_err(|_| ClientError::Silent)?? {
+            Packet::ConnAck(ack) if ack.code != 0 => Err(ClientError::Refused(ack.code)),
+            Packet::ConnAck(ack) => {
+                if !ack.session_present {
+                    self.memory.received.clear();
+                }
+                tracing::info!(url = %super::shown(&self.config.url), resumed = ack.session_present, "connected to the MQTT broker");
+                Ok(())
+            }
+            _ => Err(ClientError::Unexpected),
+        }
+    }
+
+    fn subscribe(&mut self) {
+        let filters: Vec<_> = self
+            .config
+            .topics
+            .iter()
+            .map(|filter| SubscribeFilter {
+                filter: filter.clone(),
+                qos: self.config.qos.min(2),
+                no_local: false,
+                retain_as_published: true,
+                // What is retained was taken when we subscribed first.
+                retain_handling: 1,
+            })
+            .collect();
+        if !filters.is_empty() {
+            let subscribe = Packet::Subscribe(Subscribe { id: 1, filters, properties: None });
+            codec::encode(&mut self.output, self.version, &subscribe);
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.pending.len() < WINDOW.into() && self.pending_bytes < WINDOW_BYTES
+    }
+
+    fn next_packet(&mut self) -> Result<Option<Packet>, ClientError> {
+        if !self.has_room() {
+            return Ok(None);
+        }
+        let Some(frame) = codec::frame(&self.input, MAX_PACKET)? else { return Ok(None) };
+        let Some(body) = self.input.get(frame.header..frame.length) else { return Ok(None) };
+        let packet = codec::decode(frame.first, body, self.version)?;
+        self.input.advance(frame.length);
+        Ok(Some(packet))
+    }
+
+    fn take(&mut self, packet: Packet) -> Result<(), ClientError> {
+        match packet {
+            Packet::Publish(publish) => self.publish(publish),
+            Packet::PubRel(ack) => {
+                let known = self.memory.received.remove(&ack.id);
+                let code = if known { reason::SUCCESS } else { reason::ID_NOT_FOUND };
+                codec::ack(&mut self.output, self.version, 0x70, ack.id, code);
+            }
+            Packet::SubAck(ack) => {
+                if let Some((_, topic)) = ack.codes.iter().zip(&self.config.topics).find(|(code, _)| **code >= 0x80) {
+                    return Err(ClientError::Subscription(topic.clone()));
+                }
+            }
+            Packet::PingResp => {}
+            Packet::Disconnect(disconnect) => return Err(ClientError::Disconnected(disconnect.reason)),
+            _ => return Err(ClientError::Unexpected),
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, publish: codec::Publish) {
+        let codec::Publish { qos, retain, topic, id, payload, properties, .. } = publish;
+        let taken = Taken { id, qos, size: payload.len() };
+        self.pending_bytes += taken.size;
+        if qos == 2 && !self.memory.received.insert(id) {
+            // It has been stored; only the PUBREC was lost.
+            self.pending_bytes -= taken.size;
+            let again = Taken { id, qos, size: 0 };
+            self.pending.push_back(Box::pin(std::future::ready((again, Verdict::Stored))));
+            return;
+        }
+        if qos == 2 {
+            self.awaited.insert(id);
+        }
+        let publish = Publish {
+            topic,
+            payload,
+            qos,
+            retain,
+            connection: self.number,
+            client_id: self.config.client_id.clone(),
+            content_type: properties.and_then(|properties| properties.content_type),
+        };
+        self.pending.push_back(offer(self.sink, publish, taken));
+    }
+
+    fn settle(&mut self, taken: &Taken, verdict: &Verdict) {
+        self.pending_bytes -= taken.size;
+        self.awaited.remove(&taken.id);
+        let code = match verdict {
+            Verdict::Refused(why) => {
+                tracing::debug!(why, "an MQTT message was refused");
+                reason::PAYLOAD_INVALID
+            }
+            _ => reason::SUCCESS,
+        };
+        if taken.qos == 2 && code != reason::SUCCESS && self.version == Version::V5 {
+            // Such a PUBREC ends the exchange: MQTT 5.0, section 4.3.3.
+            self.memory.received.remove(&taken.id);
+        }
+        match taken.qos {
+            0 => {}
+            1 => codec::ack(&mut self.output, self.version, 0x40, taken.id, code),
+            _ => codec::ack(&mut self.output, self.version, 0x50, taken.id, code),
+        }
+    }
+
+    /// After the connection: awaits the verdicts that are still out, so that a QoS 2 message which was stored is not
+    /// taken again when the broker sends it again.
+    pub(crate) async fn drain(&mut self) {
+        let deadline = Instant::now() + DRAIN;
+        while let Ok(Some((taken, verdict))) = tokio::time::timeout_at(deadline, self.pending.next()).await {
+            self.settle(&taken, &verdict);
+        }
+        for id in self.awaited.drain() {
+            self.memory.received.remove(&id);
+        }
+    }
+}

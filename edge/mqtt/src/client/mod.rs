@@ -1,0 +1,112 @@
+//! A client of an external broker that acknowledges only what the sink has taken.
+//!
+//! It speaks through the broker's codec: the client libraries with manual acknowledgements forget on reconnecting which
+//! QoS 2 messages they had taken, and then take them twice or fail on the PUBREL that comes for them.
+
+mod connection;
+mod transport;
+
+use std::{collections::HashSet, convert::Infallible, io, path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use self::{connection::Taking, transport::Target};
+use crate::{
+    ClientConfig, Sink,
+    codec::DecodeError,
+    topic::{self, TopicError},
+};
+
+/// Pauses between attempts to connect.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Why a connection ended or could not be made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClientError {
+    #[error("{url:?} is not the address of an MQTT broker ({reason}); write mqtt://host:1883 or mqtts://host:8883")]
+    Url { url: String, reason: String },
+    #[error("{path}: {reason}; expected a PEM file with the certificates to trust", path = path.display())]
+    Ca { path: PathBuf, reason: String },
+    #[error("TLS: {0}")]
+    Tls(#[from] tokio_rustls::rustls::Error),
+    #[error(transparent)]
+    Topic(#[from] TopicError),
+    #[error("MQTT version {0} is not spoken; set 4 (for 3.1.1) or 5")]
+    Version(u8),
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("the broker did not answer in time")]
+    Silent,
+    #[error("the broker closed the connection")]
+    Closed,
+    #[error("the broker closed the connection with reason {0:#04x}")]
+    Disconnected(u8),
+    #[error("the broker refuses the connection with code {0:#04x}; check user, password and client id")]
+    Refused(u8),
+    #[error("the broker refuses the subscription to {0:?}; check its rules for this user")]
+    Subscription(String),
+    #[error("the broker sent a {0}")]
+    Decode(#[from] DecodeError),
+    #[error("the broker sent a packet that a client does not get")]
+    Unexpected,
+}
+
+/// What is remembered from one connection to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    /// Ids of QoS 2 messages that are stored and not yet released by the broker.
+    received: HashSet<u16>,
+}
+
+/// Subscribes to an external broker and hands its messages to the sink; each is acknowledged only when the sink has taken
+/// it. Never returns: after an error it connects again, with growing pauses, to the same session, so that messages of QoS
+/// 1 and 2 which came meanwhile are delivered. While the sink is busy, the message is offered to it again. Dropping the
+/// future closes the connection.
+pub async fn run_client(config: ClientConfig, sink: Arc<dyn Sink>) {
+    let mut memory = Memory::default();
+    let mut pause = FIRST_PAUSE;
+    let mut number = 0;
+    loop {
+        let since = Instant::now();
+        number += 1;
+        let Err(error) = once(&config, &sink, &mut memory, number).await;
+        if since.elapsed() > LONGEST_PAUSE {
+            pause = FIRST_PAUSE;
+        }
+        tracing::warn!(url = %shown(&config.url), %error, again_in = ?pause, "no connection to the MQTT broker");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// The address without a user or password that may stand in it.
+fn shown(url: &str) -> String {
+    match url::Url::parse(url) {
+        Ok(url) => {
+            format!("{}://{}:{}", url.scheme(), url.host_str().unwrap_or_default(), url.port().unwrap_or_default())
+        }
+        Err(_) => "(not an address)".into(),
+    }
+}
+
+async fn once(
+    config: &ClientConfig,
+    sink: &Arc<dyn Sink>,
+    memory: &mut Memory,
+    number: u64,
+) -> Result<Infallible, ClientError> {
+    if !matches!(config.version, 4 | 5) {
+        return Err(ClientError::Version(config.version));
+    }
+    for topic in &config.topics {
+        topic::parse_filter(topic)?;
+    }
+    let target = Target::parse(config)?;
+    let stream =
+        tokio::time::timeout(connection::PATIENCE, target.connect()).await.map_err(|_| ClientError::Silent)??;
+    let mut connection = Taking::new(config, sink, memory, number);
+    let result = connection.serve(stream).await;
+    connection.drain().await;
+    result
+}

@@ -1,0 +1,126 @@
+//! The packets.
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+
+use super::{Properties, Version};
+
+/// Properties are rare; none costs one word.
+pub(crate) type Props = Option<Box<Properties>>;
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Packet {
+    Connect(Box<Connect>),
+    ConnAck(ConnAck),
+    Publish(Publish),
+    PubAck(Ack),
+    PubRec(Ack),
+    PubRel(Ack),
+    PubComp(Ack),
+    Subscribe(Subscribe),
+    SubAck(SubAck),
+    Unsubscribe(Unsubscribe),
+    UnsubAck(SubAck),
+    PingReq,
+    PingResp,
+    Disconnect(Disconnect),
+    Auth,
+}
+
+#[derive(Clone, PartialEq)]
+pub(crate) struct Connect {
+    pub(crate) version: Version,
+    pub(crate) clean_start: bool,
+    /// Seconds; 0 is none.
+    pub(crate) keep_alive: u16,
+    pub(crate) client_id: String,
+    pub(crate) will: Option<Will>,
+    pub(crate) user: Option<String>,
+    pub(crate) password: Option<Bytes>,
+    pub(crate) properties: Props,
+}
+
+impl fmt::Debug for Connect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connect")
+            .field("version", &self.version)
+            .field("client_id", &self.client_id)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Will {
+    pub(crate) topic: String,
+    pub(crate) payload: Bytes,
+    pub(crate) qos: u8,
+    pub(crate) retain: bool,
+    pub(crate) properties: Props,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct ConnAck {
+    pub(crate) session_present: bool,
+    /// A return code of 3.1.1, or a reason code of 5.0.
+    pub(crate) code: u8,
+    pub(crate) properties: Props,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Publish {
+    pub(crate) dup: bool,
+    pub(crate) qos: u8,
+    pub(crate) retain: bool,
+    pub(crate) topic: Arc<str>,
+    /// 0 with QoS 0.
+    pub(crate) id: u16,
+    pub(crate) payload: Bytes,
+    pub(crate) properties: Props,
+}
+
+/// PUBACK, PUBREC, PUBREL and PUBCOMP.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Ack {
+    pub(crate) id: u16,
+    pub(crate) reason: u8,
+    pub(crate) properties: Props,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Subscribe {
+    pub(crate) id: u16,
+    pub(crate) filters: Vec<SubscribeFilter>,
+    pub(crate) properties: Props,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SubscribeFilter {
+    pub(crate) filter: String,
+    pub(crate) qos: u8,
+    pub(crate) no_local: bool,
+    pub(crate) retain_as_published: bool,
+    /// 0: send retained messages; 1: only if the subscription is new; 2: do not.
+    pub(crate) retain_handling: u8,
+}
+
+/// SUBACK, and UNSUBACK (whose codes 3.1.1 leaves out).
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SubAck {
+    pub(crate) id: u16,
+    pub(crate) codes: Vec<u8>,
+    pub(crate) properties: Props,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Unsubscribe {
+    pub(crate) id: u16,
+    pub(crate) filters: Vec<String>,
+    pub(crate) properties: Props,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Disconnect {
+    pub(crate) reason: u8,
+    pub(crate) properties: Props,
+}

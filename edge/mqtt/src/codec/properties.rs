@@ -1,0 +1,211 @@
+//! Properties: MQTT 5.0, section 2.2.2.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{
+    DecodeError,
+    packet::Props,
+    wire::{Reader, put_binary, put_variable},
+};
+
+/// All properties of all packets.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Properties {
+    pub(crate) payload_format: Option<u8>,
+    pub(crate) message_expiry: Option<u32>,
+    pub(crate) content_type: Option<String>,
+    pub(crate) response_topic: Option<String>,
+    pub(crate) correlation_data: Option<Bytes>,
+    pub(crate) subscription_ids: Vec<u32>,
+    pub(crate) session_expiry: Option<u32>,
+    pub(crate) assigned_client_id: Option<String>,
+    pub(crate) server_keep_alive: Option<u16>,
+    pub(crate) authentication_method: Option<String>,
+    pub(crate) authentication_data: Option<Bytes>,
+    pub(crate) request_problem: Option<u8>,
+    pub(crate) will_delay: Option<u32>,
+    pub(crate) request_response: Option<u8>,
+    pub(crate) response_information: Option<String>,
+    pub(crate) server_reference: Option<String>,
+    pub(crate) reason_string: Option<String>,
+    pub(crate) receive_maximum: Option<u16>,
+    pub(crate) topic_alias_maximum: Option<u16>,
+    pub(crate) topic_alias: Option<u16>,
+    pub(crate) maximum_qos: Option<u8>,
+    pub(crate) retain_available: Option<u8>,
+    pub(crate) user: Vec<(String, String)>,
+    pub(crate) maximum_packet: Option<u32>,
+    pub(crate) wildcard_available: Option<u8>,
+    pub(crate) subscription_ids_available: Option<u8>,
+    pub(crate) shared_available: Option<u8>,
+}
+
+const fn set(ids: &[u8]) -> u64 {
+    let mut mask = 0;
+    let mut at = 0;
+    while at < ids.len() {
+        mask |= 1 << ids[at];
+        at += 1;
+    }
+    mask
+}
+
+/// Which properties each packet may carry: table 2-4 of the standard, as sets of identifiers.
+pub(crate) mod allowed {
+    use super::set;
+
+    pub(crate) const CONNECT: u64 = set(&[0x11, 0x15, 0x16, 0x17, 0x19, 0x21, 0x22, 0x26, 0x27]);
+    pub(crate) const WILL: u64 = set(&[0x01, 0x02, 0x03, 0x08, 0x09, 0x18, 0x26]);
+    pub(crate) const CONNACK: u64 =
+        set(&[0x11, 0x12, 0x13, 0x15, 0x16, 0x1A, 0x1C, 0x1F, 0x21, 0x22, 0x24, 0x25, 0x26, 0x27, 0x28, 0x29, 0x2A]);
+    pub(crate) const PUBLISH: u64 = set(&[0x01, 0x02, 0x03, 0x08, 0x09, 0x0B, 0x23, 0x26]);
+    /// All the acknowledgements.
+    pub(crate) const ACK: u64 = set(&[0x1F, 0x26]);
+    pub(crate) const SUBSCRIBE: u64 = set(&[0x0B, 0x26]);
+    pub(crate) const UNSUBSCRIBE: u64 = set(&[0x26]);
+    pub(crate) const DISCONNECT: u64 = set(&[0x11, 0x1C, 0x1F, 0x26]);
+    pub(crate) const AUTH: u64 = set(&[0x15, 0x16, 0x1F, 0x26]);
+}
+
+fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), DecodeError> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(DecodeError::Protocol("a property is given twice")),
+    }
+}
+
+fn flag(reader: &mut Reader<'_>) -> Result<u8, DecodeError> {
+    match reader.u8()? {
+        value @ 0..=1 => Ok(value),
+        _ => Err(DecodeError::Protocol("a property that is 0 or 1 is neither")),
+    }
+}
+
+fn positive(value: u16) -> Result<u16, DecodeError> {
+    if value == 0 { Err(DecodeError::Protocol("receive maximum 0")) } else { Ok(value) }
+}
+
+/// Reads the properties of a packet that may carry those in `allowed`.
+pub(crate) fn read(reader: &mut Reader<'_>, allowed: u64) -> Result<Props, DecodeError> {
+    let length = reader.variable()?;
+    if length == 0 {
+        return Ok(None);
+    }
+    let mut reader = Reader(reader.take(length as usize)?);
+    let mut p = Box::<Properties>::default();
+    while !reader.is_empty() {
+        let id = reader.u8()?;
+        if id > 0x2A || allowed & (1 << id) == 0 {
+            return Err(DecodeError::Malformed("a property that this packet cannot have"));
+        }
+        let r = &mut reader;
+        match id {
+            0x01 => once(&mut p.payload_format, flag(r)?)?,
+            0x02 => once(&mut p.message_expiry, r.u32()?)?,
+            0x03 => once(&mut p.content_type, r.string()?.into())?,
+            0x08 => once(&mut p.response_topic, r.string()?.into())?,
+            0x09 => once(&mut p.correlation_data, Bytes::copy_from_slice(r.binary()?))?,
+            0x0B => match r.variable()? {
+                0 => return Err(DecodeError::Protocol("subscription identifier 0")),
+                id => p.subscription_ids.push(id),
+            },
+            0x11 => once(&mut p.session_expiry, r.u32()?)?,
+            0x12 => once(&mut p.assigned_client_id, r.string()?.into())?,
+            0x13 => once(&mut p.server_keep_alive, r.u16()?)?,
+            0x15 => once(&mut p.authentication_method, r.string()?.into())?,
+            0x16 => once(&mut p.authentication_data, Bytes::copy_from_slice(r.binary()?))?,
+            0x17 => once(&mut p.request_problem, flag(r)?)?,
+            0x18 => once(&mut p.will_delay, r.u32()?)?,
+            0x19 => once(&mut p.request_response, flag(r)?)?,
+            0x1A => once(&mut p.response_information, r.string()?.into())?,
+            0x1C => once(&mut p.server_reference, r.string()?.into())?,
+            0x1F => once(&mut p.reason_string, r.string()?.into())?,
+            0x21 => once(&mut p.receive_maximum, positive(r.u16()?)?)?,
+            0x22 => once(&mut p.topic_alias_maximum, r.u16()?)?,
+            0x23 => once(&mut p.topic_alias, r.u16()?)?,
+            0x24 => once(&mut p.maximum_qos, flag(r)?)?,
+            0x25 => once(&mut p.retain_available, flag(r)?)?,
+            0x26 => p.user.push((r.string()?.into(), r.string()?.into())),
+            0x27 => match r.u32()? {
+                0 => return Err(DecodeError::Protocol("maximum packet size 0")),
+                size => once(&mut p.maximum_packet, size)?,
+            },
+            0x28 => once(&mut p.wildcard_available, flag(r)?)?,
+            0x29 => once(&mut p.subscription_ids_available, flag(r)?)?,
+            0x2A => once(&mut p.shared_available, flag(r)?)?,
+            _ => return Err(DecodeError::Malformed("an unknown property")),
+        }
+    }
+    Ok(Some(p))
+}
+
+fn byte(out: &mut BytesMut, id: u8, value: Option<u8>) {
+    if let Some(value) = value {
+        out.put_slice(&[id, value]);
+    }
+}
+
+fn short(out: &mut BytesMut, id: u8, value: Option<u16>) {
+    if let Some(value) = value {
+        out.put_u8(id);
+        out.put_u16(value);
+    }
+}
+
+fn long(out: &mut BytesMut, id: u8, value: Option<u32>) {
+    if let Some(value) = value {
+        out.put_u8(id);
+        out.put_u32(value);
+    }
+}
+
+fn field<T: AsRef<[u8]>>(out: &mut BytesMut, id: u8, value: &Option<T>) {
+    if let Some(value) = value {
+        out.put_u8(id);
+        put_binary(out, value.as_ref());
+    }
+}
+
+impl Properties {
+    /// Writes them without the length that goes before.
+    pub(crate) fn write(&self, out: &mut BytesMut) {
+        byte(out, 0x01, self.payload_format);
+        long(out, 0x02, self.message_expiry);
+        field(out, 0x03, &self.content_type);
+        field(out, 0x08, &self.response_topic);
+        field(out, 0x09, &self.correlation_data);
+        write_subscription_ids(out, &self.subscription_ids);
+        long(out, 0x11, self.session_expiry);
+        field(out, 0x12, &self.assigned_client_id);
+        short(out, 0x13, self.server_keep_alive);
+        field(out, 0x15, &self.authentication_method);
+        field(out, 0x16, &self.authentication_data);
+        byte(out, 0x17, self.request_problem);
+        long(out, 0x18, self.will_delay);
+        byte(out, 0x19, self.request_response);
+        field(out, 0x1A, &self.response_information);
+        field(out, 0x1C, &self.server_reference);
+        field(out, 0x1F, &self.reason_string);
+        short(out, 0x21, self.receive_maximum);
+        short(out, 0x22, self.topic_alias_maximum);
+        short(out, 0x23, self.topic_alias);
+        byte(out, 0x24, self.maximum_qos);
+        byte(out, 0x25, self.retain_available);
+        for (key, value) in &self.user {
+            out.put_u8(0x26);
+            put_binary(out, key.as_bytes());
+            put_binary(out, value.as_bytes());
+        }
+        long(out, 0x27, self.maximum_packet);
+        byte(out, 0x28, self.wildcard_available);
+        byte(out, 0x29, self.subscription_ids_available);
+        byte(out, 0x2A, self.shared_available);
+    }
+}
+
+pub(crate) fn write_subscription_ids(out: &mut BytesMut, ids: &[u32]) {
+    for id in ids {
+        out.put_u8(0x0B);
+        put_variable(out, *id as usize);
+    }
+}

@@ -1,0 +1,165 @@
+//! Topic names and filters: MQTT 5.0, section 4.7 (the same in 3.1.1).
+
+use crate::codec::MAX_STRING;
+
+/// Levels of a filter, so that the walk through the subscriptions stays shallow.
+pub(crate) const MAX_LEVELS: usize = 128;
+
+/// What is wrong with a topic filter.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TopicError {
+    /// Nothing in it.
+    #[error("the topic filter is empty; write a topic, or \"#\" for all")]
+    Empty,
+    /// Longer than the wire allows.
+    #[error("the topic filter has {0} bytes; at most 65535 are allowed")]
+    Long(usize),
+    /// Deeper than the broker allows.
+    #[error("the topic filter {0:?} has more than 128 levels; shorten it")]
+    Deep(String),
+    /// `#` not at the end or not alone, or `+` not alone.
+    #[error(
+        "in the topic filter {0:?} a \"+\" must stand alone between slashes, and \"#\" alone at the end, as in \"a/+/b/#\""
+    )]
+    Wildcard(String),
+    /// U+0000.
+    #[error("the topic filter {0:?} contains a NUL character")]
+    Nul(String),
+    /// `$share` without group or filter.
+    #[error("the shared subscription {0:?} must look like \"$share/group/filter\", the group without wildcards")]
+    Share(String),
+}
+
+/// Whether `topic` may be published to.
+pub(crate) fn is_name(topic: &str) -> bool {
+    !topic.is_empty() && topic.len() <= MAX_STRING && !topic.bytes().any(|byte| matches!(byte, b'+' | b'#' | 0))
+}
+
+/// Checks a filter without `$share`.
+pub(crate) fn check_filter(filter: &str) -> Result<(), TopicError> {
+    if filter.is_empty() {
+        return Err(TopicError::Empty);
+    }
+    if filter.len() > MAX_STRING {
+        return Err(TopicError::Long(filter.len()));
+    }
+    if filter.contains('\0') {
+        return Err(TopicError::Nul(filter.into()));
+    }
+    let mut levels = filter.split('/').enumerate().peekable();
+    while let Some((number, level)) = levels.next() {
+        if number >= MAX_LEVELS {
+            return Err(TopicError::Deep(filter.chars().take(64).collect()));
+        }
+        let wild = level.contains(['+', '#']);
+        let well = level == "+" || (level == "#" && levels.peek().is_none());
+        if wild && !well {
+            return Err(TopicError::Wildcard(filter.into()));
+        }
+    }
+    Ok(())
+}
+
+/// A subscription's filter, and the group when it is shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Filter<'a> {
+    pub(crate) group: Option<&'a str>,
+    pub(crate) filter: &'a str,
+}
+
+/// Takes `$share/group/filter` apart and checks the filter.
+pub(crate) fn parse_filter(text: &str) -> Result<Filter<'_>, TopicError> {
+    let parsed = match text.strip_prefix("$share/") {
+        Some(shared) => match shared.split_once('/') {
+            Some((group, filter)) if !group.is_empty() && !group.contains(['+', '#']) && !filter.is_empty() => {
+                Filter { group: Some(group), filter }
+            }
+            _ => return Err(TopicError::Share(text.into())),
+        },
+        None if text == "$share" => return Err(TopicError::Share(text.into())),
+        None => Filter { group: None, filter: text },
+    };
+    check_filter(parsed.filter)?;
+    Ok(parsed)
+}
+
+/// Whether a checked filter matches a topic name. A wildcard at the start does not match topics that begin with `$`.
+pub(crate) fn matches(filter: &str, topic: &str) -> bool {
+    if topic.starts_with('$') && filter.starts_with(['+', '#']) {
+        return false;
+    }
+    let mut levels = topic.split('/');
+    for part in filter.split('/') {
+        match part {
+            "#" => return true,
+            "+" => {
+                if levels.next().is_none() {
+                    return false;
+                }
+            }
+            literal => {
+                if levels.next() != Some(literal) {
+                    return false;
+                }
+            }
+        }
+    }
+    levels.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn filters_match_as_the_standard_says() {
+        for (filter, topic, expected) in [
+            ("sport/tennis/player1/#", "sport/tennis/player1", true),
+            ("sport/tennis/player1/#", "sport/tennis/player1/score/wimbledon", true),
+            ("sport/#", "sport", true),
+            ("sport/#", "sports", false),
+            ("#", "a/b", true),
+            ("#", "$SYS/a", false),
+            ("+/a", "$SYS/a", false),
+            ("$SYS/#", "$SYS/a", true),
+            ("sport/tennis/+", "sport/tennis/player1", true),
+            ("sport/tennis/+", "sport/tennis/player1/ranking", false),
+            ("sport/+", "sport", false),
+            ("sport/+", "sport/", true),
+            ("+/+", "/finance", true),
+            ("/+", "/finance", true),
+            ("+", "/finance", false),
+            ("a/b", "a/b", true),
+            ("a/b", "a/B", false),
+        ] {
+            assert_eq!(matches(filter, topic), expected, "{filter} {topic}");
+        }
+    }
+
+    #[test]
+    fn bad_filters_are_refused() {
+        for filter in ["", "a#", "a/#/b", "a+/b", "+a", "##", "a\0"] {
+            assert!(check_filter(filter).is_err(), "{filter:?}");
+        }
+        for filter in ["$share", "$share/", "$share/g", "$share//a", "$share/g/", "$share/+/a", "$share/g/a#"] {
+            assert!(parse_filter(filter).is_err(), "{filter:?}");
+        }
+        assert_eq!(parse_filter("$share/g/a/#"), Ok(Filter { group: Some("g"), filter: "a/#" }));
+        assert!(check_filter(&"/".repeat(MAX_LEVELS)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_judged_without_panic(filter in ".{0,40}", topic in ".{0,40}") {
+            let _ = parse_filter(&filter);
+            let _ = matches(&filter, &topic);
+        }
+
+        #[test]
+        fn a_topic_matches_itself(topic in "[a-z/]{1,20}") {
+            prop_assert!(matches(&topic, &topic));
+        }
+    }
+}
