@@ -1,4 +1,5 @@
 //! When alerts open, change and resolve.
+#![allow(clippy::unwrap_used, reason = "a test's helper may fail the test")]
 
 use wheeltapper_alert::{Alert, AlertState, Alerter, Anomaly, Scores, Severity, StageError};
 

@@ -1,4 +1,5 @@
 //! What holds for any stream of windows.
+#![allow(clippy::unwrap_used, reason = "a test's helper may fail the test")]
 
 use proptest::prelude::*;
 use wheeltapper_alert::{Alert, AlertState, Alerter, Anomaly, Scores, Severity, StageError};
@@ -138,6 +139,8 @@ proptest! {
 
 #[test]
 fn another_version_is_refused() {
-    assert!(matches!(Alerter::restore("", &[2, 0]), Err(StageError::Snapshot(message)) if message.contains("version 1")));
+    assert!(
+        matches!(Alerter::restore("", &[2, 0]), Err(StageError::Snapshot(message)) if message.contains("version 1"))
+    );
     assert!(matches!(Alerter::restore("", &[]), Err(StageError::Snapshot(_))));
 }

@@ -1,9 +1,10 @@
 //! The schedule stage: turns open alerts into work orders and places them on technicians.
 //!
-//! [`Scheduler`] is a fold over alerts and ticks. It plans with a deadline-free list scheduler: the most urgent job
+//! [`Scheduler`] is a fold over alerts and ticks. It plans with a list scheduler: the most urgent job
 //! first, each at the earliest time at which a technician with the skills is on shift and free, and the asset is free.
 //! It has no clock and no entropy.
 
+mod board;
 mod calendar;
 mod catalogue;
 #[cfg(target_family = "wasm")]

@@ -23,6 +23,11 @@ impl Order {
         Some(Span { from, to: from + i64::from(self.record.duration_minutes) })
     }
 
+    /// Technician and slot, when it is planned.
+    pub fn place(&self) -> Option<(&str, Span)> {
+        Some((self.record.technician.as_deref().unwrap_or_default(), self.slot()?))
+    }
+
     /// Whether work has begun by `now`. Such an order stays as it is until its alert resolves.
     pub fn started(&self, now: i64) -> bool {
         self.record.status == OrderStatus::Planned && self.record.scheduled.is_some_and(|start| start <= now)
