@@ -29,7 +29,7 @@ impl Default for Config {
             open_after: 2,
             within: 3,
             close_after: 6,
-            close_below: 0.5,
+            close_below: 0.9,
             cooldown_seconds: 600.0,
             minimum_severity: Severity::Low,
         }

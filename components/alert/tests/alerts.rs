@@ -73,8 +73,8 @@ fn two_of_three_windows_open_and_six_quiet_ones_close() {
     for _ in 0..5 {
         assert_eq!(line.quiet(), None);
     }
-    // Below the threshold, but not below half of it: no quiet window.
-    assert_eq!(line.push(0.6, &[]), None);
+    // Below the threshold, but close to it: no quiet window.
+    assert_eq!(line.push(0.95, &[]), None);
     for _ in 0..5 {
         assert_eq!(line.quiet(), None);
     }

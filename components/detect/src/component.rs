@@ -1,0 +1,161 @@
+//! The stage as a component: contracts on the outside, [`crate::Stage`] inside.
+
+use std::{cell::RefCell, collections::BTreeMap};
+
+wit_bindgen::generate!({ path: "../../wit", world: "detect-stage" });
+
+use exports::wheeltapper::pipeline::detect::{Detected, Detector as Handle, Guest, GuestDetector};
+use wheeltapper::pipeline::types::{
+    Anomaly, Contribution, Dictionary, FeatureBatch, ScoreBatch, SensorTable, Severity, StageError, Time,
+};
+
+struct Exports;
+
+/// The exported resource.
+pub struct Resource(RefCell<crate::Stage>);
+
+impl Guest for Exports {
+    type Detector = Resource;
+}
+
+impl GuestDetector for Resource {
+    fn open(config: String) -> Result<Handle, StageError> {
+        let stage = crate::Stage::open(&config).map_err(|error| StageError::Config(error.to_string()))?;
+        Ok(Handle::new(Self(RefCell::new(stage))))
+    }
+
+    fn restore(config: String, snapshot: Vec<u8>) -> Result<Handle, StageError> {
+        let stage = crate::Stage::restore(&config, &snapshot).map_err(|error| match error {
+            crate::RestoreError::Config(error) => StageError::Config(error.to_string()),
+            crate::RestoreError::Snapshot(_) => StageError::Snapshot(error.to_string()),
+        })?;
+        Ok(Handle::new(Self(RefCell::new(stage))))
+    }
+
+    fn snapshot(&self) -> Vec<u8> {
+        self.0.borrow().snapshot()
+    }
+
+    fn push(&self, batch: FeatureBatch) -> Result<Detected, StageError> {
+        let table = table(&batch.sensors)?;
+        let blocks: Vec<_> = batch
+            .blocks
+            .iter()
+            .map(|block| crate::Block {
+                features: &block.features,
+                sensor: &block.sensor,
+                start: &block.start,
+                end: &block.end,
+                count: &block.count,
+                values: &block.values,
+            })
+            .collect();
+        let out = self.0.borrow_mut().push(&table, &blocks).map_err(|error| StageError::Batch(error.to_string()))?;
+        Ok(detected(out))
+    }
+
+    fn tick(&self, _now: Time) -> Result<Detected, StageError> {
+        Ok(detected(self.0.borrow_mut().tick()))
+    }
+
+    fn flush(&self) -> Result<Detected, StageError> {
+        Ok(detected(self.0.borrow_mut().flush()))
+    }
+}
+
+fn names(dictionary: &Dictionary) -> Result<Vec<&str>, StageError> {
+    let mut from = 0;
+    dictionary
+        .ends
+        .iter()
+        .map(|&end| {
+            let name = dictionary.text.get(from..end as usize);
+            from = end as usize;
+            name.ok_or_else(|| {
+                StageError::Batch(format!(
+                    "a dictionary's end {end} is not in its text of {} bytes",
+                    dictionary.text.len()
+                ))
+            })
+        })
+        .collect()
+}
+
+/// Names and assets.
+fn table(sensors: &SensorTable) -> Result<Vec<(&str, &str)>, StageError> {
+    let (names, assets) = (names(&sensors.names)?, names(&sensors.assets)?);
+    if names.len() != sensors.asset.len() {
+        return Err(StageError::Batch(format!(
+            "the sensor table has {} names and {} assets",
+            names.len(),
+            sensors.asset.len()
+        )));
+    }
+    let asset = |at: u32| {
+        assets
+            .get(at as usize)
+            .copied()
+            .ok_or_else(|| StageError::Batch(format!("asset {at} is not in the table of {}", assets.len())))
+    };
+    names.iter().zip(&sensors.asset).map(|(name, &at)| Ok((*name, asset(at)?))).collect()
+}
+
+fn detected(out: crate::Detected) -> Detected {
+    let mut scores = ScoreBatch {
+        assets: Dictionary { text: String::new(), ends: Vec::new() },
+        asset: Vec::new(),
+        start: Vec::new(),
+        end: Vec::new(),
+        score: Vec::new(),
+    };
+    let mut known = BTreeMap::new();
+    for score in &out.scores {
+        let next = u32::try_from(known.len()).unwrap_or(u32::MAX);
+        let at = *known.entry(score.asset.as_str()).or_insert_with(|| {
+            scores.assets.text.push_str(&score.asset);
+            scores.assets.ends.push(u32::try_from(scores.assets.text.len()).unwrap_or(u32::MAX));
+            next
+        });
+        scores.asset.push(at);
+        scores.start.push(score.start);
+        scores.end.push(score.end);
+        scores.score.push(score.score);
+    }
+    Detected { scores, anomalies: out.anomalies.into_iter().map(anomaly).collect() }
+}
+
+fn anomaly(found: crate::Anomaly) -> Anomaly {
+    Anomaly {
+        id: found.id,
+        asset: found.asset,
+        sensor: found.sensor,
+        start: found.start,
+        end: found.end,
+        score: found.score,
+        threshold: found.threshold,
+        confidence: found.confidence,
+        model: found.model.to_owned(),
+        severity: match found.severity {
+            crate::Severity::Low => Severity::Low,
+            crate::Severity::Medium => Severity::Medium,
+            crate::Severity::High => Severity::High,
+            crate::Severity::Critical => Severity::Critical,
+        },
+        fault_mode: found.fault_mode.map(str::to_owned),
+        message: found.message,
+        contributions: found
+            .contributions
+            .into_iter()
+            .map(|part| Contribution {
+                sensor: part.sensor,
+                feature: part.feature,
+                share: part.share,
+                expected: part.expected,
+                seen: part.seen,
+                unit: part.unit,
+            })
+            .collect(),
+    }
+}
+
+export!(Exports);

@@ -1,0 +1,276 @@
+//! The stage's state and its calls.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    columns::{self, Column},
+    config::{Config, ConfigError},
+    explain::{self, Anomaly, Context},
+    unit::{Row, Unit, Window},
+};
+
+/// First byte of a snapshot.
+const SNAPSHOT_VERSION: u8 = 1;
+/// The feature that only bursts have: each sensor of such a list is scored for itself.
+const BURST: &str = "peak";
+/// Bursts do not overlap, so fewer of them say as much.
+const BURST_WARMUP: u32 = 3;
+
+/// Rows that share one list of features, as in the contracts. `sensor` indexes the table given beside it.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, reason = "as the contracts' feature-block")]
+pub struct Block<'a> {
+    pub features: &'a [String],
+    pub sensor: &'a [u32],
+    pub start: &'a [i64],
+    pub end: &'a [i64],
+    pub count: &'a [u32],
+    pub values: &'a [f64],
+}
+
+/// The score of a window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Score {
+    /// The asset's id.
+    pub asset: String,
+    /// Included.
+    pub start: i64,
+    /// Excluded.
+    pub end: i64,
+    /// 0 to 1.
+    pub score: f64,
+}
+
+/// What a call gives.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Detected {
+    /// Every window that was scored.
+    pub scores: Vec<Score>,
+    /// Those past the threshold.
+    pub anomalies: Vec<Anomaly>,
+}
+
+/// Why a batch cannot be taken; the state is as before.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum PushError {
+    /// Columns of unequal length.
+    #[error("a block's columns are of unequal length: {rows} rows of {features} features, but {values} values")]
+    Lengths {
+        /// Rows by the shortest and longest column.
+        rows: String,
+        /// Features a row.
+        features: usize,
+        /// Values in all.
+        values: usize,
+    },
+    /// A sensor that is not in the table.
+    #[error("sensor {0} is not in the batch's table of {1}")]
+    Sensor(u32, usize),
+}
+
+/// Why a snapshot cannot be used.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Not a snapshot of this stage and version.
+    #[error("expected a snapshot of detect, version {SNAPSHOT_VERSION}; {0}")]
+    Snapshot(String),
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct State {
+    /// Feature lists met, and their scored columns.
+    lists: Vec<(Vec<String>, Vec<Column>)>,
+    units: Vec<Unit>,
+}
+
+/// Learns and scores.
+#[derive(Debug)]
+pub struct Stage {
+    config: Config,
+    state: State,
+    /// Units by asset, feature list and (for bursts) sensor.
+    numbers: HashMap<Key, usize, foldhash::fast::FixedState>,
+}
+
+type Key = (Box<str>, u32, Box<str>);
+
+impl Stage {
+    /// With a configuration as JSON; an empty text means the defaults.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn open(config: &str) -> Result<Self, ConfigError> {
+        Ok(Self { config: Config::parse(config)?, state: State::default(), numbers: HashMap::default() })
+    }
+
+    /// Goes on where the snapshot was taken.
+    ///
+    /// # Errors
+    /// [`RestoreError`].
+    pub fn restore(config: &str, snapshot: &[u8]) -> Result<Self, RestoreError> {
+        let (state, keys): (State, Vec<Box<str>>) = match snapshot {
+            [SNAPSHOT_VERSION, body @ ..] => postcard::from_bytes(body)
+                .map_err(|error| RestoreError::Snapshot(format!("its body cannot be read: {error}")))?,
+            [version, ..] => return Err(RestoreError::Snapshot(format!("got version {version}"))),
+            [] => return Err(RestoreError::Snapshot("got no bytes".into())),
+        };
+        let named = state.units.iter().zip(keys).enumerate();
+        let numbers = named.map(|(at, (unit, single))| ((unit.asset.clone(), unit.list, single), at)).collect();
+        Ok(Self { config: Config::parse(config)?, state, numbers })
+    }
+
+    /// The state as bytes.
+    pub fn snapshot(&self) -> Vec<u8> {
+        let mut keys: Vec<Box<str>> = vec!["".into(); self.state.units.len()];
+        for ((_, _, single), at) in &self.numbers {
+            if let Some(key) = keys.get_mut(*at) {
+                key.clone_from(single);
+            }
+        }
+        // Strings and numbers always serialise.
+        let body = postcard::to_stdvec(&(&self.state, &keys)).unwrap_or_default();
+        [&[SNAPSHOT_VERSION], body.as_slice()].concat()
+    }
+
+    /// Takes rows in; windows that are complete are scored. The table is (name, asset).
+    ///
+    /// # Errors
+    /// [`PushError`].
+    pub fn push(&mut self, table: &[(&str, &str)], blocks: &[Block<'_>]) -> Result<Detected, PushError> {
+        for block in blocks {
+            check(table, block)?;
+        }
+        let mut out = Detected::default();
+        for block in blocks {
+            self.push_block(table, block, &mut out);
+        }
+        Ok(out)
+    }
+
+    fn push_block(&mut self, table: &[(&str, &str)], block: &Block<'_>, out: &mut Detected) {
+        let list = self.list(block.features);
+        let burst = block.features.iter().any(|feature| feature == BURST);
+        let width = block.features.len();
+        let mut numbers: Vec<Option<usize>> = vec![None; table.len()];
+        let mut complete = Vec::new();
+        let rows =
+            block.sensor.iter().zip(block.start).zip(block.end).zip(block.count).zip(block.values.chunks(width.max(1)));
+        for ((((&sensor, &start), &end), &count), values) in rows {
+            let Some(&(name, asset)) = table.get(sensor as usize) else { continue };
+            let number = match numbers.get(sensor as usize).copied().flatten() {
+                Some(number) => number,
+                None => {
+                    let number = self.number(name, asset, list, burst);
+                    if let Some(slot) = numbers.get_mut(sensor as usize) {
+                        *slot = Some(number);
+                    }
+                    number
+                }
+            };
+            if let Some(unit) = self.state.units.get_mut(number) {
+                unit.take(name, start, end, Row { count, values: values.to_vec() }, &mut complete);
+            }
+            for window in complete.drain(..) {
+                self.score(number, window, out);
+            }
+        }
+    }
+
+    /// Scores windows that wait for sensors, of assets that sent nothing since the tick before.
+    pub fn tick(&mut self) -> Detected {
+        self.release(Unit::tick)
+    }
+
+    /// Scores every window that waits.
+    pub fn flush(&mut self) -> Detected {
+        self.release(Unit::flush)
+    }
+
+    /// By asset and sensor, which is the same however the assets are spread over instances.
+    fn release(&mut self, which: impl Fn(&mut Unit, &mut Vec<Window>)) -> Detected {
+        let order: BTreeMap<Key, usize> = self.numbers.iter().map(|(key, at)| (key.clone(), *at)).collect();
+        let mut out = Detected::default();
+        let mut complete = Vec::new();
+        for number in order.into_values() {
+            if let Some(unit) = self.state.units.get_mut(number) {
+                which(unit, &mut complete);
+            }
+            for window in complete.drain(..) {
+                self.score(number, window, &mut out);
+            }
+        }
+        out
+    }
+
+    fn score(&mut self, number: usize, window: Window, out: &mut Detected) {
+        let Some(unit) = self.state.units.get_mut(number) else { return };
+        let Some((features, columns)) = self.state.lists.get(unit.list as usize) else { return };
+        let Some((ratio, z)) = unit.score(&window, columns) else {
+            if unit.model.is_none() {
+                unit.learn(window, columns, self.config.model);
+            }
+            return;
+        };
+        let score = explain::score(ratio);
+        out.scores.push(Score { asset: unit.asset.to_string(), start: window.start, end: window.end, score });
+        if score < self.config.threshold {
+            return unit.learn(window, columns, self.config.model);
+        }
+        if let Some(model) = &unit.model {
+            let asset = &unit.asset;
+            let context = Context {
+                asset,
+                model,
+                features,
+                columns,
+                sensors: &self.config.sensors,
+                threshold: self.config.threshold,
+            };
+            out.anomalies.push(context.anomaly(&window, ratio, &z));
+        }
+    }
+
+    fn list(&mut self, features: &[String]) -> u32 {
+        let known = self.state.lists.iter().position(|(list, _)| list == features);
+        let at = known.unwrap_or_else(|| {
+            self.state.lists.push((features.to_vec(), columns::of(features)));
+            self.state.lists.len() - 1
+        });
+        u32::try_from(at).unwrap_or(u32::MAX)
+    }
+
+    fn number(&mut self, sensor: &str, asset: &str, list: u32, burst: bool) -> usize {
+        let single = if burst { sensor } else { "" };
+        let key = (Box::from(asset), list, Box::from(single));
+        if let Some(&number) = self.numbers.get(&key) {
+            return number;
+        }
+        let warmup =
+            if burst { (self.config.warmup_windows / BURST_WARMUP).max(5) } else { self.config.warmup_windows };
+        self.state.units.push(Unit::new(asset, list, warmup as usize));
+        let number = self.state.units.len() - 1;
+        self.numbers.insert(key, number);
+        number
+    }
+}
+
+fn check(table: &[(&str, &str)], block: &Block<'_>) -> Result<(), PushError> {
+    let lengths = [block.sensor.len(), block.start.len(), block.end.len(), block.count.len()];
+    let rows = block.sensor.len();
+    if lengths.iter().any(|&length| length != rows) || block.values.len() != rows * block.features.len() {
+        return Err(PushError::Lengths {
+            rows: format!("{lengths:?}"),
+            features: block.features.len(),
+            values: block.values.len(),
+        });
+    }
+    match block.sensor.iter().find(|&&sensor| sensor as usize >= table.len()) {
+        Some(&sensor) => Err(PushError::Sensor(sensor, table.len())),
+        None => Ok(()),
+    }
+}

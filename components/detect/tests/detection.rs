@@ -1,0 +1,198 @@
+//! Healthy machines stay quiet, faults are found and named, whatever the batches.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use rand_pcg::{Pcg64, rand_core::Rng};
+use wheeltapper_detect::{Anomaly, Block, Detected, Score, Severity, Stage};
+use wheeltapper_featurize::{Batch, Featurized, Featurizer, features::FEATURES};
+
+const S: i64 = 1_000_000_000;
+const T0: i64 = 1_700_000_000 * S;
+const SENSORS: [(&str, &str); 3] =
+    [("p/pump/vibration", "p/pump"), ("p/pump/temperature", "p/pump"), ("p/pump/current", "p/pump")];
+const CONFIG: &str = r#"{"sensors":{
+    "p/pump/vibration":{"unit":"mm/s","kind":"vibration"},
+    "p/pump/temperature":{"unit":"°C","kind":"temperature"},
+    "p/pump/current":{"unit":"A","kind":"current"}}}"#;
+
+fn normal(source: &mut Pcg64) -> f64 {
+    let uniform = |source: &mut Pcg64| (source.next_u64() >> 11) as f64 * 2f64.powi(-53);
+    (0..12).map(|_| uniform(source)).sum::<f64>() - 6.0
+}
+
+/// Readings once a second, a load that comes and goes, and what `fault` makes of them: (seconds, sensor, value).
+fn machine(seed: u64, seconds: i64, fault: impl Fn(i64, usize, f64) -> f64) -> (Vec<u32>, Vec<i64>, Vec<f64>) {
+    let mut source = Pcg64::new(seed.into(), 7);
+    let (mut sensor, mut time, mut value) = (Vec::new(), Vec::new(), Vec::new());
+    let mut slow = 0.0;
+    for second in 0..seconds {
+        slow = 0.95 * slow + 0.3 * normal(&mut source);
+        let healthy = [
+            2.0 + 0.1 * slow + 0.2 * normal(&mut source),
+            55.0 + 0.3 * slow,
+            12.0 + 0.2 * slow + 0.1 * normal(&mut source),
+        ];
+        for (index, healthy) in healthy.into_iter().enumerate() {
+            sensor.push(u32::try_from(index).unwrap());
+            time.push(T0 + second * S);
+            value.push(fault(second, index, healthy));
+        }
+    }
+    (sensor, time, value)
+}
+
+fn windows(readings: &(Vec<u32>, Vec<i64>, Vec<f64>)) -> Featurized {
+    let mut featurizer = Featurizer::open("").unwrap();
+    let (sensor, time, value) = readings;
+    featurizer.push(&Batch { sensors: &SENSORS, sensor, time, value, bursts: &[] }).unwrap()
+}
+
+fn push(stage: &mut Stage, out: &Featurized, from: usize, to: usize) -> Detected {
+    let rows = &out.windows[from..to];
+    let table: Vec<(&str, &str)> = out.sensors.iter().map(|(name, asset)| (&**name, &**asset)).collect();
+    let features: Vec<String> = FEATURES.iter().map(|&name| name.to_owned()).collect();
+    let sensor: Vec<u32> = rows.iter().map(|row| row.sensor).collect();
+    let start: Vec<i64> = rows.iter().map(|row| row.start).collect();
+    let end: Vec<i64> = rows.iter().map(|row| row.end).collect();
+    let count: Vec<u32> = rows.iter().map(|row| row.count).collect();
+    let values: Vec<f64> = rows.iter().flat_map(|row| row.values).collect();
+    let block =
+        Block { features: &features, sensor: &sensor, start: &start, end: &end, count: &count, values: &values };
+    stage.push(&table, &[block]).unwrap()
+}
+
+fn detect(config: &str, readings: &(Vec<u32>, Vec<i64>, Vec<f64>)) -> Detected {
+    let out = windows(readings);
+    let mut stage = Stage::open(config).unwrap();
+    let mut all = push(&mut stage, &out, 0, out.windows.len());
+    let rest = stage.flush();
+    all.scores.extend(rest.scores);
+    all.anomalies.extend(rest.anomalies);
+    all
+}
+
+#[test]
+fn healthy_machines_stay_quiet() {
+    let (mut scored, mut false_alarms) = (0, 0);
+    for seed in 0..10 {
+        let found = detect(CONFIG, &machine(seed, 20_000, |_, _, healthy| healthy));
+        scored += found.scores.len();
+        false_alarms += found.anomalies.len();
+    }
+    assert!(scored > 19_000, "{scored}");
+    assert!(false_alarms * 1000 <= scored, "{false_alarms} false alarms in {scored} windows");
+}
+
+/// The anomalies after the fault set in.
+fn found(fault: impl Fn(i64, usize, f64) -> f64) -> Vec<Anomaly> {
+    let found = detect(
+        CONFIG,
+        &machine(
+            1,
+            3000,
+            |second, index, healthy| if second < 2000 { healthy } else { fault(second - 2000, index, healthy) },
+        ),
+    );
+    let (before, after): (Vec<_>, Vec<_>) = found.anomalies.into_iter().partition(|found| found.end <= T0 + 2000 * S);
+    assert!(before.is_empty(), "{before:?}");
+    after
+}
+
+#[test]
+fn faults_are_found_and_named() {
+    let hot = found(|after, index, healthy| if index == 1 { healthy + 0.02 * after as f64 } else { healthy });
+    assert!(hot.len() > 50, "{}", hot.len());
+    let last = hot.last().unwrap();
+    assert_eq!(
+        (last.sensor.as_str(), last.fault_mode, last.model),
+        ("p/pump/temperature", Some("overheating"), "ensemble")
+    );
+    assert!(last.message.contains("temperature") && last.message.contains("°C"), "{}", last.message);
+    assert!(last.severity >= Severity::High && last.score >= last.threshold && last.confidence > 0.8);
+    assert!(last.contributions.iter().map(|part| part.share).sum::<f64>() <= 1.0 + 1e-9);
+
+    let stuck = found(|_, index, healthy| if index == 2 { 12.0 } else { healthy });
+    assert_eq!(stuck.last().unwrap().fault_mode, Some("sensor-stuck"));
+
+    let knocking = found(|after, index, healthy| if index == 0 && after % 7 == 0 { healthy + 4.0 } else { healthy });
+    assert_eq!(knocking.last().unwrap().fault_mode, Some("bearing-impacts"));
+
+    let overload = found(|_, index, healthy| if index == 2 { healthy * 1.3 } else { healthy });
+    assert_eq!(overload.last().unwrap().fault_mode, Some("electrical-overload"));
+}
+
+#[test]
+fn every_model_finds_what_does_not_fit_together() {
+    for model in ["ensemble", "zscore", "mahalanobis"] {
+        let config = format!(r#"{{"model":"{model}"}}"#);
+        let found = detect(
+            &config,
+            &machine(
+                3,
+                4000,
+                |second, index, healthy| if second > 3000 && index == 1 { healthy + 6.0 } else { healthy },
+            ),
+        );
+        assert!(found.anomalies.len() > 60, "{model}: {}", found.anomalies.len());
+        assert!(found.anomalies.iter().all(|found| found.model == model));
+    }
+    assert!(Stage::open(r#"{"model":"oracle"}"#).unwrap_err().to_string().contains("oracle"));
+    assert!(Stage::open(r#"{"threshold":2}"#).unwrap_err().to_string().contains("threshold"));
+}
+
+#[test]
+fn batches_and_restarts_do_not_matter() {
+    let out = windows(&machine(
+        5,
+        3000,
+        |second, index, healthy| if second > 2000 && index == 0 { healthy * 3.0 } else { healthy },
+    ));
+    let mut whole = Stage::open(CONFIG).unwrap();
+    let all = push(&mut whole, &out, 0, out.windows.len());
+    assert!(!all.anomalies.is_empty());
+    let mut parts = Stage::open(CONFIG).unwrap();
+    let (mut scores, mut anomalies): (Vec<Score>, Vec<Anomaly>) = (Vec::new(), Vec::new());
+    let mut from = 0;
+    for cut in [1, 7, 2, 40, 13, 5].iter().cycle() {
+        let to = (from + cut).min(out.windows.len());
+        let found = push(&mut parts, &out, from, to);
+        scores.extend(found.scores);
+        anomalies.extend(found.anomalies);
+        parts = Stage::restore(CONFIG, &parts.snapshot()).unwrap();
+        from = to;
+        if from == out.windows.len() {
+            break;
+        }
+    }
+    assert_eq!(scores, all.scores);
+    assert_eq!(anomalies, all.anomalies);
+    assert_eq!(parts.flush(), whole.flush());
+    assert_eq!(parts.snapshot().len(), whole.snapshot().len());
+}
+
+#[test]
+fn broken_batches_and_snapshots_are_told() {
+    let features = vec!["mean".to_owned()];
+    let block = Block { features: &features, sensor: &[0], start: &[0], end: &[1], count: &[1], values: &[] };
+    let mut stage = Stage::open("").unwrap();
+    assert!(stage.push(&[("a", "a")], &[block]).unwrap_err().to_string().contains("unequal"));
+    let block = Block { values: &[1.0], ..block };
+    assert!(stage.push(&[], &[block]).unwrap_err().to_string().contains("table of 0"));
+    for snapshot in [b"".as_slice(), b"\x07", b"\x01\xff\xff\xff"] {
+        assert!(Stage::restore("", snapshot).unwrap_err().to_string().contains("snapshot of detect"));
+    }
+}
+
+proptest::proptest! {
+    /// Whatever the values, a score lies between 0 and 1 and nothing panics.
+    #[test]
+    fn any_values(values in proptest::collection::vec(proptest::num::f64::ANY, 17 * 60)) {
+        let features: Vec<String> = FEATURES.iter().map(|&name| name.to_owned()).collect();
+        let start: Vec<i64> = (0..60).map(|at| at * 10 * S).collect();
+        let end: Vec<i64> = start.iter().map(|start| start + 30 * S).collect();
+        let block = Block { features: &features, sensor: &[0; 60], start: &start, end: &end, count: &[30; 60], values: &values };
+        let mut stage = Stage::open(r#"{"warmup_windows":10}"#).unwrap();
+        let mut found = stage.push(&[("s", "a")], &[block]).unwrap();
+        found.scores.extend(stage.flush().scores);
+        proptest::prop_assert!(found.scores.iter().all(|score| (0.0..=1.0).contains(&score.score)), "{:?}", found.scores);
+    }
+}
