@@ -43,10 +43,10 @@ prop_compose! {
 proptest! {
     #[test]
     fn any_bytes_are_decoded_or_refused(bytes in vec(any::<u8>(), 0..200), version in version()) {
-        if let Ok(Some(found)) = frame(&bytes, 1 << 20) {
-            if let Some(body) = bytes.get(found.header..found.length) {
-                let _ = decode(found.first, body, version);
-            }
+        if let Ok(Some(found)) = frame(&bytes, 1 << 20)
+            && let Some(body) = bytes.get(found.header..found.length)
+        {
+            let _ = decode(found.first, body, version);
         }
     }
 

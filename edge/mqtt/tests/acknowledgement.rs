@@ -1,0 +1,214 @@
+//! An acknowledgement says that the message is stored: never before, in order, and once.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::*;
+use wheeltapper_mqtt::{BrokerConfig, Verdict};
+
+#[test]
+fn nothing_is_acknowledged_before_it_is_stored() {
+    for v5 in [false, true] {
+        let sink = Recorder::storing();
+        let broker = start(config(), sink.clone());
+        sink.gate(false);
+        let mut client = Raw::join(broker.address, &as_client(v5, "pump"));
+        client.publish(2, "a/b", 7, "one");
+        client.publish(4, "a/b", 8, "two");
+        client.publish(2, "a/b", 9, "three");
+        eventually("all three at the sink", || sink.payloads().len() == 3);
+        client.silent();
+        sink.gate(true);
+        assert_eq!(client.read(), Some((0x40, vec![0, 7])));
+        assert_eq!(client.read(), Some((0x50, vec![0, 8])));
+        assert_eq!(client.read(), Some((0x40, vec![0, 9])));
+        let taken = sink.taken();
+        assert_eq!(sink.payloads(), ["one", "two", "three"]);
+        assert_eq!((&*taken[0].topic, taken[1].qos, &*taken[2].client_id), ("a/b", 2, "pump"));
+        assert_eq!(taken[0].connection, taken[2].connection);
+    }
+}
+
+#[test]
+fn a_qos_2_message_that_comes_again_is_not_taken_again() {
+    for v5 in [false, true] {
+        let sink = Recorder::storing();
+        let broker = start(config(), sink.clone());
+        let connect = Connect { clean: false, properties: &[0x11, 0, 0, 0, 60], ..as_client(v5, "pump") };
+        let mut client = Raw::join(broker.address, &connect);
+        client.publish(4, "a", 5, "once");
+        assert_eq!(client.read(), Some((0x50, vec![0, 5])));
+        client.publish(0xC, "a", 5, "once");
+        assert_eq!(client.read(), Some((0x50, vec![0, 5])));
+        drop(client);
+        // The session remembers it.
+        let (mut client, connack) = Raw::connect(broker.address, &connect);
+        assert_eq!(connack[..2], [1, 0]);
+        client.publish(0xC, "a", 5, "once");
+        assert_eq!(client.read(), Some((0x50, vec![0, 5])));
+        client.send(0x62, &[0, 5]);
+        assert_eq!(client.read(), Some((0x70, vec![0, 5])));
+        assert_eq!(sink.payloads(), ["once"]);
+        // After PUBREL the id is a new message's.
+        client.publish(4, "a", 5, "next");
+        assert_eq!(client.read(), Some((0x50, vec![0, 5])));
+        assert_eq!(sink.payloads(), ["once", "next"]);
+    }
+}
+
+#[test]
+fn a_qos_2_message_stored_after_its_connection_is_not_taken_again() {
+    let sink = Recorder::storing();
+    let broker = start(config(), sink.clone());
+    sink.gate(false);
+    let connect = Connect { clean: false, ..as_client(false, "pump") };
+    let mut client = Raw::join(broker.address, &connect);
+    client.publish(4, "a", 5, "once");
+    eventually("it is at the sink", || sink.payloads().len() == 1);
+    drop(client);
+    let opener = std::thread::spawn({
+        let sink = sink.clone();
+        move || {
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            sink.gate(true);
+        }
+    });
+    let mut client = Raw::join(broker.address, &connect);
+    client.publish(0xC, "a", 5, "once");
+    assert_eq!(client.read(), Some((0x50, vec![0, 5])));
+    assert_eq!(sink.payloads(), ["once"]);
+    opener.join().unwrap();
+}
+
+#[test]
+fn busy_closes_without_acknowledging() {
+    for v5 in [false, true] {
+        for (flags, acknowledgement) in [(2, 0x40), (4, 0x50)] {
+            let busy = std::sync::atomic::AtomicBool::new(true);
+            let sink = Recorder::new(move |publish| match &publish.payload[..] {
+                b"later" if busy.swap(false, std::sync::atomic::Ordering::SeqCst) => Verdict::Busy,
+                _ => Verdict::Stored,
+            });
+            let broker = start(config(), sink.clone());
+            let connect = Connect { clean: false, properties: &[0x11, 0, 0, 0, 60], ..as_client(v5, "pump") };
+            let mut client = Raw::join(broker.address, &connect);
+            client.publish(flags, "a", 1, "now");
+            assert_eq!(client.read(), Some((acknowledgement, vec![0, 1])));
+            client.publish(flags, "a", 2, "later");
+            client.closed(0x97);
+            let mut client = Raw::join(broker.address, &connect);
+            client.publish(flags | 8, "a", 2, "later");
+            assert_eq!(client.read(), Some((acknowledgement, vec![0, 2])));
+            assert_eq!(sink.payloads(), ["now", "later", "later"]);
+        }
+    }
+}
+
+#[test]
+fn a_dead_letter_is_acknowledged_with_its_reason() {
+    let sink = Recorder::new(|_| Verdict::Refused("no number".into()));
+    let broker = start(config(), sink.clone());
+    let mut client = Raw::join(broker.address, &as_client(true, "five"));
+    let why = [&[0, 1, 0x99, 12, 0x1F][..], &field("no number")].concat();
+    client.publish(2, "a", 1, "x");
+    assert_eq!(client.read(), Some((0x40, why.clone())));
+    client.publish(4, "a", 1, "x");
+    assert_eq!(client.read(), Some((0x50, why)));
+    // That ended the exchange: the id is free.
+    client.publish(4, "a", 1, "y");
+    assert_eq!(client.read().unwrap().0, 0x50);
+    assert_eq!(sink.payloads(), ["x", "x", "y"]);
+    // A client that does not want reasons gets the code alone.
+    let mut client = Raw::join(broker.address, &Connect { properties: &[0x17, 0], ..as_client(true, "terse") });
+    client.publish(2, "a", 1, "x");
+    assert_eq!(client.read(), Some((0x40, vec![0, 1, 0x99])));
+    let mut client = Raw::join(broker.address, &as_client(false, "three"));
+    client.publish(2, "a", 1, "x");
+    assert_eq!(client.read(), Some((0x40, vec![0, 1])));
+}
+
+#[test]
+fn what_is_not_for_the_sink_does_not_go_there() {
+    let sink = Recorder::storing();
+    let broker = start(BrokerConfig { ingest: vec!["plant/#".into()], ..config() }, sink.clone());
+    for v5 in [false, true] {
+        let mut client = Raw::join(broker.address, &as_client(v5, "pump"));
+        for (id, topic) in (1..).zip(["other", "wheeltapper/anomalies", "$own/x", "plant/a"]) {
+            client.publish(2, topic, id, topic);
+            assert_eq!(client.read(), Some((0x40, vec![0, id as u8])), "{topic}");
+        }
+        client.publish(2, "$SYS/broker", 9, "");
+        let refused = if v5 { vec![0, 9, 0x87] } else { vec![0, 9] };
+        assert_eq!(client.read(), Some((0x40, refused)));
+    }
+    assert_eq!(sink.payloads(), ["plant/a", "plant/a"]);
+    broker.handle.publish("plant/b", "from inside".into(), 1, false);
+    assert_eq!(sink.payloads().len(), 2);
+}
+
+#[test]
+fn subscribers_get_a_message_when_it_is_stored_and_qos_0_at_once() {
+    let sink = Recorder::storing();
+    let broker = start(config(), sink.clone());
+    sink.gate(false);
+    let mut subscriber = Raw::join(broker.address, &as_client(true, "screen"));
+    assert_eq!(subscriber.subscribe("#", 2), 2);
+    let mut client = Raw::join(broker.address, &as_client(true, "pump"));
+    client.publish(2, "a", 1, "assured");
+    client.publish(0, "a", 0, "loose");
+    assert_eq!(subscriber.message().4, "loose");
+    subscriber.silent();
+    sink.gate(true);
+    let (first, topic, _, _, payload) = subscriber.message();
+    assert_eq!((first, &*topic, &*payload), (0x32, "a", "assured"));
+}
+
+#[test]
+fn what_waits_for_the_sink_is_bounded() {
+    let sink = Recorder::storing();
+    let broker = start(BrokerConfig { max_inflight: 10, ..config() }, sink.clone());
+    sink.gate(false);
+    let mut client = Raw::join(broker.address, &as_client(false, "pump"));
+    for id in 1..=50 {
+        client.publish(2, "a", id, "x");
+    }
+    eventually("the window fills", || sink.payloads().len() == 10);
+    client.silent();
+    assert_eq!(sink.payloads().len(), 10);
+    sink.gate(true);
+    for id in 1..=50 {
+        assert_eq!(client.read(), Some((0x40, vec![0, id])));
+    }
+    // MQTT 5 has been told the receive maximum and is closed when it does not keep to it.
+    sink.gate(false);
+    let (mut client, connack) = Raw::connect(broker.address, &as_client(true, "five"));
+    assert!(connack.windows(3).any(|window| window == [0x21, 0, 10]), "{connack:?}");
+    for id in 1..=10 {
+        client.publish(4, "a", id, "x");
+    }
+    sink.gate(true);
+    for id in 1..=10 {
+        assert_eq!(client.read(), Some((0x50, vec![0, id])));
+    }
+    client.publish(4, "a", 11, "x");
+    client.closed(0x93);
+}
+
+#[test]
+fn bytes_that_wait_for_the_sink_are_bounded() {
+    let sink = Recorder::storing();
+    let broker = start(BrokerConfig { max_inflight_bytes: 1_000, ..config() }, sink.clone());
+    sink.gate(false);
+    let mut client = Raw::join(broker.address, &as_client(false, "pump"));
+    let payload = "x".repeat(400);
+    for id in 1..=10 {
+        client.publish(2, "a", id, &payload);
+    }
+    eventually("the window fills", || sink.payloads().len() == 3);
+    client.silent();
+    assert_eq!(sink.payloads().len(), 3);
+    sink.gate(true);
+    for id in 1..=10 {
+        assert_eq!(client.read(), Some((0x40, vec![0, id])));
+    }
+}

@@ -1,0 +1,303 @@
+//! The broker's side of the protocol, byte by byte.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::*;
+use wheeltapper_mqtt::{Broker, BrokerConfig, BrokerTls, User};
+
+#[test]
+fn what_is_in_flight_is_sent_again_on_resuming() {
+    for v5 in [false, true] {
+        let broker = start(config(), Recorder::storing());
+        let connect = Connect { clean: false, properties: &[0x11, 0, 0, 0, 60], ..as_client(v5, "screen") };
+        let (mut screen, connack) = Raw::connect(broker.address, &connect);
+        assert_eq!(connack[..2], [0, 0]);
+        screen.subscribe("#", 2);
+        broker.handle.publish("a", "one".into(), 1, false);
+        broker.handle.publish("a", "two".into(), 2, false);
+        broker.handle.publish("a", "three".into(), 2, false);
+        let (one, two, three) = (screen.message(), screen.message(), screen.message());
+        assert_eq!((one.0, two.0, three.0), (0x32, 0x34, 0x34));
+        screen.send(0x50, &three.2.to_be_bytes());
+        assert_eq!(screen.read(), Some((0x62, three.2.to_be_bytes().to_vec())));
+        drop(screen);
+        eventually("the broker notices", || {
+            broker.handle.publish("a", "zero".into(), 0, false);
+            true
+        });
+        std::thread::sleep(Duration::from_millis(100));
+        broker.handle.publish("a", "four".into(), 1, false);
+        broker.handle.publish("a", "lost".into(), 0, false);
+        let (mut screen, connack) = Raw::connect(broker.address, &connect);
+        assert_eq!(connack[..2], [1, 0]);
+        let again = (screen.message(), screen.message());
+        assert_eq!((again.0.0, again.0.2, &*again.0.4), (0x3A, one.2, "one"));
+        assert_eq!((again.1.0, again.1.2, &*again.1.4), (0x3C, two.2, "two"));
+        assert_eq!(screen.read(), Some((0x62, three.2.to_be_bytes().to_vec())));
+        assert_eq!(screen.message().4, "four");
+        screen.send(0x70, &three.2.to_be_bytes());
+        screen.send(0x40, &one.2.to_be_bytes());
+        screen.silent();
+        // A clean start forgets all that.
+        drop(screen);
+        let (mut screen, connack) = Raw::connect(broker.address, &Connect { clean: true, ..connect });
+        assert_eq!(connack[..2], [0, 0]);
+        broker.handle.publish("a", "five".into(), 1, false);
+        screen.silent();
+    }
+}
+
+#[test]
+fn the_subscribers_receive_maximum_is_kept() {
+    let broker = start(config(), Recorder::storing());
+    let mut screen = Raw::join(broker.address, &Connect { properties: &[0x21, 0, 2], ..as_client(true, "screen") });
+    screen.subscribe("a", 1);
+    for payload in ["1", "2", "3"] {
+        broker.handle.publish("a", payload.into(), 1, false);
+    }
+    let first = screen.message();
+    screen.message();
+    screen.silent();
+    screen.send(0x40, &first.2.to_be_bytes());
+    assert_eq!(screen.message().4, "3");
+}
+
+#[test]
+fn queues_of_absent_and_slow_subscribers_are_bounded() {
+    let broker = start(BrokerConfig { max_offline_messages: 5, ..config() }, Recorder::storing());
+    let connect = Connect { clean: false, ..as_client(false, "screen") };
+    let mut screen = Raw::join(broker.address, &connect);
+    screen.subscribe("a", 1);
+    drop(screen);
+    std::thread::sleep(Duration::from_millis(100));
+    for number in 0..20 {
+        broker.handle.publish("a", number.to_string().into(), 1, false);
+    }
+    let mut screen = Raw::join(broker.address, &connect);
+    let got: Vec<String> = (0..5).map(|_| screen.message().4).collect();
+    assert_eq!(got, ["0", "1", "2", "3", "4"]);
+    screen.silent();
+}
+
+#[test]
+fn subscription_options_and_identifiers() {
+    let broker = start(config(), Recorder::storing());
+    broker.handle.publish("kept", "old".into(), 1, true);
+    let mut client = Raw::join(broker.address, &as_client(true, "both"));
+    // Retain handling 2: none; 1: only when new; 0: always.
+    client.subscribe("kept", 0x21);
+    client.silent();
+    client.subscribe("kept", 0x11);
+    client.silent();
+    client.subscribe("kept", 0x01);
+    let message = client.message();
+    assert_eq!((message.0, &*message.4), (0x33, "old"));
+    // No local, retain as published, two subscriptions with identifiers.
+    client.subscribe_with("own/#", 0x04 | 0x08, &[0x0B, 5]);
+    client.publish(0, "own/a", 0, "mine");
+    client.silent();
+    client.subscribe_with("other/+", 0x08, &[0x0B, 6]);
+    client.subscribe_with("other/#", 0x01, &[0x0B, 7]);
+    broker.handle.publish("other/a", "theirs".into(), 1, true);
+    let (first, _, _, properties, _) = client.message();
+    let mut ids: Vec<&[u8]> = properties.chunks(2).collect();
+    ids.sort_unstable();
+    assert_eq!((first, ids), (0x33, vec![&[0x0B, 6][..], &[0x0B, 7]]));
+    assert_eq!(client.subscribe("bad/#/filter", 0), 0x8F);
+    // Unsubscribing.
+    client.send(0xA2, &[&[0, 3, 0][..], &field("other/+"), &field("never")].concat());
+    assert_eq!(client.read(), Some((0xB0, vec![0, 3, 0, 0, 0x11])));
+}
+
+#[test]
+fn properties_pass_through_and_expiry_counts_down() {
+    let broker = start(config(), Recorder::storing());
+    let connect = Connect { clean: false, properties: &[0x11, 0, 0, 0, 60], ..as_client(true, "screen") };
+    let mut screen = Raw::join(broker.address, &connect);
+    screen.subscribe("q", 1);
+    let mut client = Raw::join(broker.address, &as_client(true, "asker"));
+    let passing = [
+        &[0x03][..],
+        &field("text/csv"),
+        &[0x08],
+        &field("answers"),
+        &[0x09],
+        &field([1, 2]),
+        &[0x26],
+        &field("k"),
+        &field("v"),
+    ]
+    .concat();
+    client.publish_with(2, "q", 1, "hello", &[&[0x23, 0, 3][..], &passing].concat());
+    assert_eq!(screen.message().3, passing);
+    drop(screen);
+    std::thread::sleep(Duration::from_millis(100));
+    client.publish_with(2, "", 2, "short", &[0x02, 0, 0, 0, 1, 0x23, 0, 3]);
+    client.publish_with(2, "", 3, "long", &[0x02, 0, 0, 0, 100, 0x23, 0, 3]);
+    std::thread::sleep(Duration::from_millis(1_500));
+    let mut screen = Raw::join(broker.address, &connect);
+    let first = screen.message();
+    assert_eq!((&*first.1, first.0), ("q", 0x3A), "in flight when the connection ended");
+    let (_, topic, _, properties, payload) = screen.message();
+    assert_eq!((&*topic, &*payload, &properties[..4]), ("q", "long", &[0x02, 0, 0, 0][..]));
+    assert!((97..=99).contains(&properties[4]), "{properties:?}");
+}
+
+#[test]
+fn wills() {
+    let broker = start(config(), Recorder::storing());
+    let mut watcher = Raw::join(broker.address, &as_client(false, "watcher"));
+    watcher.subscribe("will/#", 1);
+    for v5 in [false, true] {
+        let connect = |id| Connect { will: Some(("will/a", "gone", 1, &[])), ..as_client(v5, id) };
+        drop(Raw::join(broker.address, &connect("dies")));
+        assert_eq!(watcher.message().4, "gone");
+        Raw::join(broker.address, &connect("leaves")).send(0xE0, &[]);
+        watcher.silent();
+    }
+    let connect = Connect { will: Some(("will/b", "asked", 0, &[])), ..as_client(true, "asks") };
+    Raw::join(broker.address, &connect).send(0xE0, &[0x04]);
+    assert_eq!(watcher.message().4, "asked");
+    // With a delay it comes later, and not at all when the client is back before.
+    let delayed = Connect {
+        clean: false,
+        properties: &[0x11, 0, 0, 0, 60],
+        will: Some(("will/c", "late", 0, &[0x18, 0, 0, 0, 1])),
+        ..as_client(true, "late")
+    };
+    drop(Raw::join(broker.address, &delayed));
+    std::thread::sleep(Duration::from_millis(100));
+    let back = Raw::join(broker.address, &delayed);
+    std::thread::sleep(Duration::from_millis(2_200));
+    watcher.silent();
+    let start = Instant::now();
+    drop(back);
+    assert_eq!(watcher.message().4, "late");
+    assert!(start.elapsed() >= Duration::from_secs(1));
+}
+
+#[test]
+fn the_same_client_id_takes_over() {
+    for v5 in [false, true] {
+        let broker = start(config(), Recorder::storing());
+        let mut first = Raw::join(broker.address, &as_client(v5, "same"));
+        let mut second = Raw::join(broker.address, &as_client(v5, "same"));
+        first.closed(0x8E);
+        second.send(0xC0, &[]);
+        assert_eq!(second.read(), Some((0xD0, vec![])));
+    }
+}
+
+#[test]
+fn shared_subscriptions_take_turns() {
+    for v5 in [false, true] {
+        let broker = start(config(), Recorder::storing());
+        let mut members: Vec<Raw> =
+            (0..3).map(|n| Raw::join(broker.address, &as_client(v5, &format!("m{n}")))).collect();
+        for member in &mut members {
+            member.subscribe("$share/g/work/#", 1);
+        }
+        for number in 0..9 {
+            broker.handle.publish("work/x", number.to_string().into(), 1, false);
+        }
+        for member in &mut members {
+            for _ in 0..3 {
+                member.message();
+            }
+            member.silent();
+        }
+    }
+}
+
+#[test]
+fn who_may_come() {
+    let users = vec![User { name: "ann".into(), password: "secret".into() }];
+    assert!(!format!("{users:?}").contains("secret"));
+    let broker = start(BrokerConfig { users, ..config() }, Recorder::storing());
+    let code = |connect: &Connect<'_>| Raw::connect(broker.address, connect).1[1];
+    for v5 in [false, true] {
+        let client = || as_client(v5, "c");
+        assert_eq!(code(&Connect { login: Some(("ann", "secret")), ..client() }), 0);
+        assert_eq!(code(&Connect { login: Some(("ann", "wrong")), ..client() }), if v5 { 0x86 } else { 4 });
+        assert_eq!(code(&client()), if v5 { 0x87 } else { 5 });
+        assert_eq!(
+            code(&Connect { clean: false, login: Some(("ann", "secret")), ..as_client(v5, "") }),
+            if v5 { 0 } else { 2 }
+        );
+    }
+    let (_, connack) = Raw::connect(broker.address, &Connect { login: Some(("ann", "secret")), ..as_client(true, "") });
+    assert!(String::from_utf8_lossy(&connack).contains("assigned-"));
+}
+
+#[test]
+fn what_breaks_the_protocol_is_closed_with_its_reason() {
+    let broker = start(BrokerConfig { max_packet: 200, ..config() }, Recorder::storing());
+    let publish = |properties: &[u8]| [&field("a")[..], &[properties.len() as u8], properties].concat();
+    for (first, body, reason) in [
+        (0x36, publish(&[]), 0x81),
+        (0x30, publish(&[0x23, 0, 0]), 0x94),
+        (0x30, publish(&[0x0B, 1]), 0x82),
+        (0x30, [&field("a/+")[..], &[0]].concat(), 0x90),
+        (0x30, vec![0, 0, 3, 0x23, 0, 9], 0x82),
+        (0x30, vec![0; 200], 0x95),
+        (0x82, [&[0, 1, 0][..], &field("$share/g/a"), &[4]].concat(), 0x82),
+        (0x10, [&field("MQTT")[..], &[5, 2, 0, 0, 0], &field("x")].concat(), 0x82),
+        (0x20, vec![0, 0, 0], 0x82),
+        (0xF0, vec![], 0x82),
+    ] {
+        let mut client = Raw::join(broker.address, &as_client(true, "wrong"));
+        client.send(first, &body);
+        client.closed(reason);
+    }
+    let mut client = Raw::open(broker.address, true);
+    client.send(0xC0, &[]);
+    assert_eq!(client.read(), None);
+    let mut client = Raw::open(broker.address, true);
+    client.send(0x10, &[&field("MQTT")[..], &[9, 2, 0, 0], &field("x")].concat());
+    assert_eq!(client.read(), Some((0x20, vec![0, 0x84, 0])));
+}
+
+#[test]
+fn silent_clients_are_closed() {
+    let broker = start(BrokerConfig { connect_timeout: Duration::from_millis(300), ..config() }, Recorder::storing());
+    let start = Instant::now();
+    assert_eq!(Raw::open(broker.address, false).read(), None);
+    assert!(start.elapsed() >= Duration::from_millis(300));
+    let start = Instant::now();
+    let mut client = Raw::join(broker.address, &Connect { keep_alive: 1, ..as_client(true, "sleeps") });
+    client.closed(0x8D);
+    assert!((1_400..3_000).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_packet_larger_than_the_subscriber_takes_is_left_out() {
+    let broker = start(config(), Recorder::storing());
+    let mut screen =
+        Raw::join(broker.address, &Connect { properties: &[0x27, 0, 0, 0, 30], ..as_client(true, "small") });
+    screen.subscribe("a", 1);
+    broker.handle.publish("a", "x".repeat(100).into(), 1, false);
+    broker.handle.publish("a", "fits".into(), 1, false);
+    assert_eq!(screen.message().4, "fits");
+}
+
+#[test]
+fn stopping_closes_all_connections() {
+    let broker = start(config(), Recorder::storing());
+    let mut client = Raw::join(broker.address, &as_client(false, "pump"));
+    broker.task.abort();
+    assert_eq!(client.read(), None);
+}
+
+#[test]
+fn wrong_settings_are_told() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let told = |config| runtime.block_on(Broker::bind(config, Recorder::storing())).unwrap_err().to_string();
+    assert!(told(BrokerConfig { ingest: vec!["a/#/b".into()], ..config() }).starts_with("ingest: in the topic filter"));
+    assert!(told(BrokerConfig { max_inflight: 0, ..config() }).contains("1 to 65535"));
+    assert!(told(BrokerConfig { listen: "nowhere".into(), ..config() }).contains("cannot listen on nowhere"));
+    let tls = BrokerTls { listen: "127.0.0.1:0".into(), cert: "absent.pem".into(), key: "absent.key".into() };
+    assert!(told(BrokerConfig { tls: Some(tls), ..config() }).contains("absent.pem"));
+}
