@@ -29,7 +29,8 @@ pub struct BrokerConfig {
     pub max_session_expiry: Duration,
     /// Subscriptions of one session.
     pub max_subscriptions: usize,
-    /// Messages of QoS 1 and 2 that wait for one slow or absent subscriber; beyond it new ones are dropped for it.
+    /// Messages that wait for one slow or absent subscriber; beyond it new ones are dropped for it. Those of QoS 0 wait
+    /// only for a connected one, and take at most half of the room.
     pub max_offline_messages: usize,
     /// The same in bytes of payload.
     pub max_offline_bytes: usize,
@@ -59,8 +60,8 @@ impl Default for BrokerConfig {
             max_sessions: 20_000,
             max_session_expiry: Duration::from_secs(7 * 24 * 3600),
             max_subscriptions: 1_000,
-            max_offline_messages: 1_000,
-            max_offline_bytes: 4 << 20,
+            max_offline_messages: 10_000,
+            max_offline_bytes: 8 << 20,
             max_inflight: 1_024,
             max_inflight_bytes: 8 << 20,
             max_retained: 10_000,

@@ -1,5 +1,5 @@
 //! An acknowledgement says that the message is stored: never before, in order, and once.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 

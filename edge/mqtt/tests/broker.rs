@@ -1,5 +1,5 @@
 //! The broker's side of the protocol, byte by byte.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 
@@ -300,4 +300,70 @@ fn wrong_settings_are_told() {
     assert!(told(BrokerConfig { listen: "nowhere".into(), ..config() }).contains("cannot listen on nowhere"));
     let tls = BrokerTls { listen: "127.0.0.1:0".into(), cert: "absent.pem".into(), key: "absent.key".into() };
     assert!(told(BrokerConfig { tls: Some(tls), ..config() }).contains("absent.pem"));
+}
+
+#[test]
+fn a_subscriber_that_does_not_read_loses_qos_0_first() {
+    let broker = start(BrokerConfig { max_offline_bytes: 2 << 20, ..config() }, Recorder::storing());
+    let mut screen = Raw::join(broker.address, &as_client(false, "slow"));
+    screen.subscribe("a", 1);
+    let loose = bytes::Bytes::from(vec![b'0'; 100_000]);
+    for _ in 0..500 {
+        broker.handle.publish("a", loose.clone(), 0, false);
+    }
+    broker.handle.publish("a", "assured".into(), 1, false);
+    let mut got = 0;
+    while screen.message().4 != "assured" {
+        got += 1;
+    }
+    assert!(got < 400, "{got} waited");
+}
+
+#[test]
+fn a_dead_letter_whose_acknowledgement_was_lost_is_not_taken_again() {
+    let sink = Recorder::new(|_| wheeltapper_mqtt::Verdict::Refused("no number".into()));
+    let broker = start(config(), sink.clone());
+    let connect = Connect { clean: false, properties: &[0x11, 0, 0, 0, 60], ..as_client(true, "pump") };
+    let mut client = Raw::join(broker.address, &connect);
+    sink.gate(false);
+    client.publish(4, "a", 1, "x");
+    eventually("it is at the sink", || sink.payloads().len() == 1);
+    drop(client);
+    std::thread::sleep(Duration::from_millis(200));
+    sink.gate(true);
+    let mut client = Raw::join(broker.address, &connect);
+    client.publish(0xC, "a", 1, "x");
+    assert_eq!(client.read(), Some((0x50, vec![0, 1])));
+    assert_eq!(sink.payloads().len(), 1);
+}
+
+#[test]
+fn a_wills_expiry_counts_from_its_publication() {
+    let broker = start(config(), Recorder::storing());
+    let mut watcher = Raw::join(broker.address, &as_client(true, "watcher"));
+    watcher.subscribe("will", 1);
+    let connect = Connect { will: Some(("will", "gone", 0, &[0x02, 0, 0, 0, 9])), ..as_client(true, "dies") };
+    let dying = Raw::join(broker.address, &connect);
+    std::thread::sleep(Duration::from_millis(1_200));
+    drop(dying);
+    assert_eq!(watcher.message().3, [0x02, 0, 0, 0, 9]);
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(1))]
+
+    #[test]
+    fn garbage_closes_one_connection_and_no_other(all in proptest::collection::vec((proptest::bool::ANY, proptest::collection::vec((0u8..=255, proptest::collection::vec(0u8..=255, 0..40)), 1..6)), 150)) {
+        let broker = start(config(), Recorder::storing());
+        let mut other = Raw::join(broker.address, &as_client(true, "other"));
+        for (v5, packets) in all {
+            let mut client = Raw::join(broker.address, &as_client(v5, "garbage"));
+            for (first, body) in packets {
+                // The broker may have closed it by now.
+                let _ = std::io::Write::write_all(&mut client.stream, &packet(first, &body));
+            }
+        }
+        other.send(0xC0, &[]);
+        proptest::prop_assert_eq!(other.read(), Some((0xD0, vec![])));
+    }
 }

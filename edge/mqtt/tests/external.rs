@@ -1,5 +1,5 @@
 //! The client of an external broker, under a real mosquitto that is killed and started again: nothing is lost.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 

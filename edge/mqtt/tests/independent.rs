@@ -1,5 +1,5 @@
 //! The broker under clients that others wrote: Eclipse Paho, mosquitto_pub and mosquitto_sub.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 

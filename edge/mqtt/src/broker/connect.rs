@@ -22,11 +22,16 @@ pub(crate) const ALIASES: u16 = 64;
 /// The longest client id.
 const MAX_CLIENT_ID: usize = 1_024;
 
+/// The largest CONNECT, in bytes: nobody has been let in yet.
+const MAX_CONNECT: usize = 256 << 10;
+
 /// Serves one connection to its end.
 pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<Hub>, mut stream: S, peer: SocketAddr) {
     let mut input = BytesMut::new();
-    let read =
-        tokio::time::timeout(hub.config.connect_timeout, read_connect(&mut stream, &mut input, hub.config.max_packet));
+    let read = tokio::time::timeout(
+        hub.config.connect_timeout,
+        read_connect(&mut stream, &mut input, hub.config.max_packet.min(MAX_CONNECT)),
+    );
     let connect = match read.await {
         Ok(Ok(connect)) => connect,
         Ok(Err(Some(error))) => {
@@ -186,7 +191,9 @@ fn will_of(will: codec::Will, client_id: &str, connection: u64) -> Result<Will, 
         return Err(reason::NOT_AUTHORIZED);
     }
     let delay = will.properties.as_ref().and_then(|properties| properties.will_delay).unwrap_or(0);
-    // Its expiry counts from its publication, which the delay and the connection put off; it is not kept.
+    // The expiry counts from the publication, which the connection and the delay put off.
+    let expiry = will.properties.as_ref().and_then(|properties| properties.message_expiry);
+    let expiry = expiry.map(|seconds| Duration::from_secs(seconds.into()));
     let (properties, _) = passed_on(will.properties);
     let message = Message {
         topic: will.topic.into(),
@@ -196,5 +203,5 @@ fn will_of(will: codec::Will, client_id: &str, connection: u64) -> Result<Will, 
         properties,
         ..Message::default()
     };
-    Ok(Will { message, delay: Duration::from_secs(delay.into()), client_id: client_id.into(), connection })
+    Ok(Will { message, delay: Duration::from_secs(delay.into()), expiry, client_id: client_id.into(), connection })
 }

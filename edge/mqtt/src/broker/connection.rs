@@ -31,6 +31,16 @@ const OUTPUT_MAX: usize = 1 << 20;
 const READ_MIN: usize = 4 << 10;
 const READ_MAX: usize = 64 << 10;
 
+/// How long a client that we close may take to close as well.
+const LINGER: Duration = Duration::from_millis(100);
+
+/// Reads what still comes: closing a socket with unread bytes makes the peer lose what it has not yet read, such as our
+/// last acknowledgements and the reason.
+async fn discard<S: AsyncRead + Unpin>(stream: &mut S) {
+    let mut scratch = [0; 4 << 10];
+    while matches!(stream.read(&mut scratch).await, Ok(read) if read > 0) {}
+}
+
 /// How a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
@@ -60,6 +70,8 @@ pub(crate) struct Connection {
     /// Messages of QoS 1 and 2 that the client awaits an acknowledgement of.
     pub(crate) unacknowledged: usize,
     pub(crate) aliases: Vec<Option<Arc<str>>>,
+    /// Nothing more is sent to the client.
+    pub(crate) closing: bool,
     /// There may be more to send to the client.
     pub(crate) fill_due: bool,
     read_size: usize,
@@ -96,6 +108,7 @@ impl Connection {
             awaited: HashSet::new(),
             unacknowledged,
             aliases: Vec::new(),
+            closing: false,
             fill_due: true,
             read_size: READ_MIN,
             unflushed: false,
@@ -124,7 +137,11 @@ impl Connection {
             };
             let _ = tokio::time::timeout(Duration::from_secs(1), close).await;
         }
+        if matches!(end, End::Close(_)) {
+            let _ = tokio::time::timeout(LINGER, discard(&mut stream)).await;
+        }
         drop(stream);
+        self.closing = true;
         self.drain().await;
     }
 

@@ -39,6 +39,8 @@ pub(crate) struct Hub {
     subscribed: AtomicUsize,
     retained: Mutex<Retained>,
     numbers: AtomicU64,
+    /// Messages of QoS 0 that the sink was too busy for.
+    lost: AtomicU64,
     wills: mpsc::Sender<Will>,
 }
 
@@ -99,6 +101,7 @@ impl Hub {
             subscribed: AtomicUsize::new(0),
             retained: Mutex::new(Retained::new(config.max_retained, config.max_retained_bytes)),
             numbers: AtomicU64::new(1),
+            lost: AtomicU64::new(0),
             wills,
             config,
         })
@@ -106,6 +109,18 @@ impl Hub {
 
     pub(crate) fn number(&self) -> u64 {
         self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Tells now and then that messages of QoS 0 are lost.
+    pub(crate) fn lose(&self, client_id: &str) {
+        let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
+        if lost.is_power_of_two() {
+            tracing::warn!(
+                client = client_id,
+                lost,
+                "MQTT messages of QoS 0 could not be taken in time and are lost; publish with QoS 1"
+            );
+        }
     }
 
     fn limits(&self) -> QueueLimits {
@@ -353,7 +368,8 @@ impl Hub {
 
     /// Takes a will the way of any message: to the sink, then to the subscribers.
     pub(crate) async fn take_will(&self, will: Will) {
-        let message = will.message;
+        let mut message = will.message;
+        message.expires = will.expiry.and_then(|expiry| Instant::now().checked_add(expiry));
         if self.ingests(&message.topic) {
             let mut pause = Duration::from_millis(100);
             while self.accept(&message, &will.client_id, will.connection).await == Verdict::Busy {

@@ -211,7 +211,7 @@ impl Connection {
         let (code, why) = match outcome {
             Outcome::Sink(Verdict::Busy) => {
                 if qos == 0 {
-                    tracing::warn!(client = %self.client_id, "an MQTT message of QoS 0 could not be taken and is lost; publish with QoS 1");
+                    self.hub.lose(&self.client_id);
                     return None;
                 }
                 if qos == 2 {
@@ -232,7 +232,7 @@ impl Connection {
         let v5 = self.peer.version == Version::V5;
         if qos == 1 {
             self.unacknowledged = self.unacknowledged.saturating_sub(1);
-        } else if v5 && code >= 0x80 {
+        } else if v5 && code >= 0x80 && !self.closing {
             // Such a PUBREC ends the exchange: MQTT 5.0, section 4.3.3.
             self.attachment.session.lock().received.remove(&id);
             self.unacknowledged = self.unacknowledged.saturating_sub(1);

@@ -44,6 +44,8 @@ struct Inflight {
 pub(crate) struct Will {
     pub(crate) message: Message,
     pub(crate) delay: Duration,
+    /// How long subscribers may still get it once it is published.
+    pub(crate) expiry: Option<Duration>,
     pub(crate) client_id: String,
     pub(crate) connection: u64,
 }
@@ -107,7 +109,6 @@ pub(crate) struct State {
     queue: VecDeque<Delivery>,
     /// Retained messages for new subscriptions go before the queue.
     retained: VecDeque<Delivery>,
-    queued_zero: usize,
     queued_bytes: usize,
     dropped: u64,
     inflight: HashMap<u16, Inflight>,
@@ -160,7 +161,10 @@ impl Session {
         if !connected && (delivery.qos == 0 || state.expiry.is_zero()) {
             return;
         }
-        let full = state.queue.len() >= limits.messages || state.queued_bytes.saturating_add(size) > limits.bytes;
+        // Half of the room is kept for the messages that must not be lost.
+        let share = if delivery.qos == 0 { 2 } else { 1 };
+        let full = state.queue.len() >= limits.messages / share
+            || state.queued_bytes.saturating_add(size) > limits.bytes / share;
         if full {
             state.dropped += 1;
             if state.dropped.is_power_of_two() {
@@ -169,7 +173,6 @@ impl Session {
             return;
         }
         state.queued_bytes += size;
-        state.queued_zero += usize::from(delivery.qos == 0);
         state.queue.push_back(delivery);
         if let Some((link, _)) = state.link.as_ref().filter(|_| connected) {
             link.wake();
@@ -197,7 +200,6 @@ impl State {
         self.queue.retain(|delivery| delivery.qos > 0);
         self.retained.retain(|delivery| delivery.qos > 0);
         self.queued_bytes = self.queue.iter().map(|delivery| delivery.message.payload.len()).sum();
-        self.queued_zero = 0;
     }
 
     /// Whether the client has acknowledged a PUBLISH (`released`: a PUBREC'd one) of this id, which ends here.
@@ -254,7 +256,6 @@ impl State {
             let Some(delivery) = queue.pop_front() else { return };
             if !from_retained {
                 self.queued_bytes = self.queued_bytes.saturating_sub(delivery.message.payload.len());
-                self.queued_zero -= usize::from(delivery.qos == 0);
             }
             if delivery.message.expired(now) {
                 continue;

@@ -44,6 +44,8 @@ pub(crate) struct Taking<'a> {
     memory: &'a mut Memory,
     number: u64,
     version: Version,
+    /// Nothing more is sent to the broker.
+    closing: bool,
     input: BytesMut,
     output: BytesMut,
     pending: FuturesOrdered<Waiting>,
@@ -78,6 +80,7 @@ impl<'a> Taking<'a> {
             memory,
             number,
             version: if config.version == 5 { Version::V5 } else { Version::V3 },
+            closing: false,
             input: BytesMut::new(),
             output: BytesMut::new(),
             pending: FuturesOrdered::new(),
@@ -273,7 +276,7 @@ impl<'a> Taking<'a> {
             }
             _ => reason::SUCCESS,
         };
-        if taken.qos == 2 && code != reason::SUCCESS && self.version == Version::V5 {
+        if taken.qos == 2 && code != reason::SUCCESS && self.version == Version::V5 && !self.closing {
             // Such a PUBREC ends the exchange: MQTT 5.0, section 4.3.3.
             self.memory.received.remove(&taken.id);
         }
@@ -287,6 +290,7 @@ impl<'a> Taking<'a> {
     /// After the connection: awaits the verdicts that are still out, so that a QoS 2 message which was stored is not
     /// taken again when the broker sends it again.
     pub(crate) async fn drain(&mut self) {
+        self.closing = true;
         let deadline = Instant::now() + DRAIN;
         while let Ok(Some((taken, verdict))) = tokio::time::timeout_at(deadline, self.pending.next()).await {
             self.settle(&taken, &verdict);

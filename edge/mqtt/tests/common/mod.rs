@@ -1,6 +1,6 @@
 //! A broker to test, sinks whose verdicts the test decides, and a client that sends bytes as the test writes them.
 #![allow(dead_code, reason = "each test file uses its part")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::{
     io::{Read, Write},
