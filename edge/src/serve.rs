@@ -66,7 +66,7 @@ pub async fn start(config: Config) -> anyhow::Result<Serving> {
         tasks.spawn(async move {
             tokio::select! {
                 () = broker.run() => {}
-                _ = stopping.wait_for(|stop| *stop) => {}
+                () = crate::triggers::stopped(&mut stopping) => {}
             }
         });
     }
@@ -77,7 +77,7 @@ pub async fn start(config: Config) -> anyhow::Result<Serving> {
         tasks.spawn(async move {
             tokio::select! {
                 () = wheeltapper_mqtt::run_client(client, sink) => {}
-                _ = stopping.wait_for(|stop| *stop) => {}
+                () = crate::triggers::stopped(&mut stopping) => {}
             }
         });
     }
@@ -183,7 +183,7 @@ async fn publish_findings(host: Arc<Host>, broker: BrokerHandle, mut stop: watch
     drop(host);
     loop {
         let finding = tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
+            () = crate::triggers::stopped(&mut stop) => return,
             finding = findings.recv() => finding,
         };
         match finding {

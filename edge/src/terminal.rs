@@ -34,7 +34,7 @@ pub(crate) async fn show(host: Arc<Host>, mut stop: watch::Receiver<bool>) {
     let mut told = std::collections::HashMap::new();
     loop {
         tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
+            () = crate::triggers::stopped(&mut stop) => return,
             finding = findings.recv() => match finding {
                 Ok(finding) => finding_line(&finding, &paint, &mut told),
                 Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}

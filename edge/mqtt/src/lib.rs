@@ -4,6 +4,9 @@
 //! says that it is stored. That is the difference from the embeddable brokers, which acknowledge as soon as a message is
 //! in their own memory, and from the client libraries, which forget on reconnecting which QoS 2 messages they had taken.
 //!
+//! Sessions, queues and retained messages live in memory. After a restart of this process a message that had not been
+//! acknowledged is sent again by its publisher and taken again, at QoS 2 too: what stores it must know it by its content.
+//!
 //! Sources: MQTT Version 3.1.1 and MQTT Version 5.0, OASIS standards of 2014-10-29 and 2019-03-07.
 
 mod broker;

@@ -187,7 +187,7 @@ impl Global {
 fn parse_time(text: &str) -> Result<i64, String> {
     let instant = text
         .parse::<jiff::Timestamp>()
-        .or_else(|_| text.parse::<jiff::civil::Date>().and_then(|date| date.to_zoned(jiff::tz::TimeZone::UTC)).map(|zoned| zoned.timestamp()));
+        .or_else(|_| text.parse::<jiff::civil::Date>().and_then(|date| jiff::tz::Offset::UTC.to_timestamp(date.at(0, 0, 0, 0))));
     match instant {
         Ok(instant) => i64::try_from(instant.as_nanosecond()).map_err(|_| format!("{text} is beyond the year 2262")),
         Err(_) => Err(format!("expected a time such as 2026-03-01T12:00:00Z or 2026-03-01, got {text:?}")),

@@ -129,15 +129,14 @@ impl Decoder {
                 }
                 let commit = metrics.commit_seconds.clone();
                 let started = Instant::now();
+                if parts.is_empty() {
+                    return tell(senders, &receipts, Ok(()));
+                }
                 let done = Box::new(move |result: Result<(), wheeltapper_log::CommitError>| {
                     commit.observe(started.elapsed().as_secs_f64());
                     tell(senders, &receipts, result.map_err(|error| IntakeError::Failed(error.to_string())));
                 });
-                if parts.is_empty() {
-                    done(Ok(()));
-                } else {
-                    self.context.committer.append(Append { parts, done });
-                }
+                self.context.committer.append(Append { parts, done });
             }
             Err(error) => tell(senders, &receipts, Err(IntakeError::Failed(error.to_string()))),
         }

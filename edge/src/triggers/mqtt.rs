@@ -1,8 +1,10 @@
 //! MQTT: the embedded broker and clients of external ones, feeding the intake.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{env, fs, future::Future, path::Path, pin::Pin, sync::Arc};
 
-use wheeltapper_mqtt::{Mapping, Publish, Sink, Verdict};
+use anyhow::Context as _;
+use wheeltapper_config::{Broker, MqttClient, TopicRule};
+use wheeltapper_mqtt::{BrokerConfig, BrokerTls, ClientConfig, Mapping, MappingRule, Publish, Sink, User, Verdict};
 
 use crate::{
     clock,
@@ -55,5 +57,72 @@ impl Sink for IntakeSink {
                 }
             }
         })
+    }
+}
+
+/// What `[mqtt.broker]` says, passwords taken from where it says.
+///
+/// # Errors
+/// When a password cannot be had, or TLS is half configured.
+pub fn broker_config(settings: &Broker) -> anyhow::Result<BrokerConfig> {
+    let users = settings
+        .users
+        .iter()
+        .map(|user| {
+            let password = secret(user.password_env.as_deref(), user.password_file.as_deref())
+                .with_context(|| format!("the password of MQTT user {}", user.name))?
+                .with_context(|| format!("MQTT user {} has no password: set password_env or password_file", user.name))?;
+            Ok(User { name: user.name.clone(), password })
+        })
+        .collect::<anyhow::Result<_>>()?;
+    let tls = match (&settings.tls_listen, &settings.tls) {
+        (Some(listen), Some(tls)) => Some(BrokerTls { listen: listen.clone(), cert: tls.cert.clone(), key: tls.key.clone() }),
+        (None, None) => None,
+        _ => anyhow::bail!("[mqtt.broker] needs both tls_listen and tls = {{ cert, key }}, or neither"),
+    };
+    let max_packet = usize::try_from(settings.max_packet.bytes()).unwrap_or(usize::MAX);
+    Ok(BrokerConfig {
+        listen: settings.listen.clone(),
+        tls,
+        anonymous: settings.anonymous,
+        users,
+        ingest: settings.ingest.clone(),
+        max_packet,
+        ..BrokerConfig::default()
+    })
+}
+
+/// What `[[mqtt.client]]` says.
+///
+/// # Errors
+/// When its password cannot be had.
+pub fn client_config(settings: &MqttClient) -> anyhow::Result<ClientConfig> {
+    let password = secret(settings.password_env.as_deref(), settings.password_file.as_deref())
+        .with_context(|| format!("the password for {}", settings.url))?;
+    Ok(ClientConfig {
+        url: settings.url.clone(),
+        client_id: settings.client_id.clone(),
+        version: settings.version,
+        topics: settings.topics.clone(),
+        qos: settings.qos,
+        user: settings.user.clone(),
+        password,
+        ca_file: settings.ca_file.clone(),
+    })
+}
+
+/// A rule of `[[mqtt.topic]]`.
+pub fn mapping_rule(rule: &TopicRule) -> MappingRule {
+    MappingRule { filter: rule.filter.clone(), sensor: rule.sensor.clone(), format: rule.format.clone() }
+}
+
+fn secret(variable: Option<&str>, file: Option<&Path>) -> anyhow::Result<Option<String>> {
+    match (variable, file) {
+        (Some(variable), _) => Ok(Some(env::var(variable).with_context(|| format!("environment variable {variable}"))?)),
+        (None, Some(file)) => {
+            let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
+            Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
+        }
+        (None, None) => Ok(None),
     }
 }

@@ -26,13 +26,13 @@ pub async fn run(host: Arc<Host>, config: Nats, mapping: Arc<Mapping>, mut stop:
     loop {
         let consuming = consume(&host, &config, &mapping);
         tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
+            () = crate::triggers::stopped(&mut stop) => return,
             result = consuming => if let Err(error) = result {
                 tracing::warn!(url = %config.url, error = format!("{error:#}"), "NATS: connecting anew in {RETRY:?}");
             }
         }
         tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
+            () = crate::triggers::stopped(&mut stop) => return,
             () = time::sleep(RETRY) => {}
         }
     }

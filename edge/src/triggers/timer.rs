@@ -13,7 +13,7 @@ pub async fn run(host: Arc<Host>, period: Duration, mut stop: watch::Receiver<bo
     let mut second = time::interval(Duration::from_secs(1));
     loop {
         tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
+            () = crate::triggers::stopped(&mut stop) => return,
             _ = second.tick() => host.housekeeping(),
             _ = tick.tick() => {
                 let host = Arc::clone(&host);

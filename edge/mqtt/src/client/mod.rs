@@ -62,7 +62,8 @@ pub(crate) struct Memory {
 /// Subscribes to an external broker and hands its messages to the sink; each is acknowledged only when the sink has taken
 /// it. Never returns: after an error it connects again, with growing pauses, to the same session, so that messages of QoS
 /// 1 and 2 which came meanwhile are delivered. While the sink is busy, the message is offered to it again. Dropping the
-/// future closes the connection.
+/// future closes the connection. A filter that is no longer configured stays subscribed in the broker's session until that
+/// is removed there, or another client id is chosen.
 pub async fn run_client(config: ClientConfig, sink: Arc<dyn Sink>) {
     let mut memory = Memory::default();
     let mut pause = FIRST_PAUSE;

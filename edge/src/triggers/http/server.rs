@@ -45,7 +45,7 @@ pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: Rout
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => break,
+            () = crate::triggers::stopped(&mut stop) => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
             accepted = listener.accept(), if connections.len() < CONNECTIONS => accepted,
         };
@@ -91,7 +91,7 @@ async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static
     let mut serving = std::pin::pin!(serving);
     let result = tokio::select! {
         result = serving.as_mut() => result,
-        _ = stop.wait_for(|stop| *stop) => {
+        () = crate::triggers::stopped(&mut stop) => {
             serving.as_mut().graceful_shutdown();
             serving.await
         }
