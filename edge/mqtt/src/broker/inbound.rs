@@ -124,7 +124,7 @@ impl Connection {
             return Err(End::Close(reason::TOPIC_INVALID));
         }
         let (id, qos) = (publish.id, publish.qos);
-        if false {
+        if qos == 2 && self.attachment.session.lock().received.contains(&id) {
             self.enqueue(Taken { message: None, id, qos, size: 0 }, Err(Outcome::Again))?;
             return Ok(());
         }
