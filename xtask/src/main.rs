@@ -1,2 +1,104 @@
-//! xtask
-fn main() {}
+//! `cargo xtask`: what a developer does with this repository, in one word each.
+
+mod setup;
+mod up;
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+};
+
+use anyhow::{Context as _, ensure};
+use clap::{Parser, Subcommand};
+
+/// Builds, runs and tests Wheeltapper.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Build everything and run it with a simulated fleet of 50 machines, of which some degrade
+    Up(up::Up),
+    /// Run all the tests; brokers and other peers that they need are installed first
+    Test {
+        /// Only the tests whose name has this in it
+        filter: Option<String>,
+    },
+    /// Measure: throughput, latency, bytes on disk, memory, cold start, calls of components
+    Bench {
+        /// What follows goes to the benchmark: --json FILE, --seconds N, names of measurements
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Format, lints and licences
+    Check,
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().task {
+        Task::Up(task) => task.run(),
+        Task::Test { filter } => test(filter.as_deref()),
+        Task::Bench { arguments } => bench(&arguments),
+        Task::Check => check(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cargo xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The repository's folder.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Where cargo builds to.
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
+    run(Command::new(env!("CARGO")).args(arguments).current_dir(root()))
+}
+
+/// Runs a command that must succeed.
+fn run(command: &mut Command) -> anyhow::Result<()> {
+    let status = command.status().with_context(|| format!("starting {}", command.get_program().display()))?;
+    let words: Vec<_> = std::iter::once(command.get_program()).chain(command.get_args()).map(|word| word.to_string_lossy()).collect();
+    ensure!(status.success(), "{} failed ({status})", words.join(" "));
+    Ok(())
+}
+
+fn check() -> anyhow::Result<()> {
+    setup::target()?;
+    cargo(&["fmt", "--all", "--check"])?;
+    cargo(&["clippy", "--release", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])
+}
+
+fn test(filter: Option<&str>) -> anyhow::Result<()> {
+    setup::target()?;
+    setup::peers()?;
+    if filter.is_none() {
+        check()?;
+    }
+    // The binary first: end-to-end tests run it.
+    cargo(&["build", "--release", "--package", "wheeltapper"])?;
+    let mut arguments = vec!["test", "--release", "--workspace"];
+    arguments.extend(filter);
+    cargo(&arguments)
+}
+
+fn bench(arguments: &[String]) -> anyhow::Result<()> {
+    setup::target()?;
+    cargo(&["build", "--release", "--package", "wheeltapper"])?;
+    let mut words = vec!["run", "--release", "--quiet", "--package", "wheeltapper-tests", "--bin", "bench", "--"];
+    words.extend(arguments.iter().map(String::as_str));
+    cargo(&words)
+}

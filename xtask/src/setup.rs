@@ -1,0 +1,66 @@
+//! What the build and the tests need on a machine that has only rustup.
+
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, bail};
+
+use crate::run;
+
+/// Programs that tests drive, and the Debian packages that have them.
+const PROGRAMS: [(&str, &str); 4] =
+    [("mosquitto", "mosquitto"), ("mosquitto_pub", "mosquitto-clients"), ("nats-server", "nats-server"), ("python3", "python3")];
+/// The Python MQTT client that drives the broker.
+const PAHO: (&str, &str) = ("import paho.mqtt.client", "python3-paho-mqtt");
+
+/// The compilation target of the components.
+pub(crate) fn target() -> anyhow::Result<()> {
+    let listed = Command::new("rustup").args(["target", "list", "--installed"]).output();
+    let Ok(listed) = listed else { return Ok(()) };
+    if String::from_utf8_lossy(&listed.stdout).lines().any(|line| line.trim() == "wasm32-wasip2") {
+        return Ok(());
+    }
+    run(Command::new("rustup").args(["target", "add", "wasm32-wasip2"])).context("adding the target for components")
+}
+
+/// Brokers and clients, from Debian's packages.
+pub(crate) fn peers() -> anyhow::Result<()> {
+    let mut missing: Vec<&str> = PROGRAMS.iter().filter(|(program, _)| !there(program)).map(|(_, package)| *package).collect();
+    if !quiet(Command::new("python3").args(["-c", PAHO.0])) {
+        missing.push(PAHO.1);
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    eprintln!("installing {}", missing.join(", "));
+    if !there("apt-get") {
+        bail!("the tests need {}; install them with this system's package manager", missing.join(", "));
+    }
+    let sudo: &[&str] = if there("sudo") && !quiet(Command::new("test").args(["-w", "/usr/bin"])) { &["sudo"] } else { &[] };
+    let apt = |arguments: &[&str]| {
+        let mut words = sudo.iter().chain(&["apt-get", "-qq", "-y"]).chain(arguments);
+        let Some(program) = words.next() else { bail!("no command") };
+        let mut command = Command::new(program);
+        // The services are started by the tests themselves, on ports of their own.
+        command.args(words).env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1").stdout(Stdio::null());
+        run(&mut command)
+    };
+    let install = [&["install", "--no-install-recommends"], missing.as_slice()].concat();
+    if apt(&install).is_err() {
+        apt(&["update"])?;
+        apt(&install)?;
+    }
+    Ok(())
+}
+
+fn there(program: &str) -> bool {
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    // Debian keeps servers in sbin, which is not on everyone's path.
+    std::env::split_paths(&paths).chain([Path::new("/usr/sbin").to_owned()]).any(|folder| folder.join(program).is_file())
+}
+
+fn quiet(command: &mut Command) -> bool {
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
