@@ -1,0 +1,284 @@
+//! Bad input of every kind: a clear answer to the sender, a dead letter with the reason, and a line that goes on.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::time::Duration;
+
+use wheeltapper_simulate::encode_waveform;
+use wheeltapper_tests::{Answer, Plant, Running, SECOND, T0, hostile_featurize, wait_until};
+
+const JSON: &str = "application/json";
+const LINES: &str = "application/x-ndjson";
+const SOON: Duration = Duration::from_secs(20);
+const SENSOR: &str = "plant/hall/pump/vibration";
+const CONFIG: &str = r#"
+unknown_sensors = "reject"
+
+[http]
+max_body = "64KiB"
+
+[line]
+checkpoint = "200ms"
+
+[[site]]
+name = "plant"
+[[site.area]]
+name = "hall"
+[[site.area.machine]]
+name = "pump"
+[[site.area.machine.sensor]]
+name = "vibration"
+unit = "mm/s"
+limits = { min = 0, max = 100 }
+"#;
+
+fn reading(time: i64, value: &str) -> String {
+    format!(r#"{{"sensor_id":"{SENSOR}","timestamp":{time},"values":{value}}}"#)
+}
+
+fn first_error(answer: &Answer) -> (&str, &str) {
+    let error = &answer.body["errors"][0];
+    (error["reason"].as_str().unwrap_or_default(), error["message"].as_str().unwrap_or_default())
+}
+
+/// What `dlq list` prints of a reason.
+fn dead_letters(plant: &Plant, reason: &str) -> String {
+    plant.output(&["dlq", "list", "--reason", reason, "--payload"]).unwrap()
+}
+
+fn count(plant: &Plant, name: &str) -> u64 {
+    plant.counts().unwrap()[name].as_u64().unwrap()
+}
+
+fn reaches(plant: &Plant, name: &str, wanted: u64) {
+    wait_until(&format!("{name} = {wanted}"), SOON, || Ok(count(plant, name) == wanted)).unwrap();
+}
+
+/// A good reading still goes through and is stored.
+fn goes_on(plant: &Plant, host: &Running, time: i64) {
+    let before = count(plant, "readings");
+    let answer = host.post(JSON, reading(time, "2.5").as_bytes()).unwrap();
+    assert!(answer.status == 202 && answer.body["accepted"] == 1, "{answer:?}");
+    reaches(plant, "readings", before + 1);
+}
+
+fn host() -> (Plant, Running) {
+    let plant = Plant::new(CONFIG).unwrap();
+    let host = plant.start().unwrap();
+    (plant, host)
+}
+
+/// Posts what must be refused whole for `reason`, with `word` in its message.
+fn refused(body: &[u8], kind: &str, reason: &str, word: &str) {
+    let (plant, host) = host();
+    let answer = host.post(kind, body).unwrap();
+    assert_eq!(answer.status, 422, "{answer:?}");
+    let (got, message) = first_error(&answer);
+    assert_eq!(got, reason, "{answer:?}");
+    assert!(message.contains(word), "{message:?} does not say {word:?}");
+    reaches(&plant, "dead_letters", 1);
+    assert!(dead_letters(&plant, reason).contains(reason));
+    goes_on(&plant, &host, T0);
+    assert_eq!(count(&plant, "rejected_readings"), 1);
+    host.stop().unwrap();
+}
+
+#[test]
+fn malformed_json() {
+    refused(br#"{"sensor_id":"plant/hall/pump/vibration","timestamp":"#, JSON, "malformed", "expected");
+}
+
+#[test]
+fn malformed_ndjson() {
+    refused(b"this is no json", LINES, "malformed", "sensor_id");
+}
+
+#[test]
+fn malformed_line_protocol() {
+    refused(b"vibration value=high 1767225600", "application/vnd.influxdata.line-protocol", "malformed", "field");
+}
+
+#[test]
+fn malformed_senml() {
+    refused(br#"[{"n":"plant/hall/pump/vibration","u":"mm/s"}]"#, "application/senml+json", "malformed", "value");
+}
+
+#[test]
+fn malformed_csv() {
+    let body = b"sensor_id,timestamp,value\nplant/hall/pump/vibration,yesterday,1\n";
+    refused(body, "text/csv", "malformed", "RFC 3339");
+}
+
+#[test]
+fn malformed_sparkplug() {
+    let (plant, host) = host();
+    let url = "application/vnd.sparkplug";
+    let answer = host.post(url, b"\xff\xff\xff\xff").unwrap();
+    assert!(answer.status == 422 && first_error(&answer).0 == "malformed", "{answer:?}");
+    reaches(&plant, "dead_letters", 1);
+    goes_on(&plant, &host, T0);
+}
+
+#[test]
+fn malformed_waveform() {
+    let burst = encode_waveform(SENSOR, T0, 1000.0, &[1.0; 4]);
+    let (plant, host) = host();
+    let answer = host.post("application/vnd.wheeltapper.waveform", &burst[..burst.len() - 3]).unwrap();
+    assert!(answer.status == 422 && first_error(&answer).0 == "malformed", "{answer:?}");
+    assert_eq!(answer.body["rejected"], 3);
+    reaches(&plant, "dead_letters", 1);
+    goes_on(&plant, &host, T0);
+}
+
+#[test]
+fn of_no_format() {
+    refused(b"\x00\x01\x02", "application/octet-stream", "malformed", "format");
+    refused(b"{}", "application/pdf", "malformed", "application/pdf");
+}
+
+#[test]
+fn not_a_number() {
+    refused(reading(T0, "NaN").as_bytes(), JSON, "non-finite", "NaN");
+}
+
+#[test]
+fn infinite() {
+    refused(reading(T0, "\"-Infinity\"").as_bytes(), JSON, "non-finite", "inf");
+}
+
+#[test]
+fn far_in_the_past() {
+    refused(reading(12, "1").as_bytes(), JSON, "too-old", "1970");
+}
+
+#[test]
+fn far_in_the_future() {
+    refused(reading(4_102_444_800, "1").as_bytes(), JSON, "in-future", "2100");
+}
+
+#[test]
+fn beyond_its_limits() {
+    refused(reading(T0, "101").as_bytes(), JSON, "out-of-range", "100 mm/s");
+}
+
+#[test]
+fn of_an_unknown_sensor() {
+    refused(br#"{"sensor_id":"who","timestamp":1767225600,"values":1}"#, JSON, "unknown-sensor", "who");
+}
+
+#[test]
+fn oversize_over_http() {
+    let (plant, host) = host();
+    let answer = host.post(JSON, &vec![b' '; 70 << 10]).unwrap();
+    assert!(answer.status == 413 && answer.body.to_string().contains("65536"), "{answer:?}");
+    reaches(&plant, "dead_letters", 1);
+    assert!(dead_letters(&plant, "oversize").contains("oversize"));
+    goes_on(&plant, &host, T0);
+}
+
+#[test]
+fn packed_bodies_that_unpack_too_large_or_not_at_all() {
+    let (plant, host) = host();
+    let post = |encoding: &str, body: &[u8]| {
+        host.post_with(&[("Content-Type", JSON), ("Content-Encoding", encoding)], body).unwrap().status
+    };
+    let bomb = zstd::encode_all(vec![b' '; 50 << 20].as_slice(), 3).unwrap();
+    assert_eq!(post("zstd", &bomb), 413);
+    assert_eq!(post("gzip", b"no gzip"), 400);
+    assert_eq!(post("br", b"x"), 415);
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut packer, reading(T0, "1").as_bytes()).unwrap();
+    assert_eq!(post("gzip", &packer.finish().unwrap()), 202);
+    let packed = zstd::encode_all(reading(T0 + SECOND, "1").as_bytes(), 3).unwrap();
+    assert_eq!(post("zstd", &packed), 202);
+    reaches(&plant, "readings", 2);
+    goes_on(&plant, &host, T0 + 2 * SECOND);
+}
+
+#[test]
+fn one_bad_line_costs_its_neighbours_nothing() {
+    let (plant, host) = host();
+    let body = [reading(T0, "1"), "oops".into(), reading(T0 + SECOND, "2"), reading(T0 + 2 * SECOND, "1e400")].join("\n");
+    let answer = host.post(LINES, body.as_bytes()).unwrap();
+    assert!(answer.status == 202 && answer.body["accepted"] == 2 && answer.body["rejected"] == 2, "{answer:?}");
+    assert_eq!(answer.body["errors"][0]["position"], 2);
+    reaches(&plant, "readings", 2);
+    reaches(&plant, "dead_letters", 2);
+    assert!(dead_letters(&plant, "malformed").contains("oops"));
+    goes_on(&plant, &host, T0 + 3 * SECOND);
+}
+
+#[test]
+fn duplicates_and_late_data() {
+    let (plant, host) = host();
+    let body: Vec<String> = [100, 101, 101, 95, 90, 102].iter().map(|at| reading(T0 + at * SECOND, "1")).collect();
+    assert_eq!(host.post(LINES, body.join("\n").as_bytes()).unwrap().status, 202);
+    reaches(&plant, "dead_letters", 2);
+    reaches(&plant, "readings", 4);
+    assert_eq!(count(&plant, "rejected_readings"), 2);
+    assert!(dead_letters(&plant, "duplicate").contains("came before"));
+    assert!(dead_letters(&plant, "late").contains("lateness"));
+    goes_on(&plant, &host, T0 + 103 * SECOND);
+}
+
+/// A component that misbehaves at `value`: that batch ends in the dead letters, its neighbours in the store.
+fn misbehaves(value: i64, word: &str) {
+    let component = hostile_featurize().unwrap().canonicalize().unwrap();
+    let limits = "checkpoint = \"200ms\"\ndeadline = \"500ms\"\nmemory = \"128MiB\"";
+    let plant = Plant::new(&format!("partitions = 1\n[line]\n{limits}\n[line.components]\nfeaturize = {component:?}\n")).unwrap();
+    let host = plant.start().unwrap();
+    let post = |host: &Running, at: i64, value: i64| {
+        let body = format!(r#"{{"sensor_id":"a/b","timestamp":{},"values":{value}}}"#, T0 + at * SECOND);
+        assert_eq!(host.post(JSON, body.as_bytes()).unwrap().status, 202);
+    };
+    post(&host, 0, 1);
+    reaches(&plant, "readings", 1);
+    post(&host, 1, value);
+    reaches(&plant, "dead_letters", 1);
+    let told = dead_letters(&plant, "stage-failure");
+    assert!(told.contains("stage-failure") && told.contains(word), "{told}");
+    post(&host, 2, 3);
+    reaches(&plant, "readings", 2);
+    assert_eq!(count(&plant, "rejected_readings"), 1);
+    assert!(host.metric("wheeltapper_stage_restarts_total{stage=\"featurize\"}").unwrap() >= 2.0);
+    assert_eq!(host.get("/ready").unwrap().0, 200);
+    // A restart goes over what was given up without trying it again.
+    host.kill().unwrap();
+    let host = plant.start().unwrap();
+    post(&host, 3, 4);
+    reaches(&plant, "readings", 3);
+    assert_eq!(count(&plant, "rejected_readings"), 1);
+}
+
+#[test]
+fn a_component_that_traps() {
+    misbehaves(666, "featurize failed");
+}
+
+#[test]
+fn a_component_that_loops_for_ever() {
+    misbehaves(667, "deadline");
+}
+
+#[test]
+fn a_component_that_allocates_without_end() {
+    misbehaves(668, "memory");
+}
+
+#[test]
+fn dead_letters_are_replayed_once_mended() {
+    let (plant, host) = host();
+    let body = br#"{"sensor_id":"plant/hall/pump/new","timestamp":1767225600,"values":1}"#;
+    assert_eq!(host.post(JSON, body).unwrap().status, 422);
+    reaches(&plant, "dead_letters", 1);
+    plant.configure(&format!("{CONFIG}\n[[site.area.machine.sensor]]\nname = \"new\"\n")).unwrap();
+    host.signal("HUP").unwrap();
+    let to = format!("http://{}", host.http);
+    wait_until("the new configuration", SOON, || {
+        // Until it is read, the letter comes back as a new one.
+        let _ = plant.output(&["dlq", "replay", "--to", &to]);
+        Ok(count(&plant, "readings") == 1)
+    })
+    .unwrap();
+    reaches(&plant, "dead_letters", 0);
+    host.stop().unwrap();
+}

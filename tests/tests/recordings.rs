@@ -1,0 +1,116 @@
+//! Recordings through all five stages: every reading is stored or refused, and something comes of them.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use wheeltapper_tests::{Plant, data_folder};
+
+/// Cells that hold readings, counted without the code under test.
+fn cells(csv: &Path) -> u64 {
+    let text = fs::read_to_string(csv).unwrap();
+    let mut lines = text.lines();
+    let header: Vec<&str> = lines.next().unwrap().split(';').collect();
+    let counted: Vec<usize> =
+        (0..header.len()).filter(|&at| !["datetime", "anomaly", "changepoint"].contains(&header[at])).collect();
+    let in_row = |line: &str| {
+        let row: Vec<&str> = line.split(';').collect();
+        counted.iter().filter(|&&at| !row[at].trim().is_empty()).count() as u64
+    };
+    lines.map(in_row).sum()
+}
+
+/// Samples that a NumPy header announces.
+fn samples(npy: &Path) -> u64 {
+    let bytes = fs::read(npy).unwrap();
+    let header = String::from_utf8_lossy(&bytes[..bytes.len().min(200)]).into_owned();
+    let shape = header.split("'shape': (").nth(1).unwrap();
+    shape.split(',').next().unwrap().trim().parse().unwrap()
+}
+
+fn files(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, ending, found);
+        } else if path.extension().is_some_and(|extension| extension == ending) {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn skab_and_cwru_run_through_the_line() {
+    let Some(data) = data_folder() else {
+        eprintln!("no recordings at hand; name their folder with WHEELTAPPER_TEST_DATA");
+        return;
+    };
+    let (mut csv, mut npy) = (Vec::new(), Vec::new());
+    files(&data.join("skab"), "csv", &mut csv);
+    files(&data.join("cwru"), "npy", &mut npy);
+    assert!(csv.len() > 20 && npy.len() > 5, "{} {}", csv.len(), npy.len());
+    let scalars: u64 = csv.iter().map(|file| cells(file)).sum();
+    let bursts: u64 = npy.iter().map(|file| samples(file)).sum();
+
+    let skills = r#"["mechanic", "vibration-analyst", "instrumentation", "electrician"]"#;
+    let plant = Plant::new(&format!("[[technician]]\nname = \"Ada\"\nskills = {skills}\n")).unwrap();
+    let folders = [data.join("skab"), data.join("cwru")];
+    let told = plant.output(&["replay", folders[0].to_str().unwrap(), folders[1].to_str().unwrap()]).unwrap();
+    let counts = plant.counts().unwrap();
+    let count = |name: &str| counts[name].as_u64().unwrap();
+    let stored = (count("readings"), count("waveform_samples"), count("rejected_readings"));
+    assert_eq!(stored, (scalars, bursts, 0), "{told}\n{counts}");
+    for table in ["windows", "anomalies", "alerts", "work_orders"] {
+        assert!(count(table) > 0, "no {table}: {counts}");
+    }
+    // What the counters say is what lies in the tables.
+    let rows = |table: &str| plant.output(&["export", table, "-"]).unwrap().lines().count() as u64 - 1;
+    assert_eq!((rows("windows"), rows("anomalies")), (count("windows"), count("anomalies")));
+    let one = |statement: &str| plant.query(&["sql", statement]).unwrap()[0]["n"].as_u64().unwrap();
+    assert!(one("select count(*) n from work_orders where status = 'planned' and technician = 'Ada'") > 0);
+    assert_eq!(one("select count(*) n from anomalies where sensor like '%Normal%'"), 0, "false alarms on the healthy bearing");
+}
+
+#[test]
+fn broken_rows_are_counted_and_kept() {
+    let plant = Plant::new("").unwrap();
+    let csv = "time,a,b\n2026-01-01 00:00:00,1,2\n2026-01-01 00:00:01,x,NaN\nnever,1,2\n2026-01-01 00:00:03,,4\n";
+    fs::write(plant.path().join("r.csv"), csv).unwrap();
+    let told = plant.output(&["replay", "r.csv"]).unwrap();
+    let counts = plant.counts().unwrap();
+    assert!(counts["readings"] == 3 && counts["rejected_readings"] == 4 && counts["dead_letters"] == 4, "{counts}\n{told}");
+    assert!(told.contains("dlq list"), "{told}");
+    let list = plant.output(&["dlq", "list"]).unwrap();
+    assert!(list.contains("non-finite") && list.contains("malformed"), "{list}");
+}
+
+#[test]
+fn queries_exports_and_backup() {
+    let plant = Plant::new("").unwrap();
+    fs::write(plant.path().join("r.csv"), "time,a\n2026-01-01 00:00:00,1.25\n2026-01-01 01:00:01,3\n").unwrap();
+    plant.output(&["replay", "r.csv", "--sensor", "m/{column}"]).unwrap();
+    let readings = plant.query(&["readings", "--sensor", "m/a"]).unwrap();
+    assert_eq!(readings.iter().map(|row| row["value"].as_f64().unwrap()).collect::<Vec<_>>(), [1.25, 3.0]);
+    let hourly = plant.query(&["hourly", "--sensor", "m/a"]).unwrap();
+    assert!(hourly.len() == 2 && hourly[0]["avg"] == 1.25, "{hourly:?}");
+    plant.output(&["export", "readings", "out.parquet"]).unwrap();
+    let parquet = fs::read(plant.path().join("out.parquet")).unwrap();
+    assert!(parquet.starts_with(b"PAR1") && parquet.ends_with(b"PAR1"));
+    plant.output(&["backup", "copy.db"]).unwrap();
+    assert!(fs::read(plant.path().join("copy.db")).unwrap().starts_with(b"SQLite format 3"));
+    assert!(plant.output(&["completions", "bash"]).unwrap().contains("wheeltapper"));
+    let error = plant.query(&["sql", "delete from anomalies"]).unwrap_err().to_string();
+    assert!(error.contains("SELECT"), "{error}");
+    let missing = plant.query(&["readings", "--sensor", "m/b"]).unwrap_err().to_string();
+    assert!(missing.contains("query sensors"), "{missing}");
+}
+
+#[test]
+fn configuration_errors_say_where() {
+    let plant = Plant::new("[windows]\nsise = \"30s\"\n").unwrap();
+    let error = plant.output(&["config", "check"]).unwrap_err().to_string();
+    assert!(error.contains("wheeltapper.toml:2:1") && error.contains("size"), "{error}");
+    plant.configure(&plant.output(&["config", "example"]).unwrap_or_default()).unwrap();
+}
