@@ -19,10 +19,10 @@ use std::{
 use bytes::Bytes;
 use crossbeam_channel::{Sender, bounded};
 use tokio::sync::oneshot;
-use wheeltapper_log::Committer;
+use wheeltapper_log::{Append, Committer};
 use wheeltapper_store::Store;
 
-use crate::{components::Sandbox, metrics::Metrics, registry::Registry};
+use crate::{components::Sandbox, line::DeadLetterEvent, metrics::Metrics, registry::Registry};
 use decoder::{Decoder, Job};
 
 /// One event as a trigger received it.
@@ -112,6 +112,8 @@ pub struct Intake {
     behind: Arc<AtomicUsize>,
     behind_limit: usize,
     config: Arc<Mutex<Arc<str>>>,
+    committer: Arc<Committer>,
+    dead_letters: usize,
 }
 
 impl Intake {
@@ -137,7 +139,7 @@ impl Intake {
             lanes.push(sender);
         }
         let behind = Arc::new(AtomicUsize::new(0));
-        Ok(Self { lanes, threads: Mutex::new(threads), waiting, limit, behind, behind_limit, config })
+        Ok(Self { lanes, threads: Mutex::new(threads), waiting, limit, behind, behind_limit, config, committer: Arc::clone(&context.committer), dead_letters: usize::from(context.partitions) })
     }
 
     /// Hands over events of one `lane`. They are in order with what the lane handed over before as soon as this returns;
@@ -168,6 +170,24 @@ impl Intake {
                 Err(if full { busy(waiting) } else { IntakeError::Closed })
             }
         }
+    }
+
+    /// Keeps what a trigger refused before it could be decoded; returns when that is durable.
+    ///
+    /// # Errors
+    /// [`IntakeError::Failed`]: it could not be written.
+    pub async fn refuse(&self, event: &DeadLetterEvent) -> Result<(), IntakeError> {
+        let failed = |error: &dyn std::fmt::Display| IntakeError::Failed(error.to_string());
+        let mut framed = Vec::new();
+        wheeltapper_log::frame(&serde_json::to_vec(event).map_err(|error| failed(&error))?, &mut framed);
+        let (told, answer) = oneshot::channel();
+        self.committer.append(Append {
+            parts: vec![(self.dead_letters, framed)],
+            done: Box::new(move |result| {
+                let _ = told.send(result);
+            }),
+        });
+        answer.await.map_err(|_| IntakeError::Closed)?.map_err(|error| failed(&error))
     }
 
     /// Tells how far the line is behind, in bytes.

@@ -6,6 +6,9 @@ pub enum StoreError {
     /// SQLite refused.
     #[error("the store: {0}; check that the disk has room and the file is writable")]
     Sqlite(#[from] rusqlite::Error),
+    /// A statement of the user's cannot be run.
+    #[error("{0}")]
+    Statement(String),
     /// A compressed column cannot be read.
     #[error("the store holds a damaged column: {0}; restore it from a backup")]
     Column(String),

@@ -241,7 +241,7 @@ impl Store {
     pub fn hourly(&self, sensor: u32, from: i64, to: i64) -> Result<Vec<Hour>, StoreError> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT hour, mean, min, max, sqrt(max(m2, 0) / count), count FROM reading_hourly_sums
+                "SELECT hour, mean, min, max, max(m2, 0) / count, count FROM reading_hourly_sums
                  WHERE sensor = ?1 AND hour >= ?2 AND hour < ?3 ORDER BY hour",
             )?;
             let rows = statement.query_map(params![sensor, from, to], |row| {
@@ -250,7 +250,7 @@ impl Store {
                     avg: row.get(1)?,
                     min: row.get(2)?,
                     max: row.get(3)?,
-                    std: row.get(4)?,
+                    std: row.get::<_, f64>(4)?.sqrt(),
                     count: u64::try_from(row.get::<_, i64>(5)?).unwrap_or(0),
                 })
             })?;
@@ -444,7 +444,7 @@ impl Store {
     /// [`StoreError::NotSelect`] for anything that is not one; [`StoreError::Sqlite`] in SQLite's words.
     pub fn query_sql(&self, statement: &str) -> Result<(Vec<String>, Vec<Vec<Value>>), StoreError> {
         self.read(|connection| {
-            let mut prepared = connection.prepare(statement)?;
+            let mut prepared = connection.prepare(statement).map_err(|error| StoreError::Statement(error.to_string()))?;
             if !prepared.readonly() || prepared.column_count() == 0 {
                 return Err(StoreError::NotSelect(statement.to_owned()));
             }

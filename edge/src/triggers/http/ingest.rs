@@ -20,6 +20,7 @@ use super::{Front, Problem, body};
 use crate::{
     clock,
     intake::{Envelope, IntakeError, Receipt},
+    line::DeadLetterEvent,
 };
 
 /// An answer lists this many refusals; all lie in the dead letters.
@@ -43,12 +44,20 @@ pub(super) async fn ingest(
 ) -> Result<Response, Problem> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let announced = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
-    let sent = body::read(body, announced, front.max_body).await?;
+    let source = asked.topic.clone().unwrap_or_else(|| "/api/v1/ingest".to_owned());
+    let sent = match body::read(body, announced, front.max_body).await {
+        Ok(sent) => sent,
+        // A body too large to be read cannot show who signed it.
+        Err(unusable) if front.sources.required() => return Err(unusable.problem),
+        Err(unusable) => return Err(keep(&front, &source, unusable).await),
+    };
     front.sources.check(&headers, &sent)?;
-    let payload = body::unpack(sent, text(header::CONTENT_ENCODING), front.max_body)?;
+    let payload = match body::unpack(sent, text(header::CONTENT_ENCODING), front.max_body) {
+        Ok(payload) => payload,
+        Err(unusable) => return Err(keep(&front, &source, unusable).await),
+    };
     let mapped = asked.topic.as_deref().and_then(|topic| front.mapping.map(topic));
     let (mapped_sensor, mapped_format) = mapped.unwrap_or_default();
-    let source = asked.topic.unwrap_or_else(|| "/api/v1/ingest".to_owned());
     let envelope = Envelope {
         source,
         format: mapped_format.or_else(|| text(header::CONTENT_TYPE).map(str::to_owned)),
@@ -63,6 +72,28 @@ pub(super) async fn ingest(
     let answer = front.host.intake.submit(lane.finish(), vec![envelope]).map_err(problem)?;
     let receipts = answer.await.unwrap_or(Err(IntakeError::Closed)).map_err(problem)?;
     Ok(respond(receipts.into_iter().next().unwrap_or_default()))
+}
+
+/// Keeps what could not be used as a dead letter, and gives the answer.
+async fn keep(front: &Front, source: &str, unusable: body::Unusable) -> Problem {
+    let body::Unusable { problem, letter } = unusable;
+    if let Some((reason, head)) = letter {
+        let event = DeadLetterEvent {
+            time: clock::now(),
+            source: source.to_owned(),
+            reason: reason.to_owned(),
+            message: problem.detail().to_owned(),
+            payload: head.to_vec(),
+            readings: 1,
+            sensor: None,
+            format: None,
+        };
+        front.host.metrics.refused(reason).inc();
+        if let Err(error) = front.host.intake.refuse(&event).await {
+            tracing::error!(%error, "a dead letter could not be kept");
+        }
+    }
+    problem
 }
 
 /// 202 with what was taken, also when a part was refused; 422 when nothing was taken.

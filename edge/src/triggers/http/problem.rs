@@ -25,6 +25,11 @@ impl Problem {
         Self { status, body, retry_after: None }
     }
 
+    /// What it says.
+    pub fn detail(&self) -> &str {
+        self.body.get("detail").and_then(Value::as_str).unwrap_or_default()
+    }
+
     /// One more member.
     #[must_use]
     pub fn with(mut self, name: &str, value: Value) -> Self {

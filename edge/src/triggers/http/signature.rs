@@ -49,6 +49,11 @@ impl Sources {
         Ok(Self { keys, required: sources.iter().any(|source| source.required) })
     }
 
+    /// Whether unsigned requests are refused.
+    pub(super) fn required(&self) -> bool {
+        self.required
+    }
+
     /// Lets pass what is signed rightly, and what is unsigned where that is allowed.
     pub(super) fn check(&self, headers: &HeaderMap, body: &[u8]) -> Result<(), Problem> {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
