@@ -28,9 +28,8 @@ impl LoadGenerator {
     /// For so many sensors (at least 1) and readings a body (at least 1); `step_ns` is from one reading of a sensor to its
     /// next. Two generators made alike write the same.
     pub fn new(sensors: usize, readings_per_body: usize, start_ns: i64, step_ns: i64) -> Self {
-        let names: Vec<String> = (0..sensors.max(1))
-            .map(|at| format!("bench/line-{}/machine-{}/s{}", at / 100, at / 10, at % 10))
-            .collect();
+        let names: Vec<String> =
+            (0..sensors.max(1)).map(|at| format!("bench/line-{}/machine-{}/s{}", at / 100, at / 10, at % 10)).collect();
         let mut random = Random::new(0, 0);
         let table = (0..TABLE)
             .map(|at| ((TAU * at as f64 / 64.0).sin() * 2000.0 + random.normal() * 150.0).round() as i64)
