@@ -11,6 +11,8 @@ pub use describe::Label;
 pub use fault::Fault;
 pub use machine::MachineKind;
 
+use std::collections::VecDeque;
+
 use fault::Degradation;
 use machine::{Machine, Quantity};
 
@@ -242,16 +244,15 @@ fn degrade(machines: &mut [Machine], spec: &FleetSpec, random: &mut Random) {
     let mut order: Vec<usize> = (0..machines.len()).collect();
     random.shuffle(&mut order);
     let faults = if spec.faults.is_empty() { Fault::ALL.as_slice() } else { &spec.faults };
-    let mut turn = 0;
+    let mut queue: VecDeque<Fault> = faults.iter().copied().collect();
     for number in order.into_iter().take(count) {
         let onset = random.between(spec.fault_onset.0, spec.fault_onset.1).max(0.0);
         let pick = random.unit();
         let Some(machine) = machines.get_mut(number) else { continue };
-        let fitting = (0..faults.len())
-            .map(|after| faults[(turn + after) % faults.len()])
-            .find(|fault| fault.befalls(machine.kind));
-        turn += 1;
-        let Some(fault) = fitting else { continue };
+        // One that does not fit stays in front for the next machine.
+        let fitting = queue.iter().position(|fault| fault.befalls(machine.kind));
+        let Some(fault) = fitting.and_then(|at| queue.remove(at)) else { continue };
+        queue.push_back(fault);
         // Any sensor but the accelerometer, which is the first.
         let scalars = machine.kind.quantities().len() - 1;
         let sensor = 1 + ((pick * scalars as f64) as usize).min(scalars - 1);
