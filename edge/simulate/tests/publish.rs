@@ -1,4 +1,5 @@
 //! Publishing, against a server and a broker that are no more than their protocols.
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
 use std::{
     collections::BTreeSet,

@@ -1,4 +1,5 @@
 //! Recordings, as files written here.
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
 use std::{fs, path::PathBuf};
 

@@ -223,11 +223,13 @@ impl Machine {
                 Some(found) if found.sensor == place && found.fault == Fault::StuckSensor => {
                     value = *self.stuck.get_or_insert(value);
                 }
-                Some(found) if found.sensor == place && found.fault == Fault::DroppingSensor => {
-                    // At full strength one reading in twenty comes.
-                    if self.random.unit() < 0.95 * found.severity(seconds) {
-                        continue;
-                    }
+                // At full strength one reading in twenty comes.
+                Some(found)
+                    if found.sensor == place
+                        && found.fault == Fault::DroppingSensor
+                        && self.random.unit() < 0.95 * found.severity(seconds) =>
+                {
+                    continue;
                 }
                 _ => {}
             }

@@ -74,7 +74,7 @@ impl FleetSpec {
         self.scalar_hz = above_0(self.scalar_hz, usual.scalar_hz);
         self.burst_hz = above_0(self.burst_hz, usual.burst_hz);
         self.burst_samples = self.burst_samples.min(1 << 20);
-        if !(self.burst_every_seconds > 0.0) {
+        if self.burst_every_seconds.is_nan() || self.burst_every_seconds <= 0.0 {
             self.burst_samples = 0;
         }
         self

@@ -100,7 +100,7 @@ struct Metronome {
 
 impl Metronome {
     fn start(fleet: &Fleet, pace: &Pace) -> Result<Self, PublishError> {
-        if !(pace.speed > 0.0) {
+        if pace.speed.is_nan() || pace.speed <= 0.0 {
             return Err(PublishError::Speed { speed: pace.speed });
         }
         let fleet_began = fleet.now_ns();

@@ -181,8 +181,12 @@ impl Iterator for CsvRecording {
                 rows = 0;
             }
         }
-        (readings > 0)
-            .then(|| Ok(Chunk { content_type: "application/x-ndjson", body, readings, last_time_ns: self.last_time }))
+        (readings > 0).then_some(Ok(Chunk {
+            content_type: "application/x-ndjson",
+            body,
+            readings,
+            last_time_ns: self.last_time,
+        }))
     }
 }
 

@@ -74,7 +74,7 @@ impl NpyRecording {
         if !(options.rate.is_finite() && options.rate > 0.0) {
             return Err(wrong("a sampling rate above 0 Hz", options.rate.to_string(), "give it with --rate"));
         }
-        if !(options.burst_seconds > 0.0) {
+        if options.burst_seconds.is_nan() || options.burst_seconds <= 0.0 {
             return Err(wrong("bursts longer than 0 s", options.burst_seconds.to_string(), "give it with --burst"));
         }
         let (header, start) = header(&mut file).map_err(|problem| match problem {
