@@ -17,10 +17,28 @@ pub struct LoadGenerator {
 }
 
 impl LoadGenerator {
-    /// `sensors` sensors, ten a machine; each round over all of them is `step_ns` later than the one before.
-    pub fn new(sensors: usize, start_ns: i64, step_ns: i64) -> Self {
-        let heads = (0..sensors.max(1)).map(|sensor| format!("{{\"sensor_id\":\"{}\",\"timestamp\":", Self::name(sensor)).into_bytes()).collect();
-        Self { heads, time: start_ns, step: step_ns, next: 0, noise: 0x9E37_79B9_7F4A_7C15 }
+    /// For so many sensors (at least 1) and readings a body (at least 1); `step_ns` is from one reading of a sensor to its
+    /// next. Two generators made alike write the same.
+    pub fn new(sensors: usize, readings_per_body: usize, start_ns: i64, step_ns: i64) -> Self {
+        let names: Vec<String> =
+            (0..sensors.max(1)).map(|at| format!("bench/line-{}/machine-{}/s{}", at / 100, at / 10, at % 10)).collect();
+        let mut random = Random::new(0, 0);
+        let table = (0..TABLE)
+            .map(|at| ((TAU * at as f64 / 64.0).sin() * 2000.0 + random.normal() * 150.0).round() as i64)
+            .collect();
+        let mut new = Self {
+            prefixes: names.iter().map(|name| ndjson::prefix(name)).collect(),
+            names,
+            table,
+            readings_per_body: readings_per_body.max(1),
+            sensor: 0,
+            round: 0,
+            time: start_ns,
+            step: step_ns,
+            stamp: Vec::new(),
+        };
+        new.write_stamp();
+        new
     }
 
     /// A sensor's id.

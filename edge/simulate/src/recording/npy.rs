@@ -1,159 +1,283 @@
-//! NumPy arrays (`.npy`, format versions 1 to 3) of one signal, as bursts.
+//! Recordings as NumPy arrays: the samples of one sensor.
 
 use std::{
     fs::File,
-    io::{BufReader, Read},
+    io::{self, BufReader, Read as _},
     path::{Path, PathBuf},
 };
 
-use super::{Chunk, RecordingError};
-use crate::{WAVEFORM_TYPE, encode_waveform};
+use super::{Chunk, RecordingError, excerpt};
+use crate::waveform::{WAVEFORM_CONTENT_TYPE, encode_waveform};
+
+const MAGIC: &[u8] = b"\x93NUMPY";
+/// NumPy itself reads no longer header by default.
+const LONGEST_HEADER: usize = 64 << 10;
+/// Samples of a burst: below, features mean nothing; above, ingest would refuse its size.
+const FEWEST: u64 = 16;
+const MOST: u64 = 1 << 20;
+const SECOND: u128 = 1_000_000_000;
 
 /// How to read a NumPy recording.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NpyOptions {
     /// The sensor's id.
     pub sensor: String,
-    /// Samples a second, in Hz.
+    /// Samples a second, above 0.
     pub rate: f64,
-    /// Time of the first sample, in nanoseconds since 1970.
+    /// Time of the first sample, in ns since 1970.
     pub start_ns: i64,
-    /// Seconds of samples in a burst.
+    /// Length of a burst, in s; it has at least 16 samples and at most 2²⁰ all the same.
     pub burst_seconds: f64,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Kind {
+/// A `.npy` file (format 1, 2 or 3), burst by burst; each is a `WTW1` body. The last one is as long as what is left.
+///
+/// Arrays of one dimension of f4, f8, i2 or i4, of either byte order. Samples become f32. Sample `i` was taken at
+/// `start_ns + i · 10⁹ / rate`, computed in whole numbers and rounded once, so that bursts do not drift.
+#[derive(Debug)]
+pub struct NpyRecording {
+    file: BufReader<File>,
+    path: PathBuf,
+    options: NpyOptions,
+    kind: Kind,
+    samples: u64,
+    read: u64,
+    burst: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Number {
     F4,
     F8,
     I2,
     I4,
 }
 
-impl Kind {
-    fn size(self) -> usize {
-        match self {
-            Self::I2 => 2,
-            Self::F4 | Self::I4 => 4,
-            Self::F8 => 8,
-        }
-    }
-
-    #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "samples are kept as f32")]
-    fn sample(self, bytes: &[u8]) -> f32 {
-        match (self, bytes) {
-            (Self::F4, &[a, b, c, d]) => f32::from_le_bytes([a, b, c, d]),
-            (Self::I4, &[a, b, c, d]) => i32::from_le_bytes([a, b, c, d]) as f32,
-            (Self::I2, &[a, b]) => f32::from(i16::from_le_bytes([a, b])),
-            (Self::F8, &[a, b, c, d, e, f, g, h]) => f64::from_le_bytes([a, b, c, d, e, f, g, h]) as f32,
-            _ => f32::NAN,
-        }
-    }
-}
-
-/// A NumPy recording, burst by burst.
-#[derive(Debug)]
-pub struct NpyRecording {
-    path: PathBuf,
-    file: BufReader<File>,
-    kind: Kind,
-    options: NpyOptions,
-    burst: u64,
-    done: u64,
-    total: u64,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Kind {
+    number: Number,
+    big: bool,
 }
 
 impl NpyRecording {
-    /// Opens a recording and reads its header.
+    /// Reads the header.
     ///
     /// # Errors
-    /// [`RecordingError`]: the file cannot be read, or is no one-dimensional array of little-endian f4, f8, i2 or i4.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of samples")]
+    /// When the file cannot be read, is no NumPy file, is cut off, or has an array of another kind or shape.
     pub fn open(path: &Path, options: NpyOptions) -> Result<Self, RecordingError> {
-        let failed = |source| RecordingError::File { path: path.to_owned(), source };
-        let form = |expected: &str, got: String| RecordingError::Form { path: path.to_owned(), line: None, expected: expected.to_owned(), got };
-        if !(options.rate.is_finite() && options.rate > 0.0 && options.burst_seconds > 0.0) {
-            return Err(form("a rate and a burst length above 0", format!("{} Hz, {} s", options.rate, options.burst_seconds)));
+        let failed = |source| RecordingError::Io { path: path.to_owned(), source };
+        let file = File::open(path).map_err(failed)?;
+        let length = file.metadata().map_err(failed)?.len();
+        let mut file = BufReader::with_capacity(64 << 10, file);
+        let wrong =
+            |expected, came: String, advice| RecordingError::Npy { path: path.to_owned(), expected, came, advice };
+        if !(options.rate.is_finite() && options.rate > 0.0) {
+            return Err(wrong("a sampling rate above 0 Hz", options.rate.to_string(), "give it with --rate"));
         }
-        let mut file = BufReader::with_capacity(1 << 16, File::open(path).map_err(failed)?);
-        let mut start = [0; 8];
-        file.read_exact(&mut start).map_err(failed)?;
-        let Some([major, _]) = start.strip_prefix(b"\x93NUMPY") else {
-            return Err(form("a NumPy array (.npy)", format!("{start:02x?}")));
-        };
-        let length = match *major {
-            1 => {
-                let mut length = [0; 2];
-                file.read_exact(&mut length).map_err(failed)?;
-                u32::from(u16::from_le_bytes(length))
-            }
-            2 | 3 => {
-                let mut length = [0; 4];
-                file.read_exact(&mut length).map_err(failed)?;
-                u32::from_le_bytes(length)
-            }
-            version => return Err(form("format version 1 to 3", version.to_string())),
-        };
-        if length > 1 << 20 {
-            return Err(form("a header of at most 1 MiB", length.to_string()));
+        if options.burst_seconds.is_nan() || options.burst_seconds <= 0.0 {
+            return Err(wrong("bursts longer than 0 s", options.burst_seconds.to_string(), "give it with --burst"));
         }
-        let mut header = vec![0; length as usize];
-        file.read_exact(&mut header).map_err(failed)?;
-        let header = String::from_utf8_lossy(&header);
-        let kind = match entry(&header, "descr").trim_matches(['\'', '"']) {
-            "<f4" => Kind::F4,
-            "<f8" => Kind::F8,
-            "<i2" => Kind::I2,
-            "<i4" => Kind::I4,
-            other => return Err(form("elements of type <f4, <f8, <i2 or <i4", other.to_owned())),
-        };
-        let shape: Vec<&str> = entry(&header, "shape").trim_matches(['(', ')']).split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
-        let total = match shape.as_slice() {
-            [total] => total.parse().map_err(|_| form("a shape such as (1000,)", (*total).to_owned()))?,
-            other => return Err(form("one dimension; save each column for itself", format!("({})", other.join(", ")))),
-        };
-        let burst = ((options.rate * options.burst_seconds).round() as u64).max(1);
-        Ok(Self { path: path.to_owned(), file, kind, options, burst, done: 0, total })
+        let (header, start) = header(&mut file).map_err(|problem| match problem {
+            Problem::Io(error) if error.kind() != io::ErrorKind::UnexpectedEof => failed(error),
+            Problem::Io(_) => {
+                wrong("a .npy file", "a file that ends within its header".into(), "save it anew with numpy.save")
+            }
+            Problem::Text(came) => wrong("a .npy file of format 1, 2 or 3", came, "save it anew with numpy.save"),
+        })?;
+        let (kind, samples) = array(&header).map_err(|(expected, advice)| wrong(expected, excerpt(&header), advice))?;
+        let there = length.saturating_sub(start);
+        if samples.checked_mul(kind.size()) != Some(there) {
+            let came = format!("{there} bytes for {samples} samples of {} bytes", kind.size());
+            return Err(wrong("as many samples as the header says", came, "copy or save the file anew"));
+        }
+        // Saturates: a burst is no longer than the whole recording, or than ingest takes.
+        let burst = ((options.burst_seconds * options.rate).round() as u64).clamp(FEWEST, MOST);
+        let new = Self { file, path: path.to_owned(), options, kind, samples, read: 0, burst };
+        if new.time_of(samples.saturating_sub(1)).is_none() {
+            let came = format!("{samples} samples at {} Hz from {} ns on", new.options.rate, new.options.start_ns);
+            return Err(wrong("a recording that ends before the year 2262", came, "correct --rate or --start"));
+        }
+        Ok(new)
     }
 
-    #[allow(clippy::cast_possible_truncation, reason = "nanoseconds; `as` saturates")]
-    #[allow(clippy::cast_precision_loss, reason = "exact below 2^53 samples")]
-    fn time(&self, sample: u64) -> i64 {
-        self.options.start_ns.saturating_add((sample as f64 * 1e9 / self.options.rate).round() as i64)
+    /// When a sample was taken, in ns since 1970.
+    fn time_of(&self, sample: u64) -> Option<i64> {
+        let after = i64::try_from(nanoseconds(sample, self.options.rate)?).ok()?;
+        self.options.start_ns.checked_add(after)
     }
-}
 
-/// What follows a key of the header, up to the comma that ends it.
-fn entry<'a>(header: &'a str, key: &str) -> &'a str {
-    let after = header.split_once(&format!("'{key}':")).map_or("", |(_, after)| after).trim_start();
-    let end = if after.starts_with('(') { after.find(')').map_or(after.len(), |end| end + 1) } else { after.find([',', '}']).unwrap_or(after.len()) };
-    after.get(..end).unwrap_or_default().trim()
+    fn burst(&mut self) -> Result<Chunk, RecordingError> {
+        let count = self.burst.min(self.samples - self.read);
+        // At most 2²⁰ samples of 8 bytes.
+        let mut bytes = vec![0; (count * self.kind.size()) as usize];
+        self.file.read_exact(&mut bytes).map_err(|source| RecordingError::Io { path: self.path.clone(), source })?;
+        let samples: Vec<f32> = self.kind.samples(&bytes);
+        // In range since the last sample's is.
+        let start = self.time_of(self.read).unwrap_or(i64::MAX);
+        self.read += count;
+        Ok(Chunk {
+            content_type: WAVEFORM_CONTENT_TYPE,
+            body: encode_waveform(&self.options.sensor, start, self.options.rate, &samples),
+            readings: count,
+            last_time_ns: self.time_of(self.read.saturating_sub(1)).unwrap_or(i64::MAX),
+        })
+    }
 }
 
 impl Iterator for NpyRecording {
     type Item = Result<Chunk, RecordingError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let count = self.burst.min(self.total - self.done);
-        if count == 0 {
+        if self.read >= self.samples {
             return None;
         }
-        let size = self.kind.size();
-        let mut bytes = Vec::new();
-        let wanted = count * size as u64;
-        let read = self.file.by_ref().take(wanted).read_to_end(&mut bytes);
-        if let Err(source) = read {
-            self.total = self.done;
-            return Some(Err(RecordingError::File { path: self.path.clone(), source }));
+        let burst = self.burst();
+        if burst.is_err() {
+            self.read = self.samples;
         }
-        if bytes.len() as u64 != wanted {
-            let (expected, got) = (format!("{} samples, as its header says", self.total), format!("{}", self.done + (bytes.len() / size) as u64));
-            self.total = self.done;
-            return Some(Err(RecordingError::Form { path: self.path.clone(), line: None, expected, got }));
-        }
-        let samples: Vec<f32> = bytes.chunks_exact(size).map(|bytes| self.kind.sample(bytes)).collect();
-        let body = encode_waveform(&self.options.sensor, self.time(self.done), self.options.rate, &samples);
-        self.done += count;
-        Some(Ok(Chunk { content_type: WAVEFORM_TYPE, body, readings: count, last_time_ns: self.time(self.done - 1) }))
+        Some(burst)
     }
+}
+
+impl Kind {
+    fn named(name: &str) -> Option<Self> {
+        let (order, number) = name.split_at_checked(1)?;
+        let number = match number {
+            "f4" => Number::F4,
+            "f8" => Number::F8,
+            "i2" => Number::I2,
+            "i4" => Number::I4,
+            _ => return None,
+        };
+        match order {
+            "<" | "=" => Some(Self { number, big: false }),
+            ">" => Some(Self { number, big: true }),
+            _ => None,
+        }
+    }
+
+    fn size(self) -> u64 {
+        match self.number {
+            Number::I2 => 2,
+            Number::F4 | Number::I4 => 4,
+            Number::F8 => 8,
+        }
+    }
+
+    fn samples(self, bytes: &[u8]) -> Vec<f32> {
+        match self.number {
+            Number::F4 => self.numbers(bytes, f32::from_le_bytes),
+            Number::F8 => self.numbers(bytes, |bytes| f64::from_le_bytes(bytes) as f32),
+            Number::I2 => self.numbers(bytes, |bytes| f32::from(i16::from_le_bytes(bytes))),
+            Number::I4 => self.numbers(bytes, |bytes| i32::from_le_bytes(bytes) as f32),
+        }
+    }
+
+    fn numbers<const N: usize>(self, bytes: &[u8], one: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+        let turned = |mut bytes: [u8; N]| {
+            bytes.reverse();
+            bytes
+        };
+        bytes.as_chunks().0.iter().map(|&bytes| one(if self.big { turned(bytes) } else { bytes })).collect()
+    }
+}
+
+enum Problem {
+    Io(io::Error),
+    Text(String),
+}
+
+impl From<io::Error> for Problem {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// The header's text, and where the samples begin.
+fn header(file: &mut impl io::Read) -> Result<(String, u64), Problem> {
+    let mut start = [0; 8];
+    file.read_exact(&mut start)?;
+    let (magic, version) = start.split_at(MAGIC.len());
+    if magic != MAGIC {
+        return Err(Problem::Text(format!("a file that starts with {:?}", String::from_utf8_lossy(&start))));
+    }
+    let (length, before) = match version {
+        [1, _] => {
+            let mut length = [0; 2];
+            file.read_exact(&mut length)?;
+            (usize::from(u16::from_le_bytes(length)), 10)
+        }
+        [2 | 3, _] => {
+            let mut length = [0; 4];
+            file.read_exact(&mut length)?;
+            (u32::from_le_bytes(length) as usize, 12)
+        }
+        _ => return Err(Problem::Text(format!("format {version:?}"))),
+    };
+    if length > LONGEST_HEADER {
+        return Err(Problem::Text(format!("a header of {length} bytes")));
+    }
+    let mut text = vec![0; length];
+    file.read_exact(&mut text)?;
+    Ok((String::from_utf8_lossy(&text).trim().to_owned(), before + length as u64))
+}
+
+/// Kind and number of samples from `{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }`; else what is expected and
+/// what to do.
+fn array(header: &str) -> Result<(Kind, u64), (&'static str, &'static str)> {
+    const HEADER: (&str, &str) = ("a header with descr, fortran_order and shape", "save it anew with numpy.save");
+    let after = |key: &str| {
+        let (_, rest) = header.split_once(&format!("'{key}'")).or(header.split_once(&format!("\"{key}\"")))?;
+        rest.trim_start().strip_prefix(':').map(str::trim_start)
+    };
+    let descr = after("descr").ok_or(HEADER)?;
+    let name = descr.strip_prefix(['\'', '"']).and_then(|rest| rest.split(['\'', '"']).next());
+    let kind = name.and_then(Kind::named).ok_or((
+        "samples of type f4, f8, i2 or i4",
+        "convert the array with .astype('f4') before numpy.save; structured arrays: save one field a file",
+    ))?;
+    let shape =
+        after("shape").and_then(|rest| rest.strip_prefix('(')).and_then(|rest| rest.split_once(')')).ok_or(HEADER)?.0;
+    let sizes: Vec<u64> = shape
+        .split(',')
+        .map(|size| size.trim().trim_end_matches('L'))
+        .filter(|size| !size.is_empty())
+        .map(|size| size.parse().map_err(|_| HEADER))
+        .collect::<Result<_, _>>()?;
+    // An array of one column, or of one row, lies in the file as one of one dimension.
+    if sizes.is_empty() || sizes.iter().filter(|&&size| size != 1).count() > 1 {
+        return Err((
+            "an array of one dimension: the samples of one sensor",
+            "save each column as a file of its own, such as numpy.save('a.npy', array[:, 0])",
+        ));
+    }
+    Ok((kind, sizes.iter().product()))
+}
+
+/// From the first sample to this one: `sample · 10⁹ / rate`, to the nearest; none beyond 128 bits. A double is a whole
+/// number times a power of two, so that this is a division of whole numbers.
+fn nanoseconds(sample: u64, rate: f64) -> Option<u128> {
+    let bits = rate.to_bits();
+    let exponent = (bits >> 52) as i32 & 0x7ff;
+    let fraction = bits & ((1 << 52) - 1);
+    let (whole, exponent) = if exponent == 0 { (fraction, -1074) } else { (fraction | 1 << 52, exponent - 1075) };
+    // Without factors of two the numbers stay small.
+    let twos = whole.trailing_zeros();
+    let (whole, exponent) = (u128::from(whole.checked_shr(twos)?), exponent + i32::try_from(twos).ok()?);
+    let above = u128::from(sample) * SECOND;
+    let shift = exponent.unsigned_abs();
+    let (above, below) = if exponent < 0 {
+        (shifted(above, shift)?, whole)
+    } else {
+        match shifted(whole, shift) {
+            Some(below) => (above, below),
+            // Beyond any number of samples.
+            None => return Some(0),
+        }
+    };
+    (above.checked_add(below / 2)?).checked_div(below)
+}
+
+fn shifted(number: u128, by: u32) -> Option<u128> {
+    (number == 0 || by < number.leading_zeros()).then(|| if number == 0 { 0 } else { number << by })
 }

@@ -1,0 +1,132 @@
+//! What there is to know of a fleet: its configuration, and which machine has which fault.
+
+use std::fmt::Write as _;
+
+use super::{Fleet, fault::Fault, machine::Quantity};
+
+/// A machine's fault.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Label {
+    /// `site/area/machine`.
+    pub machine: String,
+    /// What goes wrong.
+    pub fault: Fault,
+    /// When it sets in, in ns since 1970.
+    pub onset_ns: i64,
+    /// From when it has its full strength, in ns since 1970.
+    pub full_strength_ns: i64,
+    /// Id of the sensor, when it is a sensor's fault.
+    pub sensor: Option<String>,
+}
+
+const TECHNICIANS: &str = r#"[[technician]]
+name = "Ada"
+skills = ["mechanic", "vibration-analyst"]
+hourly_cost = 62.0
+shifts = [{ days = ["mon", "tue", "wed", "thu", "fri"], start = "06:00", end = "14:00" }]
+
+[[technician]]
+name = "Bram"
+skills = ["mechanic", "electrician"]
+hourly_cost = 58.0
+shifts = [{ days = ["mon", "tue", "wed", "thu", "fri"], start = "14:00", end = "22:00" }]
+
+[[technician]]
+name = "Chidi"
+skills = ["electrician", "instrumentation"]
+hourly_cost = 60.0
+shifts = [{ days = ["mon", "tue", "wed", "thu", "fri"], start = "08:00", end = "16:00" }]
+
+[[technician]]
+name = "Dilek"
+skills = ["mechanic", "electrician", "instrumentation", "vibration-analyst"]
+hourly_cost = 74.0
+shifts = [{ days = ["sat", "sun"], start = "07:00", end = "19:00" }]
+"#;
+
+impl Fleet {
+    /// Which machine has which fault, by onset.
+    pub fn labels(&self) -> Vec<Label> {
+        let mut labels: Vec<Label> = self
+            .machines
+            .iter()
+            .filter_map(|machine| {
+                let found = machine.degradation?;
+                let sensor = matches!(found.fault, Fault::StuckSensor | Fault::DroppingSensor)
+                    .then(|| machine.kind.quantities().get(found.sensor))
+                    .flatten()
+                    .map(|quantity| format!("{}/{}", machine.id(), quantity.about().0));
+                Some(Label {
+                    machine: machine.id(),
+                    fault: found.fault,
+                    onset_ns: self.at(found.onset),
+                    full_strength_ns: self.at(found.full()),
+                    sensor,
+                })
+            })
+            .collect();
+        labels.sort_by(|one, other| (one.onset_ns, &one.machine).cmp(&(other.onset_ns, &other.machine)));
+        labels
+    }
+
+    /// The labels as CSV: `machine,fault,onset,full_strength,sensor`; times are RFC 3339, the sensor is empty unless it is
+    /// the sensor's fault.
+    pub fn labels_csv(&self) -> String {
+        let mut csv = "machine,fault,onset,full_strength,sensor\n".to_owned();
+        for label in self.labels() {
+            let (onset, full) = (rfc3339(label.onset_ns), rfc3339(label.full_strength_ns));
+            let sensor = label.sensor.unwrap_or_default();
+            // Writing to memory does not fail; no field has a comma.
+            let _ = writeln!(csv, "{},{},{onset},{full},{sensor}", label.machine, label.fault.name());
+        }
+        csv
+    }
+
+    /// The fleet as `wheeltapper.toml`: technicians, sites, areas, machines, sensors. Every other setting has its default.
+    ///
+    /// Accelerometers have no `sampling_hz`: their bursts carry their rate.
+    pub fn config_toml(&self) -> String {
+        let mut toml = format!(
+            "# A simulated fleet of {} machines, seed {}.\n\n{TECHNICIANS}",
+            self.machines.len(),
+            self.spec.seed
+        );
+        let (mut site, mut area) = ("", "");
+        for machine in &self.machines {
+            if machine.site != site {
+                (site, area) = (machine.site, "");
+                let _ = write!(toml, "\n[[site]]\nname = \"{site}\"\n");
+            }
+            if machine.area != area {
+                area = &machine.area;
+                let _ = write!(toml, "\n[[site.area]]\nname = \"{area}\"\n");
+            }
+            let _ = write!(
+                toml,
+                "\n[[site.area.machine]]\nname = \"{}\"\nkind = \"{}\"\nrated_rpm = {:.1}\ncriticality = {}\nbearing = \"{}\"\n",
+                machine.name,
+                machine.kind.name(),
+                machine.rated_rpm,
+                machine.criticality,
+                machine.bearing.name
+            );
+            for &quantity in machine.kind.quantities() {
+                let (name, kind, unit, min, max, _) = quantity.about();
+                let _ = write!(
+                    toml,
+                    "[[site.area.machine.sensor]]\nname = \"{name}\"\nkind = \"{kind}\"\nunit = \"{unit}\"\n"
+                );
+                if quantity != Quantity::Burst {
+                    let _ = writeln!(toml, "sampling_hz = {:?}", self.spec.scalar_hz);
+                }
+                let _ = writeln!(toml, "limits = {{ min = {min:.1}, max = {max:.1} }}");
+            }
+        }
+        toml
+    }
+}
+
+fn rfc3339(nanoseconds: i64) -> String {
+    jiff::Timestamp::from_nanosecond(i128::from(nanoseconds))
+        .map_or_else(|_| nanoseconds.to_string(), |time| time.to_string())
+}

@@ -1,0 +1,251 @@
+//! One machine: load, speed, heat, and what its sensors say of them.
+
+use std::f64::consts::TAU;
+
+use super::{
+    bearing::{BEARINGS, Bearing},
+    fault::{Degradation, Fault, Severity},
+    vibration::{self, Running, Signature},
+};
+use crate::random::Random;
+
+/// What sort of machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MachineKind {
+    /// A centrifugal pump.
+    Pump,
+    /// A motor.
+    Motor,
+    /// A fan.
+    Fan,
+    /// A gearbox.
+    Gearbox,
+}
+
+impl MachineKind {
+    pub(crate) const ALL: [Self; 4] = [Self::Pump, Self::Motor, Self::Fan, Self::Gearbox];
+
+    /// Name, as in ids and the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pump => "pump",
+            Self::Motor => "motor",
+            Self::Fan => "fan",
+            Self::Gearbox => "gearbox",
+        }
+    }
+
+    pub(crate) fn quantities(self) -> &'static [Quantity] {
+        use Quantity::{Along, Burst, Current, Flow, Pressure, Rms, Speed, Temperature};
+        match self {
+            Self::Pump => &[Burst, Rms, Along, Temperature, Current, Speed, Pressure],
+            Self::Fan => &[Burst, Rms, Along, Temperature, Current, Speed, Flow],
+            Self::Motor | Self::Gearbox => &[Burst, Rms, Along, Temperature, Current, Speed],
+        }
+    }
+}
+
+/// What a sensor measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Quantity {
+    Burst,
+    Rms,
+    Along,
+    Temperature,
+    Current,
+    Speed,
+    Pressure,
+    Flow,
+}
+
+impl Quantity {
+    /// Name, kind, unit, lowest, highest, decimals.
+    pub(crate) fn about(self) -> (&'static str, &'static str, &'static str, f64, f64, i32) {
+        match self {
+            Self::Burst => ("vibration", "vibration", "m/s2", -500.0, 500.0, 6),
+            Self::Rms => ("vibration-rms", "vibration", "mm/s", 0.0, 100.0, 3),
+            Self::Along => ("axial-vibration-rms", "vibration", "mm/s", 0.0, 100.0, 3),
+            Self::Temperature => ("bearing-temperature", "temperature", "degC", -40.0, 200.0, 2),
+            Self::Current => ("current", "current", "A", 0.0, 500.0, 3),
+            Self::Speed => ("speed", "speed", "rpm", 0.0, 5000.0, 1),
+            Self::Pressure => ("pressure", "pressure", "bar", 0.0, 40.0, 4),
+            Self::Flow => ("flow", "flow", "m3/s", 0.0, 50.0, 4),
+        }
+    }
+}
+
+/// Time constants in s: of heat in a bearing's housing, and of the load's flutter.
+const HEAT: f64 = 75.0;
+const FLUTTER: f64 = 4.0;
+/// What the fleet is thought to have run before its start, in s: bearings are warm.
+const RUN_BEFORE: u32 = 600;
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(crate) struct Machine {
+    pub(crate) site: &'static str,
+    pub(crate) area: String,
+    pub(crate) name: String,
+    pub(crate) kind: MachineKind,
+    pub(crate) bearing: Bearing,
+    pub(crate) criticality: u8,
+    pub(crate) rated_rpm: f64,
+    pub(crate) degradation: Option<Degradation>,
+    random: Random,
+    signature: Signature,
+    synchronous_rpm: f64,
+    rated_current: f64,
+    pressure: f64,
+    flow: f64,
+    ambient: f64,
+    heating: f64,
+    mean_load: f64,
+    /// Amplitude, period in s, phase: within three minutes the load has shown all it does.
+    swings: [(f64, f64, f64); 2],
+    flutter: f64,
+    load: f64,
+    temperature: f64,
+    /// What a stuck sensor says.
+    stuck: Option<f64>,
+}
+
+impl Machine {
+    pub(crate) fn draw(seed: u64, number: usize, kind: MachineKind, site: &'static str, area: String) -> Self {
+        let mut random = Random::new(seed, 1 + number as u64);
+        let (synchronous_rpm, rated_rpm) = match kind {
+            MachineKind::Pump if random.unit() < 0.5 => (3000.0, 2940.0),
+            MachineKind::Fan => (1000.0, 975.0),
+            _ => (1500.0, 1475.0),
+        };
+        let bearing = BEARINGS.get(random.below(BEARINGS.len())).copied().unwrap_or(BEARINGS[1]);
+        let mut new = Self {
+            site,
+            area,
+            name: format!("{}-{:02}", kind.name(), number + 1),
+            kind,
+            bearing,
+            criticality: 2 + random.below(4) as u8,
+            rated_rpm,
+            degradation: None,
+            signature: Signature::draw(&mut random),
+            synchronous_rpm,
+            rated_current: random.between(12.0, 60.0),
+            pressure: random.between(3.0, 9.0),
+            flow: random.between(2.0, 8.0),
+            ambient: random.between(20.0, 26.0),
+            heating: random.between(22.0, 34.0),
+            mean_load: random.between(0.7, 0.85),
+            swings: [
+                (random.between(0.02, 0.04), random.between(35.0, 60.0), random.between(0.0, TAU)),
+                (random.between(0.02, 0.04), random.between(80.0, 140.0), random.between(0.0, TAU)),
+            ],
+            flutter: 0.0,
+            load: 0.0,
+            temperature: 0.0,
+            stuck: None,
+            random,
+        };
+        new.load = new.mean_load;
+        new.temperature = new.ambient + new.heating;
+        for second in (1..=RUN_BEFORE).rev() {
+            new.advance(-f64::from(second), 1.0);
+        }
+        new
+    }
+
+    pub(crate) fn id(&self) -> String {
+        format!("{}/{}/{}", self.site, self.area, self.name)
+    }
+
+    /// Load relative to its mean.
+    fn relative_load(&self) -> f64 {
+        self.load / self.mean_load
+    }
+
+    fn severity(&self, seconds: f64) -> Severity {
+        Severity::at(self.degradation.as_ref(), seconds)
+    }
+
+    /// Moves on by a step that ends at so many seconds after the start.
+    pub(crate) fn advance(&mut self, seconds: f64, step: f64) {
+        let fade = (-step / FLUTTER).exp();
+        self.flutter = fade * self.flutter + 0.008 * (1.0 - fade * fade).sqrt() * self.random.normal();
+        let swing: f64 =
+            self.swings.iter().map(|(size, period, phase)| size * (TAU * seconds / period + phase).sin()).sum();
+        self.load = self.mean_load + swing + self.flutter;
+        let severity = self.severity(seconds);
+        let races = severity.outer + severity.inner + severity.ball;
+        let heat = self.heating * self.relative_load().powi(2)
+            + 38.0 * severity.overheating
+            + 22.0 * severity.dry
+            + 6.0 * races
+            + 4.0 * severity.misalignment;
+        let lag = (-step / HEAT).exp();
+        self.temperature = lag * self.temperature + (1.0 - lag) * (self.ambient + heat);
+    }
+
+    /// Speed in revolutions a minute: an induction motor slips with its load.
+    fn speed(&self) -> f64 {
+        self.synchronous_rpm - (self.synchronous_rpm - self.rated_rpm) * self.load
+    }
+
+    /// What the scalar sensors say, in their order; none where a reading is missing.
+    pub(crate) fn readings(&mut self, seconds: f64, mut each: impl FnMut(usize, f64)) {
+        let severity = self.severity(seconds);
+        let degradation = self.degradation.filter(|degradation| seconds >= degradation.onset);
+        let (across, along) = self.signature.velocity(&severity, self.relative_load());
+        for (place, &quantity) in self.kind.quantities().iter().enumerate() {
+            if quantity == Quantity::Burst {
+                continue;
+            }
+            let noise = self.random.normal();
+            let value = match quantity {
+                Quantity::Burst => continue,
+                Quantity::Rms => across * (1.0 + 0.04 * noise),
+                Quantity::Along => along * (1.0 + 0.04 * noise),
+                Quantity::Temperature => self.temperature + 0.08 * noise,
+                Quantity::Current => {
+                    let friction = 0.1 * severity.overheating + 0.07 * severity.dry + 0.04 * severity.misalignment
+                        - 0.05 * severity.cavitation;
+                    self.rated_current * (0.3 + 0.7 * self.load) * (1.0 + friction + 0.005 * noise)
+                }
+                Quantity::Speed => self.speed() + 0.4 * noise,
+                Quantity::Pressure => {
+                    let head = 1.2 - 0.2 * self.load - 0.15 * severity.cavitation;
+                    self.pressure * (head + (0.004 + 0.035 * severity.cavitation) * noise)
+                }
+                Quantity::Flow => self.flow * self.relative_load() * (1.0 + 0.006 * noise),
+            };
+            let (.., low, high, decimals) = quantity.about();
+            let scale = 10_f64.powi(decimals);
+            let mut value = (value.clamp(low, high) * scale).round() / scale;
+            match degradation {
+                Some(found) if found.sensor == place && found.fault == Fault::StuckSensor => {
+                    value = *self.stuck.get_or_insert(value);
+                }
+                // At full strength one reading in twenty comes.
+                Some(found)
+                    if found.sensor == place
+                        && found.fault == Fault::DroppingSensor
+                        && self.random.unit() < 0.95 * found.severity(seconds) =>
+                {
+                    continue;
+                }
+                _ => {}
+            }
+            each(place, value);
+        }
+    }
+
+    /// What the accelerometer hears from now on, in m/s².
+    pub(crate) fn burst(&mut self, seconds: f64, count: usize, rate: f64) -> Vec<f32> {
+        let running = Running {
+            kind: self.kind,
+            bearing: self.bearing,
+            shaft_hz: self.speed() / 60.0,
+            load: self.relative_load(),
+            severity: self.severity(seconds),
+        };
+        vibration::burst(&self.signature, &running, count, rate, &mut self.random)
+    }
+}

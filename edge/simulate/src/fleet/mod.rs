@@ -1,0 +1,261 @@
+//! The fleet.
+
+mod bearing;
+mod describe;
+mod fault;
+mod machine;
+mod vibration;
+
+pub use bearing::{Bearing, bearing_named};
+pub use describe::Label;
+pub use fault::Fault;
+pub use machine::MachineKind;
+
+use std::collections::VecDeque;
+
+use fault::Degradation;
+use machine::{Machine, Quantity};
+
+use crate::random::Random;
+
+const SITES: [&str; 3] = ["rotterdam", "antwerp", "duisburg"];
+const MACHINES_OF_AN_AREA: usize = 8;
+
+/// What a fleet is made from. The same specification gives the same fleet and the same readings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FleetSpec {
+    /// How many machines.
+    pub machines: usize,
+    /// Which fleet.
+    pub seed: u64,
+    /// When its clock starts, in ns since 1970.
+    pub start_ns: i64,
+    /// Readings a second of each scalar sensor; 1 if it is not above 0.
+    pub scalar_hz: f64,
+    /// Share of the machines that degrade, 0 to 1.
+    pub faulty_fraction: f64,
+    /// Faults set in evenly between these times, in s after the start.
+    pub fault_onset: (f64, f64),
+    /// From a fault's onset to its full strength, in s.
+    pub degrade_over_seconds: f64,
+    /// From a machine's burst to its next one, in s; none if it is not above 0.
+    pub burst_every_seconds: f64,
+    /// Samples of a burst; none if 0. At most 2²⁰.
+    pub burst_samples: usize,
+    /// Samples a second of a burst.
+    pub burst_hz: f64,
+    /// Only these faults; empty means all, in turn.
+    pub faults: Vec<Fault>,
+}
+
+impl Default for FleetSpec {
+    fn default() -> Self {
+        Self {
+            machines: 50,
+            seed: 1,
+            start_ns: 0,
+            scalar_hz: 1.0,
+            faulty_fraction: 0.2,
+            fault_onset: (600.0, 720.0),
+            degrade_over_seconds: 900.0,
+            burst_every_seconds: 60.0,
+            burst_samples: 2048,
+            burst_hz: 12_800.0,
+            faults: Vec::new(),
+        }
+    }
+}
+
+impl FleetSpec {
+    /// With what cannot be put right.
+    fn sound(mut self) -> Self {
+        let usual = Self::default();
+        let above_0 = |value: f64, usual: f64| if value.is_finite() && value > 0.0 { value } else { usual };
+        self.scalar_hz = above_0(self.scalar_hz, usual.scalar_hz);
+        self.burst_hz = above_0(self.burst_hz, usual.burst_hz);
+        self.burst_samples = self.burst_samples.min(1 << 20);
+        if self.burst_every_seconds.is_nan() || self.burst_every_seconds <= 0.0 {
+            self.burst_samples = 0;
+        }
+        self
+    }
+}
+
+/// What a sensor can physically read.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Lowest.
+    pub min: f64,
+    /// Highest.
+    pub max: f64,
+}
+
+/// A sensor of the fleet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sensor {
+    /// `site/area/machine/name`.
+    pub id: String,
+    /// `vibration`, `temperature`, `current`, `speed`, `pressure` or `flow`.
+    pub kind: &'static str,
+    /// Of its values.
+    pub unit: &'static str,
+    /// What it can read.
+    pub limits: Limits,
+    /// Whether it sends bursts instead of single readings.
+    pub bursts: bool,
+}
+
+/// A scalar reading.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reading {
+    /// Index into [`Fleet::sensors`].
+    pub sensor: usize,
+    /// In ns since 1970.
+    pub time_ns: i64,
+    /// In the sensor's unit.
+    pub value: f64,
+}
+
+/// A burst of an accelerometer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Burst {
+    /// Index into [`Fleet::sensors`].
+    pub sensor: usize,
+    /// Time of the first sample, in ns since 1970.
+    pub start_ns: i64,
+    /// Samples a second.
+    pub rate_hz: f64,
+    /// In m/s².
+    pub samples: Vec<f32>,
+}
+
+/// What the fleet says at one time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tick {
+    /// In ns since 1970.
+    pub time_ns: i64,
+    /// Of the scalar sensors, by machine.
+    pub readings: Vec<Reading>,
+    /// That start at this time.
+    pub bursts: Vec<Burst>,
+}
+
+/// A simulated fleet: its machines, and a clock that moves on with each [`Fleet::step`].
+#[derive(Clone, Debug)]
+pub struct Fleet {
+    spec: FleetSpec,
+    machines: Vec<Machine>,
+    sensors: Vec<Sensor>,
+    /// Index of each machine's first sensor.
+    first_sensor: Vec<usize>,
+    /// When each machine's next burst is due, in s after the start.
+    next_burst: Vec<f64>,
+    ticks: u64,
+}
+
+impl Fleet {
+    /// Makes the fleet; what a specification says that cannot be, such as a rate of 0, is as by default.
+    pub fn new(spec: FleetSpec) -> Self {
+        let spec = spec.sound();
+        let mut random = Random::new(spec.seed, 0);
+        let mut machines: Vec<Machine> = (0..spec.machines)
+            .map(|number| {
+                let site = number * SITES.len() / spec.machines.max(1);
+                // The first machine of the site.
+                let first = (site * spec.machines).div_ceil(SITES.len());
+                let area = format!("hall-{}", 1 + (number - first) / MACHINES_OF_AN_AREA);
+                // Not always the same kinds side by side.
+                let kind = MachineKind::ALL[(number + number / 7) % MachineKind::ALL.len()];
+                Machine::draw(spec.seed, number, kind, SITES[site % SITES.len()], area)
+            })
+            .collect();
+        degrade(&mut machines, &spec, &mut random);
+        let (mut sensors, mut first_sensor) = (Vec::new(), Vec::new());
+        for machine in &machines {
+            first_sensor.push(sensors.len());
+            for &quantity in machine.kind.quantities() {
+                let (name, kind, unit, min, max, _) = quantity.about();
+                sensors.push(Sensor {
+                    id: format!("{}/{name}", machine.id()),
+                    kind,
+                    unit,
+                    limits: Limits { min, max },
+                    bursts: quantity == Quantity::Burst,
+                });
+            }
+        }
+        // Bursts do not come all at once.
+        let next_burst = machines.iter().map(|_| random.between(0.0, spec.burst_every_seconds.max(0.0))).collect();
+        Self { spec, machines, sensors, first_sensor, next_burst, ticks: 0 }
+    }
+
+    /// What it is made from.
+    pub fn spec(&self) -> &FleetSpec {
+        &self.spec
+    }
+
+    /// All sensors, by machine.
+    pub fn sensors(&self) -> &[Sensor] {
+        &self.sensors
+    }
+
+    /// Seconds after the start of the next tick.
+    fn seconds(&self) -> f64 {
+        self.ticks as f64 / self.spec.scalar_hz
+    }
+
+    /// Time of the next tick, in ns since 1970.
+    pub fn now_ns(&self) -> i64 {
+        self.at(self.seconds())
+    }
+
+    fn at(&self, seconds: f64) -> i64 {
+        self.spec.start_ns.saturating_add((seconds * 1e9).round() as i64)
+    }
+
+    /// The next tick: one reading of each scalar sensor, and the bursts that are due. Ticks are 1 / `scalar_hz` apart.
+    pub fn step(&mut self) -> Tick {
+        let (seconds, time_ns) = (self.seconds(), self.now_ns());
+        let step = self.spec.scalar_hz.recip();
+        let mut tick = Tick { time_ns, readings: Vec::with_capacity(self.sensors.len()), bursts: Vec::new() };
+        for ((machine, &first), next_burst) in
+            self.machines.iter_mut().zip(&self.first_sensor).zip(&mut self.next_burst)
+        {
+            machine.advance(seconds, step);
+            machine.readings(seconds, |place, value| {
+                tick.readings.push(Reading { sensor: first + place, time_ns, value });
+            });
+            if self.spec.burst_samples > 0 && seconds >= *next_burst {
+                let samples = machine.burst(seconds, self.spec.burst_samples, self.spec.burst_hz);
+                // The accelerometer is each machine's first sensor.
+                tick.bursts.push(Burst { sensor: first, start_ns: time_ns, rate_hz: self.spec.burst_hz, samples });
+                *next_burst = (*next_burst + self.spec.burst_every_seconds).max(seconds);
+            }
+        }
+        self.ticks += 1;
+        tick
+    }
+}
+
+/// Gives some machines a fault each.
+fn degrade(machines: &mut [Machine], spec: &FleetSpec, random: &mut Random) {
+    let share = if spec.faulty_fraction.is_nan() { 0.0 } else { spec.faulty_fraction.clamp(0.0, 1.0) };
+    let count = (share * machines.len() as f64).round() as usize;
+    let mut order: Vec<usize> = (0..machines.len()).collect();
+    random.shuffle(&mut order);
+    let faults = if spec.faults.is_empty() { Fault::ALL.as_slice() } else { &spec.faults };
+    let mut queue: VecDeque<Fault> = faults.iter().copied().collect();
+    for number in order.into_iter().take(count) {
+        let onset = random.between(spec.fault_onset.0, spec.fault_onset.1).max(0.0);
+        let pick = random.unit();
+        let Some(machine) = machines.get_mut(number) else { continue };
+        // One that does not fit stays in front for the next machine.
+        let fitting = queue.iter().position(|fault| fault.befalls(machine.kind));
+        let Some(fault) = fitting.and_then(|at| queue.remove(at)) else { continue };
+        queue.push_back(fault);
+        // Any sensor but the accelerometer, which is the first.
+        let scalars = machine.kind.quantities().len() - 1;
+        let sensor = 1 + ((pick * scalars as f64) as usize).min(scalars - 1);
+        machine.degradation = Some(Degradation { fault, onset, over: spec.degrade_over_seconds.max(0.0), sensor });
+    }
+}

@@ -1,0 +1,153 @@
+//! By HTTP.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{Backoff, Metronome, PATIENCE, Pace, PublishError};
+use crate::{
+    fleet::{Fleet, Tick},
+    ndjson,
+    waveform::{WAVEFORM_CONTENT_TYPE, encode_waveform},
+};
+
+const NDJSON: &str = "application/x-ndjson";
+/// A body of so many readings is not made longer.
+const READINGS_OF_A_BODY: u64 = 10_000;
+/// A busy server is given so long; Retry-After of more than a minute is taken as a minute.
+const BUSY_PATIENCE: Duration = Duration::from_secs(600);
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
+/// One request, from the connection to the answer.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Posts the fleet's readings to `{url}/api/v1/ingest`, at a pace: NDJSON bodies, and a `WTW1` body for each burst. Returns
+/// when the pace says so, with how many readings were sent: scalars, and samples of bursts.
+///
+/// A server that cannot be reached is tried again for a minute, one that answers 429 or 503 for ten, after as long as its
+/// Retry-After says.
+///
+/// # Errors
+/// See [`PublishError`].
+pub fn publish_http(url: &str, fleet: &mut Fleet, pace: &Pace) -> Result<u64, PublishError> {
+    let metronome = Metronome::start(fleet, pace)?;
+    let mut post = Post::new(url)?;
+    let prefixes: Vec<Vec<u8>> = fleet.sensors().iter().map(|sensor| ndjson::prefix(&sensor.id)).collect();
+    let names: Vec<String> = fleet.sensors().iter().map(|sensor| sensor.id.clone()).collect();
+    let (mut body, mut pending) = (Vec::new(), 0);
+    loop {
+        let tick = metronome.next(fleet, || post.flush(&mut body, &mut pending))?;
+        let Some(Tick { readings, bursts, .. }) = tick else { break };
+        for reading in readings {
+            let prefix = prefixes.get(reading.sensor).map(Vec::as_slice).unwrap_or_default();
+            ndjson::line(&mut body, prefix, reading.time_ns, reading.value);
+            pending += 1;
+        }
+        if pending >= READINGS_OF_A_BODY || !bursts.is_empty() {
+            // Readings before a burst go before it.
+            post.flush(&mut body, &mut pending)?;
+        }
+        for burst in bursts {
+            let name = names.get(burst.sensor).map_or("", String::as_str);
+            let body = encode_waveform(name, burst.start_ns, burst.rate_hz, &burst.samples);
+            post.send(WAVEFORM_CONTENT_TYPE, &body, burst.samples.len() as u64)?;
+        }
+    }
+    post.flush(&mut body, &mut pending)?;
+    Ok(post.sent)
+}
+
+struct Post {
+    agent: ureq::Agent,
+    url: String,
+    sent: u64,
+}
+
+impl Post {
+    fn new(url: &str) -> Result<Self, PublishError> {
+        let hint = match url.split_once("://") {
+            Some(("http", rest)) if !rest.trim_matches('/').is_empty() => "",
+            Some(("https", _)) => "; the simulator speaks no TLS, so give it the plain address",
+            _ => "; correct --to",
+        };
+        if !hint.is_empty() || !url.starts_with("http://") {
+            return Err(PublishError::Address { expected: "http://127.0.0.1:8080", url: url.to_owned(), hint });
+        }
+        // Answers such as 503 are not errors here.
+        let agent =
+            ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(TIMEOUT)).build().into();
+        Ok(Self { agent, url: format!("{}/api/v1/ingest", url.trim_end_matches('/')), sent: 0 })
+    }
+
+    /// Sends what there is.
+    fn flush(&mut self, body: &mut Vec<u8>, readings: &mut u64) -> Result<(), PublishError> {
+        if *readings > 0 {
+            self.send(NDJSON, body, *readings)?;
+            body.clear();
+            *readings = 0;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, content_type: &str, body: &[u8], readings: u64) -> Result<(), PublishError> {
+        let began = Instant::now();
+        let mut backoff = Backoff::new();
+        loop {
+            let pause = match self.agent.post(&self.url).header("content-type", content_type).send(body) {
+                Err(error) => {
+                    let seconds = began.elapsed().as_secs();
+                    if began.elapsed() >= PATIENCE || !passes(&error) {
+                        let message = error.to_string();
+                        return Err(PublishError::Unreachable { url: self.url.clone(), seconds, message });
+                    }
+                    backoff.pause()
+                }
+                Ok(mut response) => {
+                    let status = response.status().as_u16();
+                    let after = response
+                        .headers()
+                        .get("retry-after")
+                        .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+                        .map(Duration::from_secs);
+                    // Read to its end, so that the connection can be used again.
+                    let answer = response.body_mut().with_config().limit(1 << 20).read_to_string().unwrap_or_default();
+                    match status {
+                        200..300 => {
+                            self.sent += readings;
+                            return Ok(());
+                        }
+                        429 | 503 if began.elapsed() < BUSY_PATIENCE => {
+                            after.map_or_else(|| backoff.pause(), |after| after.min(LONGEST_RETRY))
+                        }
+                        429 | 503 => {
+                            let seconds = began.elapsed().as_secs();
+                            return Err(PublishError::Busy { url: self.url.clone(), status, seconds });
+                        }
+                        _ => {
+                            let answer = answer.chars().take(400).collect();
+                            return Err(PublishError::Refused {
+                                url: self.url.clone(),
+                                status,
+                                answer,
+                                sent: self.sent,
+                            });
+                        }
+                    }
+                }
+            };
+            thread::sleep(pause);
+        }
+    }
+}
+
+/// Whether trying again may help.
+fn passes(error: &ureq::Error) -> bool {
+    matches!(
+        error,
+        ureq::Error::Io(_)
+            | ureq::Error::Timeout(_)
+            | ureq::Error::ConnectionFailed
+            | ureq::Error::HostNotFound
+            | ureq::Error::Protocol(_)
+    )
+}

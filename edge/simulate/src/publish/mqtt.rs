@@ -1,0 +1,217 @@
+//! By MQTT.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use rumqttc::{Client, Connection, Event, MqttOptions, Packet, QoS, Request};
+
+use super::{Backoff, Metronome, PATIENCE, Pace, PublishError};
+use crate::{
+    fleet::{Fleet, Tick},
+    ndjson,
+    waveform::encode_waveform,
+};
+
+/// Messages on their way without an acknowledgement.
+const IN_FLIGHT: u16 = 500;
+/// Larger than any burst.
+const LARGEST_PACKET: usize = 16 << 20;
+const EXPECTED: &str = "mqtt://127.0.0.1:1883 or mqtt://user:password@host:1883";
+
+/// Publishes the fleet's readings at a pace, with quality of service 1: the topic is the sensor's id, the payload a JSON
+/// object, or `WTW1` for a burst. Returns when the pace says so and the broker has acknowledged all, with how many readings
+/// were sent: scalars, and samples of bursts.
+///
+/// When the connection breaks, what was not acknowledged is sent again.
+///
+/// # Errors
+/// See [`PublishError`]; a broker that cannot be reached, or acknowledges nothing, is waited for a minute.
+pub fn publish_mqtt(url: &str, fleet: &mut Fleet, pace: &Pace) -> Result<u64, PublishError> {
+    let metronome = Metronome::start(fleet, pace)?;
+    let (client, connection) = Client::new(options(url, fleet.spec().seed)?, usize::from(IN_FLIGHT));
+    let line = Arc::new(Line::default());
+    let worker = {
+        let line = Arc::clone(&line);
+        thread::spawn(move || line.run(connection))
+    };
+    let gone = |line: &Line| {
+        let message = line.problem.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        PublishError::Unreachable { url: shown(url), seconds: PATIENCE.as_secs(), message }
+    };
+    let names: Vec<String> = fleet.sensors().iter().map(|sensor| sensor.id.clone()).collect();
+    let prefixes: Vec<Vec<u8>> = names.iter().map(|name| ndjson::prefix(name)).collect();
+    let (mut messages, mut sent) = (0_u64, 0_u64);
+    while let Some(Tick { readings, bursts, .. }) = metronome.next(fleet, || Ok::<(), PublishError>(()))? {
+        let scalars = readings.iter().map(|reading| {
+            let mut payload = Vec::with_capacity(128);
+            let prefix = prefixes.get(reading.sensor).map(Vec::as_slice).unwrap_or_default();
+            ndjson::object(&mut payload, prefix, reading.time_ns, reading.value);
+            (reading.sensor, payload, 1)
+        });
+        let bursts = bursts.iter().map(|burst| {
+            let name = names.get(burst.sensor).map_or("", String::as_str);
+            let payload = encode_waveform(name, burst.start_ns, burst.rate_hz, &burst.samples);
+            (burst.sensor, payload, burst.samples.len() as u64)
+        });
+        for (sensor, payload, count) in scalars.chain(bursts) {
+            let topic = names.get(sensor).map_or("", String::as_str);
+            client.publish(topic, QoS::AtLeastOnce, false, payload).map_err(|_| gone(&line))?;
+            messages += 1;
+            sent += count;
+        }
+    }
+    line.settle(messages).map_err(|()| gone(&line))?;
+    line.done.store(true, Ordering::Release);
+    // When this fails the line is down already, and all is acknowledged.
+    drop(client.disconnect());
+    drop(worker.join());
+    Ok(sent)
+}
+
+/// What the publisher and the connection's thread know of each other.
+#[derive(Debug, Default)]
+struct Line {
+    acknowledged: AtomicU64,
+    /// All is sent and acknowledged.
+    done: AtomicBool,
+    /// The thread has given up.
+    down: AtomicBool,
+    /// What the connection's last error said.
+    problem: Mutex<String>,
+}
+
+impl Line {
+    /// Keeps the connection up, until all is done or the broker cannot be reached for a minute.
+    fn run(&self, mut connection: Connection) {
+        let mut backoff = Backoff::new();
+        let mut well = Instant::now();
+        // The library forgets what was not acknowledged when the broker's session is new; these are sent again.
+        let mut unacknowledged: VecDeque<Request> = VecDeque::new();
+        while let Ok(event) = connection.recv() {
+            match event {
+                Ok(Event::Incoming(packet)) => {
+                    well = Instant::now();
+                    match packet {
+                        Packet::ConnAck(_) => {
+                            backoff = Backoff::new();
+                            let pending = &mut connection.eventloop.pending;
+                            pending.clear();
+                            pending.append(&mut unacknowledged);
+                        }
+                        Packet::PubAck(_) => {
+                            self.acknowledged.fetch_add(1, Ordering::AcqRel);
+                        }
+                        _ => {}
+                    }
+                }
+                Ok(Event::Outgoing(_)) => {}
+                Err(_) if self.done.load(Ordering::Acquire) => break,
+                Err(error) => {
+                    unacknowledged.append(&mut connection.eventloop.pending);
+                    *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = error.to_string();
+                    if well.elapsed() >= PATIENCE {
+                        break;
+                    }
+                    thread::sleep(backoff.pause());
+                }
+            }
+        }
+        self.down.store(true, Ordering::Release);
+    }
+
+    /// Waits until so many messages are acknowledged.
+    fn settle(&self, messages: u64) -> Result<(), ()> {
+        let (mut last, mut moved) = (0, Instant::now());
+        loop {
+            let acknowledged = self.acknowledged.load(Ordering::Acquire);
+            if acknowledged >= messages {
+                return Ok(());
+            }
+            if acknowledged != last {
+                (last, moved) = (acknowledged, Instant::now());
+            }
+            if self.down.load(Ordering::Acquire) {
+                return Err(());
+            }
+            if moved.elapsed() >= PATIENCE {
+                let message = format!("{} messages were not acknowledged", messages - acknowledged);
+                *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = message;
+                return Err(());
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// The address without a password.
+fn shown(url: &str) -> String {
+    match url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?.1))) {
+        Some((scheme, host)) => format!("{scheme}://{host}"),
+        None => url.to_owned(),
+    }
+}
+
+fn options(url: &str, seed: u64) -> Result<MqttOptions, PublishError> {
+    let wrong = |hint| PublishError::Address { expected: EXPECTED, url: shown(url), hint };
+    let rest = match url.split_once("://") {
+        Some(("mqtt", rest)) => rest.trim_end_matches('/'),
+        Some(("mqtts", _)) => return Err(wrong("; the simulator speaks no TLS, so give it the plain address")),
+        _ => return Err(wrong("; correct --to")),
+    };
+    let (login, place) = rest.rsplit_once('@').map_or((None, rest), |(login, place)| (Some(login), place));
+    let (host, port) = match place.rsplit_once(':') {
+        // The colons of an IPv6 address stand in brackets.
+        Some((host, port)) if !port.ends_with(']') => {
+            (host, port.parse().map_err(|_| wrong("; the port is a number up to 65535"))?)
+        }
+        _ => (place, 1883),
+    };
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    if host.is_empty() || host.contains('/') {
+        return Err(wrong("; it names no host"));
+    }
+    // Two simulators at once must not throw each other out.
+    let client = format!("wheeltapper-simulate-{seed}-{}", std::process::id());
+    let mut options = MqttOptions::new(client, host, port);
+    options
+        .set_keep_alive(Duration::from_secs(30))
+        .set_inflight(IN_FLIGHT)
+        .set_max_packet_size(LARGEST_PACKET, LARGEST_PACKET);
+    if let Some(login) = login {
+        let (user, password) = login.split_once(':').unwrap_or((login, ""));
+        options.set_credentials(user, password);
+    }
+    Ok(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_say_host_port_and_login() {
+        let of = |url: &str| {
+            let options = options(url, 1).unwrap();
+            (options.broker_address(), options.credentials().map(|login| (login.username, login.password)))
+        };
+        assert_eq!(of("mqtt://broker"), (("broker".into(), 1883), None));
+        assert_eq!(of("mqtt://[::1]:99/"), (("::1".into(), 99), None));
+        assert_eq!(of("mqtt://a:b@host:1"), (("host".into(), 1), Some(("a".into(), "b".into()))));
+    }
+
+    #[test]
+    fn a_wrong_address_is_told_without_its_password() {
+        for url in ["mqtts://a:secret@host", "host:1883", "mqtt://", "mqtt://a:secret@host:99999", "http://a:secret@b"]
+        {
+            let error = options(url, 1).unwrap_err().to_string();
+            assert!(error.contains("mqtt://127.0.0.1:1883") && !error.contains("secret"), "{error}");
+        }
+    }
+}
