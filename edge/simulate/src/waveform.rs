@@ -1,18 +1,20 @@
-//! The waveform format: `WTW1`, name length (u16), name, start (i64, ns since 1970), rate (f64, Hz), count (u32), samples
-//! (f32); all little-endian.
+//! Bursts of samples as ingest's `waveform` format takes them.
 
-/// Its media type.
-pub const WAVEFORM_TYPE: &str = "application/vnd.wheeltapper.waveform";
+/// Media type of what [`encode_waveform`] writes.
+pub const WAVEFORM_CONTENT_TYPE: &str = "application/vnd.wheeltapper.waveform";
 
-/// A burst as bytes. Names longer than 65,535 bytes and more than 4,294,967,295 samples do not fit and are cut.
+/// A burst as bytes: `WTW1`, length of the name (u16), name, time of the first sample in ns since 1970 (i64), samples a
+/// second (f64), their number (u32), samples (f32); little-endian.
+///
+/// A name of more than 65,535 bytes is cut at a character, and samples beyond 2³² − 1 are left out: neither can be told in
+/// the header, and ingest takes neither.
 pub fn encode_waveform(name: &str, start_ns: i64, rate_hz: f64, samples: &[f32]) -> Vec<u8> {
-    let name = name.as_bytes();
-    let length = u16::try_from(name.len()).unwrap_or(u16::MAX);
+    let name = name.get(..name.floor_char_boundary(usize::from(u16::MAX))).unwrap_or(name);
     let count = u32::try_from(samples.len()).unwrap_or(u32::MAX);
     let mut bytes = Vec::with_capacity(26 + name.len() + 4 * samples.len());
     bytes.extend_from_slice(b"WTW1");
-    bytes.extend_from_slice(&length.to_le_bytes());
-    bytes.extend_from_slice(name.get(..usize::from(length)).unwrap_or_default());
+    bytes.extend_from_slice(&(name.len() as u16).to_le_bytes());
+    bytes.extend_from_slice(name.as_bytes());
     bytes.extend_from_slice(&start_ns.to_le_bytes());
     bytes.extend_from_slice(&rate_hz.to_le_bytes());
     bytes.extend_from_slice(&count.to_le_bytes());
@@ -20,4 +22,42 @@ pub fn encode_waveform(name: &str, start_ns: i64, rate_hz: f64, samples: &[f32])
         bytes.extend_from_slice(&sample.to_le_bytes());
     }
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Reads it back by the format's description.
+    fn decode(bytes: &[u8]) -> (String, i64, f64, Vec<f32>) {
+        let (magic, rest) = bytes.split_at(4);
+        assert_eq!(magic, b"WTW1");
+        let (length, rest) = rest.split_at(2);
+        let (name, rest) = rest.split_at(u16::from_le_bytes(length.try_into().unwrap()).into());
+        let (start, rest) = rest.split_at(8);
+        let (rate, rest) = rest.split_at(8);
+        let (count, rest) = rest.split_at(4);
+        let samples: Vec<f32> = rest.chunks(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect();
+        assert_eq!(u32::from_le_bytes(count.try_into().unwrap()) as usize, samples.len());
+        let start = i64::from_le_bytes(start.try_into().unwrap());
+        (String::from_utf8(name.to_vec()).unwrap(), start, f64::from_le_bytes(rate.try_into().unwrap()), samples)
+    }
+
+    proptest! {
+        #[test]
+        fn comes_back_as_it_went(
+            name in ".{0,40}", start: i64, rate in 0.1..1e6, samples in prop::collection::vec(-1e6_f32..1e6, 0..300),
+        ) {
+            let back = decode(&encode_waveform(&name, start, rate, &samples));
+            prop_assert_eq!(back, (name, start, rate, samples));
+        }
+    }
+
+    #[test]
+    fn a_name_too_long_is_cut_at_a_character() {
+        let (name, ..) = decode(&encode_waveform(&"é".repeat(40_000), 0, 1.0, &[1.0]));
+        assert_eq!(name, "é".repeat(32_767));
+    }
 }

@@ -1,0 +1,110 @@
+//! Lines of `{"sensor_id":…,"timestamp":…,"values":…}`.
+
+use std::io::Write as _;
+
+/// A plain number of ns from here on; ingest reads smaller ones as µs, ms or s.
+const LEAST_NS: u64 = 100_000_000_000_000_000;
+
+/// `{"sensor_id":"…","timestamp":`
+pub(crate) fn prefix(sensor: &str) -> Vec<u8> {
+    let mut bytes = b"{\"sensor_id\":".to_vec();
+    text(&mut bytes, sensor);
+    bytes.extend_from_slice(b",\"timestamp\":");
+    bytes
+}
+
+/// A JSON string.
+pub(crate) fn text(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    for character in text.chars() {
+        match character {
+            '"' => out.extend_from_slice(b"\\\""),
+            '\\' => out.extend_from_slice(b"\\\\"),
+            // Writing to memory does not fail.
+            control if control < ' ' => drop(write!(out, "\\u{:04x}", u32::from(control))),
+            other => out.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    out.push(b'"');
+}
+
+/// A time that ingest reads as these nanoseconds since 1970, whatever their size.
+pub(crate) fn time(out: &mut Vec<u8>, nanoseconds: i64) {
+    if nanoseconds.unsigned_abs() >= LEAST_NS {
+        integer(out, nanoseconds);
+    } else {
+        match jiff::Timestamp::from_nanosecond(i128::from(nanoseconds)) {
+            Ok(time) => drop(write!(out, "\"{time}\"")),
+            Err(_) => integer(out, nanoseconds),
+        }
+    }
+}
+
+pub(crate) fn integer(out: &mut Vec<u8>, number: i64) {
+    let mut digits = [0_u8; 20];
+    let mut at = digits.len();
+    let mut rest = number.unsigned_abs();
+    loop {
+        at -= 1;
+        // At most 20 digits.
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if number < 0 {
+        out.push(b'-');
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+/// A line of one reading, with its line feed. The prefix is that of [`prefix`].
+pub(crate) fn line(out: &mut Vec<u8>, prefix: &[u8], nanoseconds: i64, value: f64) {
+    object(out, prefix, nanoseconds, value);
+    out.push(b'\n');
+}
+
+/// One reading; a value that is no number comes as `null`, as from JavaScript.
+pub(crate) fn object(out: &mut Vec<u8>, prefix: &[u8], nanoseconds: i64, value: f64) {
+    out.extend_from_slice(prefix);
+    time(out, nanoseconds);
+    out.extend_from_slice(b",\"values\":");
+    if value.is_finite() {
+        // The shortest decimal that is read back as the same double.
+        drop(write!(out, "{value}"));
+    } else {
+        out.extend_from_slice(b"null");
+    }
+    out.push(b'}');
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_json_with_the_same_name_and_value(name in "\\PC{0,20}|[\\x00-\\x7f]{0,20}", at: i64, value: f64) {
+            let mut out = Vec::new();
+            object(&mut out, &prefix(&name), at, value);
+            let read: serde_json::Value = serde_json::from_slice(&out).unwrap();
+            prop_assert_eq!(read["sensor_id"].as_str(), Some(&*name));
+            prop_assert_eq!(read["values"].as_f64(), Some(value).filter(|value| value.is_finite()));
+            let read = match &read["timestamp"] {
+                serde_json::Value::String(text) => text.parse::<jiff::Timestamp>().unwrap().as_nanosecond(),
+                number => i128::from(number.as_i64().unwrap()),
+            };
+            prop_assert_eq!(read, i128::from(at));
+        }
+    }
+
+    #[test]
+    fn times_that_ingest_would_take_for_microseconds_are_spelled_out() {
+        let mut out = Vec::new();
+        time(&mut out, 700_000_000_000_000);
+        assert_eq!(out, b"\"1970-01-09T02:26:40Z\"");
+    }
+}
