@@ -139,7 +139,8 @@ impl Context<'_> {
                 let seen = window.rows.get(place)?.as_ref()?.values.get(column.at as usize).copied()?;
                 let unit = self.unit(&name, &feature);
                 let expected = self.model.normals.get(at)?.expected;
-                (share >= LEAST_SHARE).then_some(Contribution { sensor: name, feature, share, expected, seen, unit })
+                // What is not defined for a window (the skewness of a constant) explains nothing.
+                (share >= LEAST_SHARE && seen.is_finite() && expected.is_finite()).then_some(Contribution { sensor: name, feature, share, expected, seen, unit })
             })
             .collect()
     }
@@ -182,6 +183,7 @@ impl Context<'_> {
         let is = |words: &[&str]| words.iter().any(|word| named.contains(word));
         if is(&["vibration", "accel", "velocity"]) {
             let impacts = rose("kurtosis") || rose("crest_factor");
+            let burst = self.features.iter().any(|feature| feature == crate::stage::BURST);
             let louder = rose("rms") || rose("std") || rose("iqr");
             let pressure = parts.iter().any(|part| {
                 let kind = kind(&part.sensor);
@@ -189,8 +191,9 @@ impl Context<'_> {
             });
             return match () {
                 () if impacts => Some("bearing-impacts"),
-                () if louder && (pressure || rose("spectral_entropy")) => Some("cavitation"),
-                () if rose("dominant_magnitude") || louder && fell("spectral_entropy") => Some("imbalance"),
+                () if louder && (pressure || burst && rose("spectral_entropy")) => Some("cavitation"),
+                // Only a burst shows the shaft's own line.
+                () if burst && (rose("dominant_magnitude") || louder && fell("spectral_entropy")) => Some("imbalance"),
                 () => None,
             };
         }

@@ -14,7 +14,7 @@ use crate::{
 /// First byte of a snapshot.
 const SNAPSHOT_VERSION: u8 = 1;
 /// The feature that only bursts have: each sensor of such a list is scored for itself.
-const BURST: &str = "peak";
+pub(crate) const BURST: &str = "peak";
 /// Bursts do not overlap, so fewer of them say as much.
 const BURST_WARMUP: u32 = 3;
 

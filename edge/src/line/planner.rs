@@ -154,8 +154,11 @@ impl Plan {
         let mut alerts: Vec<Alert> = Vec::new();
         for ((reader, end), offset) in self.sources.iter_mut().zip(&mut offsets) {
             for record in reader.read(*offset, end.load(Ordering::Acquire), READ_BYTES)? {
-                if let Finding::Alert(alert) = serde_json::from_slice(&record.payload)? {
-                    alerts.push(alert);
+                match serde_json::from_slice(&record.payload) {
+                    Ok(Finding::Alert(alert)) => alerts.push(alert),
+                    Ok(Finding::Anomaly(_)) => {}
+                    // It will not become readable; the plan must not wait for it for ever.
+                    Err(error) => tracing::error!(%error, offset = record.offset, "a finding cannot be read and is passed over"),
                 }
                 *offset = record.next;
             }
