@@ -25,7 +25,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         cargo.args(["--package", &format!("wheeltapper-{stage}")]);
     }
     // What cargo sets for this package must not leak into a build for another target.
-    for variable in ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "RUSTC", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CARGO_TARGET_DIR"] {
+    for variable in [
+        "CARGO_ENCODED_RUSTFLAGS",
+        "RUSTFLAGS",
+        "RUSTC",
+        "RUSTC_WRAPPER",
+        "RUSTC_WORKSPACE_WRAPPER",
+        "CARGO_TARGET_DIR",
+    ] {
         cargo.env_remove(variable);
     }
     if !cargo.status()?.success() {

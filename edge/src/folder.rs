@@ -22,11 +22,15 @@ impl DataFolder {
     /// When another host uses it, or it cannot be written.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         fs::create_dir_all(path).with_context(|| format!("making the data folder {}", path.display()))?;
-        let lock = File::create(path.join("lock")).with_context(|| format!("writing to the data folder {}", path.display()))?;
+        let lock = File::create(path.join("lock"))
+            .with_context(|| format!("writing to the data folder {}", path.display()))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
             Err(TryLockError::WouldBlock) => {
-                bail!("another wheeltapper uses the data folder {}; stop it, or name another with --data", path.display())
+                bail!(
+                    "another wheeltapper uses the data folder {}; stop it, or name another with --data",
+                    path.display()
+                )
             }
             Err(TryLockError::Error(error)) => Err(error).context("locking the data folder"),
         }
@@ -40,7 +44,8 @@ impl DataFolder {
         let file = self.path.join("partitions");
         match fs::read_to_string(&file) {
             Ok(text) => {
-                let made: u16 = text.trim().parse().with_context(|| format!("{} does not hold a number", file.display()))?;
+                let made: u16 =
+                    text.trim().parse().with_context(|| format!("{} does not hold a number", file.display()))?;
                 if wanted != 0 && wanted != made {
                     bail!(
                         "the data folder {} was made with {made} partitions, the configuration wants {wanted}; \

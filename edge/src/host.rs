@@ -113,9 +113,15 @@ impl Host {
             sources.push((worker.findings_reader(), worker.findings_end()));
             workers.push(worker);
         }
-        let planner =
-            Planner::start(sandbox.clone(), config.schedule_json(), sources, store.clone(), Arc::clone(&metrics), &folder.snapshots())
-                .context("starting the planner")?;
+        let planner = Planner::start(
+            sandbox.clone(),
+            config.schedule_json(),
+            sources,
+            store.clone(),
+            Arc::clone(&metrics),
+            &folder.snapshots(),
+        )
+        .context("starting the planner")?;
         let clerk = Clerk::start(dead_letters.clone(), store.clone())?;
 
         let context = IntakeContext {
@@ -129,7 +135,8 @@ impl Host {
         let decoders = thread::available_parallelism().map_or(1, usize::from);
         let queue = usize::try_from(config.line.queue.bytes()).unwrap_or(usize::MAX);
         let behind = usize::try_from(config.log.retention_size.bytes()).unwrap_or(usize::MAX);
-        let intake = Intake::start(&context, &config.ingest_json(), decoders, queue, behind).context("starting ingest")?;
+        let intake =
+            Intake::start(&context, &config.ingest_json(), decoders, queue, behind).context("starting ingest")?;
         tracing::info!(partitions, sensors = registry.len(), took = ?started.elapsed(), "the line is up");
         Ok(Self {
             intake,
@@ -265,7 +272,10 @@ impl Host {
                 return Ok(());
             }
             anyhow::ensure!(self.failed().is_empty(), "partition {:?} stopped; the log above tells why", self.failed());
-            anyhow::ensure!(Instant::now() < deadline, "the line did not get through what was taken in within {timeout:?}");
+            anyhow::ensure!(
+                Instant::now() < deadline,
+                "the line did not get through what was taken in within {timeout:?}"
+            );
             for worker in &self.workers {
                 worker.request_checkpoint();
             }

@@ -65,7 +65,9 @@ impl Registry {
         let named: Vec<_> = config.sensors().collect();
         let rows: Vec<_> = named
             .iter()
-            .map(|sensor| (sensor.id.as_str(), sensor.asset.as_str(), sensor.sensor.unit.as_str(), sensor.sensor.kind.as_str()))
+            .map(|sensor| {
+                (sensor.id.as_str(), sensor.asset.as_str(), sensor.sensor.unit.as_str(), sensor.sensor.kind.as_str())
+            })
             .collect();
         self.register(&rows)
     }

@@ -48,8 +48,9 @@ pub async fn start(config: Config) -> anyhow::Result<Serving> {
     let (stop, stopping) = watch::channel(false);
     let mut tasks = JoinSet::new();
 
-    let listener =
-        TcpListener::bind(&config.http.listen).await.with_context(|| format!("listening on {} ([http] listen)", config.http.listen))?;
+    let listener = TcpListener::bind(&config.http.listen)
+        .await
+        .with_context(|| format!("listening on {} ([http] listen)", config.http.listen))?;
     let http = listener.local_addr()?;
     let router = http::router(Arc::clone(&host), Arc::clone(&mapping))?;
     let tls = config.http.tls.as_ref().map(|tls| http::tls_acceptor(&tls.cert, &tls.key)).transpose()?;
@@ -58,7 +59,9 @@ pub async fn start(config: Config) -> anyhow::Result<Serving> {
     let mut mqtt = None;
     if let Some(settings) = config.mqtt.broker.as_ref().filter(|broker| broker.enabled) {
         let sink = Arc::new(IntakeSink::new(Arc::clone(&host), Arc::clone(&mapping), 1 << 60));
-        let broker = Broker::bind(crate::triggers::mqtt::broker_config(settings)?, sink).await.context("starting the MQTT broker")?;
+        let broker = Broker::bind(crate::triggers::mqtt::broker_config(settings)?, sink)
+            .await
+            .context("starting the MQTT broker")?;
         mqtt = Some(broker.local_addr());
         let handle = broker.handle();
         tasks.spawn(publish_findings(Arc::clone(&host), handle, stopping.clone()));
@@ -96,7 +99,9 @@ impl Serving {
     /// When a part of it panicked.
     pub async fn stop(mut self) -> anyhow::Result<()> {
         let _ = self.stop.send(true);
-        let stopped = tokio::time::timeout(Duration::from_secs(5), async { while self.tasks.join_next().await.is_some() {} }).await;
+        let stopped =
+            tokio::time::timeout(Duration::from_secs(5), async { while self.tasks.join_next().await.is_some() {} })
+                .await;
         if stopped.is_err() {
             self.tasks.shutdown().await;
         }
@@ -145,7 +150,8 @@ pub async fn until_stopped(config: Config, reload: Reload, show: Show) -> anyhow
         serving.tasks.spawn(terminal::show(Arc::clone(&serving.host), serving.stop.subscribe()));
     }
     if let Some(file) = &show.ready_file {
-        let addresses = serde_json::json!({ "http": serving.http.to_string(), "mqtt": serving.mqtt.map(|mqtt| mqtt.to_string()) });
+        let addresses =
+            serde_json::json!({ "http": serving.http.to_string(), "mqtt": serving.mqtt.map(|mqtt| mqtt.to_string()) });
         std::fs::write(file, addresses.to_string()).with_context(|| format!("writing {}", file.display()))?;
     }
     loop {

@@ -82,7 +82,13 @@ fn finding_line(finding: &Finding, paint: &Paint, told: &mut std::collections::H
                 (AlertState::Open, Severity::Medium) => ("1;33", "ALERT medium"),
                 (AlertState::Open, Severity::Low) => ("33", "ALERT low"),
             };
-            println!("{} {}\n    {}\n    {}", paint.color(code, word), alert.title, alert.message, alert.recommendation);
+            println!(
+                "{} {}\n    {}\n    {}",
+                paint.color(code, word),
+                alert.title,
+                alert.message,
+                alert.recommendation
+            );
         }
     }
 }

@@ -29,8 +29,13 @@ impl Publisher {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(20)))?;
         stream.set_write_timeout(Some(Duration::from_secs(20)))?;
-        let mut publisher =
-            Self { out: stream.try_clone()?, input: BufReader::new(stream), buffer: Vec::new(), next: 0, waiting: VecDeque::new() };
+        let mut publisher = Self {
+            out: stream.try_clone()?,
+            input: BufReader::new(stream),
+            buffer: Vec::new(),
+            next: 0,
+            waiting: VecDeque::new(),
+        };
         let mut body = b"\x00\x04MQTT\x04\x02\x00\x3c".to_vec();
         text(client, &mut body)?;
         publisher.buffer.push(0x10);
@@ -83,9 +88,15 @@ impl Publisher {
         let mut packet = [0; 4];
         self.input.read_exact(&mut packet)?;
         let wanted = self.waiting.pop_front();
-        let [0x40, 2, high, low] = packet else { return Err(io::Error::other(format!("expected a PUBACK, got {packet:?}"))) };
+        let [0x40, 2, high, low] = packet else {
+            return Err(io::Error::other(format!("expected a PUBACK, got {packet:?}")));
+        };
         let got = u16::from_be_bytes([high, low]);
-        if wanted == Some(got) { Ok(()) } else { Err(io::Error::other(format!("expected PUBACK {wanted:?}, got {got}"))) }
+        if wanted == Some(got) {
+            Ok(())
+        } else {
+            Err(io::Error::other(format!("expected PUBACK {wanted:?}, got {got}")))
+        }
     }
 }
 

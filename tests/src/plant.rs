@@ -49,7 +49,17 @@ pub fn hostile_featurize() -> anyhow::Result<PathBuf> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let target = binary().map_err(|error| error.to_string())?.with_file_name("").join("../components");
         let done = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--profile", "component", "--target", "wasm32-wasip2", "--lib", "--package", "wheeltapper-hostile"])
+            .args([
+                "build",
+                "--quiet",
+                "--profile",
+                "component",
+                "--target",
+                "wasm32-wasip2",
+                "--lib",
+                "--package",
+                "wheeltapper-hostile",
+            ])
             .arg("--target-dir")
             .arg(&target)
             .current_dir(root)
@@ -175,7 +185,11 @@ impl Plant {
             thread::sleep(Duration::from_millis(2));
         };
         let address = |name: &str| addresses.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let agent = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(60))).build().into();
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(60)))
+            .build()
+            .into();
         Ok(Running { child: Some(child), http: address("http"), mqtt: address("mqtt"), agent, took: began.elapsed() })
     }
 }
@@ -241,7 +255,11 @@ impl Running {
     /// When the connection fails.
     pub fn metric(&self, name: &str) -> anyhow::Result<f64> {
         let (_, text) = self.get("/metrics")?;
-        Ok(text.lines().filter(|line| line.starts_with(name)).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+        Ok(text
+            .lines()
+            .filter(|line| line.starts_with(name))
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum())
     }
 
     /// The process's number.

@@ -197,7 +197,8 @@ fn packed_bodies_that_unpack_too_large_or_not_at_all() {
 #[test]
 fn one_bad_line_costs_its_neighbours_nothing() {
     let (plant, host) = host();
-    let body = [reading(T0, "1"), "oops".into(), reading(T0 + SECOND, "2"), reading(T0 + 2 * SECOND, "1e400")].join("\n");
+    let body =
+        [reading(T0, "1"), "oops".into(), reading(T0 + SECOND, "2"), reading(T0 + 2 * SECOND, "1e400")].join("\n");
     let answer = host.post(LINES, body.as_bytes()).unwrap();
     assert!(answer.status == 202 && answer.body["accepted"] == 2 && answer.body["rejected"] == 2, "{answer:?}");
     assert_eq!(answer.body["errors"][0]["position"], 2);
@@ -224,7 +225,9 @@ fn duplicates_and_late_data() {
 fn misbehaves(value: i64, word: &str) {
     let component = hostile_featurize().unwrap().canonicalize().unwrap();
     let limits = "checkpoint = \"200ms\"\ndeadline = \"500ms\"\nmemory = \"128MiB\"";
-    let plant = Plant::new(&format!("partitions = 1\n[line]\n{limits}\n[line.components]\nfeaturize = {component:?}\n")).unwrap();
+    let plant =
+        Plant::new(&format!("partitions = 1\n[line]\n{limits}\n[line.components]\nfeaturize = {component:?}\n"))
+            .unwrap();
     let host = plant.start().unwrap();
     let post = |host: &Running, at: i64, value: i64| {
         let body = format!(r#"{{"sensor_id":"a/b","timestamp":{},"values":{value}}}"#, T0 + at * SECOND);

@@ -25,7 +25,11 @@ impl Drop for Peer {
 
 fn peer(program: &str, arguments: &[&str], port: u16) -> Peer {
     // Debian keeps servers in sbin, which is not on everyone's path.
-    let program = if Path::new("/usr/sbin").join(program).is_file() { format!("/usr/sbin/{program}") } else { program.to_owned() };
+    let program = if Path::new("/usr/sbin").join(program).is_file() {
+        format!("/usr/sbin/{program}")
+    } else {
+        program.to_owned()
+    };
     let child = Command::new(&program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     let child = child.unwrap_or_else(|error| panic!("{program}: {error}; `cargo xtask test` installs it"));
     let peer = Peer(child);
@@ -84,7 +88,12 @@ fn nats_jetstream_through_kills_of_both() {
     // What cannot be read is acknowledged and kept as a dead letter.
     runtime.block_on(async {
         let client = async_nats::connect(format!("127.0.0.1:{port}")).await.unwrap();
-        async_nats::jetstream::new(client).publish("raw-sensor-data.a", "nonsense".into()).await.unwrap().await.unwrap();
+        async_nats::jetstream::new(client)
+            .publish("raw-sensor-data.a", "nonsense".into())
+            .await
+            .unwrap()
+            .await
+            .unwrap();
     });
     reaches(&plant, "dead_letters", 1);
     host.stop().unwrap();
@@ -97,7 +106,8 @@ fn client_of_mosquitto_through_a_kill() {
         let plant = Plant::new("").unwrap();
         let port = free_port().unwrap();
         let settings = plant.path().join("mosquitto.conf");
-        std::fs::write(&settings, format!("listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n")).unwrap();
+        std::fs::write(&settings, format!("listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n"))
+            .unwrap();
         let _broker = peer("mosquitto", &["-c", settings.to_str().unwrap()], port);
         plant
             .configure(&format!(
@@ -108,12 +118,17 @@ fn client_of_mosquitto_through_a_kill() {
         let host = plant.start().unwrap();
         let publish = |payload: &str| {
             let number = port.to_string();
-            let status = Command::new("mosquitto_pub").args(["-p", &number, "-q", "1", "-t", "plant/pump/temperature", "-m", payload]).status();
+            let status = Command::new("mosquitto_pub")
+                .args(["-p", &number, "-q", "1", "-t", "plant/pump/temperature", "-m", payload])
+                .status();
             assert!(status.unwrap().success());
         };
         // Its subscription may take a moment; a retained message waits for it.
         let number = port.to_string();
-        Command::new("mosquitto_pub").args(["-p", &number, "-q", "1", "-r", "-t", "plant/pump/temperature", "-m", "1.5"]).status().unwrap();
+        Command::new("mosquitto_pub")
+            .args(["-p", &number, "-q", "1", "-r", "-t", "plant/pump/temperature", "-m", "1.5"])
+            .status()
+            .unwrap();
         reaches(&plant, "readings", 1);
         host.kill().unwrap();
         publish(&format!(r#"{{"timestamp":{},"values":2.5}}"#, T0 / SECOND + 100));
@@ -132,9 +147,27 @@ fn embedded_broker_with_mosquitto_clients() {
     let plant = Plant::new(FAST).unwrap();
     let host = plant.start().unwrap();
     let (_, port) = host.mqtt.rsplit_once(':').unwrap();
-    for (quality, protocol, second) in [("0", "mqttv311", 0), ("1", "mqttv311", 1), ("2", "mqttv311", 2), ("0", "mqttv5", 3), ("1", "mqttv5", 4), ("2", "mqttv5", 5)] {
+    for (quality, protocol, second) in [
+        ("0", "mqttv311", 0),
+        ("1", "mqttv311", 1),
+        ("2", "mqttv311", 2),
+        ("0", "mqttv5", 3),
+        ("1", "mqttv5", 4),
+        ("2", "mqttv5", 5),
+    ] {
         let status = Command::new("mosquitto_pub")
-            .args(["-p", port, "-V", protocol, "-q", quality, "-t", "any/topic", "-m", &reading("mosquitto/m/s", second)])
+            .args([
+                "-p",
+                port,
+                "-V",
+                protocol,
+                "-q",
+                quality,
+                "-t",
+                "any/topic",
+                "-m",
+                &reading("mosquitto/m/s", second),
+            ])
             .status()
             .unwrap();
         assert!(status.success());
@@ -148,7 +181,10 @@ fn embedded_broker_with_mosquitto_clients() {
         .spawn()
         .unwrap();
     thread::sleep(Duration::from_millis(500));
-    Command::new("mosquitto_pub").args(["-p", port, "-q", "1", "-t", "talk/x", "-m", &reading("mosquitto/m/t", 1)]).status().unwrap();
+    Command::new("mosquitto_pub")
+        .args(["-p", port, "-q", "1", "-t", "talk/x", "-m", &reading("mosquitto/m/t", 1)])
+        .status()
+        .unwrap();
     let heard = listener.wait_with_output().unwrap();
     assert!(String::from_utf8_lossy(&heard.stdout).contains("mosquitto/m/t"));
     host.stop().unwrap();
@@ -163,7 +199,10 @@ fn broker_with_users_turns_strangers_away() {
     let host = plant.start().unwrap();
     let (_, port) = host.mqtt.rsplit_once(':').unwrap();
     let publish = |login: &[&str]| {
-        let told = Command::new("mosquitto_pub").args(["-p", port, "-q", "1", "-t", "t", "-m", &reading("a/b", 1)]).args(login).output();
+        let told = Command::new("mosquitto_pub")
+            .args(["-p", port, "-q", "1", "-t", "t", "-m", &reading("a/b", 1)])
+            .args(login)
+            .output();
         told.unwrap().status.success()
     };
     assert!(!publish(&[]));

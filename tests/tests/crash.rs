@@ -23,7 +23,8 @@ const CONFIG: &str = "[line]\ncheckpoint = \"300ms\"\n[detect]\nwarmup_windows =
 
 /// What a sensor reads: noise, and from time to time a stretch that no healthy machine has.
 fn value(machine: usize, sensor: usize, second: i64) -> f64 {
-    let mut noise = (second as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ ((machine * 17 + sensor) as u64).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let mut noise = (second as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        ^ ((machine * 17 + sensor) as u64).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     noise ^= noise >> 29;
     noise = noise.wrapping_mul(0x94D0_49BB_1331_11EB);
     let healthy = 10.0 + (noise >> 40) as f64 / (1 << 24) as f64;
@@ -63,15 +64,23 @@ impl Shared {
 
 /// Posts second after second; each again until it is acknowledged.
 fn over_http(shared: &Shared) {
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(5))).build().into();
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(Duration::from_secs(5)))
+        .build()
+        .into();
     let mut second = 0;
     while !shared.stop.load(Ordering::Relaxed) {
-        let body: Vec<String> = (second..second + 5).flat_map(|second| messages("http", second)).map(|(_, body)| body).collect();
+        let body: Vec<String> =
+            (second..second + 5).flat_map(|second| messages("http", second)).map(|(_, body)| body).collect();
         let Some((http, _)) = shared.address() else {
             thread::sleep(Duration::from_millis(2));
             continue;
         };
-        let answer = agent.post(format!("http://{http}/api/v1/ingest")).header("Content-Type", "application/x-ndjson").send(body.join("\n"));
+        let answer = agent
+            .post(format!("http://{http}/api/v1/ingest"))
+            .header("Content-Type", "application/x-ndjson")
+            .send(body.join("\n"));
         if answer.is_ok_and(|answer| answer.status() == 202) {
             second += 5;
             shared.http.store(second as u64, Ordering::Relaxed);
@@ -171,9 +180,17 @@ fn nothing_is_lost_or_doubled_by_kills() {
                     let time: String = row["time"].as_str().unwrap().to_owned();
                     assert!(seen.insert(time.clone()), "{name} has two readings at {time}");
                 }
-                assert!(rows.len() as u64 >= acknowledged, "{name}: {acknowledged} acknowledged, {} stored", rows.len());
+                assert!(
+                    rows.len() as u64 >= acknowledged,
+                    "{name}: {acknowledged} acknowledged, {} stored",
+                    rows.len()
+                );
                 for (second, row) in rows.iter().enumerate() {
-                    assert_eq!(row["value"].as_f64().unwrap(), value(machine, sensor, second as i64), "{name} at second {second}");
+                    assert_eq!(
+                        row["value"].as_f64().unwrap(),
+                        value(machine, sensor, second as i64),
+                        "{name} at second {second}"
+                    );
                 }
                 last.insert(name, rows.len() as i64);
             }

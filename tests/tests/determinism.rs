@@ -21,7 +21,8 @@ fn recordings(plant: &Plant) {
         for second in 0..2400 {
             let load = (f64::from(second) / 20.0).sin();
             let hot = if machine == 1 && second > 1500 { f64::from(second - 1500) * 0.05 } else { 0.0 };
-            let (a, b, c) = (2.0 + 0.1 * load + 0.1 * normal(), 50.0 + load + normal() + hot, 10.0 + load + 0.2 * normal());
+            let (a, b, c) =
+                (2.0 + 0.1 * load + 0.1 * normal(), 50.0 + load + normal() + hot, 10.0 + load + 0.2 * normal());
             writeln!(csv, "2026-01-01 00:{:02}:{:02};{a};{b};{c}", second / 60, second % 60).unwrap();
         }
         std::fs::write(folder.join(format!("machine-{machine}.csv")), csv).unwrap();

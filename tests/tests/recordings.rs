@@ -72,7 +72,11 @@ fn skab_and_cwru_run_through_the_line() {
     assert!((17 * count("windows")..18 * count("windows")).contains(&rows("windows")));
     let one = |statement: &str| plant.query(&["sql", statement]).unwrap()[0]["n"].as_u64().unwrap();
     assert!(one("select count(*) n from work_orders where status = 'planned' and technician = 'Ada'") > 0);
-    assert_eq!(one("select count(*) n from anomalies where sensor like '%Normal%'"), 0, "false alarms on the healthy bearing");
+    assert_eq!(
+        one("select count(*) n from anomalies where sensor like '%Normal%'"),
+        0,
+        "false alarms on the healthy bearing"
+    );
 }
 
 #[test]
@@ -82,7 +86,10 @@ fn broken_rows_are_counted_and_kept() {
     fs::write(plant.path().join("r.csv"), csv).unwrap();
     let told = plant.output(&["replay", "r.csv"]).unwrap();
     let counts = plant.counts().unwrap();
-    assert!(counts["readings"] == 3 && counts["rejected_readings"] == 4 && counts["dead_letters"] == 4, "{counts}\n{told}");
+    assert!(
+        counts["readings"] == 3 && counts["rejected_readings"] == 4 && counts["dead_letters"] == 4,
+        "{counts}\n{told}"
+    );
     assert!(told.contains("dlq list"), "{told}");
     let list = plant.output(&["dlq", "list"]).unwrap();
     assert!(list.contains("non-finite") && list.contains("malformed"), "{list}");

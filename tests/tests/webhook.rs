@@ -21,7 +21,11 @@ fn signed_webhooks() {
     plant.configure(&format!("[[http.source]]\nname = \"erp\"\nsecret_file = {path:?}\nrequired = true\n")).unwrap();
     let host = plant.start().unwrap();
     let post = |source: &str, signature: &str, body: &[u8]| {
-        let headers = [("Content-Type", "application/json"), ("X-Wheeltapper-Source", source), ("X-Wheeltapper-Signature", signature)];
+        let headers = [
+            ("Content-Type", "application/json"),
+            ("X-Wheeltapper-Source", source),
+            ("X-Wheeltapper-Signature", signature),
+        ];
         host.post_with(&headers, body).unwrap().status
     };
     assert_eq!(post("erp", &signature(b"hunter2", BODY), BODY), 202);

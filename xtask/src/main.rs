@@ -71,7 +71,8 @@ fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
 /// Runs a command that must succeed.
 fn run(command: &mut Command) -> anyhow::Result<()> {
     let status = command.status().with_context(|| format!("starting {}", command.get_program().display()))?;
-    let words: Vec<_> = std::iter::once(command.get_program()).chain(command.get_args()).map(|word| word.to_string_lossy()).collect();
+    let words: Vec<_> =
+        std::iter::once(command.get_program()).chain(command.get_args()).map(|word| word.to_string_lossy()).collect();
     ensure!(status.success(), "{} failed ({status})", words.join(" "));
     Ok(())
 }

@@ -10,8 +10,12 @@ use anyhow::{Context as _, bail};
 use crate::run;
 
 /// Programs that tests drive, and the Debian packages that have them.
-const PROGRAMS: [(&str, &str); 4] =
-    [("mosquitto", "mosquitto"), ("mosquitto_pub", "mosquitto-clients"), ("nats-server", "nats-server"), ("python3", "python3")];
+const PROGRAMS: [(&str, &str); 4] = [
+    ("mosquitto", "mosquitto"),
+    ("mosquitto_pub", "mosquitto-clients"),
+    ("nats-server", "nats-server"),
+    ("python3", "python3"),
+];
 /// The Python MQTT client that drives the broker.
 const PAHO: (&str, &str) = ("import paho.mqtt.client", "python3-paho-mqtt");
 
@@ -27,7 +31,8 @@ pub(crate) fn target() -> anyhow::Result<()> {
 
 /// Brokers and clients, from Debian's packages.
 pub(crate) fn peers() -> anyhow::Result<()> {
-    let mut missing: Vec<&str> = PROGRAMS.iter().filter(|(program, _)| !there(program)).map(|(_, package)| *package).collect();
+    let mut missing: Vec<&str> =
+        PROGRAMS.iter().filter(|(program, _)| !there(program)).map(|(_, package)| *package).collect();
     if !quiet(Command::new("python3").args(["-c", PAHO.0])) {
         missing.push(PAHO.1);
     }
@@ -38,7 +43,8 @@ pub(crate) fn peers() -> anyhow::Result<()> {
     if !there("apt-get") {
         bail!("the tests need {}; install them with this system's package manager", missing.join(", "));
     }
-    let sudo: &[&str] = if there("sudo") && !quiet(Command::new("test").args(["-w", "/usr/bin"])) { &["sudo"] } else { &[] };
+    let sudo: &[&str] =
+        if there("sudo") && !quiet(Command::new("test").args(["-w", "/usr/bin"])) { &["sudo"] } else { &[] };
     let apt = |arguments: &[&str]| {
         let mut words = sudo.iter().chain(&["apt-get", "-qq", "-y"]).chain(arguments);
         let Some(program) = words.next() else { bail!("no command") };
@@ -58,7 +64,9 @@ pub(crate) fn peers() -> anyhow::Result<()> {
 fn there(program: &str) -> bool {
     let paths = std::env::var_os("PATH").unwrap_or_default();
     // Debian keeps servers in sbin, which is not on everyone's path.
-    std::env::split_paths(&paths).chain([Path::new("/usr/sbin").to_owned()]).any(|folder| folder.join(program).is_file())
+    std::env::split_paths(&paths)
+        .chain([Path::new("/usr/sbin").to_owned()])
+        .any(|folder| folder.join(program).is_file())
 }
 
 fn quiet(command: &mut Command) -> bool {

@@ -67,7 +67,12 @@ impl Up {
         let config = folder.join("wheeltapper.toml");
         let (machines, seed) = (self.machines.to_string(), self.seed.to_string());
         let fleet = ["--machines", machines.as_str(), "--seed", seed.as_str()];
-        run(Command::new(&binary).arg("simulate").args(fleet).arg("--write-config").arg(&config).stdout(std::process::Stdio::null()))?;
+        run(Command::new(&binary)
+            .arg("simulate")
+            .args(fleet)
+            .arg("--write-config")
+            .arg(&config)
+            .stdout(std::process::Stdio::null()))?;
 
         let stop = Arc::new(AtomicBool::new(false));
         for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
@@ -82,7 +87,12 @@ impl Up {
                 .context("starting wheeltapper run")?,
         );
         self.wait_for_http(&mut host, &stop)?;
-        println!("\n  http://{} shows the fleet; MQTT listens on {}; Ctrl-C stops\n  machines with a fault: {}\n", self.http, self.mqtt, folder.join("labels.csv").display());
+        println!(
+            "\n  http://{} shows the fleet; MQTT listens on {}; Ctrl-C stops\n  machines with a fault: {}\n",
+            self.http,
+            self.mqtt,
+            folder.join("labels.csv").display()
+        );
         // Forty minutes of the past go through in under a minute: the warm-up, then the faults as they grow.
         let backfill: &[&str] = if self.keep { &[] } else { &["--backfill", "40m", "--speed", "60"] };
         let mut fleet = Program(
@@ -114,7 +124,11 @@ impl Up {
         let began = Instant::now();
         while TcpStream::connect(&self.http).is_err() {
             if host.ended() {
-                bail!("wheeltapper run ended; is {} or {} in use? Choose others with --http and --mqtt", self.http, self.mqtt);
+                bail!(
+                    "wheeltapper run ended; is {} or {} in use? Choose others with --http and --mqtt",
+                    self.http,
+                    self.mqtt
+                );
             }
             if stop.load(Ordering::Relaxed) || began.elapsed() > Duration::from_secs(60) {
                 bail!("wheeltapper run did not listen on {}", self.http);

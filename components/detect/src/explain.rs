@@ -140,7 +140,14 @@ impl Context<'_> {
                 let unit = self.unit(&name, &feature);
                 let expected = self.model.normals.get(at)?.expected;
                 // What is not defined for a window (the skewness of a constant) explains nothing.
-                (share >= LEAST_SHARE && seen.is_finite() && expected.is_finite()).then_some(Contribution { sensor: name, feature, share, expected, seen, unit })
+                (share >= LEAST_SHARE && seen.is_finite() && expected.is_finite()).then_some(Contribution {
+                    sensor: name,
+                    feature,
+                    share,
+                    expected,
+                    seen,
+                    unit,
+                })
             })
             .collect()
     }

@@ -134,14 +134,22 @@ fn settings(checker: &mut Checker<'_>, config: &Config, places: &Places) {
         checker.say(span(&places.detect, "model"), message, "write ensemble, zscore or mahalanobis");
     }
     if config.detect.threshold.is_some_and(|threshold| !(threshold > 0.0 && threshold < 1.0)) {
-        checker.say(span(&places.detect, "threshold"), "a threshold lies between 0 and 1", "leave it out for the default");
+        checker.say(
+            span(&places.detect, "threshold"),
+            "a threshold lies between 0 and 1",
+            "leave it out for the default",
+        );
     }
     if config.detect.warmup_windows < 5 {
         checker.say(span(&places.detect, "warmup_windows"), "fewer than 5 windows teach nothing", "write 30 or more");
     }
     let severities = ["low", "medium", "high", "critical"];
     if config.alerts.minimum_severity.as_ref().is_some_and(|severity| !severities.contains(&severity.as_str())) {
-        checker.say(span(&places.alerts, "minimum_severity"), "there is no such severity", "write low, medium, high or critical");
+        checker.say(
+            span(&places.alerts, "minimum_severity"),
+            "there is no such severity",
+            "write low, medium, high or critical",
+        );
     }
     for (stage, path) in &places.line.components {
         if !["ingest", "featurize", "detect", "alert", "schedule"].contains(&stage.as_str()) {
@@ -169,10 +177,20 @@ fn plant(checker: &mut Checker<'_>, places: &Places) {
                 part(checker, &machine.name);
                 let id = format!("{}/{}/{}", site.name.get_ref(), area.name.get_ref(), machine.name.get_ref());
                 if machines.insert(id.clone(), ()).is_some() {
-                    checker.say(machine.name.span(), format!("the machine {id} is there twice"), "give each its own name");
+                    checker.say(
+                        machine.name.span(),
+                        format!("the machine {id} is there twice"),
+                        "give each its own name",
+                    );
                 }
-                if let Some(criticality) = machine.criticality.as_ref().filter(|value| !(1..=5).contains(value.get_ref())) {
-                    checker.say(criticality.span(), "criticality is 1 (hardly matters) to 5 (the plant stops)", "leave it out for 3");
+                if let Some(criticality) =
+                    machine.criticality.as_ref().filter(|value| !(1..=5).contains(value.get_ref()))
+                {
+                    checker.say(
+                        criticality.span(),
+                        "criticality is 1 (hardly matters) to 5 (the plant stops)",
+                        "leave it out for 3",
+                    );
                 }
                 sensors(checker, machine, &id);
             }
@@ -218,12 +236,20 @@ fn technicians(checker: &mut Checker<'_>, places: &Places) {
         for shift in &technician.shifts {
             for day in &shift.days {
                 if !["mon", "tue", "wed", "thu", "fri", "sat", "sun"].contains(&day.get_ref().as_str()) {
-                    checker.say(day.span(), format!("{:?} is no day", day.get_ref()), "write mon, tue, wed, thu, fri, sat or sun");
+                    checker.say(
+                        day.span(),
+                        format!("{:?} is no day", day.get_ref()),
+                        "write mon, tue, wed, thu, fri, sat or sun",
+                    );
                 }
             }
             for time in [&shift.start, &shift.end] {
                 if jiff::civil::Time::strptime("%H:%M", time.get_ref()).is_err() {
-                    checker.say(time.span(), format!("{:?} is no time of day", time.get_ref()), "write it as \"06:00\"");
+                    checker.say(
+                        time.span(),
+                        format!("{:?} is no time of day", time.get_ref()),
+                        "write it as \"06:00\"",
+                    );
                 }
             }
         }

@@ -55,7 +55,13 @@ impl fmt::Display for ConfigError {
 
 impl ConfigError {
     /// An error at `span` (bytes) of `text`.
-    pub(crate) fn at(message: String, help: Option<String>, span: Option<Range<usize>>, text: &str, file: &str) -> Self {
+    pub(crate) fn at(
+        message: String,
+        help: Option<String>,
+        span: Option<Range<usize>>,
+        text: &str,
+        file: &str,
+    ) -> Self {
         let (mut position, mut source) = (None, None);
         if let Some(span) = span {
             let before = text.get(..span.start).unwrap_or(text);
@@ -95,11 +101,14 @@ fn explain(said: &str) -> (String, Option<String>) {
         let what = if said.starts_with("unknown field") { "key" } else { "value" };
         let wrong = quoted.next().unwrap_or("");
         if ["password", "secret", "token"].contains(&wrong) {
-            let help = format!("secrets do not belong in this file: use `{wrong}_env` (an environment variable) or `{wrong}_file`");
+            let help = format!(
+                "secrets do not belong in this file: use `{wrong}_env` (an environment variable) or `{wrong}_file`"
+            );
             return (format!("unknown {what} `{wrong}`"), Some(help));
         }
         let known: Vec<&str> = quoted.collect();
-        let nearest = known.iter().max_by(|a, b| strsim::jaro_winkler(wrong, a).total_cmp(&strsim::jaro_winkler(wrong, b)));
+        let nearest =
+            known.iter().max_by(|a, b| strsim::jaro_winkler(wrong, a).total_cmp(&strsim::jaro_winkler(wrong, b)));
         let help = match nearest {
             Some(near) if strsim::jaro_winkler(wrong, near) > 0.75 => format!("did you mean `{near}`?"),
             _ if known.is_empty() => "remove it".to_owned(),

@@ -143,7 +143,9 @@ impl Config {
     pub fn machines(&self) -> impl Iterator<Item = (String, &Machine)> {
         self.sites.iter().flat_map(|site| {
             site.areas.iter().flat_map(move |area| {
-                area.machines.iter().map(move |machine| (format!("{}/{}/{}", site.name, area.name, machine.name), machine))
+                area.machines
+                    .iter()
+                    .map(move |machine| (format!("{}/{}/{}", site.name, area.name, machine.name), machine))
             })
         })
     }

@@ -50,8 +50,10 @@ impl Config {
 
     /// For detect.
     pub fn detect_json(&self) -> String {
-        let sensors: Map<String, Value> =
-            self.sensors().map(|each| (each.id, json!({ "unit": each.sensor.unit, "kind": each.sensor.kind }))).collect();
+        let sensors: Map<String, Value> = self
+            .sensors()
+            .map(|each| (each.id, json!({ "unit": each.sensor.unit, "kind": each.sensor.kind })))
+            .collect();
         let mut all = Map::new();
         all.insert("model".into(), json!(self.detect.model));
         all.insert("warmup_windows".into(), json!(self.detect.warmup_windows));

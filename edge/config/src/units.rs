@@ -39,7 +39,9 @@ impl<'de> Deserialize<'de> for Duration {
                 out.write_str("a duration such as \"30s\", \"10 min\" or \"7 days\"")
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Duration, E> {
-                humantime::parse_duration(text).map(Duration).map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
+                humantime::parse_duration(text)
+                    .map(Duration)
+                    .map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
             }
         }
         from.deserialize_any(Visitor)

@@ -88,7 +88,8 @@ fn replay(store: &Store, reason: Option<String>, to: &str) -> anyhow::Result<()>
         if let Some(sensor) = &letter.sensor {
             request = request.query("sensor", sensor);
         }
-        let mut answer = request.send(&letter.payload[..]).with_context(|| format!("sending to {url}; is the host running?"))?;
+        let mut answer =
+            request.send(&letter.payload[..]).with_context(|| format!("sending to {url}; is the host running?"))?;
         match answer.status().as_u16() {
             202 => {
                 let body: serde_json::Value = serde_json::from_str(&answer.body_mut().read_to_string()?)?;

@@ -85,12 +85,15 @@ impl Query {
             Asked::Counts => line(serde_json::to_value(store.counts()?)?)?,
             Asked::Sensors => {
                 for sensor in store.sensors()? {
-                    line(json!({ "id": sensor.name, "asset": sensor.asset, "kind": sensor.kind, "unit": sensor.unit }))?;
+                    line(
+                        json!({ "id": sensor.name, "asset": sensor.asset, "kind": sensor.kind, "unit": sensor.unit }),
+                    )?;
                 }
             }
             Asked::Readings(select) => {
                 let number = number_of(&store, &select)?;
-                let (times, values) = store.readings(number, select.from.unwrap_or(i64::MIN), select.to.unwrap_or(i64::MAX))?;
+                let (times, values) =
+                    store.readings(number, select.from.unwrap_or(i64::MIN), select.to.unwrap_or(i64::MAX))?;
                 let skip = times.len().saturating_sub(select.limit.unwrap_or(usize::MAX));
                 for (time, value) in times.into_iter().zip(values).skip(skip) {
                     line(json!({ "time": readable(time), "value": value }))?;
@@ -125,7 +128,9 @@ fn rows<T: serde::Serialize>(rows: Vec<T>, line: &mut impl FnMut(Value) -> io::R
 }
 
 fn number_of(store: &wheeltapper_store::Store, select: &Select) -> anyhow::Result<u32> {
-    let Some(wanted) = &select.sensor else { bail!("name the sensor with --sensor; `wheeltapper query sensors` lists them") };
+    let Some(wanted) = &select.sensor else {
+        bail!("name the sensor with --sensor; `wheeltapper query sensors` lists them")
+    };
     let sensors = store.sensors()?;
     match sensors.iter().find(|sensor| &sensor.name == wanted) {
         Some(sensor) => Ok(sensor.id),

@@ -101,7 +101,10 @@ pub fn main() -> ExitCode {
                 return ExitCode::from(2);
             }
             // A reader that had enough, such as `head`, is no failure.
-            if error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe)) {
+            if error
+                .chain()
+                .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe))
+            {
                 return ExitCode::SUCCESS;
             }
             eprintln!("wheeltapper: {error:#}");
@@ -185,9 +188,9 @@ impl Global {
 
 /// A time on the command line: RFC 3339 or a date.
 fn parse_time(text: &str) -> Result<i64, String> {
-    let instant = text
-        .parse::<jiff::Timestamp>()
-        .or_else(|_| text.parse::<jiff::civil::Date>().and_then(|date| jiff::tz::Offset::UTC.to_timestamp(date.at(0, 0, 0, 0))));
+    let instant = text.parse::<jiff::Timestamp>().or_else(|_| {
+        text.parse::<jiff::civil::Date>().and_then(|date| jiff::tz::Offset::UTC.to_timestamp(date.at(0, 0, 0, 0)))
+    });
     match instant {
         Ok(instant) => i64::try_from(instant.as_nanosecond()).map_err(|_| format!("{text} is beyond the year 2262")),
         Err(_) => Err(format!("expected a time such as 2026-03-01T12:00:00Z or 2026-03-01, got {text:?}")),
@@ -196,5 +199,6 @@ fn parse_time(text: &str) -> Result<i64, String> {
 
 /// A point in time for a person.
 pub(crate) fn readable(time: i64) -> String {
-    jiff::Timestamp::from_nanosecond(i128::from(time)).map_or_else(|_| time.to_string(), |instant| format!("{instant:.3}"))
+    jiff::Timestamp::from_nanosecond(i128::from(time))
+        .map_or_else(|_| time.to_string(), |instant| format!("{instant:.3}"))
 }

@@ -87,7 +87,12 @@ impl Replay {
         let refused = after.rejected_readings - before.rejected_readings;
         #[allow(clippy::cast_precision_loss, reason = "a rate to look at")]
         let rate = sums.readings as f64 / took.as_secs_f64();
-        println!("{} files, {} readings in {:.1} s ({rate:.0} a second)", files.len(), sums.readings, took.as_secs_f64());
+        println!(
+            "{} files, {} readings in {:.1} s ({rate:.0} a second)",
+            files.len(),
+            sums.readings,
+            took.as_secs_f64()
+        );
         println!("  stored       {stored}");
         println!("  rejected     {refused}{}", if refused > 0 { "   (see wheeltapper dlq list)" } else { "" });
         println!("  windows      {}", after.windows - before.windows);
@@ -144,7 +149,12 @@ impl Replay {
         }
     }
 
-    fn feed(&self, host: &Host, chunks: impl Iterator<Item = Result<Chunk, RecordingError>>, sums: &mut Sums) -> anyhow::Result<()> {
+    fn feed(
+        &self,
+        host: &Host,
+        chunks: impl Iterator<Item = Result<Chunk, RecordingError>>,
+        sums: &mut Sums,
+    ) -> anyhow::Result<()> {
         let mut under_way = std::collections::VecDeque::new();
         let mut pace: Option<(Instant, i64)> = None;
         for chunk in chunks {

@@ -18,10 +18,7 @@ use wasmtime::{
     Config, Engine,
     component::{Component, Linker, ResourceTable},
 };
-use wasmtime_wasi::{
-    Deterministic, WasiCtx, WasiCtxView, WasiView,
-    p2::pipe::MemoryOutputPipe,
-};
+use wasmtime_wasi::{Deterministic, WasiCtx, WasiCtxView, WasiView, p2::pipe::MemoryOutputPipe};
 
 /// How long one tick of the engine's deadline clock is.
 const EPOCH: Duration = Duration::from_millis(10);
@@ -88,7 +85,9 @@ pub enum SandboxError {
         source: io::Error,
     },
     /// The bytes are no component, or not one of this stage.
-    #[error("the {stage} component cannot be loaded: {source:#}; expected a component that exports wheeltapper:pipeline/{stage}@0.1.0")]
+    #[error(
+        "the {stage} component cannot be loaded: {source:#}; expected a component that exports wheeltapper:pipeline/{stage}@0.1.0"
+    )]
     Component {
         /// Which stage.
         stage: StageName,
@@ -223,7 +222,12 @@ impl Sandbox {
     }
 }
 
-fn load_component(engine: &Engine, cache: &Path, stage: StageName, file: Option<&PathBuf>) -> Result<Component, SandboxError> {
+fn load_component(
+    engine: &Engine,
+    cache: &Path,
+    stage: StageName,
+    file: Option<&PathBuf>,
+) -> Result<Component, SandboxError> {
     let read;
     let bytes = match file {
         Some(path) => {

@@ -16,8 +16,8 @@ pub mod wit {
             additional_derives: [PartialEq, serde::Serialize, serde::Deserialize],
         });
     }
-    pub use ingest_stage::wheeltapper::pipeline::types;
     pub use ingest_stage::exports::wheeltapper::pipeline::ingest;
+    pub use ingest_stage::wheeltapper::pipeline::types;
 
     pub mod featurize_stage {
         wasmtime::component::bindgen!({
@@ -118,7 +118,9 @@ impl Cell {
         let words = String::from_utf8_lossy(&stderr);
         let words = words.trim();
         let message = match error.downcast_ref::<Trap>() {
-            Some(Trap::Interrupt) => "ran past its deadline and was stopped; raise [line] deadline if the work is sound".to_owned(),
+            Some(Trap::Interrupt) => {
+                "ran past its deadline and was stopped; raise [line] deadline if the work is sound".to_owned()
+            }
             Some(trap) if words.is_empty() => format!("trapped: {trap}"),
             Some(_) => format!("panicked: {words}"),
             None => format!("was stopped: {error:#}"),

@@ -280,7 +280,9 @@ fn refuse_whole(envelope: &WitEnvelope, error: &CallError) -> Decoded {
         position: 0,
         rejection: Rejection {
             reason: Reason::StageFailure,
-            message: format!("{error}; the event is kept among the dead letters: replay it once the component is mended"),
+            message: format!(
+                "{error}; the event is kept among the dead letters: replay it once the component is mended"
+            ),
         },
         payload: envelope.payload.get(..kept).unwrap_or_default().to_vec(),
         readings: 1,

@@ -66,7 +66,9 @@ pub struct Receipt {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum IntakeError {
     /// Too much is waiting already.
-    #[error("the host is busy: {waiting} bytes wait to be decoded or the line is behind; send again in {retry_after:?}")]
+    #[error(
+        "the host is busy: {waiting} bytes wait to be decoded or the line is behind; send again in {retry_after:?}"
+    )]
     Busy {
         /// Bytes that wait.
         waiting: usize,
@@ -139,7 +141,17 @@ impl Intake {
             lanes.push(sender);
         }
         let behind = Arc::new(AtomicUsize::new(0));
-        Ok(Self { lanes, threads: Mutex::new(threads), waiting, limit, behind, behind_limit, config, committer: Arc::clone(&context.committer), dead_letters: usize::from(context.partitions) })
+        Ok(Self {
+            lanes,
+            threads: Mutex::new(threads),
+            waiting,
+            limit,
+            behind,
+            behind_limit,
+            config,
+            committer: Arc::clone(&context.committer),
+            dead_letters: usize::from(context.partitions),
+        })
     }
 
     /// Hands over events of one `lane`. They are in order with what the lane handed over before as soon as this returns;

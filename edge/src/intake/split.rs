@@ -60,8 +60,13 @@ impl Splitter {
         }
         for waveform in decoded.waveforms {
             let Some(&Place { sensor, partition, .. }) = places.get(waveform.sensor as usize) else { continue };
-            let record =
-                RawRecord::Waveform { arrival, sensor, start: waveform.start, rate: waveform.rate, samples: waveform.samples };
+            let record = RawRecord::Waveform {
+                arrival,
+                sensor,
+                start: waveform.start,
+                rate: waveform.rate,
+                samples: waveform.samples,
+            };
             payload.clear();
             record.encode(&mut payload);
             wheeltapper_log::frame(&payload, part(&mut parts, usize::from(partition)));

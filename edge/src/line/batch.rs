@@ -81,7 +81,10 @@ impl Batcher {
         for record in records {
             match RawRecord::decode(&record.payload)? {
                 RawRecord::Readings { arrival, sensor, time, value } => {
-                    if open.as_ref().is_some_and(|open| !open.waveforms.is_empty() || open.sensor.len() >= self.max_readings) {
+                    if open
+                        .as_ref()
+                        .is_some_and(|open| !open.waveforms.is_empty() || open.sensor.len() >= self.max_readings)
+                    {
                         self.close(&mut open, &mut steps);
                     }
                     let open = self.opened(&mut open);

@@ -36,7 +36,8 @@ impl Clerk {
         let position = Arc::new(AtomicU64::new(state.map_or_else(|| reader.start(), |state| state.applied_offset)));
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, at) = (Arc::clone(&stop), Arc::clone(&position));
-        let thread = thread::Builder::new().name("dead-letters".into()).spawn(move || run(reader, &store, &stopped, &at))?;
+        let thread =
+            thread::Builder::new().name("dead-letters".into()).spawn(move || run(reader, &store, &stopped, &at))?;
         Ok(Self { stop, position, thread: Some(thread) })
     }
 

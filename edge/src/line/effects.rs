@@ -61,7 +61,12 @@ impl Effects {
             self.keep(batch, &refused);
             if found {
                 for refused in &output.refused {
-                    let event = refused_event(batch, refused.index, reason_name(refused.rejection.reason), &refused.rejection.message);
+                    let event = refused_event(
+                        batch,
+                        refused.index,
+                        reason_name(refused.rejection.reason),
+                        &refused.rejection.message,
+                    );
                     let (offset, place) = batch.origin(refused.index);
                     self.dead_letters.push((letter(format!("{partition}|{offset}|{place}"), &event), event));
                 }
@@ -115,7 +120,9 @@ impl Effects {
             .collect();
         let readings = &batch.readings.readings;
         let mut refused = refused.iter().copied().peekable();
-        for (index, ((&sensor, &time), &value)) in readings.sensor.iter().zip(&readings.time).zip(&readings.value).enumerate() {
+        for (index, ((&sensor, &time), &value)) in
+            readings.sensor.iter().zip(&readings.time).zip(&readings.value).enumerate()
+        {
             if refused.next_if(|&at| at as usize == index).is_some() {
                 continue;
             }
@@ -150,12 +157,13 @@ impl Effects {
                 else {
                     continue;
                 };
-                let kept = self.windows.entry(((*asset).to_owned(), block.features.clone())).or_insert_with(|| WindowBlock {
-                    asset: (*asset).to_owned(),
-                    features: block.features.clone(),
-                    rows: Vec::new(),
-                    values: Vec::new(),
-                });
+                let kept =
+                    self.windows.entry(((*asset).to_owned(), block.features.clone())).or_insert_with(|| WindowBlock {
+                        asset: (*asset).to_owned(),
+                        features: block.features.clone(),
+                        rows: Vec::new(),
+                        values: Vec::new(),
+                    });
                 kept.rows.push(window);
                 kept.values.extend_from_slice(values);
             }
@@ -186,23 +194,33 @@ fn window_row(block: &FeatureBlock, row: usize, sensor: u32) -> Option<WindowRow
 fn refused_event(batch: &Batch, index: u32, reason: &str, message: &str) -> DeadLetterEvent {
     let readings = &batch.readings.readings;
     let at = index as usize;
-    let name = |sensor: u32| batch.sensors.get(sensor as usize).map_or_else(|| Arc::from(""), |(_, name)| Arc::clone(name));
-    let (sensor, time, payload, count, format) = match (readings.sensor.get(at), readings.time.get(at), readings.value.get(at)) {
-        (Some(&sensor), Some(&time), Some(&value)) => {
-            let name = name(sensor);
-            let mut line = serde_json::json!({ "sensor_id": &*name, "timestamp": time, "value": value }).to_string();
-            line.push('\n');
-            (name, time, line.into_bytes(), 1, "ndjson")
-        }
-        _ => match at.checked_sub(readings.sensor.len()).and_then(|at| batch.readings.waveforms.get(at)) {
-            Some(waveform) => {
-                let name = name(waveform.sensor);
-                let payload = wheeltapper_simulate::encode_waveform(&name, waveform.start, waveform.rate, &waveform.samples);
-                (name, waveform.start, payload, u32::try_from(waveform.samples.len()).unwrap_or(u32::MAX), "waveform")
+    let name =
+        |sensor: u32| batch.sensors.get(sensor as usize).map_or_else(|| Arc::from(""), |(_, name)| Arc::clone(name));
+    let (sensor, time, payload, count, format) =
+        match (readings.sensor.get(at), readings.time.get(at), readings.value.get(at)) {
+            (Some(&sensor), Some(&time), Some(&value)) => {
+                let name = name(sensor);
+                let mut line =
+                    serde_json::json!({ "sensor_id": &*name, "timestamp": time, "value": value }).to_string();
+                line.push('\n');
+                (name, time, line.into_bytes(), 1, "ndjson")
             }
-            None => (Arc::from(""), 0, Vec::new(), 0, "ndjson"),
-        },
-    };
+            _ => match at.checked_sub(readings.sensor.len()).and_then(|at| batch.readings.waveforms.get(at)) {
+                Some(waveform) => {
+                    let name = name(waveform.sensor);
+                    let payload =
+                        wheeltapper_simulate::encode_waveform(&name, waveform.start, waveform.rate, &waveform.samples);
+                    (
+                        name,
+                        waveform.start,
+                        payload,
+                        u32::try_from(waveform.samples.len()).unwrap_or(u32::MAX),
+                        "waveform",
+                    )
+                }
+                None => (Arc::from(""), 0, Vec::new(), 0, "ndjson"),
+            },
+        };
     DeadLetterEvent {
         time,
         source: "line".to_owned(),

@@ -16,8 +16,8 @@ mod topics;
 mod worker;
 
 pub use clerk::Clerk;
-pub use planner::Planner;
 pub use effects::Finding;
+pub use planner::Planner;
 pub(crate) use record::encode_readings;
 pub use record::{DeadLetterEvent, RawRecord};
 pub(crate) use topics::partition_of;

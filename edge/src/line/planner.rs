@@ -14,7 +14,10 @@ use serde::{Deserialize, Serialize};
 use wheeltapper_log::Reader;
 use wheeltapper_store::{Checkpoint, Commit, Store};
 
-use super::{effects::{Finding, work_order_row}, recovery::SnapshotFolder};
+use super::{
+    effects::{Finding, work_order_row},
+    recovery::SnapshotFolder,
+};
 use crate::{
     components::{CallError, Sandbox, Scheduler, StageName, wit::types::Alert},
     metrics::Metrics,
@@ -91,7 +94,17 @@ impl Planner {
         };
         let scheduler = Scheduler::open(&sandbox, &config, snapshot.as_deref())?;
         let shared = Arc::new(Shared::default());
-        let plan = Plan { shared: Arc::clone(&shared), sandbox, config, sources, store, metrics, scheduler, snapshots, standing };
+        let plan = Plan {
+            shared: Arc::clone(&shared),
+            sandbox,
+            config,
+            sources,
+            store,
+            metrics,
+            scheduler,
+            snapshots,
+            standing,
+        };
         let thread = thread::Builder::new().name("planner".into()).spawn(move || plan.run())?;
         Ok(Self { shared, thread: Some(thread) })
     }
@@ -158,7 +171,9 @@ impl Plan {
                     Ok(Finding::Alert(alert)) => alerts.push(alert),
                     Ok(Finding::Anomaly(_)) => {}
                     // It will not become readable; the plan must not wait for it for ever.
-                    Err(error) => tracing::error!(%error, offset = record.offset, "a finding cannot be read and is passed over"),
+                    Err(error) => {
+                        tracing::error!(%error, offset = record.offset, "a finding cannot be read and is passed over")
+                    }
                 }
                 *offset = record.next;
             }

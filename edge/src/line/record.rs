@@ -52,7 +52,9 @@ pub enum RawRecord {
 
 /// A record that is none.
 #[derive(Debug, thiserror::Error)]
-#[error("a record of raw-sensor-data is not readable ({0}); it was written by another version, or the file was changed")]
+#[error(
+    "a record of raw-sensor-data is not readable ({0}); it was written by another version, or the file was changed"
+)]
 pub struct RecordError(&'static str);
 
 impl RawRecord {

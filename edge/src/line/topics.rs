@@ -66,7 +66,9 @@ impl Topics {
 
 /// The partition of an asset: FNV-1a of its name, so that it stays the same for ever.
 pub(crate) fn partition_of(asset: &str, partitions: u16) -> u16 {
-    let hash = asset.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let hash = asset
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     // The low bits of FNV depend on few of the input's; the product's high half on all.
     u16::try_from((u128::from(hash.wrapping_mul(0x9e37_79b9_7f4a_7c15)) * u128::from(partitions)) >> 64).unwrap_or(0)
 }

@@ -274,7 +274,10 @@ impl Worker {
         loop {
             self.take_new_config()?;
             let records = self.reader.read(self.position, self.read_until(), READ_BYTES)?;
-            self.config.metrics.lag(self.partition).set(i64::try_from(self.reader.end() - self.position).unwrap_or(i64::MAX));
+            self.config
+                .metrics
+                .lag(self.partition)
+                .set(i64::try_from(self.reader.end() - self.position).unwrap_or(i64::MAX));
             if records.is_empty() {
                 if self.shared.stop.load(Ordering::Acquire) {
                     return self.commit(true);
@@ -307,7 +310,8 @@ impl Worker {
 
     fn checkpoint_due(&self) -> bool {
         self.position > self.snapshot_offset
-            && (self.last_checkpoint.elapsed() >= self.config.checkpoint || self.effects.pending_readings >= PENDING_READINGS)
+            && (self.last_checkpoint.elapsed() >= self.config.checkpoint
+                || self.effects.pending_readings >= PENDING_READINGS)
     }
 
     fn step(&mut self, planned: Planned) -> Result<(), WorkerError> {
@@ -340,7 +344,10 @@ impl Worker {
             for refused in &output.refused {
                 self.config.metrics.refused(crate::intake::split::reason_name(refused.rejection.reason)).inc();
             }
-            self.config.metrics.windows.inc_by(output.features.blocks.iter().map(|block| block.sensor.len() as u64).sum());
+            self.config
+                .metrics
+                .windows
+                .inc_by(output.features.blocks.iter().map(|block| block.sensor.len() as u64).sum());
             self.effects.take(self.partition, &step, output, &self.config.registry, found);
         }
         self.advance(next)
@@ -421,7 +428,8 @@ impl Worker {
     /// Puts everything found so far into the topics and the store; with `checkpoint` also the readings, the windows and a
     /// snapshot, after which the log before this point is not needed.
     fn commit(&mut self, checkpoint: bool) -> Result<(), WorkerError> {
-        let checkpoint = checkpoint && (self.position > self.snapshot_offset || !self.has_snapshot) && self.position >= self.applied;
+        let checkpoint =
+            checkpoint && (self.position > self.snapshot_offset || !self.has_snapshot) && self.position >= self.applied;
         if !checkpoint && !self.effects.urgent() {
             return Ok(());
         }

@@ -71,12 +71,16 @@ pub fn broker_config(settings: &Broker) -> anyhow::Result<BrokerConfig> {
         .map(|user| {
             let password = secret(user.password_env.as_deref(), user.password_file.as_deref())
                 .with_context(|| format!("the password of MQTT user {}", user.name))?
-                .with_context(|| format!("MQTT user {} has no password: set password_env or password_file", user.name))?;
+                .with_context(|| {
+                    format!("MQTT user {} has no password: set password_env or password_file", user.name)
+                })?;
             Ok(User { name: user.name.clone(), password })
         })
         .collect::<anyhow::Result<_>>()?;
     let tls = match (&settings.tls_listen, &settings.tls) {
-        (Some(listen), Some(tls)) => Some(BrokerTls { listen: listen.clone(), cert: tls.cert.clone(), key: tls.key.clone() }),
+        (Some(listen), Some(tls)) => {
+            Some(BrokerTls { listen: listen.clone(), cert: tls.cert.clone(), key: tls.key.clone() })
+        }
         (None, None) => None,
         _ => anyhow::bail!("[mqtt.broker] needs both tls_listen and tls = {{ cert, key }}, or neither"),
     };
@@ -118,7 +122,9 @@ pub fn mapping_rule(rule: &TopicRule) -> MappingRule {
 
 fn secret(variable: Option<&str>, file: Option<&Path>) -> anyhow::Result<Option<String>> {
     match (variable, file) {
-        (Some(variable), _) => Ok(Some(env::var(variable).with_context(|| format!("environment variable {variable}"))?)),
+        (Some(variable), _) => {
+            Ok(Some(env::var(variable).with_context(|| format!("environment variable {variable}"))?))
+        }
         (None, Some(file)) => {
             let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
             Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))

@@ -3,7 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use async_nats::jetstream::{self, AckKind, consumer::{AckPolicy, pull}, stream};
+use async_nats::jetstream::{
+    self, AckKind,
+    consumer::{AckPolicy, pull},
+    stream,
+};
 use tokio::{sync::watch, task::JoinSet, time};
 use wheeltapper_config::Nats;
 use wheeltapper_mqtt::Mapping;
@@ -41,7 +45,9 @@ pub async fn run(host: Arc<Host>, config: Nats, mapping: Arc<Mapping>, mut stop:
 async fn connect(config: &Nats) -> anyhow::Result<async_nats::Client> {
     let mut options = async_nats::ConnectOptions::new().name("wheeltapper");
     let secret = |name: &Option<String>| -> anyhow::Result<Option<String>> {
-        name.as_ref().map(|name| std::env::var(name).with_context(|| format!("the environment variable {name} is not set"))).transpose()
+        name.as_ref()
+            .map(|name| std::env::var(name).with_context(|| format!("the environment variable {name} is not set")))
+            .transpose()
     };
     if let (Some(user), Some(password)) = (&config.user, secret(&config.password_env)?) {
         options = options.user_and_password(user.clone(), password);
@@ -81,12 +87,8 @@ async fn consume(host: &Arc<Host>, config: &Nats, mapping: &Arc<Mapping>) -> any
     tracing::info!(url = %config.url, stream = %config.stream, durable = %config.durable, "NATS: consuming");
     let mut acknowledging = JoinSet::new();
     loop {
-        let mut batch = consumer
-            .fetch()
-            .max_messages(config.batch.max(1))
-            .messages()
-            .await
-            .context("asking for messages")?;
+        let mut batch =
+            consumer.fetch().max_messages(config.batch.max(1)).messages().await.context("asking for messages")?;
         let mut any = false;
         while let Some(message) = futures_next(&mut batch).await {
             let message = message.map_err(|error| anyhow::anyhow!("reading messages: {error}"))?;
@@ -105,7 +107,9 @@ async fn consume(host: &Arc<Host>, config: &Nats, mapping: &Arc<Mapping>) -> any
                 };
                 let acknowledged = match stored {
                     Ok(_) => message.double_ack().await,
-                    Err(IntakeError::Busy { retry_after, .. }) => message.ack_with(AckKind::Nak(Some(retry_after))).await,
+                    Err(IntakeError::Busy { retry_after, .. }) => {
+                        message.ack_with(AckKind::Nak(Some(retry_after))).await
+                    }
                     Err(_) => message.ack_with(AckKind::Nak(Some(RETRY))).await,
                 };
                 if let Err(error) = acknowledged {

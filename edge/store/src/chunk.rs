@@ -2,7 +2,7 @@
 
 use pco::{
     ChunkConfig, PagingSpec,
-    standalone::{simple_decompress, simple_compress},
+    standalone::{simple_compress, simple_decompress},
 };
 
 use crate::StoreError;
@@ -32,7 +32,10 @@ fn marked(kind: u8, mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-fn decode<T: pco::data_types::Number>(bytes: &[u8], plain: impl FnOnce(&[u8]) -> Option<Vec<T>>) -> Result<Vec<T>, StoreError> {
+fn decode<T: pco::data_types::Number>(
+    bytes: &[u8],
+    plain: impl FnOnce(&[u8]) -> Option<Vec<T>>,
+) -> Result<Vec<T>, StoreError> {
     match bytes.split_first() {
         Some((0, rest)) => plain(rest).ok_or_else(|| StoreError::Column("its length is odd".into())),
         Some((1, rest)) => simple_decompress(rest).map_err(|error| StoreError::Column(error.to_string())),

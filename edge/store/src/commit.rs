@@ -130,8 +130,12 @@ impl Store {
     pub fn commit(&self, commit: &Commit<'_>) -> Result<(), StoreError> {
         // Compressing takes the time; other partitions may write meanwhile.
         let mut hours = BTreeMap::new();
-        let chunks: Vec<ReadingChunk> =
-            commit.readings.iter().filter(|column| !column.times.is_empty()).map(|column| chunk(column, &mut hours)).collect();
+        let chunks: Vec<ReadingChunk> = commit
+            .readings
+            .iter()
+            .filter(|column| !column.times.is_empty())
+            .map(|column| chunk(column, &mut hours))
+            .collect();
         let waveforms: Vec<(&WaveformRow, Vec<u8>)> =
             commit.waveforms.iter().map(|waveform| (waveform, encode_f32(&waveform.samples))).collect();
 
@@ -146,9 +150,11 @@ impl Store {
         put_work_orders(&transaction, commit.work_orders)?;
         put_dead_letters(&transaction, commit.dead_letters)?;
         for &(start, stop) in commit.skipped {
-            transaction
-                .prepare_cached("INSERT OR REPLACE INTO skipped VALUES (?1, ?2, ?3)")?
-                .execute(params![commit.partition, number(start), number(stop)])?;
+            transaction.prepare_cached("INSERT OR REPLACE INTO skipped VALUES (?1, ?2, ?3)")?.execute(params![
+                commit.partition,
+                number(start),
+                number(stop)
+            ])?;
         }
         put_partition(&transaction, commit)?;
         transaction.commit()?;
@@ -201,7 +207,8 @@ fn sums(values: &[f64]) -> HourSums {
 }
 
 fn put_readings(to: &Connection, chunks: &[ReadingChunk]) -> Result<(), StoreError> {
-    let mut insert = to.prepare_cached("INSERT INTO reading_chunks VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING")?;
+    let mut insert =
+        to.prepare_cached("INSERT INTO reading_chunks VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING")?;
     let mut total = 0;
     for chunk in chunks {
         let count = i64::try_from(chunk.count).unwrap_or(i64::MAX);
@@ -244,7 +251,8 @@ fn put_waveforms(to: &Connection, waveforms: &[(&WaveformRow, Vec<u8>)]) -> Resu
 }
 
 fn put_windows(to: &Connection, windows: &[WindowBlock]) -> Result<(), StoreError> {
-    let mut insert = to.prepare_cached("INSERT OR REPLACE INTO window_chunks VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?;
+    let mut insert =
+        to.prepare_cached("INSERT OR REPLACE INTO window_chunks VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?;
     let mut total = 0;
     for block in windows {
         let column = |pick: fn(&WindowRow) -> i64| block.rows.iter().map(pick).collect::<Vec<i64>>();
@@ -279,32 +287,71 @@ fn put_anomalies(to: &Connection, rows: &[AnomalyRow]) -> Result<(), StoreError>
     )?;
     for row in rows {
         upsert.execute(params![
-            row.id, row.detection_time, row.sensor, row.asset, row.start_time, row.end_time, row.score, row.model, row.severity,
-            row.handled, row.threshold, row.confidence, row.fault_mode, row.message, row.metadata,
+            row.id,
+            row.detection_time,
+            row.sensor,
+            row.asset,
+            row.start_time,
+            row.end_time,
+            row.score,
+            row.model,
+            row.severity,
+            row.handled,
+            row.threshold,
+            row.confidence,
+            row.fault_mode,
+            row.message,
+            row.metadata,
         ])?;
     }
     Ok(())
 }
 
 fn put_alerts(to: &Connection, rows: &[AlertRow]) -> Result<(), StoreError> {
-    let mut upsert =
-        to.prepare_cached("INSERT OR REPLACE INTO alerts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)")?;
+    let mut upsert = to.prepare_cached(
+        "INSERT OR REPLACE INTO alerts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+    )?;
     for row in rows {
         upsert.execute(params![
-            row.id, row.asset, row.sensor, row.severity, row.state, row.opened, row.updated, row.resolved, row.anomalies,
-            row.peak_score, row.anomaly, row.fault_mode, row.title, row.message, row.recommendation,
+            row.id,
+            row.asset,
+            row.sensor,
+            row.severity,
+            row.state,
+            row.opened,
+            row.updated,
+            row.resolved,
+            row.anomalies,
+            row.peak_score,
+            row.anomaly,
+            row.fault_mode,
+            row.title,
+            row.message,
+            row.recommendation,
         ])?;
     }
     Ok(())
 }
 
 fn put_work_orders(to: &Connection, rows: &[WorkOrderRow]) -> Result<(), StoreError> {
-    let mut upsert =
-        to.prepare_cached("INSERT OR REPLACE INTO work_orders VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)")?;
+    let mut upsert = to.prepare_cached(
+        "INSERT OR REPLACE INTO work_orders VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+    )?;
     for row in rows {
         upsert.execute(params![
-            row.id, row.alert, row.asset, row.kind, row.priority.clamp(1, 5), row.status, row.scheduled, row.duration_minutes,
-            row.technician, list(&row.skills), list(&row.after), row.cost, row.notes,
+            row.id,
+            row.alert,
+            row.asset,
+            row.kind,
+            row.priority.clamp(1, 5),
+            row.status,
+            row.scheduled,
+            row.duration_minutes,
+            row.technician,
+            list(&row.skills),
+            list(&row.after),
+            row.cost,
+            row.notes,
         ])?;
     }
     Ok(())
@@ -315,11 +362,20 @@ fn list(names: &[String]) -> String {
 }
 
 fn put_dead_letters(to: &Connection, rows: &[DeadLetter]) -> Result<(), StoreError> {
-    let mut insert = to.prepare_cached("INSERT OR IGNORE INTO dead_letters VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
+    let mut insert =
+        to.prepare_cached("INSERT OR IGNORE INTO dead_letters VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
     let mut refused = 0;
     for row in rows {
         let new = insert.execute(params![
-            row.id, row.time, row.source, row.reason, row.message, row.payload, row.readings, row.sensor, row.format,
+            row.id,
+            row.time,
+            row.source,
+            row.reason,
+            row.message,
+            row.payload,
+            row.readings,
+            row.sensor,
+            row.format,
         ])?;
         if new > 0 {
             refused += u64::from(row.readings);

@@ -31,7 +31,9 @@ pub struct Counts {
 pub(crate) fn add(connection: &Connection, name: &str, by: u64) -> Result<(), StoreError> {
     if by > 0 {
         connection
-            .prepare_cached("INSERT INTO counters VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value")?
+            .prepare_cached(
+                "INSERT INTO counters VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+            )?
             .execute(params![name, i64::try_from(by).unwrap_or(i64::MAX)])?;
     }
     Ok(())
@@ -49,7 +51,8 @@ impl Store {
                 statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
             let kept = |name: &str| kept.get(name).copied().and_then(|value| u64::try_from(value).ok()).unwrap_or(0);
             let rows = |table: &str| -> Result<u64, StoreError> {
-                let count: i64 = connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))?;
+                let count: i64 =
+                    connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))?;
                 Ok(u64::try_from(count).unwrap_or(0))
             };
             Ok(Counts {

@@ -16,7 +16,9 @@ pub enum StoreError {
     #[error("the store was opened for reading only")]
     ReadOnly,
     /// The file was made by another version.
-    #[error("the store is of version {found}, this program knows version {known}; use the program that made it, or a newer one")]
+    #[error(
+        "the store is of version {found}, this program knows version {known}; use the program that made it, or a newer one"
+    )]
     Version {
         /// The file's.
         found: i64,

@@ -46,25 +46,72 @@ fn columns(table: Table) -> &'static [(&'static str, Kind)] {
     match table {
         Table::Readings => &[("time", Integer), ("sensor", Text), ("value", Real)],
         Table::Windows => &[
-            ("asset", Text), ("sensor", Text), ("start", Integer), ("end", Integer), ("count", Integer), ("feature", Text), ("value", Real),
+            ("asset", Text),
+            ("sensor", Text),
+            ("start", Integer),
+            ("end", Integer),
+            ("count", Integer),
+            ("feature", Text),
+            ("value", Real),
         ],
         Table::Anomalies => &[
-            ("id", Text), ("detection_time", Integer), ("sensor", Text), ("asset", Text), ("start_time", Integer), ("end_time", Integer),
-            ("score", Real), ("model", Text), ("severity", Text), ("handled", Text), ("threshold", Real), ("confidence", Real),
-            ("fault_mode", Text), ("message", Text), ("metadata", Text),
+            ("id", Text),
+            ("detection_time", Integer),
+            ("sensor", Text),
+            ("asset", Text),
+            ("start_time", Integer),
+            ("end_time", Integer),
+            ("score", Real),
+            ("model", Text),
+            ("severity", Text),
+            ("handled", Text),
+            ("threshold", Real),
+            ("confidence", Real),
+            ("fault_mode", Text),
+            ("message", Text),
+            ("metadata", Text),
         ],
         Table::Alerts => &[
-            ("id", Text), ("asset", Text), ("sensor", Text), ("severity", Text), ("state", Text), ("opened", Integer), ("updated", Integer),
-            ("resolved", Integer), ("anomalies", Integer), ("peak_score", Real), ("anomaly", Text), ("fault_mode", Text), ("title", Text),
-            ("message", Text), ("recommendation", Text),
+            ("id", Text),
+            ("asset", Text),
+            ("sensor", Text),
+            ("severity", Text),
+            ("state", Text),
+            ("opened", Integer),
+            ("updated", Integer),
+            ("resolved", Integer),
+            ("anomalies", Integer),
+            ("peak_score", Real),
+            ("anomaly", Text),
+            ("fault_mode", Text),
+            ("title", Text),
+            ("message", Text),
+            ("recommendation", Text),
         ],
         Table::WorkOrders => &[
-            ("id", Text), ("alert", Text), ("asset", Text), ("kind", Text), ("priority", Integer), ("status", Text), ("scheduled", Integer),
-            ("duration_minutes", Integer), ("technician", Text), ("skills", Text), ("after", Text), ("cost", Real), ("notes", Text),
+            ("id", Text),
+            ("alert", Text),
+            ("asset", Text),
+            ("kind", Text),
+            ("priority", Integer),
+            ("status", Text),
+            ("scheduled", Integer),
+            ("duration_minutes", Integer),
+            ("technician", Text),
+            ("skills", Text),
+            ("after", Text),
+            ("cost", Real),
+            ("notes", Text),
         ],
         Table::DeadLetters => &[
-            ("id", Text), ("time", Integer), ("source", Text), ("reason", Text), ("message", Text), ("readings", Integer),
-            ("sensor", Text), ("format", Text),
+            ("id", Text),
+            ("time", Integer),
+            ("source", Text),
+            ("reason", Text),
+            ("message", Text),
+            ("readings", Integer),
+            ("sensor", Text),
+            ("format", Text),
         ],
     }
 }
@@ -92,7 +139,8 @@ impl Store {
             if !wanted {
                 continue;
             }
-            let (times, values) = self.readings(sensor.id, filter.from.unwrap_or(i64::MIN), filter.to.unwrap_or(i64::MAX))?;
+            let (times, values) =
+                self.readings(sensor.id, filter.from.unwrap_or(i64::MIN), filter.to.unwrap_or(i64::MAX))?;
             for (time, value) in times.into_iter().zip(values) {
                 if left == 0 {
                     return Ok(());
@@ -112,10 +160,17 @@ impl Store {
                 if filter.sensor.as_ref().is_some_and(|wanted| *wanted != name) {
                     continue;
                 }
-                for (feature, value) in block.features.iter().zip(block.values.iter().skip(index * block.features.len())) {
+                for (feature, value) in
+                    block.features.iter().zip(block.values.iter().skip(index * block.features.len()))
+                {
                     take(vec![
-                        block.asset.clone().into(), name.clone().into(), row.start.into(), row.end.into(), row.count.into(),
-                        feature.clone().into(), (*value).into(),
+                        block.asset.clone().into(),
+                        name.clone().into(),
+                        row.start.into(),
+                        row.end.into(),
+                        row.count.into(),
+                        feature.clone().into(),
+                        (*value).into(),
                     ])?;
                 }
             }
@@ -153,12 +208,15 @@ impl Store {
                 Kind::Real => (Physical::DOUBLE, None),
                 Kind::Text => (Physical::BYTE_ARRAY, Some(parquet::basic::LogicalType::String)),
             };
-            let field = Type::primitive_type_builder(name, physical).with_repetition(Repetition::OPTIONAL).with_logical_type(logical);
+            let field = Type::primitive_type_builder(name, physical)
+                .with_repetition(Repetition::OPTIONAL)
+                .with_logical_type(logical);
             fields.push(Arc::new(field.build().map_err(failed)?));
         }
         let schema = Type::group_type_builder("row").with_fields(fields).build().map_err(failed)?;
         let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
-        let mut writer = SerializedFileWriter::new(File::create(to)?, Arc::new(schema), Arc::new(properties)).map_err(failed)?;
+        let mut writer =
+            SerializedFileWriter::new(File::create(to)?, Arc::new(schema), Arc::new(properties)).map_err(failed)?;
         let mut group: Vec<Vec<Value>> = Vec::new();
         let mut rows = 0;
         self.each(table, filter, &mut |row| {
@@ -204,7 +262,8 @@ fn write_group(
     for (index, (_, kind)) in columns(table).iter().enumerate() {
         let cells: Vec<&Value> = rows.iter().filter_map(|row| row.get(index)).collect();
         let Some(mut column) = group.next_column()? else { continue };
-        let there = |present: &dyn Fn(&Value) -> bool| cells.iter().map(|cell| i16::from(present(cell))).collect::<Vec<i16>>();
+        let there =
+            |present: &dyn Fn(&Value) -> bool| cells.iter().map(|cell| i16::from(present(cell))).collect::<Vec<i16>>();
         match kind {
             Kind::Integer => {
                 let values: Vec<i64> = cells.iter().filter_map(|cell| cell.as_i64()).collect();
@@ -217,8 +276,11 @@ fn write_group(
                 column.typed::<DoubleType>().write_batch(&values, Some(&levels), None)?;
             }
             Kind::Text => {
-                let values: Vec<ByteArray> =
-                    cells.iter().filter(|cell| !cell.is_null()).map(|cell| ByteArray::from(text(cell).into_bytes())).collect();
+                let values: Vec<ByteArray> = cells
+                    .iter()
+                    .filter(|cell| !cell.is_null())
+                    .map(|cell| ByteArray::from(text(cell).into_bytes()))
+                    .collect();
                 let levels = there(&|cell| !cell.is_null());
                 column.typed::<ByteArrayType>().write_batch(&values, Some(&levels), None)?;
             }

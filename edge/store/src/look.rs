@@ -5,7 +5,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    AlertRow, AnomalyRow, DeadLetter, PartitionState, SensorRow, Store, StoreError, WindowBlock, WindowRow, WorkOrderRow,
+    AlertRow, AnomalyRow, DeadLetter, PartitionState, SensorRow, Store, StoreError, WindowBlock, WindowRow,
+    WorkOrderRow,
     chunk::{decode_f32, decode_f64, decode_i64},
 };
 
@@ -132,7 +133,13 @@ impl Store {
         self.read(|connection| {
             let mut statement = connection.prepare("SELECT id, name, asset, unit, kind FROM sensors ORDER BY id")?;
             let rows = statement.query_map([], |row| {
-                Ok(SensorRow { id: row.get(0)?, name: row.get(1)?, asset: row.get(2)?, unit: row.get(3)?, kind: row.get(4)? })
+                Ok(SensorRow {
+                    id: row.get(0)?,
+                    name: row.get(1)?,
+                    asset: row.get(2)?,
+                    unit: row.get(3)?,
+                    kind: row.get(4)?,
+                })
             })?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
@@ -167,7 +174,8 @@ impl Store {
     pub fn skipped(&self, partition: u16) -> Result<Vec<(u64, u64)>, StoreError> {
         let offset = |value: i64| u64::try_from(value).unwrap_or(0);
         self.read(|connection| {
-            let mut statement = connection.prepare("SELECT start, stop FROM skipped WHERE partition = ?1 ORDER BY start")?;
+            let mut statement =
+                connection.prepare("SELECT start, stop FROM skipped WHERE partition = ?1 ORDER BY start")?;
             let rows = statement.query_map([partition], |row| Ok((offset(row.get(0)?), offset(row.get(1)?))))?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
@@ -444,12 +452,14 @@ impl Store {
     /// [`StoreError::NotSelect`] for anything that is not one; [`StoreError::Sqlite`] in SQLite's words.
     pub fn query_sql(&self, statement: &str) -> Result<(Vec<String>, Vec<Vec<Value>>), StoreError> {
         self.read(|connection| {
-            let mut prepared = connection.prepare(statement).map_err(|error| StoreError::Statement(error.to_string()))?;
+            let mut prepared =
+                connection.prepare(statement).map_err(|error| StoreError::Statement(error.to_string()))?;
             if !prepared.readonly() || prepared.column_count() == 0 {
                 return Err(StoreError::NotSelect(statement.to_owned()));
             }
             let columns: Vec<String> = prepared.column_names().into_iter().map(str::to_owned).collect();
-            let rows = prepared.query_map([], |row| (0..columns.len()).map(|index| Ok(value(row.get_ref(index)?))).collect())?;
+            let rows = prepared
+                .query_map([], |row| (0..columns.len()).map(|index| Ok(value(row.get_ref(index)?))).collect())?;
             let rows = rows.collect::<Result<_, _>>()?;
             Ok((columns, rows))
         })

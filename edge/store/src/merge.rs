@@ -15,7 +15,13 @@ const SMALL: i64 = 16;
 const SENSORS_AT_ONCE: usize = 200;
 
 /// Joins a chunk with the one that starts at the same time.
-pub(crate) fn into_existing(to: &Connection, sensor: u32, start: i64, times: &[u8], values: &[u8]) -> Result<(), StoreError> {
+pub(crate) fn into_existing(
+    to: &Connection,
+    sensor: u32,
+    start: i64,
+    times: &[u8],
+    values: &[u8],
+) -> Result<(), StoreError> {
     let old: Option<(Vec<u8>, Vec<u8>)> = to
         .prepare_cached("SELECT times, vals FROM reading_chunks WHERE sensor = ?1 AND start_time = ?2")?
         .query_row(params![sensor, start], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -76,11 +82,13 @@ impl Store {
 
 fn merge_sensor(to: &Connection, sensor: u32) -> Result<(), StoreError> {
     let chunks: Vec<(Vec<u8>, Vec<u8>)> = {
-        let mut statement =
-            to.prepare_cached("SELECT times, vals FROM reading_chunks WHERE sensor = ?1 AND count < ?2 ORDER BY start_time")?;
+        let mut statement = to.prepare_cached(
+            "SELECT times, vals FROM reading_chunks WHERE sensor = ?1 AND count < ?2 ORDER BY start_time",
+        )?;
         let rows = statement.query_map(params![sensor, LARGE], |row| Ok((row.get(0)?, row.get(1)?)))?;
         rows.collect::<Result<_, _>>()?
     };
-    to.prepare_cached("DELETE FROM reading_chunks WHERE sensor = ?1 AND count < ?2")?.execute(params![sensor, LARGE])?;
+    to.prepare_cached("DELETE FROM reading_chunks WHERE sensor = ?1 AND count < ?2")?
+        .execute(params![sensor, LARGE])?;
     write(to, sensor, &chunks)
 }

@@ -26,7 +26,6 @@ impl From<Problem> for Unusable {
     }
 }
 
-
 /// The body as it was sent, at most `limit` bytes.
 pub(super) async fn read(body: Body, announced: Option<usize>, limit: usize) -> Result<Bytes, Unusable> {
     if announced.is_some_and(|length| length > limit) {
@@ -36,7 +35,9 @@ pub(super) async fn read(body: Body, announced: Option<usize>, limit: usize) -> 
     let mut first: Option<Bytes> = None;
     let mut rest = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("the body broke off: {error}; send it again")))?;
+        let frame = frame.map_err(|error| {
+            Problem::new(StatusCode::BAD_REQUEST, format!("the body broke off: {error}; send it again"))
+        })?;
         let Ok(data) = frame.into_data() else { continue };
         if rest.is_empty() && first.is_none() {
             first = Some(data);

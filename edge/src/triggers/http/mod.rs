@@ -59,7 +59,9 @@ pub fn router(host: Arc<Host>, mapping: Arc<Mapping>) -> anyhow::Result<Router> 
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
         .route("/", get(page))
-        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing here; readings go to POST /api/v1/ingest") })
+        .fallback(|| async {
+            Problem::new(StatusCode::NOT_FOUND, "there is nothing here; readings go to POST /api/v1/ingest")
+        })
         .with_state(Arc::new(front)))
 }
 
@@ -72,7 +74,9 @@ async fn ready(State(front): State<Arc<Front>>) -> Response {
     if failed.is_empty() {
         return "ready\n".into_response();
     }
-    let detail = format!("the line of partition {failed:?} stopped; the host's log tells why, a restart goes on where it stopped");
+    let detail = format!(
+        "the line of partition {failed:?} stopped; the host's log tells why, a restart goes on where it stopped"
+    );
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).into_response()
 }
 

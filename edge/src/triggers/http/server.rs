@@ -28,8 +28,11 @@ const CONNECTIONS: usize = 10_000;
 /// # Errors
 /// When a file cannot be read or does not hold what it should.
 pub fn tls_acceptor(cert: &Path, key: &Path) -> anyhow::Result<TlsAcceptor> {
-    let open = |path: &Path| File::open(path).map(BufReader::new).with_context(|| format!("[http.tls] reading {}", path.display()));
-    let certs = rustls_pemfile::certs(&mut open(cert)?).collect::<Result<Vec<_>, _>>().context("[http.tls] cert is not PEM")?;
+    let open = |path: &Path| {
+        File::open(path).map(BufReader::new).with_context(|| format!("[http.tls] reading {}", path.display()))
+    };
+    let certs =
+        rustls_pemfile::certs(&mut open(cert)?).collect::<Result<Vec<_>, _>>().context("[http.tls] cert is not PEM")?;
     let key = rustls_pemfile::private_key(&mut open(key)?)
         .context("[http.tls] key is not PEM")?
         .with_context(|| format!("[http.tls] {} holds no private key", key.display()))?;
@@ -72,13 +75,19 @@ pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: Rout
         };
     }
     drop(listener);
-    let finished = time::timeout(Duration::from_secs(3), async { while connections.join_next().await.is_some() {} }).await;
+    let finished =
+        time::timeout(Duration::from_secs(3), async { while connections.join_next().await.is_some() {} }).await;
     if finished.is_err() {
         connections.shutdown().await;
     }
 }
 
-async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: SocketAddr, router: Router, mut stop: watch::Receiver<bool>) {
+async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: SocketAddr,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+) {
     let service = router.map_request(move |mut request: http::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         request.map(axum::body::Body::new)

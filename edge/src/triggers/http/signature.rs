@@ -35,7 +35,9 @@ impl Sources {
         for source in sources {
             let key = match (&source.secret_env, &source.secret_file) {
                 (Some(name), _) => env::var(name)
-                    .with_context(|| format!("[[http.source]] {}: the environment variable {name} is not set", source.name))?
+                    .with_context(|| {
+                        format!("[[http.source]] {}: the environment variable {name} is not set", source.name)
+                    })?
                     .into_bytes(),
                 (None, Some(file)) => fs::read_to_string(file)
                     .with_context(|| format!("[[http.source]] {}: reading {}", source.name, file.display()))?
@@ -63,15 +65,24 @@ impl Sources {
             (Some(source), Some(signature)) => {
                 // An unknown source is checked against a key as well, so that timing tells no names.
                 let key = self.keys.get(source);
-                let signature = signature.strip_prefix("sha256=").and_then(|hex| hex::decode(hex).ok()).unwrap_or_default();
+                let signature =
+                    signature.strip_prefix("sha256=").and_then(|hex| hex::decode(hex).ok()).unwrap_or_default();
                 let mac = Hmac::<Sha256>::new_from_slice(key.map_or(b"no such source", Vec::as_slice));
                 let right = mac.is_ok_and(|mut mac| {
                     mac.update(body);
                     mac.verify_slice(&signature).is_ok()
                 });
-                if right && key.is_some() { Ok(()) } else { refuse("the signature does not match; sign the body as sent with HMAC-SHA256 under the source's secret") }
+                if right && key.is_some() {
+                    Ok(())
+                } else {
+                    refuse(
+                        "the signature does not match; sign the body as sent with HMAC-SHA256 under the source's secret",
+                    )
+                }
             }
-            _ => refuse("the request is not signed; send X-Wheeltapper-Source and X-Wheeltapper-Signature: sha256=<hex>"),
+            _ => {
+                refuse("the request is not signed; send X-Wheeltapper-Source and X-Wheeltapper-Signature: sha256=<hex>")
+            }
         }
     }
 }
