@@ -31,7 +31,7 @@ fn peer(program: &str, arguments: &[&str], port: u16) -> Peer {
         program.to_owned()
     };
     let child = Command::new(&program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    let child = child.unwrap_or_else(|error| panic!("{program}: {error}; `cargo xtask test` installs it"));
+    let child = child.map_err(|error| format!("{program}: {error}; `cargo xtask test` installs it")).unwrap();
     let peer = Peer(child);
     wait_until(&program, SOON, || Ok(TcpStream::connect(("127.0.0.1", port)).is_ok())).unwrap();
     peer

@@ -9,7 +9,7 @@ pub(crate) fn median(values: &mut Vec<f64>) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     let half = values.len() / 2;
     match (values.get(half.saturating_sub(1)), values.get(half)) {
-        (Some(low), Some(high)) if values.len() % 2 == 0 => low.midpoint(*high),
+        (Some(low), Some(high)) if values.len().is_multiple_of(2) => low.midpoint(*high),
         (_, Some(middle)) => *middle,
         _ => f64::NAN,
     }

@@ -209,12 +209,13 @@ fn sensors(checker: &mut Checker<'_>, machine: &MachinePlaces, asset: &str) {
         if let Some(limits) = &sensor.limits {
             let (min, max) = (limits.get_ref().get("min"), limits.get_ref().get("max"));
             if let (Some(min), Some(max)) = (min, max)
-                && !(min < max)
+                && (min >= max || min.is_nan() || max.is_nan())
             {
                 checker.say(limits.span(), format!("min {min} is not below max {max}"), "swap them");
             }
         }
-        if let Some(rate) = sensor.sampling_hz.as_ref().filter(|rate| !(*rate.get_ref() > 0.0)) {
+        if let Some(rate) = sensor.sampling_hz.as_ref().filter(|rate| *rate.get_ref() <= 0.0 || rate.get_ref().is_nan())
+        {
             checker.say(rate.span(), "sampling_hz is above 0", "leave it out and it is estimated");
         }
     }

@@ -102,7 +102,7 @@ impl Query {
             Asked::Hourly(select) => {
                 let number = number_of(&store, &select)?;
                 for hour in store.hourly(number, select.from.unwrap_or(i64::MIN), select.to.unwrap_or(i64::MAX))? {
-                    line(serde_json::to_value(&hour)?)?;
+                    line(serde_json::to_value(hour)?)?;
                 }
             }
             Asked::Anomalies(select) => rows(store.anomalies(&select.filter())?, &mut line)?,

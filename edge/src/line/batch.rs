@@ -15,7 +15,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) enum Step {
     /// Take readings.
-    Push(Batch),
+    Push(Box<Batch>),
     /// Let time pass.
     Tick(i64),
     /// Close every window.
@@ -163,7 +163,7 @@ impl Batcher {
             origins: open.origins,
             arrival: open.arrival,
         };
-        steps.push(Planned { step: Step::Push(batch), next: open.next });
+        steps.push(Planned { step: Step::Push(Box::new(batch)), next: open.next });
     }
 }
 

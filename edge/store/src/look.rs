@@ -457,7 +457,7 @@ impl Store {
             if !prepared.readonly() || prepared.column_count() == 0 {
                 return Err(StoreError::NotSelect(statement.to_owned()));
             }
-            let columns: Vec<String> = prepared.column_names().into_iter().map(str::to_owned).collect();
+            let columns: Vec<String> = prepared.column_names().map(str::to_owned).collect();
             let rows = prepared
                 .query_map([], |row| (0..columns.len()).map(|index| Ok(value(row.get_ref(index)?))).collect())?;
             let rows = rows.collect::<Result<_, _>>()?;

@@ -418,7 +418,7 @@ fn calls(figures: &mut Figures) -> anyhow::Result<()> {
                 format: None,
                 sensor: None,
                 arrival: T0 + 1000 * SECOND,
-                payload: payload.into(),
+                payload,
             }
         })
         .collect();
