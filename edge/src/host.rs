@@ -17,7 +17,9 @@ use wheeltapper_log::{Append, Committer, Reader, Retention};
 use wheeltapper_store::Store;
 
 use crate::{
+    clock,
     components::{Limits, Sandbox},
+    courier::Courier,
     folder::DataFolder,
     intake::{Intake, IntakeContext},
     line::{Clerk, Finding, Planner, RawRecord, Topic, Topics, Worker, WorkerConfig, WorkerHandle},
@@ -27,6 +29,8 @@ use crate::{
 
 /// How many findings a slow listener may be behind before it misses some.
 const FINDINGS_KEPT: usize = 4096;
+/// How often the store's old readings are dropped.
+const EXPIRE_STORE: Duration = Duration::from_secs(3600);
 
 /// The running platform, without its triggers.
 #[derive(Debug)]
@@ -46,12 +50,16 @@ pub struct Host {
     dead_letters: Reader,
     clerk: Clerk,
     planner: Planner,
+    courier: Mutex<Courier>,
+    findings_sources: Vec<crate::courier::Source>,
     config: RwLock<Arc<Config>>,
     retention: Retention,
     started: Instant,
     rate: Mutex<(Instant, u64)>,
     /// The newest time that a tick was written for.
     ticked: AtomicU64,
+    /// When old readings were last dropped from the store.
+    expired: Mutex<Option<Instant>>,
     /// Held for as long as the host runs.
     _folder: DataFolder,
 }
@@ -88,6 +96,7 @@ impl Host {
         owned.push(refused);
         let committer = Arc::new(Committer::start(owned, 1024, config.log.group_commit.get())?);
 
+        let retention = Retention { age: config.log.retention_age.get(), size: config.log.retention_size.bytes() };
         let (findings, _) = broadcast::channel(FINDINGS_KEPT);
         let stages = [config.featurize_json(), config.detect_json(), config.alert_json()];
         let mut workers = Vec::new();
@@ -104,6 +113,7 @@ impl Host {
                     findings: findings.clone(),
                     max_batch: config.line.max_batch,
                     checkpoint: config.line.checkpoint.get(),
+                    retention,
                     stages: stages.clone(),
                 },
                 partition,
@@ -116,12 +126,13 @@ impl Host {
         let planner = Planner::start(
             sandbox.clone(),
             config.schedule_json(),
-            sources,
+            sources.clone(),
             store.clone(),
             Arc::clone(&metrics),
             &folder.snapshots(),
         )
         .context("starting the planner")?;
+        let courier = Courier::start(&config.alerts.routes, &sources, &store, &metrics)?;
         let clerk = Clerk::start(dead_letters.clone(), store.clone())?;
 
         let context = IntakeContext {
@@ -150,11 +161,14 @@ impl Host {
             dead_letters,
             clerk,
             planner,
-            retention: Retention { age: config.log.retention_age.get(), size: config.log.retention_size.bytes() },
+            courier: Mutex::new(courier),
+            findings_sources: sources,
+            retention,
             config: RwLock::new(Arc::new(config)),
             started,
             rate: Mutex::new((Instant::now(), 0)),
             ticked: AtomicU64::new(0),
+            expired: Mutex::new(None),
             _folder: folder,
         })
     }
@@ -181,12 +195,24 @@ impl Host {
     /// When new sensors cannot be registered; the old configuration stays in force.
     pub fn configure(&self, config: Config) -> anyhow::Result<()> {
         self.registry.configure(&config)?;
+        self.configure_courier(&config)?;
         self.intake.configure(&config.ingest_json());
         for worker in &self.workers {
             worker.configure([config.featurize_json(), config.detect_json(), config.alert_json()]);
         }
         self.planner.configure(config.schedule_json());
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        Ok(())
+    }
+
+    fn configure_courier(&self, config: &Config) -> anyhow::Result<()> {
+        if config.alerts.routes == self.config().alerts.routes {
+            return Ok(());
+        }
+        let mut courier = self.courier.lock().unwrap_or_else(PoisonError::into_inner);
+        // The old routes end first: two may not follow one place.
+        *courier = Courier::default();
+        *courier = Courier::start(&config.alerts.routes, &self.findings_sources, &self.store, &self.metrics)?;
         Ok(())
     }
 
@@ -234,6 +260,7 @@ impl Host {
             needed.push(worker.needed());
         }
         needed.push(self.clerk.position());
+        self.release_findings();
         self.intake.set_behind(usize::try_from(behind).unwrap_or(usize::MAX));
         self.metrics.queue_bytes.set(i64::try_from(self.intake.waiting()).unwrap_or(i64::MAX));
         self.committer.expire(self.retention, needed);
@@ -245,6 +272,35 @@ impl Host {
             self.metrics.readings_rate().set((readings - rate.1) as f64 / seconds);
         }
         *rate = (Instant::now(), readings);
+    }
+
+    /// Tells the workers which of their findings planner and courier have taken.
+    fn release_findings(&self) {
+        let planned = self.planner.needed();
+        let courier = self.courier.lock().unwrap_or_else(PoisonError::into_inner);
+        for (partition, worker) in self.workers.iter().enumerate() {
+            let planned = planned.get(partition).copied().unwrap_or(0);
+            worker.release_findings(planned.min(courier.needed(partition)));
+        }
+    }
+
+    /// Once an hour: drops raw readings, bursts and windows from the store that are older than `[store] retention`.
+    ///
+    /// # Errors
+    /// When the store refuses; it is tried again with the next call.
+    pub fn expire_store(&self) -> anyhow::Result<()> {
+        let Some(retention) = self.config().store.retention else { return Ok(()) };
+        let mut expired = self.expired.lock().unwrap_or_else(PoisonError::into_inner);
+        if expired.is_some_and(|last| last.elapsed() < EXPIRE_STORE) {
+            return Ok(());
+        }
+        let age = i64::try_from(retention.get().as_nanos()).unwrap_or(i64::MAX);
+        let chunks = self.store.expire_readings(clock::now().saturating_sub(age))?;
+        if chunks > 0 {
+            tracing::info!(chunks, "old readings were dropped from the store");
+        }
+        *expired = Some(Instant::now());
+        Ok(())
     }
 
     /// Bytes of the log that the line has not gone through.
@@ -285,7 +341,7 @@ impl Host {
 
     /// Stops in order: what was taken in is worked through and stored.
     pub fn stop(self) {
-        let Self { intake, committer, mut workers, mut planner, mut clerk, .. } = self;
+        let Self { intake, committer, mut workers, mut planner, mut clerk, courier, .. } = self;
         intake.stop();
         drop(committer);
         for worker in &mut workers {
@@ -293,6 +349,7 @@ impl Host {
         }
         planner.stop();
         clerk.stop();
+        drop(courier);
     }
 }
 

@@ -7,6 +7,7 @@
 pub mod clock;
 pub mod commands;
 pub mod components;
+pub mod courier;
 mod dictionary;
 pub mod folder;
 pub mod host;

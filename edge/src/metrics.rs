@@ -31,6 +31,11 @@ struct PartitionLabel {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct TriggerLabel {
     trigger: &'static str,
 }
@@ -64,6 +69,7 @@ pub struct Metrics {
     refused: Family<ReasonLabel, Counter>,
     lag: Family<PartitionLabel, Gauge>,
     events: Family<TriggerLabel, Counter>,
+    notifications: Family<OutcomeLabel, Counter>,
     readings_rate: Gauge<f64, AtomicU64>,
 }
 
@@ -97,6 +103,7 @@ impl Default for Metrics {
             refused: Family::default(),
             lag: Family::default(),
             events: Family::default(),
+            notifications: Family::default(),
             readings_rate: Gauge::default(),
         };
         metrics.register();
@@ -116,6 +123,7 @@ impl Metrics {
         to.register("alerts", "Alerts opened, changed or resolved", self.alerts.clone());
         to.register("work_orders", "Work orders placed or changed", self.work_orders.clone());
         to.register("events", "Events received, by trigger", self.events.clone());
+        to.register("notifications", "Alerts carried to webhooks, by outcome", self.notifications.clone());
         to.register("stage_call_seconds", "Seconds a call of a stage took", self.stage_seconds.clone());
         to.register("stage_items", "Readings, windows, anomalies or alerts a stage took", self.stage_items.clone());
         to.register("stage_restarts", "Instances replaced after a failure", self.restarts.clone());
@@ -158,6 +166,11 @@ impl Metrics {
     /// Events that a trigger received.
     pub fn events(&self, trigger: &'static str) -> Counter {
         self.events.get_or_create(&TriggerLabel { trigger }).clone()
+    }
+
+    /// Attempts to carry an alert to a webhook: `delivered`, `failed` (sent again), `given_up`.
+    pub fn notifications(&self, outcome: &'static str) -> Counter {
+        self.notifications.get_or_create(&OutcomeLabel { outcome }).clone()
     }
 
     /// Readings taken in over the last second.

@@ -87,6 +87,8 @@ struct ClientPlaces {
     version: Option<Spanned<i64>>,
 }
 
+const SEVERITIES: [&str; 4] = ["low", "medium", "high", "critical"];
+
 struct Checker<'a> {
     text: &'a str,
     file: &'a str,
@@ -143,14 +145,14 @@ fn settings(checker: &mut Checker<'_>, config: &Config, places: &Places) {
     if config.detect.warmup_windows < 5 {
         checker.say(span(&places.detect, "warmup_windows"), "fewer than 5 windows teach nothing", "write 30 or more");
     }
-    let severities = ["low", "medium", "high", "critical"];
-    if config.alerts.minimum_severity.as_ref().is_some_and(|severity| !severities.contains(&severity.as_str())) {
+    if config.alerts.minimum_severity.as_ref().is_some_and(|severity| !SEVERITIES.contains(&severity.as_str())) {
         checker.say(
             span(&places.alerts, "minimum_severity"),
             "there is no such severity",
             "write low, medium, high or critical",
         );
     }
+    routes(checker, config, places);
     for (stage, path) in &places.line.components {
         if !["ingest", "featurize", "detect", "alert", "schedule"].contains(&stage.as_str()) {
             let message = format!("there is no stage `{stage}`");
@@ -163,6 +165,32 @@ fn settings(checker: &mut Checker<'_>, config: &Config, places: &Places) {
         }
         if let Some(version) = client.version.as_ref().filter(|version| ![4, 5].contains(version.get_ref())) {
             checker.say(version.span(), "version is 4 (MQTT 3.1.1) or 5", "leave it out for 5");
+        }
+    }
+}
+
+fn routes(checker: &mut Checker<'_>, config: &Config, places: &Places) {
+    let span = span(&places.alerts, "route");
+    let mut seen = BTreeMap::new();
+    for route in &config.alerts.routes {
+        if seen.insert(route.name.as_str(), ()).is_some() {
+            let message = format!("the route {} is there twice", route.name);
+            checker.say(span.clone(), message, "give each its own name");
+        }
+        if !SEVERITIES.contains(&route.severity.as_str()) {
+            let message = format!("route {}: there is no severity `{}`", route.name, route.severity);
+            checker.say(span.clone(), message, "write low, medium, high or critical");
+        }
+        match (&route.webhook, &route.webhook_env) {
+            (Some(url), None) if !(url.starts_with("http://") || url.starts_with("https://")) => {
+                let message = format!("route {}: the webhook is no URL", route.name);
+                checker.say(span.clone(), message, "write it as https://host/path");
+            }
+            (Some(_), None) | (None, Some(_)) => {}
+            _ => {
+                let message = format!("route {} needs webhook or webhook_env, and not both", route.name);
+                checker.say(span.clone(), message, "webhook_env names an environment variable that holds the URL");
+            }
         }
     }
 }

@@ -437,8 +437,10 @@ pub struct AlertRoute {
     /// Sites; none means all.
     #[serde(default)]
     pub sites: Vec<String>,
-    /// Gets the alert as JSON by POST.
-    pub webhook: String,
+    /// Gets the alert as JSON by POST; a URL that holds a secret belongs into `webhook_env`.
+    pub webhook: Option<String>,
+    /// The environment variable that holds the URL.
+    pub webhook_env: Option<String>,
 }
 
 fn any_severity() -> String {

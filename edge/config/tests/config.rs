@@ -94,6 +94,19 @@ name = "t"
 }
 
 #[test]
+fn alert_routes_are_checked() {
+    let text = told(
+        "[[alerts.route]]\nname = \"a\"\nwebhook = \"ftp://x\"\nseverity = \"huge\"\n[[alerts.route]]\nname = \"a\"\n",
+    );
+    for expected in
+        ["the webhook is no URL", "no severity `huge`", "the route a is there twice", "webhook or webhook_env"]
+    {
+        assert!(text.contains(expected), "{expected} is not in:\n{text}");
+    }
+    assert_eq!(told("[[alerts.route]]\nname = \"a\"\nwebhook_env = \"HOOK\"\n"), "nothing");
+}
+
+#[test]
 fn broken_toml_points_at_the_place() {
     let text = told("[http\nlisten = 1\n");
     assert!(text.contains("wheeltapper.toml:1:"), "{text}");

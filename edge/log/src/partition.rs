@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{Read, Write},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
     sync::{
         Arc, Condvar, Mutex, PoisonError, RwLock,
@@ -44,6 +44,9 @@ pub struct Partition {
     /// Offset after the last byte written, durable or not.
     written: u64,
     segment_size: u64,
+    /// A sync failed: the kernel may have dropped the pages it could not write, so that a later sync would succeed
+    /// without them (P. Rebello et al., "Can Applications Recover from fsync Failures?", 2020).
+    broken: bool,
 }
 
 pub(crate) fn segment_path(folder: &Path, base: u64) -> PathBuf {
@@ -81,6 +84,7 @@ impl Partition {
             base,
             written: end,
             segment_size,
+            broken: false,
         })
     }
 
@@ -114,6 +118,7 @@ impl Partition {
     /// # Errors
     /// [`LogError::Io`] when the file system refuses; what was half written is cut off again.
     pub fn append_framed(&mut self, framed: &[u8]) -> Result<u64, LogError> {
+        self.sound()?;
         if self.written - self.base >= self.segment_size {
             self.roll()?;
         }
@@ -132,14 +137,27 @@ impl Partition {
     /// # Errors
     /// [`LogError::Io`] when the file system refuses.
     pub fn sync(&mut self) -> Result<(), LogError> {
+        self.sound()?;
         if self.written == self.end() {
             return Ok(());
         }
-        self.file.sync_data().map_err(LogError::io("syncing", segment_path(&self.shared.folder, self.base)))?;
+        if let Err(source) = self.file.sync_data() {
+            self.broken = true;
+            return Err(LogError::Io { what: "syncing", path: segment_path(&self.shared.folder, self.base), source });
+        }
         self.shared.end.store(self.written, Ordering::Release);
         let _held = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         self.shared.grown.notify_all();
         Ok(())
+    }
+
+    /// Nothing is taken any more once a sync failed; opening the partition anew tells what is really on the disk.
+    fn sound(&self) -> Result<(), LogError> {
+        if !self.broken {
+            return Ok(());
+        }
+        let source = io::Error::other("an earlier sync failed; look after the disk, then restart the host");
+        Err(LogError::Io { what: "writing to", path: segment_path(&self.shared.folder, self.base), source })
     }
 
     /// Forgets every record from `offset` on. It must be the offset of a record, or the end.

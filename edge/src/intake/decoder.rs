@@ -202,7 +202,9 @@ impl Decoder {
 
     fn count(&self, receipts: &[Receipt]) {
         let metrics = &self.context.metrics;
-        metrics.readings_in.inc_by(receipts.iter().map(|receipt| receipt.accepted).sum());
+        let accepted = receipts.iter().map(|receipt| receipt.accepted).sum();
+        metrics.readings_in.inc_by(accepted);
+        metrics.items(StageName::Ingest).inc_by(accepted);
         for refused in receipts.iter().flat_map(|receipt| &receipt.refused) {
             metrics.refused(refused.reason).inc_by(u64::from(refused.readings));
         }

@@ -254,7 +254,8 @@ fn content_id(of: &str) -> String {
     id
 }
 
-fn severity(severity: Severity) -> &'static str {
+/// The name that people and the store see.
+pub(crate) fn severity_name(severity: Severity) -> &'static str {
     match severity {
         Severity::Low => "low",
         Severity::Medium => "medium",
@@ -273,7 +274,7 @@ pub(super) fn anomaly_row(anomaly: &Anomaly) -> AnomalyRow {
         end_time: anomaly.end,
         score: anomaly.score,
         model: anomaly.model.clone(),
-        severity: severity(anomaly.severity).to_owned(),
+        severity: severity_name(anomaly.severity).to_owned(),
         handled: false,
         threshold: anomaly.threshold,
         confidence: anomaly.confidence,
@@ -288,7 +289,7 @@ pub(super) fn alert_row(alert: &Alert) -> AlertRow {
         id: alert.id.clone(),
         asset: alert.asset.clone(),
         sensor: alert.sensor.clone(),
-        severity: severity(alert.severity).to_owned(),
+        severity: severity_name(alert.severity).to_owned(),
         state: match alert.state {
             AlertState::Open => "open",
             AlertState::Resolved => "resolved",

@@ -7,19 +7,23 @@ use std::{
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize};
 use wheeltapper_log::Reader;
-use wheeltapper_store::{Checkpoint, Commit, Store};
+use wheeltapper_store::{Checkpoint, Commit, DeadLetter, Store};
 
 use super::{
-    effects::{Finding, work_order_row},
+    effects::{Finding, letter, work_order_row},
+    record::DeadLetterEvent,
     recovery::SnapshotFolder,
 };
 use crate::{
-    components::{CallError, Sandbox, Scheduler, StageName, wit::types::Alert},
+    components::{
+        CallError, Sandbox, Scheduler, StageName,
+        wit::types::{Alert, WorkOrder},
+    },
     metrics::Metrics,
 };
 
@@ -44,6 +48,8 @@ struct Shared {
     config: Mutex<Option<String>>,
     /// Sum of the offsets, so that others can see whether it has caught up.
     position: AtomicU64,
+    /// The offsets that a restart would go on from.
+    durable: Mutex<Vec<u64>>,
 }
 
 /// Runs the planner's thread.
@@ -93,7 +99,7 @@ impl Planner {
             None => None,
         };
         let scheduler = Scheduler::open(&sandbox, &config, snapshot.as_deref())?;
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared { durable: Mutex::new(standing.offsets.clone()), ..Shared::default() });
         let plan = Plan {
             shared: Arc::clone(&shared),
             sandbox,
@@ -117,6 +123,11 @@ impl Planner {
     /// The sum of the offsets up to which alerts have been planned for.
     pub fn position(&self) -> u64 {
         self.shared.position.load(Ordering::Acquire)
+    }
+
+    /// The first offset in each partition's anomaly-events that a restart would read; retention keeps what follows it.
+    pub fn needed(&self) -> Vec<u64> {
+        self.shared.durable.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Takes a changed configuration.
@@ -182,33 +193,73 @@ impl Plan {
         if !moved && tick == 0 {
             return Ok(false);
         }
-        let mut orders = Vec::new();
-        if !alerts.is_empty() {
-            match self.scheduler.push(&alerts) {
-                Ok(placed) => orders.extend(placed),
-                Err(error) => {
-                    self.reopen(&error)?;
-                    orders.extend(self.scheduler.push(&alerts)?);
-                }
-            }
-        }
-        if tick != 0 {
-            match self.scheduler.tick(tick) {
-                Ok(placed) => orders.extend(placed),
-                Err(error) => self.reopen(&error)?,
-            }
-        }
+        let (orders, refused) = self.plan(&alerts, tick)?;
         if alerts.is_empty() && orders.is_empty() && tick == 0 {
             // Only anomalies went by: they are read again after a restart, which costs nothing.
             self.standing.offsets = offsets;
             self.tell_position();
             return Ok(true);
         }
-        self.commit(offsets, &orders)?;
+        self.commit(offsets, &orders, &refused)?;
         Ok(true)
     }
 
-    fn commit(&mut self, offsets: Vec<u64>, orders: &[crate::components::wit::types::WorkOrder]) -> anyhow::Result<()> {
+    /// What the stage makes of the alerts and the tick. When it is lost on them it gets them once more on a fresh
+    /// instance; then the alerts one by one, so that the one it cannot plan for is a dead letter and the others are
+    /// planned.
+    fn plan(&mut self, alerts: &[Alert], tick: i64) -> anyhow::Result<(Vec<WorkOrder>, Vec<DeadLetter>)> {
+        for _ in 0..2 {
+            match self.attempt(alerts, tick) {
+                Ok(orders) => return Ok((orders, Vec::new())),
+                Err(error) => self.reopen(&error)?,
+            }
+        }
+        let mut orders = Vec::new();
+        let mut good: Vec<Alert> = Vec::new();
+        let mut refused = Vec::new();
+        for alert in alerts {
+            match self.attempt(std::slice::from_ref(alert), 0) {
+                Ok(placed) => {
+                    orders.extend(placed);
+                    good.push(alert.clone());
+                }
+                Err(error) => {
+                    self.reopen(&error)?;
+                    self.attempt(&good, 0)?;
+                    refused.push(dead_letter(alert, &error));
+                }
+            }
+        }
+        if tick != 0 {
+            match self.attempt(&[], tick) {
+                Ok(placed) => orders.extend(placed),
+                Err(error) => {
+                    // The next tick plans anew.
+                    self.reopen(&error)?;
+                    self.attempt(&good, 0)?;
+                }
+            }
+        }
+        Ok((orders, refused))
+    }
+
+    fn attempt(&mut self, alerts: &[Alert], tick: i64) -> Result<Vec<WorkOrder>, CallError> {
+        let mut orders = Vec::new();
+        if !alerts.is_empty() {
+            let began = Instant::now();
+            orders.extend(self.scheduler.push(alerts)?);
+            self.metrics.stage(StageName::Schedule).observe(began.elapsed().as_secs_f64());
+            self.metrics.items(StageName::Schedule).inc_by(alerts.len() as u64);
+        }
+        if tick != 0 {
+            let began = Instant::now();
+            orders.extend(self.scheduler.tick(tick)?);
+            self.metrics.stage(StageName::Schedule).observe(began.elapsed().as_secs_f64());
+        }
+        Ok(orders)
+    }
+
+    fn commit(&mut self, offsets: Vec<u64>, orders: &[WorkOrder], refused: &[DeadLetter]) -> anyhow::Result<()> {
         let standing = Standing { offsets, plan: self.standing.plan + 1 };
         self.snapshots.write_one(standing.plan, "schedule", &self.scheduler.snapshot()?)?;
         let rows: Vec<_> = orders.iter().map(work_order_row).collect();
@@ -223,10 +274,11 @@ impl Plan {
             anomalies: &[],
             alerts: &[],
             work_orders: &rows,
-            dead_letters: &[],
+            dead_letters: refused,
             skipped: &[],
         })?;
         self.snapshots.keep_only(standing.plan);
+        self.shared.durable.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&standing.offsets);
         self.standing = standing;
         self.metrics.work_orders.inc_by(rows.len() as u64);
         self.tell_position();
@@ -259,4 +311,19 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// An alert that the stage is lost on.
+fn dead_letter(alert: &Alert, error: &CallError) -> DeadLetter {
+    let event = DeadLetterEvent {
+        time: alert.updated,
+        source: "planner".to_owned(),
+        reason: "stage-failure".to_owned(),
+        message: format!("{error}; the alert {} of {} stands without a work order", alert.id, alert.asset),
+        payload: serde_json::to_vec(alert).unwrap_or_default(),
+        readings: 0,
+        sensor: Some(alert.sensor.clone()),
+        format: None,
+    };
+    letter(format!("planner|{}|{}", alert.id, alert.updated), &event)
 }

@@ -8,12 +8,12 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
-use wheeltapper_log::{LogError, Partition, Reader};
+use wheeltapper_log::{LogError, Partition, Reader, Retention};
 use wheeltapper_store::{Checkpoint, Commit, Store, StoreError};
 
 use super::{
@@ -59,6 +59,8 @@ pub struct WorkerConfig {
     pub max_batch: usize,
     /// Time between checkpoints.
     pub checkpoint: Duration,
+    /// How much of the topics that the line writes is kept.
+    pub retention: Retention,
     /// The stages' configurations, as JSON: featurize, detect, alert.
     pub stages: [String; 3],
 }
@@ -107,6 +109,8 @@ struct Shared {
     checkpointed: AtomicU64,
     /// Committed end of this partition's anomaly-events.
     findings_end: Arc<AtomicU64>,
+    /// The first offset of anomaly-events that its followers still need.
+    findings_needed: AtomicU64,
     checkpoint_wanted: AtomicBool,
     configs: Mutex<Option<[String; 3]>>,
 }
@@ -135,6 +139,11 @@ impl WorkerHandle {
     /// A reader of the partition's anomaly-events.
     pub fn findings_reader(&self) -> Reader {
         self.findings.clone()
+    }
+
+    /// Its followers (planner, courier) no longer need what lies before `offset` of its anomaly-events.
+    pub fn release_findings(&self, offset: u64) {
+        self.shared.findings_needed.store(offset, Ordering::Release);
     }
 
     /// Whether the worker gave up; the log tells why.
@@ -461,6 +470,7 @@ impl Worker {
             self.has_snapshot = true;
             self.snapshots.keep_only(self.position);
             self.last_checkpoint = Instant::now();
+            self.expire();
             self.shared.needed.store(self.position, Ordering::Release);
             self.shared.checkpointed.store(self.position, Ordering::Release);
         }
@@ -468,6 +478,21 @@ impl Worker {
         self.announce();
         self.last_commit = Instant::now();
         Ok(())
+    }
+
+    /// Drops old segments of the topics that the line writes. What cannot be dropped now is dropped next time.
+    fn expire(&mut self) {
+        let (retention, now) = (self.config.retention, SystemTime::now());
+        let needed = self.shared.findings_needed.load(Ordering::Acquire);
+        for (topic, needed) in [
+            (&mut self.processed, self.ends.processed),
+            (&mut self.anomalies, self.ends.anomalies.min(needed)),
+            (&mut self.dead_letters, self.ends.dead_letters),
+        ] {
+            if let Err(error) = topic.expire(retention, needed, now) {
+                tracing::warn!(partition = self.partition, %error, "old segments could not be dropped");
+            }
+        }
     }
 
     fn store(&mut self, checkpoint: bool) -> Result<(), WorkerError> {

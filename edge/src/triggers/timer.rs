@@ -17,8 +17,13 @@ pub async fn run(host: Arc<Host>, period: Duration, mut stop: watch::Receiver<bo
             _ = second.tick() => host.housekeeping(),
             _ = tick.tick() => {
                 let host = Arc::clone(&host);
-                let ticked = tokio::task::spawn_blocking(move || host.tick(clock::now())).await;
-                if let Ok(Err(error)) = ticked {
+                let ticked = tokio::task::spawn_blocking(move || {
+                    if let Err(error) = host.expire_store() {
+                        tracing::error!(%error, "old readings could not be dropped from the store; it is tried again");
+                    }
+                    host.tick(clock::now())
+                });
+                if let Ok(Err(error)) = ticked.await {
                     tracing::error!(%error, "the timer's tick could not be written");
                 }
             }
