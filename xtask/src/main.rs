@@ -86,14 +86,14 @@ fn check() -> anyhow::Result<()> {
 fn test(filter: Option<&str>) -> anyhow::Result<()> {
     setup::target()?;
     setup::peers()?;
+    let python = setup::python()?;
     if filter.is_none() {
         check()?;
     }
-    // The binary first: end-to-end tests run it.
-    cargo(&["build", "--release", "--package", "wheeltapper"])?;
-    let mut arguments = vec!["test", "--release", "--workspace"];
-    arguments.extend(filter);
-    cargo(&arguments)
+    // The binary first, as end-to-end tests run it; with all targets, so that dependencies are built once.
+    cargo(&["build", "--release", "--workspace", "--all-targets"])?;
+    let arguments = ["test", "--release", "--workspace"].into_iter().chain(filter);
+    run(Command::new(env!("CARGO")).args(arguments).current_dir(root()).env("WHEELTAPPER_PYTHON", python))
 }
 
 fn bench(arguments: &[String]) -> anyhow::Result<()> {

@@ -1,13 +1,14 @@
 //! What the build and the tests need on a machine that has only rustup.
 
 use std::{
-    path::Path,
+    fs,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
 use anyhow::{Context as _, bail};
 
-use crate::run;
+use crate::{run, target as target_folder};
 
 /// Programs that tests drive, and the Debian packages that have them.
 const PROGRAMS: [(&str, &str); 4] = [
@@ -16,8 +17,8 @@ const PROGRAMS: [(&str, &str); 4] = [
     ("nats-server", "nats-server"),
     ("python3", "python3"),
 ];
-/// The Python MQTT client that drives the broker.
-const PAHO: (&str, &str) = ("import paho.mqtt.client", "python3-paho-mqtt");
+/// Python packages that tests drive or compare with, pinned.
+const PYTHON_PACKAGES: [&str; 1] = ["paho-mqtt==2.1.0"];
 
 /// The compilation target of the components.
 pub(crate) fn target() -> anyhow::Result<()> {
@@ -33,8 +34,9 @@ pub(crate) fn target() -> anyhow::Result<()> {
 pub(crate) fn peers() -> anyhow::Result<()> {
     let mut missing: Vec<&str> =
         PROGRAMS.iter().filter(|(program, _)| !there(program)).map(|(_, package)| *package).collect();
-    if !quiet(Command::new("python3").args(["-c", PAHO.0])) {
-        missing.push(PAHO.1);
+    // Debian's Python comes without the module that makes environments.
+    if there("python3") && !quiet(Command::new("python3").args(["-c", "import ensurepip, venv"])) {
+        missing.push("python3-venv");
     }
     if missing.is_empty() {
         return Ok(());
@@ -59,6 +61,21 @@ pub(crate) fn peers() -> anyhow::Result<()> {
         apt(&install)?;
     }
     Ok(())
+}
+
+/// An environment with [`PYTHON_PACKAGES`] in the target folder; gives its interpreter.
+pub(crate) fn python() -> anyhow::Result<PathBuf> {
+    let folder = target_folder().join("python");
+    let interpreter = folder.join("bin/python");
+    let (list, kept) = (PYTHON_PACKAGES.join("\n"), folder.join("packages.txt"));
+    if interpreter.exists() && fs::read_to_string(&kept).is_ok_and(|text| text == list) {
+        return Ok(interpreter);
+    }
+    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    run(Command::new(&interpreter).args(pip).args(PYTHON_PACKAGES))?;
+    fs::write(&kept, list)?;
+    Ok(interpreter)
 }
 
 fn there(program: &str) -> bool {

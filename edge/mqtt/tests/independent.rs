@@ -12,20 +12,21 @@ use std::{
 use common::*;
 use wheeltapper_mqtt::{BrokerConfig, BrokerTls, User};
 
-const MISSING: &str = "install mosquitto, mosquitto-clients and python3-paho-mqtt (version 2) to run this test";
+const MISSING: &str = "run it by `cargo xtask test`, which installs mosquitto, mosquitto-clients and paho-mqtt 2";
 
 fn run(command: &mut Command) -> Output {
     command.output().unwrap_or_else(|error| panic!("{command:?}: {error}; {MISSING}"))
 }
 
 fn paho(version: u8) {
-    let probe = run(Command::new("python3").args(["-c", "from paho.mqtt.enums import CallbackAPIVersion"]));
+    // A Python that has Paho 2; Debian's package is version 1.
+    let python = std::env::var_os("WHEELTAPPER_PYTHON").unwrap_or_else(|| "python3".into());
+    let probe = run(Command::new(&python).args(["-c", "from paho.mqtt.enums import CallbackAPIVersion"]));
     assert!(probe.status.success(), "Paho is not there: {MISSING}\n{}", String::from_utf8_lossy(&probe.stderr));
     let sink = Recorder::storing();
     let broker = start(config(), sink.clone());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/drive_paho.py");
-    let output =
-        run(Command::new("python3").arg(script).arg(broker.address.port().to_string()).arg(version.to_string()));
+    let output = run(Command::new(&python).arg(script).arg(broker.address.port().to_string()).arg(version.to_string()));
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{out}\n{err}");
     assert_eq!(out.lines().count(), 8, "{out}\n{err}");
