@@ -24,7 +24,7 @@ use wheeltapper_store::Store;
 
 use crate::{
     components::wit::types::{Alert, AlertState, Severity},
-    line::{Finding, severity_name},
+    line::{Finding, alert_row, severity_name},
     metrics::Metrics,
 };
 
@@ -267,8 +267,8 @@ impl Carrier {
             "event": event,
             "route": self.route.name,
             // Chat systems show this field.
-            "text": format!("{}: {} {}", alert.title, alert.message, alert.recommendation),
-            "alert": alert,
+            "text": format!("{} ({event}) {}: {}. {}", severity_name(alert.severity), alert.asset, alert.message, alert.recommendation),
+            "alert": alert_row(alert),
         })
         .to_string();
         let key = format!("{}-{}-{event}", alert.id, alert.updated);

@@ -90,8 +90,7 @@ fn test(filter: Option<&str>) -> anyhow::Result<()> {
     if filter.is_none() {
         check()?;
     }
-    // The binary first, as end-to-end tests run it; with all targets, so that dependencies are built once.
-    cargo(&["build", "--release", "--workspace", "--all-targets"])?;
+    // The binary that end-to-end tests run is built with the rest, as a test of its own package runs it too.
     let arguments = ["test", "--release", "--workspace"].into_iter().chain(filter);
     run(Command::new(env!("CARGO")).args(arguments).current_dir(root()).env("WHEELTAPPER_PYTHON", python))
 }

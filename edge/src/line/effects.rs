@@ -284,7 +284,7 @@ pub(super) fn anomaly_row(anomaly: &Anomaly) -> AnomalyRow {
     }
 }
 
-pub(super) fn alert_row(alert: &Alert) -> AlertRow {
+pub(crate) fn alert_row(alert: &Alert) -> AlertRow {
     AlertRow {
         id: alert.id.clone(),
         asset: alert.asset.clone(),

@@ -17,7 +17,7 @@ mod worker;
 
 pub use clerk::Clerk;
 pub use effects::Finding;
-pub(crate) use effects::severity_name;
+pub(crate) use effects::{alert_row, severity_name};
 pub use planner::Planner;
 pub(crate) use record::encode_readings;
 pub use record::{DeadLetterEvent, RawRecord};
