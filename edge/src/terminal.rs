@@ -1,6 +1,11 @@
 //! What a person sees in the terminal while the host runs: a line of figures, and every alert and work order.
 
-use std::{collections::HashSet, io::IsTerminal as _, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    io::IsTerminal as _,
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{sync::watch, time};
 
@@ -13,6 +18,8 @@ use crate::{
 
 /// Between two lines of figures.
 const FIGURES: Duration = Duration::from_secs(5);
+/// An asset without an anomaly for so long, in ns of event time, was well.
+const QUIET: i64 = 600_000_000_000;
 
 struct Paint {
     on: bool,
@@ -30,13 +37,13 @@ pub(crate) async fn show(host: Arc<Host>, mut stop: watch::Receiver<bool>) {
     let mut findings = host.findings();
     let mut figures = time::interval(FIGURES);
     let mut orders = HashSet::new();
-    // The last anomaly of each asset was printed a while ago or not at all: one a minute is news, more is noise.
-    let mut told = std::collections::HashMap::new();
+    // When each asset was last anomalous.
+    let mut last = HashMap::new();
     loop {
         tokio::select! {
             () = crate::triggers::stopped(&mut stop) => return,
             finding = findings.recv() => match finding {
-                Ok(finding) => finding_line(&finding, &paint, &mut told),
+                Ok(finding) => finding_line(&finding, &paint, &mut last),
                 Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
                 Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
             },
@@ -65,13 +72,13 @@ pub(crate) async fn show(host: Arc<Host>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-fn finding_line(finding: &Finding, paint: &Paint, told: &mut std::collections::HashMap<String, i64>) {
+/// An anomaly is news when its asset was well for a while; what follows is the alert's to tell.
+fn finding_line(finding: &Finding, paint: &Paint, last: &mut HashMap<String, i64>) {
     match finding {
         Finding::Anomaly(anomaly) => {
-            let last = told.entry(anomaly.asset.clone()).or_insert(i64::MIN);
-            if anomaly.start.saturating_sub(*last) >= 60_000_000_000 {
-                *last = anomaly.start;
-                println!("{} {}", paint.color("33", "ANOMALY"), anomaly.message);
+            let before = last.insert(anomaly.asset.clone(), anomaly.start);
+            if before.is_none_or(|before| anomaly.start.saturating_sub(before) >= QUIET) {
+                println!("{} {}: {}", paint.color("33", "ANOMALY"), anomaly.asset, anomaly.message);
             }
         }
         Finding::Alert(alert) => {
@@ -83,8 +90,9 @@ fn finding_line(finding: &Finding, paint: &Paint, told: &mut std::collections::H
                 (AlertState::Open, Severity::Low) => ("33", "ALERT low"),
             };
             println!(
-                "{} {}\n    {}\n    {}",
+                "{} {}: {}\n    {}\n    {}",
                 paint.color(code, word),
+                alert.asset,
                 alert.title,
                 alert.message,
                 alert.recommendation

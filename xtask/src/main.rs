@@ -87,12 +87,18 @@ fn test(filter: Option<&str>) -> anyhow::Result<()> {
     setup::target()?;
     setup::peers()?;
     let python = setup::python()?;
+    let browser = setup::browser()?;
     if filter.is_none() {
         check()?;
     }
     // The binary that end-to-end tests run is built with the rest, as a test of its own package runs it too.
     let arguments = ["test", "--release", "--workspace"].into_iter().chain(filter);
-    run(Command::new(env!("CARGO")).args(arguments).current_dir(root()).env("WHEELTAPPER_PYTHON", python))
+    let mut command = Command::new(env!("CARGO"));
+    command.args(arguments).current_dir(root()).env("WHEELTAPPER_PYTHON", python);
+    if let Some((pages, browser)) = browser {
+        command.env("WHEELTAPPER_PAGES", pages).env("WHEELTAPPER_CHROMIUM", browser);
+    }
+    run(&mut command)
 }
 
 fn bench(arguments: &[String]) -> anyhow::Result<()> {

@@ -20,6 +20,11 @@ const PROGRAMS: [(&str, &str); 4] = [
 /// Python packages that tests drive or compare with, pinned.
 const PYTHON_PACKAGES: [&str; 1] = ["paho-mqtt==2.1.0"];
 
+/// Drives pages; the version is pinned.
+const PLAYWRIGHT: (&str, &str) = ("playwright-core", "1.65.1");
+/// Browsers that it can drive.
+const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+
 /// The compilation target of the components.
 pub(crate) fn target() -> anyhow::Result<()> {
     let listed = Command::new("rustup").args(["target", "list", "--installed"]).output();
@@ -41,6 +46,11 @@ pub(crate) fn peers() -> anyhow::Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
+    install(&missing)
+}
+
+/// Installs Debian packages.
+fn install(missing: &[&str]) -> anyhow::Result<()> {
     eprintln!("installing {}", missing.join(", "));
     if !there("apt-get") {
         bail!("the tests need {}; install them with this system's package manager", missing.join(", "));
@@ -55,7 +65,7 @@ pub(crate) fn peers() -> anyhow::Result<()> {
         command.args(words).env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1").stdout(Stdio::null());
         run(&mut command)
     };
-    let install = [&["install", "--no-install-recommends"], missing.as_slice()].concat();
+    let install = [&["install", "--no-install-recommends"], missing].concat();
     if apt(&install).is_err() {
         apt(&["update"])?;
         apt(&install)?;
@@ -76,6 +86,35 @@ pub(crate) fn python() -> anyhow::Result<PathBuf> {
     run(Command::new(&interpreter).args(pip).args(PYTHON_PACKAGES))?;
     fs::write(&kept, list)?;
     Ok(interpreter)
+}
+
+/// playwright-core in the target folder, where Node.js is to be had, and a browser for it.
+pub(crate) fn browser() -> anyhow::Result<Option<(PathBuf, PathBuf)>> {
+    if !there("node") || !there("npm") {
+        eprintln!("without Node.js the tests of pages are left out; install it (version 20 or later) to run them too");
+        return Ok(None);
+    }
+    if found(&BROWSERS).is_none() {
+        install(&["chromium"])?;
+    }
+    let Some(browser) = found(&BROWSERS) else { bail!("no browser among {}", BROWSERS.join(", ")) };
+    let folder = target_folder().join("pages");
+    let package = folder.join("node_modules/playwright-core/package.json");
+    if !fs::read_to_string(&package).is_ok_and(|text| text.contains(PLAYWRIGHT.1)) {
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join("package.json"), "{}\n")?;
+        let name = format!("{}@{}", PLAYWRIGHT.0, PLAYWRIGHT.1);
+        let arguments = ["install", "--silent", "--no-package-lock", "--no-audit", "--no-fund", "--prefix"];
+        run(Command::new("npm").args(arguments).arg(&folder).arg(name))?;
+    }
+    Ok(Some((fs::canonicalize(folder)?, browser)))
+}
+
+/// The first of the programs that is on the path.
+fn found(programs: &[&str]) -> Option<PathBuf> {
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let named = |folder: PathBuf| programs.iter().map(move |program| folder.join(program));
+    std::env::split_paths(&paths).flat_map(named).find(|path| path.is_file())
 }
 
 fn there(program: &str) -> bool {
