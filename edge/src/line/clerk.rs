@@ -10,7 +10,7 @@ use std::{
 };
 
 use wheeltapper_log::Reader;
-use wheeltapper_store::{Commit, Store};
+use wheeltapper_store::{Applied, Commit, Store};
 
 use super::{effects::letter, record::DeadLetterEvent};
 
@@ -92,9 +92,8 @@ fn file(reader: &mut Reader, store: &Store, at: u64) -> anyhow::Result<u64> {
     }
     store.commit(&Commit {
         partition: OWNER,
-        applied_offset: last.next,
+        applied: Some(Applied { offset: last.next, topic_ends: "{}" }),
         checkpoint: None,
-        topic_ends: "{}",
         readings: &[],
         waveforms: &[],
         windows: &[],

@@ -9,6 +9,7 @@ use wheeltapper_store::{
 
 use super::{
     batch::{Batch, Step},
+    checkpoint::Stored,
     record::DeadLetterEvent,
     stages::StepOutput,
 };
@@ -38,7 +39,7 @@ pub(super) struct Effects {
     readings: BTreeMap<u32, usize>,
     columns: Vec<SensorColumn>,
     pub(super) pending_readings: u64,
-    pub(super) waveforms: Vec<WaveformRow>,
+    waveforms: Vec<WaveformRow>,
     windows: BTreeMap<(String, Vec<String>), WindowBlock>,
     /// Feature batches for the topic processed-data.
     pub(super) processed: Vec<Vec<u8>>,
@@ -170,19 +171,20 @@ impl Effects {
         }
     }
 
-    /// The readings by sensor, and the windows by asset.
-    pub(super) fn stored(&mut self) -> (&[SensorColumn], Vec<WindowBlock>) {
-        (&self.columns, std::mem::take(&mut self.windows).into_values().collect())
-    }
-
-    /// After a checkpoint: what was stored goes, the columns' room stays.
-    pub(super) fn clear_stored(&mut self) {
-        for column in &mut self.columns {
-            column.times.clear();
-            column.values.clear();
+    /// What a checkpoint stores; nothing of it is left. Columns keep their room.
+    pub(super) fn take_stored(&mut self) -> Stored {
+        let fresh = self.columns.iter().map(|column| SensorColumn {
+            sensor: column.sensor,
+            times: Vec::with_capacity(column.times.len()),
+            values: Vec::with_capacity(column.values.len()),
+        });
+        let fresh = fresh.collect();
+        Stored {
+            readings: std::mem::replace(&mut self.columns, fresh),
+            waveforms: std::mem::take(&mut self.waveforms),
+            windows: std::mem::take(&mut self.windows).into_values().collect(),
+            count: std::mem::take(&mut self.pending_readings),
         }
-        self.pending_readings = 0;
-        self.waveforms.clear();
     }
 }
 

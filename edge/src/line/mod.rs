@@ -6,6 +6,7 @@
 //! a restart goes on exactly there.
 
 mod batch;
+mod checkpoint;
 mod clerk;
 mod effects;
 mod planner;

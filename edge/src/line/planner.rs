@@ -12,7 +12,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use wheeltapper_log::Reader;
-use wheeltapper_store::{Checkpoint, Commit, DeadLetter, Store};
+use wheeltapper_store::{Applied, Checkpoint, Commit, DeadLetter, Store};
 
 use super::{
     effects::{Finding, letter, work_order_row},
@@ -265,9 +265,8 @@ impl Plan {
         let rows: Vec<_> = orders.iter().map(work_order_row).collect();
         self.store.commit(&Commit {
             partition: OWNER,
-            applied_offset: standing.plan,
+            applied: Some(Applied { offset: standing.plan, topic_ends: &serde_json::to_string(&standing)? }),
             checkpoint: Some(Checkpoint { snapshot_offset: standing.plan, snapshot: "files".to_owned() }),
-            topic_ends: &serde_json::to_string(&standing)?,
             readings: &[],
             waveforms: &[],
             windows: &[],

@@ -14,11 +14,12 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 use wheeltapper_log::{LogError, Partition, Reader, Retention};
-use wheeltapper_store::{Checkpoint, Commit, Store, StoreError};
+use wheeltapper_store::{Applied, Commit, Store, StoreError};
 
 use super::{
     Topic, Topics,
     batch::{Batcher, Planned, Step},
+    checkpoint::{CheckpointError, Checkpointer, Job, SnapshotNote},
     effects::{Effects, Finding, alert_row, anomaly_row},
     record::RecordError,
     recovery::SnapshotFolder,
@@ -37,6 +38,10 @@ const READ_BYTES: usize = 1 << 20;
 const PENDING_READINGS: u64 = 4_000_000;
 /// The shortest time between two commits of findings, so that a storm of them is grouped.
 const COMMIT_PAUSE: Duration = Duration::from_millis(10);
+/// How long to wait for records at a time,
+const IDLE: Duration = Duration::from_millis(50);
+/// and while a checkpoint is being written.
+const CHECKPOINT_POLL: Duration = Duration::from_millis(2);
 
 /// What a worker needs.
 #[derive(Clone, Debug)]
@@ -74,8 +79,10 @@ enum WorkerError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Record(#[from] RecordError),
-    #[error("the snapshots: {0}; check that the disk has room")]
-    Snapshot(#[from] io::Error),
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    #[error("the line's own files: {0}; check that the disk has room")]
+    Io(#[from] io::Error),
     #[error(transparent)]
     Stage(#[from] CallError),
 }
@@ -84,7 +91,6 @@ enum WorkerError {
 /// replay writes it again.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct TopicEnds {
-    processed: u64,
     anomalies: u64,
     dead_letters: u64,
 }
@@ -187,7 +193,10 @@ pub struct Worker {
     batcher: Batcher,
     stages: PartitionStages,
     snapshots: SnapshotFolder,
+    checkpointer: Checkpointer,
     processed: Partition,
+    /// End of processed-data at the last checkpoint.
+    processed_end: u64,
     anomalies: Partition,
     dead_letters: Partition,
     ends: TopicEnds,
@@ -226,7 +235,9 @@ impl Worker {
         let mut dead_letters = config.topics.open(Topic::DeadLetters, partition)?;
         let ends: TopicEnds =
             state.as_ref().and_then(|state| serde_json::from_str(&state.topic_ends).ok()).unwrap_or_default();
-        processed.truncate(ends.processed.min(processed.end()))?;
+        let note: SnapshotNote =
+            state.as_ref().and_then(|state| serde_json::from_str(state.snapshot.as_deref()?).ok()).unwrap_or_default();
+        processed.truncate(note.processed.min(processed.end()))?;
         anomalies.truncate(ends.anomalies.min(anomalies.end()))?;
         dead_letters.truncate(ends.dead_letters.min(dead_letters.end()))?;
         let snapshots = SnapshotFolder::open(&config.snapshots, &partition.to_string())?;
@@ -246,6 +257,7 @@ impl Worker {
         shared.position.store(snapshot_offset, Ordering::Release);
         shared.needed.store(snapshot_offset, Ordering::Release);
         shared.checkpointed.store(snapshot_offset, Ordering::Release);
+        let checkpointer = Checkpointer::start(partition, config.store.clone(), snapshots.clone())?;
         Ok(Self {
             batcher: Batcher::new(Arc::clone(&config.registry), config.max_batch),
             skipped: config.store.skipped(partition)?,
@@ -255,8 +267,10 @@ impl Worker {
             shared,
             reader,
             stages,
+            checkpointer,
             snapshots,
             processed,
+            processed_end: note.processed,
             anomalies,
             dead_letters,
             ends,
@@ -287,26 +301,27 @@ impl Worker {
                 .metrics
                 .lag(self.partition)
                 .set(i64::try_from(self.reader.end() - self.position).unwrap_or(i64::MAX));
+            self.take_written(false)?;
             if records.is_empty() {
                 if self.shared.stop.load(Ordering::Acquire) {
-                    return self.commit(true);
+                    return self.checkpoint_now();
                 }
-                if self.effects.urgent() {
-                    self.commit(false)?;
-                }
+                self.commit()?;
                 if self.shared.checkpoint_wanted.swap(false, Ordering::AcqRel) || self.checkpoint_due() {
-                    self.commit(true)?;
+                    self.checkpoint()?;
                 }
-                self.reader.wait(self.position, Duration::from_millis(50));
+                let pause = if self.checkpointer.under_way() { CHECKPOINT_POLL } else { IDLE };
+                self.reader.wait(self.position, pause);
                 continue;
             }
             for planned in self.batcher.plan(&records)? {
                 self.step(planned)?;
             }
+            if self.last_commit.elapsed() >= COMMIT_PAUSE {
+                self.commit()?;
+            }
             if self.checkpoint_due() {
-                self.commit(true)?;
-            } else if self.effects.urgent() && self.last_commit.elapsed() >= COMMIT_PAUSE {
-                self.commit(false)?;
+                self.checkpoint()?;
             }
         }
     }
@@ -318,9 +333,11 @@ impl Worker {
     }
 
     fn checkpoint_due(&self) -> bool {
+        // One at a time, unless what waits would fill the memory.
+        let full = self.effects.pending_readings >= PENDING_READINGS;
         self.position > self.snapshot_offset
-            && (self.last_checkpoint.elapsed() >= self.config.checkpoint
-                || self.effects.pending_readings >= PENDING_READINGS)
+            && (full || !self.checkpointer.under_way())
+            && (full || self.last_checkpoint.elapsed() >= self.config.checkpoint)
     }
 
     fn step(&mut self, planned: Planned) -> Result<(), WorkerError> {
@@ -416,7 +433,7 @@ impl Worker {
         let Some([featurize, detect, alert]) = wanted else { return Ok(()) };
         let configs = StageConfigs { featurize, detect, alert };
         // From here on a replay has to use the new configuration, so the old one's part of the log is settled first.
-        self.commit(true)?;
+        self.checkpoint_now()?;
         match open_stages(&self.config.sandbox, &configs, &self.snapshots, Some(self.snapshot_offset)) {
             Ok(stages) => {
                 self.stages = stages;
@@ -434,12 +451,9 @@ impl Worker {
         Ok(())
     }
 
-    /// Puts everything found so far into the topics and the store; with `checkpoint` also the readings, the windows and a
-    /// snapshot, after which the log before this point is not needed.
-    fn commit(&mut self, checkpoint: bool) -> Result<(), WorkerError> {
-        let checkpoint =
-            checkpoint && (self.position > self.snapshot_offset || !self.has_snapshot) && self.position >= self.applied;
-        if !checkpoint && !self.effects.urgent() {
+    /// Puts what was found so far into the topics and the store.
+    fn commit(&mut self) -> Result<(), WorkerError> {
+        if !self.effects.urgent() {
             return Ok(());
         }
         let started = Instant::now();
@@ -453,30 +467,52 @@ impl Worker {
         }
         self.anomalies.sync()?;
         self.dead_letters.sync()?;
-        self.ends.anomalies = self.anomalies.end();
-        self.ends.dead_letters = self.dead_letters.end();
-        if checkpoint {
-            self.write_processed()?;
-            self.processed.sync()?;
-            self.ends.processed = self.processed.end();
-            let snapshots = self.stages.snapshot()?;
-            self.snapshots.write(self.position, &snapshots)?;
-        }
-        self.store(checkpoint)?;
-        if checkpoint {
-            self.config.metrics.readings_stored.inc_by(self.effects.pending_readings);
-            self.effects.clear_stored();
-            self.snapshot_offset = self.position;
-            self.has_snapshot = true;
-            self.snapshots.keep_only(self.position);
-            self.last_checkpoint = Instant::now();
-            self.expire();
-            self.shared.needed.store(self.position, Ordering::Release);
-            self.shared.checkpointed.store(self.position, Ordering::Release);
-        }
+        self.ends = TopicEnds { anomalies: self.anomalies.end(), dead_letters: self.dead_letters.end() };
+        self.store()?;
         self.config.metrics.store_seconds.observe(started.elapsed().as_secs_f64());
         self.announce();
         self.last_commit = Instant::now();
+        Ok(())
+    }
+
+    /// Begins to store the readings, the windows and a snapshot; once that is done, the log before this point is not
+    /// needed. What was found before it is committed first, as nothing will find it again.
+    fn checkpoint(&mut self) -> Result<(), WorkerError> {
+        self.take_written(true)?;
+        self.commit()?;
+        if (self.position <= self.snapshot_offset && self.has_snapshot) || self.position < self.applied {
+            return Ok(());
+        }
+        self.write_processed()?;
+        self.processed.sync()?;
+        let job = Job {
+            offset: self.position,
+            note: SnapshotNote { processed: self.processed.end() },
+            snapshots: self.stages.snapshot()?,
+            stored: self.effects.take_stored(),
+        };
+        self.checkpointer.begin(job);
+        self.last_checkpoint = Instant::now();
+        Ok(())
+    }
+
+    /// A checkpoint, written when this returns.
+    fn checkpoint_now(&mut self) -> Result<(), WorkerError> {
+        self.checkpoint()?;
+        self.take_written(true)
+    }
+
+    /// Takes note of a checkpoint that was written; with `wait`, waits for the one that is under way.
+    fn take_written(&mut self, wait: bool) -> Result<(), WorkerError> {
+        let Some(written) = self.checkpointer.written(wait)? else { return Ok(()) };
+        self.config.metrics.readings_stored.inc_by(written.count);
+        self.snapshot_offset = written.offset;
+        self.has_snapshot = true;
+        self.processed_end = written.note.processed;
+        self.snapshots.keep_only(written.offset);
+        self.expire();
+        self.shared.needed.store(written.offset, Ordering::Release);
+        self.shared.checkpointed.store(written.offset, Ordering::Release);
         Ok(())
     }
 
@@ -485,7 +521,7 @@ impl Worker {
         let (retention, now) = (self.config.retention, SystemTime::now());
         let needed = self.shared.findings_needed.load(Ordering::Acquire);
         for (topic, needed) in [
-            (&mut self.processed, self.ends.processed),
+            (&mut self.processed, self.processed_end),
             (&mut self.anomalies, self.ends.anomalies.min(needed)),
             (&mut self.dead_letters, self.ends.dead_letters),
         ] {
@@ -495,7 +531,7 @@ impl Worker {
         }
     }
 
-    fn store(&mut self, checkpoint: bool) -> Result<(), WorkerError> {
+    fn store(&mut self) -> Result<(), WorkerError> {
         let mut anomalies = Vec::new();
         let mut alerts = Vec::new();
         for finding in &self.effects.findings {
@@ -507,16 +543,13 @@ impl Worker {
         let dead_letters: Vec<_> = self.effects.dead_letters.iter().map(|(row, _)| row.clone()).collect();
         let topic_ends = serde_json::to_string(&self.ends).map_err(io::Error::from)?;
         let skipped = std::mem::take(&mut self.effects.skipped);
-        let waveforms = if checkpoint { std::mem::take(&mut self.effects.waveforms) } else { Vec::new() };
-        let (readings, windows) = if checkpoint { self.effects.stored() } else { (&[][..], Vec::new()) };
         self.config.store.commit(&Commit {
             partition: self.partition,
-            applied_offset: self.position.max(self.applied),
-            checkpoint: checkpoint.then(|| Checkpoint { snapshot_offset: self.position, snapshot: "files".to_owned() }),
-            topic_ends: &topic_ends,
-            readings,
-            waveforms: &waveforms,
-            windows: &windows,
+            applied: Some(Applied { offset: self.position.max(self.applied), topic_ends: &topic_ends }),
+            checkpoint: None,
+            readings: &[],
+            waveforms: &[],
+            windows: &[],
             anomalies: &anomalies,
             alerts: &alerts,
             work_orders: &[],

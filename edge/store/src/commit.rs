@@ -72,17 +72,24 @@ pub struct Checkpoint {
     pub snapshot: String,
 }
 
+/// How far findings go.
+#[derive(Clone, Copy, Debug)]
+pub struct Applied<'a> {
+    /// Offset in the log.
+    pub offset: u64,
+    /// How far the topics were written, in the host's own words.
+    pub topic_ends: &'a str,
+}
+
 /// What one commit brings. All of it is written, or nothing.
 #[derive(Clone, Debug)]
 pub struct Commit<'a> {
     /// Whose.
     pub partition: u16,
-    /// Offset up to which findings are in it.
-    pub applied_offset: u64,
+    /// How far its findings go; none when it brings none.
+    pub applied: Option<Applied<'a>>,
     /// A snapshot, if one was taken.
     pub checkpoint: Option<Checkpoint>,
-    /// How far the topics were written, in the host's own words.
-    pub topic_ends: &'a str,
     /// Raw readings.
     pub readings: &'a [SensorColumn],
     /// Bursts.
@@ -138,13 +145,14 @@ impl Store {
             .collect();
         let waveforms: Vec<(&WaveformRow, Vec<u8>)> =
             commit.waveforms.iter().map(|waveform| (waveform, encode_f32(&waveform.samples))).collect();
+        let windows: Vec<WindowChunk<'_>> = commit.windows.iter().map(WindowChunk::new).collect();
 
         let mut writer = self.writer()?;
         let transaction = writer.transaction()?;
         put_readings(&transaction, &chunks)?;
         put_hours(&transaction, &hours)?;
         put_waveforms(&transaction, &waveforms)?;
-        put_windows(&transaction, commit.windows)?;
+        put_windows(&transaction, &windows)?;
         put_anomalies(&transaction, commit.anomalies)?;
         put_alerts(&transaction, commit.alerts)?;
         put_work_orders(&transaction, commit.work_orders)?;
@@ -250,29 +258,41 @@ fn put_waveforms(to: &Connection, waveforms: &[(&WaveformRow, Vec<u8>)]) -> Resu
     add(to, "waveform_samples", samples)
 }
 
-fn put_windows(to: &Connection, windows: &[WindowBlock]) -> Result<(), StoreError> {
-    let mut insert =
-        to.prepare_cached("INSERT OR REPLACE INTO window_chunks VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?;
-    let mut total = 0;
-    for block in windows {
+/// A block of windows as it is stored.
+struct WindowChunk<'a> {
+    block: &'a WindowBlock,
+    start: Option<i64>,
+    end: Option<i64>,
+    /// Sensors, starts, ends, counts, values.
+    columns: [Vec<u8>; 5],
+}
+
+impl<'a> WindowChunk<'a> {
+    fn new(block: &'a WindowBlock) -> Self {
         let column = |pick: fn(&WindowRow) -> i64| block.rows.iter().map(pick).collect::<Vec<i64>>();
         let (starts, ends) = (column(|row| row.start), column(|row| row.end));
         // One feature after another: neighbours of one feature resemble each other, and compress.
         let width = block.features.len();
         let by_feature: Vec<f64> =
             (0..width).flat_map(|feature| block.values.iter().skip(feature).step_by(width.max(1)).copied()).collect();
-        insert.execute(params![
-            block.asset,
-            starts.iter().min(),
-            ends.iter().max(),
-            block.features.join(","),
-            i64::try_from(block.rows.len()).unwrap_or(i64::MAX),
+        let columns = [
             encode_i64(&column(|row| i64::from(row.sensor))),
             encode_i64(&starts),
             encode_i64(&ends),
             encode_i64(&column(|row| i64::from(row.count))),
             encode_f64(&by_feature),
-        ])?;
+        ];
+        Self { block, start: starts.iter().min().copied(), end: ends.iter().max().copied(), columns }
+    }
+}
+
+fn put_windows(to: &Connection, windows: &[WindowChunk<'_>]) -> Result<(), StoreError> {
+    let mut insert =
+        to.prepare_cached("INSERT OR REPLACE INTO window_chunks VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?;
+    let mut total = 0;
+    for WindowChunk { block, start, end, columns: [sensors, starts, ends, counts, values] } in windows {
+        let (features, count) = (block.features.join(","), i64::try_from(block.rows.len()).unwrap_or(i64::MAX));
+        insert.execute(params![block.asset, start, end, features, count, sensors, starts, ends, counts, values])?;
         total += block.rows.len() as u64;
     }
     add(to, "windows", total)
@@ -385,11 +405,12 @@ fn put_dead_letters(to: &Connection, rows: &[DeadLetter]) -> Result<(), StoreErr
 }
 
 fn put_partition(to: &Connection, commit: &Commit<'_>) -> Result<(), StoreError> {
-    to.prepare_cached(
-        "INSERT INTO partitions VALUES (?1, 0, ?2, NULL, ?3)
-         ON CONFLICT (partition) DO UPDATE SET applied_offset = excluded.applied_offset, topic_ends = excluded.topic_ends",
-    )?
-    .execute(params![commit.partition, number(commit.applied_offset), commit.topic_ends])?;
+    to.prepare_cached("INSERT INTO partitions VALUES (?1, 0, 0, NULL, '{}') ON CONFLICT DO NOTHING")?
+        .execute([commit.partition])?;
+    if let Some(applied) = &commit.applied {
+        to.prepare_cached("UPDATE partitions SET applied_offset = ?2, topic_ends = ?3 WHERE partition = ?1")?
+            .execute(params![commit.partition, number(applied.offset), applied.topic_ends])?;
+    }
     if let Some(checkpoint) = &commit.checkpoint {
         to.prepare_cached("UPDATE partitions SET snapshot_offset = ?2, snapshot = ?3 WHERE partition = ?1")?
             .execute(params![commit.partition, number(checkpoint.snapshot_offset), checkpoint.snapshot])?;

@@ -14,7 +14,7 @@ mod rows;
 mod schema;
 
 pub use chunk::{decode_f64, decode_i64, encode_f64, encode_i64};
-pub use commit::{Checkpoint, Commit, SensorColumn, WaveformRow, WindowBlock, WindowRow};
+pub use commit::{Applied, Checkpoint, Commit, SensorColumn, WaveformRow, WindowBlock, WindowRow};
 pub use counts::Counts;
 pub use error::StoreError;
 pub use export::Table;
