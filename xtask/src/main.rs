@@ -77,6 +77,11 @@ fn run(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// All programs at once, so that their dependencies are built with one set of features.
+fn binaries() -> anyhow::Result<()> {
+    cargo(&["build", "--release", "--workspace", "--bins"])
+}
+
 fn check() -> anyhow::Result<()> {
     setup::target()?;
     cargo(&["fmt", "--all", "--check"])?;
@@ -103,8 +108,6 @@ fn test(filter: Option<&str>) -> anyhow::Result<()> {
 
 fn bench(arguments: &[String]) -> anyhow::Result<()> {
     setup::target()?;
-    cargo(&["build", "--release", "--package", "wheeltapper"])?;
-    let mut words = vec!["run", "--release", "--quiet", "--package", "wheeltapper-tests", "--bin", "bench", "--"];
-    words.extend(arguments.iter().map(String::as_str));
-    cargo(&words)
+    binaries()?;
+    run(Command::new(target().join("release/bench")).args(arguments).current_dir(root()))
 }

@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use crate::{cargo, run, setup, target};
+use crate::{binaries, run, setup, target};
 
 /// The fleet and where it runs.
 #[derive(Debug, clap::Args)]
@@ -57,7 +57,7 @@ impl Up {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         setup::target()?;
         eprintln!("building (the first time takes some minutes)");
-        cargo(&["build", "--release", "--package", "wheeltapper"])?;
+        binaries()?;
         let folder = target().join("up");
         if !self.keep && folder.exists() {
             fs::remove_dir_all(&folder).with_context(|| format!("removing {}", folder.display()))?;
