@@ -73,6 +73,9 @@ impl Checkpointer {
                 if told.send(write(partition, &store, &snapshots, &job)).is_err() {
                     return;
                 }
+                if let Err(error) = store.fold() {
+                    tracing::warn!(%error, "the store's write-ahead log could not be folded; it grows until it can");
+                }
             }
         })?;
         Ok(Self { jobs: Some(jobs), done, under_way: false, thread: Some(thread) })
@@ -113,7 +116,9 @@ impl Drop for Checkpointer {
 }
 
 fn write(partition: u16, store: &Store, folder: &SnapshotFolder, job: &Job) -> Result<Written, CheckpointError> {
+    let began = std::time::Instant::now();
     folder.write(job.offset, &job.snapshots)?;
+    let wrote = began.elapsed();
     let snapshot = serde_json::to_string(&job.note).map_err(io::Error::from)?;
     store.commit(&Commit {
         partition,
@@ -128,5 +133,6 @@ fn write(partition: u16, store: &Store, folder: &SnapshotFolder, job: &Job) -> R
         dead_letters: &[],
         skipped: &[],
     })?;
+    tracing::debug!(partition, count = job.stored.count, snapshots = ?wrote, all = ?began.elapsed(), "checkpoint");
     Ok(Written { offset: job.offset, note: job.note, count: job.stored.count })
 }

@@ -28,6 +28,9 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags};
 
+/// A write-ahead log below this many bytes is left alone.
+const WAL_SIZE: u64 = 32 << 20;
+
 /// A handle on the store; clones share it.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -54,7 +57,8 @@ impl Store {
         // Only what is in the file counts as committed.
         writer.pragma_update(None, "synchronous", "FULL")?;
         writer.pragma_update(None, "cache_size", -32_768)?;
-        writer.pragma_update(None, "wal_autocheckpoint", 8192)?;
+        // Copying the write-ahead log back would hold a commit up; [`Store::fold`] does it beside them.
+        writer.pragma_update(None, "wal_autocheckpoint", 0)?;
         writer.busy_timeout(std::time::Duration::from_secs(30))?;
         writer.set_prepared_statement_cache_capacity(64);
         schema::prepare(&mut writer)?;
@@ -93,6 +97,22 @@ impl Store {
         let result = look(&connection);
         self.shared.readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         result
+    }
+
+    /// Copies what is in the write-ahead log back into the file, so that the log can begin anew. Writers go on meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing is lost, the log grows until the next call.
+    pub fn fold(&self) -> Result<(), StoreError> {
+        let mut wal = self.shared.path.clone().into_os_string();
+        wal.push("-wal");
+        if std::fs::metadata(&wal).is_ok_and(|about| about.len() < WAL_SIZE) {
+            return Ok(());
+        }
+        let connection = Connection::open_with_flags(&self.shared.path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+        Ok(())
     }
 
     /// Copies the store to `to` while it is in use.

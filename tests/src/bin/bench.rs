@@ -299,12 +299,14 @@ fn mqtt(cli: &Cli, readings: usize, figures: &mut Figures) -> anyhow::Result<()>
 fn latency(cli: &Cli, figures: &mut Figures) -> anyhow::Result<()> {
     const SENSORS: usize = 10_000;
     const BODIES: usize = 100;
+    // Learning is over by then.
+    const WARM: i64 = 75;
     // Windows of a second, so that many anomalies fall into the measurement, and no lateness to wait for.
-    let config = "[windows]\nsize = \"3s\"\nslide = \"1s\"\nlateness = \"0s\"\n[detect]\nwarmup_windows = 10\n[line]\ncheckpoint = \"5s\"\n";
+    let config = "[windows]\nsize = \"3s\"\nslide = \"1s\"\nlateness = \"0s\"\n";
     let plant = Plant::new(config)?;
     let host = plant.start()?;
     let mut poster = Poster::connect(&host.http)?;
-    let seconds = i64::try_from(cli.seconds).unwrap_or(15).max(5) + 20;
+    let seconds = i64::try_from(cli.seconds).unwrap_or(15).max(35) + WARM;
     let mut noise = 1_u64;
     let start = i64::try_from(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_nanos())? - SECOND;
     let began = Instant::now();
@@ -318,7 +320,7 @@ fn latency(cli: &Cli, figures: &mut Figures) -> anyhow::Result<()> {
                 noise ^= noise >> 7;
                 noise ^= noise << 17;
                 let machine = sensor / 10;
-                let bad = if machine % 100 == 0 && second > 20 { 50.0 } else { 0.0 };
+                let bad = if machine % 100 == 0 && second > WARM { 50.0 } else { 0.0 };
                 let value = 20.0 + bad + (noise % 1000) as f64 / 1000.0;
                 let time = start + second * SECOND + i64::try_from(part)? * (SECOND / 100);
                 body.push_str(&format!(
