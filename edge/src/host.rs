@@ -76,6 +76,7 @@ impl Host {
         let partitions = folder.partitions(config.partitions)?;
         let metrics = Arc::new(Metrics::default());
         let store = Store::open(&folder.store_path()).context("opening the store")?;
+        store.recover().context("opening the store")?;
         let limits = Limits {
             memory: usize::try_from(config.line.memory.bytes()).unwrap_or(usize::MAX),
             deadline: config.line.deadline.get(),

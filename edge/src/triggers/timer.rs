@@ -14,7 +14,14 @@ pub async fn run(host: Arc<Host>, period: Duration, mut stop: watch::Receiver<bo
     loop {
         tokio::select! {
             () = crate::triggers::stopped(&mut stop) => return,
-            _ = second.tick() => host.housekeeping(),
+            _ = second.tick() => {
+                host.housekeeping();
+                let host = Arc::clone(&host);
+                let compacted = tokio::task::spawn_blocking(move || host.store.compact()).await;
+                if let Ok(Err(error)) = compacted {
+                    tracing::warn!(%error, "small chunks of readings could not be merged; it is tried again");
+                }
+            }
             _ = tick.tick() => {
                 let host = Arc::clone(&host);
                 let ticked = tokio::task::spawn_blocking(move || {

@@ -12,6 +12,8 @@ use crate::{
 };
 
 const HOUR: i64 = 3_600_000_000_000;
+/// Chunks written in one transaction.
+const STAGED_AT_ONCE: usize = 512;
 
 /// Readings of one sensor, in any order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -147,9 +149,16 @@ impl Store {
             commit.waveforms.iter().map(|waveform| (waveform, encode_f32(&waveform.samples))).collect();
         let windows: Vec<WindowChunk<'_>> = commit.windows.iter().map(WindowChunk::new).collect();
 
+        let met = self.stage(commit.partition, &chunks)?;
+
         let mut writer = self.writer()?;
         let transaction = writer.transaction()?;
-        put_readings(&transaction, &chunks)?;
+        for chunk in met {
+            // A late reading may make two chunks start at the same time: they become one.
+            merge::into_existing(&transaction, chunk.sensor, chunk.start, &chunk.times, &chunk.values)?;
+        }
+        transaction.prepare_cached("DELETE FROM staged WHERE partition = ?1")?.execute([commit.partition])?;
+        add(&transaction, "readings", chunks.iter().map(|chunk| chunk.count as u64).sum())?;
         put_hours(&transaction, &hours)?;
         put_waveforms(&transaction, &waveforms)?;
         put_windows(&transaction, &windows)?;
@@ -214,22 +223,6 @@ fn sums(values: &[f64]) -> HourSums {
     }
 }
 
-fn put_readings(to: &Connection, chunks: &[ReadingChunk]) -> Result<(), StoreError> {
-    let mut insert =
-        to.prepare_cached("INSERT INTO reading_chunks VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING")?;
-    let mut total = 0;
-    for chunk in chunks {
-        let count = i64::try_from(chunk.count).unwrap_or(i64::MAX);
-        let done = insert.execute(params![chunk.sensor, chunk.start, chunk.end, count, chunk.times, chunk.values])?;
-        if done == 0 {
-            // A late reading may make two chunks start at the same time: they become one.
-            merge::into_existing(to, chunk.sensor, chunk.start, &chunk.times, &chunk.values)?;
-        }
-        total += chunk.count as u64;
-    }
-    add(to, "readings", total)
-}
-
 /// Chan et al. 1979: merges counts, means and sums of squared deviations of two sets.
 fn put_hours(to: &Connection, hours: &BTreeMap<(u32, i64), HourSums>) -> Result<(), StoreError> {
     let mut upsert = to.prepare_cached(
@@ -256,6 +249,56 @@ fn put_waveforms(to: &Connection, waveforms: &[(&WaveformRow, Vec<u8>)]) -> Resu
         samples += waveform.samples.len() as u64;
     }
     add(to, "waveform_samples", samples)
+}
+
+impl Store {
+    /// Writes chunks in small transactions, so that findings of other commits come in between, and gives those that meet
+    /// a chunk which starts at the same time. They count once the commit that they belong to is written; until then
+    /// `staged` names them, and [`Self::recover`] takes them back.
+    fn stage<'a>(&self, partition: u16, chunks: &'a [ReadingChunk]) -> Result<Vec<&'a ReadingChunk>, StoreError> {
+        let mut met = Vec::new();
+        for (number, some) in chunks.chunks(STAGED_AT_ONCE).enumerate() {
+            if number > 0 {
+                // The lock is not fair: who waits for it must get a chance.
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+            let mut writer = self.writer()?;
+            let transaction = writer.transaction()?;
+            {
+                let mut insert = transaction.prepare_cached(
+                    "INSERT INTO reading_chunks VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
+                )?;
+                let mut name = transaction.prepare_cached("INSERT INTO staged VALUES (?1, ?2, ?3)")?;
+                for chunk in some {
+                    let count = i64::try_from(chunk.count).unwrap_or(i64::MAX);
+                    let row = params![chunk.sensor, chunk.start, chunk.end, count, chunk.times, chunk.values];
+                    if insert.execute(row)? == 0 {
+                        met.push(chunk);
+                    } else {
+                        name.execute(params![partition, chunk.sensor, chunk.start])?;
+                    }
+                }
+            }
+            transaction.commit()?;
+        }
+        Ok(met)
+    }
+
+    /// Takes back what a commit had begun to write when the host died. Only the host may call it, before it commits.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn recover(&self) -> Result<(), StoreError> {
+        let mut writer = self.writer()?;
+        let transaction = writer.transaction()?;
+        transaction.execute(
+            "DELETE FROM reading_chunks WHERE (sensor, start_time) IN (SELECT sensor, start_time FROM staged)",
+            [],
+        )?;
+        transaction.execute("DELETE FROM staged", [])?;
+        transaction.commit()?;
+        Ok(())
+    }
 }
 
 /// A block of windows as it is stored.

@@ -7,12 +7,12 @@ use crate::{
     chunk::{decode_f64, decode_i64, encode_f64, encode_i64},
 };
 
-/// A chunk of at least this many readings is left alone.
+/// A chunk of at least this many readings is left alone; the index `small_chunks` says the same.
 const LARGE: i64 = 4096;
 /// So many small chunks of a sensor are made one.
 const SMALL: i64 = 16;
 /// Sensors whose chunks are merged in one transaction, so that the line is not kept waiting.
-const SENSORS_AT_ONCE: usize = 200;
+const SENSORS_AT_ONCE: usize = 32;
 
 /// Joins a chunk with the one that starts at the same time.
 pub(crate) fn into_existing(
@@ -61,10 +61,10 @@ impl Store {
     pub fn compact(&self) -> Result<usize, StoreError> {
         let sensors: Vec<u32> = self.read(|connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT sensor FROM reading_chunks WHERE count < ?1 GROUP BY sensor HAVING count(*) >= ?2 LIMIT ?3",
+                "SELECT sensor FROM reading_chunks WHERE count < 4096 GROUP BY sensor HAVING count(*) >= ?1 LIMIT ?2",
             )?;
             let limit = i64::try_from(SENSORS_AT_ONCE).unwrap_or(i64::MAX);
-            let rows = statement.query_map(params![LARGE, SMALL, limit], |row| row.get(0))?;
+            let rows = statement.query_map(params![SMALL, limit], |row| row.get(0))?;
             Ok(rows.collect::<Result<_, _>>()?)
         })?;
         if sensors.is_empty() {
@@ -72,6 +72,10 @@ impl Store {
         }
         let mut writer = self.writer()?;
         let transaction = writer.transaction()?;
+        // What is staged may have to be taken back as it is.
+        if transaction.query_row("SELECT EXISTS (SELECT 1 FROM staged)", [], |row| row.get(0))? {
+            return Ok(0);
+        }
         for &sensor in &sensors {
             merge_sensor(&transaction, sensor)?;
         }

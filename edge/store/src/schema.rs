@@ -27,6 +27,9 @@ CREATE TABLE reading_chunks (
     sensor INTEGER NOT NULL, start_time INTEGER NOT NULL, end_time INTEGER NOT NULL, count INTEGER NOT NULL,
     times BLOB NOT NULL, vals BLOB NOT NULL, PRIMARY KEY (sensor, start_time)
 ) STRICT, WITHOUT ROWID;
+-- Chunks whose commit is not complete.
+CREATE TABLE staged (partition INTEGER NOT NULL, sensor INTEGER NOT NULL, start_time INTEGER NOT NULL) STRICT;
+CREATE INDEX small_chunks ON reading_chunks (sensor) WHERE count < 4096;
 CREATE TABLE waveform_chunks (
     sensor INTEGER NOT NULL, start_time INTEGER NOT NULL, rate REAL NOT NULL, count INTEGER NOT NULL, samples BLOB NOT NULL,
     PRIMARY KEY (sensor, start_time)

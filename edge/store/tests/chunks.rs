@@ -1,0 +1,92 @@
+//! Readings in chunks: written whole or taken back, and merged when there are many small ones.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use wheeltapper_store::{Applied, Checkpoint, Commit, SensorColumn, Store};
+
+const HOUR: i64 = 3_600_000_000_000;
+const SECOND: i64 = 1_000_000_000;
+
+fn columns(sensors: u32, from: i64, count: i64) -> Vec<SensorColumn> {
+    (0..sensors)
+        .map(|sensor| SensorColumn {
+            sensor,
+            times: (from..from + count).map(|second| second * SECOND).collect(),
+            values: (from..from + count).map(|second| second as f64 + f64::from(sensor)).collect(),
+        })
+        .collect()
+}
+
+fn checkpoint<'a>(readings: &'a [SensorColumn], offset: u64) -> Commit<'a> {
+    Commit {
+        partition: 0,
+        applied: Some(Applied { offset, topic_ends: "{}" }),
+        checkpoint: Some(Checkpoint { snapshot_offset: offset, snapshot: "{}".to_owned() }),
+        readings,
+        waveforms: &[],
+        windows: &[],
+        anomalies: &[],
+        alerts: &[],
+        work_orders: &[],
+        dead_letters: &[],
+        skipped: &[],
+    }
+}
+
+#[test]
+fn what_a_dead_host_had_begun_to_write_is_taken_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.db");
+    let store = Store::open(&path).unwrap();
+    store.commit(&checkpoint(&columns(600, 0, 10), 1)).unwrap();
+    // As a host leaves it that dies between the first chunks and the commit.
+    let raw = rusqlite::Connection::open(&path).unwrap();
+    raw.execute_batch(
+        "INSERT INTO reading_chunks SELECT sensor, start_time + 10000000000, end_time + 10000000000, count, times, vals FROM reading_chunks WHERE sensor < 512;
+         INSERT INTO staged SELECT 0, sensor, start_time FROM reading_chunks WHERE start_time = 10000000000;",
+    )
+    .unwrap();
+    assert_eq!(store.compact().unwrap(), 0, "what is staged is not merged");
+    drop(store);
+    let store = Store::open(&path).unwrap();
+    store.recover().unwrap();
+    assert_eq!(store.counts().unwrap().readings, 6000);
+    let (times, _) = store.readings(3, i64::MIN, i64::MAX).unwrap();
+    assert_eq!(times.len(), 10);
+    store.commit(&checkpoint(&columns(600, 10, 10), 2)).unwrap();
+    let (times, values) = store.readings(3, i64::MIN, i64::MAX).unwrap();
+    assert_eq!(times, (0..20).map(|second| second * SECOND).collect::<Vec<_>>());
+    assert_eq!(values.last(), Some(&22.0));
+    let left: i64 = raw.query_row("SELECT count(*) FROM staged", [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 0);
+}
+
+#[test]
+fn small_chunks_are_merged_and_say_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.db");
+    let store = Store::open(&path).unwrap();
+    for part in 0..20 {
+        store.commit(&checkpoint(&columns(3, part * 30, 30), part as u64)).unwrap();
+    }
+    let before = store.readings(2, i64::MIN, i64::MAX).unwrap();
+    let hours = store.hourly(2, i64::MIN, i64::MAX).unwrap();
+    assert_eq!(store.compact().unwrap(), 3);
+    assert_eq!(store.compact().unwrap(), 0);
+    assert_eq!(store.readings(2, i64::MIN, i64::MAX).unwrap(), before);
+    assert_eq!(store.hourly(2, i64::MIN, i64::MAX).unwrap(), hours);
+    assert_eq!(store.readings(2, 100 * SECOND, 110 * SECOND).unwrap().0.len(), 10);
+    let raw = rusqlite::Connection::open(&path).unwrap();
+    let chunks: i64 = raw.query_row("SELECT count(*) FROM reading_chunks", [], |row| row.get(0)).unwrap();
+    assert_eq!(chunks, 3);
+}
+
+#[test]
+fn a_late_reading_joins_the_chunk_that_starts_at_its_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("s.db")).unwrap();
+    store.commit(&checkpoint(&columns(1, 5, 1), 1)).unwrap();
+    let late = [SensorColumn { sensor: 0, times: vec![5 * SECOND + 1, 5 * SECOND], values: vec![7.0, 6.0] }];
+    store.commit(&checkpoint(&late, 2)).unwrap();
+    assert_eq!(store.readings(0, i64::MIN, i64::MAX).unwrap().0.len(), 3);
+    assert_eq!(store.hourly(0, 0, HOUR).unwrap().first().unwrap().count, 3);
+}
