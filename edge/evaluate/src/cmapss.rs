@@ -136,6 +136,10 @@ pub fn evaluate(line: &mut dyn Line, folder: &Path) -> Result<Report, Error> {
             ("plain LSTM (2026)", [14.93]),
             ("DKAMFormer (secondary source)", [10.68]),
             ("AMNL (secondary source)", [10.43]),
+            ("deep LSTM (FD003, test units)", [16.18]),
+            ("CNN (FD003)", [15.68]),
+            ("LSTM (FD003)", [14.20]),
+            ("XGBoost on features (FD003)", [13.36]),
         ],
     );
     report.notes.push(

@@ -156,20 +156,29 @@ fn skab_of_another_valve() {
             let value = f64::from(u8::from(fault)) * 50.0 + (row % 7) as f64;
             let pressure = if row % 50 == 3 { String::new() } else { format!("{}", row % 3) };
             text.push_str(&format!("2020-03-09 10:{:02}:{:02};{value};{pressure}", row / 60 % 60, row % 60));
-            text.push_str(if labelled { if fault { ";1.0;0.0\n" } else { ";0.0;0.0\n" } } else { "\n" });
+            if labelled {
+                text.push_str(&format!(";{};{}", u8::from(fault), u8::from(row == 600 || row == 900)));
+            }
+            text.push('\n');
         }
         fs::write(group.join("0.csv"), text).unwrap();
     };
     file("valve2", true, 1000);
     file("anomaly-free", false, 1000);
     file("short", true, 450);
+    file("tiny", true, 400);
     let report = evaluate(Profile::Skab, &mut ZScore { margin: 1.01 }, folder.path()).unwrap();
     for row in ["plain", "shifted"] {
         assert_eq!((report.ours(row, "f1"), report.ours(row, "far")), (Some(1.0), Some(0.0)), "{row}");
     }
     assert_eq!(report.ours("plain", "auc_pr"), Some(1.0));
     assert_eq!(report.ours("anomaly-free", "far"), Some(0.0));
+    // Short files are in the plain protocol, where the fault of this one never comes.
     assert!(report.notes.iter().any(|note| note.starts_with("short/0.csv has fewer than")));
+    assert!(report.notes.iter().any(|note| note.starts_with("tiny/0.csv has no rows after")));
+    assert_eq!(report.file("short/0.csv", "far"), Some(0.0));
+    // The fault comes at 600 and goes at 900.
+    assert_eq!((report.ours("plain", "cp"), report.ours("plain", "cp_all")), (Some(100.0), Some(2.0)));
 }
 
 /// Wants more verdicts than it gets.
