@@ -1,0 +1,247 @@
+//! The IMS bearings (J. Lee et al. 2007, NASA prognostics data repository), run to failure: features of snapshots.
+//!
+//! A line learns from the first quarter of the live run, and judges each later snapshot, each bearing by itself. An alarm is
+//! sustained where any one bearing has it in three snapshots in a row; it stands from the third on. Lead time is from there to
+//! the last live snapshot. Snapshots after the rig stopped (every bearing's RMS below a fifth of its median over the first fifth
+//! of the run) are dropped. The stretch from a quarter to two fifths of the run is healthy in all three tests, and the same that
+//! the published false-alarm counts are of.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    Column, Error, Line, Profile, Recording, Report, Row,
+    line::{rows, split},
+    read::{self, Csv},
+};
+
+/// Snapshots in a row that make an alarm sustained.
+pub const SUSTAINED: usize = 3;
+const BASELINE: f64 = 0.20;
+const FIT: f64 = 0.25;
+const HEALTHY: f64 = 0.40;
+/// Of the baseline's RMS: below, the rig stands still.
+const STOPPED: f64 = 0.2;
+
+const PROTOCOL: &str = "learn from the first quarter of the live run; lead time from the first sustained alarm (3 snapshots in a \
+                        row of one bearing) to the last live snapshot; healthy is from a quarter to two fifths of the run";
+
+const COLUMNS: [Column; 7] = [
+    Column { key: "snapshots", title: "snapshots", meaning: "live ones, all bearings alike", digits: 0 },
+    Column { key: "alarm_at", title: "alarm at", meaning: "snapshot, from 0, of the first sustained alarm", digits: 0 },
+    Column { key: "lead", title: "lead h", meaning: "hours from it to the last live snapshot", digits: 1 },
+    Column { key: "false_before", title: "before", meaning: "alarms before it that were not part of it", digits: 0 },
+    Column { key: "healthy", title: "healthy", meaning: "snapshots known to be healthy", digits: 0 },
+    Column { key: "false", title: "false", meaning: "alarms among those", digits: 0 },
+    Column { key: "false_sustained", title: "sustained", meaning: "sustained alarms among those", digits: 0 },
+];
+
+/// A bearing's name, its features' names and their columns.
+type Bearing = (String, Vec<String>, Vec<Vec<f64>>);
+
+/// One test: its snapshots' times and its bearings.
+#[derive(Debug)]
+struct Test {
+    name: String,
+    bearings: Vec<Recording>,
+    dropped: usize,
+}
+
+/// What the alarms of a run amount to.
+#[derive(Debug, Default, PartialEq)]
+struct Found {
+    /// The snapshot from which on an alarm was sustained, of those judged.
+    at: Option<usize>,
+    before: usize,
+    false_alarms: usize,
+    false_sustained: usize,
+}
+
+/// Evaluates `line` on a folder with `testN_raw.csv`, and `testN_spectral.csv` where it is there; packed (`.gz`) or not.
+///
+/// # Errors
+/// [`Error`] when there is no table or it is of another shape, or the line fails.
+pub fn evaluate(line: &mut dyn Line, folder: &Path) -> Result<Report, Error> {
+    let mut report = Report::new(Profile::Ims, PROTOCOL, &COLUMNS);
+    for path in read::files(folder, &["_raw.csv", "_raw.csv.gz"])? {
+        let test = test(&path)?;
+        let times = test.bearings.first().map_or(&[][..], |bearing| &bearing.times);
+        let live = times.len();
+        let (fit, healthy) = ((live as f64 * FIT) as usize, (live as f64 * HEALTHY) as usize);
+        let mut alarms = Vec::new();
+        for bearing in &test.bearings {
+            let of_bearing = split(&rows(line, Profile::Ims, fit, bearing)?).1;
+            let found = found(std::slice::from_ref(&of_bearing), healthy - fit);
+            report.files.push(row(&bearing.asset, &found, times, fit, healthy));
+            alarms.push(of_bearing);
+        }
+        let found = found(&alarms, healthy - fit);
+        if found.false_sustained > 0 {
+            report.notes.push(format!(
+                "{}: sustained alarms among the healthy, so the lead time is not to be trusted",
+                test.name
+            ));
+        }
+        if test.dropped > 0 {
+            report.notes.push(format!("{}: {} snapshots after the rig stopped were dropped", test.name, test.dropped));
+        }
+        report.ours.push(row(&test.name, &found, times, fit, healthy));
+    }
+    if report.ours.is_empty() {
+        return Err(Error::layout(folder, "test2_raw.csv.gz", "none"));
+    }
+    report.publish(
+        ["snapshots", "alarm_at", "lead", "healthy", "false_sustained"],
+        &[
+            ("Isolation Forest, test 1 (3 of 5)", [2156.0, 1830.0, 79.5, 323.0, 0.0]),
+            ("Isolation Forest, test 2 (3 of 5)", [982.0, 659.0, 53.7, 147.0, 0.0]),
+            ("Isolation Forest, test 3 (4 of 5)", [6323.0, 5980.0, 57.0, 949.0, 0.0]),
+        ],
+    );
+    Ok(report)
+}
+
+fn row(name: &str, found: &Found, times: &[i64], fit: usize, healthy: usize) -> Row {
+    let at = found.at.map(|at| at + fit);
+    let hours = |at: usize| Some((times.last()? - times.get(at)?) as f64 / 3.6e12);
+    Row::new(
+        name,
+        &[
+            ("snapshots", times.len() as f64),
+            ("alarm_at", at.map_or(f64::NAN, |at| at as f64)),
+            ("lead", at.and_then(hours).unwrap_or(f64::NAN)),
+            ("false_before", found.before as f64),
+            ("healthy", (healthy - fit) as f64),
+            ("false", found.false_alarms as f64),
+            ("false_sustained", found.false_sustained as f64),
+        ],
+    )
+}
+
+/// `alarms` by bearing; the first `healthy` snapshots are known to be so. A snapshot's alarms count once, of however many
+/// bearings.
+fn found(alarms: &[Vec<bool>], healthy: usize) -> Found {
+    let count = alarms.iter().map(Vec::len).max().unwrap_or(0);
+    let any: Vec<bool> = (0..count).map(|at| alarms.iter().any(|alarms| alarms.get(at) == Some(&true))).collect();
+    let sustained: Vec<bool> = (0..count)
+        .map(|at| {
+            (at + 1).checked_sub(SUSTAINED).is_some_and(|from| {
+                alarms.iter().any(|alarms| alarms.get(from..=at).is_some_and(|run| run.iter().all(|alarm| *alarm)))
+            })
+        })
+        .collect();
+    let at = sustained.iter().position(|sustained| *sustained);
+    // Those of the sustained alarm itself begin two earlier.
+    let end = at.map_or(count, |at| at + 1 - SUSTAINED);
+    let number = |of: &[bool], end: usize| of.iter().take(end).filter(|alarm| **alarm).count();
+    Found {
+        at,
+        before: number(&any, end),
+        false_alarms: number(&any, healthy),
+        false_sustained: number(&sustained, healthy),
+    }
+}
+
+/// Reads a test's tables; each bearing is an asset.
+fn test(path: &Path) -> Result<Test, Error> {
+    let raw = Csv::read(path, b',')?;
+    let stamps = raw.times(raw.required("timestamp")?)?;
+    let mut tables = vec![raw];
+    if let Some(path) = spectral(path) {
+        let table = Csv::read(&path, b',')?;
+        if table.records.len() != stamps.len() {
+            return Err(Error::layout(path, format!("{} rows", stamps.len()), table.records.len().to_string()));
+        }
+        tables.push(table);
+    }
+    let name = read::name(path).split('_').next().unwrap_or_default().to_owned();
+    // Bearing, then its columns.
+    let mut found: Vec<Bearing> = Vec::new();
+    for table in &tables {
+        for (place, column) in table.head.iter().enumerate() {
+            let Some((bearing, feature)) = column.split_once('_').filter(|(bearing, _)| bearing.starts_with("Bearing"))
+            else {
+                continue;
+            };
+            let values = table.numbers(place)?;
+            match found.iter_mut().find(|(known, ..)| known == bearing) {
+                Some((_, features, columns)) => {
+                    features.push(feature.to_owned());
+                    columns.push(values);
+                }
+                None => found.push((bearing.to_owned(), vec![feature.to_owned()], vec![values])),
+            }
+        }
+    }
+    let live = stamps.len() - stopped(&found);
+    if found.is_empty() || live < 20 {
+        return Err(Error::layout(path, "columns Bearing1_ch1_rms and so on, of 20 snapshots or more", "less"));
+    }
+    let bearings = found.into_iter().map(|(bearing, sensors, columns)| {
+        let recording = Recording {
+            asset: format!("{name}/{bearing}"),
+            sensors,
+            times: stamps.clone(),
+            rows: read::transposed(&columns),
+        };
+        recording.head(live)
+    });
+    Ok(Test { bearings: bearings.collect(), dropped: stamps.len() - live, name })
+}
+
+/// The table of spectral features that belongs to a raw one.
+fn spectral(raw: &Path) -> Option<PathBuf> {
+    let name = read::name(raw);
+    let stem = name.split("_raw").next()?;
+    let places = [format!("{stem}_spectral.csv"), format!("{stem}_spectral.csv.gz")];
+    places.into_iter().map(|name| raw.with_file_name(name)).find(|place| place.is_file())
+}
+
+/// How many snapshots at the end are of a rig that stands still: the loudest bearing's RMS is below a fifth of its baseline.
+fn stopped(bearings: &[Bearing]) -> usize {
+    let rms: Vec<&Vec<f64>> = bearings
+        .iter()
+        .flat_map(|(_, features, columns)| features.iter().zip(columns))
+        .filter(|(feature, _)| *feature == "ch1_rms")
+        .map(|(_, column)| column)
+        .collect();
+    let loudest: Vec<f64> = read::transposed(&rms.into_iter().cloned().collect::<Vec<_>>())
+        .iter()
+        .map(|row| row.iter().copied().fold(f64::NAN, f64::max))
+        .collect();
+    let first = ((loudest.len() as f64 * BASELINE) as usize).max(1);
+    let mut baseline = loudest.get(..first).unwrap_or_default().to_vec();
+    baseline.sort_by(f64::total_cmp);
+    let Some(median) = baseline.get(baseline.len() / 2) else { return 0 };
+    loudest.iter().rev().take_while(|loudest| **loudest < STOPPED * median).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alarms(text: &str) -> Vec<bool> {
+        text.chars().map(|alarm| alarm == '!').collect()
+    }
+
+    #[test]
+    fn sustained_is_three_in_a_row_of_one_bearing() {
+        let one = alarms("!..!!..!!!!");
+        let expected = Found { at: Some(9), before: 3, false_alarms: 1, false_sustained: 0 };
+        assert_eq!(found(std::slice::from_ref(&one), 3), expected);
+        // Two bearings that take turns sustain nothing together.
+        let turns = [alarms("!.!.!.!.!.!"), alarms(".!.!.!.!.!.")];
+        assert_eq!(found(&turns, 4), Found { at: None, before: 11, false_alarms: 4, false_sustained: 0 });
+        let early = alarms("!!!!.......");
+        assert_eq!(found(&[early, one], 4), Found { at: Some(2), before: 0, false_alarms: 4, false_sustained: 2 });
+        assert_eq!(found(&[], 0), Found::default());
+    }
+
+    #[test]
+    fn a_stopped_rig_is_cut_off() {
+        let bearing = |name: &str, rms: [f64; 10]| (name.to_owned(), vec!["ch1_rms".to_owned()], vec![rms.to_vec()]);
+        let one = bearing("Bearing1", [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.01, 5.0, 0.01, 0.01]);
+        let other = bearing("Bearing2", [0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.01, 0.01]);
+        assert_eq!(stopped(&[one, other]), 2);
+        assert_eq!(stopped(&[bearing("Bearing1", [1.0; 10])]), 0);
+    }
+}

@@ -1,0 +1,112 @@
+//! Alarms against labels, row by row.
+
+/// Counts of rows. No point adjustment: a row counts for itself alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Confusion {
+    /// Anomalous, alarm.
+    pub tp: u64,
+    /// Normal, alarm.
+    pub fp: u64,
+    /// Anomalous, no alarm.
+    pub fn_: u64,
+    /// Normal, no alarm.
+    pub tn: u64,
+}
+
+impl Confusion {
+    /// Of alarms and labels in the same order.
+    #[must_use]
+    pub fn of(alarms: &[bool], labels: &[bool]) -> Self {
+        let mut counts = Self::default();
+        for (alarm, label) in alarms.iter().zip(labels) {
+            match (alarm, label) {
+                (true, true) => counts.tp += 1,
+                (true, false) => counts.fp += 1,
+                (false, true) => counts.fn_ += 1,
+                (false, false) => counts.tn += 1,
+            }
+        }
+        counts
+    }
+
+    /// Adds another's counts: pooling, not averaging.
+    pub fn add(&mut self, other: Self) {
+        self.tp += other.tp;
+        self.fp += other.fp;
+        self.fn_ += other.fn_;
+        self.tn += other.tn;
+    }
+
+    /// `2 TP / (2 TP + FP + FN)`, 0 to 1; NaN where nothing is anomalous and no alarm was raised.
+    #[must_use]
+    pub fn f1(&self) -> f64 {
+        share(2 * self.tp, 2 * self.tp + self.fp + self.fn_)
+    }
+
+    /// False-alarm rate `FP / (FP + TN)`, in percent; NaN where no row is normal.
+    #[must_use]
+    pub fn far(&self) -> f64 {
+        100.0 * share(self.fp, self.fp + self.tn)
+    }
+
+    /// Missed-alarm rate `FN / (FN + TP)`, in percent; NaN where no row is anomalous.
+    #[must_use]
+    pub fn mar(&self) -> f64 {
+        100.0 * share(self.fn_, self.fn_ + self.tp)
+    }
+
+    /// Fault-detection rate `TP / (TP + FN)`, in percent; NaN where no row is anomalous.
+    #[must_use]
+    pub fn fdr(&self) -> f64 {
+        100.0 * share(self.tp, self.fn_ + self.tp)
+    }
+}
+
+/// `part / whole`; NaN of nothing.
+pub(crate) fn share(part: u64, whole: u64) -> f64 {
+    part as f64 / whole as f64
+}
+
+/// The mean; NaN of nothing.
+pub(crate) fn mean(values: impl IntoIterator<Item = f64>) -> f64 {
+    let (sum, count) = values.into_iter().fold((0.0, 0_u64), |(sum, count), value| (sum + value, count + 1));
+    sum / count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn by_hand() {
+        let alarms = [true, true, true, false, false, false, true, false];
+        let labels = [true, true, false, true, false, false, false, false];
+        let counts = Confusion::of(&alarms, &labels);
+        assert_eq!(counts, Confusion { tp: 2, fp: 2, fn_: 1, tn: 3 });
+        assert!((counts.f1() - 4.0 / 7.0).abs() < 1e-15);
+        assert!((counts.far() - 40.0).abs() < 1e-12);
+        assert!((counts.mar() - 100.0 / 3.0).abs() < 1e-12);
+        assert!((counts.fdr() - 200.0 / 3.0).abs() < 1e-12);
+        assert!(Confusion::default().f1().is_nan());
+    }
+
+    proptest! {
+        /// F1 is the harmonic mean of precision and recall; pooling is the same as counting all at once.
+        #[test]
+        fn f1_and_pooling(rows in proptest::collection::vec(any::<(bool, bool)>(), 1..200), cut in 0_usize..200) {
+            let (alarms, labels): (Vec<bool>, Vec<bool>) = rows.into_iter().unzip();
+            let cut = cut.min(alarms.len());
+            let whole = Confusion::of(&alarms, &labels);
+            let mut pooled = Confusion::of(&alarms[..cut], &labels[..cut]);
+            pooled.add(Confusion::of(&alarms[cut..], &labels[cut..]));
+            prop_assert_eq!(whole, pooled);
+            if whole.tp > 0 {
+                let precision = whole.tp as f64 / (whole.tp + whole.fp) as f64;
+                let recall = whole.fdr() / 100.0;
+                prop_assert!((whole.f1() - 2.0 * precision * recall / (precision + recall)).abs() < 1e-12);
+                prop_assert!((whole.fdr() + whole.mar() - 100.0).abs() < 1e-9);
+            }
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Results in NAB's own layout: `<detector>/<group>/<detector>_<file>.csv`, one line a row of the data.
+
+use std::{fs, path::Path};
+
+use super::{
+    PROFILES, Series,
+    corpus::{Labels, read_series},
+    points,
+};
+use crate::{
+    Error,
+    read::{self, Csv},
+};
+
+/// A file with a detector's scores, one a row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scored<'a> {
+    /// The file.
+    pub series: &'a Series,
+    /// 0 to 1; 0 in probation.
+    pub scores: Vec<f64>,
+}
+
+/// Writes results into a folder as NAB's runner leaves them: `timestamp`, `value`, `anomaly_score`, `label`, and each row's
+/// worth as an alarm by the three profiles.
+///
+/// # Errors
+/// [`Error`] when a file cannot be written.
+pub fn write_results(to: &Path, detector: &str, files: &[Scored<'_>]) -> Result<(), Error> {
+    for Scored { series, scores } in files {
+        let folder = to.join(detector).join(series.group());
+        fs::create_dir_all(&folder).map_err(Error::io("making", &folder))?;
+        let file = series.name.rsplit('/').next().unwrap_or_default();
+        let path = folder.join(format!("{detector}_{file}"));
+        let mut rewards = Vec::new();
+        for (_, weights) in PROFILES {
+            rewards.push(points(series, scores, weights, 0)?);
+        }
+        let mut text = "timestamp,value,anomaly_score,label".to_owned();
+        PROFILES.iter().for_each(|(profile, _)| text.push_str(&format!(",S(t)_{profile}")));
+        text.push('\n');
+        let rows = series.stamps.iter().zip(&series.texts).zip(scores).zip(&series.labels).enumerate();
+        for (row, (((stamp, value), score), label)) in rows {
+            text.push_str(&format!("{stamp},{value},{score:?},{}", u8::from(*label)));
+            for points in &rewards {
+                text.push_str(&format!(",{:?}", points.get(row).map_or(f64::NAN, |point| point.reward)));
+            }
+            text.push('\n');
+        }
+        fs::write(&path, text).map_err(Error::io("writing", &path))?;
+    }
+    Ok(())
+}
+
+/// Reads a detector's results back: files, and scores of each.
+///
+/// # Errors
+/// [`Error`] when the folder does not hold results, or one is of a file that `labels` does not know.
+pub fn read_results(folder: &Path, labels: &Labels) -> Result<Vec<(Series, Vec<f64>)>, Error> {
+    let detector = format!("{}_", read::name(folder));
+    let mut results = Vec::new();
+    for group in read::folders(folder)? {
+        for path in read::files(&group, &[".csv"])? {
+            let file = read::name(&path);
+            let file = file.strip_prefix(&detector).unwrap_or(&file);
+            let name = format!("{}/{file}", read::name(&group));
+            let windows = labels.get(&name).ok_or_else(|| Error::layout(&path, "a labelled file", name.as_str()))?;
+            let csv = Csv::read(&path, b',')?;
+            let scores = csv.numbers(csv.required("anomaly_score")?)?;
+            results.push((read_series(&path, &name, windows.clone())?, scores));
+        }
+    }
+    Ok(results)
+}

@@ -1,0 +1,198 @@
+//! NAB's scorer: what each row is worth if it is an alarm, and what all alarms at a threshold are worth together.
+
+use std::collections::BTreeMap;
+
+use super::Series;
+use crate::Error;
+
+/// What the kinds of rows are worth; true negatives count nothing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Weights {
+    /// The first detection in a window, at most.
+    pub tp: f64,
+    /// A false alarm, at most.
+    pub fp: f64,
+    /// A missed window.
+    pub fn_: f64,
+}
+
+/// The application profiles of NAB v1.1 (`config/profiles.json`), in the order of the result files' columns.
+pub const PROFILES: [(&str, Weights); 3] = [
+    ("reward_low_FP_rate", Weights { tp: 1.0, fp: 0.22, fn_: 1.0 }),
+    ("reward_low_FN_rate", Weights { tp: 1.0, fp: 0.11, fn_: 2.0 }),
+    ("standard", Weights { tp: 1.0, fp: 0.11, fn_: 1.0 }),
+];
+
+/// Above every score, so that nothing is an alarm.
+const NOTHING: f64 = 1.1;
+
+/// Where a row lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In probation, where it is not scored, within a window or not.
+    Probation,
+    /// Outside all windows.
+    Outside,
+    /// In the window of this number.
+    Window(usize),
+}
+
+/// A row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Point {
+    /// The detector's.
+    pub score: f64,
+    /// What it is worth as an alarm.
+    pub reward: f64,
+    /// Where it lies.
+    pub place: Place,
+}
+
+impl Point {
+    pub(crate) fn window(&self) -> Option<usize> {
+        match self.place {
+            Place::Window(window) => Some(window),
+            _ => None,
+        }
+    }
+}
+
+/// Rows at a file's start that are not scored: 15 %, rounded down, 750 at most.
+#[must_use]
+pub const fn probation(rows: usize) -> usize {
+    let share = rows * 3 / 20;
+    if share < 750 { share } else { 750 }
+}
+
+/// `2 / (1 + exp(5 x)) - 1`: 0.98661 at a window's left edge (`x` = -1), 0 at its right one, and towards -1 with the distance
+/// after it, in window lengths; -1 beyond 3.
+#[must_use]
+pub fn scaled_sigmoid(x: f64) -> f64 {
+    if x > 3.0 { -1.0 } else { 2.0 / (1.0 + (5.0 * x).exp()) - 1.0 }
+}
+
+/// What each row is worth. Windows are numbered from `first` on.
+///
+/// # Errors
+/// [`Error::Layout`] where a window's last time is not in the file, and [`Error::Answer`] where there is not one score a row.
+pub fn points(series: &Series, scores: &[f64], weights: Weights, first: usize) -> Result<Vec<Point>, Error> {
+    let rows = series.times.len();
+    if scores.len() != rows {
+        return Err(Error::answer(&*series.name, format!("{rows} scores"), scores.len().to_string()));
+    }
+    let row_of = |time: i64| {
+        let row = series.times.iter().position(|other| *other == time);
+        row.ok_or_else(|| Error::layout(&*series.name, "the windows' first and last times among its own", "not so"))
+    };
+    let most = scaled_sigmoid(-1.0);
+    let unscored = probation(rows);
+    let mut waiting = series.windows.iter().enumerate();
+    let mut next = waiting.next();
+    // Number, last row and length of the window that the row is in; last row and length of the one before.
+    let mut within: Option<(usize, usize, f64)> = None;
+    let mut before: Option<(usize, f64)> = None;
+    let mut points = Vec::with_capacity(rows);
+    for (row, (&time, &score)) in series.times.iter().zip(scores).enumerate() {
+        if let Some((number, &(start, end))) = next
+            && start == time
+        {
+            let last = row_of(end)?;
+            within = Some((first + number, last, (last + 1).saturating_sub(row_of(start)?) as f64));
+            next = waiting.next();
+        }
+        let reward = match (within, before) {
+            (Some((_, last, length)), _) => {
+                let position = -(last as f64 - row as f64 + 1.0) / length;
+                scaled_sigmoid(position) * weights.tp / most
+            }
+            (None, Some((last, length))) => scaled_sigmoid((row - last) as f64 / (length - 1.0)) * weights.fp,
+            (None, None) => -weights.fp,
+        };
+        let place = match within {
+            _ if row < unscored => Place::Probation,
+            Some((number, ..)) => Place::Window(number),
+            None => Place::Outside,
+        };
+        // Plus zero, as a negative zero would sort below.
+        points.push(Point { score: score + 0.0, reward, place });
+        if let Some((number, _, length)) = within
+            && series.windows.get(number - first).is_some_and(|(_, end)| *end == time)
+        {
+            before = Some((row, length));
+            within = None;
+        }
+    }
+    if let Some((_, (start, _))) = next {
+        row_of(*start)?;
+    }
+    Ok(points)
+}
+
+/// What alarms at a threshold are worth.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Step {
+    /// Rows of this score and above are alarms.
+    pub threshold: f64,
+    /// Sum of the windows' best alarms, missed windows and false alarms.
+    pub score: f64,
+    /// Rows in windows with an alarm.
+    pub tp: u64,
+    /// Rows outside without.
+    pub tn: u64,
+    /// Rows outside with.
+    pub fp: u64,
+    /// Rows in windows without.
+    pub fn_: u64,
+}
+
+/// All thresholds, from the highest down; the first is above every score.
+#[must_use]
+pub fn sweep(points: &[Point], weights: Weights) -> Vec<Step> {
+    let mut scored: Vec<&Point> = points.iter().filter(|point| point.place != Place::Probation).collect();
+    scored.sort_by(|one, other| other.score.total_cmp(&one.score));
+    let mut windows: BTreeMap<usize, f64> =
+        scored.iter().filter_map(|point| Some((point.window()?, -weights.fn_))).collect();
+    let anomalous = scored.iter().filter(|point| point.window().is_some()).count() as u64;
+    let mut false_alarms = 0.0;
+    let mut step = Step { threshold: NOTHING, fn_: anomalous, tn: scored.len() as u64 - anomalous, ..Step::default() };
+    step.score = windows.values().sum();
+    let mut steps = vec![step];
+    for tied in scored.chunk_by(|one, other| one.score == other.score) {
+        for point in tied {
+            match point.window().and_then(|window| windows.get_mut(&window)) {
+                Some(best) => {
+                    *best = best.max(point.reward);
+                    step.tp += 1;
+                    step.fn_ -= 1;
+                }
+                None => {
+                    false_alarms += point.reward;
+                    step.fp += 1;
+                    step.tn -= 1;
+                }
+            }
+        }
+        step.threshold = tied.first().map_or(NOTHING, |point| point.score);
+        step.score = false_alarms + windows.values().sum::<f64>();
+        steps.push(step);
+    }
+    steps
+}
+
+/// The step of the highest score; of equal ones that of the highest threshold.
+#[must_use]
+pub fn best(steps: &[Step]) -> Step {
+    let better = |best: Step, step: &Step| if step.score > best.score { *step } else { best };
+    steps.iter().fold(steps.first().copied().unwrap_or_default(), better)
+}
+
+/// The step at a threshold: the last whose own is not below it.
+#[must_use]
+pub fn at_threshold(steps: &[Step], threshold: f64) -> Step {
+    let last = steps.iter().rfind(|step| step.threshold >= threshold);
+    last.or(steps.first()).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+#[path = "score_tests.rs"]
+mod tests;

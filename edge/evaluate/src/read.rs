@@ -1,0 +1,177 @@
+//! Reading the benchmarks' files.
+
+use std::{
+    fs,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
+
+use jiff::{civil::DateTime, tz::Offset};
+
+use crate::Error;
+
+/// The file's text; unpacked where its name ends in `.gz`.
+pub(crate) fn text(path: &Path) -> Result<String, Error> {
+    let bytes = fs::read(path).map_err(Error::io("reading", path))?;
+    let mut text = String::new();
+    if path.extension().is_some_and(|extension| extension == "gz") {
+        flate2::read::MultiGzDecoder::new(bytes.as_slice())
+            .read_to_string(&mut text)
+            .map_err(Error::io("unpacking", path))?;
+        return Ok(text);
+    }
+    String::from_utf8(bytes).map_err(|error| Error::layout(path, "text in UTF-8", error.to_string()))
+}
+
+/// What lies in a folder, by name: folders, or files whose names end in one of `endings`.
+fn entries(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>, Error> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(Error::io("listing", folder))? {
+        let path = entry.map_err(Error::io("listing", folder))?.path();
+        if wanted(&path) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The files of a folder whose names end in one of `endings`, by name.
+pub(crate) fn files(folder: &Path, endings: &[&str]) -> Result<Vec<PathBuf>, Error> {
+    entries(folder, |path| path.is_file() && endings.iter().any(|ending| name(path).ends_with(ending)))
+}
+
+/// The folders of a folder, by name.
+pub(crate) fn folders(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    entries(folder, Path::is_dir)
+}
+
+/// The first of `names` that is in the folder.
+pub(crate) fn first(folder: &Path, names: &[&str]) -> Result<PathBuf, Error> {
+    let found = names.iter().map(|name| folder.join(name)).find(|path| path.is_file());
+    found.ok_or_else(|| Error::layout(folder, names.join(" or "), "neither"))
+}
+
+/// The last part of a path.
+pub(crate) fn name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// `folder/file`, as benchmarks name their files.
+pub(crate) fn relative(path: &Path) -> String {
+    format!("{}/{}", path.parent().map(name).unwrap_or_default(), name(path))
+}
+
+/// A time such as `2014-04-10 07:15:00.000000`, taken for UTC; nanoseconds since 1970.
+pub(crate) fn time(text: &str) -> Option<i64> {
+    let civil: DateTime = text.trim().parse().ok()?;
+    i64::try_from(Offset::UTC.to_timestamp(civil).ok()?.as_nanosecond()).ok()
+}
+
+/// A number; nothing, `nan` and the like are a missing value.
+pub(crate) fn number(text: &str) -> Option<f64> {
+    match text.trim() {
+        "" | "NA" | "null" => Some(f64::NAN),
+        text => text.parse().ok(),
+    }
+}
+
+/// A table with a head.
+#[derive(Debug)]
+pub(crate) struct Csv {
+    pub(crate) path: PathBuf,
+    pub(crate) head: Vec<String>,
+    pub(crate) records: Vec<csv::StringRecord>,
+}
+
+impl Csv {
+    pub(crate) fn read(path: &Path, delimiter: u8) -> Result<Self, Error> {
+        let text = text(path)?;
+        let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(text.as_bytes());
+        let damaged = |error: csv::Error| Error::layout(path, "a CSV table", error.to_string());
+        let head = reader.headers().map_err(damaged)?.iter().map(|name| name.trim().to_owned()).collect();
+        let records = reader.records().collect::<Result<_, _>>().map_err(damaged)?;
+        Ok(Self { path: path.to_owned(), head, records })
+    }
+
+    pub(crate) fn place(&self, column: &str) -> Option<usize> {
+        self.head.iter().position(|name| name == column)
+    }
+
+    pub(crate) fn required(&self, column: &str) -> Result<usize, Error> {
+        self.place(column).ok_or_else(|| Error::layout(&self.path, format!("a column {column}"), self.head.join(", ")))
+    }
+
+    fn column<T>(&self, place: usize, what: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, Error> {
+        let parse = |(row, record): (usize, &csv::StringRecord)| {
+            let cell = record.get(place).unwrap_or_default();
+            parse(cell).ok_or_else(|| Error::layout(&self.path, format!("{what} in row {row}"), format!("'{cell}'")))
+        };
+        self.records.iter().enumerate().map(parse).collect()
+    }
+
+    pub(crate) fn times(&self, place: usize) -> Result<Vec<i64>, Error> {
+        self.column(place, "a time such as 2014-04-10 07:15:00", time)
+    }
+
+    pub(crate) fn numbers(&self, place: usize) -> Result<Vec<f64>, Error> {
+        self.column(place, "a number", number)
+    }
+}
+
+/// Columns as rows.
+pub(crate) fn transposed(columns: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let rows = columns.iter().map(Vec::len).min().unwrap_or(0);
+    (0..rows).map(|row| columns.iter().filter_map(|column| column.get(row).copied()).collect()).collect()
+}
+
+/// A table without a head, cells parted by blanks.
+pub(crate) fn blank_separated(path: &Path) -> Result<Vec<Vec<f64>>, Error> {
+    let text = text(path)?;
+    let mut rows: Vec<Vec<f64>> = Vec::new();
+    for (at, line) in text.lines().enumerate() {
+        let cells: Result<Vec<f64>, _> = line.split_ascii_whitespace().map(str::parse).collect();
+        let cells =
+            cells.map_err(|error| Error::layout(path, format!("numbers in line {}", at + 1), format!("{error}")))?;
+        if cells.is_empty() {
+            continue;
+        }
+        if let Some(first) = rows.first()
+            && first.len() != cells.len()
+        {
+            let expected = format!("{} numbers in line {}, as in the first", first.len(), at + 1);
+            return Err(Error::layout(path, expected, cells.len().to_string()));
+        }
+        rows.push(cells);
+    }
+    Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_with_and_without_fraction() {
+        assert_eq!(time("1970-01-02 00:00:01"), Some(86_401_000_000_000));
+        assert_eq!(time("1970-01-01 00:00:00.500000"), Some(500_000_000));
+        assert_eq!(time("yesterday"), None);
+    }
+
+    #[test]
+    fn missing_numbers() {
+        assert!(number(" ").is_some_and(f64::is_nan));
+        assert!(number("nan").is_some_and(f64::is_nan));
+        assert_eq!(number(" 1.5"), Some(1.5));
+        assert_eq!(number("x"), None);
+    }
+
+    #[test]
+    fn ragged_tables_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t");
+        fs::write(&path, "1 2\n\n3\n").unwrap();
+        let message = blank_separated(&path).unwrap_err().to_string();
+        assert!(message.contains("2 numbers in line 3") && message.contains("found 1"), "{message}");
+    }
+}

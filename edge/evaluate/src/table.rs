@@ -1,0 +1,144 @@
+//! A report as a table for people.
+
+use std::fmt::{self, Write as _};
+
+use crate::{Column, Report, Row};
+
+impl Report {
+    /// The table: ours, the published figures beside them, and by file where `files`.
+    #[must_use]
+    pub fn table(&self, files: bool) -> String {
+        let mut table = String::new();
+        // Writing to a String does not fail.
+        let _ = self.write(&mut table, files);
+        table
+    }
+
+    fn write(&self, to: &mut String, files: bool) -> fmt::Result {
+        let sections: [(&str, &[Row]); 3] = [
+            ("this line", &self.ours),
+            ("published", &self.published),
+            ("this line, by file", if files { &self.files } else { &[] }),
+        ];
+        let rows = || sections.iter().flat_map(|(_, rows)| rows.iter());
+        let shown: Vec<&Column> =
+            self.columns.iter().filter(|column| rows().any(|row| row.figures.contains_key(column.key))).collect();
+        let names = rows().map(|row| row.name.chars().count()).chain(sections.iter().map(|(title, _)| title.len()));
+        let name_width = names.max().unwrap_or(0);
+        let widths: Vec<usize> = shown
+            .iter()
+            .map(|column| {
+                rows().map(|row| cell(row, column).len()).max().unwrap_or(0).max(column.title.chars().count())
+            })
+            .collect();
+
+        wrapped(to, &format!("{}: {}", self.benchmark.folder(), self.protocol))?;
+        for (title, rows) in sections.iter().filter(|(_, rows)| !rows.is_empty()) {
+            write!(to, "\n{title:name_width$}")?;
+            for (column, width) in shown.iter().zip(&widths) {
+                write!(to, "  {:>width$}", column.title)?;
+            }
+            let line = name_width + widths.iter().map(|width| width + 2).sum::<usize>();
+            writeln!(to, "\n{}", "-".repeat(line))?;
+            for row in *rows {
+                write!(to, "{:name_width$}", row.name)?;
+                for (column, width) in shown.iter().zip(&widths) {
+                    write!(to, "  {:>width$}", cell(row, column))?;
+                }
+                // No blanks at the line's end.
+                to.truncate(to.trim_end().len());
+                writeln!(to)?;
+            }
+        }
+        writeln!(to)?;
+        for column in shown {
+            writeln!(to, "{}: {}", column.title, column.meaning)?;
+        }
+        for note in &self.notes {
+            wrapped(to, &format!("- {note}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Text in lines of up to 100 characters.
+fn wrapped(to: &mut String, text: &str) -> fmt::Result {
+    let mut width = 0;
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        match width {
+            0 => write!(to, "{word}")?,
+            width if width + 1 + length <= 100 => write!(to, " {word}")?,
+            _ => {
+                write!(to, "\n  {word}")?;
+                width = 1;
+            }
+        }
+        width += length + 1;
+    }
+    writeln!(to)
+}
+
+/// Nothing where it was not measured, a dash where it is not defined.
+fn cell(row: &Row, column: &Column) -> String {
+    match row.figures.get(column.key) {
+        None => String::new(),
+        Some(figure) if figure.is_nan() => "-".to_owned(),
+        Some(figure) => format!("{figure:.*}", column.digits),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Profile;
+
+    fn report() -> Report {
+        let columns = [
+            Column { key: "f1", title: "F1", meaning: "0 to 1", digits: 3 },
+            Column { key: "far", title: "FAR %", meaning: "false alarms", digits: 1 },
+            Column { key: "never", title: "never", meaning: "not measured", digits: 1 },
+        ];
+        let mut report = Report::new(Profile::Skab, "as its README says", &columns);
+        report.ours.push(Row::new("plain", &[("f1", 0.5), ("far", f64::NAN)]));
+        report.publish(["f1", "far"], &[("Conv-AE", [0.781, 14.17]), ("other", [f64::NAN, 100.0])]);
+        report.files.push(Row::new("valve1/0.csv", &[("f1", 1.0)]));
+        report.notes.push("seen".to_owned());
+        report
+    }
+
+    #[test]
+    fn aligned() {
+        let expected = "\
+skab: as its README says
+
+this line              F1  FAR %
+--------------------------------
+plain               0.500      -
+
+published              F1  FAR %
+--------------------------------
+Conv-AE             0.781   14.2
+other                      100.0
+
+this line, by file     F1  FAR %
+--------------------------------
+valve1/0.csv        1.000
+
+F1: 0 to 1
+FAR %: false alarms
+- seen
+";
+        assert_eq!(report().table(true), expected);
+        assert!(!report().table(false).contains("valve1"));
+    }
+
+    #[test]
+    fn json() {
+        let json = serde_json::to_value(report()).unwrap();
+        assert_eq!(json["benchmark"], "skab");
+        assert_eq!(json["ours"][0]["f1"], 0.5);
+        assert!(json["ours"][0]["far"].is_null());
+        assert_eq!(json["files"][0]["name"], "valve1/0.csv");
+    }
+}

@@ -1,0 +1,127 @@
+//! Lines to put the protocols through, and the data.
+
+#![allow(dead_code, reason = "each test program uses some of it")]
+
+use std::path::PathBuf;
+
+use wheeltapper_evaluate::{Error, Life, Line, Profile, Recording, Verdict, Waveform};
+
+/// The benchmark's folder; none, with the reason printed, where it is absent.
+pub fn data(profile: Profile) -> Option<PathBuf> {
+    let root = std::env::var_os("WHEELTAPPER_TEST_DATA")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
+    let folder = root.join(profile.folder());
+    if !folder.is_dir() {
+        println!("skipped: {} is not there; set WHEELTAPPER_TEST_DATA to the folder of benchmarks", folder.display());
+        return None;
+    }
+    Some(folder)
+}
+
+fn verdict(end: i64, score: f64, limit: f64) -> Verdict {
+    Verdict { end, score, alarm: score > limit, fault_mode: None }
+}
+
+/// Judges each row by itself: the root mean square of its columns' z-scores, against the highest among the fitted rows times
+/// a margin.
+pub struct ZScore {
+    pub margin: f64,
+}
+
+/// Means and deviations by column.
+fn scales(rows: &[Vec<f64>]) -> Vec<(f64, f64)> {
+    let columns = rows.first().map_or(0, Vec::len);
+    (0..columns)
+        .map(|column| {
+            let values = || rows.iter().map(|row| row[column]).filter(|value| !value.is_nan());
+            let count = values().count() as f64;
+            let mean = values().sum::<f64>() / count;
+            let deviation = (values().map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt();
+            (mean, deviation.max(1e-9))
+        })
+        .collect()
+}
+
+fn distance(row: &[f64], scales: &[(f64, f64)]) -> f64 {
+    let parts = row.iter().zip(scales).map(|(value, (mean, deviation))| (value - mean) / deviation);
+    let squares: Vec<f64> = parts.filter(|z| !z.is_nan()).map(|z| z * z).collect();
+    if squares.is_empty() { 0.0 } else { (squares.iter().sum::<f64>() / squares.len() as f64).sqrt() }
+}
+
+impl Line for ZScore {
+    fn rows(&mut self, _: Profile, fit: usize, recording: &Recording) -> Result<Vec<Verdict>, Error> {
+        let (fitted, judged) = recording.rows.split_at(fit);
+        let scales = scales(fitted);
+        let limit = self.margin * fitted.iter().map(|row| distance(row, &scales)).fold(0.0, f64::max);
+        let verdicts = judged.iter().zip(&recording.times[fit..]);
+        Ok(verdicts.map(|(row, end)| verdict(*end, distance(row, &scales), limit)).collect())
+    }
+
+    /// By the level and the peaks of a burst; a fault whose peaks stand out most is said to be of the inner race.
+    fn bursts(
+        &mut self,
+        _: Profile,
+        recordings: &[(Waveform, bool)],
+        seconds: f64,
+    ) -> Result<Vec<Vec<Verdict>>, Error> {
+        let features = |waveform: &Waveform| -> Vec<Vec<f64>> {
+            let length = (waveform.rate * seconds) as usize;
+            let feature = |burst: &[f32]| {
+                let rms = (burst.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / burst.len() as f64).sqrt();
+                let fourth = burst.iter().map(|x| f64::from(*x).powi(4)).sum::<f64>() / burst.len() as f64;
+                vec![rms, fourth / rms.powi(4)]
+            };
+            waveform.samples.chunks_exact(length).map(feature).collect()
+        };
+        let fitted: Vec<Vec<f64>> =
+            recordings.iter().filter(|(_, learn)| *learn).flat_map(|(w, _)| features(w)).collect();
+        let scales = scales(&fitted);
+        let limit = 2.0 * self.margin * fitted.iter().map(|row| distance(row, &scales)).fold(0.0, f64::max);
+        let judge = |(waveform, _): &(Waveform, bool)| {
+            let judge = |row: &Vec<f64>| Verdict {
+                fault_mode: Some(if row[1] > 5.0 { "bearing inner race" } else { "bearing ball" }.to_owned()),
+                ..verdict(waveform.start, distance(row, &scales), limit)
+            };
+            features(waveform).iter().map(judge).collect()
+        };
+        Ok(recordings.iter().map(judge).collect())
+    }
+
+    /// The lives left in the histories after as many cycles.
+    fn lives(&mut self, histories: &[Recording], running: &[Recording]) -> Result<Vec<Life>, Error> {
+        let life = |unit: &Recording| {
+            let age = unit.rows.len();
+            let left = histories.iter().map(|history| history.rows.len()).filter(|length| *length > age);
+            let mut left: Vec<f64> = left.map(|length| (length - age) as f64).collect();
+            left.sort_by(f64::total_cmp);
+            let quantile = |q: f64| left.get((left.len() as f64 * q) as usize).copied().unwrap_or(0.0);
+            Life {
+                end: unit.times.last().copied().unwrap_or(0),
+                q10: quantile(0.1),
+                q50: quantile(0.5),
+                q90: quantile(0.9),
+            }
+        };
+        Ok(running.iter().map(life).collect())
+    }
+}
+
+/// Reads no sensor: an alarm in these rows.
+pub struct Blind {
+    pub rows: std::ops::RangeInclusive<usize>,
+}
+
+impl Line for Blind {
+    fn rows(&mut self, _: Profile, fit: usize, recording: &Recording) -> Result<Vec<Verdict>, Error> {
+        let judge = |row: usize| verdict(recording.times[row], f64::from(u8::from(self.rows.contains(&row))), 0.5);
+        Ok((fit..recording.rows.len()).map(judge).collect())
+    }
+
+    fn bursts(&mut self, _: Profile, _: &[(Waveform, bool)], _: f64) -> Result<Vec<Vec<Verdict>>, Error> {
+        Ok(Vec::new())
+    }
+
+    fn lives(&mut self, _: &[Recording], _: &[Recording]) -> Result<Vec<Life>, Error> {
+        Ok(Vec::new())
+    }
+}
