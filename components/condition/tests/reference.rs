@@ -18,9 +18,9 @@ use wheeltapper_condition::{
         fft::Transforms,
         gear::mesh,
         iso20816::{MachineClass, Zone},
-        level::{levels, velocity_rms},
+        level::{band_rms, levels, velocity_rms},
         order::Lines,
-        welch::{density, octaves},
+        welch::{CENTRES, density, nominal, octaves},
     },
 };
 
@@ -170,19 +170,56 @@ fn simulated_defects_are_named_with_their_evidence() {
 fn what_is_no_waveform_gives_nothing() {
     let transforms = &mut Transforms::default();
     let machine = Machine { shaft: Some(30.0), bearing: find("6205").unwrap().geometry.orders(), ..Machine::default() };
-    assert!(features(transforms, &[], 1e4, Unit::G, &machine).is_none());
-    assert!(features(transforms, &[f64::NAN; 100], 1e4, Unit::G, &machine).is_none());
-    assert!(features(transforms, &[0.0; 100], f64::NAN, Unit::G, &machine).is_none());
+    assert!(features(transforms, &[], 1e4, Some(Unit::G), &machine).is_none());
+    assert!(features(transforms, &[f64::NAN; 100], 1e4, Some(Unit::G), &machine).is_none());
+    assert!(features(transforms, &[0.0; 100], f64::NAN, Some(Unit::G), &machine).is_none());
     for length in [64, 65, 127, 1000, 2047] {
         for rate in [1e-3, 10.0, 1e3, 1e6, 1e12] {
             for shaft in [1e-9, 30.0, 1e9] {
                 let machine = Machine { shaft: Some(shaft), teeth: Some(u32::MAX), ..machine };
                 let flat = vec![1.0; length];
-                let found = features(transforms, &flat, rate, Unit::G, &machine).unwrap();
+                let found = features(transforms, &flat, rate, Some(Unit::G), &machine).unwrap();
                 assert!(found.bearing.is_none_or(|bearing| !bearing.named), "{length} {rate} {shaft}");
                 let huge: Vec<f64> = (0..length).map(|index| if index % 7 == 0 { 1e300 } else { -1e300 }).collect();
-                let _ = features(transforms, &huge, rate, Unit::MetrePerSecondSquared, &machine);
+                let _ = features(transforms, &huge, rate, Some(Unit::MetrePerSecondSquared), &machine);
             }
         }
     }
+}
+
+/// Nominal octaves: a sine is in its own, and its level is its mean square; what the spectrum cannot show is NaN.
+#[test]
+fn a_sine_is_in_its_octave() {
+    let rate = 25_600.0;
+    let transforms = &mut Transforms::default();
+    for (place, centre) in CENTRES.iter().enumerate().take(10) {
+        let omega = 2.0 * std::f64::consts::PI * centre;
+        let sine: Vec<f64> = (0..25_600).map(|index| 2.0 * (omega * f64::from(index) / rate).sin()).collect();
+        let levels = nominal(transforms, &sine, rate, 4);
+        assert!((levels[place] - 10.0 * 2.0_f64.log10()).abs() < 0.1, "{centre} Hz: {levels:?}");
+        assert!(
+            levels.iter().enumerate().all(|(at, level)| at == place || level.is_nan() || *level < levels[place] - 20.0)
+        );
+        assert!(levels[10].is_nan());
+    }
+    let sine: Vec<f64> = (0..25_600).map(|index| 3.0 * (f64::from(index) * 0.05).sin()).collect();
+    assert!((band_rms(transforms, &sine, rate, 10.0, 1000.0) - 3.0 / 2.0_f64.sqrt()).abs() < 1e-3);
+    assert_eq!(nominal(transforms, &sine[..2048], rate, 4).iter().filter(|level| level.is_nan()).count(), 4);
+}
+
+/// (1 + m cos ωt) times a carrier of amplitude a has a squared envelope with 2 m a² at ω.
+#[test]
+fn the_amplitude_is_that_of_the_squared_envelope() {
+    let (rate, shaft) = (25_600.0, 24.5);
+    let orders = find("6205").unwrap().geometry.orders().unwrap();
+    let tau = 2.0 * std::f64::consts::PI;
+    let wave: Vec<f64> = (0..12_800)
+        .map(|index| {
+            let t = f64::from(index) / rate;
+            3.0 * (1.0 + 0.5 * (tau * orders.bpfo * shaft * t).cos()) * (tau * 5200.0 * t).sin()
+        })
+        .collect();
+    let diagnosis = diagnose(&mut Transforms::default(), &wave, rate, shaft, &orders, &Limits::default()).unwrap();
+    let outer = diagnosis.findings.iter().find(|finding| finding.fault == Fault::Outer).unwrap();
+    assert!((outer.amplitude - 3.0).abs() < 0.05, "{outer:?}");
 }

@@ -101,6 +101,8 @@ pub struct Finding {
     /// Sidebands (at shaft speed for the inner race, at cage speed for elements) of the first two harmonics, of four,
     /// that stand three times over the background.
     pub sidebands: u32,
+    /// Square root of the amplitude of the fundamental's line in the squared envelope: in the sensor's unit.
+    pub amplitude: f64,
 }
 
 /// The result.
@@ -204,8 +206,7 @@ pub fn diagnose(
     let passed = best.first().is_some_and(|(_, family, _)| passes(family));
     let findings: Vec<Finding> = best
         .into_iter()
-        .enumerate()
-        .map(|(place, (fault, family, band))| {
+        .map(|(fault, family, band)| {
             let mut finding = Finding {
                 fault,
                 evidence: family.evidence,
@@ -216,11 +217,12 @@ pub fn diagnose(
                 harmonics: 0,
                 ratio: 0.0,
                 sidebands: 0,
+                amplitude: family.amplitude.sqrt(),
             };
             if family.frequency * samples.len() as f64 / rate < RESOLVED {
                 finding.harmonics = family.ratios.iter().take_while(|ratio| **ratio >= 1.5).count() as u32;
                 finding.ratio = family.ratios.iter().copied().fold(0.0, f64::max);
-            } else if place == 0 {
+            } else {
                 let envelope = source.band(transforms, band.low, band.high);
                 describe(transforms, &envelope, &mut finding, shaft, orders);
             }

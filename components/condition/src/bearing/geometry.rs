@@ -32,13 +32,20 @@ pub struct Orders {
 }
 
 impl Geometry {
+    /// What [`Self::orders`] asks for, in words.
+    pub const POSSIBLE: &str = "3 rolling elements or more, of a diameter above 0 that fit on the pitch circle, at a \
+                                contact angle from 0 to below 90 degrees";
+
     /// With g = d/D cos α: BPFO = n/2 (1 − g), BPFI = n/2 (1 + g), BSF = D/2d (1 − g²), FTF = 1/2 (1 − g)
     /// (Randall & Antoni 2011, eqs 1 to 4). None when the numbers are no bearing.
     #[must_use]
     pub fn orders(&self) -> Option<Orders> {
         let slim = self.diameter / self.pitch;
         let g = slim * self.angle.to_radians().cos();
-        if self.elements < 3 || slim >= 1.0 || !positive(slim) || !positive(g) {
+        // The elements of one row fit on the pitch circle.
+        let apart = f64::from(self.elements) * slim <= std::f64::consts::PI;
+        let sized = positive(self.diameter) && positive(self.pitch) && slim < 1.0;
+        if self.elements < 3 || !sized || !apart || !(0.0..90.0).contains(&self.angle) || !positive(g) {
             return None;
         }
         let half = f64::from(self.elements) / 2.0;

@@ -36,6 +36,8 @@ pub struct Family {
     pub strength: f64,
     /// Amplitude of each harmonic over what is left, per line.
     pub ratios: [f64; HARMONICS],
+    /// Amplitude of the fundamental in the squared envelope, in the sensor's unit squared.
+    pub amplitude: f64,
 }
 
 impl Slow {
@@ -51,7 +53,9 @@ impl Slow {
             *first = Complex64::default();
         }
         let length = good_length(2 * keep + 2);
-        let values = transforms.inverse(&lines, length);
+        let mut values = transforms.inverse(&lines, length);
+        let scale = length as f64 / count as f64;
+        values.iter_mut().for_each(|value| *value *= scale);
         Self { values, rate: length as f64 / envelope.duration() }
     }
 
@@ -85,7 +89,7 @@ impl Slow {
             let evidence = f_evidence(strength, HARMONICS, freedom);
             if best.is_none_or(|best| evidence > best.evidence) {
                 let ratios = powers.map(|power| (power / (2.0 * noise)).sqrt());
-                best = Some(Family { frequency, evidence, strength, ratios });
+                best = Some(Family { frequency, evidence, strength, ratios, amplitude: amplitudes[0].sqrt() });
             }
         }
         best

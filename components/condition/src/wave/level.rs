@@ -40,6 +40,19 @@ pub fn levels(samples: &[f64]) -> Levels {
 /// divided by 2πf, v² = 2 Σ |X/(2πf)|² / (n Σw²) (Parseval). ISO 20816-1 asks for 10 to 1,000 Hz (machines above
 /// 600 rpm). NaN when the waveform is shorter than four periods of `low`: then the band is not resolved.
 pub fn velocity_rms(transforms: &mut Transforms, samples: &[f64], rate: f64, low: f64, high: f64) -> f64 {
+    1e3 * weighted_rms(transforms, samples, rate, (low, high), |frequency| {
+        1.0 / (2.0 * std::f64::consts::PI * frequency).powi(2)
+    })
+}
+
+/// RMS over a band, each line's power times a weight by its frequency.
+fn weighted_rms(
+    transforms: &mut Transforms,
+    samples: &[f64],
+    rate: f64,
+    (low, high): (f64, f64),
+    weight: impl Fn(f64) -> f64,
+) -> f64 {
     let count = samples.len();
     let step = rate / count as f64;
     if count == 0 || 4.0 * step > low || !low.is_finite() {
@@ -52,11 +65,16 @@ pub fn velocity_rms(transforms: &mut Transforms, samples: &[f64], rate: f64, low
         let frequency = index as f64 * step;
         if frequency >= low && frequency <= high {
             let sides = if index == nyquist { 1.0 } else { 2.0 };
-            power += sides * line.norm_sqr() / (2.0 * std::f64::consts::PI * frequency).powi(2);
+            power += sides * line.norm_sqr() * weight(frequency);
         }
     }
     // Σw² of the periodic Hann window is 3n/8.
-    1e3 * (power / (count as f64 * 0.375 * count as f64)).sqrt()
+    (power / (count as f64 * 0.375 * count as f64)).sqrt()
+}
+
+/// RMS of the samples over `low` to `high` Hz, in their unit; as [`velocity_rms`], without its division.
+pub fn band_rms(transforms: &mut Transforms, samples: &[f64], rate: f64, low: f64, high: f64) -> f64 {
+    weighted_rms(transforms, samples, rate, (low, high), |_| 1.0)
 }
 
 /// The spectrum of the samples less their mean, under a Hann window.

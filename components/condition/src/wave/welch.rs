@@ -70,3 +70,28 @@ pub fn octaves(transforms: &mut Transforms, samples: &[f64], rate: f64, least: u
         high = low;
     }
 }
+
+/// Octave centres after IEC 61260-1, base 2, in Hz: 1,000 · 2^k, nominally 16, 31.5, 63 and so on.
+pub const CENTRES: [f64; 11] = [15.625, 31.25, 62.5, 125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0, 16_000.0];
+
+/// Levels of the octaves at [`CENTRES`], centre / √2 to centre · √2, in dB re 1 unit²: 10 log₁₀ of the mean square that
+/// the Hann-windowed spectrum of the whole waveform has there. NaN where the octave reaches beyond `rate` / 2 or has
+/// fewer than `least` lines.
+pub fn nominal(transforms: &mut Transforms, samples: &[f64], rate: f64, least: usize) -> [f64; CENTRES.len()] {
+    let count = samples.len();
+    if count < 4 {
+        return [f64::NAN; CENTRES.len()];
+    }
+    let lines = super::level::windowed(transforms, samples);
+    let scale = 2.0 / (count as f64 * 0.375 * count as f64);
+    let line = |frequency: f64| frequency * count as f64 / rate;
+    CENTRES.map(|centre| {
+        let high = line(centre * std::f64::consts::SQRT_2);
+        let (first, last) = (line(centre * std::f64::consts::FRAC_1_SQRT_2).ceil() as usize, high.ceil() as usize);
+        if high > count as f64 / 2.0 || last < first + least.max(1) {
+            return f64::NAN;
+        }
+        let power = lines.get(first..last).unwrap_or_default().iter().map(|line| line.norm_sqr()).sum::<f64>() * scale;
+        10.0 * (power + 1e-20).log10()
+    })
+}
