@@ -34,6 +34,19 @@ fn basic(bencher: Bencher<'_, '_>) {
     });
 }
 
+/// All features of one window.
+#[divan::bench]
+fn window(bencher: Bencher<'_, '_>) {
+    let windows = noise(30 * 64);
+    let times: Vec<i64> = (0..30).map(|second| (1_700_000_000 + second) * 1_000_000_000).collect();
+    let mut extractor = Extractor::default();
+    bencher.counter(ItemsCount::new(64_usize)).bench_local(|| {
+        for values in windows.chunks_exact(30) {
+            black_box(extractor.window(black_box(&times), black_box(values), 1.0, 30.0));
+        }
+    });
+}
+
 /// 200 sensors send a reading a second for five minutes; windows of 30 s slide by 10 s.
 #[divan::bench]
 fn line(bencher: Bencher<'_, '_>) {
@@ -53,8 +66,8 @@ fn line(bencher: Bencher<'_, '_>) {
     );
 }
 
-fn bursts(bencher: Bencher<'_, '_>, config: &str) {
-    let samples: Vec<f32> = noise(2048).iter().map(|&value| (value - 20.5) as f32).collect();
+fn bursts(bencher: Bencher<'_, '_>, config: &str, count: usize) {
+    let samples: Vec<f32> = noise(count).iter().map(|&value| (value - 20.5) as f32).collect();
     bencher.with_inputs(|| Featurizer::open(config).ok()).bench_local_values(|featurizer| {
         // Ten, so that the plans of the transforms are made once for many.
         let mut featurizer = featurizer?;
@@ -67,5 +80,26 @@ fn bursts(bencher: Bencher<'_, '_>, config: &str) {
 /// Ten bursts of a sensor of which nothing is known.
 #[divan::bench]
 fn ten_bursts_unknown(bencher: Bencher<'_, '_>) {
-    bursts(bencher, "");
+    bursts(bencher, "", 2048);
+}
+
+const KNOWN: &str =
+    r#"{"sensors":{"v":{"unit":"m/s2","rpm":1475,"bearing":"6205","teeth":23,"iso_class":"medium_rigid"}}}"#;
+
+/// Ten bursts of a sensor whose machine is known.
+#[divan::bench]
+fn ten_bursts_known(bencher: Bencher<'_, '_>) {
+    bursts(bencher, KNOWN, 2048);
+}
+
+/// Ten bursts of half a second.
+#[divan::bench(sample_count = 10)]
+fn ten_bursts_of_12_800(bencher: Bencher<'_, '_>) {
+    bursts(bencher, KNOWN, 12_800);
+}
+
+/// Ten bursts of ten seconds, of which the first 32,768 samples count.
+#[divan::bench(sample_count = 3)]
+fn ten_bursts_of_256_000(bencher: Bencher<'_, '_>) {
+    bursts(bencher, KNOWN, 256_000);
 }

@@ -13,7 +13,7 @@ use crate::{config, features::MACHINE};
 
 /// Samples from which the machine's features are computed, the first of a burst: what they cost grows faster than the
 /// burst, and must not hold up the line.
-const MOST: usize = 1 << 16;
+const MOST: usize = 1 << 15;
 
 /// In the order of [`MACHINE`].
 pub(crate) fn features(

@@ -165,7 +165,7 @@ impl Extractor {
                 let square = (value - mean) * (value - mean);
                 square * square
             }) / count;
-            (m3 / m2.powf(1.5), m4 / (m2 * m2) - 3.0)
+            (m3 / (m2 * std), m4 / (m2 * m2) - 3.0)
         };
         let peak = if min < max { self.spectra.peak(values, mean, rate) } else { Peak::UNDEFINED };
         let (q25, q50, q75) = (quantile(&self.sorted, 0.25), quantile(&self.sorted, 0.5), quantile(&self.sorted, 0.75));

@@ -23,7 +23,8 @@ pub(crate) fn features(times: &[i64], values: &[f64], basic: &[f64; BASIC.len()]
         time_square += since * since;
         cross += since * away;
         sum += away;
-        furthest = furthest.max(sum.abs());
+        let far = sum.abs();
+        furthest = if far > furthest { far } else { furthest };
         #[allow(clippy::float_cmp, reason = "a stuck sensor says the very same")]
         let same = value == before;
         run = if same { run + 1 } else { 1 };

@@ -69,13 +69,16 @@ pub struct Limits {
     pub slip: f64,
     /// Periods of the fault that a waveform must hold.
     pub periods: f64,
+    /// Revolutions of the shaft, the first of the waveform, that are looked at: what more would cost grows with the
+    /// square.
+    pub revolutions: f64,
     /// Narrowest band in Hz.
     pub narrowest: f64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { evidence: 5.0, strength: 6.0, slip: 0.015, periods: 3.5, narrowest: 1000.0 }
+        Self { evidence: 5.0, strength: 6.0, slip: 0.015, periods: 3.5, revolutions: 40.0, narrowest: 1000.0 }
     }
 }
 
@@ -170,6 +173,8 @@ pub fn diagnose(
     if samples.len() < 64 || !positive(rate) || !positive(shaft) || samples.iter().any(|sample| !sample.is_finite()) {
         return None;
     }
+    let most = (limits.revolutions / shaft * rate).ceil().max(64.0) as usize;
+    let samples = samples.get(..most).unwrap_or(samples);
     let source = Source::new(transforms, samples, rate);
     let targets = [
         (Fault::Outer, orders.bpfo),

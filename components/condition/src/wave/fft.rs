@@ -1,16 +1,23 @@
 //! Fourier transforms with plans kept from call to call.
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 use rustfft::{Fft, FftPlanner, num_complex::Complex64};
 
-/// Plans by length. Reuse it: planning costs more than transforming.
+/// Samples of all plans together, past which they are made anew: waveforms of every length must not fill the memory.
+const MOST: usize = 1 << 21;
+
+/// Plans by length, and the latest window. Reuse it: planning costs more than transforming.
 #[derive(Default)]
 pub struct Transforms {
     real: Option<RealFftPlanner<f64>>,
     complex: Option<FftPlanner<f64>>,
     scratch: Vec<Complex64>,
+    /// Kind and length of the plans made, and their lengths' sum.
+    made: BTreeSet<(u8, usize)>,
+    sum: usize,
+    hann: Option<Arc<[f64]>>,
 }
 
 impl fmt::Debug for Transforms {
@@ -20,15 +27,38 @@ impl fmt::Debug for Transforms {
 }
 
 impl Transforms {
+    /// [`hann`], kept for the next call of the same length.
+    pub(crate) fn hann(&mut self, length: usize) -> Arc<[f64]> {
+        match &self.hann {
+            Some(window) if window.len() == length => Arc::clone(window),
+            _ => Arc::clone(self.hann.insert(hann(length).into())),
+        }
+    }
+
+    fn note(&mut self, kind: u8, length: usize) {
+        if self.made.insert((kind, length)) {
+            self.sum = self.sum.saturating_add(length);
+            if self.sum > MOST {
+                (self.real, self.complex) = (None, None);
+                self.made.clear();
+                self.sum = length;
+                self.made.insert((kind, length));
+            }
+        }
+    }
+
     fn forward_plan(&mut self, length: usize) -> Arc<dyn RealToComplex<f64>> {
+        self.note(0, length);
         self.real.get_or_insert_with(RealFftPlanner::new).plan_fft_forward(length)
     }
 
     fn inverse_plan(&mut self, length: usize) -> Arc<dyn ComplexToReal<f64>> {
+        self.note(1, length);
         self.real.get_or_insert_with(RealFftPlanner::new).plan_fft_inverse(length)
     }
 
     fn complex_plan(&mut self, length: usize) -> Arc<dyn Fft<f64>> {
+        self.note(2, length);
         self.complex.get_or_insert_with(FftPlanner::new).plan_fft_inverse(length)
     }
 

@@ -80,7 +80,8 @@ pub fn band_rms(transforms: &mut Transforms, samples: &[f64], rate: f64, low: f6
 /// The spectrum of the samples less their mean, under a Hann window.
 pub(crate) fn windowed(transforms: &mut Transforms, samples: &[f64]) -> Vec<Complex64> {
     let mean = samples.iter().sum::<f64>() / samples.len() as f64;
+    let window = transforms.hann(samples.len());
     let mut work: Vec<f64> =
-        samples.iter().zip(super::fft::hann(samples.len())).map(|(sample, weight)| (sample - mean) * weight).collect();
+        samples.iter().zip(window.iter()).map(|(sample, weight)| (sample - mean) * weight).collect();
     transforms.forward(&mut work)
 }
