@@ -185,7 +185,7 @@ fn broken_batches_and_snapshots_are_told() {
 proptest::proptest! {
     /// Whatever the values, a score lies between 0 and 1 and nothing panics.
     #[test]
-    fn any_values(values in proptest::collection::vec(proptest::num::f64::ANY, 17 * 60)) {
+    fn any_values(values in proptest::collection::vec(proptest::num::f64::ANY, FEATURES.len() * 60)) {
         let features: Vec<String> = FEATURES.iter().map(|&name| name.to_owned()).collect();
         let start: Vec<i64> = (0..60).map(|at| at * 10 * S).collect();
         let end: Vec<i64> = start.iter().map(|start| start + 30 * S).collect();

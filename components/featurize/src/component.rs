@@ -9,7 +9,7 @@ use wheeltapper::pipeline::types::{
     Dictionary, FeatureBatch, FeatureBlock, ReadingBatch, Reason, Rejection, SensorTable, StageError, Time,
 };
 
-use crate::features::{FEATURES, PEAK};
+use crate::features::{BURST_FEATURES, FEATURES};
 
 struct Stage;
 
@@ -126,41 +126,24 @@ fn featurized(out: crate::Featurized) -> Featurized {
     }
     let mut blocks = Vec::new();
     if !out.windows.is_empty() {
-        let mut block = block(FEATURES.to_vec(), out.windows.len());
-        for row in &out.windows {
-            add(&mut block, row);
-        }
-        blocks.push(block);
+        blocks.push(block(&FEATURES, &out.windows));
     }
     if !out.bursts.is_empty() {
-        let mut block = block([FEATURES.as_slice(), &[PEAK]].concat(), out.bursts.len());
-        for (row, peak) in &out.bursts {
-            add(&mut block, row);
-            block.values.push(*peak);
-        }
-        blocks.push(block);
+        blocks.push(block(&BURST_FEATURES, &out.bursts));
     }
     let refused = out.refused.iter().map(refused).collect();
     Featurized { features: FeatureBatch { sensors: table, blocks }, refused }
 }
 
-fn block(features: Vec<&str>, rows: usize) -> FeatureBlock {
+fn block<const N: usize>(features: &[&str; N], rows: &[crate::Row<N>]) -> FeatureBlock {
     FeatureBlock {
-        values: Vec::with_capacity(rows * features.len()),
-        features: features.into_iter().map(str::to_owned).collect(),
-        sensor: Vec::with_capacity(rows),
-        start: Vec::with_capacity(rows),
-        end: Vec::with_capacity(rows),
-        count: Vec::with_capacity(rows),
+        features: features.iter().map(|&name| name.to_owned()).collect(),
+        sensor: rows.iter().map(|row| row.sensor).collect(),
+        start: rows.iter().map(|row| row.start).collect(),
+        end: rows.iter().map(|row| row.end).collect(),
+        count: rows.iter().map(|row| row.count).collect(),
+        values: rows.iter().flat_map(|row| row.values).collect(),
     }
-}
-
-fn add(block: &mut FeatureBlock, row: &crate::Row) {
-    block.sensor.push(row.sensor);
-    block.start.push(row.start);
-    block.end.push(row.end);
-    block.count.push(row.count);
-    block.values.extend_from_slice(&row.values);
 }
 
 fn refused(refused: &crate::Refused) -> Refused {

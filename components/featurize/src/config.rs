@@ -1,8 +1,15 @@
 //! What the stage is told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
+use wheeltapper_condition::{
+    bearing::{
+        geometry::{Geometry, Orders},
+        table,
+    },
+    wave::{features::Unit, iso20816::MachineClass},
+};
 
 /// The configuration, as JSON. Every key has a default.
 #[derive(Clone, Debug, Deserialize)]
@@ -24,6 +31,31 @@ impl Default for Config {
 #[serde(default, deny_unknown_fields)]
 struct Sensor {
     sampling_hz: Option<f64>,
+    unit: String,
+    shaft_hz: Option<f64>,
+    rpm: Option<f64>,
+    speed_sensor: Option<String>,
+    bearing: Option<Bearing>,
+    teeth: Option<u32>,
+    iso_class: Option<MachineClass>,
+}
+
+/// A designation, or the inside.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+enum Bearing {
+    Named(String),
+    Inside(Inside),
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Inside {
+    balls: u32,
+    ball_diameter: f64,
+    pitch_diameter: f64,
+    #[serde(default)]
+    contact_angle: f64,
 }
 
 /// Why a configuration cannot be used.
@@ -42,6 +74,16 @@ pub enum ConfigError {
         /// What was expected.
         expected: &'static str,
     },
+    /// A text that makes no sense.
+    #[error("`{key}` is {value:?}; expected {expected}")]
+    Text {
+        /// Which key.
+        key: String,
+        /// What came.
+        value: String,
+        /// What was expected.
+        expected: String,
+    },
 }
 
 /// The windows, in nanoseconds, and what is known of the sensors.
@@ -50,8 +92,32 @@ pub(crate) struct Rules {
     pub(crate) size: i64,
     pub(crate) slide: i64,
     pub(crate) lateness: i64,
+    sensors: BTreeMap<String, About>,
+    /// Whether any sensor's bursts go by a speed sensor.
+    pub(crate) speeds: bool,
+}
+
+/// What is known of a sensor.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct About {
     /// Samples a second, where configured.
-    pub(crate) sampling_hz: BTreeMap<String, f64>,
+    pub(crate) rate: Option<f64>,
+    /// What the sensor's readings are to be multiplied by to be a shaft's speed in Hz, for a speed sensor.
+    pub(crate) speed: Option<f64>,
+    /// The machine that the sensor sits on.
+    pub(crate) machine: Option<Box<Machine>>,
+}
+
+/// What is known of the machine that a sensor sits on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Machine {
+    pub(crate) unit: Option<Unit>,
+    /// In Hz, when no sensor says it.
+    pub(crate) shaft: Option<f64>,
+    pub(crate) speed_sensor: Option<String>,
+    pub(crate) bearing: Option<Orders>,
+    pub(crate) teeth: Option<u32>,
+    pub(crate) class: Option<MachineClass>,
 }
 
 impl Rules {
@@ -70,16 +136,97 @@ impl Rules {
                 "at most size_seconds: readings between windows would be lost",
             ));
         }
-        let mut sampling_hz = BTreeMap::new();
-        for (name, sensor) in config.sensors {
-            if let Some(rate) = sensor.sampling_hz {
-                if !(rate.is_finite() && rate > 0.0) {
-                    return Err(number(&format!("sensors.{name}.sampling_hz"), rate, "a rate above 0, in Hz"));
-                }
-                sampling_hz.insert(name, rate);
-            }
+        let speed: BTreeSet<&String> =
+            config.sensors.values().filter_map(|sensor| sensor.speed_sensor.as_ref()).collect();
+        let mut sensors = BTreeMap::new();
+        for (name, sensor) in &config.sensors {
+            let rate = positive(name, "sampling_hz", sensor.sampling_hz, "a rate above 0, in Hz")?;
+            let factor = speed.contains(name).then(|| hertz(name, &sensor.unit)).transpose()?;
+            let machine = machine(name, sensor)?.map(Box::new);
+            sensors.insert(name.clone(), About { rate, speed: factor, machine });
         }
-        Ok(Self { size, slide, lateness, sampling_hz })
+        // Speed sensors of which nothing else is said give revolutions a minute.
+        for name in &speed {
+            sensors.entry((*name).clone()).or_insert_with(|| About { speed: Some(PER_MINUTE), ..About::default() });
+        }
+        Ok(Self { size, slide, lateness, speeds: !speed.is_empty(), sensors })
+    }
+
+    pub(crate) fn about(&self, sensor: &str) -> About {
+        self.sensors.get(sensor).cloned().unwrap_or_default()
+    }
+}
+
+const PER_MINUTE: f64 = 1.0 / 60.0;
+
+/// What a speed in this unit is multiplied by to be in Hz.
+fn hertz(name: &str, unit: &str) -> Result<f64, ConfigError> {
+    match unit.trim() {
+        "" | "rpm" | "RPM" | "1/min" | "r/min" | "min-1" | "min^-1" => Ok(PER_MINUTE),
+        "Hz" | "hz" | "1/s" | "r/s" | "rps" | "s-1" => Ok(1.0),
+        other => Err(ConfigError::Text {
+            key: format!("sensors.{name}.unit"),
+            value: other.to_owned(),
+            expected: "rpm or Hz, as other sensors have this one for their shaft's speed".to_owned(),
+        }),
+    }
+}
+
+fn machine(name: &str, sensor: &Sensor) -> Result<Option<Machine>, ConfigError> {
+    let shaft_hz = positive(name, "shaft_hz", sensor.shaft_hz, "a speed above 0, in Hz")?;
+    let rpm = positive(name, "rpm", sensor.rpm, "a speed above 0, in revolutions a minute")?;
+    let bearing = match &sensor.bearing {
+        None => None,
+        Some(Bearing::Named(designation)) => {
+            let entry = table::find(designation).ok_or_else(|| ConfigError::Text {
+                key: format!("sensors.{name}.bearing"),
+                value: designation.clone(),
+                expected: format!(
+                    "one of {}, or {{balls, ball_diameter, pitch_diameter, contact_angle}}",
+                    table::BEARINGS.map(|entry| entry.name).join(", ")
+                ),
+            })?;
+            entry.geometry.orders()
+        }
+        Some(Bearing::Inside(inside)) => {
+            let geometry = Geometry {
+                elements: inside.balls,
+                diameter: inside.ball_diameter,
+                pitch: inside.pitch_diameter,
+                angle: inside.contact_angle,
+            };
+            Some(geometry.orders().ok_or_else(|| ConfigError::Text {
+                key: format!("sensors.{name}.bearing"),
+                value: format!("{inside:?}"),
+                expected: Geometry::POSSIBLE.to_owned(),
+            })?)
+        }
+    };
+    if let Some(teeth) = sensor.teeth.filter(|teeth| *teeth < 2) {
+        return Err(number(&format!("sensors.{name}.teeth"), f64::from(teeth), "a wheel's number of teeth, 2 or more"));
+    }
+    let about = Machine {
+        unit: Unit::parse(&sensor.unit),
+        shaft: shaft_hz.or(rpm.map(|rpm| rpm * PER_MINUTE)),
+        speed_sensor: sensor.speed_sensor.clone(),
+        bearing,
+        teeth: sensor.teeth,
+        class: sensor.iso_class,
+    };
+    let known = about.unit.is_some()
+        || about.shaft.is_some()
+        || about.speed_sensor.is_some()
+        || about.bearing.is_some()
+        || about.class.is_some();
+    Ok(known.then_some(about))
+}
+
+fn positive(name: &str, key: &str, value: Option<f64>, expected: &'static str) -> Result<Option<f64>, ConfigError> {
+    match value {
+        Some(wrong) if !(wrong.is_finite() && wrong > 0.0) => {
+            Err(number(&format!("sensors.{name}.{key}"), wrong, expected))
+        }
+        value => Ok(value),
     }
 }
 

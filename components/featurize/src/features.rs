@@ -23,13 +23,17 @@
 //! rolling mean's with fewer than 10 samples; everything when a sample is NaN. Of lines that are equally high to within
 //! 1e-9 of the power the lowest is the dominant one, so that no rounding decides it.
 
+use wheeltapper_condition::wave::fft::Transforms;
+
 use crate::{
+    burst, config,
     numeric::{quantile, sum, sum_of},
     spectrum::{Peak, Spectra},
+    trend,
 };
 
-/// The features, in the order in which they are computed. A burst has [`PEAK`] as well.
-pub const FEATURES: [&str; 17] = [
+/// The features that windows and bursts share, in the order in which they are computed.
+pub const BASIC: [&str; 17] = [
     "mean",
     "std",
     "min",
@@ -49,8 +53,79 @@ pub const FEATURES: [&str; 17] = [
     "rolling_mean_std",
 ];
 
-/// The feature that only bursts have.
-pub const PEAK: &str = "peak";
+/// What windows of readings have besides.
+pub const TREND: [&str; 5] = ["trend_slope", "rate_of_change", "cusum", "missing_ratio", "stuck"];
+
+/// What bursts have besides: their peak first, then what needs knowledge of the machine.
+pub const MACHINE: [&str; 51] = [
+    "peak",
+    "velocity_rms",
+    "iso_zone",
+    "spectral_kurtosis",
+    "impulsive_low",
+    "impulsive_high",
+    "octave_16",
+    "octave_31",
+    "octave_63",
+    "octave_125",
+    "octave_250",
+    "octave_500",
+    "octave_1000",
+    "octave_2000",
+    "octave_4000",
+    "octave_8000",
+    "octave_16000",
+    "cepstrum_quefrency",
+    "cepstrum_peak",
+    "shaft_hz",
+    "outer_evidence",
+    "outer_strength",
+    "outer_frequency",
+    "outer_ratio",
+    "outer_harmonics",
+    "outer_sidebands",
+    "outer_amplitude",
+    "inner_evidence",
+    "inner_strength",
+    "inner_frequency",
+    "inner_ratio",
+    "inner_harmonics",
+    "inner_sidebands",
+    "inner_amplitude",
+    "ball_evidence",
+    "ball_strength",
+    "ball_frequency",
+    "ball_ratio",
+    "ball_harmonics",
+    "ball_sidebands",
+    "ball_amplitude",
+    "cage_evidence",
+    "cage_strength",
+    "cage_frequency",
+    "cage_ratio",
+    "cage_harmonics",
+    "cage_sidebands",
+    "cage_amplitude",
+    "bearing_named",
+    "mesh_ratio",
+    "mesh_sidebands",
+];
+
+/// The features of a window of readings, in order.
+pub const FEATURES: [&str; BASIC.len() + TREND.len()] = join(&BASIC, &TREND);
+
+/// The features of a burst, in order.
+pub const BURST_FEATURES: [&str; BASIC.len() + MACHINE.len()] = join(&BASIC, &MACHINE);
+
+const fn join<const N: usize>(first: &[&'static str], then: &[&'static str]) -> [&'static str; N] {
+    let mut all = [""; N];
+    let mut at = 0;
+    while at < N {
+        all[at] = if at < first.len() { first[at] } else { then[at - first.len()] };
+        at += 1;
+    }
+    all
+}
 
 /// Neighbouring samples in a rolling mean.
 const ROLLING: usize = 10;
@@ -58,16 +133,17 @@ const ROLLING: usize = 10;
 #[derive(Debug, Default)]
 pub struct Extractor {
     spectra: Spectra,
+    transforms: Transforms,
     sorted: Vec<f64>,
     means: Vec<f64>,
 }
 
 impl Extractor {
-    /// The features of the window's samples in order of time, in the order of [`FEATURES`]. `rate` is in Hz.
+    /// The features of the window's samples in order of time, in the order of [`BASIC`]. `rate` is in Hz.
     #[allow(clippy::cast_precision_loss, reason = "counts")]
-    pub fn features(&mut self, values: &[f64], rate: f64) -> [f64; FEATURES.len()] {
+    pub fn features(&mut self, values: &[f64], rate: f64) -> [f64; BASIC.len()] {
         if values.is_empty() || values.iter().any(|value| value.is_nan()) {
-            return [f64::NAN; FEATURES.len()];
+            return [f64::NAN; BASIC.len()];
         }
         let count = values.len() as f64;
         let mean = sum(values) / count;
@@ -89,7 +165,7 @@ impl Extractor {
                 let square = (value - mean) * (value - mean);
                 square * square
             }) / count;
-            (m3 / m2.powf(1.5), m4 / (m2 * m2) - 3.0)
+            (m3 / (m2 * std), m4 / (m2 * m2) - 3.0)
         };
         let peak = if min < max { self.spectra.peak(values, mean, rate) } else { Peak::UNDEFINED };
         let (q25, q50, q75) = (quantile(&self.sorted, 0.25), quantile(&self.sorted, 0.5), quantile(&self.sorted, 0.75));
@@ -114,6 +190,25 @@ impl Extractor {
         ]
     }
 
+    /// The features of a window's readings in order of time, in the order of [`FEATURES`]. `rate` is in Hz; `expected` is
+    /// how many readings there should be, NaN when it is not known.
+    pub fn window(&mut self, times: &[i64], values: &[f64], rate: f64, expected: f64) -> [f64; FEATURES.len()] {
+        let basic = self.features(values, rate);
+        append(&basic, &trend::features(times, values, &basic, expected))
+    }
+
+    /// The features of a burst's samples, in the order of [`BURST_FEATURES`]. `rate` and `shaft` are in Hz.
+    pub(crate) fn burst(
+        &mut self,
+        samples: &[f64],
+        rate: f64,
+        machine: Option<&config::Machine>,
+        shaft: Option<f64>,
+    ) -> [f64; BURST_FEATURES.len()] {
+        let basic = self.features(samples, rate);
+        append(&basic, &burst::features(&mut self.transforms, samples, rate, machine, shaft))
+    }
+
     #[allow(clippy::cast_precision_loss, reason = "counts")]
     fn rolling_mean_std(&mut self, values: &[f64]) -> f64 {
         if values.len() < ROLLING {
@@ -127,7 +222,10 @@ impl Extractor {
     }
 }
 
-/// The largest absolute value; 0 for none.
-pub(crate) fn peak(values: &[f64]) -> f64 {
-    values.iter().fold(0.0, |peak, value| value.abs().max(peak))
+fn append<const N: usize>(first: &[f64], then: &[f64]) -> [f64; N] {
+    let mut all = [f64::NAN; N];
+    for (slot, value) in all.iter_mut().zip(first.iter().chain(then)) {
+        *slot = *value;
+    }
+    all
 }

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 use crate::{
-    config::{ConfigError, Rules},
-    features::{self, Extractor, FEATURES},
+    config::{ConfigError, Machine, Rules},
+    features::{BURST_FEATURES, Extractor, FEATURES},
     sensor::{Sensor, Window},
 };
 
 /// First byte of a snapshot.
-const SNAPSHOT_VERSION: u8 = 1;
+const SNAPSHOT_VERSION: u8 = 2;
 
 /// A batch of readings and bursts. `sensor` indexes `sensors`, which are (name, asset).
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,9 +39,9 @@ pub struct Burst<'a> {
     pub samples: &'a [f32],
 }
 
-/// The features of one window.
+/// The features of one window, in the order of [`FEATURES`], or of one burst, in that of [`BURST_FEATURES`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct Row {
+pub struct Row<const N: usize = { FEATURES.len() }> {
     /// Index into [`Featurized::sensors`].
     pub sensor: u32,
     /// Included.
@@ -50,8 +50,8 @@ pub struct Row {
     pub end: i64,
     /// Readings or samples in it.
     pub count: u32,
-    /// In the order of [`FEATURES`].
-    pub values: [f64; FEATURES.len()],
+    /// The features.
+    pub values: [f64; N],
 }
 
 /// A reading that was taken into no window.
@@ -82,8 +82,8 @@ pub struct Featurized {
     pub sensors: Vec<(Box<str>, Box<str>)>,
     /// Windows of scalar readings, as they closed.
     pub windows: Vec<Row>,
-    /// Bursts, each a window, and its peak.
-    pub bursts: Vec<(Row, f64)>,
+    /// Bursts, each a window.
+    pub bursts: Vec<Row<{ BURST_FEATURES.len() }>>,
     /// What was taken into no window.
     pub refused: Vec<Refused>,
 }
@@ -157,7 +157,7 @@ impl Featurizer {
         let fresh = Self::open(config)?;
         let mut sensors = sensors;
         for sensor in &mut sensors {
-            sensor.rate = fresh.rules.sampling_hz.get(&*sensor.name).copied();
+            sensor.about = fresh.rules.about(&sensor.name);
         }
         let numbers = sensors.iter().enumerate().map(|(number, sensor)| (sensor.name.clone(), number)).collect();
         let placed = vec![(0, 0); sensors.len()];
@@ -189,7 +189,7 @@ impl Featurizer {
                 continue;
             }
             while let Some(window) = sensor.close(&self.rules) {
-                let row = scalar_row(&self.rules, &mut self.extractor, window);
+                let row = scalar_row(&self.rules, &mut self.extractor, &window);
                 add(row, number, sensor, self.call, &mut self.placed, &mut out);
             }
         }
@@ -202,16 +202,39 @@ impl Featurizer {
             }
             self.wide.clear();
             self.wide.extend(burst.samples.iter().map(|&sample| f64::from(sample)));
-            let row = Row {
+            let Some(sensor) = self.sensors.get(number) else { continue };
+            let machine = sensor.about.machine.as_deref();
+            let shaft = self.shaft(machine, burst.start);
+            out.bursts.push(Row {
                 sensor: place(number, sensor, self.call, &mut self.placed, &mut out.sensors),
                 start: burst.start,
                 end: burst_end(burst),
                 count: u32::try_from(burst.samples.len()).unwrap_or(u32::MAX),
-                values: self.extractor.features(&self.wide, burst.rate),
-            };
-            out.bursts.push((row, features::peak(&self.wide)));
+                values: self.extractor.burst(&self.wide, burst.rate, machine, shaft),
+            });
+        }
+        if self.rules.speeds {
+            for number in numbers.into_iter().flatten() {
+                if let Some(sensor) = self.sensors.get_mut(number).filter(|sensor| sensor.about.speed.is_some()) {
+                    sensor.settle(&self.rules);
+                }
+            }
         }
         Ok(out)
+    }
+
+    /// The shaft's speed for a burst, in Hz: what the newest reading of the machine's speed sensor says that is older
+    /// than the burst by the allowed lateness or more, else what is configured.
+    ///
+    /// Newer readings are left aside because, in a batch, bursts come after all readings: whether a reading had come
+    /// before the burst cannot be seen. One that is older than the burst by the lateness had, unless it was late; so the
+    /// same speed is taken however the line is cut into batches.
+    fn shaft(&self, machine: Option<&Machine>, start: i64) -> Option<f64> {
+        let machine = machine?;
+        let sensor = machine.speed_sensor.as_deref().and_then(|name| self.numbers.get(name));
+        sensor
+            .and_then(|&number| self.sensors.get(number)?.speed(start.saturating_sub(self.rules.lateness)))
+            .or(machine.shaft)
     }
 
     /// Closes the windows of sensors that sent nothing since the tick before.
@@ -240,7 +263,7 @@ impl Featurizer {
         for number in order {
             let Some(sensor) = self.sensors.get_mut(number) else { continue };
             while let Some(window) = sensor.force_close(&self.rules) {
-                let row = scalar_row(&self.rules, &mut self.extractor, window);
+                let row = scalar_row(&self.rules, &mut self.extractor, &window);
                 add(row, number, sensor, self.call, &mut self.placed, &mut out);
             }
         }
@@ -257,9 +280,7 @@ impl Featurizer {
                 Some(&number) => number,
                 None => {
                     let number = self.sensors.len();
-                    let mut sensor = Sensor::new(name, asset);
-                    sensor.rate = self.rules.sampling_hz.get(*name).copied();
-                    self.sensors.push(sensor);
+                    self.sensors.push(Sensor::new(name, asset, self.rules.about(name)));
                     self.placed.push((0, 0));
                     self.numbers.insert((*name).into(), number);
                     number
@@ -290,22 +311,15 @@ fn check(batch: &Batch<'_>) -> Result<(), PushError> {
 }
 
 /// A row whose sensor is not placed yet.
-fn scalar_row(rules: &Rules, extractor: &mut Extractor, (start, times, values, rate): Window<'_>) -> Row {
+#[allow(clippy::cast_precision_loss, reason = "a window's length")]
+fn scalar_row(rules: &Rules, extractor: &mut Extractor, window: &Window<'_>) -> Row {
+    let expected = window.expected * (rules.size as f64 / 1e9);
     Row {
         sensor: 0,
-        start,
-        end: start.saturating_add(rules.size),
-        count: u32::try_from(values.len()).unwrap_or(u32::MAX),
-        values: extractor.features(values, rate.unwrap_or_else(|| sampling_rate(times))),
-    }
-}
-
-/// Readings a second between the first and the last, in Hz.
-#[allow(clippy::cast_precision_loss, reason = "counts and spans")]
-fn sampling_rate(times: &[i64]) -> f64 {
-    match (times.first(), times.last()) {
-        (Some(first), Some(last)) if last > first => (times.len() - 1) as f64 / ((last - first) as f64 / 1e9),
-        _ => f64::NAN,
+        start: window.start,
+        end: window.start.saturating_add(rules.size),
+        count: u32::try_from(window.values.len()).unwrap_or(u32::MAX),
+        values: extractor.window(window.times, window.values, window.rate, expected),
     }
 }
 

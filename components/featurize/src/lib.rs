@@ -4,12 +4,14 @@
 //! `k` is `[k · slide, k · slide + size)`. A window closes when its sensor's watermark (its newest reading less the
 //! allowed lateness) reaches the window's end.
 
+mod burst;
 pub mod config;
 pub mod features;
 mod featurizer;
 mod numeric;
 mod sensor;
 mod spectrum;
+mod trend;
 
 #[cfg(target_family = "wasm")]
 mod component;

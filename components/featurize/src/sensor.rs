@@ -2,10 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{config::Rules, featurizer::RefusedReason};
+use crate::{
+    config::{About, Rules},
+    featurizer::RefusedReason,
+};
 
 /// Bursts whose start is remembered, to know a duplicate.
 const BURSTS: usize = 64;
+
+/// A sensor's usual rate moves by at most this share a window, once it is known ...
+const DRIFT: f64 = 1e-4;
+/// ... and by at most this share over the number of windows seen, before.
+const LEARNING: f64 = 0.5;
 
 /// Readings in order of time; a window that may close next.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -22,9 +30,15 @@ pub(crate) struct Sensor {
     /// Starts of the latest bursts.
     bursts: Vec<i64>,
     pub(crate) idle: bool,
-    /// Samples a second, where configured, in Hz; from the configuration, not the snapshot.
+    /// Time of the earliest reading of all.
+    first: i64,
+    /// Readings a second that are usual, in Hz; NaN while not known.
+    usual: f64,
+    /// Windows that it was learned from.
+    learned: u16,
+    /// From the configuration, not the snapshot.
     #[serde(skip)]
-    pub(crate) rate: Option<f64>,
+    pub(crate) about: About,
 }
 
 /// The first window that holds the time: the smallest k with k · slide + size > time.
@@ -32,11 +46,30 @@ fn first_window(time: i64, rules: &Rules) -> i64 {
     time.saturating_sub(rules.size).div_euclid(rules.slide).saturating_add(1)
 }
 
-/// Start, times, values, and the configured sampling rate in Hz.
-pub(crate) type Window<'a> = (i64, &'a [i64], &'a [f64], Option<f64>);
+/// A window that closes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window<'a> {
+    pub(crate) start: i64,
+    pub(crate) times: &'a [i64],
+    pub(crate) values: &'a [f64],
+    /// Readings a second, in Hz: as configured, else as in this window.
+    pub(crate) rate: f64,
+    /// Readings a second that should be there: as configured, else as was usual in the windows before. NaN when not
+    /// known, or when the window began before the sensor's first reading.
+    pub(crate) expected: f64,
+}
+
+/// Readings a second between the first and the last, in Hz.
+#[allow(clippy::cast_precision_loss, reason = "counts and spans")]
+fn sampling_rate(times: &[i64]) -> f64 {
+    match (times.first(), times.last()) {
+        (Some(first), Some(last)) if last > first => (times.len() - 1) as f64 / ((last - first) as f64 / 1e9),
+        _ => f64::NAN,
+    }
+}
 
 impl Sensor {
-    pub(crate) fn new(name: &str, asset: &str) -> Self {
+    pub(crate) fn new(name: &str, asset: &str, about: About) -> Self {
         Self {
             name: name.into(),
             asset: asset.into(),
@@ -47,7 +80,10 @@ impl Sensor {
             next: i64::MAX,
             bursts: Vec::new(),
             idle: false,
-            rate: None,
+            first: i64::MAX,
+            usual: f64::NAN,
+            learned: 0,
+            about,
         }
     }
 
@@ -70,6 +106,7 @@ impl Sensor {
                 }
             }
         }
+        self.first = self.first.min(time);
         // After a tick closed the windows of a sensor that was silent, a reading may be in none that is open.
         if time >= self.done.saturating_mul(rules.slide) {
             self.next = self.next.min(first_window(time, rules).max(self.done));
@@ -108,21 +145,58 @@ impl Sensor {
         }
         let start = self.next.saturating_mul(rules.slide);
         let end = start.saturating_add(rules.size);
-        self.trim(start, rules);
+        if self.about.speed.is_none() {
+            self.trim(start, rules);
+        }
         let low = self.times.partition_point(|&time| time < start);
         let high = self.times.partition_point(|&time| time < end);
         self.done = self.next + 1;
         let after = self.done.saturating_mul(rules.slide);
         let rest = self.times.partition_point(|&time| time < after);
         self.next = self.times.get(rest).map_or(i64::MAX, |&time| first_window(time, rules).max(self.done));
-        Some((start, self.times.get(low..high)?, self.values.get(low..high)?, self.rate))
+        let (rate, usual) = self.learn(low, high);
+        let expected = if start < self.first { f64::NAN } else { self.about.rate.unwrap_or(usual) };
+        let (times, values) = (self.times.get(low..high)?, self.values.get(low..high)?);
+        Some(Window { start, times, values, rate: self.about.rate.unwrap_or(rate), expected })
+    }
+
+    /// The rate of these readings, and the usual rate before them; then the usual one moves towards theirs.
+    #[inline]
+    fn learn(&mut self, low: usize, high: usize) -> (f64, f64) {
+        let rate = sampling_rate(self.times.get(low..high).unwrap_or_default());
+        let usual = self.usual;
+        if high - low >= 3 && rate.is_finite() {
+            let most = usual * DRIFT.max(LEARNING / f64::from(self.learned.max(1)));
+            self.usual = if self.learned == 0 { rate } else { usual + (rate - usual).clamp(-most, most) };
+            self.learned = self.learned.saturating_add(1);
+        }
+        (rate, usual)
+    }
+
+    /// The speed that the newest reading up to the time says, in Hz, for a speed sensor.
+    pub(crate) fn speed(&self, time: i64) -> Option<f64> {
+        let factor = self.about.speed?;
+        let after = self.times.partition_point(|&kept| kept <= time);
+        self.values.get(after.checked_sub(1)?).map(|value| (value * factor).abs())
+    }
+
+    /// Cuts off what bursts of this batch needed of a speed sensor: a window and the lateness before the newest reading
+    /// are kept, and the reading before that.
+    pub(crate) fn settle(&mut self, rules: &Rules) {
+        let next = if self.next == i64::MAX { i64::MAX } else { self.next.saturating_mul(rules.slide) };
+        let kept = next.min(self.newest.saturating_sub(rules.lateness).saturating_sub(rules.size));
+        let old = self.times.partition_point(|&time| time < kept).saturating_sub(1);
+        self.cut(old);
     }
 
     /// Cuts off readings that are in no open window and older than any duplicate that is not late, when they are most of
     /// all: so each is moved about once.
     fn trim(&mut self, needed: i64, rules: &Rules) {
         let kept = needed.min(self.newest.saturating_sub(rules.lateness));
-        let old = self.times.partition_point(|&time| time < kept);
+        self.cut(self.times.partition_point(|&time| time < kept));
+    }
+
+    fn cut(&mut self, old: usize) {
         if old > self.times.len() / 2 {
             self.times.drain(..old);
             self.values.drain(..old);

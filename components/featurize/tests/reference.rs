@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::cast_precision_loss, reason = "the windows are made by the arithmetic of reference/generate.py")]
 
-use wheeltapper_featurize::features::{Extractor, FEATURES};
+use wheeltapper_featurize::features::{BASIC as FEATURES, Extractor};
 
 const TOLERANCE: f64 = 1e-9;
 

@@ -1,0 +1,40 @@
+//! Names the fault in each piece of a recording: `name FILE.npy RATE_HZ SHAFT_HZ DESIGNATION SAMPLES`.
+#[path = "../tests/common/mod.rs"]
+mod common;
+
+use std::collections::BTreeMap;
+
+use wheeltapper_condition::{
+    bearing::{
+        diagnosis::{Accumulator, Limits, diagnose},
+        table::find,
+    },
+    wave::fft::Transforms,
+};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [file, rate, shaft, bearing, length] = arguments.as_slice() else {
+        return Err("expected FILE.npy RATE_HZ SHAFT_HZ DESIGNATION SAMPLES".into());
+    };
+    let orders = find(bearing).and_then(|entry| entry.geometry.orders()).ok_or("unknown bearing")?;
+    let (transforms, mut accumulator) = (&mut Transforms::default(), Accumulator::default());
+    let mut counts: [BTreeMap<String, u32>; 3] = Default::default();
+    for window in common::npy(file.as_ref()).chunks_exact(length.parse()?) {
+        let diagnosis = diagnose(transforms, window, rate.parse()?, shaft.parse()?, &orders, &Limits::default())
+            .ok_or("nothing to diagnose")?;
+        accumulator.push(&diagnosis);
+        for (place, name) in [
+            diagnosis.fault().map(|finding| finding.fault.name()),
+            diagnosis.findings.first().map(|finding| finding.fault.name()),
+            accumulator.fault().map(|(fault, _)| fault.name()),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            *counts[place].entry(name.unwrap_or("none").to_owned()).or_default() += 1;
+        }
+    }
+    println!("named {:?}; most evidence {:?}; gathered {:?}", counts[0], counts[1], counts[2]);
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! How much white noise the naming stands: CWRU windows of 0.25 s and bursts with noise added.
+//! cargo run --release --example noise
+#[path = "../tests/common/mod.rs"]
+mod common;
+
+use wheeltapper_condition::{
+    bearing::{
+        diagnosis::{Accumulator, Fault, Limits, diagnose},
+        table::find,
+    },
+    wave::fft::Transforms,
+};
+
+fn main() {
+    let Some(folder) = common::data("cwru") else { return };
+    let Some(orders) = find("6205").and_then(|entry| entry.geometry.orders()) else { return };
+    let transforms = &mut Transforms::default();
+    let mut random = common::Random(3);
+    for (length, count) in [(12_000, 20), (2048, 60)] {
+        for (name, fault) in [("OR_at_6_7_DE48", Fault::Outer), ("IR_7_DE48", Fault::Inner)] {
+            let samples = common::npy(&folder.join(format!("1797_{name}.npy")));
+            let power = samples.iter().map(|sample| sample * sample).sum::<f64>() / samples.len() as f64;
+            for decibel in [10.0, 0.0, -5.0, -10.0, -15.0] {
+                let scale = (power / 10_f64.powf(decibel / 10.0)).sqrt();
+                let (mut named, mut wrong, mut first, mut gathered) = (0, 0, 0, 0);
+                let mut accumulator = Accumulator::default();
+                for window in samples.chunks_exact(length).take(count) {
+                    let noisy: Vec<f64> = window.iter().map(|sample| sample + scale * random.normal()).collect();
+                    let limits = Limits::default();
+                    let Some(diagnosis) = diagnose(transforms, &noisy, 48_000.0, 29.95, &orders, &limits) else {
+                        return;
+                    };
+                    accumulator.push(&diagnosis);
+                    gathered += usize::from(accumulator.fault().is_some_and(|(known, _)| known == fault));
+                    first += usize::from(diagnosis.findings[0].fault == fault);
+                    if let Some(finding) = diagnosis.fault() {
+                        if finding.fault == fault { named += 1 } else { wrong += 1 }
+                    }
+                }
+                println!(
+                    "{name} {length} samples, signal to noise {decibel} dB: named {named} of {count}, wrongly {wrong}; first {first}; gathered {gathered}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Is there a family of harmonics in an envelope? Least squares and an F test of them, which hold for a burst of five impacts as
+//! for a long record, where reading lines off a spectrum needs resolution.
+
+use nalgebra::{SMatrix, SVector};
+use rustfft::num_complex::Complex64;
+
+use crate::{
+    stats::f_evidence,
+    wave::{
+        envelope::SquaredEnvelope,
+        fft::{Transforms, good_length},
+    },
+};
+
+/// Harmonics in the fit.
+pub const HARMONICS: usize = 3;
+const COLUMNS: usize = 2 * HARMONICS;
+
+/// An envelope kept only up to a frequency, at the rate that this takes.
+#[derive(Clone, Debug)]
+pub struct Slow {
+    values: Vec<f64>,
+    rate: f64,
+}
+
+/// The fit of a family.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Family {
+    /// Its fundamental, in Hz.
+    pub frequency: f64,
+    /// −log₁₀ of the chance that F reaches `strength`. With the arithmetic mean in its place it would be the chance that
+    /// noise alone explains as much; the geometric mean is never above it and small when one harmonic is missing, so that
+    /// a single strong line (a shaft harmonic near a fault's) is no evidence.
+    pub evidence: f64,
+    /// Geometric mean over the harmonics of their power over that of what is left, per line.
+    pub strength: f64,
+    /// Amplitude of each harmonic over what is left, per line.
+    pub ratios: [f64; HARMONICS],
+    /// Amplitude of the fundamental in the squared envelope, in the sensor's unit squared.
+    pub amplitude: f64,
+}
+
+impl Slow {
+    /// Keeps the envelope less its mean up to `limit` Hz.
+    pub fn new(transforms: &mut Transforms, envelope: &SquaredEnvelope, limit: f64) -> Self {
+        let count = envelope.values.len();
+        let mean = envelope.values.iter().sum::<f64>() / count as f64;
+        let mut work: Vec<f64> = envelope.values.iter().map(|value| value - mean).collect();
+        let mut lines = transforms.forward(&mut work);
+        let keep = ((limit * envelope.duration()) as usize + 1).min(lines.len());
+        lines.truncate(keep);
+        if let Some(first) = lines.first_mut() {
+            *first = Complex64::default();
+        }
+        let length = good_length(2 * keep + 2);
+        let mut values = transforms.inverse(&lines, length);
+        let scale = length as f64 / count as f64;
+        values.iter_mut().for_each(|value| *value *= scale);
+        Self { values, rate: length as f64 / envelope.duration() }
+    }
+
+    /// Fits [`HARMONICS`] harmonics of a fundamental within ±`slip` of `nominal` Hz; of the fundamentals tried the one
+    /// with the most evidence. What is left is judged between half the fundamental and half a line above the last
+    /// harmonic. None when fewer than `periods` periods are in the envelope.
+    pub fn family(&self, transforms: &mut Transforms, nominal: f64, slip: f64, periods: f64) -> Option<Family> {
+        let duration = self.values.len() as f64 / self.rate;
+        if duration * nominal < periods {
+            return None;
+        }
+        let last = (HARMONICS as f64 + 0.5) * nominal * duration;
+        let (low, high) = (((0.5 * nominal * duration) as usize).max(1), last as usize);
+        let freedom = 2.0 * (high + 1).saturating_sub(low) as f64 - COLUMNS as f64;
+        if high >= self.values.len() / 2 || freedom < 6.0 {
+            return None;
+        }
+        // The last harmonics of neighbouring fundamentals are half a line apart.
+        let steps = (2.0 * slip * HARMONICS as f64 * nominal * duration).ceil() as i32;
+        let mut best: Option<Family> = None;
+        for step in -steps..=steps {
+            let frequency = nominal * (1.0 + slip * f64::from(step) / f64::from(steps.max(1)));
+            let Some((amplitudes, rest)) = self.fit(frequency) else { continue };
+            let mut rest = rest;
+            let lines = transforms.forward(&mut rest);
+            let noise = lines[low..=high].iter().map(|line| line.norm_sqr()).sum::<f64>() / freedom + f64::MIN_POSITIVE;
+            let half = self.values.len() as f64 / 2.0;
+            let powers = amplitudes.map(|square| square * half * half);
+            let logs = powers.iter().map(|power| (power / (2.0 * noise) + 1e-12).ln()).sum::<f64>();
+            let strength = (logs / HARMONICS as f64).exp();
+            let evidence = f_evidence(strength, HARMONICS, freedom);
+            if best.is_none_or(|best| evidence > best.evidence) {
+                let ratios = powers.map(|power| (power / (2.0 * noise)).sqrt());
+                best = Some(Family { frequency, evidence, strength, ratios, amplitude: amplitudes[0].sqrt() });
+            }
+        }
+        best
+    }
+
+    /// Squared amplitudes of the harmonics of `frequency`, and the envelope less them.
+    fn fit(&self, frequency: f64) -> Option<([f64; HARMONICS], Vec<f64>)> {
+        let angle = 2.0 * std::f64::consts::PI * frequency / self.rate;
+        let turn = Complex64::from_polar(1.0, angle);
+        let row = |phase: Complex64| {
+            let mut row = SVector::<f64, COLUMNS>::zeros();
+            let mut power = phase;
+            for harmonic in 0..HARMONICS {
+                row[2 * harmonic] = power.re;
+                row[2 * harmonic + 1] = power.im;
+                power *= phase;
+            }
+            row
+        };
+        let mut gram = SMatrix::<f64, COLUMNS, COLUMNS>::zeros();
+        let mut right = SVector::<f64, COLUMNS>::zeros();
+        let mut phase = Complex64::new(1.0, 0.0);
+        let mut rows = Vec::with_capacity(self.values.len());
+        for value in &self.values {
+            let row = row(phase);
+            gram += row * row.transpose();
+            right += row * *value;
+            rows.push(row);
+            phase *= turn;
+        }
+        let solution = gram.cholesky()?.solve(&right);
+        let rest = self.values.iter().zip(&rows).map(|(value, row)| value - row.dot(&solution)).collect();
+        let mut amplitudes = [0.0; HARMONICS];
+        for (harmonic, amplitude) in amplitudes.iter_mut().enumerate() {
+            *amplitude = solution[2 * harmonic].powi(2) + solution[2 * harmonic + 1].powi(2);
+        }
+        Some((amplitudes, rest))
+    }
+}

@@ -1,0 +1,81 @@
+//! Quantiles by conformal calibration: what held-back units really lived beyond what was predicted, near each prediction
+//! (split conformal prediction: Papadopoulos et al. 2002; localised: Lei & Wasserman 2014).
+
+use serde::{Deserialize, Serialize};
+
+/// Points of the table.
+const POINTS: usize = 51;
+/// Kernel width as a share of the horizon (4 windows of 125).
+const WIDTH: f64 = 0.032;
+/// Units from which on the outer quantiles are taken as they are. From n fewer they lie at 0.1 − 0.9 (1/n − 1/40) and as
+/// much above 0.9: split conformal prediction's (n + 1)/n, less what the folds' smaller libraries already add.
+const MANY: f64 = 40.0;
+
+/// Quantiles of true − predicted by prediction, on an even grid from 0 to the horizon.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Residuals {
+    horizon: f64,
+    table: Vec<[f64; 3]>,
+}
+
+impl Residuals {
+    /// From (predicted, true) of units that the predictor has not seen. The true life is not capped. None for fewer
+    /// than 20. `units`: how many units they come from.
+    #[must_use]
+    pub fn fit(pairs: &[(f64, f64)], horizon: f64, units: usize) -> Option<Self> {
+        if pairs.len() < 20 {
+            return None;
+        }
+        let mut sorted: Vec<(f64, f64)> =
+            pairs.iter().map(|(predicted, life)| (*predicted, life - predicted)).collect();
+        sorted.sort_by(|a, b| a.1.total_cmp(&b.1));
+        let outer = (0.1 - (0.9 / units.max(1) as f64 - 0.9 / MANY).max(0.0)).max(0.0);
+        let shares = [outer, 0.5, 1.0 - outer];
+        let table = (0..POINTS)
+            .map(|point| {
+                let centre = horizon * point as f64 / (POINTS - 1) as f64;
+                // Widen until the equivalent of ten pairs is near.
+                let mut width = WIDTH * horizon;
+                loop {
+                    let weights: Vec<f64> = sorted
+                        .iter()
+                        .map(|(predicted, _)| (-0.5 * ((predicted - centre) / width).powi(2)).exp())
+                        .collect();
+                    if weights.iter().sum::<f64>() >= 10.0 || width > horizon {
+                        return shares.map(|share| weighted(&sorted, &weights, share));
+                    }
+                    width *= 1.5;
+                }
+            })
+            .collect();
+        Some(Self { horizon, table })
+    }
+
+    /// Residual quantiles 0.1, 0.5, 0.9 at a prediction.
+    #[must_use]
+    pub fn at(&self, predicted: f64) -> [f64; 3] {
+        let at = (predicted / self.horizon).clamp(0.0, 1.0) * (POINTS - 1) as f64;
+        let low = (at as usize).min(POINTS - 2);
+        let part = at - low as f64;
+        std::array::from_fn(|share| self.table[low][share] * (1.0 - part) + self.table[low + 1][share] * part)
+    }
+}
+
+/// Weighted quantile of sorted residuals, interpolated between the middles of their weights.
+fn weighted(sorted: &[(f64, f64)], weights: &[f64], share: f64) -> f64 {
+    let total: f64 = weights.iter().sum();
+    let mut before: Option<(f64, f64)> = None;
+    let mut sum = 0.0;
+    for ((_, residual), weight) in sorted.iter().zip(weights) {
+        let at = (sum + 0.5 * weight) / total;
+        sum += weight;
+        if at >= share {
+            return match before {
+                Some((last, value)) if at > last => value + (residual - value) * (share - last) / (at - last),
+                _ => *residual,
+            };
+        }
+        before = Some((at, *residual));
+    }
+    before.map_or(f64::NAN, |(_, residual)| residual)
+}

@@ -1,0 +1,203 @@
+//! Remaining life as the first passage of a drifting Brownian motion through a limit; needs no failure in the past.
+//!
+//! Level x and drift μ of the health index (or of its logarithm: exponential degradation) are followed by Kalman
+//! filters, x ← x + μ + N(0, r), μ ← μ + N(0, q), y = x + N(0, v) (adaptive Wiener degradation: Si et al. 2013; the
+//! exponential one: Gebraeel et al. 2005). 18 of them, each with another r, q and scale, are weighted by how well they
+//! foretold the windows so far. First passage through the limit at distance d is inverse Gaussian,
+//! F(t) = Φ((μt − d)/σ√t) + e^(2μd/σ²) Φ(−(d + μt)/σ√t), σ² = r (Folks & Chhikara 1978), averaged over what is uncertain
+//! of level, limit and drift.
+//!
+//! A trend can only foretell what has begun. Against what has not, a second risk runs beside it: having lived for a
+//! windows, P(T ≤ t) = t / (t + a) (Gott 1993), which knows nothing but the age. Hence the wide quantiles.
+
+use serde::{Deserialize, Serialize};
+
+use super::Remaining;
+use crate::stats::{deviation, erfcx, mean, normal_quantile, positive};
+
+/// Diffusion and drift's walk as shares of the noise's variance.
+const DIFFUSION: [f64; 3] = [1e-3, 1e-2, 1e-1];
+const WALK: [f64; 3] = [1e-6, 1e-5, 1e-4];
+/// Evidence is forgotten by 2 % a window.
+const MEMORY: f64 = 0.98;
+/// Nodes of Gauss–Hermite quadrature over the drift (weight exp(−x²/2)), 9 points.
+const NODES: [(f64, f64); 9] = [
+    (-4.512_745_863_399_783, 2.234_584_400_774_658_4e-5),
+    (-3.205_429_002_856_47, 2.789_141_321_231_769e-3),
+    (-2.076_847_978_677_83, 4.991_640_676_521_788e-2),
+    (-1.023_255_663_789_133, 2.440_975_028_949_394_6e-1),
+    (0.0, 4.063_492_063_492_063_5e-1),
+    (1.023_255_663_789_133, 2.440_975_028_949_394_6e-1),
+    (2.076_847_978_677_83, 4.991_640_676_521_788e-2),
+    (3.205_429_002_856_47, 2.789_141_321_231_769e-3),
+    (4.512_745_863_399_783, 2.234_584_400_774_658_4e-5),
+];
+/// Strata over the distance to the limit.
+const STRATA: usize = 7;
+/// Points in time.
+const TIMES: usize = 80;
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Filter {
+    logarithm: bool,
+    noise: f64,
+    diffusion: f64,
+    walk: f64,
+    level: f64,
+    drift: f64,
+    /// Covariance: level, both, drift.
+    cover: [f64; 3],
+    likelihood: f64,
+}
+
+/// The state of one unit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Degradation {
+    filters: Vec<Filter>,
+    age: u32,
+}
+
+impl Degradation {
+    /// From the health indices (above 0) of the unit's first windows. None for fewer than 8, or when they do not differ.
+    #[must_use]
+    pub fn new(beginning: &[f64]) -> Option<Self> {
+        if beginning.len() < 8 || beginning.iter().any(|value| !positive(*value)) {
+            return None;
+        }
+        let mut filters = Vec::new();
+        for logarithm in [false, true] {
+            let values: Vec<f64> = beginning.iter().map(|value| if logarithm { value.ln() } else { *value }).collect();
+            let noise = deviation(&values).powi(2);
+            if !positive(noise) {
+                return None;
+            }
+            for diffusion in DIFFUSION {
+                for walk in WALK {
+                    filters.push(Filter {
+                        logarithm,
+                        noise,
+                        diffusion: diffusion * noise,
+                        walk: walk * noise,
+                        level: mean(&values),
+                        drift: 0.0,
+                        cover: [noise / values.len() as f64, 0.0, 100.0 * walk * noise],
+                        likelihood: 0.0,
+                    });
+                }
+            }
+        }
+        Some(Self { filters, age: u32::try_from(beginning.len()).unwrap_or(u32::MAX) })
+    }
+
+    /// Adds a window's health index; one that is not above 0 or not finite is passed over.
+    pub fn push(&mut self, index: f64) {
+        self.age = self.age.saturating_add(1);
+        if positive(index) {
+            self.filters.iter_mut().for_each(|filter| filter.push(index));
+        }
+    }
+
+    /// Remaining life until `limit`, known to within a factor e^±`spread` (one deviation; 0.3 if it is a guess). None
+    /// when the limit is not above 0.
+    #[must_use]
+    pub fn remaining(&self, limit: f64, spread: f64) -> Option<Remaining> {
+        if !positive(limit) || spread.is_nan() || spread < 0.0 {
+            return None;
+        }
+        let age = f64::from(self.age);
+        let longest = (20.0 * age).max(1000.0);
+        let times: Vec<f64> = (0..TIMES).map(|index| longest.powf(index as f64 / (TIMES - 1) as f64)).collect();
+        let best = self.filters.iter().map(|filter| filter.likelihood).fold(f64::NEG_INFINITY, f64::max);
+        let total: f64 = self.filters.iter().map(|filter| (filter.likelihood - best).exp()).sum();
+        let mut passed = vec![0.0; TIMES];
+        for filter in &self.filters {
+            let weight = (filter.likelihood - best).exp() / total;
+            if weight > 1e-3 {
+                filter.passage(limit, spread, &times, weight, &mut passed);
+            }
+        }
+        let mut highest = 0.0_f64;
+        let chance: Vec<f64> = times
+            .iter()
+            .zip(&passed)
+            .map(|(time, own)| {
+                highest = highest.max(*own).min(1.0);
+                1.0 - (1.0 - highest) * (1.0 - time / (time + age))
+            })
+            .collect();
+        let [p10, p50, p90] = [0.1, 0.5, 0.9].map(|share| crossing(&times, &chance, share));
+        Some(Remaining { expected: p50, p10, p50, p90 })
+    }
+}
+
+impl Filter {
+    fn push(&mut self, index: f64) {
+        let value = if self.logarithm { index.ln() } else { index };
+        let [level, both, drift] = self.cover;
+        // Predict.
+        let seen = level + 2.0 * both + drift + self.diffusion;
+        let both = both + drift;
+        let drift = drift + self.walk;
+        self.level += self.drift;
+        // Correct.
+        let total = seen + self.noise;
+        let error = value - self.level;
+        let (gain, turn) = (seen / total, both / total);
+        self.level += gain * error;
+        self.drift += turn * error;
+        self.cover = [seen * (1.0 - gain), both * (1.0 - gain), drift - turn * both];
+        // The logarithm's density is that of the index times 1/index; an outlier counts no more than five deviations.
+        let jacobian = if self.logarithm { -index.ln() } else { 0.0 };
+        self.likelihood = MEMORY * self.likelihood
+            - 0.5 * (2.0 * std::f64::consts::PI * total).ln()
+            - 0.5 * (error * error / total).min(25.0)
+            + jacobian;
+    }
+
+    /// Adds `weight` times the chance to have passed by each time.
+    fn passage(&self, limit: f64, spread: f64, times: &[f64], weight: f64, passed: &mut [f64]) {
+        let (limit, spread) = if self.logarithm { (limit.ln(), spread) } else { (limit, limit * spread) };
+        let distance = limit - self.level;
+        let deviation = (self.cover[0] + spread * spread).sqrt().max(1e-12);
+        // The unit lives: the part of the limit's distribution below the level is ruled out.
+        let ruled_out = crate::stats::normal(-distance / deviation);
+        for stratum in 0..STRATA {
+            let share = (stratum as f64 + 0.5) / STRATA as f64;
+            let place = (ruled_out + (1.0 - ruled_out) * share).min(1.0 - 1e-9);
+            let d = (distance + deviation * normal_quantile(place)).max(1e-6 * deviation);
+            for (time, sum) in times.iter().zip(passed.iter_mut()) {
+                let wander = (self.cover[2] + self.walk * time / 3.0).max(0.0).sqrt();
+                let root = (2.0 * self.diffusion * time).sqrt();
+                for (node, share) in NODES {
+                    let drift = self.drift + node * wander;
+                    *sum += weight * share / STRATA as f64 * first_passage(d, drift * time, root);
+                }
+            }
+        }
+    }
+}
+
+/// F for distance `d` after a drift of `way`, `root` = sqrt(2σ²t). The second term is e^(−a²) erfcx(b) / 2, which does not
+/// overflow.
+fn first_passage(d: f64, way: f64, root: f64) -> f64 {
+    let (a, b) = ((d - way) / root, (d + way) / root);
+    let gauss = (-a * a).exp();
+    let half = |x: f64| 0.5 * erfcx(x);
+    let first = if a >= 0.0 { gauss * half(a) } else { 1.0 - gauss * half(-a) };
+    // b < 0: e^(b² − a²) (1 − erfc(−b)/2), with b² − a² = 4 d way / root² < 0.
+    let second = if b >= 0.0 { gauss * half(b) } else { (b * b - a * a).exp() - gauss * half(-b) };
+    (first + second).clamp(0.0, 1.0)
+}
+
+/// Where `chance` reaches `share`; infinite if never.
+fn crossing(times: &[f64], chance: &[f64], share: f64) -> f64 {
+    let mut before = (0.0, 0.0);
+    for (time, chance) in times.iter().zip(chance) {
+        if *chance >= share {
+            let (last, below) = before;
+            return if *chance > below { last + (time - last) * (share - below) / (chance - below) } else { *time };
+        }
+        before = (*time, *chance);
+    }
+    f64::INFINITY
+}

@@ -1,0 +1,55 @@
+//! One-sided cumulative sum (Page 1954) on z-values, its limit learnt from the healthy part.
+
+use serde::{Deserialize, Serialize};
+
+use crate::stats::{deviation, median, positive};
+
+/// Allowance per window, in deviations: half of the shift (1.5) that is to be found fastest.
+const ALLOWANCE: f64 = 0.75;
+/// A single window counts no more than this, so that one outlier does not alarm.
+const MOST: f64 = 6.0;
+/// Lowest limit; with this allowance some 4e5 independent normal windows pass between false alarms (Siegmund 1985).
+const LIMIT: f64 = 8.0;
+
+/// The state of one feature.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cusum {
+    middle: f64,
+    deviation: f64,
+    limit: f64,
+    sum: f64,
+}
+
+impl Cusum {
+    /// From a healthy stretch in order of time: its median; the larger of 1.4826 MAD and the standard deviation; as limit
+    /// the larger of 8 and twice the highest sum that the stretch itself reaches (it is not white). None when its values
+    /// do not differ or are fewer than 20. Give levels as logarithms.
+    #[must_use]
+    pub fn fit(healthy: &[f64]) -> Option<Self> {
+        if healthy.len() < 20 || healthy.iter().any(|value| !value.is_finite()) {
+            return None;
+        }
+        let middle = median(&mut healthy.to_vec());
+        let mut away: Vec<f64> = healthy.iter().map(|value| (value - middle).abs()).collect();
+        let deviation = (1.4826 * median(&mut away)).max(deviation(healthy));
+        if !positive(deviation) {
+            return None;
+        }
+        let mut state = Self { middle, deviation, limit: f64::INFINITY, sum: 0.0 };
+        let mut highest = 0.0_f64;
+        for value in healthy {
+            state.push(*value);
+            highest = highest.max(state.sum);
+        }
+        Some(Self { limit: LIMIT.max(2.0 * highest), sum: 0.0, ..state })
+    }
+
+    /// Adds a window's value, S ← clamp(S + min(z, 6) − 0.75, 0, 3 limit); returns S / limit: above 1 is an alarm.
+    pub fn push(&mut self, value: f64) -> f64 {
+        let z = ((value - self.middle) / self.deviation).min(MOST);
+        if z.is_finite() {
+            self.sum = (self.sum + z - ALLOWANCE).clamp(0.0, 3.0 * self.limit);
+        }
+        self.sum / self.limit
+    }
+}

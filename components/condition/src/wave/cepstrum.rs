@@ -1,0 +1,48 @@
+//! Real cepstrum and its highest peak.
+
+use rustfft::num_complex::Complex64;
+
+use super::fft::Transforms;
+
+/// A repetition found in the cepstrum.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rahmonic {
+    /// Seconds.
+    pub quefrency: f64,
+    /// 1 / quefrency, in Hz: the spacing of the family of lines.
+    pub frequency: f64,
+    /// Height over the robust spread (1.4826 MAD) of the searched part.
+    pub prominence: f64,
+}
+
+/// The highest peak of the real cepstrum, F⁻¹(ln |F(x)|²), between the quefrencies 1/`high` and 1/`low`
+/// (Randall 2017, "A history of cepstrum analysis and its application to mechanical problems"). A family of sidebands
+/// spaced by f shows at 1/f. None when the range holds fewer than 8 values.
+pub fn peak(transforms: &mut Transforms, samples: &[f64], rate: f64, low: f64, high: f64) -> Option<Rahmonic> {
+    let count = samples.len();
+    if count < 16 || !(low > 0.0 && high > low) {
+        return None;
+    }
+    let lines = super::level::windowed(transforms, samples);
+    let total = lines.iter().map(|line| line.norm_sqr()).sum::<f64>() / lines.len() as f64;
+    // A floor 120 dB below the mean: ln 0 is no number.
+    let logs: Vec<Complex64> =
+        lines.iter().map(|line| Complex64::new((line.norm_sqr() + total * 1e-12 + 1e-300).ln(), 0.0)).collect();
+    let cepstrum = transforms.inverse(&logs, count);
+    let first = (rate / high).ceil() as usize;
+    let last = ((rate / low).floor() as usize).min(count / 2);
+    if last < first + 8 {
+        return None;
+    }
+    let range = &cepstrum[first..=last];
+    let mut sorted = range.to_vec();
+    let middle = crate::stats::median(&mut sorted);
+    let mut away: Vec<f64> = range.iter().map(|value| (value - middle).abs()).collect();
+    let spread = 1.4826 * crate::stats::median(&mut away);
+    let (offset, height) = range
+        .iter()
+        .enumerate()
+        .fold((0, f64::NEG_INFINITY), |best, (index, value)| if *value > best.1 { (index, *value) } else { best });
+    let quefrency = (first + offset) as f64 / rate;
+    Some(Rahmonic { quefrency, frequency: 1.0 / quefrency, prominence: (height - middle) / spread })
+}

@@ -1,0 +1,59 @@
+//! Evaluation zones of vibration severity: ISO 20816-3:2022 (before it ISO 10816-3), velocity RMS 10 to 1,000 Hz on
+//! non-rotating parts; class I of ISO 10816-1 annex B for small machines.
+
+use serde::{Deserialize, Serialize};
+
+/// What kind of machine, and how it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MachineClass {
+    /// Up to 15 kW (ISO 10816-1, class I).
+    Small,
+    /// 15 to 300 kW, rigid support (ISO 20816-3, group 2).
+    MediumRigid,
+    /// 15 to 300 kW, flexible support (group 2).
+    MediumFlexible,
+    /// Above 300 kW, rigid support (group 1).
+    LargeRigid,
+    /// Above 300 kW, flexible support (group 1).
+    LargeFlexible,
+}
+
+/// The zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Zone {
+    /// As newly commissioned.
+    A,
+    /// Fit for unrestricted long-term operation.
+    B,
+    /// Not fit for long-term operation; remedy at the next chance.
+    C,
+    /// Severe enough to damage the machine.
+    D,
+}
+
+impl MachineClass {
+    /// Boundaries A/B, B/C, C/D in mm/s RMS.
+    #[must_use]
+    pub fn boundaries(self) -> [f64; 3] {
+        match self {
+            Self::Small => [0.71, 1.8, 4.5],
+            Self::MediumRigid => [1.4, 2.8, 4.5],
+            Self::MediumFlexible | Self::LargeRigid => [2.3, 4.5, 7.1],
+            Self::LargeFlexible => [3.5, 7.1, 11.0],
+        }
+    }
+
+    /// The zone of a velocity RMS in mm/s; none when it is not a number.
+    #[must_use]
+    pub fn zone(self, velocity: f64) -> Option<Zone> {
+        let [good, fair, poor] = self.boundaries();
+        match velocity {
+            v if v.is_nan() => None,
+            v if v <= good => Some(Zone::A),
+            v if v <= fair => Some(Zone::B),
+            v if v <= poor => Some(Zone::C),
+            _ => Some(Zone::D),
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Against NumPy and SciPy; `reference/generate.py` made the values.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+use std::path::Path;
+
+use wheeltapper_condition::{
+    bearing::{
+        diagnosis::{Fault, Limits, diagnose},
+        table::find,
+    },
+    scalar::{
+        quality::{missing_ratio, stuck_ratio},
+        trend::{least_squares, rate_of_change, theil_sen},
+    },
+    wave::{
+        cepstrum,
+        envelope::{Source, hilbert},
+        features::{Machine, Unit, features},
+        fft::Transforms,
+        gear::mesh,
+        iso20816::{MachineClass, Zone},
+        level::{band_rms, levels, velocity_rms},
+        order::Lines,
+        welch::{CENTRES, density, nominal, octaves},
+    },
+};
+
+const RATE: f64 = 12_000.0;
+
+fn read(name: &str) -> Vec<f64> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference").join(format!("{name}.csv"));
+    std::fs::read_to_string(path).unwrap().lines().map(|line| line.trim().parse().unwrap()).collect()
+}
+
+/// Equal to within `tolerance` times the largest reference value.
+fn close(got: &[f64], want: &[f64], tolerance: f64) {
+    assert_eq!(got.len(), want.len());
+    let largest = want.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+    for (index, (got, want)) in got.iter().zip(want).enumerate() {
+        assert!((got - want).abs() <= tolerance * largest, "{index}: {got} {want}");
+    }
+}
+
+#[test]
+fn envelope_welch_levels_octaves_are_scipys() {
+    let signal = read("signal");
+    let transforms = &mut Transforms::default();
+    close(&hilbert(transforms, &signal), &read("hilbert"), 1e-12);
+    close(&hilbert(transforms, &signal[..signal.len() - 1]), &read("hilbert_odd"), 1e-12);
+    close(&density(transforms, &signal, RATE, 256), &read("welch"), 1e-12);
+    close(&density(transforms, &signal, RATE, 255), &read("welch_odd"), 1e-12);
+    let own = levels(&signal);
+    close(&[own.rms, own.peak, own.crest, own.kurtosis], &read("levels"), 1e-12);
+    let levels: Vec<f64> = octaves(transforms, &signal, RATE, 12).iter().map(|octave| octave.decibel).collect();
+    close(&levels, &read("octaves"), 1e-12);
+}
+
+#[test]
+fn cepstral_peak_is_numpys() {
+    let cepstrum = read("cepstrum");
+    let found = cepstrum::peak(&mut Transforms::default(), &read("signal"), RATE, 50.0, 1000.0).unwrap();
+    let best = (12..=240).max_by(|a, b| cepstrum[*a].total_cmp(&cepstrum[*b])).unwrap();
+    assert!((found.quefrency - best as f64 / RATE).abs() < 1e-12);
+}
+
+/// The decimated envelope goes through the same points as that of the whole record: their means and kurtoses agree to
+/// 3 % (its ends are cut off, the record's not all).
+#[test]
+fn band_envelope_is_that_of_the_filtered_signal() {
+    let transforms = &mut Transforms::default();
+    let signal = read("signal");
+    let band = Source::new(transforms, &signal, RATE).band(transforms, 2000.0, 4000.0);
+    let whole = read("band_envelope");
+    let cut = signal.len() / 20;
+    let inner = &whole[cut..whole.len() - cut];
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let square = |values: &[f64]| values.iter().map(|value| value * value).sum::<f64>() / values.len() as f64;
+    assert!((mean(&band.values) / mean(inner) - 1.0).abs() < 0.03);
+    assert!((square(&band.values) / square(inner) - 1.0).abs() < 0.03);
+    let kurtosis = square(inner) / mean(inner).powi(2) - 2.0;
+    assert!((band.kurtosis() - kurtosis).abs() < 0.1, "{} {kurtosis}", band.kurtosis());
+}
+
+#[test]
+fn slopes_are_scipys() {
+    let values = read("trend");
+    let times: Vec<f64> = (0..values.len()).map(|index| index as f64).collect();
+    close(&[theil_sen(&times, &values), least_squares(&times, &values)], &read("slopes"), 1e-12);
+    assert!((rate_of_change(&[0.0, 1.0, 4.0], &[1.0, 9.0, 3.0]) - 0.5).abs() < 1e-15);
+    assert!((missing_ratio(75, 10.0, 10.0) - 0.25).abs() < 1e-15);
+    assert!((stuck_ratio(&[1.0, 2.0, 2.0, 2.0, 3.0]) - 0.6).abs() < 1e-15);
+}
+
+#[test]
+fn velocity_of_a_sine_is_its_acceleration_over_its_angular_frequency() {
+    let rate = 25_600.0;
+    for frequency in [12.3, 50.0, 160.0, 900.0] {
+        let omega = 2.0 * std::f64::consts::PI * frequency;
+        let sine: Vec<f64> = (0..25_600).map(|index| 3.0 * (omega * f64::from(index) / rate).sin()).collect();
+        let velocity = velocity_rms(&mut Transforms::default(), &sine, rate, 10.0, 1000.0);
+        let want = 1e3 * 3.0 / omega / 2.0_f64.sqrt();
+        assert!((velocity / want - 1.0).abs() < 0.02, "{frequency} Hz: {velocity} {want}");
+    }
+    assert_eq!(MachineClass::MediumRigid.zone(2.9), Some(Zone::C));
+    assert_eq!(MachineClass::MediumRigid.zone(f64::NAN), None);
+}
+
+#[test]
+fn a_modulated_mesh_has_sidebands() {
+    let (rate, shaft, teeth) = (25_600.0, 25.0, 23_u32);
+    let tau = 2.0 * std::f64::consts::PI;
+    let mut random = 1_u32;
+    let wave: Vec<f64> = (0..25_600)
+        .map(|index| {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let t = f64::from(index) / rate;
+            let depth = 1.0 + 0.5 * (tau * shaft * t).cos();
+            depth * (tau * shaft * f64::from(teeth) * t).sin() + 0.1 * (f64::from(random) / f64::from(u32::MAX) - 0.5)
+        })
+        .collect();
+    let gear = mesh(&mut Transforms::default(), &wave, rate, shaft, teeth).unwrap();
+    assert!((gear.frequency - 575.0).abs() < 0.6 && gear.sidebands >= 2, "{gear:?}");
+    // Two sidebands, each a quarter of the mesh's amplitude.
+    assert!((gear.sideband_ratio - 0.5).abs() < 0.02, "{gear:?}");
+    let rahmonic = cepstrum::peak(&mut Transforms::default(), &wave, rate, 12.0, 400.0).unwrap();
+    println!("{gear:?} {rahmonic:?}");
+}
+
+#[test]
+fn orders_put_lines_where_the_shaft_does() {
+    let mut powers = vec![0.0; 400];
+    powers[100] = 4.0;
+    let lines = Lines { powers: &powers, step: 0.5, duration: 2.0 };
+    let by_order = lines.by_order(10.0, 8, 10);
+    assert_eq!(by_order.iter().position(|power| *power > 0.0), Some(50));
+}
+
+/// Impacts at a defect's frequency, each ringing at 3.1 kHz, in noise; the bearing runs 0.7 % off its geometry.
+#[test]
+fn simulated_defects_are_named_with_their_evidence() {
+    let (rate, shaft) = (25_600.0, 24.5);
+    let orders = find("6206").unwrap().geometry.orders().unwrap();
+    let tau = 2.0 * std::f64::consts::PI;
+    for (fault, order, modulated) in
+        [(Fault::Outer, orders.bpfo, 0.0), (Fault::Inner, orders.bpfi, 0.9), (Fault::Element, 2.0 * orders.bsf, 0.0)]
+    {
+        let mut state = 5_u64;
+        let mut noise = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as f64 / f64::from(1 << 24) - 0.5
+        };
+        let period = 1.0 / (0.993 * order * shaft);
+        let wave: Vec<f64> = (0..12_800)
+            .map(|index| {
+                let t = f64::from(index) / rate;
+                let since = t % period;
+                let load = 1.0 + modulated * (tau * shaft * t).cos();
+                load * (-since * 900.0).exp() * (tau * 3100.0 * since).sin() + noise()
+            })
+            .collect();
+        let diagnosis = diagnose(&mut Transforms::default(), &wave, rate, shaft, &orders, &Limits::default()).unwrap();
+        let finding = diagnosis.fault().unwrap();
+        println!("{}", diagnosis.evidence());
+        assert_eq!(finding.fault, fault);
+        assert!((finding.order / order / 0.993 - 1.0).abs() < 0.006 && finding.harmonics >= 3);
+        assert!(fault != Fault::Inner || finding.sidebands >= 2);
+    }
+}
+
+#[test]
+fn what_is_no_waveform_gives_nothing() {
+    let transforms = &mut Transforms::default();
+    let machine = Machine { shaft: Some(30.0), bearing: find("6205").unwrap().geometry.orders(), ..Machine::default() };
+    assert!(features(transforms, &[], 1e4, Some(Unit::G), &machine).is_none());
+    assert!(features(transforms, &[f64::NAN; 100], 1e4, Some(Unit::G), &machine).is_none());
+    assert!(features(transforms, &[0.0; 100], f64::NAN, Some(Unit::G), &machine).is_none());
+    for length in [64, 65, 127, 1000, 2047] {
+        for rate in [1e-3, 10.0, 1e3, 1e6, 1e12] {
+            for shaft in [1e-9, 30.0, 1e9] {
+                let machine = Machine { shaft: Some(shaft), teeth: Some(u32::MAX), ..machine };
+                let flat = vec![1.0; length];
+                let found = features(transforms, &flat, rate, Some(Unit::G), &machine).unwrap();
+                assert!(found.bearing.is_none_or(|bearing| !bearing.named), "{length} {rate} {shaft}");
+                let huge: Vec<f64> = (0..length).map(|index| if index % 7 == 0 { 1e300 } else { -1e300 }).collect();
+                let _ = features(transforms, &huge, rate, Some(Unit::MetrePerSecondSquared), &machine);
+            }
+        }
+    }
+}
+
+/// Nominal octaves: a sine is in its own, and its level is its mean square; what the spectrum cannot show is NaN.
+#[test]
+fn a_sine_is_in_its_octave() {
+    let rate = 25_600.0;
+    let transforms = &mut Transforms::default();
+    for (place, centre) in CENTRES.iter().enumerate().take(10) {
+        let omega = 2.0 * std::f64::consts::PI * centre;
+        let sine: Vec<f64> = (0..25_600).map(|index| 2.0 * (omega * f64::from(index) / rate).sin()).collect();
+        let levels = nominal(transforms, &sine, rate, 4);
+        assert!((levels[place] - 10.0 * 2.0_f64.log10()).abs() < 0.1, "{centre} Hz: {levels:?}");
+        assert!(
+            levels.iter().enumerate().all(|(at, level)| at == place || level.is_nan() || *level < levels[place] - 20.0)
+        );
+        assert!(levels[10].is_nan());
+    }
+    let sine: Vec<f64> = (0..25_600).map(|index| 3.0 * (f64::from(index) * 0.05).sin()).collect();
+    assert!((band_rms(transforms, &sine, rate, 10.0, 1000.0) - 3.0 / 2.0_f64.sqrt()).abs() < 1e-3);
+    assert_eq!(nominal(transforms, &sine[..2048], rate, 4).iter().filter(|level| level.is_nan()).count(), 4);
+}
+
+/// (1 + m cos ωt) times a carrier of amplitude a has a squared envelope with 2 m a² at ω.
+#[test]
+fn the_amplitude_is_that_of_the_squared_envelope() {
+    let (rate, shaft) = (25_600.0, 24.5);
+    let orders = find("6205").unwrap().geometry.orders().unwrap();
+    let tau = 2.0 * std::f64::consts::PI;
+    let wave: Vec<f64> = (0..12_800)
+        .map(|index| {
+            let t = f64::from(index) / rate;
+            3.0 * (1.0 + 0.5 * (tau * orders.bpfo * shaft * t).cos()) * (tau * 5200.0 * t).sin()
+        })
+        .collect();
+    let diagnosis = diagnose(&mut Transforms::default(), &wave, rate, shaft, &orders, &Limits::default()).unwrap();
+    let outer = diagnosis.findings.iter().find(|finding| finding.fault == Fault::Outer).unwrap();
+    assert!((outer.amplitude - 3.0).abs() < 0.05, "{outer:?}");
+}

@@ -1,0 +1,302 @@
+//! What is known of a machine, and what its bursts and windows then say.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../../condition/tests/common/mod.rs"]
+mod common;
+
+use proptest::prelude::*;
+use wheeltapper_featurize::{
+    Batch, Burst, Featurizer, Row,
+    features::{BASIC, BURST_FEATURES, FEATURES},
+};
+
+const S: i64 = 1_000_000_000;
+const T0: i64 = 1_700_000_000 * S;
+
+type BurstRow = Row<{ BURST_FEATURES.len() }>;
+
+fn of(row: &BurstRow, feature: &str) -> f64 {
+    row.values[BURST_FEATURES.iter().position(|name| *name == feature).unwrap()]
+}
+
+fn of_window(row: &Row, feature: &str) -> f64 {
+    row.values[FEATURES.iter().position(|name| *name == feature).unwrap()]
+}
+
+/// One burst of sensor `v`.
+fn burst(config: &str, samples: &[f32], rate: f64) -> BurstRow {
+    let burst = Burst { sensor: 0, start: T0, rate, samples };
+    let batch = Batch { sensors: &[("v", "m")], bursts: &[burst], ..Batch::default() };
+    Featurizer::open(config).unwrap().push(&batch).unwrap().bursts.remove(0)
+}
+
+fn sine(count: usize, rate: f64, frequency: f64, amplitude: f64) -> Vec<f32> {
+    let omega = 2.0 * std::f64::consts::PI * frequency / rate;
+    (0..count).map(|at| (amplitude * (omega * at as f64).sin()) as f32).collect()
+}
+
+#[test]
+fn features_have_their_own_names() {
+    assert_eq!((FEATURES.len(), BURST_FEATURES.len()), (22, 68));
+    assert_eq!((&FEATURES[..17], BURST_FEATURES[17]), (BASIC.as_slice(), "peak"));
+    for list in [FEATURES.as_slice(), &BURST_FEATURES] {
+        let set: std::collections::BTreeSet<_> = list.iter().collect();
+        assert!(set.len() == list.len() && !set.contains(&""));
+    }
+}
+
+/// CWRU, 7 mil, 1,797 rpm: the limits of the diagnosis were chosen while looking at these recordings.
+#[test]
+fn races_are_named_in_recordings() {
+    let Some(folder) = common::data("cwru") else { return };
+    let config = r#"{"sensors":{"v":{"unit":"g","rpm":1797,"bearing":"SKF 6205-2RS","iso_class":"small"}}}"#;
+    for (file, rate, want) in [
+        ("Normal", 48_000.0, 0.0),
+        ("OR_at_6_7_DE48", 48_000.0, 1.0),
+        ("OR_at_6_7_DE12", 12_000.0, 1.0),
+        ("IR_7_DE48", 48_000.0, 2.0),
+        ("IR_7_DE12", 12_000.0, 2.0),
+    ] {
+        let samples: Vec<f32> =
+            common::npy(&folder.join(format!("1797_{file}.npy"))).iter().map(|&sample| sample as f32).collect();
+        for (length, least) in
+            [((rate / 4.0) as usize, 0.98), (2048, if want == 2.0 && rate > 2e4 { 0.6 } else { 0.98 })]
+        {
+            let mut featurizer = Featurizer::open(config).unwrap();
+            let bursts: Vec<Burst<'_>> = (0..)
+                .zip(samples.chunks_exact(length))
+                .map(|(at, samples)| Burst { sensor: 0, start: T0 + at * S, rate, samples })
+                .collect();
+            let rows = featurizer.push(&Batch { sensors: &[("v", "m")], bursts: &bursts, ..Batch::default() });
+            let rows = rows.unwrap().bursts;
+            let mut counts = [0_usize; 5];
+            for row in &rows {
+                counts[of(row, "bearing_named") as usize] += 1;
+                assert_eq!(of(row, "shaft_hz"), 29.95);
+                assert!(of(row, "outer_evidence").is_finite() && of(row, "inner_amplitude") > 0.0);
+            }
+            println!("{file} {length} samples: none/outer/inner/ball/cage {counts:?} of {}", rows.len());
+            let right = counts[want as usize];
+            assert!(right as f64 >= least * rows.len() as f64, "{file} {length}: {counts:?}");
+            assert_eq!(right + counts[0], rows.len() + if want == 0.0 { right } else { 0 }, "{file}: a wrong name");
+            let first = &rows[0];
+            if want > 0.0 {
+                let (name, order) = if want == 1.0 { ("outer", 3.5848) } else { ("inner", 5.4152) };
+                let seen = of(first, &format!("{name}_frequency")) / 29.95;
+                assert!((seen / order - 1.0).abs() < 0.016 && of(first, &format!("{name}_ratio")) > 1.5, "{seen}");
+            }
+            // A quarter of a second holds less than four periods of 10 Hz.
+            assert!(of(first, "velocity_rms").is_nan() && of(first, "iso_zone").is_nan());
+        }
+    }
+}
+
+#[test]
+fn a_burst_of_an_unknown_machine_says_what_needs_no_knowledge() {
+    let samples = sine(2048, 25_600.0, 1000.0, 1.0);
+    let row = burst("", &samples, 25_600.0);
+    for feature in
+        ["velocity_rms", "iso_zone", "shaft_hz", "outer_evidence", "cage_ratio", "bearing_named", "mesh_ratio"]
+    {
+        assert!(of(&row, feature).is_nan(), "{feature}");
+    }
+    assert!((of(&row, "octave_1000") - 10.0 * 0.5_f64.log10()).abs() < 0.1, "{}", of(&row, "octave_1000"));
+    assert!(of(&row, "octave_16").is_nan() && of(&row, "octave_16000").is_nan());
+    assert!(of(&row, "spectral_kurtosis").is_finite() && of(&row, "impulsive_high") > of(&row, "impulsive_low"));
+    assert!(of(&row, "cepstrum_peak").is_finite() && (of(&row, "peak") - 1.0).abs() < 1e-3);
+    // What is no waveform at all.
+    for samples in [&[1.0_f32; 3][..], &[0.0; 100], &[f32::MAX; 100]] {
+        let _ = burst("", samples, 1e-3);
+    }
+}
+
+#[test]
+fn velocity_and_its_zone_go_by_unit_and_class() {
+    // 3 m/s2 at 100 Hz are 3.376 mm/s RMS: zone C of a medium machine on a rigid base, B on a flexible one.
+    let samples = sine(25_600, 25_600.0, 100.0, 3.0);
+    let in_g: Vec<f32> = samples.iter().map(|sample| sample / 9.806_65).collect();
+    for (unit, class, samples, velocity, zone) in [
+        ("m/s2", "medium_rigid", &samples, 3.376, 3.0),
+        ("m/s2", "medium_flexible", &samples, 3.376, 2.0),
+        ("g", "small", &in_g, 3.376, 3.0),
+        ("mm/s", "large_flexible", &samples, 2.121, 1.0),
+    ] {
+        let config = format!(r#"{{"sensors":{{"v":{{"unit":"{unit}","iso_class":"{class}"}}}}}}"#);
+        let row = burst(&config, samples, 25_600.0);
+        assert!((of(&row, "velocity_rms") / velocity - 1.0).abs() < 0.01, "{unit}: {}", of(&row, "velocity_rms"));
+        assert_eq!(of(&row, "iso_zone"), zone, "{unit} {class}");
+    }
+}
+
+#[test]
+fn a_gear_shows_its_mesh() {
+    let (rate, shaft) = (25_600.0, 25.0);
+    let (mesh, side) = (sine(25_600, rate, 23.0 * shaft, 1.0), sine(25_600, rate, 24.0 * shaft, 0.3));
+    let noise = sine(25_600, rate, 7777.7, 0.01);
+    let samples: Vec<f32> = (0..25_600).map(|at| mesh[at] + side[at] + noise[at]).collect();
+    let row = burst(r#"{"sensors":{"v":{"shaft_hz":25,"teeth":23}}}"#, &samples, rate);
+    assert!(of(&row, "mesh_ratio") > 100.0 && of(&row, "mesh_sidebands") >= 1.0);
+    assert!(of(&row, "bearing_named").is_nan());
+}
+
+/// Readings of sensor `t` as (seconds since T0, value); all windows.
+fn windows(config: &str, readings: &[(f64, f64)]) -> Vec<Row> {
+    let mut featurizer = Featurizer::open(config).unwrap();
+    let time: Vec<i64> = readings.iter().map(|(at, _)| T0 + (at * 1e9).round() as i64).collect();
+    let value: Vec<f64> = readings.iter().map(|(_, value)| *value).collect();
+    let sensor = vec![0; time.len()];
+    let batch = Batch { sensors: &[("t", "m")], sensor: &sensor, time: &time, value: &value, bursts: &[] };
+    let mut rows = featurizer.push(&batch).unwrap().windows;
+    rows.extend(featurizer.flush().windows);
+    rows
+}
+
+#[test]
+fn windows_have_a_trend() {
+    let ramp: Vec<(f64, f64)> = (0..90).map(|at| (f64::from(at), 1e6 + 0.25 * f64::from(at))).collect();
+    let rows = windows("", &ramp);
+    let row = rows.iter().find(|row| row.start == T0 + 20 * S).unwrap();
+    for feature in ["trend_slope", "rate_of_change"] {
+        assert!((of_window(row, feature) - 0.25).abs() < 1e-9, "{feature} {}", of_window(row, feature));
+    }
+    // A ramp of n readings: n² / 8 steps over (n / sqrt 12) · sqrt n.
+    assert!((of_window(row, "cusum") - 30.0_f64.sqrt() * 12.0_f64.sqrt() / 8.0).abs() < 0.01);
+    assert!((of_window(row, "stuck") - 1.0 / 30.0).abs() < 1e-12);
+    let flat: Vec<(f64, f64)> = (0..90).map(|at| (f64::from(at), 7.0)).collect();
+    let row = &windows("", &flat)[5];
+    assert_eq!((of_window(row, "trend_slope"), of_window(row, "stuck")), (0.0, 1.0));
+    assert!(of_window(row, "cusum").is_nan());
+    let one = &windows("", &[(0.0, 1.0)])[0];
+    for feature in ["trend_slope", "rate_of_change", "cusum", "missing_ratio"] {
+        assert!(of_window(one, feature).is_nan(), "{feature}");
+    }
+}
+
+#[test]
+fn readings_are_missed() {
+    // One a second for two minutes, then one in five seconds.
+    let readings: Vec<(f64, f64)> =
+        (0..240).filter(|at| *at < 120 || at % 5 == 0).map(|at| (f64::from(at), f64::from(at % 7))).collect();
+    for config in ["", r#"{"sensors":{"t":{"sampling_hz":1}}}"#] {
+        let rows = windows(config, &readings);
+        // Before its first reading nothing is missed.
+        assert!(rows.iter().filter(|row| row.start < T0).all(|row| of_window(row, "missing_ratio").is_nan()));
+        let at =
+            |seconds: i64| of_window(rows.iter().find(|row| row.start == T0 + seconds * S).unwrap(), "missing_ratio");
+        assert_eq!(at(60), 0.0, "{config}");
+        assert!((at(130) - 0.8).abs() < 0.08, "{config} {}", at(130));
+    }
+}
+
+#[test]
+fn wrong_knowledge_is_told() {
+    for (sensor, told) in [
+        (r#"{"bearing":"62o5"}"#, "one of 6203, 6204"),
+        (r#"{"bearing":{"balls":9,"ball_diameter":40,"pitch_diameter":39}}"#, "that fit on the pitch circle"),
+        (r#"{"bearing":{"balls":9,"ball_diameter":-7.9,"pitch_diameter":-39}}"#, "a diameter above 0"),
+        (r#"{"rpm":-1}"#, "revolutions a minute"),
+        (r#"{"teeth":1}"#, "2 or more"),
+        (r#"{"iso_class":"tiny"}"#, "medium_rigid"),
+    ] {
+        let error = Featurizer::open(&format!(r#"{{"sensors":{{"v":{sensor}}}}}"#)).unwrap_err().to_string();
+        assert!(error.contains(told), "{error}");
+    }
+    let error = Featurizer::open(r#"{"sensors":{"v":{"speed_sensor":"n"},"n":{"unit":"m/s"}}}"#).unwrap_err();
+    assert!(error.to_string().contains("rpm or Hz"), "{error}");
+}
+
+const SPEED: &str = r#"{"sensors":{"v":{"speed_sensor":"n","rpm":600},"n":{"unit":"rpm"}}}"#;
+const TABLE: [(&str, &str); 2] = [("v", "m"), ("n", "m")];
+
+#[derive(Clone, Debug)]
+enum Event {
+    /// Time in ns since T0, rpm.
+    Speed(i64, f64),
+    /// Start.
+    Burst(i64),
+}
+
+/// Events in order of arrival, cut into batches; the bursts' starts and speeds in order, and the windows.
+fn run(events: &[Event], cuts: &[usize]) -> (Vec<(i64, f64)>, String) {
+    let samples = [0.0_f32; 8];
+    let mut featurizer = Featurizer::open(SPEED).unwrap();
+    let (mut speeds, mut windows, mut rest) = (Vec::new(), Vec::new(), events);
+    for cut in cuts.iter().cycle() {
+        if rest.is_empty() {
+            break;
+        }
+        let (now, later) = rest.split_at((*cut).min(rest.len()));
+        rest = later;
+        let (mut time, mut value, mut bursts) = (Vec::new(), Vec::new(), Vec::new());
+        for event in now {
+            match *event {
+                Event::Speed(at, rpm) => {
+                    time.push(T0 + at);
+                    value.push(rpm);
+                }
+                Event::Burst(at) => bursts.push(Burst { sensor: 0, start: T0 + at, rate: 100.0, samples: &samples }),
+            }
+        }
+        let sensor = vec![1; time.len()];
+        let batch = Batch { sensors: &TABLE, sensor: &sensor, time: &time, value: &value, bursts: &bursts };
+        let out = featurizer.push(&batch).unwrap();
+        speeds.extend(out.bursts.iter().map(|row| (row.start - T0, of(row, "shaft_hz"))));
+        windows.extend(out.windows);
+        featurizer = Featurizer::restore(SPEED, &featurizer.snapshot()).unwrap();
+    }
+    windows.extend(featurizer.flush().windows);
+    (speeds, format!("{windows:?}"))
+}
+
+#[test]
+fn the_shaft_runs_as_its_sensor_says() {
+    let seconds = |at: i64| at * S;
+    let events = [
+        Event::Burst(seconds(0)),
+        Event::Speed(seconds(1), 1200.0),
+        Event::Speed(seconds(2), 1260.0),
+        Event::Burst(seconds(5)),
+        Event::Burst(seconds(11)),
+        Event::Burst(seconds(12)),
+        // An hour without a word: what was said last holds.
+        Event::Burst(seconds(3600)),
+        Event::Speed(seconds(3610), 0.0),
+        Event::Burst(seconds(3620)),
+    ];
+    let want =
+        [(0, 10.0), (5, 10.0), (11, 20.0), (12, 21.0), (3600, 21.0), (3620, 0.0)].map(|(at, hz)| (seconds(at), hz));
+    for cut in 1..=events.len() {
+        assert_eq!(run(&events, &[cut]).0, want, "batches of {cut}");
+    }
+}
+
+proptest! {
+    /// However the line is cut into batches, a burst gets the same speed: as long as speed readings come no later than
+    /// the lateness, and bursts no later than a window after that.
+    #[test]
+    fn batches_do_not_matter_to_speeds(
+        speeds in prop::collection::vec((0..200_000_i64, 0..9_999_i64, 1.0..5000.0), 0..150),
+        bursts in prop::collection::vec((0..200_000_i64, 0..29_999_i64), 1..30),
+        cuts in prop::collection::vec(1_usize..60, 1..20),
+    ) {
+        const MS: i64 = 1_000_000;
+        let mut arrivals: Vec<(i64, Event)> = speeds
+            .iter()
+            .map(|&(at, delay, rpm)| (at + delay, Event::Speed(at * MS, rpm)))
+            .chain(bursts.iter().map(|&(at, delay)| (at + delay, Event::Burst(at * MS))))
+            .collect();
+        arrivals.sort_by_key(|(at, _)| *at);
+        let events: Vec<Event> = arrivals.into_iter().map(|(_, event)| event).collect();
+        let alone = run(&events, &[1]);
+        prop_assert_eq!(&run(&events, &cuts), &alone);
+        prop_assert_eq!(&run(&events, &[events.len()]), &alone);
+        // And it is the newest that is older by the lateness.
+        for (start, hz) in alone.0 {
+            let newest = speeds.iter().filter(|(at, ..)| at * MS <= start - 10 * S).map(|(at, ..)| *at).max();
+            let said: Vec<f64> =
+                speeds.iter().filter(|(at, ..)| Some(*at) == newest).map(|(.., rpm)| rpm / 60.0).collect();
+            let right = if said.is_empty() { hz == 10.0 } else { said.iter().any(|said| (said - hz).abs() < 1e-9) };
+            prop_assert!(right, "{hz} {said:?}");
+        }
+    }
+}
