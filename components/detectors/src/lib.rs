@@ -7,10 +7,18 @@
 //! [`adwin`], [`ks`] and [`pot`] are tests and estimates that are no detectors by themselves.
 
 pub mod adwin;
+pub mod calibrated;
 pub mod cusum;
 pub mod discord;
+pub mod ensemble;
+pub mod forecast;
+pub mod isolation_forest;
+pub mod ks;
 pub mod mahalanobis;
+pub mod mcd;
 pub mod page_hinkley;
+pub mod pca;
+pub mod pot;
 pub mod process;
 pub mod random;
 mod ring;
@@ -156,8 +164,13 @@ macro_rules! kinds {
 }
 
 kinds! {
+    Ensemble "ensemble" ensemble::Ensemble,
     Zscore "zscore" zscore::ZScore,
     Mahalanobis "mahalanobis" mahalanobis::Mahalanobis,
+    Mcd "mcd" calibrated::Calibrated<mcd::Mcd>,
+    Pca "pca" calibrated::Calibrated<pca::Pca>,
+    IsolationForest "isolation-forest" calibrated::Calibrated<isolation_forest::IsolationForest>,
+    Forecast "forecast" forecast::Forecast,
     Process "process" process::Process,
     Stream "stream" stream::Stream,
     Discord "discord" sensors::Sensors<discord::Discord>,

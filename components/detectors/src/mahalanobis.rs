@@ -46,7 +46,20 @@ impl Metric {
         let inverse = covariance.cholesky().map(|factor| factor.inverse());
         let inverse = inverse.filter(|inverse| inverse.iter().all(|value| value.is_finite()));
         let precision = inverse.unwrap_or_else(|| DMatrix::identity(width, width));
+        Self::from_inverse(mean, &precision)
+    }
+
+    pub(crate) fn from_inverse(mean: Vec<f64>, precision: &DMatrix<f64>) -> Self {
         Self { mean, precision: precision.iter().copied().collect() }
+    }
+
+    /// From the mean of these points by their covariance, shrunk.
+    pub(crate) fn shrunk(points: &[Vec<f64>]) -> Self {
+        let (count, width) = (points.len(), points.first().map_or(0, Vec::len));
+        let mean: Vec<f64> = (0..width).map(|at| rows::mean(&rows::column(points, at))).collect();
+        let value = |row: usize, at: usize| points.get(row).and_then(|row| row.get(at)).copied().unwrap_or(0.0);
+        let data = DMatrix::from_fn(count, width, |row, at| value(row, at) - mean.get(at).copied().unwrap_or(0.0));
+        Self::new(mean, shrunk(&data))
     }
 
     /// Each number's part of the squared distance.
@@ -100,15 +113,12 @@ impl Detector for Mahalanobis {
         let scales = Scales::fit(&rows);
         let picked = picked(layout, &scales, MOST);
         *self = Self { scales, picked, metric: Metric::default(), edge: 0.0, last: vec![0.0; layout.width()] };
-        let (count, width) = (rows.len(), self.picked.len());
+        let width = self.picked.len();
         if width == 0 {
             return Ok(());
         }
         let rows: Vec<Vec<f64>> = rows.iter().map(|row| self.values(row)).collect();
-        let mean: Vec<f64> = (0..width).map(|at| rows::mean(&rows::column(&rows, at))).collect();
-        let value = |row: usize, at: usize| rows.get(row).and_then(|row| row.get(at)).copied().unwrap_or(0.0);
-        let data = DMatrix::from_fn(count, width, |row, at| value(row, at) - mean.get(at).copied().unwrap_or(0.0));
-        self.metric = Metric::new(mean, shrunk(&data));
+        self.metric = Metric::shrunk(&rows);
         let predicted = special::chi_squared_quantile(WITHIN, rows::count(width)).sqrt();
         self.edge = rows::edge(predicted, rows.iter().map(|row| self.metric.squared(row).sqrt()));
         Ok(())
