@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Detector, FitError, Layout,
+    calibrated::Model,
     rows::{self, Scales},
     special,
 };
@@ -107,28 +108,41 @@ pub(crate) fn spread_out(width: usize, picked: &[usize], parts: Vec<f64>) -> Vec
     rows::shares(all)
 }
 
+impl Model for Mahalanobis {
+    fn learn(&mut self, layout: Layout, rows: &[Vec<f64>]) {
+        let scales = Scales::fit(rows);
+        let picked = picked(layout, &scales, MOST);
+        *self = Self { scales, picked, metric: Metric::default(), edge: 0.0, last: vec![0.0; layout.width()] };
+        if !self.picked.is_empty() {
+            let rows: Vec<Vec<f64>> = rows.iter().map(|row| self.values(row)).collect();
+            self.metric = Metric::shrunk(&rows);
+        }
+    }
+
+    fn distance(&self, row: &[f64]) -> f64 {
+        self.metric.squared(&self.values(row)).sqrt()
+    }
+
+    fn predicted(&self) -> f64 {
+        special::chi_squared_quantile(WITHIN, rows::count(self.picked.len().max(1))).sqrt()
+    }
+
+    fn parts(&self, row: &[f64]) -> Vec<f64> {
+        spread_out(self.scales.len(), &self.picked, self.metric.parts(&self.values(row)))
+    }
+}
+
 impl Detector for Mahalanobis {
     fn fit(&mut self, layout: Layout, rows: &[Vec<f64>]) -> Result<(), FitError> {
         let rows = rows::usable(layout, rows, LEAST_ROWS)?;
-        let scales = Scales::fit(&rows);
-        let picked = picked(layout, &scales, MOST);
-        *self = Self { scales, picked, metric: Metric::default(), edge: 0.0, last: vec![0.0; layout.width()] };
-        let width = self.picked.len();
-        if width == 0 {
-            return Ok(());
-        }
-        let rows: Vec<Vec<f64>> = rows.iter().map(|row| self.values(row)).collect();
-        self.metric = Metric::shrunk(&rows);
-        let predicted = special::chi_squared_quantile(WITHIN, rows::count(width)).sqrt();
-        self.edge = rows::edge(predicted, rows.iter().map(|row| self.metric.squared(row).sqrt()));
+        self.learn(layout, &rows);
+        self.edge = rows::edge(self.predicted(), rows.iter().map(|row| self.distance(row)));
         Ok(())
     }
 
     fn score(&mut self, _: i64, row: &[f64]) -> f64 {
-        let parts = self.metric.parts(&self.values(row));
-        let distance = parts.iter().sum::<f64>().max(0.0).sqrt();
-        self.last = spread_out(self.scales.len(), &self.picked, parts);
-        rows::ratio(distance, self.edge)
+        self.last = self.parts(row);
+        rows::ratio(self.distance(row), self.edge)
     }
 
     fn explain(&self) -> Vec<f64> {

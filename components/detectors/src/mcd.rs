@@ -36,6 +36,8 @@ pub struct Estimate {
     pub covariance: DMatrix<f64>,
     /// What the covariance of the rows that were taken was multiplied by.
     pub factor: f64,
+    /// Center and covariance of the half that lies closest together, without factors.
+    pub raw: (Vec<f64>, DMatrix<f64>),
 }
 
 /// Center and covariance of some of the points, by their count.
@@ -177,7 +179,8 @@ impl Estimate {
             Some((last, which))
         });
         let (_, best) = finished.min_by(|(one, _), (other, _)| one.total_cmp(other))?;
-        let (center, mut covariance) = moments(points, &best);
+        let raw = moments(points, &best);
+        let (center, mut covariance) = raw.clone();
         let share = rows::count(half) / rows::count(count);
         covariance *= consistency(share, rows::count(width)) * small_sample(share, count, width);
 
@@ -191,7 +194,7 @@ impl Estimate {
         let (center, mut covariance) = moments(points, &taken);
         let factor = consistency(TAKEN, rows::count(width));
         covariance *= factor;
-        Some(Self { center, covariance, factor })
+        Some(Self { center, covariance, factor, raw })
     }
 }
 
@@ -251,26 +254,38 @@ mod tests {
     #[derive(serde::Deserialize)]
     struct Reference {
         points: Vec<Vec<f64>>,
+        raw_location: Vec<f64>,
+        raw_covariance: Vec<Vec<f64>>,
         location: Vec<f64>,
         covariance: Vec<Vec<f64>>,
     }
 
-    /// scikit-learn's `MinCovDet` on rows of which a fifth is contaminated: the center within 0.03 deviations, the covariance
-    /// (scikit-learn's is without the factor of the last step) within 4 % of the product of the deviations.
+    /// How far two estimates are apart, in deviations and in products of them.
+    fn apart(mine: &(Vec<f64>, DMatrix<f64>), location: &[f64], covariance: &[Vec<f64>]) -> (f64, f64) {
+        let deviation = |at: usize| covariance[at][at].sqrt();
+        let (mut center, mut spread) = (0.0_f64, 0.0_f64);
+        for at in 0..location.len() {
+            center = center.max((mine.0[at] - location[at]).abs() / deviation(at));
+            for other in 0..location.len() {
+                let off = (mine.1[(at, other)] - covariance[at][other]).abs();
+                spread = spread.max(off / (deviation(at) * deviation(other)));
+            }
+        }
+        (center, spread)
+    }
+
+    /// scikit-learn's `MinCovDet` on rows of which a fifth is contaminated. The raw estimate is the same to 3 and 4 %. In the last step
+    /// it takes more rows: its own correction is by the median distance of all rows, the contaminated among them, and it has
+    /// no factor. So the center is the same within 0.05 deviations there, the covariance within 10 %.
     #[test]
     fn the_estimate_is_scikit_learns() {
         let reference: Reference = serde_json::from_str(include_str!("../tests/data/mcd.json")).unwrap();
         let mine = Estimate::fit(&reference.points, 1).unwrap();
-        let deviation = |at: usize| reference.covariance[at][at].sqrt();
-        for at in 0..reference.location.len() {
-            let off = (mine.center[at] - reference.location[at]).abs() / deviation(at);
-            assert!(off < 0.03, "center {at}: {off}");
-            for other in 0..reference.location.len() {
-                let scale = deviation(at) * deviation(other);
-                let off = (mine.covariance[(at, other)] / mine.factor - reference.covariance[at][other]).abs() / scale;
-                assert!(off < 0.04, "covariance {at} {other}: {off}");
-            }
-        }
+        let (center, spread) = apart(&mine.raw, &reference.raw_location, &reference.raw_covariance);
+        assert!(center < 0.03 && spread < 0.04, "{center} {spread}");
+        let last = (mine.center, mine.covariance);
+        let (center, spread) = apart(&last, &reference.location, &reference.covariance);
+        assert!(center < 0.05 && spread < 0.1, "{center} {spread}");
     }
 
     /// `0.5 / chi2.cdf(chi2.ppf(0.5, 1), 3)` of SciPy; and 1 for large samples, above it for small ones.

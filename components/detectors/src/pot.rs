@@ -188,7 +188,7 @@ pub(crate) fn edge(values: &[f64]) -> f64 {
     let peaks = rows::count(excesses.len());
     let shape = fitted.shape.clamp(SHAPES.0, SHAPES.1);
     // The scale that keeps the mean for that shape.
-    let scale = rows::mean(&excesses) * (1.0 - shape) * (1.0 + 2.0 / peaks.sqrt());
+    let scale = rows::mean(&excesses) * (1.0 - shape) * (1.0 + 8.0 / peaks);
     (threshold + Pareto { shape, scale }.passed_by((rate * count / peaks).min(1.0))).max(most)
 }
 

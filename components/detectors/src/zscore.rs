@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Detector, FitError, Layout,
+    calibrated::Model,
     rows::{self, Scales},
 };
 
@@ -27,7 +28,7 @@ pub struct ZScore {
 }
 
 impl ZScore {
-    fn distance(&self, z: &[f64]) -> f64 {
+    fn farthest(&self, z: &[f64]) -> f64 {
         let of = |(values, largest): (&[f64], &usize)| of_sensor(values, *largest);
         z.chunks(self.columns.max(1)).zip(&self.largest).map(of).fold(0.0, f64::max)
     }
@@ -45,21 +46,39 @@ fn of_sensor(values: &[f64], count: usize) -> f64 {
     (largest[..count].iter().map(|value| value * value).sum::<f64>() / rows::count(count)).sqrt()
 }
 
+impl Model for ZScore {
+    fn learn(&mut self, layout: Layout, rows: &[Vec<f64>]) {
+        let scales = Scales::fit(rows);
+        let moves: Vec<bool> = scales.moves().collect();
+        let of = |of: &[bool]| of.iter().filter(|moves| **moves).count();
+        let largest = moves.chunks(layout.columns.max(1)).map(of).collect();
+        *self = Self { scales, columns: layout.columns, largest, edge: 0.0, last: vec![0.0; layout.width()] };
+    }
+
+    fn distance(&self, row: &[f64]) -> f64 {
+        self.farthest(&self.scales.of(row))
+    }
+
+    fn predicted(&self) -> f64 {
+        PREDICTED
+    }
+
+    fn parts(&self, row: &[f64]) -> Vec<f64> {
+        self.scales.of(row).iter().map(|value| value * value).collect()
+    }
+}
+
 impl Detector for ZScore {
     fn fit(&mut self, layout: Layout, rows: &[Vec<f64>]) -> Result<(), FitError> {
         let rows = rows::usable(layout, rows, LEAST_ROWS)?;
-        let scales = Scales::fit(&rows);
-        let moves: Vec<bool> = scales.moves().collect();
-        let largest = moves.chunks(layout.columns).map(|of| of.iter().filter(|moves| **moves).count()).collect();
-        *self = Self { scales, columns: layout.columns, largest, edge: 0.0, last: vec![0.0; layout.width()] };
-        self.edge = rows::edge(PREDICTED, rows.iter().map(|row| self.distance(&self.scales.of(row))));
+        self.learn(layout, &rows);
+        self.edge = rows::edge(PREDICTED, rows.iter().map(|row| self.distance(row)));
         Ok(())
     }
 
     fn score(&mut self, _: i64, row: &[f64]) -> f64 {
-        let z = self.scales.of(row);
-        self.last = rows::shares(z.iter().map(|value| value * value).collect());
-        rows::ratio(self.distance(&z), self.edge)
+        self.last = rows::shares(self.parts(row));
+        rows::ratio(self.distance(row), self.edge)
     }
 
     fn explain(&self) -> Vec<f64> {

@@ -62,7 +62,7 @@ points = rng.normal(size=(600, 3)) @ rng.normal(size=(3, 3)) + [1, 20, -3]
 points[:120] += [8, -8, 8]
 points = points.round(4)
 robust = MinCovDet(random_state=0).fit(points)
-write("mcd", points=points.tolist(), location=robust.location_.tolist(), covariance=robust.covariance_.tolist())
+write("mcd", points=points.tolist(), raw_location=robust.raw_location_.tolist(), raw_covariance=robust.raw_covariance_.tolist(), location=robust.location_.tolist(), covariance=robust.covariance_.tolist())
 
 points = (rng.normal(size=(80, 3)) @ rng.normal(size=(3, 7)) + 0.5 * rng.normal(size=(80, 7))).round(4)
 scaled = StandardScaler().fit_transform(points)
