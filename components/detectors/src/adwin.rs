@@ -1,0 +1,211 @@
+//! The adaptive window ADWIN2 (Bifet and Gavaldà 2007, Learning from Time-Changing Data with Adaptive Windowing).
+//!
+//! The window is a list of buckets of 1, 2, 4, … values, at most `M` of a size, so it takes `O(M log n)` memory. Whenever
+//! for some cut between buckets the means of the two parts differ by at least
+//! `ε = √((2/m) σ² ln(2/δ')) + (2/(3m)) ln(2/δ')`, `1/m = 1/n₀ + 1/n₁`, `δ' = δ/ln n`, the oldest bucket is dropped.
+
+use serde::{Deserialize, Serialize};
+
+/// Buckets of a size before two are joined.
+const BUCKETS: usize = 5;
+/// A part shorter than this says nothing.
+const LEAST: f64 = 5.0;
+/// Sizes up to 2^40.
+const LEVELS: usize = 40;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Bucket {
+    count: f64,
+    mean: f64,
+    /// Sum of squared deviations from the mean.
+    squares: f64,
+}
+
+impl Bucket {
+    /// Both together (Chan, Golub and LeVeque 1983).
+    fn join(self, other: Self) -> Self {
+        let count = self.count + other.count;
+        if count == 0.0 {
+            return self;
+        }
+        let off = other.mean - self.mean;
+        Self {
+            count,
+            mean: self.mean + off * other.count / count,
+            squares: self.squares + other.squares + off * off * self.count * other.count / count,
+        }
+    }
+}
+
+/// See the module.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Adwin {
+    delta: f64,
+    every: u32,
+    ticks: u32,
+    /// By size, the smallest first; in each the oldest first.
+    levels: Vec<Vec<Bucket>>,
+}
+
+impl Adwin {
+    /// `delta` bounds the chance of a false cut. Cuts are looked for at every value.
+    pub fn new(delta: f64) -> Self {
+        Self::checking(delta, 1)
+    }
+
+    /// Looks for cuts at every so manyth value only.
+    pub fn checking(delta: f64, every: u32) -> Self {
+        let delta = if delta > 0.0 && delta < 1.0 { delta } else { 0.002 };
+        Self { delta, every: every.max(1), ticks: 0, levels: Vec::new() }
+    }
+
+    /// Oldest first.
+    fn oldest(&self) -> impl Iterator<Item = Bucket> + '_ {
+        self.levels.iter().rev().flatten().copied()
+    }
+
+    fn whole(&self) -> Bucket {
+        self.oldest().fold(Bucket::default(), Bucket::join)
+    }
+
+    /// Values in the window.
+    pub fn width(&self) -> f64 {
+        self.whole().count
+    }
+
+    /// Their mean.
+    pub fn mean(&self) -> f64 {
+        self.whole().mean
+    }
+
+    /// Takes the next value; whether the window was cut, that is, the mean has changed. What is not finite is passed over.
+    pub fn push(&mut self, value: f64) -> bool {
+        if !value.is_finite() {
+            return false;
+        }
+        self.insert(Bucket { count: 1.0, mean: value, squares: 0.0 });
+        self.ticks = (self.ticks + 1) % self.every;
+        if self.ticks != 0 {
+            return false;
+        }
+        let mut changed = false;
+        while self.differs() {
+            changed = true;
+            self.drop_oldest();
+        }
+        changed
+    }
+
+    fn insert(&mut self, bucket: Bucket) {
+        let mut carry = Some(bucket);
+        let mut level = 0;
+        while let Some(bucket) = carry.take() {
+            if level == self.levels.len() {
+                self.levels.push(Vec::new());
+            }
+            let Some(buckets) = self.levels.get_mut(level) else { return };
+            buckets.push(bucket);
+            if buckets.len() > BUCKETS {
+                let mut oldest = buckets.drain(..2);
+                if level + 1 < LEVELS {
+                    carry = oldest.next().zip(oldest.next()).map(|(one, other)| one.join(other));
+                }
+            }
+            level += 1;
+        }
+    }
+
+    fn drop_oldest(&mut self) {
+        if let Some(last) = self.levels.last_mut() {
+            if !last.is_empty() {
+                last.remove(0);
+            }
+            while self.levels.last().is_some_and(Vec::is_empty) {
+                self.levels.pop();
+            }
+        }
+    }
+
+    fn differs(&self) -> bool {
+        let whole = self.whole();
+        if whole.count < 2.0 * LEAST {
+            return false;
+        }
+        let variance = whole.squares / whole.count;
+        let log = (2.0 * whole.count.ln() / self.delta).ln();
+        let sum = whole.mean * whole.count;
+        let mut old = Bucket::default();
+        for bucket in self.oldest() {
+            old = old.join(bucket);
+            let rest = whole.count - old.count;
+            if rest < LEAST {
+                return false;
+            }
+            if old.count >= LEAST {
+                let rest_mean = (sum - old.mean * old.count) / rest;
+                let per_m = old.count.recip() + rest.recip();
+                let bound = (2.0 * per_m * variance * log).sqrt() + 2.0 / 3.0 * per_m * log;
+                if (old.mean - rest_mean).abs() > bound {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+
+    #[test]
+    fn the_window_is_the_last_values() {
+        let mut random = Random::new(3);
+        let mut adwin = Adwin::new(0.002);
+        let mut values = Vec::new();
+        for at in 0..5000 {
+            let value = random.uniform() + if (2000..3500).contains(&at) { 0.4 } else { 0.0 };
+            values.push(value);
+            adwin.push(value);
+            let width = adwin.width() as usize;
+            let exact = values[values.len() - width..].iter().sum::<f64>() / width as f64;
+            assert!((adwin.mean() - exact).abs() < 1e-9);
+        }
+        assert!(adwin.levels.iter().map(Vec::len).sum::<usize>() < 5 * 13);
+    }
+
+    /// The paper's promise: a false cut with a chance below δ a step, and a jump found once the bound lets it.
+    #[test]
+    fn cuts_at_a_change_only() {
+        let mut random = Random::new(11);
+        let mut false_cuts = 0;
+        for _ in 0..20 {
+            let mut adwin = Adwin::new(0.002);
+            false_cuts += (0..2000).filter(|_| adwin.push(random.uniform())).count();
+            let found = (0..200).find(|_| adwin.push(0.3 + random.uniform()));
+            assert!(found.is_some_and(|found| found < 150), "{found:?}");
+            assert!(adwin.width() < 2000.0);
+        }
+        assert!(false_cuts <= 2, "{false_cuts}");
+    }
+
+    /// The bound by hand: 100 zeros, then ones, with σ² of the whole window.
+    #[test]
+    fn the_first_cut_is_where_the_bound_says() {
+        let bound = |ones: f64| {
+            let n: f64 = 100.0 + ones;
+            let p = ones / n;
+            let log = (2.0 * n.ln() / 0.01).ln();
+            let per_m = 1.0 / 100.0 + 1.0 / ones;
+            (2.0 * per_m * p * (1.0 - p) * log).sqrt() + 2.0 / 3.0 * per_m * log
+        };
+        let expected = (5..100).find(|&ones| bound(f64::from(ones)) < 1.0);
+        let mut adwin = Adwin::new(0.01);
+        assert!((0..100).all(|_| !adwin.push(0.0)));
+        let found = (1..100).find(|_| adwin.push(1.0));
+        // No bucket's edge need be at the change itself, so it may be a little later.
+        let late = found.zip(expected).map(|(found, expected)| found - expected);
+        assert!(late.is_some_and(|late| (0..=4).contains(&late)), "{found:?} {expected:?}");
+    }
+}

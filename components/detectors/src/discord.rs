@@ -1,0 +1,199 @@
+//! The streaming left matrix profile: how far the last `m` values are, in shape, from anything before (Yeh et al. 2016,
+//! Matrix Profile I; Zhu et al. 2016, STOMP, whose recurrence this is; Lu et al. 2022, DAMP, for the left one).
+//!
+//! For windows `a`, `b` of `m` values with means `μ` and deviations `σ` the distance is
+//! `√(2m (1 − (a·b − m μ_a μ_b)/(m σ_a σ_b)))`. A window is compared with those that end more than `⌈m/4⌉` values earlier,
+//! within the last `history` values. A constant window is at 0 from another and at `√m` from any else, as in stumpy.
+//!
+//! `a·b` of a lag follows from the one a step before by one product in and one out. So that rounding does not pile up over
+//! an endless stream, one lag a step is summed anew.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ring::Ring, sensors::Series};
+
+/// See the module.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Discord {
+    window: usize,
+    /// Values, less the first one.
+    values: Ring,
+    /// Mean and deviation of the windows that ended, newest last.
+    means: Ring,
+    deviations: Ring,
+    /// `a·b` of the newest window with the one `lag` earlier, by lag.
+    products: Vec<f64>,
+    origin: Option<f64>,
+    anew: usize,
+}
+
+impl Discord {
+    /// Windows of `window` values, at least 4, each compared with those in the last `history` values.
+    pub fn new(window: usize, history: usize) -> Self {
+        let window = window.max(4);
+        let history = history.max(3 * window);
+        Self {
+            window,
+            // One more: the value that has just left the window a lag before is needed too.
+            values: Ring::new(history + 1),
+            means: Ring::new(history - window + 1),
+            deviations: Ring::new(history - window + 1),
+            products: Vec::new(),
+            origin: None,
+            anew: 0,
+        }
+    }
+
+    /// The largest distance there is: `2√m`.
+    #[allow(clippy::cast_precision_loss, reason = "windows are far below 2^52")]
+    pub fn largest(&self) -> f64 {
+        2.0 * (self.window as f64).sqrt()
+    }
+
+    fn value(&self, age: usize) -> f64 {
+        self.values.back(age).unwrap_or_default()
+    }
+
+    /// `a·b` of the newest window with the one `lag` earlier.
+    fn product(&self, lag: usize) -> f64 {
+        (0..self.window).map(|age| self.value(age) * self.value(age + lag)).sum()
+    }
+
+    /// Takes the next value. The distance of the window that it ends to the nearest before it, when there is one. What is
+    /// not finite is passed over.
+    pub fn push(&mut self, value: f64) -> Option<f64> {
+        if !value.is_finite() {
+            return None;
+        }
+        let origin = *self.origin.get_or_insert(value);
+        self.values.push((value - origin).clamp(-1e120, 1e120));
+        if self.values.len() < self.window {
+            return None;
+        }
+        let (mean, deviation) = self.moments();
+        self.means.push(mean);
+        self.deviations.push(deviation);
+
+        // Lags up to this have a window; the ring holds one value more than the oldest of them needs.
+        let lags = self.means.len();
+        let known = self.products.len();
+        let newest = self.value(0);
+        let left = self.value(self.window);
+        for (lag, product) in self.products.iter_mut().enumerate() {
+            let (entered, gone) = (self.values.back(lag), self.values.back(lag + self.window));
+            *product += newest * entered.unwrap_or_default() - left * gone.unwrap_or_default();
+        }
+        for lag in known..lags {
+            self.products.push(self.product(lag));
+        }
+        self.anew = (self.anew + 1) % lags;
+        let anew = self.product(self.anew);
+        if let Some(product) = self.products.get_mut(self.anew) {
+            *product = anew;
+        }
+        self.nearest(mean, deviation)
+    }
+
+    /// Mean and deviation of the newest window; exactly 0 when it is constant.
+    #[allow(clippy::cast_precision_loss, reason = "windows are far below 2^52")]
+    fn moments(&self) -> (f64, f64) {
+        let first = self.value(0);
+        let length = self.window as f64;
+        let mean = (0..self.window).map(|age| self.value(age)).sum::<f64>() / length;
+        if (1..self.window).all(|age| self.value(age) == first) {
+            return (mean, 0.0);
+        }
+        let square = |age| (self.value(age) - mean) * (self.value(age) - mean);
+        (mean, ((0..self.window).map(square).sum::<f64>() / length).sqrt())
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "windows are far below 2^52")]
+    fn nearest(&self, mean: f64, deviation: f64) -> Option<f64> {
+        let length = self.window as f64;
+        let overlap = self.window.div_ceil(4);
+        let mut best: Option<f64> = None;
+        for (lag, product) in self.products.iter().enumerate().skip(overlap + 1) {
+            let (other_mean, other) = self.means.back(lag).zip(self.deviations.back(lag))?;
+            let square = if deviation > 0.0 && other > 0.0 {
+                let correlation = (product - length * mean * other_mean) / (length * deviation * other);
+                2.0 * length * (1.0 - correlation.clamp(-1.0, 1.0))
+            } else if deviation == other {
+                0.0
+            } else {
+                length
+            };
+            best = Some(best.map_or(square, |best| best.min(square)));
+        }
+        best.map(f64::sqrt)
+    }
+}
+
+/// Values in a window, and in the history, of the detector of sensors.
+const SENSOR: (usize, usize) = (16, 512);
+
+impl Series for Discord {
+    fn start(rows: usize) -> Self {
+        Self::new(SENSOR.0.min(rows / 4), SENSOR.1)
+    }
+    fn next(&mut self, value: f64) -> Option<f64> {
+        self.push(value)
+    }
+    /// A window that correlates with none before.
+    fn predicted(&self) -> f64 {
+        0.25 * Self::largest(self)
+    }
+    fn largest(&self) -> f64 {
+        Self::largest(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_profile_is_stumpys() {
+        let mut compared = 0;
+        let mut discord = Discord::new(24, 420);
+        for line in include_str!("../tests/data/left_profile.csv").lines().skip(1) {
+            let (value, expected) = line.split_once(',').unwrap();
+            let mine = discord.push(value.parse().unwrap());
+            match expected {
+                "nan" => assert_eq!(mine, None),
+                _ => {
+                    let expected: f64 = expected.parse().unwrap();
+                    // Distances near 0 lose half their digits in the square root.
+                    assert!(mine.is_some_and(|mine| (mine - expected).abs() < 1e-6), "{mine:?} {expected}");
+                    compared += 1;
+                }
+            }
+        }
+        assert!(compared > 380, "{compared}");
+    }
+
+    /// Against the definition, long after the history is full.
+    #[test]
+    fn the_history_slides() {
+        let (window, history) = (8, 60);
+        let values: Vec<f64> =
+            (0..1000).map(|at| (f64::from(at) * 0.7).sin() * 3.0 + f64::from(at * at % 17) + 1000.0).collect();
+        let mut discord = Discord::new(window, history);
+        let normal = |from: usize| {
+            let part = &values[from..from + window];
+            let mean = part.iter().sum::<f64>() / 8.0;
+            let deviation = (part.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / 8.0).sqrt();
+            part.iter().map(|value| (value - mean) / deviation).collect::<Vec<_>>()
+        };
+        for (end, &value) in values.iter().enumerate() {
+            let mine = discord.push(value);
+            if end > 900 {
+                let newest = normal(end + 1 - window);
+                let others = (end + 1 - history..end + 1 - window - 2).map(|from| {
+                    newest.iter().zip(normal(from)).map(|(one, other)| (one - other).powi(2)).sum::<f64>().sqrt()
+                });
+                let expected = others.fold(f64::INFINITY, f64::min);
+                assert!(mine.is_some_and(|mine| (mine - expected).abs() < 1e-6), "{mine:?} {expected}");
+            }
+        }
+    }
+}

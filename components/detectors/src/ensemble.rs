@@ -1,0 +1,240 @@
+//! The default: several detectors of different kinds, each by its own edge, weighted by how quiet it is.
+//!
+//! **Members.** [`crate::process`] follows the levels in time. [`crate::zscore`], [`crate::mahalanobis`] and [`crate::pca`] see
+//! single rows with all their numbers: a sensor that stands out, levels and spreads that do not fit together, and numbers of any
+//! kind that leave the plane they move in. What was tried and left out: `mcd` (as `mahalanobis`, at a hundred times the cost to
+//! fit), `isolation_forest` (hardly an alarm of its own), `forecast` (finds a fault's first rows, which the others find too).
+//!
+//! **Drift.** The last three do not know time; their rows come less a slow reference, one a number, that stands still while the
+//! number is far out. Of the levels `process` knows better once it has learnt from enough rows: their reference then stands still
+//! while its ratio is high, and follows within some rows when it is not. So a fault's end is one for all members.
+//!
+//! **Edges.** Of the last three the edge is where peaks over threshold on cross-validated normal rows say that one in 1,000
+//! is beyond ([`crate::calibrated`]); `process` does likewise in itself, and is checked on the last part of the rows after being
+//! learnt from the first.
+//!
+//! **Weights.** A member that called a share `f` of the cross-validated normal rows abnormal by its own theory has the weight
+//! `1 / (1 + f / 0.01)`. With the ratios `r` to the edges the whole is `(Σ w r⁴)^(1/4)`: nearly the largest, with some credit
+//! where several agree; a member of weight `w` alone needs `r = w^(−1/4)` for an alarm.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Detector, FitError, Layout,
+    calibrated::{self, Model},
+    mahalanobis::Mahalanobis,
+    pca::Pca,
+    pot,
+    process::Process,
+    rows::{self, Scales},
+    zscore::ZScore,
+};
+
+/// Fewer rows do not show what is normal.
+const LEAST_ROWS: usize = 10;
+/// The exponent by which ratios are joined.
+const EXPONENT: i32 = 4;
+/// Above so many edges a member counts no more.
+const MOST: f64 = 100.0;
+/// A false-alarm share that halves the weight.
+const HALVES: f64 = 0.01;
+/// Rows in which the slow reference follows.
+const SLOW: f64 = 60.0;
+/// With fewer rows to learn from there is no drift to be seen in them.
+const DRIFTS: usize = 100;
+/// A number follows freely up to so many scales from its reference, and not at all beyond the second.
+const FREE: (f64, f64) = (3.0, 6.0);
+/// What a reference makes up in a row in any case: this share, but no more than so many scales.
+const ALWAYS: (f64, f64) = (0.05, 0.0005);
+/// Rows that `process` has learnt from when the levels' references follow it, and how fast.
+const KNOWS: f64 = 200.0;
+const FAST: f64 = 0.1;
+/// Below this ratio of it.
+const CALM: f64 = 0.5;
+/// The edge of `process` where there are too few rows to check it.
+const UNCHECKED: f64 = 1.5;
+/// Rows that it needs.
+const PROCESS_ROWS: usize = 30;
+
+/// A member that looks at single rows.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Static<M> {
+    model: M,
+    edge: f64,
+    weight: f64,
+}
+
+impl<M: Model> Static<M> {
+    fn fit(layout: Layout, rows: &[Vec<f64>]) -> Self {
+        let validated = calibrated::validated::<M>(layout, rows);
+        let mut model = M::default();
+        model.learn(layout, rows);
+        let edge = model.predicted() * pot::edge(&validated).max(1.0);
+        Self { model, edge, weight: weight(&validated) }
+    }
+
+    fn ratio(&self, row: &[f64]) -> f64 {
+        rows::ratio(self.model.distance(row), self.edge)
+    }
+}
+
+/// By the share of ratios past 1.
+fn weight(ratios: &[f64]) -> f64 {
+    let past = ratios.iter().filter(|ratio| **ratio > 1.0).count();
+    1.0 / (1.0 + rows::count(past) / rows::count(ratios.len().max(1)) / HALVES)
+}
+
+/// See the module.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Ensemble {
+    layout: Layout,
+    scales: Scales,
+    /// The slow reference of each number, in scales.
+    references: Vec<f64>,
+    /// Rows that `process` learnt from or has seen.
+    rows: f64,
+    /// None with fewer rows than it needs.
+    process: Option<Process>,
+    process_edge: f64,
+    process_weight: f64,
+    zscore: Static<ZScore>,
+    mahalanobis: Static<Mahalanobis>,
+    pca: Static<Pca>,
+    last: Vec<f64>,
+}
+
+/// What members came to, weighted and to the fourth.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Parts {
+    /// Of `process`.
+    process: f64,
+    /// Of `zscore`.
+    zscore: f64,
+    /// Of `mahalanobis`.
+    mahalanobis: f64,
+    /// Of `pca`.
+    pca: f64,
+}
+
+impl Ensemble {
+    /// A row in scales, less the references; what is missing is 0.
+    fn moved(&self, row: &[f64]) -> Vec<f64> {
+        let z = self.scales.of(row).into_iter().zip(&self.references).enumerate();
+        z.map(|(at, (z, reference))| if is_there(row, at) { z - reference } else { 0.0 }).collect()
+    }
+
+    /// The references follow the row.
+    fn follow(&mut self, row: &[f64], moved: &[f64], process: Option<f64>) {
+        let columns = self.layout.columns.max(1);
+        for (at, (reference, moved)) in self.references.iter_mut().zip(moved).enumerate() {
+            if !is_there(row, at) {
+                continue;
+            }
+            let always = (ALWAYS.0 * moved).clamp(-ALWAYS.1, ALWAYS.1);
+            let step = match process {
+                Some(ratio) if at % columns == self.layout.level => {
+                    if ratio < CALM {
+                        FAST * moved
+                    } else {
+                        0.0
+                    }
+                }
+                _ => {
+                    let along = ((moved.abs() - FREE.0) / (FREE.1 - FREE.0)).clamp(0.0, 1.0);
+                    (1.0 - along * along).powi(2) * moved / SLOW
+                }
+            };
+            *reference += if always.abs() > step.abs() { always } else { step };
+        }
+    }
+
+    /// The edge and the weight of `process`: it learns from the first part of the rows and must be quiet in the rest.
+    fn check(layout: Layout, rows: &[Vec<f64>]) -> (f64, f64) {
+        let (before, after) = rows.split_at((rows.len() * 3 / 5).max(PROCESS_ROWS).min(rows.len()));
+        let mut process = Process::default();
+        if after.len() < PROCESS_ROWS / 2 || process.fit(layout, before).is_err() {
+            return (UNCHECKED, 1.0);
+        }
+        let ratios: Vec<f64> = after.iter().map(|row| process.score(0, row)).collect();
+        (rows::quantile(&ratios, 0.99).clamp(1.0, UNCHECKED), weight(&ratios).max(0.5))
+    }
+}
+
+fn is_there(row: &[f64], at: usize) -> bool {
+    row.get(at).is_some_and(|value| value.is_finite())
+}
+
+impl Detector for Ensemble {
+    fn fit(&mut self, layout: Layout, rows: &[Vec<f64>]) -> Result<(), FitError> {
+        let rows = rows::usable(layout, rows, LEAST_ROWS)?;
+        let mut new = Self {
+            layout,
+            scales: Scales::fit(&rows),
+            references: vec![0.0; layout.width()],
+            last: vec![0.0; layout.width()],
+            ..Self::default()
+        };
+        let mut process = Process::default();
+        if process.fit(layout, &rows).is_ok() {
+            new.process = Some(process);
+            new.rows = rows::count(rows.len());
+            (new.process_edge, new.process_weight) = Self::check(layout, &rows);
+        }
+        let moved: Vec<Vec<f64>> = if rows.len() < DRIFTS {
+            rows.iter().map(|row| new.moved(row)).collect()
+        } else {
+            // From where the rows start.
+            let first: Vec<Vec<f64>> = rows.iter().take(DRIFTS / 5).map(|row| new.scales.of(row)).collect();
+            new.references = (0..layout.width()).map(|at| rows::median(&rows::column(&first, at))).collect();
+            rows.iter()
+                .map(|row| {
+                    let moved = new.moved(row);
+                    new.follow(row, &moved, None);
+                    moved
+                })
+                .collect()
+        };
+        new.zscore = Static::fit(layout, &moved);
+        new.mahalanobis = Static::fit(layout, &moved);
+        new.pca = Static::fit(layout, &moved);
+        *self = new;
+        Ok(())
+    }
+
+    fn score(&mut self, time: i64, row: &[f64]) -> f64 {
+        if self.references.is_empty() {
+            return 0.0;
+        }
+        let power = |weight: f64, ratio: f64| weight * ratio.min(MOST).powi(EXPONENT);
+        let moved = self.moved(row);
+        let process = self.process.as_mut().map(|process| process.score(time, row) / self.process_edge.max(1.0));
+        let parts = Parts {
+            process: power(self.process_weight, process.unwrap_or(0.0)),
+            zscore: power(self.zscore.weight, self.zscore.ratio(&moved)),
+            mahalanobis: power(self.mahalanobis.weight, self.mahalanobis.ratio(&moved)),
+            pca: power(self.pca.weight, self.pca.ratio(&moved)),
+        };
+        self.rows += 1.0;
+        self.follow(row, &moved, process.filter(|_| self.rows > KNOWS));
+
+        let mut shares = vec![0.0; self.layout.width()];
+        let mut add = |part: f64, of: Vec<f64>| {
+            for (share, of) in shares.iter_mut().zip(rows::shares(of)) {
+                *share += part * of;
+            }
+        };
+        if let Some(process) = &self.process {
+            add(parts.process, process.explain());
+        }
+        add(parts.zscore, self.zscore.model.parts(&moved));
+        add(parts.mahalanobis, self.mahalanobis.model.parts(&moved));
+        add(parts.pca, self.pca.model.parts(&moved));
+        self.last = rows::shares(shares);
+        let sum = parts.process + parts.zscore + parts.mahalanobis + parts.pca;
+        rows::ratio(sum.powf(f64::from(EXPONENT).recip()), 1.0)
+    }
+
+    fn explain(&self) -> Vec<f64> {
+        self.last.clone()
+    }
+}

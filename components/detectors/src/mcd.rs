@@ -1,0 +1,306 @@
+//! The minimum covariance determinant: center and covariance of the half of the rows that lie closest together, and the
+//! Mahalanobis distance from them, which what was abnormal among the rows to learn from does not hide.
+//!
+//! FAST-MCD (P. Rousseeuw, K. Van Driessen, "A fast algorithm for the minimum covariance determinant estimator", Technometrics
+//! 1999): C-steps from random subsets of `p + 1` rows, the best of them to the end. The covariance is multiplied by the factor
+//! that makes it consistent at normal rows (C. Croux, G. Haesbroeck 1999) and by that for small samples (G. Pison, S. Van Aelst,
+//! G. Willems, "Small sample corrections for LTS and MCD", Metrika 2002), then all rows within the 97.5 % quantile are taken.
+
+use nalgebra::DMatrix;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Layout,
+    calibrated::Model,
+    mahalanobis::{self, Metric},
+    random::Random,
+    rows::{self, Scales},
+    special,
+};
+
+/// Subsets to start from.
+const STARTS: usize = 200;
+/// Of which so many go on to the end.
+const BEST: usize = 10;
+/// C-steps at most.
+const STEPS: usize = 40;
+/// Rows within this quantile are taken in the end.
+const TAKEN: f64 = 0.975;
+
+/// Center and covariance.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Estimate {
+    /// The center.
+    pub center: Vec<f64>,
+    /// The covariance, with all its factors.
+    pub covariance: DMatrix<f64>,
+    /// What the covariance of the rows that were taken was multiplied by.
+    pub factor: f64,
+    /// Center and covariance of the half that lies closest together, without factors.
+    pub raw: (Vec<f64>, DMatrix<f64>),
+}
+
+/// Center and covariance of some of the points, by their count.
+fn moments(points: &[Vec<f64>], which: &[usize]) -> (Vec<f64>, DMatrix<f64>) {
+    let width = points.first().map_or(0, Vec::len);
+    let count = rows::count(which.len().max(1));
+    let mut center = vec![0.0; width];
+    let chosen = || which.iter().filter_map(|at| points.get(*at));
+    for point in chosen() {
+        for (sum, value) in center.iter_mut().zip(point) {
+            *sum += value / count;
+        }
+    }
+    let data = DMatrix::from_iterator(
+        width,
+        which.len(),
+        chosen().flat_map(|point| point.iter().zip(&center).map(|(value, center)| value - center)),
+    );
+    (center, &data * data.transpose() / count)
+}
+
+/// Squared distances of all points. None of a covariance without an inverse; else its determinant's logarithm too.
+fn distances(points: &[Vec<f64>], center: &[f64], covariance: &DMatrix<f64>) -> Option<(Vec<f64>, f64)> {
+    let factor = covariance.clone().cholesky()?;
+    let log = 2.0 * factor.l_dirty().diagonal().iter().map(|value| value.ln()).sum::<f64>();
+    let metric = Metric::from_inverse(center.to_vec(), &factor.inverse());
+    Some((points.iter().map(|point| metric.squared(point)).collect(), log))
+}
+
+/// The places of the `count` smallest.
+fn smallest(values: &[f64], count: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    let of = |at: &usize| values.get(*at).copied().unwrap_or(f64::INFINITY);
+    order.sort_by(|a, b| of(a).total_cmp(&of(b)));
+    order.truncate(count);
+    order.sort_unstable();
+    order
+}
+
+/// The factor that makes the covariance of the closest share of normal rows consistent.
+fn consistency(share: f64, width: f64) -> f64 {
+    if share >= 1.0 {
+        return 1.0;
+    }
+    share / special::chi_squared(special::chi_squared_quantile(share, width), width + 2.0)
+}
+
+/// Coefficients of Pison, Van Aelst and Willems for one and two numbers, `(intercept, slope)`, and for more the
+/// `(α, β)` at `n = 2 p²` and `n = 3 p²`.
+struct Coefficients {
+    few: [(f64, f64); 2],
+    many: [(f64, f64); 2],
+}
+
+/// For half of the rows, and for 7/8 of them.
+const HALF: Coefficients = Coefficients {
+    few: [(0.262_024_211_897_096, 0.604_756_680_630_497), (0.673_292_623_522_027, 0.691_365_864_961_895)],
+    many: [(-1.427_645_716_878_02, 1.262_633_369_321_51), (-1.061_411_159_817_25, 1.289_079_914_403_87)],
+};
+const MOST: Coefficients = Coefficients {
+    few: [(-0.351_584_646_688_712, 1.016_465_675_024_86), (0.446_537_815_635_445, 1.066_907_829_959_19)],
+    many: [(-0.455_179_464_070_565, 1.111_925_412_787_94), (-0.294_241_208_320_834, 1.096_493_291_498_11)],
+};
+
+impl Coefficients {
+    /// 1 − exp(c₁) / n^c₂
+    fn at(&self, count: f64, width: usize) -> f64 {
+        let (intercept, slope) = match width {
+            0 | 1 => self.few[0],
+            2 => self.few[1],
+            _ => {
+                let p = rows::count(width);
+                let y = self.many.map(|(alpha, beta)| (-alpha / p.powf(beta)).ln());
+                let x = [2.0, 3.0].map(|times| -(times * p * p).ln());
+                let slope = (y[1] - y[0]) / (x[1] - x[0]);
+                (y[0] - slope * x[0], slope)
+            }
+        };
+        1.0 - intercept.exp() / count.powf(slope)
+    }
+}
+
+/// The factor for small samples, of the raw estimate on this share of the rows.
+fn small_sample(share: f64, count: usize, width: usize) -> f64 {
+    let n = rows::count(count);
+    let (half, most) = (HALF.at(n, width), MOST.at(n, width));
+    let inverse = if share <= 0.875 {
+        half + (most - half) / 0.375 * (share - 0.5)
+    } else {
+        most + (1.0 - most) / 0.125 * (share - 0.875)
+    };
+    // For far too few rows the formula leaves its range.
+    if inverse > 0.2 { inverse.recip() } else { 5.0 }
+}
+
+impl Estimate {
+    /// Of points of equal length, seeded. None of fewer than twice as many points as numbers, or where more than half of them lie
+    /// in a plane.
+    pub fn fit(points: &[Vec<f64>], seed: u64) -> Option<Self> {
+        let (count, width) = (points.len(), points.first().map_or(0, Vec::len));
+        if width == 0 || count <= 2 * width {
+            return None;
+        }
+        let half = (count + width).div_ceil(2).min(count);
+        let mut random = Random::new(seed);
+        let step = |which: &[usize]| {
+            let (center, covariance) = moments(points, which);
+            let (distances, log) = distances(points, &center, &covariance)?;
+            Some((smallest(&distances, half), log))
+        };
+        let mut starts: Vec<(f64, Vec<usize>)> = Vec::new();
+        for _ in 0..STARTS {
+            let mut which = random.sample(count, width + 1);
+            // A subset in a plane is widened by one row at a time.
+            let mut found = step(&which);
+            while found.is_none() && which.len() < half {
+                which.push(random.below(count));
+                found = step(&which);
+            }
+            let Some((first, _)) = found else { continue };
+            let Some((second, _)) = step(&first) else { continue };
+            if let Some((_, log)) = step(&second) {
+                starts.push((log, second));
+            }
+        }
+        starts.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+        starts.dedup_by(|(_, one), (_, other)| one == other);
+        starts.truncate(BEST);
+        let finished = starts.into_iter().filter_map(|(_, mut which)| {
+            let mut last = f64::INFINITY;
+            for _ in 0..STEPS {
+                let (next, log) = step(&which)?;
+                last = log;
+                if next == which {
+                    break;
+                }
+                which = next;
+            }
+            Some((last, which))
+        });
+        let (_, best) = finished.min_by(|(one, _), (other, _)| one.total_cmp(other))?;
+        let raw = moments(points, &best);
+        let (center, mut covariance) = raw.clone();
+        let share = rows::count(half) / rows::count(count);
+        covariance *= consistency(share, rows::count(width)) * small_sample(share, count, width);
+
+        // The weights are 0 and 1.
+        let (squared, _) = distances(points, &center, &covariance)?;
+        let limit = special::chi_squared_quantile(TAKEN, rows::count(width));
+        let taken: Vec<usize> = squared.iter().enumerate().filter(|(_, d)| **d <= limit).map(|(at, _)| at).collect();
+        if taken.len() <= width + 1 {
+            return None;
+        }
+        let (center, mut covariance) = moments(points, &taken);
+        let factor = consistency(TAKEN, rows::count(width));
+        covariance *= factor;
+        Some(Self { center, covariance, factor, raw })
+    }
+}
+
+/// Numbers that count, at most.
+const WIDEST: usize = 40;
+const SEED: u64 = 0x3cd;
+
+/// The distance from the center of the levels and spreads. With fewer than five rows a number the covariance is that of all rows,
+/// shrunk (see [`mahalanobis`]).
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Mcd {
+    scales: Scales,
+    picked: Vec<usize>,
+    metric: Metric,
+}
+
+impl Mcd {
+    fn point(&self, row: &[f64]) -> Vec<f64> {
+        mahalanobis::select(&self.scales.of(row), &self.picked)
+    }
+}
+
+impl Model for Mcd {
+    fn learn(&mut self, layout: Layout, rows: &[Vec<f64>]) {
+        self.scales = Scales::fit(rows);
+        self.picked = mahalanobis::picked(layout, &self.scales, WIDEST);
+        let points: Vec<Vec<f64>> = rows.iter().map(|row| self.point(row)).collect();
+        let width = self.picked.len();
+        if width == 0 {
+            self.metric = Metric::default();
+            return;
+        }
+        let robust = if points.len() >= 5 * width { Estimate::fit(&points, SEED) } else { None };
+        self.metric = match robust {
+            Some(robust) => Metric::new(robust.center, robust.covariance),
+            None => Metric::shrunk(&points),
+        };
+    }
+
+    fn distance(&self, row: &[f64]) -> f64 {
+        self.metric.squared(&self.point(row)).sqrt()
+    }
+
+    fn predicted(&self) -> f64 {
+        special::chi_squared_quantile(mahalanobis::WITHIN, rows::count(self.picked.len().max(1))).sqrt()
+    }
+
+    fn parts(&self, row: &[f64]) -> Vec<f64> {
+        mahalanobis::spread_out(self.scales.len(), &self.picked, self.metric.parts(&self.point(row)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(serde::Deserialize)]
+    struct Reference {
+        points: Vec<Vec<f64>>,
+        raw_location: Vec<f64>,
+        raw_covariance: Vec<Vec<f64>>,
+        location: Vec<f64>,
+        covariance: Vec<Vec<f64>>,
+    }
+
+    /// How far two estimates are apart, in deviations and in products of them.
+    fn apart(mine: &(Vec<f64>, DMatrix<f64>), location: &[f64], covariance: &[Vec<f64>]) -> (f64, f64) {
+        let deviation = |at: usize| covariance[at][at].sqrt();
+        let (mut center, mut spread) = (0.0_f64, 0.0_f64);
+        for at in 0..location.len() {
+            center = center.max((mine.0[at] - location[at]).abs() / deviation(at));
+            for other in 0..location.len() {
+                let off = (mine.1[(at, other)] - covariance[at][other]).abs();
+                spread = spread.max(off / (deviation(at) * deviation(other)));
+            }
+        }
+        (center, spread)
+    }
+
+    /// scikit-learn's `MinCovDet` on rows of which a fifth is contaminated. The raw estimate is the same to 3 and 4 %. In the last step
+    /// it takes more rows: its own correction is by the median distance of all rows, the contaminated among them, and it has
+    /// no factor. So the center is the same within 0.05 deviations there, the covariance within 10 %.
+    #[test]
+    fn the_estimate_is_scikit_learns() {
+        let reference: Reference = serde_json::from_str(include_str!("../tests/data/mcd.json")).unwrap();
+        let mine = Estimate::fit(&reference.points, 1).unwrap();
+        let (center, spread) = apart(&mine.raw, &reference.raw_location, &reference.raw_covariance);
+        assert!(center < 0.03 && spread < 0.04, "{center} {spread}");
+        let last = (mine.center, mine.covariance);
+        let (center, spread) = apart(&last, &reference.location, &reference.covariance);
+        assert!(center < 0.05 && spread < 0.1, "{center} {spread}");
+    }
+
+    /// `0.5 / chi2.cdf(chi2.ppf(0.5, 1), 3)` of SciPy; and 1 for large samples, above it for small ones.
+    #[test]
+    fn factors_go_to_1() {
+        assert!((consistency(0.5, 1.0) - 7.010_074_539_703_255).abs() < 1e-9);
+        assert!((small_sample(0.5, 100_000, 5) - 1.0).abs() < 0.01);
+        let few = small_sample(0.55, 50, 5);
+        assert!((1.1..2.0).contains(&few), "{few}");
+    }
+
+    #[test]
+    fn what_lies_in_a_plane_has_none() {
+        let points: Vec<Vec<f64>> = (0..50).map(|at| vec![f64::from(at), 2.0 * f64::from(at)]).collect();
+        assert_eq!(Estimate::fit(&points, 1), None);
+        assert_eq!(Estimate::fit(&points[..3], 1), None);
+    }
+}

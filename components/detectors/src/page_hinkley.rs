@@ -1,0 +1,117 @@
+//! The test of Page and Hinkley for a change of the mean (Page 1954; Hinkley 1971; as in Gama et al. 2014).
+//!
+//! With the running mean `x̄_t`, upwards `m_t = m_{t−1} + x_t − x̄_t − δ`, an alarm when `m_t − min m > λ`; downwards
+//! `m_t = m_{t−1} + x_t − x̄_t + δ`, when `max m − m_t > λ`. After an alarm it starts anew.
+
+use serde::{Deserialize, Serialize};
+
+use crate::sensors::Series;
+
+/// Which way the mean went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Shift {
+    /// It rose.
+    Up,
+    /// It fell.
+    Down,
+}
+
+/// See the module.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PageHinkley {
+    delta: f64,
+    lambda: f64,
+    least: u64,
+    count: u64,
+    mean: f64,
+    /// How far the sums are from their extremes: `m − min m` and `max m − m`.
+    up: f64,
+    down: f64,
+}
+
+impl PageHinkley {
+    /// `delta` is the drift that is let pass, `lambda` the alarm, both in the series' unit; none before `least` values.
+    pub fn new(delta: f64, lambda: f64, least: u64) -> Self {
+        Self { delta, lambda, least, count: 0, mean: 0.0, up: 0.0, down: 0.0 }
+    }
+
+    /// Takes the next value. What is not finite is passed over.
+    pub fn push(&mut self, value: f64) -> Option<Shift> {
+        self.step(value).and_then(|(_, shift)| shift)
+    }
+
+    /// How far the sums got, 1 is an alarm, and the alarm.
+    fn step(&mut self, value: f64) -> Option<(f64, Option<Shift>)> {
+        if !value.is_finite() {
+            return None;
+        }
+        self.count += 1;
+        #[allow(clippy::cast_precision_loss, reason = "a mean of more than 2^52 values stands still anyway")]
+        let share = (self.count as f64).recip();
+        self.mean += share * (value - self.mean);
+        let off = value - self.mean;
+        // m − min m cannot fall below 0: where it would, the minimum follows. Likewise for the other.
+        self.up = (self.up + off - self.delta).max(0.0);
+        self.down = (self.down - off - self.delta).max(0.0);
+        if self.count < self.least {
+            return None;
+        }
+        let reached = self.up.max(self.down) / self.lambda;
+        let shift = if self.up > self.lambda {
+            Shift::Up
+        } else if self.down > self.lambda {
+            Shift::Down
+        } else {
+            return Some((reached, None));
+        };
+        *self = Self::new(self.delta, self.lambda, self.least);
+        Some((reached, Some(shift)))
+    }
+}
+
+impl Series for PageHinkley {
+    /// Half a scale is let pass; the alarm is at 50.
+    fn start(_: usize) -> Self {
+        Self::new(0.5, 50.0, 10)
+    }
+    fn next(&mut self, value: f64) -> Option<f64> {
+        self.step(value).map(|(reached, _)| reached)
+    }
+    fn predicted(&self) -> f64 {
+        1.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The formula as written, with all sums kept.
+    fn by_definition(values: &[f64], delta: f64, lambda: f64) -> Option<(usize, Shift)> {
+        let (mut up, mut down) = (vec![0.0], vec![0.0]);
+        for at in 0..values.len() {
+            let mean = values[..=at].iter().sum::<f64>() / (at + 1) as f64;
+            up.push(up[at] + values[at] - mean - delta);
+            down.push(down[at] + values[at] - mean + delta);
+            if up[at + 1] - up.iter().copied().fold(f64::INFINITY, f64::min) > lambda {
+                return Some((at, Shift::Up));
+            }
+            if down.iter().copied().fold(f64::NEG_INFINITY, f64::max) - down[at + 1] > lambda {
+                return Some((at, Shift::Down));
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn agrees_with_the_formula() {
+        for (after, shift) in [(2.0, Shift::Up), (-2.0, Shift::Down)] {
+            let wave = |at: usize| ((at * 7919) % 101) as f64 / 101.0 - 0.5;
+            let values: Vec<f64> = (0..400).map(|at| wave(at) + if at < 300 { 0.0 } else { after }).collect();
+            let mut test = PageHinkley::new(0.05, 5.0, 1);
+            let found = values.iter().enumerate().find_map(|(at, &value)| test.push(value).map(|shift| (at, shift)));
+            assert_eq!(found, by_definition(&values, 0.05, 5.0));
+            assert!(matches!(found, Some((300..306, way)) if way == shift), "{found:?}");
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Principal components: Hotelling's T² within the components that hold 90 % of the variance, and the squared prediction error
+//! Q beside them (J. E. Jackson, "A User's Guide to Principal Components", 1991).
+//!
+//! The limit of T² for new rows is `a (n² − 1) / (n (n − a)) · F(a, n − a)`; that of Q is J. E. Jackson's and G. S. Mudholkar's
+//! ("Control procedures for residuals associated with principal component analysis", Technometrics 1979), from the first
+//! three power sums of the eigenvalues left out.
+
+use nalgebra::DMatrix;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Layout,
+    calibrated::Model,
+    mahalanobis,
+    rows::{self, Scales},
+    special,
+};
+
+/// The fitted components.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Components {
+    mean: Vec<f64>,
+    deviation: Vec<f64>,
+    /// Component after component.
+    loadings: Vec<f64>,
+    /// Variance along each.
+    variances: Vec<f64>,
+    /// Limits of T² and Q.
+    limits: (f64, f64),
+}
+
+/// Where a row is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Place {
+    /// Hotelling's T².
+    pub t2: f64,
+    /// The squared prediction error.
+    pub q: f64,
+    /// Each number's part of T²; they sum to it.
+    t2_parts: Vec<f64>,
+    /// Each number's part of Q.
+    q_parts: Vec<f64>,
+}
+
+impl Components {
+    /// Of rows of equal length, each number standardised; components for at least this share of the variance, and limits that
+    /// normal rows pass with this probability. None of fewer than three rows or of no numbers.
+    pub fn fit(points: &[Vec<f64>], share: f64, rate: f64) -> Option<Self> {
+        let (count, width) = (points.len(), points.first().map_or(0, Vec::len));
+        if count < 3 || width == 0 {
+            return None;
+        }
+        let columns: Vec<Vec<f64>> = (0..width).map(|at| rows::column(points, at)).collect();
+        let mean: Vec<f64> = columns.iter().map(|values| rows::mean(values)).collect();
+        let deviation: Vec<f64> = columns
+            .iter()
+            .map(|values| rows::deviation(values))
+            .map(|deviation| if deviation > 0.0 { deviation } else { 1.0 })
+            .collect();
+        let of = |row: usize, at: usize| {
+            let value = columns.get(at).and_then(|values| values.get(row)).copied().unwrap_or(0.0);
+            (value - mean.get(at).copied().unwrap_or(0.0)) / deviation.get(at).copied().unwrap_or(1.0)
+        };
+        let data = DMatrix::from_fn(count, width, of);
+        let eigen = (data.transpose() * &data / rows::count(count - 1)).symmetric_eigen();
+        let mut order: Vec<(f64, usize)> = eigen.eigenvalues.iter().map(|value| value.max(0.0)).zip(0..).collect();
+        order.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+        let total: f64 = order.iter().map(|(value, _)| value).sum();
+        if total.is_nan() || total <= 0.0 {
+            return None;
+        }
+        let (mut sum, mut kept) = (0.0, 0);
+        while kept < width.min(count - 2) && sum < share * total - 1e-12 * total {
+            sum += order.get(kept).map_or(0.0, |(value, _)| *value);
+            kept += 1;
+        }
+        let (inside, outside) = order.split_at(kept);
+        let loadings =
+            inside.iter().flat_map(|(_, at)| eigen.eigenvectors.column(*at).iter().copied().collect::<Vec<_>>());
+        let variances: Vec<f64> = inside.iter().map(|(value, _)| *value).collect();
+        let (n, a) = (rows::count(count), rows::count(kept));
+        let t2 = a * (n * n - 1.0) / (n * (n - a)) * special::f_quantile(1.0 - rate, a, n - a);
+        let q = q_limit(&outside.iter().map(|(value, _)| *value).collect::<Vec<_>>(), rate);
+        Some(Self { mean, deviation, loadings: loadings.collect(), variances, limits: (t2, q) })
+    }
+
+    /// Limits of T² and Q.
+    pub fn limits(&self) -> (f64, f64) {
+        self.limits
+    }
+
+    /// How many are kept.
+    pub fn len(&self) -> usize {
+        self.variances.len()
+    }
+
+    /// None is.
+    pub fn is_empty(&self) -> bool {
+        self.variances.is_empty()
+    }
+
+    /// Where a row is.
+    pub fn place(&self, point: &[f64]) -> Place {
+        let scaled: Vec<f64> = point
+            .iter()
+            .zip(&self.mean)
+            .zip(&self.deviation)
+            .map(|((value, mean), deviation)| (value - mean) / deviation)
+            .collect();
+        let mut residual = scaled.clone();
+        let mut weights = vec![0.0; scaled.len()];
+        let mut t2 = 0.0;
+        for (loading, variance) in self.loadings.chunks(self.mean.len().max(1)).zip(&self.variances) {
+            let score: f64 = loading.iter().zip(&scaled).map(|(a, b)| a * b).sum();
+            let unit = score / variance.max(f64::MIN_POSITIVE);
+            t2 += score * unit;
+            for ((residual, weight), loading) in residual.iter_mut().zip(&mut weights).zip(loading) {
+                *residual -= score * loading;
+                *weight += unit * loading;
+            }
+        }
+        let q_parts: Vec<f64> = residual.iter().map(|value| value * value).collect();
+        let t2_parts = weights.iter().zip(&scaled).map(|(weight, value)| weight * value).collect();
+        Place { t2, q: q_parts.iter().sum(), t2_parts, q_parts }
+    }
+}
+
+/// Jackson's and Mudholkar's limit of Q, from the eigenvalues left out; 0 where these are all 0.
+fn q_limit(outside: &[f64], rate: f64) -> f64 {
+    let power = |k: i32| outside.iter().map(|value| value.powi(k)).sum::<f64>();
+    let (one, two, three) = (power(1), power(2), power(3));
+    if one.is_nan() || one <= 1e-9 {
+        return 0.0;
+    }
+    let h = 1.0 - 2.0 * one * three / (3.0 * two * two);
+    let z = special::normal_quantile(1.0 - rate);
+    let base = z * (2.0 * two * h * h).sqrt() / one + 1.0 + two * h * (h - 1.0) / (one * one);
+    one * base.max(0.0).powf(1.0 / h)
+}
+
+/// Numbers that count, at most: with more, levels and spreads only.
+const MOST: usize = 128;
+/// Share of the variance.
+const SHARE: f64 = 0.9;
+/// Of each of the two limits; together 1 in 1,000.
+const RATE: f64 = 5e-4;
+
+/// T² and Q of all numbers that ever moved; whichever is farther beyond its limit counts.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Pca {
+    scales: Scales,
+    picked: Vec<usize>,
+    components: Option<Components>,
+}
+
+impl Pca {
+    fn point(&self, row: &[f64]) -> Vec<f64> {
+        mahalanobis::select(&self.scales.of(row), &self.picked)
+    }
+
+    /// T² and Q in units of their limits.
+    fn units(&self, row: &[f64]) -> Option<(f64, f64, Place)> {
+        let components = self.components.as_ref()?;
+        let place = components.place(&self.point(row));
+        let (t2, q) = components.limits;
+        Some((rows::ratio(place.t2, t2), rows::ratio(place.q, q), place))
+    }
+}
+
+impl Model for Pca {
+    fn learn(&mut self, layout: Layout, rows: &[Vec<f64>]) {
+        self.scales = Scales::fit(rows);
+        let moving: Vec<usize> =
+            self.scales.moves().enumerate().filter(|(_, moves)| *moves).map(|(at, _)| at).collect();
+        self.picked = if moving.len() <= MOST { moving } else { mahalanobis::picked(layout, &self.scales, MOST) };
+        let points: Vec<Vec<f64>> = rows.iter().map(|row| self.point(row)).collect();
+        self.components = Components::fit(&points, SHARE, RATE);
+    }
+
+    fn distance(&self, row: &[f64]) -> f64 {
+        self.units(row).map_or(0.0, |(t2, q, _)| t2.max(q).sqrt())
+    }
+
+    fn predicted(&self) -> f64 {
+        1.0
+    }
+
+    fn parts(&self, row: &[f64]) -> Vec<f64> {
+        let parts = match self.units(row) {
+            Some((t2, q, place)) if t2 > q => place.t2_parts,
+            Some((.., place)) => place.q_parts,
+            None => Vec::new(),
+        };
+        mahalanobis::spread_out(self.scales.len(), &self.picked, parts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(serde::Deserialize)]
+    struct Reference {
+        points: Vec<Vec<f64>>,
+        components: usize,
+        t2: Vec<f64>,
+        q: Vec<f64>,
+        t2_limit: f64,
+        q_limit: f64,
+    }
+
+    /// scikit-learn's `PCA` on `StandardScaler`'s output and SciPy's F and normal quantiles; to 1e-9 of the value.
+    #[test]
+    fn statistics_and_limits_are_the_references() {
+        let reference: Reference = serde_json::from_str(include_str!("../tests/data/pca.json")).unwrap();
+        let components = Components::fit(&reference.points, 0.9, 0.001).unwrap();
+        let close = |mine: f64, expected: f64| {
+            assert!((mine - expected).abs() < 1e-9 * expected.abs().max(1.0), "{mine} {expected}");
+        };
+        assert_eq!(components.len(), reference.components);
+        close(components.limits().0, reference.t2_limit);
+        close(components.limits().1, reference.q_limit);
+        for ((point, t2), q) in reference.points.iter().zip(&reference.t2).zip(&reference.q) {
+            let place = components.place(point);
+            close(place.t2, *t2);
+            close(place.q, *q);
+            close(place.t2_parts.iter().sum(), *t2);
+        }
+    }
+
+    #[test]
+    fn what_has_no_variance_has_no_components() {
+        assert_eq!(Components::fit(&vec![vec![1.0, 2.0]; 20], 0.9, 0.001), None);
+        assert_eq!(Components::fit(&[], 0.9, 0.001), None);
+    }
+}

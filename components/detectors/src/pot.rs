@@ -1,0 +1,264 @@
+//! Peaks over threshold: the limit that normal values pass with a wanted, small probability, from the tail of those seen.
+//!
+//! Excesses over a high threshold follow about a generalised Pareto distribution (J. Pickands 1975). Its parameters are found by
+//! maximum likelihood along S. Grimshaw's reduction to one dimension ("Computing maximum likelihood estimates for the
+//! generalized Pareto distribution", Technometrics 1993): for `θ = ξ/σ` the best shape is `ξ = mean ln(1 + θ y)`. Or by
+//! probability-weighted moments (J. Hosking, J. Wallis 1987), which are steadier for few excesses.
+//! [`Pot`] is the stream's form, SPOT (A. Siffer et al., "Anomaly detection in streams with extreme value theory", KDD 2017).
+
+use serde::{Deserialize, Serialize};
+
+use crate::rows;
+
+/// A generalised Pareto distribution of excesses: `P(Y > y) = (1 + ξ y / σ)^(−1/ξ)`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Pareto {
+    /// ξ: above 0 heavy-tailed, below 0 bounded.
+    pub shape: f64,
+    /// σ
+    pub scale: f64,
+}
+
+/// Shapes below have a likelihood without bound.
+const LEAST_SHAPE: f64 = -1.0;
+/// Points of the first search to either side of 0.
+const GRID: i32 = 40;
+/// Nearly 0: the exponential distribution.
+const FLAT: f64 = 1e-9;
+
+impl Pareto {
+    /// By maximum likelihood, of excesses above 0. None of fewer than two different ones.
+    pub fn by_likelihood(excesses: &[f64]) -> Option<Self> {
+        let most = excesses.iter().copied().fold(0.0, f64::max);
+        let mean = rows::mean(excesses);
+        if excesses.len() < 2 || !(mean > 0.0 && mean.is_finite()) || excesses.iter().any(|value| *value < 0.0) {
+            return None;
+        }
+        let count = rows::count(excesses.len());
+        let shape = |theta: f64| excesses.iter().map(|value| (theta * value).ln_1p()).sum::<f64>() / count;
+        // The likelihood of the best shape for θ, but for constants.
+        let likelihood = |theta: f64| {
+            if (theta * mean).abs() < FLAT {
+                return -mean.ln() - 1.0;
+            }
+            let shape = shape(theta);
+            let scale = shape / theta;
+            if shape < LEAST_SHAPE || scale.is_nan() || scale <= 0.0 {
+                f64::NEG_INFINITY
+            } else {
+                -scale.ln() - shape - 1.0
+            }
+        };
+        // θ from just above −1 / most to 1000 / mean, finer near 0 and the lower end.
+        let place = |at: f64| {
+            let part = at.abs() / f64::from(GRID);
+            if at < 0.0 { -(1.0 - (-8.0 * part).exp()) / most } else { (1e3_f64.powf(part * 2.0 - 1.0) - 1e-3) / mean }
+        };
+        let best = (-GRID..=GRID)
+            .map(f64::from)
+            .map(|at| (at, likelihood(place(at))))
+            .max_by(|(_, one), (_, other)| one.total_cmp(other))?
+            .0;
+        // Golden section between the neighbours.
+        let golden = (5.0_f64.sqrt() - 1.0) / 2.0;
+        let (mut low, mut high) = (place((best - 1.0).max(f64::from(-GRID))), place((best + 1.0).min(f64::from(GRID))));
+        for _ in 0..60 {
+            let (left, right) = (high - golden * (high - low), low + golden * (high - low));
+            if likelihood(left) < likelihood(right) { low = left } else { high = right }
+        }
+        let theta = f64::midpoint(low, high);
+        if (theta * mean).abs() < FLAT {
+            return Some(Self { shape: 0.0, scale: mean });
+        }
+        let shape = shape(theta);
+        Some(Self { shape, scale: shape / theta })
+    }
+
+    /// By probability-weighted moments, of excesses above 0. None of fewer than two different ones.
+    pub fn by_moments(excesses: &[f64]) -> Option<Self> {
+        let mut sorted = excesses.to_vec();
+        sorted.sort_unstable_by(f64::total_cmp);
+        let count = rows::count(sorted.len());
+        let mean = rows::mean(&sorted);
+        let place = |at: usize| 1.0 - (rows::count(at + 1) - 0.35) / count;
+        let weighted = sorted.iter().enumerate().map(|(at, value)| place(at) * value).sum::<f64>() / count;
+        let apart = mean - 2.0 * weighted;
+        (sorted.len() >= 2 && apart > 0.0 && apart.is_finite())
+            .then(|| Self { shape: 2.0 - mean / apart, scale: 2.0 * mean * weighted / apart })
+    }
+
+    /// The excess that is passed with this probability.
+    pub fn passed_by(self, probability: f64) -> f64 {
+        let log = -probability.max(f64::MIN_POSITIVE).ln();
+        if self.shape.abs() < FLAT { self.scale * log } else { self.scale * (self.shape * log).exp_m1() / self.shape }
+    }
+}
+
+/// The limit in a stream, and alarms past it.
+///
+/// The paper learns from what raises no alarm. But a tail that is cut at the limit looks shorter than it is, and the limit comes
+/// down ever more; so what is past it by less than as much again is learnt from too.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pot {
+    /// The wanted false-alarm rate.
+    rate: f64,
+    /// Excesses are over this.
+    threshold: f64,
+    /// The last of them.
+    excesses: Vec<f64>,
+    /// Place of the oldest, once there are as many as are kept.
+    oldest: usize,
+    /// Values learnt from, and excesses among them.
+    seen: f64,
+    passed: f64,
+    limit: f64,
+}
+
+/// Excesses up to so many times the limit's are learnt from.
+const NEAR: f64 = 2.0;
+/// Excesses kept.
+const KEPT: usize = 500;
+
+impl Pot {
+    /// From values that are normal, with the threshold that this share of them is below (0.98 in the paper).
+    pub fn fit(values: &[f64], below: f64, rate: f64) -> Self {
+        let finite: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
+        let threshold = rows::quantile(&finite, below);
+        let mut excesses: Vec<f64> =
+            finite.iter().map(|value| value - threshold).filter(|value| *value > 0.0).collect();
+        let passed = rows::count(excesses.len());
+        excesses.drain(..excesses.len().saturating_sub(KEPT));
+        let seen = rows::count(finite.len());
+        let mut pot = Self { rate, threshold, excesses, oldest: 0, seen, passed, limit: threshold };
+        pot.refit();
+        pot
+    }
+
+    fn refit(&mut self) {
+        let chance = (self.rate * self.seen / self.passed.max(1.0)).min(1.0);
+        let most = self.excesses.iter().copied().fold(0.0, f64::max);
+        let excess = Pareto::by_likelihood(&self.excesses).map_or(2.0 * most, |fitted| fitted.passed_by(chance));
+        self.limit = self.threshold + excess;
+    }
+
+    /// The limit.
+    pub fn limit(&self) -> f64 {
+        self.limit
+    }
+
+    /// Takes the next value: whether it is past the limit.
+    pub fn push(&mut self, value: f64) -> bool {
+        if !value.is_finite() {
+            return value == f64::INFINITY;
+        }
+        let past = value > self.limit;
+        if value - self.threshold > NEAR * (self.limit - self.threshold) {
+            return past;
+        }
+        self.seen += 1.0;
+        if value > self.threshold {
+            self.passed += 1.0;
+            let excess = value - self.threshold;
+            match self.excesses.get_mut(self.oldest) {
+                Some(place) if self.passed > rows::count(KEPT) => {
+                    *place = excess;
+                    self.oldest = (self.oldest + 1) % KEPT;
+                }
+                _ => self.excesses.push(excess),
+            }
+            self.refit();
+        }
+        past
+    }
+}
+
+/// Shapes of the tails of few values: neither bounded nor heavier than this.
+const SHAPES: (f64, f64) = (0.0, 0.3);
+
+/// The edge that normal values pass once in 1,000 times, from a few dozen to some hundred of them that may follow each other:
+/// peaks over threshold with the tenth largest, by moments, and on the safe side by what so few leave open.
+pub(crate) fn edge(values: &[f64]) -> f64 {
+    let rate = 1.0 - crate::mahalanobis::WITHIN;
+    let count = rows::count(values.len());
+    let share = (10.0 / count.max(10.0)).max(0.1);
+    let threshold = rows::quantile(values, 1.0 - share);
+    let excesses: Vec<f64> = values.iter().map(|value| value - threshold).filter(|value| *value > 0.0).collect();
+    let most = values.iter().copied().fold(0.0, f64::max);
+    let Some(fitted) = Pareto::by_moments(&excesses) else { return 2.0 * most };
+    let peaks = rows::count(excesses.len());
+    let shape = fitted.shape.clamp(SHAPES.0, SHAPES.1);
+    // The scale that keeps the mean for that shape.
+    let scale = rows::mean(&excesses) * (1.0 - shape) * (1.0 + 8.0 / peaks);
+    (threshold + Pareto { shape, scale }.passed_by((rate * count / peaks).min(1.0))).max(most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+
+    #[derive(serde::Deserialize)]
+    struct Reference {
+        cases: Vec<Case>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Case {
+        excesses: Vec<f64>,
+        shape: f64,
+        scale: f64,
+    }
+
+    /// `scipy.stats.genpareto.fit(excesses, floc=0)`; shape and scale within 2 % (of 1 for the shape).
+    #[test]
+    fn the_fit_is_scipys() {
+        let reference: Reference = serde_json::from_str(include_str!("../tests/data/pareto.json")).unwrap();
+        for case in &reference.cases {
+            let mine = Pareto::by_likelihood(&case.excesses).unwrap();
+            assert!((mine.shape - case.shape).abs() < 0.02, "{mine:?} {} {}", case.shape, case.scale);
+            assert!((mine.scale / case.scale - 1.0).abs() < 0.02, "{mine:?} {} {}", case.shape, case.scale);
+        }
+    }
+
+    #[test]
+    fn both_fits_find_what_was_drawn() {
+        let mut random = Random::new(1);
+        for shape in [-0.3, 0.0, 0.3] {
+            let draw = Pareto { shape, scale: 2.0 };
+            let excesses: Vec<f64> = (0..20_000).map(|_| draw.passed_by(random.uniform())).collect();
+            for fit in [Pareto::by_likelihood(&excesses), Pareto::by_moments(&excesses)] {
+                let fit = fit.unwrap();
+                assert!((fit.shape - shape).abs() < 0.03 && (fit.scale - 2.0).abs() < 0.08, "{shape}: {fit:?}");
+            }
+        }
+    }
+
+    /// Normal and exponential values: the limit for 1 in 1,000 is passed about so often; kept up in a stream.
+    #[test]
+    fn the_limit_is_passed_as_often_as_wanted() {
+        for exponential in [false, true] {
+            let mut random = Random::new(2);
+            let mut draw = || if exponential { -random.uniform().ln() } else { random.normal() };
+            let values: Vec<f64> = (0..2000).map(|_| draw()).collect();
+            let mut pot = Pot::fit(&values, 0.98, 1e-3);
+            let alarms = (0..100_000).filter(|_| pot.push(draw())).count();
+            assert!((50..200).contains(&alarms), "{alarms} of 100000");
+            assert!(pot.excesses.len() == KEPT);
+        }
+    }
+
+    #[test]
+    fn few_values_leave_room() {
+        let mut random = Random::new(3);
+        for count in [20, 60, 400] {
+            let mut passed = 0;
+            for _ in 0..200 {
+                let values: Vec<f64> = (0..count).map(|_| random.normal().abs()).collect();
+                let edge = edge(&values);
+                passed += (0..200).filter(|_| random.normal().abs() > edge).count();
+            }
+            assert!(passed <= 40, "{count}: {passed} of 40000");
+        }
+        assert_eq!(edge(&[]), 0.0);
+        assert_eq!(edge(&[3.0; 20]), 6.0);
+    }
+}

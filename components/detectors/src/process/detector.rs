@@ -1,0 +1,337 @@
+//! The detector: fitting, scoring, explaining.
+
+use serde::{Deserialize, Serialize};
+
+use crate::FitError;
+
+use super::{
+    calibrate::Fitted, reference, reference::Reference, scale, settings::Settings, smooth::Smoother, spread::Spread,
+    whiten::Square,
+};
+
+/// Fewer rows do not show what is normal.
+const LEAST_ROWS: usize = 30;
+/// Rows at the start that the smoother and the reference settle in, at most; a quarter of them if there are few.
+const SETTLE: usize = 20;
+/// With so few independent rows the adjusted deviations are halved: their scatter is uncertain (see [`Detector`]).
+const FEW: f64 = 6.0;
+/// Rows whose sum is below this share of the limit are learnt from.
+const LEARN: f64 = 0.3;
+/// An episode is over once the deviation is below this share of its peak,
+const OVER: f64 = 0.1;
+/// and below so many times the limit's.
+const NEAR: f64 = 3.0;
+/// Rows in which an episode's peak is forgotten.
+const FORGOTTEN: f64 = 300.0;
+
+/// What of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Its smoothed level.
+    Level,
+    /// Its scatter from row to row.
+    Spread,
+}
+
+/// One feature in the last row that was scored.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Feature {
+    /// Which channel.
+    pub channel: usize,
+    /// What of it.
+    pub kind: Kind,
+    /// Part of the deviation, 0 to 1; all sum to 1 unless there is none.
+    pub share: f64,
+    /// Adjusted deviation, in units of its scatter: `U`.
+    pub deviation: f64,
+    /// Where the level was expected, in the channel's unit; of a spread NaN.
+    pub expected: f64,
+    /// Where it is; of a spread NaN.
+    pub seen: f64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Channel {
+    center: f64,
+    scale: f64,
+    /// It had values in the fitted rows.
+    known: bool,
+}
+
+/// What a fitted detector knows. See the crate for the steps.
+///
+/// **Few rows.** The scatter of smoothed features is estimated from about `n λ / (2 − λ)` independent values, `ν`. Adjusted
+/// deviations are divided by `1 + (6 / ν)²`, 1.09 for 400 rows, 2.1 for 100 and 26 for 30, about the ratio of Student's t to
+/// the normal quantile far out. It goes down as rows are learnt: who fits on few rows sees only gross faults at first.
+///
+/// **Learning.** A row whose sum is below 0.3 limits moves the scatter of its features by `1 / rows learnt`, until
+/// `memory_rows`.
+///
+/// **After an episode.** What follows a deviation 10 times as large, and is within three times the limit's, is the end of
+/// it: the asset does not come back to exactly where it was. Such rows score below the limit, and the reference follows.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Detector {
+    settings: Settings,
+    channels: Vec<Channel>,
+    levels: Smoother,
+    spread: Spread,
+    spreads: Smoother,
+    reference: Reference,
+    scatter: Vec<f64>,
+    adjusting: Square,
+    room: f64,
+    learnt: f64,
+    memory: f64,
+    peak: f64,
+    /// Of the last row; the adjusted deviation of a feature that was missing is None.
+    last: Vec<Option<f64>>,
+    sum: f64,
+}
+
+impl Detector {
+    /// Learns from rows held to be normal, oldest first. Values that are not finite are missing.
+    ///
+    /// # Errors
+    /// [`FitError`].
+    pub fn fit(settings: Settings, rows: &[Vec<f64>]) -> Result<Self, FitError> {
+        let settings = settings.sane();
+        let width = rows.first().map_or(0, Vec::len);
+        if width == 0 || rows.iter().any(|row| row.len() != width) {
+            let got = rows.iter().map(Vec::len).find(|length| *length != width).unwrap_or(0);
+            return Err(FitError::Layout { width, got });
+        }
+        let rows: Vec<&Vec<f64>> = rows.iter().filter(|row| row.iter().any(|value| value.is_finite())).collect();
+        if rows.len() < LEAST_ROWS {
+            return Err(FitError::Rows { got: rows.len(), least: LEAST_ROWS });
+        }
+        let (channels, scaled): (Vec<Channel>, Vec<Vec<f64>>) = (0..width)
+            .map(|at| {
+                Channel::fit(&rows.iter().map(|row| row.get(at).copied().unwrap_or(f64::NAN)).collect::<Vec<_>>())
+            })
+            .unzip();
+
+        // The two features of each channel, before and after they are smoothed.
+        let noises = |series: &[Vec<f64>]| series.iter().map(|values| scale::noise(values)).collect::<Vec<_>>();
+        let weight = settings.smoothing;
+        let level_noises = noises(&scaled);
+        let mut levels = Smoother::new(&scaled, &level_noises, weight);
+        let (deviations, smooth_levels) = run(&mut levels, &scaled);
+        let (spread, roots) = Spread::fit(&deviations);
+        let spread_noises = noises(&roots);
+        let mut spreads = Smoother::new(&roots, &spread_noises, weight);
+        let (_, smooth_spreads) = run(&mut spreads, &roots);
+        let unsmoothed = [scaled, roots].concat();
+        let smoothed = [smooth_levels, smooth_spreads].concat();
+
+        let mut reference = Reference::new(&unsmoothed, settings.reference_rows);
+        let mut away = vec![Vec::with_capacity(rows.len()); smoothed.len()];
+        for at in 0..rows.len() {
+            let features = row_of(&smoothed, at);
+            for (series, value) in away.iter_mut().zip(reference.away(&features)) {
+                series.push(value);
+            }
+            reference.follow(&features);
+        }
+
+        let settle = SETTLE.min(rows.len() / 4);
+        let after = |series: Vec<Vec<f64>>| -> Vec<Vec<f64>> {
+            series.into_iter().map(|values| values.into_iter().skip(settle).collect()).collect()
+        };
+        let fitted = Fitted {
+            deviations: &after(away),
+            noises: &[level_noises, spread_noises].concat(),
+            independent: settings.independent(),
+        };
+        let calibration = fitted.calibrate(settings.deadband, settings.limit);
+        let learnt = scale::count(rows.len() - settle);
+        Ok(Self {
+            memory: settings.memory_rows.max(learnt),
+            channels,
+            levels,
+            spread,
+            spreads,
+            reference,
+            scatter: calibration.scatter,
+            adjusting: calibration.adjusting,
+            room: calibration.room,
+            learnt,
+            peak: 0.0,
+            last: vec![None; 2 * width],
+            sum: 0.0,
+            settings,
+        })
+    }
+
+    /// Number of channels in a row.
+    pub fn channels(&self) -> usize {
+        self.channels.len()
+    }
+
+    /// Takes the next row in and scores it, 0 to 1; 0.999 is the limit. Values that are not finite are missing, as are those
+    /// that a short row lacks; of a row in which all are missing nothing is learnt, and its score is 0.
+    pub fn score(&mut self, row: &[f64]) -> f64 {
+        let value = |(at, channel): (usize, &Channel)| channel.scaled(row.get(at).copied().unwrap_or(f64::NAN));
+        let scaled: Vec<f64> = self.channels.iter().enumerate().map(value).collect();
+        if scaled.iter().all(|value| value.is_nan()) {
+            self.last.fill(None);
+            self.sum = 0.0;
+            return 0.0;
+        }
+        let missing = || scaled.iter().chain(&scaled).map(|value| value.is_nan());
+
+        let deviations: Vec<f64> = scaled
+            .iter()
+            .zip(self.levels.levels())
+            .map(|(value, level)| if value.is_nan() { 0.0 } else { value - level })
+            .collect();
+        self.levels.step(&scaled);
+        let roots: Vec<f64> = self
+            .spread
+            .of(&deviations)
+            .zip(&scaled)
+            .map(|(root, value)| if value.is_nan() { f64::NAN } else { root })
+            .collect();
+        self.spreads.step(&roots);
+        let features: Vec<f64> = self.levels.levels().chain(self.spreads.levels()).collect();
+
+        let away: Vec<f64> = self.reference.away(&features).collect();
+        let unit: Vec<f64> = away
+            .iter()
+            .zip(&self.scatter)
+            .zip(missing())
+            .map(|((away, scatter), missing)| if missing { 0.0 } else { away / scatter })
+            .collect();
+        let few = 1.0 + (FEW / (self.learnt * self.settings.independent())).powi(2);
+        let adjusted = self.adjusting.times(&unit).zip(missing());
+        self.last = adjusted.map(|(value, missing)| (!missing).then_some(value / few)).collect();
+        let beyond: f64 = self.last.iter().map(|value| self.beyond(*value)).sum();
+        let (sum, settling) = self.after_episode(beyond / self.room);
+        self.sum = sum;
+
+        let (deadband, freeze) = (self.settings.deadband, self.settings.freeze);
+        let share = |value: f64| if settling { 1.0 } else { reference::share(value, deadband, freeze) };
+        self.reference.adapt(&features, self.last.iter().map(|value| value.map(share)));
+        if sum < LEARN * self.settings.limit {
+            self.learnt = (self.learnt + 1.0).min(self.memory);
+            let parts = self.scatter.iter_mut().zip(&away).zip(&self.last).filter(|(_, last)| last.is_some());
+            for ((scatter, away), _) in parts {
+                *scatter += 0.5 / self.learnt * (away * away / *scatter - *scatter);
+            }
+        }
+        1.0 - 10f64.powf(-3.0 * sum / self.settings.limit)
+    }
+
+    /// The present state is normal from now on, as after maintenance or a new set point: the reference goes there.
+    pub fn accept(&mut self) {
+        let features: Vec<f64> = self.levels.levels().chain(self.spreads.levels()).collect();
+        self.reference.move_to(&features);
+        self.peak = 0.0;
+    }
+
+    /// The square of what an adjusted deviation is beyond the deadband.
+    fn beyond(&self, adjusted: Option<f64>) -> f64 {
+        (adjusted.unwrap_or(0.0).abs() - self.settings.deadband).max(0.0).powi(2)
+    }
+
+    /// The sum, lowered if it is but the end of an episode, and whether it is.
+    fn after_episode(&mut self, sum: f64) -> (f64, bool) {
+        let (root, edge) = (sum.sqrt(), self.settings.limit.sqrt());
+        self.peak *= 1.0 - 1.0 / FORGOTTEN;
+        if root <= edge {
+            return (sum, false);
+        }
+        self.peak = self.peak.max(root);
+        let over = OVER * self.peak;
+        if root < over && root < NEAR * edge { (sum * (edge / over).powi(2), true) } else { (sum, false) }
+    }
+
+    /// The ratio of the last row to the limit, 1 at a score of 0.999: `√(G / limit)`.
+    pub fn ratio(&self) -> f64 {
+        (self.sum / self.settings.limit).sqrt()
+    }
+
+    /// The share of each channel in the last row's deviation; they sum to 1 unless there is none.
+    pub fn contributions(&self) -> Vec<f64> {
+        let mut shares = vec![0.0; self.channels.len()];
+        for feature in self.features() {
+            if let Some(share) = shares.get_mut(feature.channel) {
+                *share += feature.share;
+            }
+        }
+        shares
+    }
+
+    /// The features of the last row: first the levels, then the spreads. While all are within the deadband the shares are
+    /// of the squared deviations, else of the squares beyond it.
+    pub fn features(&self) -> Vec<Feature> {
+        let beyond: Vec<f64> = self.last.iter().map(|value| self.beyond(*value)).collect();
+        let square = |value: &Option<f64>| value.map_or(0.0, |value| value * value);
+        let inside = beyond.iter().all(|value| *value <= 0.0);
+        let parts = if inside { self.last.iter().map(square).collect() } else { beyond };
+        let total: f64 = parts.iter().sum();
+        let width = self.channels.len();
+        let places = self.reference.levels().zip(self.levels.levels().chain(self.spreads.levels()));
+        let all = parts.iter().zip(&self.last).zip(places).enumerate();
+        all.map(|(at, ((part, last), (expected, seen)))| {
+            let (channel, kind) = if at < width { (at, Kind::Level) } else { (at - width, Kind::Spread) };
+            let unit = |value: f64| match self.channels.get(channel) {
+                Some(known) if kind == Kind::Level => known.center + known.scale * value,
+                _ => f64::NAN,
+            };
+            Feature {
+                channel,
+                kind,
+                share: if total > 0.0 { part / total } else { 0.0 },
+                deviation: last.unwrap_or(0.0),
+                expected: unit(expected),
+                seen: unit(seen),
+            }
+        })
+        .collect()
+    }
+}
+
+impl Channel {
+    /// And its values in the fitted rows, scaled; a missing one is as the one before it.
+    fn fit(values: &[f64]) -> (Self, Vec<f64>) {
+        let finite: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
+        let (center, scale) = scale::center_and_scale(&finite);
+        let channel = Self { center, scale, known: finite.len() >= LEAST_ROWS.min(values.len() / 2) };
+        let mut before = 0.0;
+        let filled = values.iter().map(|value| {
+            let scaled = channel.scaled(*value);
+            before = if scaled.is_nan() { before } else { scaled };
+            before
+        });
+        let filled = filled.collect();
+        (channel, filled)
+    }
+
+    /// NaN for a value that is missing or of a channel that was.
+    fn scaled(&self, value: f64) -> f64 {
+        if self.known && value.is_finite() { scale::scaled(value, self.center, self.scale) } else { f64::NAN }
+    }
+}
+
+/// Runs a smoother over series: how far each row was from the smoothed values of the row before, and the smoothed values.
+fn run(smoother: &mut Smoother, series: &[Vec<f64>]) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
+    let rows = series.first().map_or(0, Vec::len);
+    let mut deviations = vec![Vec::with_capacity(rows); series.len()];
+    let mut smoothed = deviations.clone();
+    for at in 0..rows {
+        let row = row_of(series, at);
+        for ((deviations, value), level) in deviations.iter_mut().zip(&row).zip(smoother.levels()) {
+            deviations.push(value - level);
+        }
+        smoother.step(&row);
+        for (smoothed, level) in smoothed.iter_mut().zip(smoother.levels()) {
+            smoothed.push(level);
+        }
+    }
+    (deviations, smoothed)
+}
+
+fn row_of(series: &[Vec<f64>], at: usize) -> Vec<f64> {
+    series.iter().map(|values| values.get(at).copied().unwrap_or(f64::NAN)).collect()
+}

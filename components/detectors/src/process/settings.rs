@@ -1,0 +1,49 @@
+//! What can be set. One set of defaults serves all; with other sampling rates the two time scales may differ.
+
+use serde::{Deserialize, Serialize};
+
+/// See the fields. Every one has a default.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// Weight of a row in the smoothed level, λ: about `2 / λ` rows count.
+    pub smoothing: f64,
+    /// Rows in which the reference follows drift.
+    pub reference_rows: f64,
+    /// Rows that the scatter of the features is learnt from at most; from then on older ones fade.
+    pub memory_rows: f64,
+    /// Adjusted deviations up to here count nothing, and let the reference follow freely.
+    pub deadband: f64,
+    /// Adjusted deviation from which the reference stands still.
+    pub freeze: f64,
+    /// The sum at which the score is 0.999.
+    pub limit: f64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { smoothing: 0.1, reference_rows: 60.0, memory_rows: 1000.0, deadband: 2.0, freeze: 4.0, limit: 20.0 }
+    }
+}
+
+impl Settings {
+    /// The same with every number in the range that makes sense.
+    pub(crate) fn sane(self) -> Self {
+        let or = |value: f64, default: f64| if value.is_finite() { value } else { default };
+        let default = Self::default();
+        let deadband = or(self.deadband, default.deadband).clamp(0.0, 100.0);
+        Self {
+            smoothing: or(self.smoothing, default.smoothing).clamp(1e-4, 1.0),
+            reference_rows: or(self.reference_rows, default.reference_rows).clamp(1.0, 1e9),
+            memory_rows: or(self.memory_rows, default.memory_rows).clamp(1.0, 1e9),
+            deadband,
+            freeze: or(self.freeze, default.freeze).max(deadband + 1e-3),
+            limit: or(self.limit, default.limit).max(1e-3),
+        }
+    }
+
+    /// Independent values of the smoothed level that one row gives: λ / (2 − λ).
+    pub(crate) fn independent(&self) -> f64 {
+        self.smoothing / (2.0 - self.smoothing)
+    }
+}

@@ -1,0 +1,68 @@
+//! How far a row is from the smoothed levels: what a variance that grows or falls shows in.
+//!
+//! The deviations `h = x − f` are adjusted for each other as in `whiten.rs`, `r`; the feature is `√|r|`, standardised.
+//! The square root of an absolute normal value is nearly symmetric, so that its mean over some rows is nearly normal
+//! (as in D. Hawkins, "A CUSUM for a scale parameter", J. of Quality Technology 1981).
+
+use serde::{Deserialize, Serialize};
+
+use super::{scale, whiten, whiten::Square};
+
+/// More scales than that do not count.
+const MOST: f64 = 6.0;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct One {
+    /// Of the adjusted deviation.
+    scale: f64,
+    /// Of its square root.
+    mean: f64,
+    spread: f64,
+}
+
+impl One {
+    fn root(&self, adjusted: f64) -> f64 {
+        (adjusted.abs() / self.scale).min(MOST).sqrt()
+    }
+}
+
+/// Learnt in the fit; the same from then on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Spread {
+    adjusting: Square,
+    all: Vec<One>,
+}
+
+impl Spread {
+    /// From the deviations of the fitted rows, one series a channel. Gives the feature of these rows, too.
+    pub(crate) fn fit(deviations: &[Vec<f64>]) -> (Self, Vec<Vec<f64>>) {
+        let rows = deviations.first().map_or(0, Vec::len);
+        let (matrix, scales) = whiten::correlation(&whiten::centered(deviations), &vec![1e-9; deviations.len()]);
+        let mut adjusting = matrix.shrunk(whiten::shrinkage(deviations.len(), rows, 0.05)).adjusting();
+        adjusting.divide_columns(&scales.iter().map(|scale| scale.max(0.05)).collect::<Vec<_>>());
+        let (all, features) = adjusting
+            .rows()
+            .map(|weights| {
+                let mut adjusted = vec![0.0; rows];
+                for (weight, values) in weights.iter().zip(deviations) {
+                    for (sum, value) in adjusted.iter_mut().zip(values) {
+                        *sum += weight * value;
+                    }
+                }
+                let mut one = One { scale: scale::deviation(&adjusted).max(0.05), mean: 0.0, spread: 1.0 };
+                let roots: Vec<f64> = adjusted.iter().map(|value| one.root(*value)).collect();
+                one.mean = scale::mean(&roots);
+                one.spread = scale::deviation(&roots).max(0.1);
+                let feature = roots.iter().map(|root| (root - one.mean) / one.spread).collect::<Vec<_>>();
+                (one, feature)
+            })
+            .unzip();
+        (Self { adjusting, all }, features)
+    }
+
+    /// The feature of one row of deviations.
+    pub(crate) fn of<'a>(&'a self, deviations: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
+        let standard = |(one, adjusted): (&One, f64)| (one.root(adjusted) - one.mean) / one.spread;
+        self.all.iter().zip(self.adjusting.times(deviations)).map(standard)
+    }
+}

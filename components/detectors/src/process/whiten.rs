@@ -1,0 +1,209 @@
+//! Correlations between features, and each feature less what the others let expect.
+//!
+//! With the correlation `R` of the deviations `u` and `P = R⁻¹`, `(P u)ⱼ / √Pⱼⱼ` is the residual of feature `j` regressed on
+//! all others, divided by its standard deviation (D. Hawkins, "Multivariate quality control based on regression-adjusted
+//! variables", Technometrics 1991); a shift of one feature shows nowhere better. `R` is shrunk towards the identity.
+
+use nalgebra::DMatrix;
+use serde::{Deserialize, Serialize};
+
+use super::scale;
+
+/// A square matrix, row by row.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Square {
+    size: usize,
+    values: Vec<f64>,
+}
+
+impl Square {
+    fn from_fn(size: usize, mut value: impl FnMut(usize, usize) -> f64) -> Self {
+        let values = (0..size * size).map(|at| value(at / size.max(1), at % size.max(1))).collect();
+        Self { size, values }
+    }
+
+    pub(crate) fn rows(&self) -> impl Iterator<Item = &[f64]> {
+        self.values.chunks(self.size.max(1))
+    }
+
+    /// The product with a vector.
+    pub(crate) fn times<'a>(&'a self, vector: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
+        self.rows().map(move |row| row.iter().zip(vector).map(|(a, b)| a * b).sum())
+    }
+
+    /// Column `j` divided by `by[j]`.
+    pub(crate) fn divide_columns(&mut self, by: &[f64]) {
+        for row in self.values.chunks_mut(self.size.max(1)) {
+            for (value, by) in row.iter_mut().zip(by) {
+                *value /= by;
+            }
+        }
+    }
+
+    /// Row `j` divided by `by[j]`.
+    pub(crate) fn divide_rows(&mut self, by: &[f64]) {
+        for (row, by) in self.values.chunks_mut(self.size.max(1)).zip(by) {
+            for value in row {
+                *value /= by;
+            }
+        }
+    }
+
+    /// Shrunk towards the identity: `(1 − share) R + share I`.
+    pub(crate) fn shrunk(&self, share: f64) -> Self {
+        Self::from_fn(self.size, |row, column| {
+            let value = self.values.get(row * self.size + column).copied().unwrap_or(0.0);
+            (1.0 - share) * value + if row == column { share } else { 0.0 }
+        })
+    }
+
+    /// `P / √Pⱼⱼ` row by row, for a correlation that is positive definite; the identity for one that is not.
+    pub(crate) fn adjusting(&self) -> Self {
+        let at = |row: usize, column: usize| self.values.get(row * self.size + column).copied().unwrap_or(0.0);
+        let matrix = DMatrix::from_fn(self.size, self.size, at);
+        let inverse = matrix.cholesky().map(|factor| factor.inverse());
+        let Some(inverse) = inverse.filter(|inverse| inverse.iter().all(|value| value.is_finite())) else {
+            return Self::from_fn(self.size, |row, column| f64::from(u8::from(row == column)));
+        };
+        let of = |row: usize, column: usize| inverse.get((row, column)).copied().unwrap_or(0.0);
+        Self::from_fn(self.size, |row, column| of(row, column) / of(row, row).max(f64::MIN_POSITIVE).sqrt())
+    }
+}
+
+/// How much of the identity goes in: less than `least` never, and more the fewer rows there are for each feature.
+pub(crate) fn shrinkage(features: usize, rows: usize, least: f64) -> f64 {
+    (scale::count(features) / scale::count((features + rows).max(1))).max(least)
+}
+
+/// Second moments about 0, `diagonal` added on the diagonal, as correlation and scales.
+pub(crate) fn correlation(series: &[Vec<f64>], diagonal: &[f64]) -> (Square, Vec<f64>) {
+    let rows = scale::count(series.first().map_or(0, Vec::len).max(1));
+    let moment = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>() / rows;
+    let scales: Vec<f64> = series
+        .iter()
+        .zip(diagonal)
+        .map(|(values, more)| (moment(values, values) + more).max(f64::MIN_POSITIVE).sqrt())
+        .collect();
+    let unit: Vec<Vec<f64>> =
+        series.iter().zip(&scales).map(|(values, scale)| values.iter().map(|value| value / scale).collect()).collect();
+    let of = |row: usize, column: usize| match (unit.get(row), unit.get(column)) {
+        _ if row == column => 1.0,
+        (Some(a), Some(b)) => moment(a, b),
+        _ => 0.0,
+    };
+    let mut matrix = Square::from_fn(series.len(), |row, column| if row <= column { of(row, column) } else { 0.0 });
+    let upper = matrix.values.clone();
+    let size = series.len();
+    matrix = Square::from_fn(size, |row, column| {
+        upper.get(row.min(column) * size + row.max(column)).copied().unwrap_or(0.0)
+    });
+    (matrix, scales)
+}
+
+/// The series less their means.
+pub(crate) fn centered(series: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    series
+        .iter()
+        .map(|values| {
+            let mean = scale::mean(values);
+            values.iter().map(|value| value - mean).collect()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+mod tests {
+    use super::super::{scale, smooth::Smoother};
+    use super::{correlation, shrinkage};
+
+    /// From NumPy, pandas, SciPy and scikit-learn; made by `py/fixture.py`.
+    #[derive(serde::Deserialize)]
+    struct Reference {
+        series: Vec<Vec<f64>>,
+        correlation: Vec<Vec<f64>>,
+        regression_adjusted: Vec<Vec<f64>>,
+        shrunk: Vec<Vec<f64>>,
+        shrunk_mahalanobis_squared: Vec<f64>,
+        shrunk_precision_diagonal: Vec<f64>,
+        quantiles: Vec<(f64, f64)>,
+        median: f64,
+        std: f64,
+        ewma: Vec<f64>,
+    }
+
+    fn reference() -> Reference {
+        serde_json::from_str(include_str!("../../tests/data/process_reference.json")).unwrap()
+    }
+
+    fn close(a: f64, b: f64) {
+        assert!((a - b).abs() < 1e-9 * (1.0 + b.abs()), "{a} is not {b}");
+    }
+
+    fn row(series: &[Vec<f64>], at: usize) -> Vec<f64> {
+        series.iter().filter_map(|values| values.get(at).copied()).collect()
+    }
+
+    #[test]
+    fn correlation_and_shrinkage_are_scikit_learns() {
+        let reference = reference();
+        let (matrix, scales) = correlation(&reference.series, &[0.0; 4]);
+        scales.iter().for_each(|scale| close(*scale, 1.0));
+        for (row, expected) in matrix.rows().zip(&reference.correlation) {
+            row.iter().zip(expected).for_each(|(a, b)| close(*a, *b));
+        }
+        for (row, expected) in matrix.shrunk(0.2).rows().zip(&reference.shrunk) {
+            row.iter().zip(expected).for_each(|(a, b)| close(*a, *b));
+        }
+        close(shrinkage(10, 90, 0.05), 0.1);
+    }
+
+    #[test]
+    fn adjusted_deviations_are_the_residuals_of_scikit_learns_regression() {
+        let reference = reference();
+        let adjusting = correlation(&reference.series, &[0.0; 4]).0.adjusting();
+        for (at, expected) in reference.regression_adjusted.iter().enumerate() {
+            adjusting.times(&row(&reference.series, at)).zip(expected).for_each(|(a, b)| close(a, *b));
+        }
+    }
+
+    #[test]
+    fn adjusted_deviations_give_scipys_mahalanobis_distance() {
+        let reference = reference();
+        let adjusting = correlation(&reference.series, &[0.0; 4]).0.shrunk(0.2).adjusting();
+        for (at, expected) in reference.shrunk_mahalanobis_squared.iter().enumerate() {
+            let row = row(&reference.series, at);
+            let parts = adjusting.times(&row).zip(&row).zip(&reference.shrunk_precision_diagonal);
+            close(parts.map(|((adjusted, value), precision)| value * adjusted * precision.sqrt()).sum(), *expected);
+        }
+    }
+
+    #[test]
+    fn a_matrix_without_an_inverse_adjusts_nothing() {
+        let twice = vec![vec![1.0, -1.0, 1.0], vec![1.0, -1.0, 1.0]];
+        let adjusting = correlation(&twice, &[0.0; 2]).0.adjusting();
+        let adjusted: Vec<f64> = adjusting.times(&[2.0, 3.0]).collect();
+        assert!(adjusted.iter().all(|value| value.is_finite()), "{adjusted:?}");
+    }
+
+    #[test]
+    fn order_statistics_are_numpys() {
+        let reference = reference();
+        let first = reference.series.first().unwrap();
+        for (share, expected) in &reference.quantiles {
+            close(scale::quantile(first, *share), *expected);
+        }
+        close(scale::median(first), reference.median);
+        close(scale::deviation(reference.series.get(1).unwrap()), reference.std);
+    }
+
+    #[test]
+    fn within_the_edge_smoothing_is_pandas() {
+        let reference = reference();
+        let mut smoother = Smoother::new(&reference.series, &[1.0; 4], 0.1);
+        for (at, expected) in reference.ewma.iter().enumerate() {
+            smoother.step(&row(&reference.series, at));
+            close(smoother.levels().next().unwrap(), *expected);
+        }
+    }
+}

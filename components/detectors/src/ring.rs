@@ -1,0 +1,80 @@
+//! The last values, oldest first.
+
+use serde::{Deserialize, Serialize};
+
+/// Keeps the last `capacity` values.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Ring {
+    values: Vec<f64>,
+    capacity: usize,
+    /// Place of the oldest, once full.
+    head: usize,
+}
+
+impl Ring {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { values: Vec::new(), capacity: capacity.max(1), head: 0 }
+    }
+
+    /// Takes a value; the one it pushes out comes back.
+    pub(crate) fn push(&mut self, value: f64) -> Option<f64> {
+        if self.values.len() < self.capacity {
+            self.values.push(value);
+            return None;
+        }
+        let out = self.values.get_mut(self.head).map(|slot| std::mem::replace(slot, value));
+        self.head = (self.head + 1) % self.capacity;
+        out
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.values.len() == self.capacity
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// The value that was pushed `age` pushes ago; 0 is the last.
+    pub(crate) fn back(&self, age: usize) -> Option<f64> {
+        if age >= self.values.len() {
+            return None;
+        }
+        let newest = if self.is_full() { self.head + self.capacity - 1 } else { self.values.len() - 1 };
+        self.values.get((newest - age) % self.capacity).copied()
+    }
+
+    /// Oldest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = f64> + '_ {
+        let (new, old) = self.values.split_at(self.head);
+        old.iter().chain(new).copied()
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "lengths are far below 2^52")]
+    pub(crate) fn mean(&self) -> f64 {
+        if self.values.is_empty() { 0.0 } else { self.values.iter().sum::<f64>() / self.values.len() as f64 }
+    }
+
+    /// Mean and population variance, in two passes.
+    #[allow(clippy::cast_precision_loss, reason = "lengths are far below 2^52")]
+    pub(crate) fn moments(&self) -> (f64, f64) {
+        let mean = self.mean();
+        let squares = self.values.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>();
+        (mean, squares / self.values.len().max(1) as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Ring;
+
+    #[test]
+    fn keeps_the_last() {
+        let mut ring = Ring::new(3);
+        assert_eq!([1.0, 2.0, 3.0].map(|value| ring.push(value)), [None; 3]);
+        assert_eq!(ring.push(4.0), Some(1.0));
+        assert_eq!(ring.iter().collect::<Vec<_>>(), [2.0, 3.0, 4.0]);
+        assert_eq!((0..4).map(|age| ring.back(age)).collect::<Vec<_>>(), [Some(4.0), Some(3.0), Some(2.0), None]);
+        assert_eq!(ring.moments(), (3.0, 2.0 / 3.0));
+    }
+}

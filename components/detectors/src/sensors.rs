@@ -1,0 +1,126 @@
+//! One detector of single series a sensor, on its level; the sensor that is farthest out counts.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Detector, FitError, Layout,
+    rows::{self, Scale},
+};
+
+/// A detector of one series whose statistic grows with what is unusual.
+pub trait Series {
+    /// One for this many rows to learn from; the values come in scales: median 0, standard deviation about 1.
+    fn start(rows: usize) -> Self;
+    /// Takes the next value. None as long as it cannot tell.
+    fn next(&mut self, value: f64) -> Option<f64>;
+    /// The edge by the statistic's own theory, never to be below.
+    fn predicted(&self) -> f64;
+    /// The largest that it can be.
+    fn largest(&self) -> f64 {
+        f64::INFINITY
+    }
+}
+
+/// Rows without which nothing is learnt.
+const LEAST_ROWS: usize = 10;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct One<S> {
+    scale: Scale,
+    series: S,
+    edge: f64,
+}
+
+/// See the module.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Sensors<S> {
+    layout: Layout,
+    all: Vec<One<S>>,
+    last: Vec<f64>,
+}
+
+impl<S> Default for Sensors<S> {
+    fn default() -> Self {
+        Self { layout: Layout::default(), all: Vec::new(), last: Vec::new() }
+    }
+}
+
+/// The edge above what was reached: twice as far from the usual as the farthest. Half way to what can be at most, if that is
+/// less.
+fn edge(series: &impl Series, reached: &[f64]) -> f64 {
+    let (middle, most) = (rows::median(reached), reached.iter().copied().fold(0.0, f64::max));
+    let room = (most + (most - middle)).min(f64::midpoint(most, series.largest()));
+    series.predicted().max(room)
+}
+
+impl<S: Series> Detector for Sensors<S> {
+    fn fit(&mut self, layout: Layout, rows: &[Vec<f64>]) -> Result<(), FitError> {
+        let rows = rows::usable(layout, rows, LEAST_ROWS)?;
+        let one = |at| {
+            let values = rows::column(&rows, at);
+            let scale = Scale::fit(&values);
+            let mut series = S::start(rows.len());
+            let finite = values.iter().filter(|value| value.is_finite());
+            let reached: Vec<f64> = finite.filter_map(|value| series.next(scale.of(*value))).collect();
+            // At first there is little to compare with.
+            let edge = edge(&series, reached.get(reached.len() / 2..).unwrap_or(&[]));
+            One { scale, series, edge }
+        };
+        *self = Self { layout, all: layout.levels().map(one).collect(), last: vec![0.0; layout.width()] };
+        Ok(())
+    }
+
+    fn score(&mut self, _: i64, row: &[f64]) -> f64 {
+        let mut parts = vec![0.0; self.layout.width()];
+        let mut most = 0.0_f64;
+        for (at, one) in self.layout.levels().zip(&mut self.all) {
+            let value = row.get(at).copied().filter(|value| value.is_finite());
+            let reached = value.and_then(|value| one.series.next(one.scale.of(value))).unwrap_or(0.0);
+            let ratio = rows::ratio(reached, one.edge);
+            most = most.max(ratio);
+            if let Some(part) = parts.get_mut(at) {
+                *part = ratio.powi(4);
+            }
+        }
+        self.last = rows::shares(parts);
+        most
+    }
+
+    fn explain(&self) -> Vec<f64> {
+        self.last.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cusum::Cusum, discord::Discord, page_hinkley::PageHinkley, random::Random, spectral::SpectralResidual,
+    };
+
+    fn check<S: Series>(fault: impl Fn(usize) -> f64) {
+        let mut random = Random::new(3);
+        let mut row = |at: usize, more: f64| {
+            let wave = 3.0 * (at as f64 * 0.2).sin();
+            vec![100.0 + wave + 0.3 * random.normal() + more, 5.0 + 0.1 * random.normal()]
+        };
+        let rows: Vec<Vec<f64>> = (0..400).map(|at| row(at, 0.0)).collect();
+        let mut detector = Sensors::<S>::default();
+        detector.fit(Layout::levels_only(2), &rows).unwrap();
+        let alarms = (400..900).filter(|at| detector.score(0, &row(*at, 0.0)) >= 1.0).count();
+        assert!(alarms <= 5, "{alarms} false alarms");
+        let found = (900..960).find(|at| detector.score(0, &row(*at, fault(*at))) >= 1.0);
+        assert!(found.is_some(), "not found");
+        assert!(detector.explain()[0] > 0.5, "{:?}", detector.explain());
+        assert_eq!(detector.score(0, &[f64::NAN, f64::NAN]), 0.0);
+        assert_eq!(detector.explain(), [0.0, 0.0]);
+    }
+
+    #[test]
+    fn faults_are_found_and_laid_to_their_sensor() {
+        check::<Discord>(|at| if at % 2 == 0 { 8.0 } else { -8.0 });
+        check::<SpectralResidual>(|at| if at == 930 { 40.0 } else { 0.0 });
+        check::<PageHinkley>(|_| 15.0);
+        check::<Cusum>(|_| 15.0);
+    }
+}

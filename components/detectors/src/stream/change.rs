@@ -1,0 +1,81 @@
+//! The last values against all that came before: is it quieter, does it move more or less, does it spread wider?
+
+use serde::{Deserialize, Serialize};
+
+use crate::ring::Ring;
+
+/// Values in the baseline before there is evidence.
+const KNOWN: u32 = 50;
+
+/// A window of the last values, and mean and variance of those that left it, exponentially weighted: `m += a d`,
+/// `v = (1 − a)(v + a d²)` with `d = x − m` and `a = max(1/n, 1/memory)` (West 1979; Finch 2009).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Change {
+    recent: Ring,
+    memory: f64,
+    mean: f64,
+    variance: f64,
+    count: u32,
+}
+
+impl Change {
+    pub(crate) fn new(recent: usize, memory: f64) -> Self {
+        Self { recent: Ring::new(recent), memory, mean: 0.0, variance: 0.0, count: 0 }
+    }
+
+    pub(crate) fn push(&mut self, value: f64) {
+        if let Some(old) = self.recent.push(value) {
+            self.count = self.count.saturating_add(1);
+            let rate = f64::from(self.count).min(self.memory).recip();
+            let off = old - self.mean;
+            self.mean += rate * off;
+            self.variance = (1.0 - rate) * (self.variance + rate * off * off);
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.count > KNOWN
+    }
+
+    /// By how much the mean of what is not negative fell: `max(0, ln(m / s))` with the baseline's mean `m` and the recent
+    /// `s`; a fiftieth of `m` is as quiet as it gets.
+    pub(crate) fn quieter(&self, unit: f64) -> f64 {
+        if !self.is_ready() {
+            return 0.0;
+        }
+        ((self.mean + unit) / (self.recent.mean() + 0.02 * self.mean + unit)).ln().max(0.0)
+    }
+
+    /// `|s − m|` in standard deviations of the baseline.
+    pub(crate) fn shifted(&self, unit: f64) -> f64 {
+        if self.is_ready() { (self.recent.mean() - self.mean).abs() / self.variance.sqrt().max(unit) } else { 0.0 }
+    }
+
+    /// `|ln(s² / v)|`, the variances' ratio, each with a thousandth of `v` added.
+    pub(crate) fn spread(&self, unit: f64) -> f64 {
+        if !self.is_ready() {
+            return 0.0;
+        }
+        let usual = self.variance.max(unit * unit);
+        let room = 1e-3 * usual;
+        ((self.recent.moments().1 + room) / (usual + room)).ln().abs()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Change;
+
+    #[test]
+    fn tells_what_changed() {
+        let mut change = Change::new(20, 500.0);
+        for at in 0..400_i32 {
+            change.push(f64::from(at % 5));
+        }
+        assert!(change.quieter(1e-9) < 0.05 && change.shifted(1e-9) < 0.05 && change.spread(1e-9) < 0.05);
+        for _ in 0..20 {
+            change.push(0.0);
+        }
+        assert!(change.quieter(1e-9) > 3.8 && change.shifted(1e-9) > 1.3 && change.spread(1e-9) > 6.0);
+    }
+}

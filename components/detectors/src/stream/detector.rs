@@ -1,0 +1,258 @@
+//! The default detector for one series.
+//!
+//! 1. Six kinds of [`Evidence`] look at the value from different sides; each is a number that grows with what is unusual.
+//! 2. Each is divided by its own forgetting record: the ratio `u_k` is above 1 where it tops what it reached before.
+//! 3. They are joined by a power mean without its divisor, `u = (Σ (w_k u_k)^p)^(1/p)`: nearly the largest, with some
+//!    credit where several agree.
+//! 4. After a ratio was given out, only one that is clearly higher counts for some rows: one alarm an event.
+//! 5. The score is `u / (u + alarm)`: 0.5 is the edge of an alarm.
+
+use serde::{Deserialize, Serialize};
+
+use super::{change::Change, novelty::Novelty, profile::Profile, record::Record};
+
+const DAY_NS: i64 = 86_400_000_000_000;
+/// Values beyond are as good as infinite; their squares are still numbers.
+const LARGEST: f64 = 1e120;
+/// Evidence finer than this share of the range is rounding.
+const UNIT: f64 = 1e-6;
+/// Lower ratios do not silence what follows.
+const SILENCES: f64 = 0.25;
+
+/// What speaks for an anomaly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Evidence {
+    /// Not what is usual at this time of day.
+    Day,
+    /// Not what is usual at this time of the week.
+    Week,
+    /// The last hours look like nothing before.
+    Novelty,
+    /// It hardly moves any more.
+    Quiet,
+    /// It moves more or less than it did.
+    Activity,
+    /// It spreads wider or narrower than it did.
+    Spread,
+}
+
+const ALL: [Evidence; 6] =
+    [Evidence::Day, Evidence::Week, Evidence::Novelty, Evidence::Quiet, Evidence::Activity, Evidence::Spread];
+
+/// All times but the two periods are in rows. The defaults are one setting for all of NAB.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The ratio to the record from which it is an alarm.
+    pub alarm: f64,
+    /// Rows before the first score.
+    pub warmup: u32,
+    /// Weights of the evidence, in the order of [`Evidence`].
+    pub weights: [f64; 6],
+    /// Half-lives of the records, in the order of [`Evidence`].
+    pub half_lives: [f64; 6],
+    /// Exponent of the power mean.
+    pub exponent: f64,
+    /// So many rows after a ratio was given out ...
+    pub silence: u32,
+    /// ... only one so many times higher counts.
+    pub again: f64,
+    /// Slots of the day and of the week.
+    pub slots: [usize; 2],
+    /// Residuals that are averaged, for the day and the week.
+    pub residuals: [usize; 2],
+    /// Least share of a new value in its slot's level.
+    pub rate: f64,
+    /// Values in a point of [`Evidence::Novelty`].
+    pub step: usize,
+    /// Points in a window of it.
+    pub points: usize,
+    /// Past windows it remembers.
+    pub bank: usize,
+    /// Rows that are compared with what came before: quiet, activity, spread.
+    pub recent: [usize; 3],
+    /// Rows that what came before reaches back.
+    pub memory: f64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            alarm: 1.2,
+            warmup: 150,
+            weights: [1.0, 1.0, 1.0, 0.8, 0.8, 0.8],
+            half_lives: [4000.0, 4000.0, 1500.0, 3000.0, 3000.0, 3000.0],
+            exponent: 3.0,
+            silence: 250,
+            again: 1.2,
+            slots: [48, 336],
+            residuals: [4, 12],
+            rate: 0.2,
+            step: 12,
+            points: 4,
+            bank: 500,
+            recent: [96, 48, 144],
+            memory: 1500.0,
+        }
+    }
+}
+
+/// What a value came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    /// From 0 to 1; 0.5 is the edge of an alarm.
+    pub score: f64,
+    /// The joint ratio to the records before the silence after an alarm.
+    pub ratio: f64,
+    /// The evidence with the largest share, if there is any.
+    pub evidence: Option<Evidence>,
+    /// What each kind of evidence gave, weighted, in the order of [`Evidence`].
+    pub ratios: [f64; 6],
+}
+
+/// See the module.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Detector {
+    config: Config,
+    rows: u64,
+    last: f64,
+    low: f64,
+    high: f64,
+    day: Profile,
+    week: Profile,
+    novelty: Novelty,
+    quiet: Change,
+    activity: Change,
+    spread: Change,
+    records: Vec<Record>,
+    /// The last ratio given out, and rows since.
+    given: f64,
+    since: u32,
+}
+
+/// What was meant where a setting makes no sense.
+fn positive(value: f64, instead: f64) -> f64 {
+    if value.is_finite() && value > 0.0 { value } else { instead }
+}
+
+impl Detector {
+    /// One that has seen nothing yet. Settings that make no sense are taken as their defaults.
+    pub fn new(config: Config) -> Self {
+        let usual = Config::default();
+        let config = Config {
+            alarm: positive(config.alarm, usual.alarm),
+            exponent: positive(config.exponent, usual.exponent).clamp(0.5, 16.0),
+            again: positive(config.again, usual.again),
+            rate: positive(config.rate, usual.rate).min(1.0),
+            memory: positive(config.memory, usual.memory).max(2.0),
+            weights: config.weights.map(|weight| if weight.is_finite() { weight.max(0.0) } else { 1.0 }),
+            half_lives: config.half_lives.map(|half_life| positive(half_life, 3000.0)),
+            ..config
+        };
+        // Evidence that is never worth a mention: deviations, share of the range, deviations of a logarithm.
+        const FLOORS: [f64; 6] = [0.3, 0.3, 1e-3, 0.5, 0.5, 0.3];
+        let records = config.half_lives.iter().zip(FLOORS).map(|(&half, floor)| Record::new(half, floor)).collect();
+        let ([by_day, by_week], [day_mean, week_mean]) = (config.slots, config.residuals);
+        let [quiet, activity, spread] = config.recent;
+        Self {
+            rows: 0,
+            last: 0.0,
+            low: 0.0,
+            high: 0.0,
+            day: Profile::new(DAY_NS, by_day, config.rate, day_mean),
+            week: Profile::new(7 * DAY_NS, by_week, config.rate, week_mean),
+            novelty: Novelty::new(config.step, config.points, config.bank),
+            quiet: Change::new(quiet, config.memory),
+            activity: Change::new(activity, config.memory),
+            spread: Change::new(spread, config.memory),
+            records,
+            given: 0.0,
+            since: 0,
+            config,
+        }
+    }
+
+    /// Its settings.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Scores the next value, from 0 to 1; 0.5 is the edge of an alarm. See [`Detector::read`].
+    pub fn score(&mut self, time_ns: i64, value: f64) -> f64 {
+        self.read(time_ns, value).score
+    }
+
+    /// Scores the next value and says why. What is not a number is passed over: score 0, nothing learnt. Time matters for
+    /// the time of day and week only; rows may come at any distance.
+    pub fn read(&mut self, time_ns: i64, value: f64) -> Reading {
+        if value.is_nan() {
+            return Reading::default();
+        }
+        let value = value.clamp(-LARGEST, LARGEST);
+        let evidence = self.evidence(time_ns, value);
+        let warm = self.rows >= u64::from(self.config.warmup);
+        self.rows = self.rows.saturating_add(1);
+
+        let mut ratios = [0.0; 6];
+        for (((ratio, record), evidence), weight) in
+            ratios.iter_mut().zip(&mut self.records).zip(evidence).zip(self.config.weights)
+        {
+            let to_record = record.ratio(evidence);
+            if warm {
+                *ratio = weight * to_record;
+            }
+        }
+        let exponent = self.config.exponent;
+        let ratio = ratios.iter().map(|ratio: &f64| ratio.powf(exponent)).sum::<f64>().powf(exponent.recip());
+        let ratio = if ratio.is_finite() { ratio } else { f64::MAX };
+        let largest = ratios.iter().zip(ALL).max_by(|(one, _), (other, _)| one.total_cmp(other));
+        let given = if self.give(ratio) { ratio } else { 0.0 };
+        Reading {
+            score: given / (given + self.config.alarm).min(f64::MAX),
+            ratio,
+            evidence: largest.filter(|&(&ratio, _)| ratio > 0.0).map(|(_, evidence)| evidence),
+            ratios,
+        }
+    }
+
+    fn evidence(&mut self, time_ns: i64, value: f64) -> [f64; 6] {
+        if self.rows == 0 {
+            (self.last, self.low, self.high) = (value, value, value);
+        }
+        let step = (value - self.last).abs();
+        self.last = value;
+        self.low = self.low.min(value);
+        self.high = self.high.max(value);
+        self.quiet.push(step);
+        self.activity.push(step);
+        self.spread.push(value);
+        let range = self.high - self.low;
+        // As long as nothing ever moved the unit is of no use, but must not be 0.
+        let unit = if range > 0.0 { UNIT * range } else { f64::INFINITY };
+        let seen = [
+            self.day.observe(time_ns, value, unit),
+            self.week.observe(time_ns, value, unit),
+            self.novelty.observe(value, range),
+        ];
+        if range > 0.0 {
+            let [day, week, novelty] = seen;
+            [day, week, novelty, self.quiet.quieter(unit), self.activity.shifted(unit), self.spread.spread(unit)]
+        } else {
+            [0.0; 6]
+        }
+    }
+
+    /// Whether the ratio is given out: not in the silence after a higher one.
+    fn give(&mut self, ratio: f64) -> bool {
+        if self.since >= self.config.silence {
+            self.given = 0.0;
+        }
+        let gives = ratio > self.given * self.config.again;
+        if gives && ratio > SILENCES {
+            (self.given, self.since) = (ratio, 0);
+        }
+        self.since = self.since.saturating_add(1);
+        gives
+    }
+}

@@ -1,0 +1,96 @@
+//! How far the last hours look from anything seen before.
+//!
+//! Means over `step` values are points; the last `points` of them are a window. The evidence is the city-block distance to
+//! the nearest past window that does not overlap, over `points` and the range of the series so far. With every past window
+//! a category of its own this is what fuzzy adaptive resonance (Carpenter, Grossberg and Rosen 1991) asks before it opens
+//! a new one: for complement-coded input `|min(a, b)| / |a|` is 1 minus that distance.
+
+use serde::{Deserialize, Serialize};
+
+/// See the module.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Novelty {
+    step: usize,
+    points: usize,
+    bank: usize,
+    sum: f64,
+    summed: usize,
+    /// The last `points` points, oldest first.
+    window: Vec<f64>,
+    /// Past windows, one after the other; a ring of `bank`.
+    past: Vec<f64>,
+    head: usize,
+}
+
+impl Novelty {
+    pub(crate) fn new(step: usize, points: usize, bank: usize) -> Self {
+        let (step, points) = (step.max(1), points.max(1));
+        let bank = bank.max(points + 1);
+        Self { step, points, bank, sum: 0.0, summed: 0, window: Vec::new(), past: Vec::new(), head: 0 }
+    }
+
+    /// The evidence of this value: 0 but for the last of a step.
+    pub(crate) fn observe(&mut self, value: f64, range: f64) -> f64 {
+        self.sum += value;
+        self.summed += 1;
+        if self.summed < self.step {
+            return 0.0;
+        }
+        #[allow(clippy::cast_precision_loss, reason = "steps are far below 2^52")]
+        let point = self.sum / self.step as f64;
+        (self.sum, self.summed) = (0.0, 0);
+        if self.window.len() == self.points {
+            self.window.rotate_left(1);
+            self.window.pop();
+        }
+        self.window.push(point);
+        if self.window.len() < self.points {
+            return 0.0;
+        }
+        let nearest = self.nearest();
+        let at = self.head * self.points;
+        match self.past.get_mut(at..at + self.points) {
+            Some(place) => place.copy_from_slice(&self.window),
+            None => self.past.extend_from_slice(&self.window),
+        }
+        self.head = (self.head + 1) % self.bank;
+        #[allow(clippy::cast_precision_loss, reason = "points are far below 2^52")]
+        let scale = self.points as f64 * range;
+        if nearest.is_finite() && scale > 0.0 { nearest / scale } else { 0.0 }
+    }
+
+    /// The distance to the nearest window that is older than `points` others.
+    fn nearest(&self) -> f64 {
+        let mut best = f64::INFINITY;
+        for (place, past) in self.past.chunks_exact(self.points).enumerate() {
+            let age = (self.head + self.bank - 1 - place) % self.bank;
+            if age >= self.points {
+                let distance = past.iter().zip(&self.window).map(|(past, now)| (past - now).abs()).sum::<f64>();
+                best = best.min(distance);
+            }
+        }
+        best
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Novelty;
+
+    #[test]
+    fn knows_what_it_has_seen() {
+        let mut novelty = Novelty::new(2, 3, 20);
+        let mut last = 0.0;
+        for at in 0..200 {
+            let evidence = novelty.observe(f64::from(at % 10), 9.0);
+            if at > 60 {
+                assert_eq!(evidence, 0.0);
+            }
+        }
+        for _ in 0..6 {
+            last = novelty.observe(9.0, 9.0);
+        }
+        assert!(last > 0.1, "{last}");
+        assert!(novelty.past.len() <= 60);
+    }
+}

@@ -1,0 +1,109 @@
+//! Robust z-score: the sensor that stands out most, by the root mean square of its three largest z-values. One number alone
+//! can be chance; three of a sensor seldom are. Of a sensor with fewer numbers that ever moved, all of these count.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Detector, FitError, Layout,
+    calibrated::Model,
+    rows::{self, Scales},
+};
+
+/// How many of a sensor's z-values count.
+const LARGEST: usize = 3;
+/// Beyond so many scales three numbers of a sensor are together seldom, in normal noise.
+const PREDICTED: f64 = 4.5;
+/// Fewer rows do not show what is normal.
+const LEAST_ROWS: usize = 5;
+
+/// See the module.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ZScore {
+    scales: Scales,
+    columns: usize,
+    /// How many of each sensor's z-values count.
+    largest: Vec<usize>,
+    edge: f64,
+    last: Vec<f64>,
+}
+
+impl ZScore {
+    fn farthest(&self, z: &[f64]) -> f64 {
+        let of = |(values, largest): (&[f64], &usize)| of_sensor(values, *largest);
+        z.chunks(self.columns.max(1)).zip(&self.largest).map(of).fold(0.0, f64::max)
+    }
+}
+
+fn of_sensor(values: &[f64], count: usize) -> f64 {
+    let mut largest = [0.0; LARGEST];
+    for value in values.iter().map(|value| value.abs()) {
+        if let Some(place) = largest.iter().position(|&kept| value > kept) {
+            largest[place..].rotate_right(1);
+            largest[place] = value;
+        }
+    }
+    let count = count.clamp(1, LARGEST);
+    (largest[..count].iter().map(|value| value * value).sum::<f64>() / rows::count(count)).sqrt()
+}
+
+impl Model for ZScore {
+    fn learn(&mut self, layout: Layout, rows: &[Vec<f64>]) {
+        let scales = Scales::fit(rows);
+        let moves: Vec<bool> = scales.moves().collect();
+        let of = |of: &[bool]| of.iter().filter(|moves| **moves).count();
+        let largest = moves.chunks(layout.columns.max(1)).map(of).collect();
+        *self = Self { scales, columns: layout.columns, largest, edge: 0.0, last: vec![0.0; layout.width()] };
+    }
+
+    fn distance(&self, row: &[f64]) -> f64 {
+        self.farthest(&self.scales.of(row))
+    }
+
+    fn predicted(&self) -> f64 {
+        PREDICTED
+    }
+
+    fn parts(&self, row: &[f64]) -> Vec<f64> {
+        self.scales.of(row).iter().map(|value| value * value).collect()
+    }
+}
+
+impl Detector for ZScore {
+    fn fit(&mut self, layout: Layout, rows: &[Vec<f64>]) -> Result<(), FitError> {
+        let rows = rows::usable(layout, rows, LEAST_ROWS)?;
+        self.learn(layout, &rows);
+        self.edge = rows::edge(PREDICTED, rows.iter().map(|row| self.distance(row)));
+        Ok(())
+    }
+
+    fn score(&mut self, _: i64, row: &[f64]) -> f64 {
+        self.last = rows::shares(self.parts(row));
+        rows::ratio(self.distance(row), self.edge)
+    }
+
+    fn explain(&self) -> Vec<f64> {
+        self.last.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_three_largest_count() {
+        assert!((of_sensor(&[1.0, -3.0, 2.0, 0.5, 2.0], 12) - (17.0_f64 / 3.0).sqrt()).abs() < 1e-12);
+        assert!((of_sensor(&[1.0, -3.0, 2.0], 1) - 3.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn one_level_that_stands_out_is_found_where_nothing_else_moves() {
+        let rows: Vec<Vec<f64>> =
+            (0..50).map(|at| vec![f64::from(at % 7), 4.0, 4.0, f64::from(at % 5), 4.0, 4.0]).collect();
+        let mut detector = ZScore::default();
+        detector.fit(Layout { sensors: 2, columns: 3, level: 0, spread: None }, &rows).unwrap();
+        assert!(detector.score(0, &[3.0, 4.0, 4.0, 2.0, 4.0, 4.0]) < 0.5);
+        assert!(detector.score(0, &[40.0, 4.0, 4.0, 2.0, 4.0, 4.0]) > 2.0);
+        assert!(detector.explain()[0] > 0.9);
+    }
+}

@@ -1,0 +1,467 @@
+//! The scorer of the Numenta Anomaly Benchmark, version 1.1 (Lavin and Ahmad 2015, arXiv 1510.03336).
+//!
+//! What the published scorer does, to the letter:
+//!
+//! - **Probation**: the first `min(⌊0.15 n⌋, 750)` rows neither earn nor cost; a window's rows there are as if not there.
+//! - **In a window** of `w` rows with right edge `r`, row `i` is at `y = −(r − i + 1)/w`, so −1 on the left edge and −1/w
+//!   on the right. The window earns `A_TP σ(y)/σ(−1)` by the best of its detected rows (the first, since σ falls), or
+//!   `−A_FN` without any; `σ(y) = 2/(1 + e^(5y)) − 1`.
+//! - **Outside**, every detected row costs `A_FP σ(y)` with `y = (i − r)/(w − 1)` by the last window that ended; −1
+//!   beyond `y = 3` and before the first window.
+//! - **A detection** is a score at or above the threshold. There is one threshold for all files: of all scores that occur,
+//!   and 1.1 for none at all, the highest that has the best total.
+//! - **Normalised**: `100 (total − null)/(perfect − null)`; null misses all windows, perfect earns `A_TP` in each.
+
+use std::{
+    collections::BTreeMap,
+    fmt, fs,
+    io::{self, Write as _},
+    path::Path,
+};
+
+/// What a profile pays and charges.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Profile {
+    /// As in the names of columns and files.
+    pub name: &'static str,
+    /// For a window detected at its left edge.
+    pub true_positive: f64,
+    /// For a row detected far from any window.
+    pub false_positive: f64,
+    /// For a window missed.
+    pub false_negative: f64,
+}
+
+/// The standard profile.
+pub const STANDARD: Profile =
+    Profile { name: "standard", true_positive: 1.0, false_positive: 0.11, false_negative: 1.0 };
+/// False alarms cost twice.
+pub const LOW_FP: Profile =
+    Profile { name: "reward_low_FP_rate", true_positive: 1.0, false_positive: 0.22, false_negative: 1.0 };
+/// Missed windows cost twice.
+pub const LOW_FN: Profile =
+    Profile { name: "reward_low_FN_rate", true_positive: 1.0, false_positive: 0.11, false_negative: 2.0 };
+/// In the order of the results' columns.
+pub const PROFILES: [Profile; 3] = [LOW_FP, LOW_FN, STANDARD];
+
+/// No score reaches it.
+const NOTHING: f64 = 1.1;
+
+/// What can be wrong with the data.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be read or written.
+    Io(String, io::Error),
+    /// A line that is no `timestamp,value`.
+    Line(String, usize),
+    /// A window's edge that is no row's time, or windows out of order.
+    Window(String, String),
+    /// As many scores as rows are wanted.
+    Length(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(path, cause) => write!(formatter, "{path}: {cause}"),
+            Self::Line(name, line) => write!(formatter, "{name}, line {line}: no timestamp and value"),
+            Self::Window(name, edge) => {
+                write!(formatter, "{name}: window edge {edge} is no row's time, or out of order")
+            }
+            Self::Length(name) => write!(formatter, "{name}: as many scores as rows are wanted"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io(_, cause) => Some(cause),
+            _ => None,
+        }
+    }
+}
+
+/// A file of the corpus with its windows.
+#[derive(Clone, Debug)]
+pub struct Series {
+    /// `group/file.csv`.
+    pub name: String,
+    /// Nanoseconds since 1970, as if the times were UTC.
+    pub times: Vec<i64>,
+    /// The values.
+    pub values: Vec<f64>,
+    /// First and last row of each window.
+    pub windows: Vec<(usize, usize)>,
+    /// The lines as they came: timestamp and value.
+    lines: Vec<(String, String)>,
+}
+
+/// Which window a row is in, and the sigmoid there: a window's share of its full price, or minus the share of the cost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Place {
+    window: Option<usize>,
+    sigmoid: f64,
+}
+
+/// The windows of a corpus by file name, as in `combined_windows.json`.
+pub type Windows = BTreeMap<String, Vec<(String, String)>>;
+
+/// What a file came to at a threshold. `tp` to `fn` count rows past the probation, as NAB does.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outcome {
+    /// Not normalised.
+    pub score: f64,
+    /// Detected rows in windows.
+    pub tp: usize,
+    /// Rows outside that were not detected.
+    pub tn: usize,
+    /// Detected rows outside.
+    pub fp: usize,
+    /// Rows in windows that were not detected.
+    pub r#fn: usize,
+}
+
+/// `2/(1 + e^(5y)) − 1`, and −1 beyond `y = 3`.
+fn sigmoid(position: f64) -> f64 {
+    if position > 3.0 { -1.0 } else { 2.0 / (1.0 + (5.0 * position).exp()) - 1.0 }
+}
+
+/// Seconds since 1970 of `YYYY-MM-DD HH:MM:SS`, with or without a fraction, which is dropped.
+pub fn seconds(timestamp: &str) -> Option<i64> {
+    let (date, time) = timestamp.trim().split_once([' ', 'T'])?;
+    let mut date = date.splitn(3, '-').map(str::parse::<i64>);
+    let (year, month, day) = (date.next()?.ok()?, date.next()?.ok()?, date.next()?.ok()?);
+    let mut time = time.split('.').next()?.splitn(3, ':').map(str::parse::<i64>);
+    let (hour, minute, second) = (time.next()?.ok()?, time.next()?.ok()?, time.next()?.ok()?);
+    let all = (1..=12).contains(&month) && (1..=31).contains(&day) && (0..10_000).contains(&year);
+    if !all || !(0..24).contains(&hour) || !(0..60).contains(&minute) || !(0..=60).contains(&second) {
+        return None;
+    }
+    // Days since 1 March of year 0: the leap day is then a year's last.
+    let (shifted_year, shifted_month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let leaps = shifted_year.div_euclid(4) - shifted_year.div_euclid(100) + shifted_year.div_euclid(400);
+    let days = 365 * shifted_year + leaps + (153 * shifted_month + 2) / 5 + day - 1;
+    Some((days - 719_468) * 86_400 + hour * 3600 + minute * 60 + second)
+}
+
+impl Series {
+    /// From a file's text, the first line of which is a header.
+    pub fn parse(name: &str, csv: &str, windows: &[(String, String)]) -> Result<Self, Error> {
+        let mut series = Self {
+            name: name.to_owned(),
+            times: Vec::new(),
+            values: Vec::new(),
+            windows: Vec::new(),
+            lines: Vec::new(),
+        };
+        for (at, line) in csv.lines().enumerate().skip(1).filter(|(_, line)| !line.trim().is_empty()) {
+            let wrong = || Error::Line(name.to_owned(), at + 1);
+            let (timestamp, value) = line.trim_end().split_once(',').ok_or_else(wrong)?;
+            let second = seconds(timestamp).ok_or_else(wrong)?;
+            series.times.push(second.saturating_mul(1_000_000_000));
+            series.values.push(value.trim().parse().map_err(|_| wrong())?);
+            series.lines.push((timestamp.to_owned(), value.to_owned()));
+        }
+        let mut free = 0;
+        for (left, right) in windows {
+            let row = |edge: &String| {
+                let wanted = seconds(edge).map(|second| second.saturating_mul(1_000_000_000));
+                let found = series.times.iter().position(|&time| Some(time) == wanted);
+                found.ok_or_else(|| Error::Window(name.to_owned(), edge.clone()))
+            };
+            let (first, last) = (row(left)?, row(right)?);
+            if first < free || last < first {
+                return Err(Error::Window(name.to_owned(), left.clone()));
+            }
+            free = last + 1;
+            series.windows.push((first, last));
+        }
+        Ok(series)
+    }
+
+    /// `group` of `group/file.csv`.
+    pub fn group(&self) -> &str {
+        self.name.split('/').next().unwrap_or_default()
+    }
+
+    /// Rows that do not count. In floating point as NAB has it, whose 0.15 n may fall short of a whole number.
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 750")]
+    pub fn probation(&self) -> usize {
+        (0.15 * self.values.len() as f64).floor().min(750.0) as usize
+    }
+
+    /// Windows that reach beyond the probation.
+    pub fn scored_windows(&self) -> usize {
+        self.windows.iter().filter(|window| window.1 >= self.probation()).count()
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "rows are far below 2^52")]
+    fn places(&self) -> Vec<Place> {
+        let mut windows = self.windows.iter().copied().enumerate().peekable();
+        let mut ended: Option<(usize, usize)> = None;
+        (0..self.values.len())
+            .map(|row| {
+                while let Some((_, window)) = windows.next_if(|(_, window)| window.1 < row) {
+                    ended = Some(window);
+                }
+                match (windows.peek(), ended) {
+                    (Some(&(at, (first, last))), _) if first <= row => {
+                        let position = -((last - row + 1) as f64) / (last - first + 1) as f64;
+                        Place { window: Some(at), sigmoid: sigmoid(position) / sigmoid(-1.0) }
+                    }
+                    (_, Some((first, last))) if last > first => {
+                        Place { window: None, sigmoid: sigmoid((row - last) as f64 / (last - first) as f64) }
+                    }
+                    _ => Place { window: None, sigmoid: -1.0 },
+                }
+            })
+            .collect()
+    }
+
+    /// What each row would earn or cost if detected: the columns `S(t)_…` of NAB's results.
+    pub fn row_scores(&self, profile: &Profile) -> Vec<f64> {
+        let priced = |place: Place| match place.window {
+            Some(_) => place.sigmoid * profile.true_positive,
+            None => place.sigmoid * profile.false_positive,
+        };
+        self.places().into_iter().map(priced).collect()
+    }
+
+    /// What the file comes to.
+    pub fn outcome(&self, scores: &[f64], threshold: f64, profile: &Profile) -> Result<Outcome, Error> {
+        if scores.len() != self.values.len() {
+            return Err(Error::Length(self.name.clone()));
+        }
+        let mut outcome = Outcome::default();
+        let mut earned = vec![None::<f64>; self.windows.len()];
+        let priced = self.row_scores(profile);
+        let rows = self.places().into_iter().zip(priced).zip(scores).skip(self.probation());
+        for ((place, priced), &score) in rows {
+            let detected = score >= threshold;
+            match place.window.and_then(|at| earned.get_mut(at)) {
+                Some(earned) if detected => {
+                    outcome.tp += 1;
+                    *earned = Some(earned.map_or(priced, |earned| earned.max(priced)));
+                }
+                Some(_) => outcome.r#fn += 1,
+                None if detected => {
+                    outcome.fp += 1;
+                    outcome.score += priced;
+                }
+                None => outcome.tn += 1,
+            }
+        }
+        let probation = self.probation();
+        let counted = self.windows.iter().zip(earned).filter(|(window, _)| window.1 >= probation);
+        outcome.score += counted.map(|(_, earned)| earned.unwrap_or(-profile.false_negative)).sum::<f64>();
+        Ok(outcome)
+    }
+}
+
+/// The threshold with the best total over all files, and that total.
+pub fn optimise(results: &[(&Series, &[f64])], profile: &Profile) -> Result<(f64, f64), Error> {
+    /// A row that counts; windows are numbered through all files.
+    struct Row {
+        score: f64,
+        window: Option<usize>,
+        priced: f64,
+    }
+    let mut rows = Vec::new();
+    let (mut numbered, mut windows) = (0, 0);
+    for (series, scores) in results {
+        if scores.len() != series.values.len() {
+            return Err(Error::Length(series.name.clone()));
+        }
+        let priced = series.row_scores(profile);
+        let all = series.places().into_iter().zip(priced).zip(scores.iter()).skip(series.probation());
+        rows.extend(all.filter(|(_, score)| !score.is_nan()).map(|((place, priced), &score)| Row {
+            score,
+            window: place.window.map(|at| at + numbered),
+            priced,
+        }));
+        numbered += series.windows.len();
+        windows += series.scored_windows();
+    }
+    rows.sort_by(|one, other| other.score.total_cmp(&one.score));
+
+    let mut earned = vec![-profile.false_negative; numbered];
+    let mut total = null(windows, profile);
+    let mut best = (NOTHING, total);
+    for same in rows.chunk_by(|one, other| one.score == other.score) {
+        for row in same {
+            match row.window.and_then(|at| earned.get_mut(at)) {
+                Some(earned) if row.priced > *earned => {
+                    total += row.priced - *earned;
+                    *earned = row.priced;
+                }
+                Some(_) => {}
+                None => total += row.priced,
+            }
+        }
+        if let Some(row) = same.first().filter(|_| total > best.1) {
+            best = (row.score, total);
+        }
+    }
+    Ok(best)
+}
+
+#[allow(clippy::cast_precision_loss, reason = "windows are far below 2^52")]
+fn null(windows: usize, profile: &Profile) -> f64 {
+    -profile.false_negative * windows as f64
+}
+
+/// `100 (total − null)/(perfect − null)` for so many windows.
+#[allow(clippy::cast_precision_loss, reason = "windows are far below 2^52")]
+pub fn normalise(total: f64, windows: usize, profile: &Profile) -> f64 {
+    let null = null(windows, profile);
+    100.0 * (total - null) / (profile.true_positive * windows as f64 - null)
+}
+
+/// Reads the files that have an entry in `windows`, in the order of their names.
+pub fn load(data: &Path, windows: &Windows) -> Result<Vec<Series>, Error> {
+    let read = |(name, windows): (&String, &Vec<(String, String)>)| {
+        let path = data.join(name);
+        let csv = fs::read_to_string(&path).map_err(|cause| Error::Io(path.display().to_string(), cause))?;
+        Series::parse(name, &csv, windows)
+    };
+    windows.iter().map(read).collect()
+}
+
+/// Writes `<results>/<detector>/<group>/<detector>_<file>.csv` in NAB's layout.
+pub fn write_rows(results: &Path, detector: &str, series: &Series, scores: &[f64]) -> Result<(), Error> {
+    if scores.len() != series.values.len() {
+        return Err(Error::Length(series.name.clone()));
+    }
+    let file = series.name.rsplit('/').next().unwrap_or_default();
+    let directory = results.join(detector).join(series.group());
+    let path = directory.join(format!("{detector}_{file}"));
+    let probed = |cause| Error::Io(path.display().to_string(), cause);
+    fs::create_dir_all(&directory).map_err(probed)?;
+    let mut out = io::BufWriter::new(fs::File::create(&path).map_err(probed)?);
+    let heads = PROFILES.map(|profile| format!("S(t)_{}", profile.name)).join(",");
+    writeln!(out, "timestamp,value,anomaly_score,label,{heads}").map_err(probed)?;
+    let places = series.places();
+    let [low_fp, low_fn, standard] = PROFILES.map(|profile| series.row_scores(&profile));
+    let columns = low_fp.iter().zip(&low_fn).zip(&standard);
+    for ((((timestamp, value), score), place), ((low_fp, low_fn), standard)) in
+        series.lines.iter().zip(scores).zip(&places).zip(columns)
+    {
+        let label = u8::from(place.window.is_some());
+        writeln!(out, "{timestamp},{value},{score:?},{label},{low_fp:?},{low_fn:?},{standard:?}").map_err(probed)?;
+    }
+    out.flush().map_err(probed)
+}
+
+/// Writes `<results>/<detector>/<detector>_<profile>_scores.csv`, a line a file and the totals, in NAB's layout.
+pub fn write_scores(
+    results: &Path,
+    detector: &str,
+    threshold: f64,
+    profile: &Profile,
+    all: &[(&Series, &[f64])],
+) -> Result<(), Error> {
+    let directory = results.join(detector);
+    let path = directory.join(format!("{detector}_{}_scores.csv", profile.name));
+    let probed = |cause| Error::Io(path.display().to_string(), cause);
+    fs::create_dir_all(&directory).map_err(probed)?;
+    let mut text = String::from("Detector,Profile,File,Threshold,Score,TP,TN,FP,FN,Total_Count\n");
+    let mut sum = Outcome::default();
+    for (series, scores) in all {
+        let Outcome { score, tp, tn, fp, r#fn } = series.outcome(scores, threshold, profile)?;
+        let (name, rows) = (&series.name, scores.len());
+        let profile = profile.name;
+        text += &format!("{detector},{profile},{name},{threshold:?},{score:?},{tp},{tn},{fp},{fn},{rows}\n", fn = r#fn);
+        sum.score += score;
+        (sum.tp, sum.tn, sum.fp, sum.r#fn) = (sum.tp + tp, sum.tn + tn, sum.fp + fp, sum.r#fn + r#fn);
+    }
+    let rows: usize = all.iter().map(|(_, scores)| scores.len()).sum();
+    text += &format!("Totals,,,,{:?},{},{},{},{},{rows}\n", sum.score, sum.tp, sum.tn, sum.fp, sum.r#fn);
+    fs::write(&path, text).map_err(probed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(rows: usize, windows: &[(usize, usize)]) -> Series {
+        let time = |row: usize| format!("2014-03-{:02} {:02}:{:02}:00", 1 + row / 1440, row / 60 % 24, row % 60);
+        let csv: String = (0..rows).map(|row| format!("{},1.0\n", time(row))).collect();
+        let windows: Vec<_> =
+            windows.iter().map(|&(first, last)| (time(first) + ".000000", time(last) + ".000000")).collect();
+        Series::parse("group/file.csv", &format!("timestamp,value\n{csv}"), &windows).unwrap()
+    }
+
+    #[test]
+    fn time_is_read() {
+        assert_eq!(seconds("1970-01-01 00:00:00"), Some(0));
+        assert_eq!(seconds("2014-04-10 07:15:00.000000"), Some(1_397_114_100));
+        assert_eq!(seconds("2000-02-29 23:59:59"), Some(951_868_799));
+        assert_eq!(seconds("1969-12-31 23:59:59"), Some(-1));
+        for wrong in ["", "2014-04-10", "2014-13-10 00:00:00", "2014-04-10 25:00:00", "x-y-z a:b:c"] {
+            assert_eq!(seconds(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn rows_are_priced_as_published() {
+        let series = series(1000, &[(400, 499)]);
+        let priced = series.row_scores(&STANDARD);
+        // Left edge full, right edge at y = −1/100, the scaled sigmoid's table of the paper in between.
+        assert_eq!(priced[400], 1.0);
+        assert!((priced[450] * 0.986_614_298_151_430_3 - 0.848_283_639_957_513_1).abs() < 1e-12);
+        assert!((priced[499] - sigmoid(-0.01) / sigmoid(-1.0)).abs() < 1e-15);
+        // Before any window −0.11; behind one it falls from 0 over its length.
+        assert_eq!(priced[399], -0.11);
+        assert!((priced[500] + 0.11 * 0.025_249).abs() < 1e-6, "{}", priced[500]);
+        assert!((priced[598] + 0.11 * 0.986_614_298).abs() < 1e-9, "{}", priced[598]);
+        assert!(priced[796] > -0.11 && priced[797] == -0.11);
+    }
+
+    #[test]
+    fn totals_by_hand() {
+        let series = series(1000, &[(100, 140), (400, 499), (700, 799)]);
+        assert_eq!((series.probation(), series.scored_windows()), (150, 2));
+        let mut scores = vec![0.0; 1000];
+        // In the probation, twice in a window, once outside.
+        for (row, score) in [(120, 1.0), (400, 0.5), (450, 0.9), (200, 0.4)] {
+            scores[row] = score;
+        }
+        let all = [(&series, &scores[..])];
+        // One window at its middle, one missed; then the first at its left edge.
+        let middle = 0.848_283_639_957_513_1 / 0.986_614_298_151_430_3;
+        let found = series.outcome(&scores, 0.9, &STANDARD).unwrap();
+        assert!((found.score - (middle - 1.0)).abs() < 1e-12);
+        assert_eq!((found.tp, found.tn, found.fp, found.r#fn), (1, 650, 0, 199));
+        assert_eq!(optimise(&all, &STANDARD).unwrap(), (0.5, 0.0));
+        assert_eq!(optimise(&all, &LOW_FN).unwrap(), (0.5, -1.0));
+        let false_alarm = series.outcome(&scores, 0.4, &STANDARD).unwrap().score;
+        assert!((false_alarm - 0.11 * sigmoid(60.0 / 40.0)).abs() < 1e-12);
+        assert_eq!(normalise(0.0, 2, &STANDARD), 50.0);
+        assert_eq!(normalise(-4.0, 2, &LOW_FN), 0.0);
+        assert!(optimise(&[(&series, &scores[..150])], &STANDARD).is_err());
+    }
+
+    #[test]
+    fn nothing_is_better_than_noise() {
+        let series = series(1000, &[(990, 999)]);
+        let mut scores = vec![0.0; 1000];
+        scores[300..400].fill(1.0);
+        assert_eq!(optimise(&[(&series, &scores)], &STANDARD).unwrap(), (NOTHING, -1.0));
+    }
+
+    #[test]
+    fn wrong_data_is_told() {
+        for (csv, windows) in [
+            ("timestamp,value\nnonsense\n", vec![]),
+            ("timestamp,value\n2014-03-01 00:00:00,x\n", vec![]),
+            (
+                "timestamp,value\n2014-03-01 00:00:00,1\n",
+                vec![("2014-03-02 00:00:00".into(), "2014-03-02 00:00:00".into())],
+            ),
+        ] {
+            assert!(Series::parse("group/file.csv", csv, &windows).is_err());
+        }
+    }
+}
