@@ -53,4 +53,11 @@ impl Baseline {
             .fold(0.0, f64::max)
             / self.limit
     }
+
+    /// How far each level is from its mean, in its deviations.
+    #[must_use]
+    pub fn deviations(&self, row: &[f64]) -> Vec<f64> {
+        let parts = row.iter().zip(&self.mean).zip(&self.deviation);
+        parts.map(|((level, mean), deviation)| ((level - mean) / deviation).abs()).collect()
+    }
 }

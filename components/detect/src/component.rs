@@ -6,7 +6,8 @@ wit_bindgen::generate!({ path: "../../wit", world: "detect-stage" });
 
 use exports::wheeltapper::pipeline::detect::{Detected, Detector as Handle, Guest, GuestDetector};
 use wheeltapper::pipeline::types::{
-    Anomaly, Contribution, Dictionary, FeatureBatch, ScoreBatch, SensorTable, Severity, StageError, Time,
+    Anomaly, Contribution, Dictionary, Drift, DriftKind, FeatureBatch, Prognosis, ScoreBatch, SensorTable, Severity,
+    StageError, Time, Trend,
 };
 
 struct Exports;
@@ -121,7 +122,12 @@ fn detected(out: crate::Detected) -> Detected {
         scores.end.push(score.end);
         scores.score.push(score.score);
     }
-    Detected { scores, anomalies: out.anomalies.into_iter().map(anomaly).collect() }
+    Detected {
+        scores,
+        anomalies: out.anomalies.into_iter().map(anomaly).collect(),
+        drifts: out.drifts.into_iter().map(drift).collect(),
+        prognoses: out.prognoses.into_iter().map(prognosis).collect(),
+    }
 }
 
 fn anomaly(found: crate::Anomaly) -> Anomaly {
@@ -155,6 +161,42 @@ fn anomaly(found: crate::Anomaly) -> Anomaly {
                 unit: part.unit,
             })
             .collect(),
+        trend: found.trend.map(|trend| Trend {
+            sensor: trend.sensor,
+            feature: trend.feature,
+            unit: trend.unit,
+            times: trend.times,
+            values: trend.values,
+        }),
+    }
+}
+
+fn drift(drift: crate::Drift) -> Drift {
+    Drift {
+        id: drift.id,
+        asset: drift.asset,
+        time: drift.time,
+        kind: match drift.kind {
+            crate::DriftKind::Drifted => DriftKind::Drifted,
+            crate::DriftKind::Kept => DriftKind::Kept,
+            crate::DriftKind::Switched => DriftKind::Switched,
+        },
+        sensors: drift.sensors,
+        p_value: drift.p,
+        message: drift.message,
+    }
+}
+
+fn prognosis(prognosis: crate::Prognosis) -> Prognosis {
+    let [p10, p50, p90] = prognosis.hours;
+    Prognosis {
+        asset: prognosis.asset,
+        time: prognosis.time,
+        health: prognosis.health,
+        p10,
+        p50,
+        p90,
+        model: prognosis.model.to_owned(),
     }
 }
 

@@ -3,26 +3,43 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use wheeltapper_condition::life::{history::History, library::Library};
+use wheeltapper_detectors::Kind;
 
-use crate::detectors::Kind;
+use crate::life::Runs;
 
 /// The configuration, as JSON. Every key has a default.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {
-    /// `ensemble`, `zscore` or `mahalanobis`.
+    /// Which detector scores the scalars; see [`Kind`].
     pub(crate) model: Kind,
     /// Windows of each asset to learn from.
     pub(crate) warmup_windows: u32,
+    /// Assets learn up to so many windows later, each its own, so that they do not all learn at once; by default half the
+    /// warm-up.
+    pub(crate) spread_windows: Option<u32>,
     /// The score from which a window is an anomaly.
     pub(crate) threshold: f64,
+    /// The health index (about 1 at the beginning) at which an asset counts as failed.
+    pub(crate) life_limit: f64,
+    /// Runs to failure to learn from.
+    pub(crate) lives: Option<Lives>,
     /// By id.
     pub(crate) sensors: BTreeMap<String, Sensor>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { model: Kind::Ensemble, warmup_windows: 30, threshold: 0.999, sensors: BTreeMap::new() }
+        Self {
+            model: Kind::Ensemble,
+            warmup_windows: 30,
+            spread_windows: None,
+            threshold: 0.999,
+            life_limit: 8.0,
+            lives: None,
+            sensors: BTreeMap::new(),
+        }
     }
 }
 
@@ -32,6 +49,17 @@ impl Default for Config {
 pub(crate) struct Sensor {
     pub(crate) unit: String,
     pub(crate) kind: String,
+}
+
+/// Runs to failure: rows of the sensors' means, one a window, the last one at the failure.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Lives {
+    /// Ids, or their last parts.
+    pub(crate) sensors: Vec<String>,
+    pub(crate) runs: Vec<Vec<Vec<f64>>>,
+    /// Remaining windows beyond which no difference shows.
+    pub(crate) horizon_windows: f64,
 }
 
 /// Why a configuration cannot be used.
@@ -50,6 +78,9 @@ pub enum ConfigError {
         /// What was expected.
         expected: &'static str,
     },
+    /// Runs to failure that nothing can be learnt from.
+    #[error("`lives`: {0}")]
+    Lives(String),
 }
 
 impl Config {
@@ -72,6 +103,41 @@ impl Config {
                 expected: "5 to 100000: fewer windows do not show what is normal",
             });
         }
+        if !(config.life_limit > 1.0 && config.life_limit.is_finite()) {
+            return Err(ConfigError::Number {
+                key: "life_limit",
+                value: config.life_limit,
+                expected: "a health index above 1, such as 8",
+            });
+        }
         Ok(config)
+    }
+
+    /// The library, learnt from the runs that the configuration brings.
+    pub(crate) fn runs(&self) -> Result<Option<Runs>, ConfigError> {
+        let Some(lives) = &self.lives else { return Ok(None) };
+        let wrong = |text: String| ConfigError::Lives(text);
+        let mut histories = Vec::with_capacity(lives.runs.len());
+        for (at, run) in lives.runs.iter().enumerate() {
+            let history = History::new(run).filter(|history| history.width() == lives.sensors.len());
+            histories.push(history.ok_or_else(|| {
+                wrong(format!(
+                    "run {} must have rows of {} numbers, one a sensor, none missing",
+                    at + 1,
+                    lives.sensors.len()
+                ))
+            })?);
+        }
+        let library = Library::fit(&histories, lives.horizon_windows).map_err(|error| wrong(error.to_string()))?;
+        Ok(Some(Runs { sensors: lives.sensors.clone(), horizon: lives.horizon_windows, library }))
+    }
+
+    /// By how many windows an asset's learning comes later: its own number below the spread.
+    pub(crate) fn later(&self, asset: &str) -> usize {
+        let spread = self.spread_windows.unwrap_or(self.warmup_windows / 2) as u64 + 1;
+        let hash = asset
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        usize::try_from((hash >> 32) % spread).unwrap_or(0)
     }
 }

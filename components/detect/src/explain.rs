@@ -1,21 +1,16 @@
 //! The reason for an anomaly, for people.
 
-use std::collections::BTreeMap;
-
 use crate::{
     columns::Column,
-    config::Sensor,
-    detectors::Detector as _,
-    unit::{Model, Window},
+    config::Config,
+    life::Runs,
+    unit::{Member, Window},
 };
 
 /// At most so many contributions are told.
 const MOST: usize = 5;
 /// Smaller ones are left out.
 const LEAST_SHARE: f64 = 0.02;
-
-/// Beyond so many scales a feature clearly rose or fell.
-const CLEAR: f64 = 3.0;
 
 /// How bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,8 +38,23 @@ pub struct Contribution {
     pub expected: f64,
     /// In `unit`.
     pub seen: f64,
-    /// The sensor's, Hz, or none.
+    /// The sensor's, Hz, dB, or none.
     pub unit: String,
+}
+
+/// The course of a feature up to a finding, for display.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trend {
+    /// The sensor's id.
+    pub sensor: String,
+    /// The feature's name.
+    pub feature: String,
+    /// Of the values.
+    pub unit: String,
+    /// Ends of the windows, in ns since 1970.
+    pub times: Vec<i64>,
+    /// As many.
+    pub values: Vec<f64>,
 }
 
 /// A window in which an asset was not as it is when it is well; see the contracts.
@@ -64,6 +74,39 @@ pub struct Anomaly {
     pub fault_mode: Option<&'static str>,
     pub message: String,
     pub contributions: Vec<Contribution>,
+    pub trend: Option<Trend>,
+}
+
+/// What was found in a window.
+#[derive(Clone, Debug)]
+pub(crate) struct Finding {
+    pub(crate) message: String,
+    pub(crate) fault_mode: Option<&'static str>,
+    /// Largest share first.
+    pub(crate) parts: Vec<Contribution>,
+    pub(crate) trend: Option<Trend>,
+    pub(crate) model: &'static str,
+    /// Windows that the model was learnt from.
+    pub(crate) learnt: u32,
+}
+
+/// What is known beside a window.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub(crate) asset: &'a str,
+    pub(crate) members: &'a [Member],
+    pub(crate) features: &'a [String],
+    pub(crate) columns: &'a [Column],
+    pub(crate) config: &'a Config,
+    pub(crate) runs: Option<&'a Runs>,
+}
+
+/// What was seen of a feature, and what was expected.
+pub(crate) struct Seen {
+    pub(crate) sensor: String,
+    pub(crate) feature: String,
+    pub(crate) expected: f64,
+    pub(crate) seen: f64,
 }
 
 /// The score of a ratio to the edge: 1 − 10^(−3 r²), as if distances were normal and one window in a thousand lay beyond
@@ -73,165 +116,121 @@ pub(crate) fn score(ratio: f64) -> f64 {
 }
 
 /// The ratio whose score this is.
-fn ratio_of(score: f64) -> f64 {
+pub(crate) fn ratio_of(score: f64) -> f64 {
     ((1.0 - score).log10() / -3.0).sqrt()
 }
 
-/// What the anomaly of a window says.
-pub(crate) struct Context<'a> {
-    pub(crate) asset: &'a str,
-    pub(crate) model: &'a Model,
-    pub(crate) features: &'a [String],
-    pub(crate) columns: &'a [Column],
-    pub(crate) sensors: &'a BTreeMap<String, Sensor>,
-    pub(crate) threshold: f64,
+/// The largest of `weights` as shares of their sum.
+pub(crate) fn parts(weights: &[f64], seen: impl Fn(usize) -> Option<Seen>) -> Vec<Contribution> {
+    let total: f64 = weights.iter().sum();
+    let mut order: Vec<(usize, f64)> = weights.iter().copied().enumerate().collect();
+    order.sort_by(|(a, one), (b, other)| other.total_cmp(one).then(a.cmp(b)));
+    order
+        .into_iter()
+        .take(MOST)
+        .filter_map(|(at, weight)| {
+            let share = weight / total;
+            let Seen { sensor, feature, expected, seen } = seen(at)?;
+            // What is not defined for a window (the skewness of a constant) explains nothing.
+            (share >= LEAST_SHARE && seen.is_finite() && expected.is_finite()).then_some(Contribution {
+                sensor,
+                feature,
+                share,
+                expected,
+                seen,
+                unit: String::new(),
+            })
+        })
+        .collect()
 }
 
 impl Context<'_> {
-    pub(crate) fn anomaly(&self, window: &Window, ratio: f64, z: &[f64]) -> Anomaly {
-        let parts = self.parts(window, z);
+    /// An anomaly of a window. `ratio`: to the edge of what is normal.
+    pub(crate) fn anomaly(&self, window: &Window, ratio: f64, finding: Finding) -> Anomaly {
+        let threshold = self.config.threshold;
         // How many times past the threshold, whatever that is set to.
-        let beyond = ratio / ratio_of(self.threshold);
+        let beyond = ratio / ratio_of(threshold);
         let severity = match beyond {
             beyond if beyond < 1.5 => Severity::Low,
             beyond if beyond < 2.5 => Severity::Medium,
             beyond if beyond < 6.0 => Severity::High,
             _ => Severity::Critical,
         };
-        let sensor = parts.first().map_or_else(|| self.asset.to_owned(), |part| part.sensor.clone());
-        let fault_mode = self.fault_mode(&parts, z);
-        let kind = self.model.detector.kind().name();
-        let learnt = f64::from(self.model.windows);
+        let sensor = finding.parts.first().map_or_else(|| self.asset.to_owned(), |part| part.sensor.clone());
+        let learnt = f64::from(finding.learnt);
         Anomaly {
-            id: id(self.asset, &sensor, window, kind),
+            id: id(self.asset, &sensor, window, finding.model),
             asset: self.asset.to_owned(),
             start: window.start,
             end: window.end,
             score: score(ratio),
-            threshold: self.threshold,
-            confidence: (1.0 - 0.5 * (-1.5 * (beyond - 1.0)).exp()) * learnt / (learnt + 5.0),
-            model: kind,
+            threshold,
+            confidence: (1.0 - 0.5 * (-1.5 * (beyond - 1.0)).exp()) * (learnt + 1.0) / (learnt + 6.0),
+            model: finding.model,
             severity,
-            message: self.message(&parts, fault_mode),
-            fault_mode,
+            message: finding.message,
+            fault_mode: finding.fault_mode,
             sensor,
-            contributions: parts,
+            contributions: finding.parts,
+            trend: finding.trend,
         }
     }
 
-    fn parts(&self, window: &Window, z: &[f64]) -> Vec<Contribution> {
-        let weights = self.model.detector.weights(z);
-        let total: f64 = weights.iter().sum();
-        let mut order: Vec<usize> = (0..weights.len()).collect();
-        order.sort_by(|&a, &b| {
-            let weight = |at: usize| weights.get(at).copied().unwrap_or(0.0);
-            weight(b).total_cmp(&weight(a)).then(a.cmp(&b))
-        });
-        let width = self.columns.len().max(1);
-        order
-            .into_iter()
-            .take(MOST)
-            .filter_map(|at| {
-                let share = weights.get(at).copied().unwrap_or(0.0) / total;
-                let (place, column) = (at / width, self.columns.get(at % width)?);
-                let name = self.model.sensors.get(place)?.to_string();
-                let feature = self.features.get(column.at as usize)?.clone();
-                let seen = window.rows.get(place)?.as_ref()?.values.get(column.at as usize).copied()?;
-                let unit = self.unit(&name, &feature);
-                let expected = self.model.normals.get(at)?.expected;
-                // What is not defined for a window (the skewness of a constant) explains nothing.
-                (share >= LEAST_SHARE && seen.is_finite() && expected.is_finite()).then_some(Contribution {
-                    sensor: name,
-                    feature,
-                    share,
-                    expected,
-                    seen,
-                    unit,
-                })
-            })
-            .collect()
+    /// A feature's value by its name; NaN when there is none.
+    pub(crate) fn feature(&self, values: &[f64], name: &str) -> f64 {
+        let place = self.features.iter().position(|feature| feature == name);
+        place.and_then(|place| values.get(place).copied()).unwrap_or(f64::NAN)
     }
 
-    fn unit(&self, sensor: &str, feature: &str) -> String {
+    pub(crate) fn with_units(&self, parts: Vec<Contribution>) -> Vec<Contribution> {
+        parts.into_iter().map(|part| Contribution { unit: self.unit(&part.sensor, &part.feature), ..part }).collect()
+    }
+
+    /// The unit of a sensor's feature.
+    pub(crate) fn unit(&self, sensor: &str, feature: &str) -> String {
+        let own = || self.config.sensors.get(sensor).map(|sensor| sensor.unit.clone()).unwrap_or_default();
         match feature {
-            "crest_factor" | "skewness" | "kurtosis" | "spectral_entropy" => String::new(),
+            "crest_factor" | "skewness" | "kurtosis" | "spectral_entropy" | "spectral_kurtosis" | "cusum"
+            | "missing_ratio" | "stuck" => String::new(),
             "dominant_frequency" => "Hz".to_owned(),
-            _ => self.sensors.get(sensor).map(|sensor| sensor.unit.clone()).unwrap_or_default(),
+            "velocity_rms" => "mm/s".to_owned(),
+            "trend_slope" | "rate_of_change" => format!("{}/s", own()),
+            feature if feature.starts_with("octave_") => "dB".to_owned(),
+            feature if feature.ends_with("_frequency") => "Hz".to_owned(),
+            feature if ["_ratio", "_evidence", "_strength"].iter().any(|end| feature.ends_with(end)) => String::new(),
+            _ => own(),
         }
     }
 
-    /// What the pattern points to, by the features of the leading sensor that clearly rose or fell.
-    fn fault_mode(&self, parts: &[Contribution], z: &[f64]) -> Option<&'static str> {
-        let first = parts.first()?;
-        let kind = |sensor: &str| {
-            let kind = self.sensors.get(sensor).map_or("", |sensor| sensor.kind.as_str());
-            // Sensors that are not configured tell by their name.
-            if kind.is_empty() {
-                sensor.rsplit('/').next().unwrap_or(sensor).to_lowercase()
-            } else {
-                kind.to_lowercase()
-            }
-        };
-        let place = self.model.sensors.iter().position(|name| **name == *first.sensor)?;
-        let own = z.get(place * self.columns.len()..)?;
-        let of = |feature: &str| {
-            let named = |column: &Column| self.features.get(column.at as usize).is_some_and(|name| name == feature);
-            self.columns.iter().zip(own).find(|(column, _)| named(column)).map_or(0.0, |(_, z)| *z)
-        };
-        let rose = |feature: &str| of(feature) > CLEAR;
-        let fell = |feature: &str| of(feature) < -CLEAR;
-        let still = parts.iter().filter(|part| part.sensor == first.sensor).any(|part| {
-            matches!(part.feature.as_str(), "std" | "peak_to_peak" | "iqr") && part.seen <= 0.02 * part.expected
-        });
-        if still {
-            return Some("sensor-stuck");
-        }
-        let named = kind(&first.sensor);
-        let is = |words: &[&str]| words.iter().any(|word| named.contains(word));
-        if is(&["vibration", "accel", "velocity"]) {
-            let impacts = rose("kurtosis") || rose("crest_factor");
-            let burst = self.features.iter().any(|feature| feature == crate::stage::BURST);
-            let louder = rose("rms") || rose("std") || rose("iqr");
-            let pressure = parts.iter().any(|part| {
-                let kind = kind(&part.sensor);
-                (kind.contains("pressure") || kind.contains("flow")) && part.seen != part.expected
-            });
-            return match () {
-                () if impacts => Some("bearing-impacts"),
-                () if louder && (pressure || burst && rose("spectral_entropy")) => Some("cavitation"),
-                // Only a burst shows the shaft's own line.
-                () if burst && (rose("dominant_magnitude") || louder && fell("spectral_entropy")) => Some("imbalance"),
-                () => None,
-            };
-        }
-        let higher = rose("mean") || rose("q50") || rose("rms");
-        match () {
-            () if is(&["temperature", "thermocouple"]) && higher => Some("overheating"),
-            () if is(&["current", "power"]) && higher => Some("electrical-overload"),
-            () if is(&["pressure", "flow"]) && (rose("std") || rose("iqr") || rose("peak_to_peak")) => {
-                Some("cavitation")
-            }
-            () => None,
-        }
+    /// A sensor's name without its asset's.
+    pub(crate) fn short<'s>(&self, sensor: &'s str) -> &'s str {
+        let name = sensor.strip_prefix(self.asset).map_or(sensor, |name| name.trim_start_matches('/'));
+        if name.is_empty() { sensor } else { name }
     }
 
-    fn message(&self, parts: &[Contribution], fault_mode: Option<&str>) -> String {
-        let mut message = String::new();
-        for part in parts.iter().take(2) {
-            let name =
-                part.sensor.strip_prefix(self.asset).map_or(part.sensor.as_str(), |name| name.trim_start_matches('/'));
-            let name = if name.is_empty() { part.sensor.as_str() } else { name };
-            let (unit, feature) = (&part.unit, part.feature.replace('_', " "));
+    /// What stands out, with numbers and units. Two features that say the same of a sensor are told once.
+    pub(crate) fn message(&self, parts: &[Contribution], fault_mode: Option<&str>) -> String {
+        let mut told: Vec<&Contribution> = Vec::new();
+        for part in parts {
+            let same =
+                |told: &&Contribution| told.sensor == part.sensor && group(&told.feature) == group(&part.feature);
+            if told.len() < 2 && !told.iter().any(same) {
+                told.push(part);
+            }
+        }
+        let words = told.iter().map(|part| {
+            let (unit, feature) = (&part.unit, words(&part.feature));
             let space = if unit.is_empty() { "" } else { " " };
-            if !message.is_empty() {
-                message.push_str("; ");
-            }
-            message.push_str(&format!(
-                "{name} {feature} is {}{space}{unit}, normally {}{space}{unit}",
+            let small = 1e-6 * part.expected.abs().max(part.seen.abs());
+            let number = |value: f64| number(if value.abs() <= small { 0.0 } else { value });
+            format!(
+                "{} {feature} is {}{space}{unit}, normally {}{space}{unit}",
+                self.short(&part.sensor),
                 number(part.seen),
                 number(part.expected)
-            ));
-        }
+            )
+        });
+        let mut message = words.collect::<Vec<_>>().join("; ");
         if let Some(mode) = fault_mode {
             message.push_str(&format!(" (points to {mode})"));
         }
@@ -239,10 +238,34 @@ impl Context<'_> {
     }
 }
 
+/// Features that rise and fall together.
+fn group(feature: &str) -> &str {
+    match feature {
+        "mean" | "q25" | "q50" | "q75" | "min" | "max" => "level",
+        "std" | "iqr" | "peak_to_peak" | "rolling_mean_std" | "dominant_magnitude" => "spread",
+        other => other,
+    }
+}
+
+fn words(feature: &str) -> String {
+    match feature {
+        "q50" => "median".to_owned(),
+        "std" => "standard deviation".to_owned(),
+        "iqr" => "interquartile range".to_owned(),
+        _ => match feature.strip_prefix("octave_") {
+            Some(center) => format!("level around {center} Hz"),
+            None => feature.replace('_', " "),
+        },
+    }
+}
+
 /// Four digits that matter.
 fn number(value: f64) -> String {
     let size = value.abs();
-    if value == 0.0 || (1e-3..1e5).contains(&size) {
+    if value == 0.0 {
+        "0".to_owned()
+    } else if (1e-3..1e5).contains(&size) {
+        #[allow(clippy::cast_possible_truncation, reason = "clamped")]
         let digits = (3 - size.max(1e-3).log10().floor().clamp(-3.0, 3.0) as i32).clamp(0, 5);
         format!("{value:.*}", usize::try_from(digits).unwrap_or(0))
     } else {

@@ -1,13 +1,18 @@
 //! The detect stage: learns what is normal for each asset and scores its windows, with the reason.
 //!
 //! [`Stage`] gathers the rows of an asset's sensors into one window, learns from the first windows, then scores by a
-//! [`detectors::Detector`] and explains what stands out.
+//! detector of [`wheeltapper_detectors`] and explains what stands out; of bursts, octave levels and bearing lines. It tells drift
+//! from faults, sensors' faults from machines', and how long a machine has left.
 
+mod burst;
 mod columns;
 pub mod config;
-pub mod detectors;
+mod drift;
 mod explain;
+mod faults;
+mod life;
 mod robust;
+mod scalars;
 mod stage;
 mod unit;
 
@@ -15,5 +20,7 @@ mod unit;
 mod component;
 
 pub use config::ConfigError;
-pub use explain::{Anomaly, Contribution, Severity};
-pub use stage::{Block, Detected, PushError, RestoreError, Score, Stage};
+pub use drift::DriftKind;
+pub use explain::{Anomaly, Contribution, Severity, Trend};
+pub use life::Prognosis;
+pub use stage::{Block, Detected, Drift, PushError, RestoreError, Score, Stage};

@@ -5,18 +5,20 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    burst::Burst,
     columns::{self, Column},
     config::{Config, ConfigError},
+    drift::{DriftKind, Drifts},
     explain::{self, Anomaly, Context},
-    unit::{Row, Unit, Window},
+    life::{Prognosis, Runs},
+    scalars::{Outcome, Scalars},
+    unit::{Row, Subject, Unit, Window},
 };
 
 /// First byte of a snapshot.
-const SNAPSHOT_VERSION: u8 = 1;
+const SNAPSHOT_VERSION: u8 = 2;
 /// The feature that only bursts have: each sensor of such a list is scored for itself.
 pub(crate) const BURST: &str = "peak";
-/// Bursts do not overlap, so fewer of them say as much.
-const BURST_WARMUP: u32 = 3;
 
 /// Rows that share one list of features, as in the contracts. `sensor` indexes the table given beside it.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +45,25 @@ pub struct Score {
     pub score: f64,
 }
 
+/// What is normal for an asset has moved, or what became of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drift {
+    /// Derived from asset, time and kind.
+    pub id: String,
+    /// The asset's id.
+    pub asset: String,
+    /// End of the window that showed it, in ns since 1970.
+    pub time: i64,
+    /// What became of it.
+    pub kind: DriftKind,
+    /// Sensors whose levels moved; none where only the scores did.
+    pub sensors: Vec<String>,
+    /// The smallest p-value, adjusted for their number.
+    pub p: f64,
+    /// In words.
+    pub message: String,
+}
+
 /// What a call gives.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Detected {
@@ -50,6 +71,10 @@ pub struct Detected {
     pub scores: Vec<Score>,
     /// Those past the threshold.
     pub anomalies: Vec<Anomaly>,
+    /// Where what is normal has moved.
+    pub drifts: Vec<Drift>,
+    /// Remaining lives, where there is something to tell.
+    pub prognoses: Vec<Prognosis>,
 }
 
 /// Why a batch cannot be taken; the state is as before.
@@ -92,6 +117,7 @@ struct State {
 #[derive(Debug)]
 pub struct Stage {
     config: Config,
+    runs: Option<Runs>,
     state: State,
     /// Units by asset, feature list and (for bursts) sensor.
     numbers: HashMap<Key, usize, foldhash::fast::FixedState>,
@@ -105,7 +131,8 @@ impl Stage {
     /// # Errors
     /// [`ConfigError`].
     pub fn open(config: &str) -> Result<Self, ConfigError> {
-        Ok(Self { config: Config::parse(config)?, state: State::default(), numbers: HashMap::default() })
+        let config = Config::parse(config)?;
+        Ok(Self { runs: config.runs()?, config, state: State::default(), numbers: HashMap::default() })
     }
 
     /// Goes on where the snapshot was taken.
@@ -121,7 +148,7 @@ impl Stage {
         };
         let named = state.units.iter().zip(keys).enumerate();
         let numbers = named.map(|(at, (unit, single))| ((unit.asset.clone(), unit.list, single), at)).collect();
-        Ok(Self { config: Config::parse(config)?, state, numbers })
+        Ok(Self { state, numbers, ..Self::open(config)? })
     }
 
     /// The state as bytes.
@@ -210,29 +237,23 @@ impl Stage {
     fn score(&mut self, number: usize, window: Window, out: &mut Detected) {
         let Some(unit) = self.state.units.get_mut(number) else { return };
         let Some((features, columns)) = self.state.lists.get(unit.list as usize) else { return };
-        let Some((ratio, z)) = unit.score(&window, columns) else {
-            if unit.model.is_none() {
-                unit.learn(window, columns, self.config.model);
-            }
-            return;
+        let Unit { asset, members, subject, .. } = unit;
+        let (config, runs) = (&self.config, self.runs.as_ref());
+        let context = Context { asset, members, features, columns, config, runs };
+        let edge = explain::ratio_of(config.threshold);
+        let outcome = match subject {
+            Subject::Scalars(scalars) => scalars.take(&window, &context, edge),
+            Subject::Burst(burst) => match burst.take(&window, &context, edge) {
+                Some((ratio, finding)) => Outcome { ratio: Some(ratio), finding, ..Outcome::default() },
+                None => Outcome::default(),
+            },
         };
+        out.prognoses.extend(outcome.prognosis);
+        out.drifts.extend(outcome.drifts.iter().map(|drift| told(drift, &window, &context)));
+        let Some(ratio) = outcome.ratio else { return };
         let score = explain::score(ratio);
-        out.scores.push(Score { asset: unit.asset.to_string(), start: window.start, end: window.end, score });
-        if score < self.config.threshold {
-            return unit.learn(window, columns, self.config.model);
-        }
-        if let Some(model) = &unit.model {
-            let asset = &unit.asset;
-            let context = Context {
-                asset,
-                model,
-                features,
-                columns,
-                sensors: &self.config.sensors,
-                threshold: self.config.threshold,
-            };
-            out.anomalies.push(context.anomaly(&window, ratio, &z));
-        }
+        out.scores.push(Score { asset: asset.to_string(), start: window.start, end: window.end, score });
+        out.anomalies.extend(outcome.finding.map(|finding| context.anomaly(&window, ratio, finding)));
     }
 
     fn list(&mut self, features: &[String]) -> u32 {
@@ -250,12 +271,46 @@ impl Stage {
         if let Some(&number) = self.numbers.get(&key) {
             return number;
         }
-        let warmup =
-            if burst { (self.config.warmup_windows / BURST_WARMUP).max(5) } else { self.config.warmup_windows };
-        self.state.units.push(Unit::new(asset, list, warmup as usize));
+        let (warmup, later) = (self.config.warmup_windows as usize, self.config.later(asset));
+        let subject = if burst {
+            Subject::Burst(Box::new(Burst::new(warmup, later)))
+        } else {
+            Subject::Scalars(Box::new(Scalars::new(warmup, later)))
+        };
+        self.state.units.push(Unit::new(asset, list, subject));
         let number = self.state.units.len() - 1;
         self.numbers.insert(key, number);
         number
+    }
+}
+
+fn told(drift: &Drifts, window: &Window, context: &Context<'_>) -> Drift {
+    let of = |place: &usize| context.members.get(*place).map(|member| member.name.to_string());
+    let sensors: Vec<String> = drift.sensors.iter().filter_map(of).collect();
+    let names = sensors.iter().map(|sensor| context.short(sensor)).collect::<Vec<_>>().join(", ");
+    let what = if sensors.is_empty() { "the scores".to_owned() } else { names };
+    let (word, message) = match drift.kind {
+        DriftKind::Drifted => (
+            "drifted",
+            format!("{what} moved without an alarm (p = {:.1e}); a shadow learns what is normal now", drift.p),
+        ),
+        DriftKind::Kept => {
+            ("kept", format!("the shadow that learned after {what} moved is no better; nothing changes"))
+        }
+        DriftKind::Switched => (
+            "switched",
+            format!("the shadow that learned after {what} moved fits the last windows better and takes over"),
+        ),
+    };
+    let hash = blake3::hash(format!("{}|{}|{word}|drift", context.asset, window.end).as_bytes());
+    Drift {
+        id: hex::encode(hash.as_bytes().get(..16).unwrap_or_default()),
+        asset: context.asset.to_owned(),
+        time: window.end,
+        kind: drift.kind,
+        sensors,
+        p: drift.p,
+        message,
     }
 }
 

@@ -1,0 +1,134 @@
+//! What a pattern points to. Physics first: a bearing's line names its part; then rules of thumb by kind of sensor.
+
+use crate::{
+    columns::Column,
+    explain::{Context, Contribution},
+};
+
+/// Beyond so many scales a feature clearly rose or fell.
+const CLEAR: f64 = 3.0;
+/// A line is at a frequency when it is within this share of it, or within a line of the spectrum.
+const AT: f64 = 0.04;
+/// An amplitude that has grown by this factor stands out.
+const GROWN: f64 = 1.5;
+
+/// A fault of a bearing that its lines name.
+#[derive(Clone, Debug)]
+pub(crate) struct Bearing {
+    pub(crate) mode: &'static str,
+    pub(crate) evidence: f64,
+    pub(crate) message: String,
+    /// `outer`, `inner`, `ball` or `cage`.
+    part: &'static str,
+}
+
+/// The bearing's fault that featurize named in a burst.
+pub(crate) fn bearing(context: &Context<'_>, values: &[f64]) -> Option<Bearing> {
+    let of = |name: &str| context.feature(values, name);
+    let (part, mode, words) = match of("bearing_named") {
+        1.0 => ("outer", "bearing-outer-race", "outer-race defect"),
+        2.0 => ("inner", "bearing-inner-race", "inner-race defect"),
+        3.0 => ("ball", "bearing-ball", "rolling-element defect"),
+        4.0 => ("cage", "bearing-cage", "cage defect"),
+        _ => return None,
+    };
+    let its = |what: &str| of(&format!("{part}_{what}"));
+    let (frequency, harmonics, ratio) = (its("frequency"), its("harmonics"), its("ratio"));
+    let plural = if harmonics == 1.0 { "" } else { "s" };
+    let mut message = format!(
+        "{}: {words}, {frequency:.1} Hz = {:.2} x shaft, {harmonics:.0} harmonic{plural}, {ratio:.0} x the background",
+        context.members.first().map_or("", |member| context.short(&member.name)),
+        frequency / of("shaft_hz"),
+    );
+    let sidebands = its("sidebands");
+    if sidebands > 0.0 {
+        message.push_str(&format!(", {sidebands:.0} sidebands"));
+    }
+    Some(Bearing { mode, evidence: its("evidence"), message, part })
+}
+
+/// The line of the bearing's fault as a part of the reason.
+pub(crate) fn parts(context: &Context<'_>, values: &[f64], named: Option<&Bearing>) -> Vec<Contribution> {
+    let Some(named) = named else { return Vec::new() };
+    let feature = format!("{}_ratio", named.part);
+    vec![Contribution {
+        sensor: context.members.first().map_or_else(String::new, |member| member.name.to_string()),
+        seen: context.feature(values, &feature),
+        feature,
+        share: 0.6,
+        expected: 1.0,
+        unit: String::new(),
+    }]
+}
+
+/// What a burst points to whose octaves rose, by where its highest line is and how it is shaped.
+pub(crate) fn of_burst(context: &Context<'_>, values: &[f64], expected: &[f64]) -> Option<&'static str> {
+    let of = |name: &str| context.feature(values, name);
+    let usual = |name: &str| context.feature(expected, name);
+    let grown = |name: &str| of(name) > GROWN * usual(name);
+    let (shaft, line) = (of("shaft_hz"), of("dominant_frequency"));
+    let at = |order: f64| (line / shaft - order).abs() <= AT * order.max(1.0);
+    let highest = |names: &[&str]| {
+        let rise = |name: &&str| of(name) - usual(name);
+        names.iter().map(rise).filter(|rise| rise.is_finite()).fold(f64::NEG_INFINITY, f64::max)
+    };
+    let low = highest(&["octave_16", "octave_31", "octave_63", "octave_125"]);
+    let high = highest(&["octave_1000", "octave_2000", "octave_4000", "octave_8000", "octave_16000"]);
+    // In dB.
+    let impacts =
+        of("kurtosis") > usual("kurtosis") + 1.0 || of("spectral_kurtosis") > usual("spectral_kurtosis") + 1.0;
+    match () {
+        () if grown("dominant_magnitude") && at(2.0) => Some("misalignment"),
+        () if grown("dominant_magnitude") && at(1.0) => Some("imbalance"),
+        () if grown("mesh_ratio") && of("mesh_sidebands") > usual("mesh_sidebands") => Some("gear-wear"),
+        () if impacts && high > 1.0 => Some("bearing-impacts"),
+        () if high > low && high > 1.0 => Some("lubrication"),
+        () if grown("dominant_magnitude") && shaft.is_nan() => Some("imbalance"),
+        () => None,
+    }
+}
+
+/// What a window's scalars point to, by the features of the leading sensor that clearly rose or fell.
+pub(crate) fn of_scalars(context: &Context<'_>, parts: &[Contribution], z: &[f64]) -> Option<&'static str> {
+    let first = parts.first()?;
+    let kind = |sensor: &str| {
+        let kind = context.config.sensors.get(sensor).map_or("", |sensor| sensor.kind.as_str());
+        // Sensors that are not configured tell by their name.
+        if kind.is_empty() { sensor.rsplit('/').next().unwrap_or(sensor).to_lowercase() } else { kind.to_lowercase() }
+    };
+    let place = context.members.iter().position(|member| *member.name == *first.sensor)?;
+    let own = z.get(place * context.columns.len()..)?;
+    let of = |feature: &str| {
+        let named = |column: &Column| context.features.get(column.at as usize).is_some_and(|name| name == feature);
+        context.columns.iter().zip(own).find(|(column, _)| named(column)).map_or(0.0, |(_, z)| *z)
+    };
+    let rose = |feature: &str| of(feature) > CLEAR;
+    let still = parts.iter().filter(|part| part.sensor == first.sensor).any(|part| {
+        matches!(part.feature.as_str(), "std" | "peak_to_peak" | "iqr") && part.seen <= 0.02 * part.expected
+    });
+    if still {
+        return Some("sensor-stuck");
+    }
+    let named = kind(&first.sensor);
+    let is = |words: &[&str]| words.iter().any(|word| named.contains(word));
+    if is(&["vibration", "accel", "velocity"]) {
+        let impacts = rose("kurtosis") || rose("crest_factor");
+        let louder = rose("rms") || rose("std") || rose("iqr");
+        let pressure = parts.iter().any(|part| {
+            let kind = kind(&part.sensor);
+            (kind.contains("pressure") || kind.contains("flow")) && part.seen != part.expected
+        });
+        return match () {
+            () if impacts => Some("bearing-impacts"),
+            () if louder && pressure => Some("cavitation"),
+            () => None,
+        };
+    }
+    let higher = rose("mean") || rose("q50") || rose("rms");
+    match () {
+        () if is(&["temperature", "thermocouple"]) && higher => Some("overheating"),
+        () if is(&["current", "power"]) && higher => Some("electrical-overload"),
+        () if is(&["pressure", "flow"]) && (rose("std") || rose("iqr") || rose("peak_to_peak")) => Some("cavitation"),
+        () => None,
+    }
+}
