@@ -45,7 +45,7 @@ impl Config {
                 let mut about = Map::new();
                 put(&mut about, "sampling_hz", sensor.sampling_hz);
                 if sensor.kind == "vibration" {
-                    put(&mut about, "unit", (!sensor.unit.is_empty()).then(|| sensor.unit.as_str()));
+                    put(&mut about, "unit", (!sensor.unit.is_empty()).then_some(sensor.unit.as_str()));
                     put(&mut about, "rpm", machine.rated_rpm);
                     put(&mut about, "speed_sensor", speed.map(|speed| format!("{asset}/{}", speed.name)));
                     put(&mut about, "bearing", bearing(machine));
