@@ -94,8 +94,6 @@ pub(crate) struct Rules {
     pub(crate) slide: i64,
     pub(crate) lateness: i64,
     sensors: BTreeMap<String, About>,
-    /// Whether any sensor's bursts go by a speed sensor.
-    pub(crate) speeds: bool,
 }
 
 /// What is known of a sensor.
@@ -150,7 +148,7 @@ impl Rules {
         for name in &speed_sensors {
             sensors.entry((*name).clone()).or_insert_with(|| About { speed: Some(PER_MINUTE), ..About::default() });
         }
-        Ok(Self { size, slide, lateness, speeds: !speed_sensors.is_empty(), sensors })
+        Ok(Self { size, slide, lateness, sensors })
     }
 
     pub(crate) fn about(&self, sensor: &str) -> About {

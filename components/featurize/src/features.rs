@@ -56,7 +56,7 @@
 //! | `mesh_ratio` (speed, teeth) | amplitude at teeth · shaft over its background | 1 | |
 //! | `mesh_sidebands` (speed, teeth) | of 6 sidebands at shaft speed those that stand out threefold | 1 | |
 //!
-//! These are of the burst's first 32,768 samples, the bearing's of its first 40 revolutions. `velocity_rms` needs 0.4 s
+//! These are of the burst's first 32,768 samples, the bearing's of its first 20 revolutions. `velocity_rms` needs 0.4 s
 //! (four periods of 10 Hz), an octave 4 lines (below Nyquist), a fault 3.5 periods, the mesh 4 revolutions.
 //!
 //! What is not defined is NaN: skewness and kurtosis when the samples do not differ (SciPy's rule, m₂ ≤ (ε · mean)²),
@@ -182,7 +182,7 @@ pub struct Extractor {
 }
 
 impl Extractor {
-    /// The features of the window's samples in order of time, in the order of [`BASIC`]. `rate` is in Hz.
+    /// The basic features of the samples in order of time, in the order of [`BASIC`]. `rate` is in Hz.
     #[allow(clippy::cast_precision_loss, reason = "counts")]
     pub fn features(&mut self, values: &[f64], rate: f64) -> [f64; BASIC.len()] {
         if values.is_empty() || values.iter().any(|value| value.is_nan()) {
@@ -196,7 +196,10 @@ impl Extractor {
         self.sorted.clear();
         self.sorted.extend_from_slice(values);
         self.sorted.sort_unstable_by(f64::total_cmp);
-        let (min, max) = (quantile(&self.sorted, 0.0), quantile(&self.sorted, 1.0));
+        let (min, max) = match self.sorted.as_slice() {
+            [min, .., max] => (*min, *max),
+            _ => (mean, mean),
+        };
         let (skewness, kurtosis) = if m2 <= (f64::EPSILON * mean) * (f64::EPSILON * mean) {
             (f64::NAN, f64::NAN)
         } else {
@@ -265,10 +268,12 @@ impl Extractor {
     }
 }
 
-fn append<const N: usize>(first: &[f64], then: &[f64]) -> [f64; N] {
+#[inline]
+fn append<const A: usize, const B: usize, const N: usize>(first: &[f64; A], then: &[f64; B]) -> [f64; N] {
+    const { assert!(A + B == N) };
     let mut all = [f64::NAN; N];
-    for (slot, value) in all.iter_mut().zip(first.iter().chain(then)) {
-        *slot = *value;
-    }
+    let (head, tail) = all.split_at_mut(A);
+    head.copy_from_slice(first);
+    tail.copy_from_slice(then);
     all
 }
