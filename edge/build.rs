@@ -12,7 +12,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     println!("cargo::rerun-if-changed={}", root.join("wit").display());
     println!("cargo::rerun-if-changed={}", root.join("Cargo.lock").display());
-    for stage in STAGES {
+    // The stages, and the library that they share.
+    for stage in STAGES.iter().chain(&["condition"]) {
         let folder = root.join("components").join(stage);
         println!("cargo::rerun-if-changed={}", folder.join("src").display());
         println!("cargo::rerun-if-changed={}", folder.join("Cargo.toml").display());

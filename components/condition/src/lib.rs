@@ -7,5 +7,6 @@ pub mod bearing;
 pub mod life;
 
 pub mod scalar;
+pub mod speed;
 pub mod stats;
 pub mod wave;

@@ -8,6 +8,7 @@ use wheeltapper_condition::{
         geometry::{Geometry, Orders},
         table,
     },
+    speed,
     wave::{features::Unit, iso20816::MachineClass},
 };
 
@@ -93,8 +94,6 @@ pub(crate) struct Rules {
     pub(crate) slide: i64,
     pub(crate) lateness: i64,
     sensors: BTreeMap<String, About>,
-    /// Whether any sensor's bursts go by a speed sensor.
-    pub(crate) speeds: bool,
 }
 
 /// What is known of a sensor.
@@ -136,20 +135,20 @@ impl Rules {
                 "at most size_seconds: readings between windows would be lost",
             ));
         }
-        let speed: BTreeSet<&String> =
+        let speed_sensors: BTreeSet<&String> =
             config.sensors.values().filter_map(|sensor| sensor.speed_sensor.as_ref()).collect();
         let mut sensors = BTreeMap::new();
         for (name, sensor) in &config.sensors {
             let rate = positive(name, "sampling_hz", sensor.sampling_hz, "a rate above 0, in Hz")?;
-            let factor = speed.contains(name).then(|| hertz(name, &sensor.unit)).transpose()?;
+            let factor = speed_sensors.contains(name).then(|| hertz(name, &sensor.unit)).transpose()?;
             let machine = machine(name, sensor)?.map(Box::new);
             sensors.insert(name.clone(), About { rate, speed: factor, machine });
         }
         // Speed sensors of which nothing else is said give revolutions a minute.
-        for name in &speed {
+        for name in &speed_sensors {
             sensors.entry((*name).clone()).or_insert_with(|| About { speed: Some(PER_MINUTE), ..About::default() });
         }
-        Ok(Self { size, slide, lateness, speeds: !speed.is_empty(), sensors })
+        Ok(Self { size, slide, lateness, sensors })
     }
 
     pub(crate) fn about(&self, sensor: &str) -> About {
@@ -161,15 +160,11 @@ const PER_MINUTE: f64 = 1.0 / 60.0;
 
 /// What a speed in this unit is multiplied by to be in Hz.
 fn hertz(name: &str, unit: &str) -> Result<f64, ConfigError> {
-    match unit.trim() {
-        "" | "rpm" | "RPM" | "1/min" | "r/min" | "min-1" | "min^-1" => Ok(PER_MINUTE),
-        "Hz" | "hz" | "1/s" | "r/s" | "rps" | "s-1" => Ok(1.0),
-        other => Err(ConfigError::Text {
-            key: format!("sensors.{name}.unit"),
-            value: other.to_owned(),
-            expected: "rpm or Hz, as other sensors have this one for their shaft's speed".to_owned(),
-        }),
-    }
+    speed::hertz(unit).ok_or_else(|| ConfigError::Text {
+        key: format!("sensors.{name}.unit"),
+        value: unit.to_owned(),
+        expected: "rpm or Hz, as other sensors have this one for their shaft's speed".to_owned(),
+    })
 }
 
 fn machine(name: &str, sensor: &Sensor) -> Result<Option<Machine>, ConfigError> {

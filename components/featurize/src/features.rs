@@ -16,11 +16,54 @@
 //! | `q25`, `q50`, `q75` | quantiles, interpolated linearly | u | as `numpy.quantile` |
 //! | `iqr` | q75 − q25 | u | |
 //! | `rolling_mean_std` | `std` of the means of every 10 neighbouring samples | u | |
-//! | `peak` (bursts only) | max abs x | u | |
+//!
+//! Windows of readings have besides, with t the readings' times in seconds ([`TREND`]):
+//!
+//! | Feature | Formula | Unit | Source |
+//! |---|---|---|---|
+//! | `trend_slope` | Σ(t − t̄)(x − mean) / Σ(t − t̄)² | u/s | ordinary least squares |
+//! | `rate_of_change` | (last x − first x) / (last t − first t) | u/s | |
+//! | `cusum` | max over k of abs Σᵢ₌₁ᵏ (xᵢ − mean) / (std · sqrt n) | 1 | Page 1954; white noise exceeds 1.63 in 1 of 100 windows (Kolmogorov), a step in the middle reaches sqrt n / 2 |
+//! | `missing_ratio` | 1 − n / (length of the window · expected rate), 0 at least | 1 | |
+//! | `stuck` | longest run of equal readings / n | 1 | 1 / n when neighbours differ, 1 when all are equal |
+//!
+//! The expected rate is the configured one, else what is usual for the sensor: it starts as the rate of its first window
+//! of 3 readings or more, and moves towards that of each window after by 50 % over the number of windows seen at most,
+//! later by 0.01 %, so that a sensor that drops readings for hours does not make that usual.
+//!
+//! Bursts have besides ([`MACHINE`]); what the sensor's machine must tell stands in brackets:
+//!
+//! | Feature | Formula | Unit | Source |
+//! |---|---|---|---|
+//! | `peak` | max abs x | u | |
+//! | `velocity_rms` (unit) | RMS of the velocity over 10 to 1,000 Hz: each line of the Hann-windowed spectrum over 2πf (for a sensor in mm/s: of the lines themselves) | mm/s | ISO 20816-1 |
+//! | `iso_zone` (unit, class) | zone of `velocity_rms`: 1 A, 2 B, 3 C, 4 D | 1 | ISO 20816-3:2022; class `small` ISO 10816-1 annex B |
+//! | `spectral_kurtosis` | ⟨abs z⁴⟩ / ⟨abs z²⟩² − 2 of the analytic signal z of the most impulsive band | 1 | Antoni 2006; bands of Nyquist / 1, 2, 3, 4, 6, 8, 1 kHz wide or more, after the fast kurtogram (Antoni 2007) |
+//! | `impulsive_low`, `impulsive_high` | edges of that band | Hz | |
+//! | `octave_16` to `octave_16000` | 10 lg of the mean square in the octave of 1,000 · 2^k Hz, named by its nominal centre (`octave_31` is 31.5 Hz) | dB re 1 u² | IEC 61260-1, base 2, by the spectrum |
+//! | `cepstrum_quefrency` | place of the highest value of F⁻¹ ln abs X² between 1 ms and 200 ms (two revolutions, where the speed is known) | s | Randall 2017 |
+//! | `cepstrum_peak` | its height above the median, over 1.4826 MAD | 1 | |
+//! | `shaft_hz` (speed) | speed that was used: of the speed sensor, else as configured | Hz | |
+//! | `outer_…`, `inner_…`, `ball_…`, `cage_…` (speed, bearing) | for BPFO, BPFI, 2 BSF, FTF, in the band whose squared envelope speaks most for the fault: | | Randall & Antoni 2011 |
+//! | `…_evidence` | −lg of the chance that noise alone has three such harmonics (F test of their geometric mean) | 1 | |
+//! | `…_strength` | geometric mean of the three harmonics' power over what is left, per line | 1 | |
+//! | `…_frequency` | fundamental that fits best within 1.5 % of the computed one | Hz | |
+//! | `…_ratio` | largest amplitude of the harmonics over their background | 1 | |
+//! | `…_harmonics` | harmonics, from the first on, that stand out: of 6, threefold; below 20 periods in the burst of 3, 1.5-fold | 1 | |
+//! | `…_sidebands` | of 4 sidebands (at shaft speed; of the ball at cage speed) those that stand out threefold; 0 for outer and cage, and below 20 periods | 1 | |
+//! | `…_amplitude` | square root of the amplitude of the fundamental in the squared envelope | u | |
+//! | `bearing_named` (speed, bearing) | 0 none, 1 outer, 2 inner, 3 ball, 4 cage: that with most evidence, if evidence ≥ 5, strength ≥ 6 and a harmonic stands out | 1 | |
+//! | `mesh_ratio` (speed, teeth) | amplitude at teeth · shaft over its background | 1 | |
+//! | `mesh_sidebands` (speed, teeth) | of 6 sidebands at shaft speed those that stand out threefold | 1 | |
+//!
+//! These are of the burst's first 32,768 samples, the bearing's of its first 20 revolutions. `velocity_rms` needs 0.4 s
+//! (four periods of 10 Hz), an octave 4 lines (below Nyquist), a fault 3.5 periods, the mesh 4 revolutions.
 //!
 //! What is not defined is NaN: skewness and kurtosis when the samples do not differ (SciPy's rule, m₂ ≤ (ε · mean)²),
 //! the spectrum's features when all samples are equal or there are fewer than 2, its entropy with fewer than 2 lines, the
-//! rolling mean's with fewer than 10 samples; everything when a sample is NaN. Of lines that are equally high to within
+//! rolling mean's with fewer than 10 samples, slopes when the times do not differ, `cusum` when the samples do not,
+//! `missing_ratio` when no rate is known or the window began before the sensor's first reading, what bursts have besides
+//! when they are shorter than 64 samples or the machine does not tell; everything when a sample is NaN. Of lines that are equally high to within
 //! 1e-9 of the power the lowest is the dominant one, so that no rounding decides it.
 
 use wheeltapper_condition::wave::fft::Transforms;
@@ -139,7 +182,7 @@ pub struct Extractor {
 }
 
 impl Extractor {
-    /// The features of the window's samples in order of time, in the order of [`BASIC`]. `rate` is in Hz.
+    /// The basic features of the samples in order of time, in the order of [`BASIC`]. `rate` is in Hz.
     #[allow(clippy::cast_precision_loss, reason = "counts")]
     pub fn features(&mut self, values: &[f64], rate: f64) -> [f64; BASIC.len()] {
         if values.is_empty() || values.iter().any(|value| value.is_nan()) {
@@ -153,7 +196,10 @@ impl Extractor {
         self.sorted.clear();
         self.sorted.extend_from_slice(values);
         self.sorted.sort_unstable_by(f64::total_cmp);
-        let (min, max) = (quantile(&self.sorted, 0.0), quantile(&self.sorted, 1.0));
+        let (min, max) = match self.sorted.as_slice() {
+            [min, .., max] => (*min, *max),
+            _ => (mean, mean),
+        };
         let (skewness, kurtosis) = if m2 <= (f64::EPSILON * mean) * (f64::EPSILON * mean) {
             (f64::NAN, f64::NAN)
         } else {
@@ -222,10 +268,12 @@ impl Extractor {
     }
 }
 
-fn append<const N: usize>(first: &[f64], then: &[f64]) -> [f64; N] {
+#[inline]
+fn append<const A: usize, const B: usize, const N: usize>(first: &[f64; A], then: &[f64; B]) -> [f64; N] {
+    const { assert!(A + B == N) };
     let mut all = [f64::NAN; N];
-    for (slot, value) in all.iter_mut().zip(first.iter().chain(then)) {
-        *slot = *value;
-    }
+    let (head, tail) = all.split_at_mut(A);
+    head.copy_from_slice(first);
+    tail.copy_from_slice(then);
     all
 }

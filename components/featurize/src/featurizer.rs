@@ -213,28 +213,15 @@ impl Featurizer {
                 values: self.extractor.burst(&self.wide, burst.rate, machine, shaft),
             });
         }
-        if self.rules.speeds {
-            for number in numbers.into_iter().flatten() {
-                if let Some(sensor) = self.sensors.get_mut(number).filter(|sensor| sensor.about.speed.is_some()) {
-                    sensor.settle(&self.rules);
-                }
-            }
-        }
         Ok(out)
     }
 
-    /// The shaft's speed for a burst, in Hz: what the newest reading of the machine's speed sensor says that is older
-    /// than the burst by the allowed lateness or more, else what is configured.
-    ///
-    /// Newer readings are left aside because, in a batch, bursts come after all readings: whether a reading had come
-    /// before the burst cannot be seen. One that is older than the burst by the lateness had, unless it was late; so the
-    /// same speed is taken however the line is cut into batches.
+    /// The shaft's speed for a burst, in Hz: what the newest reading of the machine's speed sensor says that came before the
+    /// burst and is not younger, else what is configured.
     fn shaft(&self, machine: Option<&Machine>, start: i64) -> Option<f64> {
         let machine = machine?;
         let sensor = machine.speed_sensor.as_deref().and_then(|name| self.numbers.get(name));
-        sensor
-            .and_then(|&number| self.sensors.get(number)?.speed(start.saturating_sub(self.rules.lateness)))
-            .or(machine.shaft)
+        sensor.and_then(|&number| self.sensors.get(number)?.speed(start, &self.rules)).or(machine.shaft)
     }
 
     /// Closes the windows of sensors that sent nothing since the tick before.

@@ -36,9 +36,11 @@ pub(crate) fn quantile(sorted: &[f64], at: f64) -> f64 {
     let last = sorted.len().saturating_sub(1);
     #[allow(clippy::cast_precision_loss, reason = "an index")]
     let place = at * last as f64;
+    // What is not negative is cut to its floor.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to last")]
-    let below = (place.floor() as usize).min(last);
-    let share = place - place.floor();
+    let below = (place as usize).min(last);
+    #[allow(clippy::cast_precision_loss, reason = "an index")]
+    let share = place - below as f64;
     let (Some(&a), Some(&b)) = (sorted.get(below), sorted.get((below + 1).min(last))) else { return f64::NAN };
     let step = b - a;
     if share >= 0.5 { b - step * (1.0 - share) } else { a + step * share }

@@ -145,9 +145,7 @@ impl Sensor {
         }
         let start = self.next.saturating_mul(rules.slide);
         let end = start.saturating_add(rules.size);
-        if self.about.speed.is_none() {
-            self.trim(start, rules);
-        }
+        self.trim(start, rules);
         let low = self.times.partition_point(|&time| time < start);
         let high = self.times.partition_point(|&time| time < end);
         self.done = self.next + 1;
@@ -173,30 +171,28 @@ impl Sensor {
         (rate, usual)
     }
 
-    /// The speed that the newest reading up to the time says, in Hz, for a speed sensor.
-    pub(crate) fn speed(&self, time: i64) -> Option<f64> {
-        let factor = self.about.speed?;
+    /// The speed that the newest reading up to the time says, in Hz, for a speed sensor. None for times further back than
+    /// what is kept in any case, so that it does not depend on what is kept by chance.
+    pub(crate) fn speed(&self, time: i64, rules: &Rules) -> Option<f64> {
+        let factor = self.about.speed.filter(|_| time >= self.speeds_from(rules))?;
         let after = self.times.partition_point(|&kept| kept <= time);
         self.values.get(after.checked_sub(1)?).map(|value| (value * factor).abs())
     }
 
-    /// Cuts off what bursts of this batch needed of a speed sensor: a window and the lateness before the newest reading
-    /// are kept, and the reading before that.
-    pub(crate) fn settle(&mut self, rules: &Rules) {
-        let next = if self.next == i64::MAX { i64::MAX } else { self.next.saturating_mul(rules.slide) };
-        let kept = next.min(self.newest.saturating_sub(rules.lateness).saturating_sub(rules.size));
-        let old = self.times.partition_point(|&time| time < kept).saturating_sub(1);
-        self.cut(old);
+    /// From here on a speed sensor's readings are kept, and the one before.
+    fn speeds_from(&self, rules: &Rules) -> i64 {
+        self.newest.saturating_sub(rules.lateness).saturating_sub(rules.size)
     }
 
     /// Cuts off readings that are in no open window and older than any duplicate that is not late, when they are most of
     /// all: so each is moved about once.
     fn trim(&mut self, needed: i64, rules: &Rules) {
-        let kept = needed.min(self.newest.saturating_sub(rules.lateness));
-        self.cut(self.times.partition_point(|&time| time < kept));
-    }
-
-    fn cut(&mut self, old: usize) {
+        let before = |times: &[i64], kept: i64| times.partition_point(|&time| time < kept);
+        let old = if self.about.speed.is_some() {
+            before(&self.times, needed.min(self.speeds_from(rules))).saturating_sub(1)
+        } else {
+            before(&self.times, needed.min(self.newest.saturating_sub(rules.lateness)))
+        };
         if old > self.times.len() / 2 {
             self.times.drain(..old);
             self.values.drain(..old);

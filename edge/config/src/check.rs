@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, ops::Range};
 
 use serde::Deserialize;
 use toml::Spanned;
+use wheeltapper_condition::bearing::{geometry::Geometry, table};
 
-use crate::{Config, ConfigError};
+use crate::{BearingGeometry, Config, ConfigError};
 
 /// The same file, read once more for the places of what is checked.
 #[derive(Debug, Default, Deserialize)]
@@ -46,6 +47,14 @@ struct MachinePlaces {
     name: Spanned<String>,
     #[serde(default)]
     criticality: Option<Spanned<i64>>,
+    #[serde(default)]
+    rated_rpm: Option<Spanned<f64>>,
+    #[serde(default)]
+    bearing: Option<Spanned<String>>,
+    #[serde(default)]
+    bearing_geometry: Option<Spanned<BearingGeometry>>,
+    #[serde(default)]
+    teeth: Option<Spanned<u32>>,
     #[serde(default)]
     sensor: Vec<SensorPlaces>,
 }
@@ -220,9 +229,36 @@ fn plant(checker: &mut Checker<'_>, places: &Places) {
                         "leave it out for 3",
                     );
                 }
+                physics(checker, machine);
                 sensors(checker, machine, &id);
             }
         }
+    }
+}
+
+fn physics(checker: &mut Checker<'_>, machine: &MachinePlaces) {
+    if let Some(speed) = machine.rated_rpm.as_ref().filter(|rpm| !(rpm.get_ref().is_finite() && *rpm.get_ref() > 0.0)) {
+        checker.say(speed.span(), "rated_rpm is above 0", "leave it out when it is not known");
+    }
+    if let Some(teeth) = machine.teeth.as_ref().filter(|teeth| *teeth.get_ref() < 2) {
+        checker.say(teeth.span(), "a gear wheel has 2 teeth or more", "leave it out when there is none");
+    }
+    match (&machine.bearing_geometry, &machine.bearing) {
+        (Some(geometry), _) if !geometry.get_ref().possible() => {
+            let message = "there is no such bearing";
+            checker.say(geometry.span(), message, &format!("a bearing has {}", Geometry::POSSIBLE));
+        }
+        (None, Some(designation)) if table::find(designation.get_ref()).is_none() => {
+            let known = table::BEARINGS.map(|entry| entry.name).join(", ");
+            checker.say(
+                designation.span(),
+                format!("the inside of a bearing {:?} is not known", designation.get_ref()),
+                &format!(
+                    "known here: {known}; of another, write bearing_geometry = {{ balls = 9, ball_diameter = 7.94, pitch_diameter = 39.04 }} (mm) beside it"
+                ),
+            );
+        }
+        _ => {}
     }
 }
 

@@ -11,12 +11,13 @@ mod stages;
 mod units;
 
 pub use error::{ConfigError, ConfigErrors};
-pub use plant::{Area, Limits, Machine, Sensor, SensorRef, Shift, Site, Technician, asset_of};
+pub use plant::{Area, BearingGeometry, Limits, Machine, Sensor, SensorRef, Shift, Site, Technician, asset_of};
 pub use settings::{
     AlertRoute, Alerts, Broker, Config, Detect, Http, HttpSource, Ingest, Line, Log, Mqtt, MqttClient, MqttUser, Nats,
     Schedule, Store, Tls, TopicRule, UnknownSensors, Windows,
 };
 pub use units::{ByteSize, Duration};
+pub use wheeltapper_condition::wave::iso20816::MachineClass;
 
 use std::{fs, path::Path};
 

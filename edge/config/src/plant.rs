@@ -1,6 +1,7 @@
 //! The plant: sites, areas, machines, sensors, technicians.
 
 use serde::Deserialize;
+use wheeltapper_condition::{bearing::geometry::Geometry, wave::iso20816::MachineClass};
 
 use crate::Config;
 
@@ -44,9 +45,45 @@ pub struct Machine {
     /// Designation of its bearing, such as `6205`.
     #[serde(default)]
     pub bearing: Option<String>,
+    /// The inside of its bearing; it comes before the designation's.
+    #[serde(default)]
+    pub bearing_geometry: Option<BearingGeometry>,
+    /// Teeth of the gear wheel on its shaft.
+    #[serde(default)]
+    pub teeth: Option<u32>,
+    /// Class by which its vibration is judged, after ISO 20816-3.
+    #[serde(default)]
+    pub iso_class: Option<MachineClass>,
     /// Its sensors.
     #[serde(default, rename = "sensor")]
     pub sensors: Vec<Sensor>,
+}
+
+/// `bearing_geometry`: the inside of a rolling bearing.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BearingGeometry {
+    /// Balls or rollers (of one row).
+    pub balls: u32,
+    /// Their diameter, in mm.
+    pub ball_diameter: f64,
+    /// Pitch diameter, in mm.
+    pub pitch_diameter: f64,
+    /// Contact angle, in degrees.
+    #[serde(default)]
+    pub contact_angle: f64,
+}
+
+impl BearingGeometry {
+    pub(crate) fn possible(&self) -> bool {
+        let geometry = Geometry {
+            elements: self.balls,
+            diameter: self.ball_diameter,
+            pitch: self.pitch_diameter,
+            angle: self.contact_angle,
+        };
+        geometry.orders().is_some()
+    }
 }
 
 fn criticality() -> u8 {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::{Config, UnknownSensors};
+use crate::{Config, Machine, UnknownSensors};
 
 impl Config {
     /// For ingest.
@@ -33,12 +33,32 @@ impl Config {
         .to_string()
     }
 
-    /// For featurize.
+    /// For featurize: what is known of the machine goes to its vibration sensors.
     pub fn featurize_json(&self) -> String {
-        let sensors: Map<String, Value> = self
-            .sensors()
-            .filter_map(|each| Some((each.id, json!({ "sampling_hz": each.sensor.sampling_hz? }))))
-            .collect();
+        let mut sensors = Map::new();
+        for (asset, machine) in self.machines() {
+            let speed = machine
+                .sensors
+                .iter()
+                .find(|sensor| sensor.kind == "speed" && wheeltapper_condition::speed::hertz(&sensor.unit).is_some());
+            for sensor in &machine.sensors {
+                let mut about = Map::new();
+                put(&mut about, "sampling_hz", sensor.sampling_hz);
+                if sensor.kind == "vibration" {
+                    put(&mut about, "unit", (!sensor.unit.is_empty()).then_some(sensor.unit.as_str()));
+                    put(&mut about, "rpm", machine.rated_rpm);
+                    put(&mut about, "speed_sensor", speed.map(|speed| format!("{asset}/{}", speed.name)));
+                    put(&mut about, "bearing", bearing(machine));
+                    put(&mut about, "teeth", machine.teeth);
+                    put(&mut about, "iso_class", machine.iso_class.map(|class| json!(class)));
+                } else if speed.is_some_and(|speed| speed.name == sensor.name) {
+                    about.insert("unit".into(), json!(sensor.unit));
+                }
+                if !about.is_empty() {
+                    sensors.insert(format!("{asset}/{}", sensor.name), Value::Object(about));
+                }
+            }
+        }
         json!({
             "size_seconds": self.windows.size.seconds(),
             "slide_seconds": self.windows.slide.seconds(),
@@ -103,6 +123,19 @@ impl Config {
             "utc_offset_minutes": self.schedule.utc_offset_minutes,
         })
         .to_string()
+    }
+}
+
+/// Its inside, where that is given, else its designation.
+fn bearing(machine: &Machine) -> Option<Value> {
+    match (machine.bearing_geometry, &machine.bearing) {
+        (Some(inside), _) => Some(json!({
+            "balls": inside.balls,
+            "ball_diameter": inside.ball_diameter,
+            "pitch_diameter": inside.pitch_diameter,
+            "contact_angle": inside.contact_angle,
+        })),
+        (None, designation) => designation.as_deref().map(Value::from),
     }
 }
 

@@ -135,6 +135,56 @@ fn the_stages_are_told_what_they_need() {
     assert_eq!(config.alert_json(), "{}");
 }
 
+#[test]
+fn what_no_bearing_can_be_is_told_with_its_place() {
+    let machine = |line: &str| {
+        told(&format!(
+            "[[site]]\nname = \"s\"\n[[site.area]]\nname = \"a\"\n[[site.area.machine]]\nname = \"m\"\n{line}\n"
+        ))
+    };
+    for (line, place, message) in [
+        ("bearing = \"62O5\"", "7:11", "known here: 6203, 6204, 6205,"),
+        (
+            "bearing_geometry = { balls = 9, ball_diameter = 40, pitch_diameter = 39 }",
+            "7:20",
+            "fit on the pitch circle",
+        ),
+        ("bearing_geometry = { balls = 2, ball_diameter = 4, pitch_diameter = 39 }", "7:20", "3 rolling elements"),
+        ("bearing_geometry = { balls = 9 }", "7:20", "`ball_diameter` is missing"),
+        ("rated_rpm = 0", "7:13", "above 0"),
+        ("teeth = 1", "7:9", "2 teeth or more"),
+        ("iso_class = \"medium_rigged\"", "7:13", "did you mean `medium_rigid`?"),
+    ] {
+        let text = machine(line);
+        assert!(text.contains(&format!("wheeltapper.toml:{place}")) && text.contains(message), "{line}:\n{text}");
+    }
+    let own = "bearing = \"own make\"\nbearing_geometry = { balls = 9, ball_diameter = 7.9, pitch_diameter = 39.0 }";
+    for line in ["bearing = \"SKF 6205-2RS\"", own, "teeth = 23", "iso_class = \"small\"", "rated_rpm = 1475"] {
+        assert_eq!(machine(line), "nothing", "{line}");
+    }
+}
+
+#[test]
+fn vibration_sensors_are_told_of_their_machine() {
+    let config = parse(EXAMPLE, "example").unwrap();
+    let text = config.featurize_json();
+    let told: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let sensor = |name: &str| &told["sensors"][format!("plant/hall-1/pump-7/{name}")];
+    assert_eq!(
+        *sensor("vibration"),
+        serde_json::json!({
+            "unit": "m/s2",
+            "rpm": 1480.0,
+            "speed_sensor": "plant/hall-1/pump-7/speed",
+            "bearing": "6205",
+            "iso_class": "medium_rigid",
+        })
+    );
+    assert_eq!(*sensor("speed"), serde_json::json!({ "sampling_hz": 1.0, "unit": "rpm" }));
+    assert_eq!(*sensor("temperature"), serde_json::json!({ "sampling_hz": 1.0 }));
+    assert!(wheeltapper_featurize::Featurizer::open(&text).is_ok());
+}
+
 proptest! {
     #[test]
     fn no_text_makes_it_panic(text in "\\PC{0,200}") {

@@ -78,7 +78,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { evidence: 5.0, strength: 6.0, slip: 0.015, periods: 3.5, revolutions: 40.0, narrowest: 1000.0 }
+        Self { evidence: 5.0, strength: 6.0, slip: 0.015, periods: 3.5, revolutions: 20.0, narrowest: 1000.0 }
     }
 }
 
