@@ -12,8 +12,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     println!("cargo::rerun-if-changed={}", root.join("wit").display());
     println!("cargo::rerun-if-changed={}", root.join("Cargo.lock").display());
-    // The stages, and the library that they share.
-    for stage in STAGES.iter().chain(&["condition"]) {
+    // The stages, and the libraries that they share.
+    for stage in STAGES.iter().chain(&["condition", "detectors"]) {
         let folder = root.join("components").join(stage);
         println!("cargo::rerun-if-changed={}", folder.join("src").display());
         println!("cargo::rerun-if-changed={}", folder.join("Cargo.toml").display());

@@ -99,7 +99,7 @@ impl Host {
 
         let retention = Retention { age: config.log.retention_age.get(), size: config.log.retention_size.bytes() };
         let (findings, _) = broadcast::channel(FINDINGS_KEPT);
-        let stages = [config.featurize_json(), config.detect_json(), config.alert_json()];
+        let stages = stages(&config)?;
         let mut workers = Vec::new();
         let mut sources = Vec::new();
         for (partition, reader) in (0..partitions).zip(&raw) {
@@ -195,11 +195,12 @@ impl Host {
     /// # Errors
     /// When new sensors cannot be registered; the old configuration stays in force.
     pub fn configure(&self, config: Config) -> anyhow::Result<()> {
+        let stages = stages(&config)?;
         self.registry.configure(&config)?;
         self.configure_courier(&config)?;
         self.intake.configure(&config.ingest_json());
         for worker in &self.workers {
-            worker.configure([config.featurize_json(), config.detect_json(), config.alert_json()]);
+            worker.configure(stages.clone());
         }
         self.planner.configure(config.schedule_json());
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
@@ -352,6 +353,11 @@ impl Host {
         clerk.stop();
         drop(courier);
     }
+}
+
+/// The configurations of featurize, detect and alert.
+fn stages(config: &Config) -> anyhow::Result<[String; 3]> {
+    Ok([config.featurize_json(), config.detect_json(&crate::lives::read(config)?), config.alert_json()])
 }
 
 /// Makes an absolute path of one that the configuration gives relative to its own folder.

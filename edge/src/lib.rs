@@ -13,6 +13,7 @@ pub mod folder;
 pub mod host;
 pub mod intake;
 pub mod line;
+mod lives;
 pub mod metrics;
 pub mod registry;
 pub mod report;

@@ -51,6 +51,8 @@ pub struct Metrics {
     pub anomalies: Counter,
     /// Alerts opened, changed or resolved.
     pub alerts: Counter,
+    /// Drifts found, and what became of them.
+    pub drifts: Counter,
     /// Work orders placed or changed.
     pub work_orders: Counter,
     /// Readings written to the store.
@@ -100,6 +102,7 @@ impl Default for Metrics {
             windows: Counter::default(),
             anomalies: Counter::default(),
             alerts: Counter::default(),
+            drifts: Counter::default(),
             work_orders: Counter::default(),
             readings_stored: Counter::default(),
             commit_seconds: seconds(),
@@ -130,6 +133,7 @@ impl Metrics {
         to.register("windows", "Windows whose features were computed", self.windows.clone());
         to.register("anomalies", "Anomalies found", self.anomalies.clone());
         to.register("alerts", "Alerts opened, changed or resolved", self.alerts.clone());
+        to.register("drifts", "Drifts found, and what became of them", self.drifts.clone());
         to.register("work_orders", "Work orders placed or changed", self.work_orders.clone());
         to.register("events", "Events received, by trigger", self.events.clone());
         to.register("notifications", "Alerts carried to webhooks, by outcome", self.notifications.clone());

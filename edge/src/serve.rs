@@ -183,7 +183,7 @@ pub fn mapping(config: &Config) -> anyhow::Result<Mapping> {
     Mapping::new(rules).context("[[mqtt.topic]]")
 }
 
-/// Passes findings on to MQTT subscribers: `wheeltapper/events/anomaly/<asset>` and `wheeltapper/events/alert/<asset>`.
+/// Passes findings on to MQTT subscribers: `wheeltapper/events/<anomaly, alert, drift or prognosis>/<asset>`.
 async fn publish_findings(host: Arc<Host>, broker: BrokerHandle, mut stop: watch::Receiver<bool>) {
     let mut findings = host.findings();
     drop(host);
@@ -197,6 +197,8 @@ async fn publish_findings(host: Arc<Host>, broker: BrokerHandle, mut stop: watch
                 let topic = match &*finding {
                     Finding::Anomaly(anomaly) => format!("wheeltapper/events/anomaly/{}", anomaly.asset),
                     Finding::Alert(alert) => format!("wheeltapper/events/alert/{}", alert.asset),
+                    Finding::Drift(drift) => format!("wheeltapper/events/drift/{}", drift.asset),
+                    Finding::Prognosis(prognosis) => format!("wheeltapper/events/prognosis/{}", prognosis.asset),
                 };
                 if let Ok(body) = serde_json::to_vec(&*finding) {
                     broker.publish(&topic, body.into(), 1, false);

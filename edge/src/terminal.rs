@@ -81,6 +81,9 @@ fn finding_line(finding: &Finding, paint: &Paint, last: &mut HashMap<String, i64
                 println!("{} {}: {}", paint.color("33", "ANOMALY"), anomaly.asset, anomaly.message);
             }
         }
+        Finding::Drift(drift) => println!("{} {}: {}", paint.color("36", "DRIFT"), drift.asset, drift.message),
+        // The page and `query prognoses` show them; there is one a window while an asset degrades.
+        Finding::Prognosis(_) => {}
         Finding::Alert(alert) => {
             let (code, word) = match (alert.state, alert.severity) {
                 (AlertState::Resolved, _) => ("32", "RESOLVED"),

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, ops::Range};
 use serde::Deserialize;
 use toml::Spanned;
 use wheeltapper_condition::bearing::{geometry::Geometry, table};
+use wheeltapper_detectors::Kind;
 
 use crate::{BearingGeometry, Config, ConfigError};
 
@@ -140,9 +141,10 @@ fn settings(checker: &mut Checker<'_>, config: &Config, places: &Places) {
     if config.ingest.earliest.parse::<jiff::Timestamp>().is_err() {
         checker.say(span(&places.ingest, "earliest"), "this is no time", "write it as \"1990-01-01T00:00:00Z\"");
     }
-    if !["ensemble", "zscore", "mahalanobis"].contains(&config.detect.model.as_str()) {
+    let models: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+    if !models.contains(&config.detect.model.as_str()) {
         let message = format!("there is no model `{}`", config.detect.model);
-        checker.say(span(&places.detect, "model"), message, "write ensemble, zscore or mahalanobis");
+        checker.say(span(&places.detect, "model"), message, &format!("write one of {}", models.join(", ")));
     }
     if config.detect.threshold.is_some_and(|threshold| !(threshold > 0.0 && threshold < 1.0)) {
         checker.say(

@@ -390,17 +390,43 @@ impl Default for Windows {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Detect {
-    /// `ensemble`, `zscore` or `mahalanobis`.
+    /// Which detector scores the scalars: `ensemble`, `process`, `stream`, `zscore`, `pca` and so on.
     pub model: String,
     /// Windows of each asset to learn from.
     pub warmup_windows: u32,
     /// The score, 0 to 1, from which a window is an anomaly.
     pub threshold: Option<f64>,
+    /// Assets learn up to so many windows later, each its own, so that they do not all learn at once; by default half the
+    /// warm-up.
+    pub spread_windows: Option<u32>,
+    /// The health index (about 1 at the beginning) at which an asset counts as failed.
+    pub life_limit: Option<f64>,
+    /// Runs to failure that remaining lives are learnt from.
+    pub lives: Option<Lives>,
+}
+
+/// `[detect.lives]`
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lives {
+    /// Sensors, by id or its last part: columns of the files.
+    pub sensors: Vec<String>,
+    /// CSV files, relative to this one: one run each, one row a window, the last one at the failure.
+    pub files: Vec<PathBuf>,
+    /// Remaining windows beyond which no difference shows.
+    pub horizon_windows: f64,
 }
 
 impl Default for Detect {
     fn default() -> Self {
-        Self { model: "ensemble".into(), warmup_windows: 30, threshold: None }
+        Self {
+            model: "ensemble".into(),
+            warmup_windows: 30,
+            threshold: None,
+            spread_windows: None,
+            life_limit: None,
+            lives: None,
+        }
     }
 }
 

@@ -68,8 +68,8 @@ impl Config {
         .to_string()
     }
 
-    /// For detect.
-    pub fn detect_json(&self) -> String {
+    /// For detect. `runs`: what the files of `[detect.lives]` hold, rows of its sensors.
+    pub fn detect_json(&self, runs: &[Vec<Vec<f64>>]) -> String {
         let sensors: Map<String, Value> = self
             .sensors()
             .map(|each| (each.id, json!({ "unit": each.sensor.unit, "kind": each.sensor.kind })))
@@ -78,6 +78,12 @@ impl Config {
         all.insert("model".into(), json!(self.detect.model));
         all.insert("warmup_windows".into(), json!(self.detect.warmup_windows));
         put(&mut all, "threshold", self.detect.threshold);
+        put(&mut all, "spread_windows", self.detect.spread_windows);
+        put(&mut all, "life_limit", self.detect.life_limit);
+        if let Some(lives) = &self.detect.lives {
+            let lives = json!({ "sensors": lives.sensors, "runs": runs, "horizon_windows": lives.horizon_windows });
+            all.insert("lives".into(), lives);
+        }
         all.insert("sensors".into(), Value::Object(sensors));
         Value::Object(all).to_string()
     }

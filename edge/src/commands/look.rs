@@ -67,6 +67,10 @@ enum Asked {
     Anomalies(Select),
     /// Alerts, newest first
     Alerts(Select),
+    /// Where what is normal for a machine moved, newest first
+    Drifts(Select),
+    /// How long machines have left, newest first
+    Prognoses(Select),
     /// Work orders, newest first
     WorkOrders(Select),
     /// Any SELECT; the store is one SQLite file
@@ -107,6 +111,8 @@ impl Query {
             }
             Asked::Anomalies(select) => rows(store.anomalies(&select.filter())?, &mut line)?,
             Asked::Alerts(select) => rows(store.alerts(&select.filter())?, &mut line)?,
+            Asked::Drifts(select) => rows(store.drifts(&select.filter())?, &mut line)?,
+            Asked::Prognoses(select) => rows(store.prognoses(&select.filter())?, &mut line)?,
             Asked::WorkOrders(select) => rows(store.work_orders(&select.filter())?, &mut line)?,
             Asked::Sql { statement } => {
                 let (columns, found) = store.query_sql(&statement)?;

@@ -150,6 +150,9 @@ pub fn load_config(file: Option<&Path>, data: Option<&Path>) -> anyhow::Result<C
         Some(file) => {
             let mut config = wheeltapper_config::load(file).map_err(|errors| BadConfig(errors.to_string()))?;
             config.data = crate::host::relative_to(file, &config.data);
+            for run in config.detect.lives.iter_mut().flat_map(|lives| &mut lives.files) {
+                *run = crate::host::relative_to(file, run);
+            }
             for component in config.line.components.values_mut() {
                 *component = crate::host::relative_to(file, component);
             }

@@ -11,6 +11,9 @@ use crate::{
     registry::Registry,
 };
 
+/// Samples of bursts in one batch: their spectra take the most time, and a call has a deadline.
+const MOST_SAMPLES: usize = 1 << 18;
+
 /// What the stages do next.
 #[derive(Debug)]
 pub(super) enum Step {
@@ -99,7 +102,12 @@ impl Batcher {
                     open.next = record.next;
                 }
                 RawRecord::Waveform { arrival, sensor, start, rate, samples } => {
+                    if open.as_ref().is_some_and(|open| open.samples + samples.len() > MOST_SAMPLES && open.samples > 0)
+                    {
+                        self.close(&mut open, &mut steps);
+                    }
                     let open = self.opened(&mut open);
+                    open.samples += samples.len();
                     open.origins.push((open.count(), record.offset));
                     open.arrival = open.arrival.min(arrival);
                     let sensor = self.index(sensor, open);
@@ -175,6 +183,8 @@ struct Open {
     time: Vec<i64>,
     value: Vec<f64>,
     waveforms: Vec<Waveform>,
+    /// Of the bursts.
+    samples: usize,
     origins: Vec<(u32, u64)>,
     arrival: i64,
     next: u64,
@@ -188,6 +198,7 @@ impl Default for Open {
             time: Vec::new(),
             value: Vec::new(),
             waveforms: Vec::new(),
+            samples: 0,
             origins: Vec::new(),
             arrival: i64::MAX,
             next: 0,

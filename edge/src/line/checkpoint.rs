@@ -129,6 +129,8 @@ fn write(partition: u16, store: &Store, folder: &SnapshotFolder, job: &Job) -> R
         windows: &job.stored.windows,
         anomalies: &[],
         alerts: &[],
+        drifts: &[],
+        prognoses: &[],
         work_orders: &[],
         dead_letters: &[],
         skipped: &[],

@@ -99,6 +99,8 @@ fn file(reader: &mut Reader, store: &Store, at: u64) -> anyhow::Result<u64> {
         windows: &[],
         anomalies: &[],
         alerts: &[],
+        drifts: &[],
+        prognoses: &[],
         work_orders: &[],
         dead_letters: &rows,
         skipped: &[],

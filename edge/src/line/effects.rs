@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::Serialize;
 use wheeltapper_store::{
-    AlertRow, AnomalyRow, DeadLetter, SensorColumn, WaveformRow, WindowBlock, WindowRow, WorkOrderRow,
+    AlertRow, AnomalyRow, DeadLetter, DriftRow, PrognosisRow, SensorColumn, WaveformRow, WindowBlock, WindowRow,
+    WorkOrderRow,
 };
 
 use super::{
@@ -15,7 +16,8 @@ use super::{
 };
 use crate::{
     components::wit::types::{
-        Alert, AlertState, Anomaly, FeatureBatch, FeatureBlock, OrderStatus, Severity, WorkOrder,
+        Alert, AlertState, Anomaly, Drift, DriftKind, FeatureBatch, FeatureBlock, OrderStatus, Prognosis, Severity,
+        WorkOrder,
     },
     dictionary,
     intake::split::reason_name,
@@ -30,6 +32,10 @@ pub enum Finding {
     Anomaly(Anomaly),
     /// An alert that opened, changed or resolved.
     Alert(Alert),
+    /// What is normal for an asset moved, or what became of it.
+    Drift(Drift),
+    /// How long an asset has left.
+    Prognosis(Prognosis),
 }
 
 /// What is on its way to the store and the topics.
@@ -82,6 +88,8 @@ impl Effects {
         if found {
             self.findings.extend(output.anomalies.into_iter().map(Finding::Anomaly));
             self.findings.extend(output.alerts.into_iter().map(Finding::Alert));
+            self.findings.extend(output.drifts.into_iter().map(Finding::Drift));
+            self.findings.extend(output.prognoses.into_iter().map(Finding::Prognosis));
         }
     }
 
@@ -282,7 +290,7 @@ pub(super) fn anomaly_row(anomaly: &Anomaly) -> AnomalyRow {
         confidence: anomaly.confidence,
         fault_mode: anomaly.fault_mode.clone(),
         message: anomaly.message.clone(),
-        metadata: serde_json::json!({ "contributions": anomaly.contributions }).to_string(),
+        metadata: serde_json::json!({ "contributions": anomaly.contributions, "trend": anomaly.trend }).to_string(),
     }
 }
 
@@ -307,6 +315,35 @@ pub(crate) fn alert_row(alert: &Alert) -> AlertRow {
         title: alert.title.clone(),
         message: alert.message.clone(),
         recommendation: alert.recommendation.clone(),
+    }
+}
+
+pub(super) fn drift_row(drift: &Drift) -> DriftRow {
+    DriftRow {
+        id: drift.id.clone(),
+        asset: drift.asset.clone(),
+        time: drift.time,
+        kind: match drift.kind {
+            DriftKind::Drifted => "drifted",
+            DriftKind::Kept => "kept",
+            DriftKind::Switched => "switched",
+        }
+        .to_owned(),
+        sensors: drift.sensors.clone(),
+        p_value: drift.p_value,
+        message: drift.message.clone(),
+    }
+}
+
+pub(super) fn prognosis_row(prognosis: &Prognosis) -> PrognosisRow {
+    PrognosisRow {
+        asset: prognosis.asset.clone(),
+        time: prognosis.time,
+        health: prognosis.health,
+        p10_hours: prognosis.p10,
+        p50_hours: prognosis.p50,
+        p90_hours: prognosis.p90,
+        model: prognosis.model.clone(),
     }
 }
 

@@ -180,7 +180,7 @@ impl Plan {
             for record in reader.read(*offset, end.load(Ordering::Acquire), READ_BYTES)? {
                 match serde_json::from_slice(&record.payload) {
                     Ok(Finding::Alert(alert)) => alerts.push(alert),
-                    Ok(Finding::Anomaly(_)) => {}
+                    Ok(_) => {}
                     // It will not become readable; the plan must not wait for it for ever.
                     Err(error) => {
                         tracing::error!(%error, offset = record.offset, "a finding cannot be read and is passed over")
@@ -272,6 +272,8 @@ impl Plan {
             windows: &[],
             anomalies: &[],
             alerts: &[],
+            drifts: &[],
+            prognoses: &[],
             work_orders: &rows,
             dead_letters: refused,
             skipped: &[],

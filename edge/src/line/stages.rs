@@ -7,8 +7,9 @@ use crate::{
     components::{
         Alerter, CallError, Detector, Featurizer, Sandbox, StageName,
         wit::{
+            detect::Detected,
             featurize::{Featurized, Refused},
-            types::{Alert, Anomaly, FeatureBatch},
+            types::{Alert, Anomaly, Drift, FeatureBatch, Prognosis},
         },
     },
     metrics::Metrics,
@@ -29,6 +30,8 @@ pub(super) struct StepOutput {
     pub(super) refused: Vec<Refused>,
     pub(super) anomalies: Vec<Anomaly>,
     pub(super) alerts: Vec<Alert>,
+    pub(super) drifts: Vec<Drift>,
+    pub(super) prognoses: Vec<Prognosis>,
 }
 
 /// Snapshots of the three, taken between the same two records.
@@ -102,6 +105,8 @@ impl PartitionStages {
         if let Some(late) = late {
             alerts.extend(self.alerter.push(&late.scores, &late.anomalies)?);
             detected.anomalies.extend(late.anomalies);
+            detected.drifts.extend(late.drifts);
+            detected.prognoses.extend(late.prognoses);
         }
         if let Step::Tick(now) = step {
             alerts.extend(self.alerter.tick(*now)?);
@@ -110,6 +115,7 @@ impl PartitionStages {
             metrics.stage(StageName::Alert).observe(started.elapsed().as_secs_f64());
             metrics.items(StageName::Alert).inc_by(scored as u64);
         }
-        Ok(StepOutput { features, refused, anomalies: detected.anomalies, alerts })
+        let Detected { anomalies, drifts, prognoses, .. } = detected;
+        Ok(StepOutput { features, refused, anomalies, alerts, drifts, prognoses })
     }
 }

@@ -20,7 +20,7 @@ use super::{
     Topic, Topics,
     batch::{Batcher, Planned, Step},
     checkpoint::{CheckpointError, Checkpointer, Job, SnapshotNote},
-    effects::{Effects, Finding, alert_row, anomaly_row},
+    effects::{Effects, Finding, alert_row, anomaly_row, drift_row, prognosis_row},
     record::RecordError,
     recovery::SnapshotFolder,
     stages::{PartitionStages, StageConfigs, StageSnapshots},
@@ -532,12 +532,13 @@ impl Worker {
     }
 
     fn store(&mut self) -> Result<(), WorkerError> {
-        let mut anomalies = Vec::new();
-        let mut alerts = Vec::new();
+        let (mut anomalies, mut alerts, mut drifts, mut prognoses) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for finding in &self.effects.findings {
             match finding {
                 Finding::Anomaly(anomaly) => anomalies.push(anomaly_row(anomaly)),
                 Finding::Alert(alert) => alerts.push(alert_row(alert)),
+                Finding::Drift(drift) => drifts.push(drift_row(drift)),
+                Finding::Prognosis(prognosis) => prognoses.push(prognosis_row(prognosis)),
             }
         }
         let dead_letters: Vec<_> = self.effects.dead_letters.iter().map(|(row, _)| row.clone()).collect();
@@ -552,6 +553,8 @@ impl Worker {
             windows: &[],
             anomalies: &anomalies,
             alerts: &alerts,
+            drifts: &drifts,
+            prognoses: &prognoses,
             work_orders: &[],
             dead_letters: &dead_letters,
             skipped: &skipped,
@@ -576,6 +579,10 @@ impl Worker {
                 Finding::Alert(_) => {
                     metrics.alerts.inc();
                 }
+                Finding::Drift(_) => {
+                    metrics.drifts.inc();
+                }
+                Finding::Prognosis(_) => {}
             }
             // Nobody listening is fine.
             let _ = self.config.findings.send(Arc::new(finding));

@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use rusqlite::{Connection, params};
 
 use crate::{
-    AlertRow, AnomalyRow, DeadLetter, Store, StoreError, WorkOrderRow,
+    AlertRow, AnomalyRow, DeadLetter, DriftRow, PrognosisRow, Store, StoreError, WorkOrderRow,
     chunk::{encode_f32, encode_f64, encode_i64},
     counts::add,
     merge,
@@ -102,6 +102,10 @@ pub struct Commit<'a> {
     pub anomalies: &'a [AnomalyRow],
     /// Alerts, whole; a known id is overwritten.
     pub alerts: &'a [AlertRow],
+    /// Drifts; a known id is overwritten.
+    pub drifts: &'a [DriftRow],
+    /// Remaining lives; one of an asset and time that is known is overwritten.
+    pub prognoses: &'a [PrognosisRow],
     /// Work orders, whole; a known id is overwritten.
     pub work_orders: &'a [WorkOrderRow],
     /// What was refused.
@@ -164,6 +168,8 @@ impl Store {
         put_windows(&transaction, &windows)?;
         put_anomalies(&transaction, commit.anomalies)?;
         put_alerts(&transaction, commit.alerts)?;
+        put_drifts(&transaction, commit.drifts)?;
+        put_prognoses(&transaction, commit.prognoses)?;
         put_work_orders(&transaction, commit.work_orders)?;
         put_dead_letters(&transaction, commit.dead_letters)?;
         for &(start, stop) in commit.skipped {
@@ -445,6 +451,31 @@ fn put_dead_letters(to: &Connection, rows: &[DeadLetter]) -> Result<(), StoreErr
         }
     }
     add(to, "rejected_readings", refused)
+}
+
+fn put_drifts(to: &Connection, rows: &[DriftRow]) -> Result<(), StoreError> {
+    let mut insert = to.prepare_cached("INSERT OR REPLACE INTO drifts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
+    for row in rows {
+        let sensors = serde_json::to_string(&row.sensors).unwrap_or_default();
+        insert.execute(params![row.id, row.asset, row.time, row.kind, sensors, row.p_value, row.message])?;
+    }
+    Ok(())
+}
+
+fn put_prognoses(to: &Connection, rows: &[PrognosisRow]) -> Result<(), StoreError> {
+    let mut insert = to.prepare_cached("INSERT OR REPLACE INTO prognoses VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
+    for row in rows {
+        insert.execute(params![
+            row.asset,
+            row.time,
+            row.health,
+            row.p10_hours,
+            row.p50_hours,
+            row.p90_hours,
+            row.model
+        ])?;
+    }
+    Ok(())
 }
 
 fn put_partition(to: &Connection, commit: &Commit<'_>) -> Result<(), StoreError> {

@@ -6,6 +6,7 @@
 mod chunk;
 mod commit;
 mod counts;
+mod course;
 mod error;
 mod export;
 mod look;
@@ -19,7 +20,7 @@ pub use counts::Counts;
 pub use error::StoreError;
 pub use export::Table;
 pub use look::{Filter, Hour};
-pub use rows::{AlertRow, AnomalyRow, DeadLetter, PartitionState, SensorRow, WorkOrderRow};
+pub use rows::{AlertRow, AnomalyRow, DeadLetter, DriftRow, PartitionState, PrognosisRow, SensorRow, WorkOrderRow};
 
 use std::{
     path::{Path, PathBuf},

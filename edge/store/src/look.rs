@@ -45,16 +45,16 @@ pub struct Hour {
 }
 
 /// Which columns of a table the filter speaks of.
-struct Columns {
-    time: &'static str,
-    sensor: Option<&'static str>,
-    asset: Option<&'static str>,
-    reason: Option<&'static str>,
+pub(crate) struct Columns {
+    pub(crate) time: &'static str,
+    pub(crate) sensor: Option<&'static str>,
+    pub(crate) asset: Option<&'static str>,
+    pub(crate) reason: Option<&'static str>,
 }
 
 impl Filter {
     /// The clause, and its parameters.
-    fn clause(&self, columns: &Columns) -> (String, Vec<Box<dyn ToSql>>) {
+    pub(crate) fn clause(&self, columns: &Columns) -> (String, Vec<Box<dyn ToSql>>) {
         let mut clause = String::new();
         let mut parameters: Vec<Box<dyn ToSql>> = Vec::new();
         let mut narrow = |condition: String, parameter: Box<dyn ToSql>| {
@@ -83,7 +83,7 @@ impl Filter {
     }
 }
 
-fn select<T>(
+pub(crate) fn select<T>(
     from: &Connection,
     columns: &str,
     (clause, parameters): (String, Vec<Box<dyn ToSql>>),

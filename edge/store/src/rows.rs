@@ -156,3 +156,41 @@ pub struct DeadLetter {
     /// The format it claimed.
     pub format: Option<String>,
 }
+
+/// What is normal for an asset moved, or what became of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DriftRow {
+    /// Content id.
+    pub id: String,
+    /// The machine.
+    pub asset: String,
+    /// When, in ns since 1970.
+    pub time: i64,
+    /// `drifted`, `kept` or `switched`.
+    pub kind: String,
+    /// Sensors that moved.
+    pub sensors: Vec<String>,
+    /// Adjusted for their number.
+    pub p_value: f64,
+    /// In words.
+    pub message: String,
+}
+
+/// How long an asset has left.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PrognosisRow {
+    /// The machine.
+    pub asset: String,
+    /// When it was made, in ns since 1970.
+    pub time: i64,
+    /// 1 as in the beginning, 0 at the limit.
+    pub health: f64,
+    /// 90 of 100 such assets outlive this; none: no end in sight.
+    pub p10_hours: Option<f64>,
+    /// The median.
+    pub p50_hours: Option<f64>,
+    /// 10 of 100 outlive this.
+    pub p90_hours: Option<f64>,
+    /// `library` or `degradation`.
+    pub model: String,
+}

@@ -62,6 +62,16 @@ CREATE TABLE alerts (
     anomaly TEXT NOT NULL, fault_mode TEXT, title TEXT NOT NULL, message TEXT NOT NULL, recommendation TEXT NOT NULL
 ) STRICT;
 CREATE INDEX alerts_by_time ON alerts (updated);
+CREATE TABLE drifts (
+    id TEXT PRIMARY KEY, asset TEXT NOT NULL, time INTEGER NOT NULL, kind TEXT NOT NULL, sensors TEXT NOT NULL,
+    p_value REAL NOT NULL, message TEXT NOT NULL
+) STRICT;
+CREATE INDEX drifts_by_time ON drifts (time);
+-- Hours that 90, 50 and 10 of 100 such assets outlive; null: no end in sight.
+CREATE TABLE prognoses (
+    asset TEXT NOT NULL, time INTEGER NOT NULL, health REAL NOT NULL, p10_hours REAL, p50_hours REAL, p90_hours REAL,
+    model TEXT NOT NULL, PRIMARY KEY (asset, time)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE work_orders (
     id TEXT PRIMARY KEY, alert TEXT NOT NULL, asset TEXT NOT NULL, type TEXT NOT NULL,
     priority INTEGER NOT NULL CHECK (priority BETWEEN 1 AND 5), status TEXT NOT NULL, scheduled_time INTEGER,
@@ -82,6 +92,9 @@ CREATE VIEW alerts_readable AS
     SELECT strftime('%Y-%m-%dT%H:%M:%SZ', opened / 1000000000, 'unixepoch') AS opened,
         strftime('%Y-%m-%dT%H:%M:%SZ', resolved / 1000000000, 'unixepoch') AS resolved, state, severity, asset, title,
         recommendation, anomalies, id FROM alerts;
+CREATE VIEW prognoses_latest AS
+    SELECT asset, strftime('%Y-%m-%dT%H:%M:%SZ', max(time) / 1000000000, 'unixepoch') AS made, health, p10_hours, p50_hours,
+        p90_hours, model FROM prognoses GROUP BY asset;
 CREATE VIEW work_orders_readable AS
     SELECT strftime('%Y-%m-%dT%H:%M:%SZ', scheduled_time / 1000000000, 'unixepoch') AS scheduled, type, asset, priority,
         status, technician, estimated_duration_minutes, cost, notes, id FROM work_orders;

@@ -26,6 +26,8 @@ fn checkpoint<'a>(readings: &'a [SensorColumn], offset: u64) -> Commit<'a> {
         windows: &[],
         anomalies: &[],
         alerts: &[],
+        drifts: &[],
+        prognoses: &[],
         work_orders: &[],
         dead_letters: &[],
         skipped: &[],
