@@ -9,6 +9,7 @@ pub mod commands;
 pub mod components;
 pub mod courier;
 mod dictionary;
+pub mod evaluation;
 pub mod folder;
 pub mod host;
 pub mod intake;

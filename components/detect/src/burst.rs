@@ -20,8 +20,6 @@ const LINES: f64 = 12.0;
 const EVIDENCE: f64 = 5.0;
 /// Bursts of the course that are kept for display.
 const COURSE: usize = 60;
-/// Learning goes on with bursts that are no anomalies up to this multiple of the warm-up.
-const LEARN: usize = 2;
 
 /// See the module.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -89,7 +87,7 @@ impl Burst {
     }
 
     fn learn(&mut self, values: &[f64], window: &Window, context: &Context<'_>) {
-        let most = LEARN * self.warmup;
+        let most = context.config.learn as usize * self.warmup;
         if self.model.as_ref().is_some_and(|model| model.bursts as usize >= most) {
             return;
         }

@@ -19,6 +19,8 @@ pub(crate) struct Config {
     /// Assets learn up to so many windows later, each its own, so that they do not all learn at once; by default half the
     /// warm-up.
     pub(crate) spread_windows: Option<u32>,
+    /// It learns again once it has seen so many times the warm-up; 1 means that it does not.
+    pub(crate) learn: u32,
     /// The score from which a window is an anomaly.
     pub(crate) threshold: f64,
     /// The health index (about 1 at the beginning) at which an asset counts as failed.
@@ -35,6 +37,7 @@ impl Default for Config {
             model: Kind::Ensemble,
             warmup_windows: 30,
             spread_windows: None,
+            learn: 2,
             threshold: 0.999,
             life_limit: 8.0,
             lives: None,
@@ -101,6 +104,13 @@ impl Config {
                 key: "warmup_windows",
                 value: config.warmup_windows.into(),
                 expected: "5 to 100000: fewer windows do not show what is normal",
+            });
+        }
+        if !(1..=100).contains(&config.learn) {
+            return Err(ConfigError::Number {
+                key: "learn",
+                value: config.learn.into(),
+                expected: "1 to 100 times the warm-up",
             });
         }
         if !(config.life_limit > 1.0 && config.life_limit.is_finite()) {

@@ -70,12 +70,12 @@ pub(crate) struct Monitor {
     ratios: Adwin,
     moved: bool,
     shadow: Option<Shadow>,
-    /// Windows that a shadow learns from and is judged by.
-    lessons: usize,
+    /// Windows that a shadow learns from and is judged by; none where the detector follows by itself.
+    lessons: Option<usize>,
 }
 
 impl Monitor {
-    pub(crate) fn new(lessons: usize) -> Self {
+    pub(crate) fn new(lessons: usize, shadows: bool) -> Self {
         Self {
             reference: Vec::new(),
             recent: VecDeque::new(),
@@ -84,7 +84,7 @@ impl Monitor {
             ratios: Adwin::new(DELTA),
             moved: false,
             shadow: None,
-            lessons: lessons.max(SAMPLE),
+            lessons: shadows.then_some(lessons.max(SAMPLE)),
         }
     }
 
@@ -101,7 +101,7 @@ impl Monitor {
         let mut told = Vec::new();
         if let Some(shadow) = &mut self.shadow {
             shadow.rows.push((row.to_vec(), ratio));
-            if shadow.rows.len() >= self.lessons
+            if self.lessons.is_some_and(|lessons| shadow.rows.len() >= lessons)
                 && let Some(shadow) = self.shadow.take()
             {
                 let kind = shadow.judge(window.start, detector, layout);
@@ -131,7 +131,10 @@ impl Monitor {
         self.since = 0;
         let (sensors, p) = self.compare();
         if !sensors.is_empty() || std::mem::take(&mut self.moved) {
-            self.shadow = Some(Shadow { rows: Vec::with_capacity(self.lessons), sensors: sensors.clone(), p });
+            match self.lessons {
+                Some(_) => self.shadow = Some(Shadow { rows: Vec::new(), sensors: sensors.clone(), p }),
+                None => self.reference = self.recent.drain(..).collect(),
+            }
             told.push(Drifts { kind: DriftKind::Drifted, sensors, p });
         }
         told

@@ -16,9 +16,6 @@ use crate::{
 
 /// Windows with fewer readings than this share of what is usual say nothing: the start and the end of a stretch of data.
 const WHOLE: f64 = 0.5;
-/// Learning goes on with windows that are no anomalies up to this multiple of the warm-up; then what is normal stands, but for
-/// what a detector follows by itself and what drift brings.
-const LEARN: usize = 2;
 /// Windows of the levels' course that are kept for display.
 const COURSE: usize = 60;
 /// A sensor that misses this share of its readings in so many windows in a row is failing.
@@ -124,12 +121,8 @@ impl Scalars {
     }
 
     fn learn(&mut self, lesson: Lesson, context: &Context<'_>) {
-        let most = LEARN * self.warmup;
-        // A detector that follows by itself learns once.
-        let once = !matches!(
-            context.config.model,
-            Kind::Ensemble | Kind::Zscore | Kind::Mahalanobis | Kind::Mcd | Kind::Pca | Kind::IsolationForest
-        );
+        let most = context.config.learn as usize * self.warmup;
+        let once = follows(context.config.model);
         if self.model.as_ref().is_some_and(|model| once || model.windows as usize >= most) {
             self.lessons = Vec::new();
             return;
@@ -215,7 +208,7 @@ impl Model {
             normals,
             detector: Any::new(context.config.model),
             windows: u32::try_from(lessons.len()).unwrap_or(u32::MAX),
-            monitor: Monitor::new(context.config.warmup_windows as usize),
+            monitor: Monitor::new(context.config.warmup_windows as usize, !follows(context.config.model)),
         };
         let z: Vec<_> = lessons.iter().filter_map(|lesson| model.z(lesson, width, columns)).collect();
         // With too few rows it stays silent until it learns again.
@@ -258,6 +251,11 @@ impl Model {
         let model = self.detector.kind().name();
         Finding { message, fault_mode, parts, trend: None, model, learnt: self.windows }
     }
+}
+
+/// A detector that follows what is normal by itself learns once.
+fn follows(kind: Kind) -> bool {
+    !matches!(kind, Kind::Ensemble | Kind::Zscore | Kind::Mahalanobis | Kind::Mcd | Kind::Pca | Kind::IsolationForest)
 }
 
 /// Rows of z-values: the mean comes first, the standard deviation where it is.

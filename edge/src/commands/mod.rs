@@ -2,6 +2,7 @@
 
 mod config;
 mod dead_letters;
+mod evaluate;
 mod look;
 mod replay;
 mod run;
@@ -57,6 +58,8 @@ enum Command {
     Replay(replay::Replay),
     /// A fleet of machines with physics in it, some of which degrade
     Simulate(simulate::Simulate),
+    /// Score the built components on public benchmarks, by each benchmark's own protocol
+    Evaluate(evaluate::Evaluate),
     /// Ask the store: `query alerts`, `query readings --sensor ID`, `query sql 'select ...'`
     Query(look::Query),
     /// Write a table as CSV or Parquet
@@ -83,6 +86,7 @@ pub fn main() -> ExitCode {
         Command::Run(run) => run.run(global),
         Command::Replay(replay) => replay.run(global),
         Command::Simulate(simulate) => simulate.run(),
+        Command::Evaluate(evaluate) => evaluate.run(),
         Command::Query(query) => query.run(global),
         Command::Export(export) => export.run(global),
         Command::Dlq(dlq) => dlq.run(global),

@@ -1,0 +1,315 @@
+//! [`wheeltapper_evaluate::Line`] over the components.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::json;
+use wheeltapper_evaluate::{Error, Life, Line, Profile, Recording, Verdict, Waveform};
+
+use crate::{
+    components::{
+        CallError, Detector, Featurizer, Sandbox,
+        wit::{
+            detect::Detected,
+            types::{ReadingBatch, ReadingColumns, SensorTable, Waveform as Burst},
+        },
+    },
+    dictionary,
+};
+
+const SECOND: i64 = 1_000_000_000;
+/// Rows a call takes.
+const ROWS: usize = 500;
+/// The score from which a window is an anomaly, as by default.
+const THRESHOLD: f64 = 0.999;
+/// The bearing of the CWRU test rig's drive end.
+const BEARING: &str = "6205";
+
+/// The components of featurize and detect.
+#[derive(Debug)]
+pub struct Components {
+    sandbox: Sandbox,
+    /// Instead of the model that a profile asks for.
+    model: Option<String>,
+}
+
+/// One instance of each.
+struct Pair {
+    featurizer: Featurizer,
+    detector: Detector,
+}
+
+impl Components {
+    /// With the components of a sandbox; `model` instead of the one that suits a benchmark's kind of data.
+    pub fn new(sandbox: Sandbox, model: Option<String>) -> Self {
+        Self { sandbox, model }
+    }
+
+    fn open(&self, of: &str, featurize: &serde_json::Value, detect: &serde_json::Value) -> Result<Pair, Error> {
+        let failed = failed(of);
+        Ok(Pair {
+            featurizer: Featurizer::open(&self.sandbox, &featurize.to_string(), None).map_err(failed)?,
+            detector: Detector::open(&self.sandbox, &detect.to_string(), None).map_err(failed)?,
+        })
+    }
+
+    /// The detector by the kind of data: a process with several sensors, or one series. One setting for all files.
+    fn model(&self, profile: Profile) -> &str {
+        match (&self.model, profile) {
+            (Some(model), _) => model,
+            (None, Profile::Nab) => "stream",
+            (None, _) => "process",
+        }
+    }
+}
+
+impl Pair {
+    fn push(&mut self, batch: &ReadingBatch) -> Result<Detected, CallError> {
+        let features = self.featurizer.push(batch)?.features;
+        self.detector.push(&features)
+    }
+
+    fn flush(&mut self) -> Result<Detected, CallError> {
+        let features = self.featurizer.flush()?.features;
+        let mut detected = self.detector.push(&features)?;
+        let rest = self.detector.flush()?;
+        join(&mut detected, rest);
+        Ok(detected)
+    }
+
+    /// Runs a recording's rows, each of which is a window of its own.
+    fn rows(&mut self, recording: &Recording, times: &[i64]) -> Result<Detected, CallError> {
+        let mut all = nothing();
+        for (rows, times) in recording.rows.chunks(ROWS).zip(times.chunks(ROWS)) {
+            join(&mut all, self.push(&batch(recording, rows, times))?);
+        }
+        join(&mut all, self.flush()?);
+        Ok(all)
+    }
+}
+
+/// Windows of a second: rows lie a second apart or more.
+fn windows() -> serde_json::Value {
+    json!({ "size_seconds": 1, "slide_seconds": 1, "lateness_seconds": 0 })
+}
+
+impl Line for Components {
+    fn rows(&mut self, profile: Profile, fit: usize, recording: &Recording) -> Result<Vec<Verdict>, Error> {
+        let detect = json!({
+            "model": self.model(profile),
+            "warmup_windows": fit.max(5),
+            "spread_windows": 0,
+            "learn": 1,
+            "threshold": THRESHOLD,
+        });
+        let mut pair = self.open(&recording.asset, &windows(), &detect)?;
+        let times = ascending(&recording.times);
+        let detected = pair.rows(recording, &times).map_err(failed(&recording.asset))?;
+        let mut verdicts = verdicts(&detected);
+        let unscored = |end| Verdict { end, score: 0.0, alarm: false, fault_mode: None };
+        Ok(times
+            .iter()
+            .skip(fit)
+            .map(|&time| verdicts.remove(&time).unwrap_or_else(|| unscored(time + SECOND)))
+            .collect())
+    }
+
+    fn bursts(
+        &mut self,
+        _: Profile,
+        recordings: &[(Waveform, bool)],
+        seconds: f64,
+    ) -> Result<Vec<Vec<Verdict>>, Error> {
+        let Some((first, _)) = recordings.first() else { return Ok(Vec::new()) };
+        let samples = |waveform: &Waveform| burst_samples(waveform, seconds);
+        let lessons: usize =
+            recordings.iter().filter(|(_, learn)| *learn).map(|(each, _)| each.samples.len() / samples(each)).sum();
+        let (sensor, speed) = (first.sensor.clone(), format!("{}-shaft/speed", first.asset));
+        let mut featurize = windows();
+        featurize["sensors"] = json!({ &sensor: { "unit": "g", "bearing": BEARING, "speed_sensor": &speed } });
+        // Three windows of readings say as much as one burst.
+        let detect = json!({
+            "warmup_windows": 3 * lessons.max(2),
+            "spread_windows": 0,
+            "learn": 1,
+            "threshold": THRESHOLD,
+            "sensors": { &sensor: { "unit": "g", "kind": "vibration" } },
+        });
+        let mut pair = self.open(&first.asset, &featurize, &detect)?;
+        let table = table(&[(&sensor, &first.asset), (&speed, "shaft")]);
+        let mut now = first.start.div_euclid(SECOND) * SECOND;
+        let mut answers = Vec::with_capacity(recordings.len());
+        for (waveform, _) in recordings {
+            let mut answer = Vec::new();
+            for burst in waveform.samples.chunks_exact(samples(waveform)) {
+                let batch = ReadingBatch {
+                    sensors: table.clone(),
+                    readings: ReadingColumns { sensor: vec![1], time: vec![now], value: vec![waveform.rpm] },
+                    waveforms: vec![Burst { sensor: 0, start: now, rate: waveform.rate, samples: burst.to_vec() }],
+                };
+                let mut detected = pair.push(&batch).map_err(failed(&waveform.asset))?;
+                join(&mut detected, pair.detector.flush().map_err(failed(&waveform.asset))?);
+                let end = now + seconds_ns(seconds);
+                let unscored = Verdict { end, score: 0.0, alarm: false, fault_mode: None };
+                answer.push(verdicts_of(&detected, &first.asset).remove(&now).unwrap_or(unscored));
+                now += seconds_ns(seconds.ceil() + 1.0);
+            }
+            answers.push(answer);
+        }
+        Ok(answers)
+    }
+
+    fn lives(&mut self, histories: &[Recording], running: &[Recording]) -> Result<Vec<Life>, Error> {
+        let Some(first) = histories.first() else { return Ok(Vec::new()) };
+        let runs: Vec<&Vec<Vec<f64>>> = histories.iter().map(|history| &history.rows).collect();
+        let detect = json!({
+            "spread_windows": 0,
+            "learn": 1,
+            "lives": { "sensors": &first.sensors, "runs": runs, "horizon_windows": 125 },
+        });
+        let mut pair = self.open(&first.asset, &windows(), &detect)?;
+        let mut answers = Vec::with_capacity(running.len());
+        for (number, unit) in running.iter().enumerate() {
+            // Units know nothing of each other, though a name may come twice.
+            let unit = Recording { asset: format!("unit-{number}"), ..unit.clone() };
+            let times: Vec<i64> = (0..).map(|row| row * SECOND).take(unit.rows.len()).collect();
+            let detected = pair.rows(&unit, &times).map_err(failed(&unit.asset))?;
+            let last = detected.prognoses.iter().rfind(|told| told.asset == unit.asset && told.model == "library");
+            // A window stands for a cycle, and is a second long.
+            let cycles = |hours: Option<f64>| hours.map_or(f64::INFINITY, |hours| hours * 3600.0);
+            let life = last.map(|told| Life {
+                end: told.time,
+                q10: cycles(told.p10),
+                q50: cycles(told.p50),
+                q90: cycles(told.p90),
+            });
+            answers.push(life.ok_or_else(|| Error::Line {
+                recording: unit.asset.clone(),
+                reason: "detect told no remaining life by the library".to_owned(),
+            })?);
+        }
+        Ok(answers)
+    }
+}
+
+fn failed(of: &str) -> impl Fn(CallError) -> Error + Copy + '_ {
+    move |error| Error::Line { recording: of.to_owned(), reason: error.to_string() }
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "a length of time")]
+fn seconds_ns(seconds: f64) -> i64 {
+    (seconds * 1e9).round() as i64
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of samples")]
+fn burst_samples(waveform: &Waveform, seconds: f64) -> usize {
+    ((waveform.rate * seconds).round() as usize).max(1)
+}
+
+/// Whole seconds, each later than the one before: some benchmarks' clocks repeat themselves.
+fn ascending(times: &[i64]) -> Vec<i64> {
+    let mut last = i64::MIN;
+    let next = times.iter().map(|time| {
+        last = (time.div_euclid(SECOND) * SECOND).max(last.saturating_add(SECOND));
+        last
+    });
+    next.collect()
+}
+
+fn table(sensors: &[(&str, &str)]) -> SensorTable {
+    let mut table = SensorTable { names: dictionary::empty(), assets: dictionary::empty(), asset: Vec::new() };
+    let mut known = BTreeMap::new();
+    for (name, asset) in sensors {
+        dictionary::push(&mut table.names, name);
+        let place = *known.entry(*asset).or_insert_with(|| dictionary::push(&mut table.assets, asset));
+        table.asset.push(place);
+    }
+    table
+}
+
+fn batch(recording: &Recording, rows: &[Vec<f64>], times: &[i64]) -> ReadingBatch {
+    let names: Vec<String> = recording.sensors.iter().map(|sensor| format!("{}/{sensor}", recording.asset)).collect();
+    let sensors: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), recording.asset.as_str())).collect();
+    let mut columns = ReadingColumns { sensor: Vec::new(), time: Vec::new(), value: Vec::new() };
+    for (row, &time) in rows.iter().zip(times) {
+        for (sensor, &value) in (0..).zip(row) {
+            if value.is_finite() {
+                columns.sensor.push(sensor);
+                columns.time.push(time);
+                columns.value.push(value);
+            }
+        }
+    }
+    ReadingBatch { sensors: table(&sensors), readings: columns, waveforms: Vec::new() }
+}
+
+fn nothing() -> Detected {
+    Detected {
+        scores: crate::components::wit::types::ScoreBatch {
+            assets: dictionary::empty(),
+            asset: Vec::new(),
+            start: Vec::new(),
+            end: Vec::new(),
+            score: Vec::new(),
+        },
+        anomalies: Vec::new(),
+        drifts: Vec::new(),
+        prognoses: Vec::new(),
+    }
+}
+
+/// Appends; assets of both keep their names.
+fn join(all: &mut Detected, more: Detected) {
+    let mut places: HashMap<String, u32> = HashMap::new();
+    for (place, name) in (0..).zip(dictionary::names(&all.scores.assets)) {
+        places.insert(name.to_owned(), place);
+    }
+    let names: Vec<String> = dictionary::names(&more.scores.assets).map(str::to_owned).collect();
+    for asset in &more.scores.asset {
+        let Some(name) = names.get(*asset as usize) else { continue };
+        let place = match places.get(name) {
+            Some(place) => *place,
+            None => {
+                let place = dictionary::push(&mut all.scores.assets, name);
+                places.insert(name.clone(), place);
+                place
+            }
+        };
+        all.scores.asset.push(place);
+    }
+    all.scores.start.extend(more.scores.start);
+    all.scores.end.extend(more.scores.end);
+    all.scores.score.extend(more.scores.score);
+    all.anomalies.extend(more.anomalies);
+    all.drifts.extend(more.drifts);
+    all.prognoses.extend(more.prognoses);
+}
+
+/// By the start of their windows.
+fn verdicts(detected: &Detected) -> HashMap<i64, Verdict> {
+    let modes: HashMap<i64, &Option<String>> =
+        detected.anomalies.iter().map(|anomaly| (anomaly.start, &anomaly.fault_mode)).collect();
+    let scores = &detected.scores;
+    let windows = scores.start.iter().zip(&scores.end).zip(&scores.score);
+    windows
+        .map(|((&start, &end), &score)| {
+            let fault_mode = modes.get(&start).and_then(|mode| (*mode).clone());
+            (start, Verdict { end, score, alarm: score >= THRESHOLD, fault_mode })
+        })
+        .collect()
+}
+
+/// Those of one asset.
+fn verdicts_of(detected: &Detected, asset: &str) -> HashMap<i64, Verdict> {
+    let names: Vec<&str> = dictionary::names(&detected.scores.assets).collect();
+    let own: Vec<i64> = detected
+        .scores
+        .asset
+        .iter()
+        .zip(&detected.scores.start)
+        .filter(|(place, _)| names.get(**place as usize) == Some(&asset))
+        .map(|(_, start)| *start)
+        .collect();
+    let mut all = verdicts(detected);
+    all.retain(|start, _| own.contains(start));
+    all
+}

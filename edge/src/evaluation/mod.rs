@@ -1,0 +1,5 @@
+//! The built components under the benchmarks' protocols: featurize and detect, driven as the line drives them.
+
+mod line;
+
+pub use line::Components;
