@@ -49,8 +49,12 @@ const ALWAYS: (f64, f64) = (0.05, 0.0005);
 /// Rows that `process` has learnt from when the levels' references follow it, and how fast.
 const KNOWS: f64 = 200.0;
 const FAST: f64 = 0.1;
-/// Below this ratio of it.
-const CALM: f64 = 0.5;
+/// They follow freely up to the first ratio of it, and not at all beyond the second.
+const CALM: (f64, f64) = (0.4, 1.0);
+/// The least edge of `process` on levels and on spreads: there are two of them.
+const LEAST_EDGES: (f64, f64) = (1.0, 1.2);
+/// Room above the edge of a member that looks at single rows, as there are three of them.
+const ROOM: f64 = 1.1;
 /// The edge of `process` where there are too few rows to check it.
 const UNCHECKED: f64 = 1.5;
 /// Rows that it needs.
@@ -69,12 +73,40 @@ impl<M: Model> Static<M> {
         let validated = calibrated::validated::<M>(layout, rows);
         let mut model = M::default();
         model.learn(layout, rows);
-        let edge = model.predicted() * pot::edge(&validated).max(1.0);
+        let edge = model.predicted() * ROOM * pot::edge(&validated).max(1.0);
         Self { model, edge, weight: weight(&validated) }
     }
 
     fn ratio(&self, row: &[f64]) -> f64 {
         rows::ratio(self.model.distance(row), self.edge)
+    }
+}
+
+/// A member that follows the levels, or the spreads, in time.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Timed {
+    process: Process,
+    edge: f64,
+    weight: f64,
+}
+
+impl Timed {
+    /// It learns from the first part of the rows and must be quiet in the rest; then it learns from all.
+    fn fit(layout: Layout, rows: &[Vec<f64>], least: f64) -> Option<Self> {
+        let mut process = Process::default();
+        process.fit(layout, rows).ok()?;
+        let (before, after) = rows.split_at((rows.len() * 3 / 5).max(PROCESS_ROWS).min(rows.len()));
+        let mut early = Process::default();
+        if after.len() < PROCESS_ROWS / 2 || early.fit(layout, before).is_err() {
+            return Some(Self { process, edge: UNCHECKED.max(least), weight: 1.0 });
+        }
+        let ratios: Vec<f64> = after.iter().map(|row| early.score(0, row)).collect();
+        let edge = rows::quantile(&ratios, 0.99).clamp(least, UNCHECKED.max(least));
+        Some(Self { process, edge, weight: weight(&ratios).max(0.5) })
+    }
+
+    fn ratio(&mut self, time: i64, row: &[f64]) -> f64 {
+        rows::ratio(self.process.score(time, row), self.edge)
     }
 }
 
@@ -93,10 +125,9 @@ pub struct Ensemble {
     references: Vec<f64>,
     /// Rows that `process` learnt from or has seen.
     rows: f64,
-    /// None with fewer rows than it needs.
-    process: Option<Process>,
-    process_edge: f64,
-    process_weight: f64,
+    /// None with fewer rows than they need.
+    levels: Option<Timed>,
+    spreads: Option<Timed>,
     zscore: Static<ZScore>,
     mahalanobis: Static<Mahalanobis>,
     pca: Static<Pca>,
@@ -106,8 +137,10 @@ pub struct Ensemble {
 /// What members came to, weighted and to the fourth.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Parts {
-    /// Of `process`.
-    process: f64,
+    /// Of `process` on the levels.
+    levels: f64,
+    /// And on the spreads.
+    spreads: f64,
     /// Of `zscore`.
     zscore: f64,
     /// Of `mahalanobis`.
@@ -124,40 +157,26 @@ impl Ensemble {
     }
 
     /// The references follow the row.
-    fn follow(&mut self, row: &[f64], moved: &[f64], process: Option<f64>) {
+    fn follow(&mut self, row: &[f64], moved: &[f64], levels: Option<f64>) {
         let columns = self.layout.columns.max(1);
         for (at, (reference, moved)) in self.references.iter_mut().zip(moved).enumerate() {
             if !is_there(row, at) {
                 continue;
             }
             let always = (ALWAYS.0 * moved).clamp(-ALWAYS.1, ALWAYS.1);
-            let step = match process {
-                Some(ratio) if at % columns == self.layout.level => {
-                    if ratio < CALM {
-                        FAST * moved
-                    } else {
-                        0.0
-                    }
-                }
-                _ => {
-                    let along = ((moved.abs() - FREE.0) / (FREE.1 - FREE.0)).clamp(0.0, 1.0);
-                    (1.0 - along * along).powi(2) * moved / SLOW
-                }
+            let step = match levels {
+                Some(ratio) if at % columns == self.layout.level => FAST * moved * fading(ratio, CALM),
+                _ => fading(moved.abs(), FREE) * moved / SLOW,
             };
             *reference += if always.abs() > step.abs() { always } else { step };
         }
     }
+}
 
-    /// The edge and the weight of `process`: it learns from the first part of the rows and must be quiet in the rest.
-    fn check(layout: Layout, rows: &[Vec<f64>]) -> (f64, f64) {
-        let (before, after) = rows.split_at((rows.len() * 3 / 5).max(PROCESS_ROWS).min(rows.len()));
-        let mut process = Process::default();
-        if after.len() < PROCESS_ROWS / 2 || process.fit(layout, before).is_err() {
-            return (UNCHECKED, 1.0);
-        }
-        let ratios: Vec<f64> = after.iter().map(|row| process.score(0, row)).collect();
-        (rows::quantile(&ratios, 0.99).clamp(1.0, UNCHECKED), weight(&ratios).max(0.5))
-    }
+/// From 1 at the first edge to 0 at the second, by Tukey's biweight.
+fn fading(value: f64, edges: (f64, f64)) -> f64 {
+    let along = ((value - edges.0) / (edges.1 - edges.0)).clamp(0.0, 1.0);
+    (1.0 - along * along).powi(2)
 }
 
 fn is_there(row: &[f64], at: usize) -> bool {
@@ -174,12 +193,14 @@ impl Detector for Ensemble {
             last: vec![0.0; layout.width()],
             ..Self::default()
         };
-        let mut process = Process::default();
-        if process.fit(layout, &rows).is_ok() {
-            new.process = Some(process);
+        new.levels = Timed::fit(layout, &rows, LEAST_EDGES.0);
+        if new.levels.is_some() {
             new.rows = rows::count(rows.len());
-            (new.process_edge, new.process_weight) = Self::check(layout, &rows);
         }
+        let spreads = layout.spread.map(|spread| Layout { level: spread, spread: None, ..layout });
+        let moves: Vec<bool> = new.scales.moves().collect();
+        let spreads = spreads.filter(|spreads| spreads.levels().any(|at| moves.get(at) == Some(&true)));
+        new.spreads = spreads.and_then(|spreads| Timed::fit(spreads, &rows, LEAST_EDGES.1));
         let moved: Vec<Vec<f64>> = if rows.len() < DRIFTS {
             rows.iter().map(|row| new.moved(row)).collect()
         } else {
@@ -207,15 +228,18 @@ impl Detector for Ensemble {
         }
         let power = |weight: f64, ratio: f64| weight * ratio.min(MOST).powi(EXPONENT);
         let moved = self.moved(row);
-        let process = self.process.as_mut().map(|process| process.score(time, row) / self.process_edge.max(1.0));
+        let levels = self.levels.as_mut().map(|levels| levels.ratio(time, row));
+        let spreads = self.spreads.as_mut().map(|spreads| spreads.ratio(time, row));
+        let weight = |timed: &Option<Timed>| timed.as_ref().map_or(0.0, |timed| timed.weight);
         let parts = Parts {
-            process: power(self.process_weight, process.unwrap_or(0.0)),
+            levels: power(weight(&self.levels), levels.unwrap_or(0.0)),
+            spreads: power(weight(&self.spreads), spreads.unwrap_or(0.0)),
             zscore: power(self.zscore.weight, self.zscore.ratio(&moved)),
             mahalanobis: power(self.mahalanobis.weight, self.mahalanobis.ratio(&moved)),
             pca: power(self.pca.weight, self.pca.ratio(&moved)),
         };
         self.rows += 1.0;
-        self.follow(row, &moved, process.filter(|_| self.rows > KNOWS));
+        self.follow(row, &moved, levels.filter(|_| self.rows > KNOWS));
 
         let mut shares = vec![0.0; self.layout.width()];
         let mut add = |part: f64, of: Vec<f64>| {
@@ -223,14 +247,14 @@ impl Detector for Ensemble {
                 *share += part * of;
             }
         };
-        if let Some(process) = &self.process {
-            add(parts.process, process.explain());
+        for (part, timed) in [(parts.levels, &self.levels), (parts.spreads, &self.spreads)] {
+            add(part, timed.as_ref().map(|timed| timed.process.explain()).unwrap_or_default());
         }
         add(parts.zscore, self.zscore.model.parts(&moved));
         add(parts.mahalanobis, self.mahalanobis.model.parts(&moved));
         add(parts.pca, self.pca.model.parts(&moved));
         self.last = rows::shares(shares);
-        let sum = parts.process + parts.zscore + parts.mahalanobis + parts.pca;
+        let sum = parts.levels + parts.spreads + parts.zscore + parts.mahalanobis + parts.pca;
         rows::ratio(sum.powf(f64::from(EXPONENT).recip()), 1.0)
     }
 
