@@ -1,19 +1,20 @@
 //! The default: several detectors of different kinds, each by its own edge, weighted by how quiet it is.
 //!
-//! **Members.** [`crate::process`] follows the levels in time. [`crate::zscore`], [`crate::mahalanobis`] and [`crate::pca`] see
-//! single rows with all their numbers: a sensor that stands out, levels and spreads that do not fit together, and numbers of any
-//! kind that leave the plane they move in. What was tried and left out: `mcd` (as `mahalanobis`, at a hundred times the cost to
-//! fit), `isolation_forest` (hardly an alarm of its own), `forecast` (finds a fault's first rows, which the others find too).
+//! **Members.** [`crate::process`] follows the levels in time, and a second one the spreads. [`crate::zscore`] and
+//! [`crate::mahalanobis`] see single rows: a sensor that stands out by numbers of any kind, and levels and spreads that do not
+//! fit together. What was tried and left out: `pca` (three quarters of the cost, next to nothing that the others do not find),
+//! `mcd` (as `mahalanobis`, at a hundred times the cost to fit), `isolation_forest` (hardly an alarm), `forecast` (the first
+//! rows of a fault, which the others find too). The README has the figures.
 //!
-//! **Drift.** The last three do not know time; their rows come less a slow reference, one a number, that stands still while the
-//! number is far out. Of the levels `process` knows better once it has learnt from enough rows: their reference then stands still
-//! while its ratio is high, and follows within some rows when it is not. So a fault's end is one for all members.
+//! **Drift.** The members that see single rows do not know time; their rows come less a slow reference, one a number, that stands
+//! still while the number is far out. Of the levels `process` knows better once it has learnt from enough rows: their references
+//! then stand still while its ratio is high, and follow within some rows when it is not. So a fault's end is one for all.
 //!
-//! **Edges.** Of the last three the edge is where peaks over threshold on cross-validated normal rows say that one in 1,000
-//! is beyond ([`crate::calibrated`]); `process` does likewise in itself, and is checked on the last part of the rows after being
-//! learnt from the first.
+//! **Edges.** Of these members the edge is where peaks over threshold on cross-validated normal rows say that one in 1,000 is
+//! beyond ([`crate::calibrated`]), for `zscore` its own if that is lower: single numbers have little to overfit. `process`
+//! does likewise in itself, and is checked on the last part of the rows after it has learnt from the first.
 //!
-//! **Weights.** A member that called a share `f` of the cross-validated normal rows abnormal by its own theory has the weight
+//! **Weights.** A member that called a share `f` of the held-out normal rows abnormal by its own theory has the weight
 //! `1 / (1 + f / 0.01)`. With the ratios `r` to the edges the whole is `(Σ w r⁴)^(1/4)`: nearly the largest, with some credit
 //! where several agree; a member of weight `w` alone needs `r = w^(−1/4)` for an alarm.
 
@@ -23,7 +24,6 @@ use crate::{
     Detector, FitError, Layout,
     calibrated::{self, Model},
     mahalanobis::Mahalanobis,
-    pca::Pca,
     pot,
     process::Process,
     rows::{self, Scales},
@@ -53,7 +53,7 @@ const FAST: f64 = 0.1;
 const CALM: (f64, f64) = (0.4, 1.0);
 /// The least edge of `process` on levels and on spreads: there are two of them.
 const LEAST_EDGES: (f64, f64) = (1.0, 1.2);
-/// Room above the edge of a member that looks at single rows, as there are three of them.
+/// Room above the edge of a member that looks at single rows, as there are two of them.
 const ROOM: f64 = 1.1;
 /// The edge of `process` where there are too few rows to check it.
 const UNCHECKED: f64 = 1.5;
@@ -130,7 +130,6 @@ pub struct Ensemble {
     spreads: Option<Timed>,
     zscore: Static<ZScore>,
     mahalanobis: Static<Mahalanobis>,
-    pca: Static<Pca>,
     last: Vec<f64>,
 }
 
@@ -145,8 +144,6 @@ struct Parts {
     zscore: f64,
     /// Of `mahalanobis`.
     mahalanobis: f64,
-    /// Of `pca`.
-    pca: f64,
 }
 
 impl Ensemble {
@@ -216,8 +213,9 @@ impl Detector for Ensemble {
                 .collect()
         };
         new.zscore = Static::fit(layout, &moved);
+        let farthest = moved.iter().map(|row| new.zscore.model.distance(row));
+        new.zscore.edge = new.zscore.edge.min(ROOM * rows::edge(new.zscore.model.predicted(), farthest));
         new.mahalanobis = Static::fit(layout, &moved);
-        new.pca = Static::fit(layout, &moved);
         *self = new;
         Ok(())
     }
@@ -236,7 +234,6 @@ impl Detector for Ensemble {
             spreads: power(weight(&self.spreads), spreads.unwrap_or(0.0)),
             zscore: power(self.zscore.weight, self.zscore.ratio(&moved)),
             mahalanobis: power(self.mahalanobis.weight, self.mahalanobis.ratio(&moved)),
-            pca: power(self.pca.weight, self.pca.ratio(&moved)),
         };
         self.rows += 1.0;
         self.follow(row, &moved, levels.filter(|_| self.rows > KNOWS));
@@ -252,9 +249,8 @@ impl Detector for Ensemble {
         }
         add(parts.zscore, self.zscore.model.parts(&moved));
         add(parts.mahalanobis, self.mahalanobis.model.parts(&moved));
-        add(parts.pca, self.pca.model.parts(&moved));
         self.last = rows::shares(shares);
-        let sum = parts.levels + parts.spreads + parts.zscore + parts.mahalanobis + parts.pca;
+        let sum = parts.levels + parts.spreads + parts.zscore + parts.mahalanobis;
         rows::ratio(sum.powf(f64::from(EXPONENT).recip()), 1.0)
     }
 
