@@ -15,7 +15,7 @@
 //! does likewise in itself, and is checked on the last part of the rows after it has learnt from the first.
 //!
 //! **Weights.** A member that called a share `f` of the held-out normal rows abnormal by its own theory has the weight
-//! `1 / (1 + f / 0.01)`. With the ratios `r` to the edges the whole is `(Σ w r⁴)^(1/4)`: nearly the largest, with some credit
+//! `1 / (1 + f / 0.01)`, at least a half. With the ratios `r` to the edges the whole is `(Σ w r⁴)^(1/4)`: nearly the largest, with some credit
 //! where several agree; a member of weight `w` alone needs `r = w^(−1/4)` for an alarm.
 
 use serde::{Deserialize, Serialize};
@@ -38,12 +38,14 @@ const EXPONENT: i32 = 4;
 const MOST: f64 = 100.0;
 /// A false-alarm share that halves the weight.
 const HALVES: f64 = 0.01;
+/// The least weight: the edges are by the same rows already.
+const LEAST: f64 = 0.5;
 /// Rows in which the slow reference follows.
 const SLOW: f64 = 60.0;
 /// With fewer rows to learn from there is no drift to be seen in them.
 const DRIFTS: usize = 100;
 /// A number follows freely up to so many scales from its reference, and not at all beyond the second.
-const FREE: (f64, f64) = (3.0, 6.0);
+const FREE: (f64, f64) = (2.0, 4.0);
 /// What a reference makes up in a row in any case: this share, but no more than so many scales.
 const ALWAYS: (f64, f64) = (0.05, 0.0005);
 /// Rows that `process` has learnt from when the levels' references follow it, and how fast.
@@ -54,7 +56,7 @@ const CALM: (f64, f64) = (0.4, 1.0);
 /// The least edge of `process` on levels and on spreads: there are two of them.
 const LEAST_EDGES: (f64, f64) = (1.0, 1.2);
 /// Room above the edge of a member that looks at single rows, as there are two of them.
-const ROOM: f64 = 1.1;
+const ROOM: f64 = 1.05;
 /// The edge of `process` where there are too few rows to check it.
 const UNCHECKED: f64 = 1.5;
 /// Rows that it needs.
@@ -102,7 +104,7 @@ impl Timed {
         }
         let ratios: Vec<f64> = after.iter().map(|row| early.score(0, row)).collect();
         let edge = rows::quantile(&ratios, 0.99).clamp(least, UNCHECKED.max(least));
-        Some(Self { process, edge, weight: weight(&ratios).max(0.5) })
+        Some(Self { process, edge, weight: weight(&ratios) })
     }
 
     fn ratio(&mut self, time: i64, row: &[f64]) -> f64 {
@@ -113,7 +115,7 @@ impl Timed {
 /// By the share of ratios past 1.
 fn weight(ratios: &[f64]) -> f64 {
     let past = ratios.iter().filter(|ratio| **ratio > 1.0).count();
-    1.0 / (1.0 + rows::count(past) / rows::count(ratios.len().max(1)) / HALVES)
+    (1.0 + rows::count(past) / rows::count(ratios.len().max(1)) / HALVES).recip().max(LEAST)
 }
 
 /// See the module.
