@@ -59,6 +59,9 @@ const LEAST_EDGES: (f64, f64) = (1.0, 1.2);
 const ROOM: f64 = 1.05;
 /// The edge of `process` where there are too few rows to check it.
 const UNCHECKED: f64 = 1.5;
+/// More room with few rows, by this share at 30 of them and less by a factor e with every 60 more: for `process`, and for the
+/// members that look at single rows.
+const FEW: (f64, f64) = (0.5, 0.15);
 /// Rows that it needs.
 const PROCESS_ROWS: usize = 30;
 
@@ -75,7 +78,8 @@ impl<M: Model> Static<M> {
         let validated = calibrated::validated::<M>(layout, rows);
         let mut model = M::default();
         model.learn(layout, rows);
-        let edge = model.predicted() * ROOM * pot::edge(&validated).max(1.0);
+        let room = ROOM * few(rows.len(), FEW.1);
+        let edge = model.predicted() * room * pot::edge(&validated).max(1.0);
         Self { model, edge, weight: weight(&validated) }
     }
 
@@ -100,9 +104,10 @@ impl Timed {
         let (before, after) = rows.split_at((rows.len() * 3 / 5).max(PROCESS_ROWS).min(rows.len()));
         let mut early = Process::default();
         if after.len() < PROCESS_ROWS / 2 || early.fit(layout, before).is_err() {
-            return Some(Self { process, edge: UNCHECKED.max(least), weight: 1.0 });
+            return Some(Self { process, edge: UNCHECKED * least, weight: 1.0 });
         }
         let ratios: Vec<f64> = after.iter().map(|row| early.score(0, row)).collect();
+        let least = least * few(rows.len(), FEW.0);
         let edge = rows::quantile(&ratios, 0.99).clamp(least, UNCHECKED.max(least));
         Some(Self { process, edge, weight: weight(&ratios) })
     }
@@ -172,6 +177,11 @@ impl Ensemble {
     }
 }
 
+/// The factor of edges learnt from few rows.
+fn few(rows: usize, share: f64) -> f64 {
+    1.0 + share * ((rows::count(PROCESS_ROWS) - rows::count(rows)) / 60.0).exp().min(1.0)
+}
+
 /// From 1 at the first edge to 0 at the second, by Tukey's biweight.
 fn fading(value: f64, edges: (f64, f64)) -> f64 {
     let along = ((value - edges.0) / (edges.1 - edges.0)).clamp(0.0, 1.0);
@@ -216,7 +226,8 @@ impl Detector for Ensemble {
         };
         new.zscore = Static::fit(layout, &moved);
         let farthest = moved.iter().map(|row| new.zscore.model.distance(row));
-        new.zscore.edge = new.zscore.edge.min(ROOM * rows::edge(new.zscore.model.predicted(), farthest));
+        new.zscore.edge =
+            new.zscore.edge.min(ROOM * few(rows.len(), FEW.1) * rows::edge(new.zscore.model.predicted(), farthest));
         new.mahalanobis = Static::fit(layout, &moved);
         *self = new;
         Ok(())
