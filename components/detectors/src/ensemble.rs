@@ -1,20 +1,21 @@
 //! The default: several detectors of different kinds, each by its own edge, weighted by how quiet it is.
 //!
-//! **Members.** [`crate::process`] follows the levels in time. [`crate::zscore`], [`crate::mahalanobis`] and [`crate::pca`] see
-//! single rows with all their numbers: a sensor that stands out, levels and spreads that do not fit together, and numbers of any
-//! kind that leave the plane they move in. What was tried and left out: `mcd` (as `mahalanobis`, at a hundred times the cost to
-//! fit), `isolation_forest` (hardly an alarm of its own), `forecast` (finds a fault's first rows, which the others find too).
+//! **Members.** [`crate::process`] follows the levels in time, and a second one the spreads. [`crate::zscore`] and
+//! [`crate::mahalanobis`] see single rows: a sensor that stands out by numbers of any kind, and levels and spreads that do not
+//! fit together. What was tried and left out: `pca` (three quarters of the cost, next to nothing that the others do not find),
+//! `mcd` (as `mahalanobis`, at a hundred times the cost to fit), `isolation_forest` (hardly an alarm), `forecast` (the first
+//! rows of a fault, which the others find too). The README has the figures.
 //!
-//! **Drift.** The last three do not know time; their rows come less a slow reference, one a number, that stands still while the
-//! number is far out. Of the levels `process` knows better once it has learnt from enough rows: their reference then stands still
-//! while its ratio is high, and follows within some rows when it is not. So a fault's end is one for all members.
+//! **Drift.** The members that see single rows do not know time; their rows come less a slow reference, one a number, that stands
+//! still while the number is far out. Of the levels `process` knows better once it has learnt from enough rows: their references
+//! then stand still while its ratio is high, and follow within some rows when it is not. So a fault's end is one for all.
 //!
-//! **Edges.** Of the last three the edge is where peaks over threshold on cross-validated normal rows say that one in 1,000
-//! is beyond ([`crate::calibrated`]); `process` does likewise in itself, and is checked on the last part of the rows after being
-//! learnt from the first.
+//! **Edges.** Of these members the edge is where peaks over threshold on cross-validated normal rows say that one in 1,000 is
+//! beyond ([`crate::calibrated`]), for `zscore` its own if that is lower: single numbers have little to overfit. `process`
+//! does likewise in itself, and is checked on the last part of the rows after it has learnt from the first.
 //!
-//! **Weights.** A member that called a share `f` of the cross-validated normal rows abnormal by its own theory has the weight
-//! `1 / (1 + f / 0.01)`. With the ratios `r` to the edges the whole is `(Σ w r⁴)^(1/4)`: nearly the largest, with some credit
+//! **Weights.** A member that called a share `f` of the held-out normal rows abnormal by its own theory has the weight
+//! `1 / (1 + f / 0.01)`, at least a half. With the ratios `r` to the edges the whole is `(Σ w r⁴)^(1/4)`: nearly the largest, with some credit
 //! where several agree; a member of weight `w` alone needs `r = w^(−1/4)` for an alarm.
 
 use serde::{Deserialize, Serialize};
@@ -23,7 +24,6 @@ use crate::{
     Detector, FitError, Layout,
     calibrated::{self, Model},
     mahalanobis::Mahalanobis,
-    pca::Pca,
     pot,
     process::Process,
     rows::{self, Scales},
@@ -38,21 +38,30 @@ const EXPONENT: i32 = 4;
 const MOST: f64 = 100.0;
 /// A false-alarm share that halves the weight.
 const HALVES: f64 = 0.01;
+/// The least weight: the edges are by the same rows already.
+const LEAST: f64 = 0.5;
 /// Rows in which the slow reference follows.
 const SLOW: f64 = 60.0;
 /// With fewer rows to learn from there is no drift to be seen in them.
 const DRIFTS: usize = 100;
 /// A number follows freely up to so many scales from its reference, and not at all beyond the second.
-const FREE: (f64, f64) = (3.0, 6.0);
+const FREE: (f64, f64) = (2.0, 4.0);
 /// What a reference makes up in a row in any case: this share, but no more than so many scales.
 const ALWAYS: (f64, f64) = (0.05, 0.0005);
 /// Rows that `process` has learnt from when the levels' references follow it, and how fast.
 const KNOWS: f64 = 200.0;
 const FAST: f64 = 0.1;
-/// Below this ratio of it.
-const CALM: f64 = 0.5;
+/// They follow freely up to the first ratio of it, and not at all beyond the second.
+const CALM: (f64, f64) = (0.4, 1.0);
+/// The least edge of `process` on levels and on spreads: there are two of them.
+const LEAST_EDGES: (f64, f64) = (1.0, 1.2);
+/// Room above the edge of a member that looks at single rows, as there are two of them.
+const ROOM: f64 = 1.05;
 /// The edge of `process` where there are too few rows to check it.
 const UNCHECKED: f64 = 1.5;
+/// More room with few rows, by this share at 30 of them and less by a factor e with every 60 more: for `process`, and for the
+/// members that look at single rows.
+const FEW: (f64, f64) = (0.5, 0.15);
 /// Rows that it needs.
 const PROCESS_ROWS: usize = 30;
 
@@ -69,7 +78,8 @@ impl<M: Model> Static<M> {
         let validated = calibrated::validated::<M>(layout, rows);
         let mut model = M::default();
         model.learn(layout, rows);
-        let edge = model.predicted() * pot::edge(&validated).max(1.0);
+        let room = ROOM * few(rows.len(), FEW.1);
+        let edge = model.predicted() * room * pot::edge(&validated).max(1.0);
         Self { model, edge, weight: weight(&validated) }
     }
 
@@ -78,10 +88,39 @@ impl<M: Model> Static<M> {
     }
 }
 
+/// A member that follows the levels, or the spreads, in time.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Timed {
+    process: Process,
+    edge: f64,
+    weight: f64,
+}
+
+impl Timed {
+    /// It learns from the first part of the rows and must be quiet in the rest; then it learns from all.
+    fn fit(layout: Layout, rows: &[Vec<f64>], least: f64) -> Option<Self> {
+        let mut process = Process::default();
+        process.fit(layout, rows).ok()?;
+        let (before, after) = rows.split_at((rows.len() * 3 / 5).max(PROCESS_ROWS).min(rows.len()));
+        let mut early = Process::default();
+        if after.len() < PROCESS_ROWS / 2 || early.fit(layout, before).is_err() {
+            return Some(Self { process, edge: UNCHECKED * least, weight: 1.0 });
+        }
+        let ratios: Vec<f64> = after.iter().map(|row| early.score(0, row)).collect();
+        let least = least * few(rows.len(), FEW.0);
+        let edge = rows::quantile(&ratios, 0.99).clamp(least, UNCHECKED.max(least));
+        Some(Self { process, edge, weight: weight(&ratios) })
+    }
+
+    fn ratio(&mut self, time: i64, row: &[f64]) -> f64 {
+        rows::ratio(self.process.score(time, row), self.edge)
+    }
+}
+
 /// By the share of ratios past 1.
 fn weight(ratios: &[f64]) -> f64 {
     let past = ratios.iter().filter(|ratio| **ratio > 1.0).count();
-    1.0 / (1.0 + rows::count(past) / rows::count(ratios.len().max(1)) / HALVES)
+    (1.0 + rows::count(past) / rows::count(ratios.len().max(1)) / HALVES).recip().max(LEAST)
 }
 
 /// See the module.
@@ -93,27 +132,25 @@ pub struct Ensemble {
     references: Vec<f64>,
     /// Rows that `process` learnt from or has seen.
     rows: f64,
-    /// None with fewer rows than it needs.
-    process: Option<Process>,
-    process_edge: f64,
-    process_weight: f64,
+    /// None with fewer rows than they need.
+    levels: Option<Timed>,
+    spreads: Option<Timed>,
     zscore: Static<ZScore>,
     mahalanobis: Static<Mahalanobis>,
-    pca: Static<Pca>,
     last: Vec<f64>,
 }
 
 /// What members came to, weighted and to the fourth.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Parts {
-    /// Of `process`.
-    process: f64,
+    /// Of `process` on the levels.
+    levels: f64,
+    /// And on the spreads.
+    spreads: f64,
     /// Of `zscore`.
     zscore: f64,
     /// Of `mahalanobis`.
     mahalanobis: f64,
-    /// Of `pca`.
-    pca: f64,
 }
 
 impl Ensemble {
@@ -124,40 +161,31 @@ impl Ensemble {
     }
 
     /// The references follow the row.
-    fn follow(&mut self, row: &[f64], moved: &[f64], process: Option<f64>) {
+    fn follow(&mut self, row: &[f64], moved: &[f64], levels: Option<f64>) {
         let columns = self.layout.columns.max(1);
         for (at, (reference, moved)) in self.references.iter_mut().zip(moved).enumerate() {
             if !is_there(row, at) {
                 continue;
             }
             let always = (ALWAYS.0 * moved).clamp(-ALWAYS.1, ALWAYS.1);
-            let step = match process {
-                Some(ratio) if at % columns == self.layout.level => {
-                    if ratio < CALM {
-                        FAST * moved
-                    } else {
-                        0.0
-                    }
-                }
-                _ => {
-                    let along = ((moved.abs() - FREE.0) / (FREE.1 - FREE.0)).clamp(0.0, 1.0);
-                    (1.0 - along * along).powi(2) * moved / SLOW
-                }
+            let step = match levels {
+                Some(ratio) if at % columns == self.layout.level => FAST * moved * fading(ratio, CALM),
+                _ => fading(moved.abs(), FREE) * moved / SLOW,
             };
             *reference += if always.abs() > step.abs() { always } else { step };
         }
     }
+}
 
-    /// The edge and the weight of `process`: it learns from the first part of the rows and must be quiet in the rest.
-    fn check(layout: Layout, rows: &[Vec<f64>]) -> (f64, f64) {
-        let (before, after) = rows.split_at((rows.len() * 3 / 5).max(PROCESS_ROWS).min(rows.len()));
-        let mut process = Process::default();
-        if after.len() < PROCESS_ROWS / 2 || process.fit(layout, before).is_err() {
-            return (UNCHECKED, 1.0);
-        }
-        let ratios: Vec<f64> = after.iter().map(|row| process.score(0, row)).collect();
-        (rows::quantile(&ratios, 0.99).clamp(1.0, UNCHECKED), weight(&ratios).max(0.5))
-    }
+/// The factor of edges learnt from few rows.
+fn few(rows: usize, share: f64) -> f64 {
+    1.0 + share * ((rows::count(PROCESS_ROWS) - rows::count(rows)) / 60.0).exp().min(1.0)
+}
+
+/// From 1 at the first edge to 0 at the second, by Tukey's biweight.
+fn fading(value: f64, edges: (f64, f64)) -> f64 {
+    let along = ((value - edges.0) / (edges.1 - edges.0)).clamp(0.0, 1.0);
+    (1.0 - along * along).powi(2)
 }
 
 fn is_there(row: &[f64], at: usize) -> bool {
@@ -174,12 +202,14 @@ impl Detector for Ensemble {
             last: vec![0.0; layout.width()],
             ..Self::default()
         };
-        let mut process = Process::default();
-        if process.fit(layout, &rows).is_ok() {
-            new.process = Some(process);
+        new.levels = Timed::fit(layout, &rows, LEAST_EDGES.0);
+        if new.levels.is_some() {
             new.rows = rows::count(rows.len());
-            (new.process_edge, new.process_weight) = Self::check(layout, &rows);
         }
+        let spreads = layout.spread.map(|spread| Layout { level: spread, spread: None, ..layout });
+        let moves: Vec<bool> = new.scales.moves().collect();
+        let spreads = spreads.filter(|spreads| spreads.levels().any(|at| moves.get(at) == Some(&true)));
+        new.spreads = spreads.and_then(|spreads| Timed::fit(spreads, &rows, LEAST_EDGES.1));
         let moved: Vec<Vec<f64>> = if rows.len() < DRIFTS {
             rows.iter().map(|row| new.moved(row)).collect()
         } else {
@@ -195,8 +225,10 @@ impl Detector for Ensemble {
                 .collect()
         };
         new.zscore = Static::fit(layout, &moved);
+        let farthest = moved.iter().map(|row| new.zscore.model.distance(row));
+        new.zscore.edge =
+            new.zscore.edge.min(ROOM * few(rows.len(), FEW.1) * rows::edge(new.zscore.model.predicted(), farthest));
         new.mahalanobis = Static::fit(layout, &moved);
-        new.pca = Static::fit(layout, &moved);
         *self = new;
         Ok(())
     }
@@ -207,15 +239,17 @@ impl Detector for Ensemble {
         }
         let power = |weight: f64, ratio: f64| weight * ratio.min(MOST).powi(EXPONENT);
         let moved = self.moved(row);
-        let process = self.process.as_mut().map(|process| process.score(time, row) / self.process_edge.max(1.0));
+        let levels = self.levels.as_mut().map(|levels| levels.ratio(time, row));
+        let spreads = self.spreads.as_mut().map(|spreads| spreads.ratio(time, row));
+        let weight = |timed: &Option<Timed>| timed.as_ref().map_or(0.0, |timed| timed.weight);
         let parts = Parts {
-            process: power(self.process_weight, process.unwrap_or(0.0)),
+            levels: power(weight(&self.levels), levels.unwrap_or(0.0)),
+            spreads: power(weight(&self.spreads), spreads.unwrap_or(0.0)),
             zscore: power(self.zscore.weight, self.zscore.ratio(&moved)),
             mahalanobis: power(self.mahalanobis.weight, self.mahalanobis.ratio(&moved)),
-            pca: power(self.pca.weight, self.pca.ratio(&moved)),
         };
         self.rows += 1.0;
-        self.follow(row, &moved, process.filter(|_| self.rows > KNOWS));
+        self.follow(row, &moved, levels.filter(|_| self.rows > KNOWS));
 
         let mut shares = vec![0.0; self.layout.width()];
         let mut add = |part: f64, of: Vec<f64>| {
@@ -223,14 +257,13 @@ impl Detector for Ensemble {
                 *share += part * of;
             }
         };
-        if let Some(process) = &self.process {
-            add(parts.process, process.explain());
+        for (part, timed) in [(parts.levels, &self.levels), (parts.spreads, &self.spreads)] {
+            add(part, timed.as_ref().map(|timed| timed.process.explain()).unwrap_or_default());
         }
         add(parts.zscore, self.zscore.model.parts(&moved));
         add(parts.mahalanobis, self.mahalanobis.model.parts(&moved));
-        add(parts.pca, self.pca.model.parts(&moved));
         self.last = rows::shares(shares);
-        let sum = parts.process + parts.zscore + parts.mahalanobis + parts.pca;
+        let sum = parts.levels + parts.spreads + parts.zscore + parts.mahalanobis;
         rows::ratio(sum.powf(f64::from(EXPONENT).recip()), 1.0)
     }
 

@@ -266,8 +266,8 @@ mod tests {
         let (mut center, mut spread) = (0.0_f64, 0.0_f64);
         for at in 0..location.len() {
             center = center.max((mine.0[at] - location[at]).abs() / deviation(at));
-            for other in 0..location.len() {
-                let off = (mine.1[(at, other)] - covariance[at][other]).abs();
+            for (other, expected) in covariance[at].iter().enumerate() {
+                let off = (mine.1[(at, other)] - expected).abs();
                 spread = spread.max(off / (deviation(at) * deviation(other)));
             }
         }

@@ -145,11 +145,6 @@ pub(crate) fn normal_quantile(share: f64) -> f64 {
     if share < 0.5 { -normal_quantile(1.0 - share) } else { invert(share, normal).min(40.0) }
 }
 
-/// Quantile of Student's t distribution, of a share from a half on.
-pub(crate) fn t_quantile(share: f64, degrees: f64) -> f64 {
-    invert(share, |t| 1.0 - 0.5 * beta_i(degrees / (degrees + t * t), degrees / 2.0, 0.5))
-}
-
 /// The normal density's height, for tests of the above.
 #[cfg(test)]
 fn density(x: f64) -> f64 {
@@ -160,7 +155,7 @@ fn density(x: f64) -> f64 {
 mod tests {
     use super::*;
 
-    /// SciPy 1.17.1: `chi2.ppf`, `f.ppf`, `t.ppf`, `norm.ppf`, `gammaln`; to 1e-9 of the value.
+    /// SciPy 1.17.1: `chi2.ppf`, `f.ppf`, `norm.ppf`, `gammaln`; to 1e-9 of the value.
     #[test]
     fn quantiles_are_scipys() {
         let close = |mine: f64, expected: f64| {
@@ -175,9 +170,6 @@ mod tests {
             (f_quantile(0.999, 3.0, 20.0), 8.098379786583402),
             (f_quantile(0.99, 17.0, 483.0), 2.0028740134134466),
             (f_quantile(0.999, 40.0, 5.0), 24.602030958943864),
-            (t_quantile(0.9995, 4.0), 8.610301581379522),
-            (t_quantile(0.999, 30.0), 3.3851848668293045),
-            (t_quantile(0.975, 200.0), 1.9718962236339088),
             (normal_quantile(0.999), 3.090232306167813),
             (normal_quantile(0.9), 1.2815515655446004),
             (normal_quantile(0.01), -2.3263478740408408),
