@@ -7,10 +7,10 @@ use wheeltapper_evaluate::{Error, Life, Line, Profile, Recording, Verdict, Wavef
 
 use crate::{
     components::{
-        CallError, Detector, Featurizer, Sandbox,
+        Alerter, CallError, Detector, Featurizer, Sandbox,
         wit::{
             detect::Detected,
-            types::{ReadingBatch, ReadingColumns, SensorTable, Waveform as Burst},
+            types::{AlertState, ReadingBatch, ReadingColumns, SensorTable, Waveform as Burst},
         },
     },
     dictionary,
@@ -52,11 +52,30 @@ impl Components {
         })
     }
 
+    /// An alarm is an open alert, by the alert stage's own rules.
+    fn alarm_by_alert(&self, of: &str, detected: &Detected, verdicts: &mut HashMap<i64, Verdict>) -> Result<(), Error> {
+        let mut alerter = Alerter::open(&self.sandbox, "", None).map_err(failed(of))?;
+        let alerts = alerter.push(&detected.scores, &detected.anomalies).map_err(failed(of))?;
+        let mut states = alerts.iter().peekable();
+        let mut order: Vec<&mut Verdict> = verdicts.values_mut().collect();
+        order.sort_by_key(|verdict| verdict.end);
+        let mut open = false;
+        for verdict in order {
+            while let Some(alert) = states.next_if(|alert| alert.updated <= verdict.end) {
+                open = alert.state == AlertState::Open;
+            }
+            verdict.alarm = open;
+        }
+        Ok(())
+    }
+
     /// The detector by the kind of data: a process with several sensors, or one series. One setting for all files.
     fn model(&self, profile: Profile) -> &str {
         match (&self.model, profile) {
             (Some(model), _) => model,
             (None, Profile::Nab) => "stream",
+            // Wear, in features of snapshots: what cannot be foretold from the ones before.
+            (None, Profile::Ims) => "forecast",
             (None, _) => "process",
         }
     }
@@ -105,6 +124,10 @@ impl Line for Components {
         let times = ascending(&recording.times);
         let detected = pair.rows(recording, &times).map_err(failed(&recording.asset))?;
         let mut verdicts = verdicts(&detected);
+        if profile == Profile::Ims {
+            // What a person is told are alerts.
+            self.alarm_by_alert(&recording.asset, &detected, &mut verdicts)?;
+        }
         let unscored = |end| Verdict { end, score: 0.0, alarm: false, fault_mode: None };
         Ok(times
             .iter()
