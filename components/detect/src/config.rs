@@ -37,7 +37,7 @@ impl Default for Config {
             model: Kind::Ensemble,
             warmup_windows: 30,
             spread_windows: None,
-            learn: 2,
+            learn: 4,
             threshold: 0.999,
             life_limit: 8.0,
             lives: None,

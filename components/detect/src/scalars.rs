@@ -16,6 +16,8 @@ use crate::{
 
 /// Windows with fewer readings than this share of what is usual say nothing: the start and the end of a stretch of data.
 const WHOLE: f64 = 0.5;
+/// After the first model every so many windows are learnt from.
+const APART: usize = 3;
 /// Windows of the levels' course that are kept for display.
 const COURSE: usize = 60;
 /// A sensor that misses this share of its readings in so many windows in a row is failing.
@@ -38,6 +40,8 @@ pub(crate) struct Scalars {
     /// Windows from which it first learns.
     warmup: usize,
     lessons: Vec<Lesson>,
+    /// Normal windows seen while it learns.
+    seen: usize,
     /// None while it learns for the first time.
     model: Option<Model>,
     /// Ends and levels of the latest windows.
@@ -76,6 +80,7 @@ impl Scalars {
         Self {
             warmup: warmup + later,
             lessons: Vec::new(),
+            seen: 0,
             model: None,
             course: VecDeque::new(),
             missing: Vec::new(),
@@ -123,13 +128,16 @@ impl Scalars {
     fn learn(&mut self, lesson: Lesson, context: &Context<'_>) {
         let most = context.config.learn as usize * self.warmup;
         let once = follows(context.config.model);
-        if self.model.as_ref().is_some_and(|model| once || model.windows as usize >= most) {
+        if self.model.is_some() && (once || self.seen >= most) {
             self.lessons = Vec::new();
             return;
         }
-        self.lessons.push(lesson);
-        let count = self.lessons.len();
-        if count == self.warmup || count == most {
+        self.seen += 1;
+        // Windows overlap: once there is a first model, some of them say as much as all.
+        if self.seen <= self.warmup || self.seen.is_multiple_of(APART) {
+            self.lessons.push(lesson);
+        }
+        if self.seen == self.warmup || self.seen == most {
             let model = Model::fit(&self.lessons, context);
             let z: Vec<Vec<f64>> = self
                 .lessons
@@ -140,7 +148,7 @@ impl Scalars {
             self.life.begin(&z);
             self.model = Some(model);
         }
-        if count == most {
+        if self.seen >= most {
             self.lessons = Vec::new();
         }
     }

@@ -300,7 +300,7 @@ fn latency(cli: &Cli, figures: &mut Figures) -> anyhow::Result<()> {
     const SENSORS: usize = 10_000;
     const BODIES: usize = 100;
     // Learning is over by then.
-    const WARM: i64 = 75;
+    const WARM: i64 = 60;
     // Windows of a second, so that many anomalies fall into the measurement, and no lateness to wait for.
     let config = "[windows]\nsize = \"3s\"\nslide = \"1s\"\nlateness = \"0s\"\n";
     let plant = Plant::new(config)?;
