@@ -1,6 +1,11 @@
 //! `wheeltapper evaluate`.
 
-use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context as _, ensure};
 use indicatif::ProgressBar;
@@ -8,7 +13,10 @@ use wheeltapper_evaluate::{Profile, nab};
 
 use crate::{
     components::{Limits, Sandbox},
-    evaluation::Components,
+    evaluation::{
+        Components,
+        fleet::{self, Plan},
+    },
 };
 
 /// Runs recordings through the built featurize and detect, and scores them by each benchmark's own protocol, with the
@@ -18,9 +26,18 @@ use crate::{
 /// there is left out.
 #[derive(Debug, clap::Args)]
 pub(super) struct Evaluate {
-    /// The folder of the benchmarks
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
+    /// The folder of the benchmarks; not needed for the simulated fleet
+    #[arg(long, value_name = "DIR", required_unless_present = "fleet")]
+    data: Option<PathBuf>,
+    /// Simulate a fleet of so many machines, half of which degrade, and tell by fault mode what was found
+    #[arg(long, value_name = "MACHINES")]
+    fleet: Option<usize>,
+    /// For so many days
+    #[arg(long, default_value_t = 30.0, requires = "fleet")]
+    days: f64,
+    /// Which fleet
+    #[arg(long, default_value_t = 1, requires = "fleet")]
+    seed: u64,
     /// Which: skab, nab, cwru, cmapss, tep, ims [default: all that are there]
     benchmarks: Vec<String>,
     /// Write all figures, by file and pooled, to this file
@@ -39,43 +56,19 @@ pub(super) struct Evaluate {
 
 impl Evaluate {
     pub(super) fn run(&self) -> anyhow::Result<()> {
-        let known = |name: &str| Profile::ALL.into_iter().find(|profile| names(*profile).contains(&name));
-        let asked = self.benchmarks.iter().map(|name| {
-            known(name).with_context(|| {
-                format!("there is no benchmark {name:?}; expected one of skab, nab, cwru, cmapss, tep, ims")
-            })
-        });
-        let asked: Vec<Profile> = asked.collect::<anyhow::Result<_>>()?;
-        let there = |profile: &Profile| self.data.join(profile.folder()).is_dir();
-        let profiles: Vec<Profile> = if asked.is_empty() { Profile::ALL.to_vec() } else { asked.clone() };
-        let (profiles, missing): (Vec<Profile>, Vec<Profile>) = profiles.into_iter().partition(there);
-        ensure!(
-            !profiles.is_empty() && (asked.is_empty() || missing.is_empty()),
-            "expected folders such as {} in {}",
-            Profile::Skab.folder(),
-            self.data.display()
-        );
-        for profile in &missing {
-            eprintln!("{}: not there, left out", profile.folder());
-        }
         let cache = std::env::temp_dir().join("wheeltapper-components");
         fs::create_dir_all(&cache).with_context(|| format!("making {}", cache.display()))?;
         let limits = Limits { memory: 4 << 30, deadline: Duration::from_secs(600) };
         let sandbox = Sandbox::load(&cache, &BTreeMap::new(), limits)?;
-        let mut line = Components::new(sandbox, self.model.clone());
         let mut reports = Vec::new();
-        for profile in profiles {
-            let folder = self.data.join(profile.folder());
-            let working = ProgressBar::new_spinner().with_message(format!("{} ...", profile.folder()));
-            working.enable_steady_tick(Duration::from_millis(200));
-            let report = match (&self.nab_results, profile) {
-                (Some(results), Profile::Nab) => nab::evaluate(&mut line, &folder, Some((results, "wheeltapper"))),
-                _ => wheeltapper_evaluate::evaluate(profile, &mut line, &folder),
-            };
-            working.finish_and_clear();
-            let report = report.with_context(|| format!("evaluating {}", profile.folder()))?;
-            println!("{}", report.table(self.files));
-            reports.push(report);
+        if let Some(data) = &self.data {
+            self.benchmarks(data, &sandbox, &mut reports)?;
+        }
+        if let Some(machines) = self.fleet {
+            let plan = Plan { machines, days: self.days, seed: self.seed };
+            let report = waiting("fleet", || fleet::evaluate(&sandbox, plan))?;
+            println!("{}", report.table());
+            reports.push(serde_json::to_value(&report)?);
         }
         if let Some(file) = &self.json {
             let text = serde_json::to_string_pretty(&reports)?;
@@ -83,6 +76,49 @@ impl Evaluate {
         }
         Ok(())
     }
+
+    fn benchmarks(&self, data: &Path, sandbox: &Sandbox, reports: &mut Vec<serde_json::Value>) -> anyhow::Result<()> {
+        let known = |name: &str| Profile::ALL.into_iter().find(|profile| names(*profile).contains(&name));
+        let asked = self.benchmarks.iter().map(|name| {
+            known(name).with_context(|| {
+                format!("there is no benchmark {name:?}; expected one of skab, nab, cwru, cmapss, tep, ims")
+            })
+        });
+        let asked: Vec<Profile> = asked.collect::<anyhow::Result<_>>()?;
+        let there = |profile: &Profile| data.join(profile.folder()).is_dir();
+        let profiles: Vec<Profile> = if asked.is_empty() { Profile::ALL.to_vec() } else { asked.clone() };
+        let (profiles, missing): (Vec<Profile>, Vec<Profile>) = profiles.into_iter().partition(there);
+        ensure!(
+            !profiles.is_empty() && (asked.is_empty() || missing.is_empty()),
+            "expected folders such as {} in {}",
+            Profile::Skab.folder(),
+            data.display()
+        );
+        for profile in &missing {
+            eprintln!("{}: not there, left out", profile.folder());
+        }
+        let mut line = Components::new(sandbox.clone(), self.model.clone());
+        for profile in profiles {
+            let folder = data.join(profile.folder());
+            let report = waiting(profile.folder(), || match (&self.nab_results, profile) {
+                (Some(results), Profile::Nab) => nab::evaluate(&mut line, &folder, Some((results, "wheeltapper"))),
+                _ => wheeltapper_evaluate::evaluate(profile, &mut line, &folder),
+            });
+            let report = report.with_context(|| format!("evaluating {}", profile.folder()))?;
+            println!("{}", report.table(self.files));
+            reports.push(serde_json::to_value(&report)?);
+        }
+        Ok(())
+    }
+}
+
+/// Something that takes a while.
+fn waiting<T>(what: &str, work: impl FnOnce() -> T) -> T {
+    let bar = ProgressBar::new_spinner().with_message(format!("{what} ..."));
+    bar.enable_steady_tick(Duration::from_millis(200));
+    let done = work();
+    bar.finish_and_clear();
+    done
 }
 
 /// What a benchmark may be called.

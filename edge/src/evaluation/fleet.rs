@@ -1,0 +1,262 @@
+//! A simulated fleet through the built components: which faults were found before failure, and how often a healthy machine
+//! was called ill.
+//!
+//! Featurize, detect and alert are driven as the line drives them. A fault counts as found when an alert is open on its machine
+//! between its onset and its full strength; an alert that opens on a machine without a fault, or before the onset, is false.
+
+use std::{collections::BTreeMap, fmt::Write as _, thread};
+
+use serde::Serialize;
+use wheeltapper_config::{Config, Duration};
+use wheeltapper_simulate::{Fleet, FleetSpec, Label, Tick};
+
+use crate::{
+    components::{
+        Alerter, Detector, Featurizer, Sandbox,
+        wit::types::{Alert, AlertState, ReadingBatch, ReadingColumns, SensorTable, Waveform},
+    },
+    dictionary,
+};
+
+const DAY: f64 = 86_400.0;
+/// Between two readings of a scalar sensor, in s; between two bursts of a machine.
+const READING: f64 = 60.0;
+const BURST: f64 = 6.0 * 3600.0;
+/// Windows of half an hour, sliding by ten minutes.
+const WINDOW: (u64, u64) = (1800, 600);
+/// Ticks that go into one call.
+const TICKS: usize = 30;
+/// Days in a month of false alarms.
+const MONTH: f64 = 30.0;
+
+/// What is simulated.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Machines.
+    pub machines: usize,
+    /// Days.
+    pub days: f64,
+    /// Which fleet.
+    pub seed: u64,
+}
+
+/// One fault mode's faults.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Mode {
+    /// Machines that had it.
+    pub faults: usize,
+    /// Found before failure.
+    pub found: usize,
+    /// Of these, with a fault mode told.
+    pub told: BTreeMap<String, usize>,
+    /// Median lead before failure, in hours.
+    pub lead_hours: f64,
+}
+
+/// The result.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct FleetReport {
+    /// Machines.
+    pub machines: usize,
+    /// Days.
+    pub days: f64,
+    /// By fault.
+    pub modes: BTreeMap<&'static str, Mode>,
+    /// Share of the faults found before failure.
+    pub found: f64,
+    /// False alerts.
+    pub false_alerts: usize,
+    /// False alerts a machine and 30 days, over the time that machines were healthy.
+    pub false_a_machine_month: f64,
+    /// Machines with more than one false alert a month.
+    pub machines_past_one: usize,
+}
+
+impl FleetReport {
+    /// For people.
+    pub fn table(&self) -> String {
+        let mut text = format!("fleet: {} machines, {} days, simulated\n\n", self.machines, self.days);
+        let _ = writeln!(text, "{:<22}{:>7}{:>7}{:>10}  told as", "fault", "faults", "found", "lead h");
+        let _ = writeln!(text, "{}", "-".repeat(78));
+        for (name, mode) in &self.modes {
+            let told: Vec<String> = mode.told.iter().map(|(told, count)| format!("{told} {count}")).collect();
+            let _ = writeln!(
+                text,
+                "{name:<22}{:>7}{:>7}{:>10.1}  {}",
+                mode.faults,
+                mode.found,
+                mode.lead_hours,
+                told.join(", ")
+            );
+        }
+        let _ = writeln!(
+            text,
+            "\nfound before failure {:.1} %; false alerts {} = {:.3} a machine and month; machines past one a month: {}",
+            100.0 * self.found,
+            self.false_alerts,
+            self.false_a_machine_month,
+            self.machines_past_one
+        );
+        text
+    }
+}
+
+/// Simulates and judges.
+///
+/// # Errors
+/// When a component fails.
+pub fn evaluate(sandbox: &Sandbox, plan: Plan) -> anyhow::Result<FleetReport> {
+    let span = plan.days * DAY;
+    let spec = FleetSpec {
+        machines: plan.machines,
+        seed: plan.seed,
+        start_ns: 1_767_225_600_000_000_000,
+        scalar_hz: READING.recip(),
+        faulty_fraction: 0.5,
+        fault_onset: (0.2 * span, 0.6 * span),
+        degrade_over_seconds: 0.25 * span,
+        burst_every_seconds: BURST,
+        burst_samples: 4096,
+        ..FleetSpec::default()
+    };
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let alerts: Vec<Alert> = thread::scope(|scope| {
+        let parts: Vec<_> = (0..threads)
+            .map(|part| {
+                let spec = spec.clone();
+                scope.spawn(move || run(sandbox, Fleet::new(spec), span, part, threads))
+            })
+            .collect();
+        parts
+            .into_iter()
+            .map(|part| part.join().map_err(|_| anyhow::anyhow!("a thread panicked"))?)
+            .collect::<anyhow::Result<Vec<_>>>()
+    })?
+    .concat();
+    Ok(judge(&Fleet::new(spec), plan, &alerts))
+}
+
+/// The alerts of every `of`-th machine, from the `part`-th on.
+fn run(sandbox: &Sandbox, mut fleet: Fleet, span: f64, part: usize, of: usize) -> anyhow::Result<Vec<Alert>> {
+    let mut config = wheeltapper_config::parse(&fleet.config_toml(), "fleet")?;
+    windows(&mut config);
+    let mut featurizer = Featurizer::open(sandbox, &config.featurize_json(), None)?;
+    let mut detector = Detector::open(sandbox, &config.detect_json(&[]), None)?;
+    let mut alerter = Alerter::open(sandbox, &config.alert_json(), None)?;
+    let (table, own) = table(&fleet, part, of);
+    let mut alerts = Vec::new();
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of ticks")]
+    let ticks = (span / READING) as usize;
+    let mut done = 0;
+    while done < ticks {
+        let some: Vec<Tick> = (0..TICKS.min(ticks - done)).map(|_| fleet.step()).collect();
+        done += some.len();
+        let features = featurizer.push(&batch(&some, &table, &own))?.features;
+        let detected = detector.push(&features)?;
+        alerts.extend(alerter.push(&detected.scores, &detected.anomalies)?);
+    }
+    Ok(alerts)
+}
+
+fn windows(config: &mut Config) {
+    config.windows.size = Duration::from_secs(WINDOW.0);
+    config.windows.slide = Duration::from_secs(WINDOW.1);
+    config.windows.lateness = Duration::from_secs(0);
+}
+
+/// The sensors of this part's machines, and each sensor's place among them.
+fn table(fleet: &Fleet, part: usize, of: usize) -> (SensorTable, Vec<Option<u32>>) {
+    let mut table = SensorTable { names: dictionary::empty(), assets: dictionary::empty(), asset: Vec::new() };
+    let (mut own, mut machines) = (Vec::new(), BTreeMap::new());
+    for sensor in fleet.sensors() {
+        let asset = wheeltapper_config::asset_of(&sensor.id).to_owned();
+        let next = machines.len();
+        let place = *machines
+            .entry(asset.clone())
+            .or_insert_with(|| (next % of == part).then(|| dictionary::push(&mut table.assets, &asset)));
+        own.push(place.map(|place| {
+            table.asset.push(place);
+            dictionary::push(&mut table.names, &sensor.id)
+        }));
+    }
+    (table, own)
+}
+
+fn batch(ticks: &[Tick], table: &SensorTable, own: &[Option<u32>]) -> ReadingBatch {
+    let place = |sensor: usize| own.get(sensor).copied().flatten();
+    let mut columns = ReadingColumns { sensor: Vec::new(), time: Vec::new(), value: Vec::new() };
+    let mut waveforms = Vec::new();
+    for tick in ticks {
+        for reading in &tick.readings {
+            if let Some(sensor) = place(reading.sensor) {
+                columns.sensor.push(sensor);
+                columns.time.push(reading.time_ns);
+                columns.value.push(reading.value);
+            }
+        }
+        for burst in &tick.bursts {
+            if let Some(sensor) = place(burst.sensor) {
+                let samples = burst.samples.clone();
+                waveforms.push(Waveform { sensor, start: burst.start_ns, rate: burst.rate_hz, samples });
+            }
+        }
+    }
+    ReadingBatch { sensors: table.clone(), readings: columns, waveforms }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "figures for people")]
+fn judge(fleet: &Fleet, plan: Plan, alerts: &[Alert]) -> FleetReport {
+    let labels: BTreeMap<String, Label> =
+        fleet.labels().into_iter().map(|label| (label.machine.clone(), label)).collect();
+    let mut opened: BTreeMap<&str, Vec<&Alert>> = BTreeMap::new();
+    for alert in alerts.iter().filter(|alert| alert.state == AlertState::Open) {
+        opened.entry(&alert.asset).or_default().push(alert);
+    }
+    let machines: Vec<String> = {
+        let mut all: Vec<String> =
+            fleet.sensors().iter().map(|sensor| wheeltapper_config::asset_of(&sensor.id).to_owned()).collect();
+        all.dedup();
+        all
+    };
+    let mut report = FleetReport { machines: machines.len(), days: plan.days, ..FleetReport::default() };
+    let mut leads: BTreeMap<&'static str, Vec<f64>> = BTreeMap::new();
+    let mut healthy_days = 0.0;
+    for machine in &machines {
+        let label = labels.get(machine);
+        let onset = label.map_or(i64::MAX, |label| label.onset_ns);
+        let own = opened.get(machine.as_str()).map(Vec::as_slice).unwrap_or_default();
+        // An alert is told again when it changes; the first time counts.
+        let mut ids: Vec<&str> =
+            own.iter().filter(|alert| alert.opened < onset).map(|alert| alert.id.as_str()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        report.false_alerts += ids.len();
+        let days = label.map_or(plan.days, |label| (label.onset_ns - fleet.spec().start_ns) as f64 / 1e9 / DAY);
+        healthy_days += days;
+        report.machines_past_one += usize::from(ids.len() as f64 > (days / MONTH).max(1.0));
+        let Some(label) = label else { continue };
+        // A stuck sensor has its full strength at once: it has as long as others degrade.
+        let degrade = 0.25 * plan.days * DAY * 1e9;
+        let failure = label.full_strength_ns.max(label.onset_ns.saturating_add(degrade as i64));
+        let mode = report.modes.entry(label.fault.name()).or_default();
+        mode.faults += 1;
+        let hits: Vec<&&Alert> =
+            own.iter().filter(|alert| alert.updated >= label.onset_ns && alert.updated <= failure).collect();
+        if let (Some(first), Some(last)) = (hits.first(), hits.last()) {
+            mode.found += 1;
+            *mode.told.entry(last.fault_mode.clone().unwrap_or_else(|| "unnamed".to_owned())).or_default() += 1;
+            leads.entry(label.fault.name()).or_default().push((failure - first.updated) as f64 / 3.6e12);
+        }
+    }
+    for (name, mut hours) in leads {
+        hours.sort_by(f64::total_cmp);
+        if let Some(mode) = report.modes.get_mut(name) {
+            mode.lead_hours = hours.get(hours.len() / 2).copied().unwrap_or(f64::NAN);
+        }
+    }
+    let (faults, found) =
+        report.modes.values().fold((0, 0), |(faults, found), mode| (faults + mode.faults, found + mode.found));
+    report.found = found as f64 / faults.max(1) as f64;
+    report.false_a_machine_month = report.false_alerts as f64 / (healthy_days / MONTH).max(f64::MIN_POSITIVE);
+    report
+}
