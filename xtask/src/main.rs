@@ -34,7 +34,13 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Format, lints and licences
+    /// Score the built components on public benchmarks: --data DIR, --fleet 200, --json FILE (see `wheeltapper evaluate --help`)
+    Evaluate {
+        /// What follows goes to `wheeltapper evaluate`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Format and lints
     Check,
 }
 
@@ -43,6 +49,7 @@ fn main() -> ExitCode {
         Task::Up(task) => task.run(),
         Task::Test { filter } => test(filter.as_deref()),
         Task::Bench { arguments } => bench(&arguments),
+        Task::Evaluate { arguments } => evaluate(&arguments),
         Task::Check => check(),
     };
     match done {
@@ -75,6 +82,13 @@ fn run(command: &mut Command) -> anyhow::Result<()> {
         std::iter::once(command.get_program()).chain(command.get_args()).map(|word| word.to_string_lossy()).collect();
     ensure!(status.success(), "{} failed ({status})", words.join(" "));
     Ok(())
+}
+
+fn evaluate(arguments: &[String]) -> anyhow::Result<()> {
+    setup::target()?;
+    binaries()?;
+    // From where it was called, so that relative folders mean what they say.
+    run(Command::new(target().join("release/wheeltapper")).arg("evaluate").args(arguments))
 }
 
 /// All programs at once, so that their dependencies are built with one set of features.

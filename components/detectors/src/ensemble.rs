@@ -15,8 +15,8 @@
 //! does likewise in itself, and is checked on the last part of the rows after it has learnt from the first.
 //!
 //! **Weights.** A member that called a share `f` of the held-out normal rows abnormal by its own theory has the weight
-//! `1 / (1 + f / 0.01)`, at least a half. With the ratios `r` to the edges the whole is `(Σ w r⁴)^(1/4)`: nearly the largest, with some credit
-//! where several agree; a member of weight `w` alone needs `r = w^(−1/4)` for an alarm.
+//! `1 / (1 + f / 0.01)`, at least a half. With the ratios `r` to the edges the whole is `(Σ w r⁴)^(1/4)`: nearly the largest,
+//! with some credit where several agree; a member of weight `w` alone needs `r = w^(−1/4)` for an alarm.
 
 use serde::{Deserialize, Serialize};
 
