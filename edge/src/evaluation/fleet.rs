@@ -66,6 +66,8 @@ pub struct FleetReport {
     pub found: f64,
     /// False alerts.
     pub false_alerts: usize,
+    /// What they said: the machine's id, the day, the message.
+    pub false_told: Vec<(String, f64, String)>,
     /// False alerts a machine and 30 days, over the time that machines were healthy.
     pub false_a_machine_month: f64,
     /// Machines with more than one false alert a month.
@@ -231,6 +233,12 @@ fn judge(fleet: &Fleet, plan: Plan, alerts: &[Alert]) -> FleetReport {
         ids.sort_unstable();
         ids.dedup();
         report.false_alerts += ids.len();
+        for id in &ids {
+            if let Some(alert) = own.iter().find(|alert| alert.id == *id) {
+                let day = (alert.opened - fleet.spec().start_ns) as f64 / 1e9 / DAY;
+                report.false_told.push((machine.clone(), day, alert.message.clone()));
+            }
+        }
         let days = label.map_or(plan.days, |label| (label.onset_ns - fleet.spec().start_ns) as f64 / 1e9 / DAY);
         healthy_days += days;
         report.machines_past_one += usize::from(ids.len() as f64 > (days / MONTH).max(1.0));
