@@ -241,7 +241,7 @@ impl Context<'_> {
 /// Features that rise and fall together.
 fn group(feature: &str) -> &str {
     match feature {
-        "mean" | "q25" | "q50" | "q75" | "min" | "max" => "level",
+        "mean" | "rms" | "q25" | "q50" | "q75" | "min" | "max" => "level",
         "std" | "iqr" | "peak_to_peak" | "rolling_mean_std" | "dominant_magnitude" => "spread",
         other => other,
     }

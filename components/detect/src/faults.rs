@@ -10,7 +10,7 @@ const CLEAR: f64 = 3.0;
 /// A line is at a frequency when it is within this share of it, or within a line of the spectrum.
 const AT: f64 = 0.04;
 /// Orders this near to a whole number are the shaft's own.
-const SYNCHRONOUS: f64 = 0.015;
+const SYNCHRONOUS: f64 = 0.03;
 /// An amplitude that has grown by this factor stands out.
 const GROWN: f64 = 1.5;
 
