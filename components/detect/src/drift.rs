@@ -106,9 +106,11 @@ impl Monitor {
             {
                 let kind = shadow.judge(window.start, detector, layout);
                 told.push(Drifts { kind, sensors: shadow.sensors, p: shadow.p });
-                // Either way this is what is normal now.
+                // Either way this is what is normal now, and the ratios before it tell nothing of what comes.
                 self.reference = self.recent.drain(..).collect();
                 self.since = 0;
+                self.ratios = Adwin::new(DELTA);
+                self.moved = false;
             }
         }
         self.moved |= self.ratios.push(ratio);

@@ -180,7 +180,11 @@ impl Scalars {
         let level = |(end, levels): &(i64, Vec<f64>)| {
             levels.get(place).copied().filter(|level| level.is_finite()).map(|level| (*end, level))
         };
-        let (times, values) = self.course.iter().filter_map(level).unzip();
+        let (times, values): (Vec<i64>, Vec<f64>) = self.course.iter().filter_map(level).unzip();
+        // A sensor that has long been silent has no course.
+        if times.is_empty() {
+            return None;
+        }
         let unit = context.unit(&first.sensor, "mean");
         Some(Trend { sensor: first.sensor.clone(), feature: "mean".to_owned(), unit, times, values })
     }

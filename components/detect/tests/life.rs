@@ -1,0 +1,158 @@
+//! How long an asset has left: from its own degradation, and from a library of runs to failure.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::{S, T0, detect, join, normal, pump, push_windows, source, windows};
+use wheeltapper_detect::{Block, Detected, Prognosis, Stage};
+
+/// Hours that 10, 50 and 90 % of such assets do not outlive, in that order.
+fn in_order(prognosis: &Prognosis) -> bool {
+    let known: Vec<f64> = prognosis.hours.iter().flatten().copied().collect();
+    // Where a nearer quantile has no end in sight, a farther one has none either.
+    let ends = prognosis.hours.windows(2).all(|pair| pair[0].is_some() || pair[1].is_none());
+    ends && known.is_sorted() && known.iter().all(|hours| *hours >= 0.0) && (0.0..=1.0).contains(&prognosis.health)
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let values: Vec<f64> = values.collect();
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// The current rises exponentially, as a part that wears faster the more it has worn.
+const WEARS: fn(i64, usize, f64) -> Option<f64> = |second, index, healthy| {
+    let worn = if index == 2 { 0.05 * ((second as f64 - 10_000.0) / 3000.0).exp() } else { 0.0 };
+    Some(healthy + worn)
+};
+
+#[test]
+fn a_degradation_has_an_end() {
+    let found = detect("", &pump(1, 20_000, WEARS));
+    let told = &found.prognoses;
+    for prognosis in told.iter().step_by(5) {
+        println!("{} {:.3} {:?}", (prognosis.time - T0) / S, prognosis.health, prognosis.hours);
+    }
+    assert!(told.len() >= 9, "{}", told.len());
+    assert!(told.iter().all(|prognosis| prognosis.model == "degradation" && prognosis.asset == "p/pump"));
+    assert!(told.iter().all(in_order));
+    let third = told.len() / 3;
+    let (first, last) = (&told[..third], &told[told.len() - third..]);
+    let health = |part: &[Prognosis]| mean(part.iter().map(|prognosis| prognosis.health));
+    let hours = |part: &[Prognosis]| mean(part.iter().filter_map(|prognosis| prognosis.hours[1]));
+    assert!(health(last) < 0.7 * health(first), "{} {}", health(first), health(last));
+    assert!(hours(last) < 0.5 * hours(first), "{} {}", hours(first), hours(last));
+    // What is well has no end in sight that were worth telling.
+    let well = detect("", &pump(2, 26_000, |_, _, healthy| Some(healthy)));
+    assert!(well.prognoses.len() * 20 <= told.len(), "{} of {}", well.prognoses.len(), told.len());
+}
+
+#[test]
+fn restarts_do_not_matter() {
+    let out = windows(&pump(1, 20_000, WEARS));
+    let mut whole = Stage::open("").unwrap();
+    let all = push_windows(&mut whole, &out, 0, out.windows.len());
+    let (mut parts, mut got) = (Stage::open("").unwrap(), Detected::default());
+    for from in (0..out.windows.len()).step_by(61) {
+        join(&mut got, push_windows(&mut parts, &out, from, (from + 61).min(out.windows.len())));
+        parts = Stage::restore("", &parts.snapshot()).unwrap();
+    }
+    assert!(!all.prognoses.is_empty());
+    assert_eq!(got, all);
+}
+
+/// A run of `life` windows of two sensors, of which the first rises and the second falls towards the end.
+fn run(seed: u64, life: usize) -> Vec<Vec<f64>> {
+    let mut source = source(seed);
+    (0..life)
+        .map(|at| {
+            let worn = (-((life - at) as f64) / 25.0).exp();
+            vec![20.0 + 10.0 * worn + 0.3 * normal(&mut source), 5.0 - 2.0 * worn + 0.1 * normal(&mut source)]
+        })
+        .collect()
+}
+
+fn lives(runs: &[Vec<Vec<f64>>], horizon: f64) -> String {
+    format!(r#"{{"lives":{{"sensors":["heat","flow"],"horizon_windows":{horizon},"runs":{runs:?}}}}}"#)
+}
+
+fn runs(count: usize) -> Vec<Vec<Vec<f64>>> {
+    (0..count).map(|at| run(100 + at as u64, 120 + 17 * (at * 7 % 12))).collect()
+}
+
+/// A run as windows of ten minutes; the features are the means alone.
+fn follow(stage: &mut Stage, run: &[Vec<f64>]) -> Detected {
+    let features = vec!["mean".to_owned()];
+    let mut all = Detected::default();
+    for (at, row) in (0..).zip(run) {
+        let start = T0 + at * 600 * S;
+        let block = Block {
+            features: &features,
+            sensor: &[0, 1],
+            start: &[start; 2],
+            end: &[start + 600 * S; 2],
+            count: &[60; 2],
+            values: row,
+        };
+        join(&mut all, stage.push(&[("p/oven/heat", "p/oven"), ("p/oven/flow", "p/oven")], &[block]).unwrap());
+    }
+    join(&mut all, stage.flush());
+    all
+}
+
+#[test]
+fn a_library_of_lives_tells_what_is_left() {
+    let mut stage = Stage::open(&lives(&runs(14), 100.0)).unwrap();
+    let life = 190;
+    let told = follow(&mut stage, &run(7, life)).prognoses;
+    assert_eq!(told.len(), life);
+    assert!(told.iter().all(|prognosis| prognosis.model == "library" && in_order(prognosis)));
+    for prognosis in told.iter().step_by(20) {
+        println!("{} {:.3} {:?}", (prognosis.time - T0) / S, prognosis.health, prognosis.hours);
+    }
+    // A window is ten minutes; the run ends with its last one.
+    let errors = told.iter().enumerate().skip(life - 60).map(|(at, prognosis)| {
+        let left = (life - 1 - at) as f64 / 6.0;
+        (prognosis.hours[1].unwrap() - left).abs()
+    });
+    let error = mean(errors);
+    assert!(error < 3.0, "{error:.1} h off on average, of 10 h");
+    let health = |at: usize| told[at].health;
+    assert!(health(40) > 0.7 && health(life - 1) < 0.2, "{} {}", health(40), health(life - 1));
+}
+
+#[test]
+fn lives_of_other_sensors_do_not_count() {
+    let config = lives(&runs(12), 100.0).replace("flow", "speed");
+    let told = follow(&mut Stage::open(&config).unwrap(), &run(7, 190)).prognoses;
+    assert!(told.iter().all(|prognosis| prognosis.model == "degradation"), "{told:?}");
+}
+
+#[test]
+fn broken_lives_are_refused() {
+    let mut ragged = runs(12);
+    ragged[3][10].pop();
+    let mut wide = runs(12);
+    for row in &mut wide[5] {
+        row.push(1.0);
+    }
+    let flat: Vec<Vec<Vec<f64>>> = runs(12).iter().map(|run| vec![vec![1.0, 2.0]; run.len()]).collect();
+    let short: Vec<Vec<Vec<f64>>> = runs(12).iter().map(|run| run[..3].to_vec()).collect();
+    for (config, expected) in [
+        (lives(&runs(9), 100.0), "9 runs to failure; expected at least 10"),
+        (lives(&runs(12), 0.0), "the horizon is 0 windows; expected more than 0"),
+        (lives(&ragged, 100.0), "run 4 must have rows of 2 numbers"),
+        (lives(&wide, 100.0), "run 6 must have rows of 2 numbers"),
+        (lives(&flat, 100.0), "no sensor rises or falls"),
+        (lives(&short, 100.0), "`lives`: "),
+        (lives(&[], 100.0), "0 runs to failure"),
+        (lives(&runs(12), 100.0).replace("horizon_windows", "horizon"), "unknown field `horizon`"),
+        (
+            r#"{"lives":{"sensors":["heat"],"horizon_windows":1e9,"runs":[[[]]]}}"#.to_owned(),
+            "run 1 must have rows of 1",
+        ),
+        (r#"{"life_limit":1}"#.to_owned(), "`life_limit` is 1; expected a health index above 1"),
+    ] {
+        let told = Stage::open(&config).unwrap_err().to_string();
+        assert!(told.contains(expected), "{told}");
+    }
+}
