@@ -16,8 +16,9 @@ const SHARE: usize = 3;
 const LEAST: usize = 5;
 /// An octave is used when it has so many spectral lines.
 const LINES: f64 = 12.0;
-/// Evidence from which a bearing's fault is named ([`wheeltapper_condition::bearing::diagnosis::Limits`]).
-const EVIDENCE: f64 = 5.0;
+/// Evidence from which a line is an alarm by itself. It is named from 5 on
+/// ([`wheeltapper_condition::bearing::diagnosis::Limits`]), which noise reaches once in a thousand bursts.
+const EVIDENCE: f64 = 7.5;
 /// Bursts of the course that are kept for display.
 const COURSE: usize = 60;
 
@@ -60,7 +61,7 @@ impl Burst {
         }
         self.course.push_back((window.end, of("rms")));
         let named = faults::bearing(context, values);
-        let by_line = named.as_ref().map_or(0.0, |named| (named.evidence / EVIDENCE).max(1.0));
+        let by_line = named.as_ref().map_or(0.0, |named| named.evidence / EVIDENCE);
         let by_level = self.model.as_ref().map(|model| model.ratio(values));
         let ratio = by_level.unwrap_or(0.0).max(by_line);
         if ratio >= edge {
