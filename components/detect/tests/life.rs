@@ -43,7 +43,7 @@ fn a_degradation_has_an_end() {
     assert!(hours(last) < 0.5 * hours(first), "{} {}", hours(first), hours(last));
     // What is well has no end in sight that were worth telling.
     let well = detect("", &pump(2, 26_000, |_, _, healthy| Some(healthy)));
-    assert!(well.prognoses.len() * 20 <= told.len(), "{} of {}", well.prognoses.len(), told.len());
+    assert!(well.prognoses.is_empty(), "{:?}", well.prognoses);
 }
 
 #[test]
