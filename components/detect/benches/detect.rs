@@ -123,11 +123,11 @@ fn push(bencher: Bencher<'_, '_>, model: &str) {
     let mut fleet = Fleet::new();
     let config = format!(r#"{{"model":"{model}","warmup_windows":100,"spread_windows":0}}"#);
     let Ok(mut stage) = Stage::open(&config) else { return };
-    let rows = fleet.rows(LEARNT + 20);
+    let rows = fleet.rows(LEARNT + 200);
     if stage.push(&fleet.table(), &[fleet.block(&rows)]).is_err() {
         return;
     }
-    let batches: Vec<Rows> = (0..51).map(|_| fleet.rows(10)).collect();
+    let batches: Vec<Rows> = (0..60).map(|_| fleet.rows(10)).collect();
     let table = fleet.table();
     let mut batches = batches.iter().cycle();
     // Each sample takes the next ten windows; divan may take one more to begin with.
@@ -150,6 +150,13 @@ const LAYOUT: Layout = Layout { sensors: SENSORS, columns: COLUMNS, level: 0, sp
 fn fit(bencher: Bencher<'_, '_>, count: usize) {
     let rows = rows(count);
     bencher.bench_local(|| Any::new(Kind::Ensemble).fit(LAYOUT, black_box(&rows)));
+}
+
+/// The same by detectors that scikit-learn has as well, from 400 rows.
+#[divan::bench(args = [Kind::IsolationForest, Kind::Mcd], sample_count = 5, sample_size = 1)]
+fn fit_alone(bencher: Bencher<'_, '_>, kind: Kind) {
+    let rows = rows(LEARNT);
+    bencher.bench_local(|| Any::new(kind).fit(LAYOUT, black_box(&rows)));
 }
 
 /// The score of a row of 120 numbers by detectors that scikit-learn has as well, and by the ensemble.
