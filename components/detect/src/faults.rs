@@ -9,6 +9,8 @@ use crate::{
 const CLEAR: f64 = 3.0;
 /// A line is at a frequency when it is within this share of it, or within a line of the spectrum.
 const AT: f64 = 0.04;
+/// Orders this near to a whole number are the shaft's own.
+const SYNCHRONOUS: f64 = 0.015;
 /// An amplitude that has grown by this factor stands out.
 const GROWN: f64 = 1.5;
 
@@ -34,11 +36,16 @@ pub(crate) fn bearing(context: &Context<'_>, values: &[f64]) -> Option<Bearing> 
     };
     let its = |what: &str| of(&format!("{part}_{what}"));
     let (frequency, harmonics, ratio) = (its("frequency"), its("harmonics"), its("ratio"));
+    // A whole multiple of the shaft's speed is vanes, blades or misalignment: a bearing's lines slip.
+    let order = frequency / of("shaft_hz");
+    if (order - order.round()).abs() < SYNCHRONOUS {
+        return None;
+    }
     let plural = if harmonics == 1.0 { "" } else { "s" };
     let mut message = format!(
         "{}: {words}, {frequency:.1} Hz = {:.2} x shaft, {harmonics:.0} harmonic{plural}, {ratio:.0} x the background",
         context.members.first().map_or("", |member| context.short(&member.name)),
-        frequency / of("shaft_hz"),
+        order,
     );
     let sidebands = its("sidebands");
     if sidebands > 0.0 {
