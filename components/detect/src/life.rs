@@ -16,7 +16,7 @@ use crate::{explain::Context, unit::Window};
 const BLOCK: u32 = 6;
 /// Steps that the degradation begins with.
 const FIRST: usize = 10;
-/// Steps between two estimates.
+/// Steps, each worse than the beginning, from one estimate to the next.
 const EVERY: u32 = 5;
 /// A health index below this is no degradation to speak of.
 const WORSE: f64 = 2.0;
@@ -46,6 +46,7 @@ pub(crate) struct Life {
     counted: u32,
     first: Vec<f64>,
     degradation: Option<Degradation>,
+    /// In a row that were worse.
     steps: u32,
     tracker: Tracker,
     /// Starts of the last two windows tell how much time one stands for, in ns.
@@ -62,12 +63,15 @@ pub(crate) struct Runs {
 }
 
 impl Life {
-    /// The levels (in scales) of the windows that were learnt from.
+    /// The levels (in scales) of the windows that were learnt from. Learnt again, the scales are others: it begins anew.
     pub(crate) fn begin(&mut self, rows: &[Vec<f64>]) {
         let sound: Vec<&[f64]> =
             rows.iter().filter(|row| row.iter().all(|value| value.is_finite())).map(Vec::as_slice).collect();
-        if self.beginning.is_none() {
-            self.beginning = Beginning::fit(&sound);
+        if let Some(beginning) = Beginning::fit(&sound) {
+            self.beginning = Some(beginning);
+            (self.sum, self.counted) = (0.0, 0);
+            self.first.clear();
+            self.degradation = None;
         }
     }
 
@@ -124,8 +128,9 @@ impl Life {
             return None;
         };
         degradation.push(index);
-        self.steps = self.steps.saturating_add(1);
-        if index < WORSE || !self.steps.is_multiple_of(EVERY) {
+        // One step that is worse may be chance: so many in a row are none.
+        self.steps = if index < WORSE { 0 } else { self.steps.saturating_add(1) };
+        if self.steps == 0 || !self.steps.is_multiple_of(EVERY) {
             return None;
         }
         let limit = context.config.life_limit;

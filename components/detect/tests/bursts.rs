@@ -103,10 +103,10 @@ fn healthy_bursts_stay_quiet() {
     }
     println!("{} anomalies in {scored} bursts", alarms.len());
     assert!(scored > 2900, "{scored}");
-    // By lines one in a thousand; by octaves as the threshold says.
+    // By lines one or two in a thousand; by octaves as the threshold says.
     let named: Vec<&str> =
         alarms.iter().filter(|found| found.model == "envelope").map(|found| found.message.as_str()).collect();
-    assert!(named.len() * 1000 <= scored, "{named:?}");
+    assert!(named.len() * 500 <= scored, "{named:?}");
     assert!(alarms.len() * 300 <= scored, "{} anomalies in {scored}: {alarms:?}", alarms.len());
     assert!(alarms.iter().all(|found| found.severity == Severity::Low), "{alarms:?}");
 }

@@ -1,0 +1,191 @@
+//! What a window of ten sensors costs, and learning; beside it what the same work costs with Python's libraries.
+//!
+//! `WHEELTAPPER_PYTHON=venv/bin/python cargo bench -p wheeltapper-detect`; the packages stand at the head of `peer.py`.
+
+use std::process::Command;
+
+use divan::{Bencher, black_box, counter::ItemsCount};
+use wheeltapper_condition::wave::{envelope::Source, fft::Transforms};
+use wheeltapper_detect::{Block, Stage};
+use wheeltapper_detectors::{Any, Detector as _, Kind, Layout};
+use wheeltapper_featurize::features::{Extractor, FEATURES};
+
+fn main() {
+    divan::main();
+    peer();
+}
+
+/// The figures of `peer.py`.
+fn peer() {
+    let Some(python) = std::env::var_os("WHEELTAPPER_PYTHON") else {
+        println!(
+            "\nNumPy's, SciPy's and scikit-learn's figures: set WHEELTAPPER_PYTHON to a Python that has them (peer.py)."
+        );
+        return;
+    };
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peer.py");
+    match Command::new(&python).arg(script).output() {
+        Ok(out) if out.status.success() => println!("\n{}", String::from_utf8_lossy(&out.stdout)),
+        Ok(out) => println!("\npeer.py failed:\n{}", String::from_utf8_lossy(&out.stderr)),
+        Err(error) => println!("\n{} cannot be run: {error}", python.display()),
+    }
+}
+
+const SENSORS: usize = 10;
+const COLUMNS: usize = 12;
+const ASSETS: usize = 8;
+/// Windows to learn from, at last.
+const LEARNT: usize = 400;
+const S: i64 = 1_000_000_000;
+
+/// Even noise, -1 to 1.
+struct Noise(u64);
+
+impl Noise {
+    fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 40) as f64 / f64::from(1 << 23) - 1.0
+    }
+
+    fn some(&mut self, count: usize) -> Vec<f64> {
+        (0..count).map(|_| self.next()).collect()
+    }
+}
+
+/// What a stage takes: windows one after the other, of all sensors of all assets, with features of real readings.
+struct Fleet {
+    names: Vec<(String, String)>,
+    features: Vec<String>,
+    noise: Noise,
+    extractor: Extractor,
+    at: i64,
+}
+
+#[derive(Default)]
+struct Rows {
+    sensor: Vec<u32>,
+    start: Vec<i64>,
+    end: Vec<i64>,
+    count: Vec<u32>,
+    values: Vec<f64>,
+}
+
+impl Fleet {
+    fn new() -> Self {
+        let names = (0..ASSETS * SENSORS)
+            .map(|at| (format!("p/m{}/s{}", at / SENSORS, at % SENSORS), format!("p/m{}", at / SENSORS)));
+        Self {
+            names: names.collect(),
+            features: FEATURES.iter().map(|&name| name.to_owned()).collect(),
+            noise: Noise(1),
+            extractor: Extractor::default(),
+            at: 0,
+        }
+    }
+
+    fn table(&self) -> Vec<(&str, &str)> {
+        self.names.iter().map(|(name, asset)| (&**name, &**asset)).collect()
+    }
+
+    fn rows(&mut self, windows: usize) -> Rows {
+        let mut rows = Rows::default();
+        for _ in 0..windows {
+            let start = (1_700_000_000 + 30 * self.at) * S;
+            self.at += 1;
+            let times: Vec<i64> = (0..30).map(|second| start + second * S).collect();
+            for sensor in 0..ASSETS * SENSORS {
+                let readings: Vec<f64> = (0..30).map(|_| 20.0 + self.noise.next() + self.noise.next()).collect();
+                rows.sensor.push(u32::try_from(sensor).unwrap_or(0));
+                rows.start.push(start);
+                rows.end.push(start + 30 * S);
+                rows.count.push(30);
+                rows.values.extend(self.extractor.window(&times, &readings, 1.0, 30.0));
+            }
+        }
+        rows
+    }
+
+    fn block<'a>(&'a self, rows: &'a Rows) -> Block<'a> {
+        Block {
+            features: &self.features,
+            sensor: &rows.sensor,
+            start: &rows.start,
+            end: &rows.end,
+            count: &rows.count,
+            values: &rows.values,
+        }
+    }
+}
+
+/// Windows of eight assets of ten sensors, twelve columns scored, after learning.
+#[divan::bench(args = ["ensemble", "process", "zscore", "mahalanobis"], sample_count = 50, sample_size = 1)]
+fn push(bencher: Bencher<'_, '_>, model: &str) {
+    let mut fleet = Fleet::new();
+    let config = format!(r#"{{"model":"{model}","warmup_windows":100,"spread_windows":0}}"#);
+    let Ok(mut stage) = Stage::open(&config) else { return };
+    let rows = fleet.rows(LEARNT + 200);
+    if stage.push(&fleet.table(), &[fleet.block(&rows)]).is_err() {
+        return;
+    }
+    let batches: Vec<Rows> = (0..60).map(|_| fleet.rows(10)).collect();
+    let table = fleet.table();
+    let mut batches = batches.iter().cycle();
+    // Each sample takes the next ten windows; divan may take one more to begin with.
+    let bencher = bencher.counter(ItemsCount::new(10 * ASSETS));
+    bencher.with_inputs(|| batches.next()).bench_local_refs(|rows| {
+        let rows = (*rows)?;
+        stage.push(&table, &[fleet.block(black_box(rows))]).ok()
+    });
+}
+
+fn rows(count: usize) -> Vec<Vec<f64>> {
+    let mut noise = Noise(7);
+    (0..count).map(|_| noise.some(SENSORS * COLUMNS).into_iter().map(|value| 1.7 * value).collect()).collect()
+}
+
+const LAYOUT: Layout = Layout { sensors: SENSORS, columns: COLUMNS, level: 0, spread: Some(3) };
+
+/// Learning from 30, 100 and 400 rows of 120 numbers.
+#[divan::bench(args = [30, 100, 400], sample_count = 10, sample_size = 1)]
+fn fit(bencher: Bencher<'_, '_>, count: usize) {
+    let rows = rows(count);
+    bencher.bench_local(|| Any::new(Kind::Ensemble).fit(LAYOUT, black_box(&rows)));
+}
+
+/// The same by detectors that scikit-learn has as well, from 400 rows.
+#[divan::bench(args = [Kind::IsolationForest, Kind::Mcd], sample_count = 5, sample_size = 1)]
+fn fit_alone(bencher: Bencher<'_, '_>, kind: Kind) {
+    let rows = rows(LEARNT);
+    bencher.bench_local(|| Any::new(kind).fit(LAYOUT, black_box(&rows)));
+}
+
+/// The score of a row of 120 numbers by detectors that scikit-learn has as well, and by the ensemble.
+#[divan::bench(args = [Kind::Ensemble, Kind::IsolationForest, Kind::Mcd])]
+fn score(bencher: Bencher<'_, '_>, kind: Kind) {
+    let rows = rows(LEARNT);
+    let mut detector = Any::new(kind);
+    if detector.fit(LAYOUT, &rows).is_err() {
+        return;
+    }
+    let mut next = rows.iter().cycle();
+    bencher.bench_local(|| next.next().map(|row| detector.score(0, black_box(row))));
+}
+
+/// The 17 features of 30 readings.
+#[divan::bench]
+fn features_of_a_window(bencher: Bencher<'_, '_>) {
+    let values: Vec<f64> = Noise(1).some(30).iter().map(|value| 20.0 + value).collect();
+    let mut extractor = Extractor::default();
+    bencher.bench_local(|| extractor.features(black_box(&values), 1.0));
+}
+
+/// The spectrum of the squared envelope of one band of 2,048 samples.
+#[divan::bench]
+fn envelope_spectrum(bencher: Bencher<'_, '_>) {
+    let samples = Noise(2).some(2048);
+    let mut transforms = Transforms::default();
+    bencher.bench_local(|| {
+        let source = Source::new(&mut transforms, black_box(&samples), 25_600.0);
+        source.band(&mut transforms, 3000.0, 5000.0).spectrum(&mut transforms, 1000.0)
+    });
+}
