@@ -111,7 +111,7 @@ fn test(filter: Option<&str>) -> anyhow::Result<()> {
         check()?;
     }
     // The binary that end-to-end tests run is built with the rest, as a test of its own package runs it too.
-    let arguments = ["test", "--release", "--workspace"].into_iter().chain(filter);
+    let arguments = ["test", "--release", "--workspace", "--no-fail-fast"].into_iter().chain(filter);
     let mut command = Command::new(env!("CARGO"));
     command.args(arguments).current_dir(root()).env("WHEELTAPPER_PYTHON", python);
     if let Some((pages, browser)) = browser {

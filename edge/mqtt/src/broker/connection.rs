@@ -21,7 +21,7 @@ use super::{
     inbound::{Outcome, Taken, Waiting},
     session::{OUTPUT_HIGH, PeerLimits},
 };
-use crate::codec::{self, DecodeError, Disconnect, Packet, Version, reason};
+use crate::codec::{self, DecodeError, Disconnect, Packet, Properties, Version, reason};
 
 /// Output at which it is written even though there is more to read.
 const WRITE_AT: usize = 32 << 10;
@@ -125,7 +125,10 @@ impl Connection {
         let (version, output) = (self.peer.version, &mut self.output);
         match end {
             End::Close(code) if version == Version::V5 => {
-                codec::encode(output, version, &Packet::Disconnect(Disconnect { reason: code, properties: None }));
+                // In words as well: some clients read the code only where properties follow it.
+                let properties = reason::words(code)
+                    .map(|words| Box::new(Properties { reason_string: Some(words.into()), ..Properties::default() }));
+                codec::encode(output, version, &Packet::Disconnect(Disconnect { reason: code, properties }));
             }
             End::Left { with_will: false } => self.attachment.session.lock().will = None,
             _ => {}

@@ -53,6 +53,23 @@ pub(crate) mod reason {
     pub(crate) const TOO_LARGE: u8 = 0x95;
     pub(crate) const QUOTA: u8 = 0x97;
     pub(crate) const PAYLOAD_INVALID: u8 = 0x99;
+
+    /// What to tell a client that is sent away, so that whoever reads its log knows what to do.
+    pub(crate) fn words(code: u8) -> Option<&'static str> {
+        Some(match code {
+            MALFORMED => "a packet was malformed",
+            PROTOCOL => "a packet was not allowed here",
+            KEEP_ALIVE => "nothing came for one and a half times the keep-alive",
+            TAKEN_OVER => "another client connected with this client id; give each its own",
+            RECEIVE_MAXIMUM => "more messages were under way than the receive maximum allows",
+            ALIAS_INVALID => "a topic alias was above the maximum, or not set before",
+            TOPIC_INVALID => "a topic name was empty or had wildcards",
+            TOO_LARGE => "a packet was larger than the maximum; raise [mqtt.broker] max_packet or send less at a time",
+            NOT_AUTHORIZED => "this user may not do that",
+            QUOTA => "too much waits for this client",
+            _ => return None,
+        })
+    }
 }
 
 /// Why bytes are not a packet.
