@@ -56,7 +56,7 @@ pub(super) struct Evaluate {
 
 impl Evaluate {
     pub(super) fn run(&self) -> anyhow::Result<()> {
-        let cache = std::env::temp_dir().join("wheeltapper-components");
+        let cache = cache()?;
         fs::create_dir_all(&cache).with_context(|| format!("making {}", cache.display()))?;
         let limits = Limits { memory: 4 << 30, deadline: Duration::from_secs(600) };
         let sandbox = Sandbox::load(&cache, &BTreeMap::new(), limits)?;
@@ -110,6 +110,13 @@ impl Evaluate {
         }
         Ok(())
     }
+}
+
+/// Where compiled components are kept: the user's own folder, as code that others can write must not be loaded.
+fn cache() -> anyhow::Result<PathBuf> {
+    let named = |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let folder = named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")));
+    Ok(folder.context("set XDG_CACHE_HOME or HOME: compiled components are kept there")?.join("wheeltapper"))
 }
 
 /// Something that takes a while.
