@@ -1,0 +1,111 @@
+//! What the line needs of a platform. An adapter implements [`Ports`] with what its platform has.
+
+use std::fmt;
+
+/// A value of a row or a parameter.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// SQL's NULL.
+    Null,
+    /// A whole number (SQLite INTEGER, PostgreSQL BIGINT).
+    Integer(i64),
+    /// A double (REAL, DOUBLE PRECISION).
+    Real(f64),
+    /// Text.
+    Text(String),
+    /// Bytes (BLOB, BYTEA).
+    Blob(Vec<u8>),
+}
+
+/// The dialect of SQL that a store speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// SQLite 3.35 and later.
+    Sqlite,
+    /// PostgreSQL 12 and later.
+    Postgres,
+}
+
+/// The topics between the stages. Each is a subject or channel of that name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Topic {
+    /// Readings that ingest let through, and ticks: for featurize.
+    Raw,
+    /// Features: for detect.
+    Processed,
+    /// Scores and anomalies: for alert.
+    Anomalies,
+    /// Alerts that opened, changed or resolved: for schedule.
+    Alerts,
+    /// Dead letters: for whoever wants to know.
+    DeadLetters,
+}
+
+impl Topic {
+    /// All, in the order in which a reading meets them.
+    pub const ALL: [Self; 5] = [Self::Raw, Self::Processed, Self::Anomalies, Self::Alerts, Self::DeadLetters];
+
+    /// As a subject or channel.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Raw => "raw-sensor-data",
+            Self::Processed => "processed-data",
+            Self::Anomalies => "anomaly-events",
+            Self::Alerts => "alert-events",
+            Self::DeadLetters => "dlq-sensor-data",
+        }
+    }
+
+    /// The topic of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|topic| topic.name() == name)
+    }
+}
+
+/// A port that did not do what it was asked.
+#[derive(Clone, Debug)]
+pub struct PortError(pub String);
+
+impl fmt::Display for PortError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for PortError {}
+
+/// A platform's store, state and bus.
+#[allow(async_fn_in_trait, reason = "a component has one thread; no future is sent to another")]
+pub trait Ports {
+    /// What a later [`Self::swap`] is held against.
+    type Version;
+
+    /// The store's dialect.
+    fn dialect(&self) -> Dialect;
+
+    /// Runs one statement and gives its rows. Parameters are written `$1`, `$2` and so on, in the order of their first
+    /// use. The statement is durable when this returns.
+    ///
+    /// # Errors
+    /// [`PortError`] with the store's own words.
+    async fn sql(&self, statement: &str, parameters: &[Value]) -> Result<Vec<Vec<Value>>, PortError>;
+
+    /// The value under `key`, none where nothing is, and its version.
+    ///
+    /// # Errors
+    /// [`PortError`] when the state cannot be read.
+    async fn load(&self, key: &str) -> Result<(Option<Vec<u8>>, Self::Version), PortError>;
+
+    /// Writes `body` under `key`, only if nothing was written there since `held` was read; false when something was.
+    ///
+    /// # Errors
+    /// [`PortError`] when the state cannot be written.
+    async fn swap(&self, key: &str, held: Self::Version, body: Vec<u8>) -> Result<bool, PortError>;
+
+    /// Tells the platform's bus that there is something new on `topic` for `key`. `body` goes with it as it is. Need not
+    /// be durable: what was not heard is found by the next one, or by a tick.
+    ///
+    /// # Errors
+    /// [`PortError`] when the bus does not answer.
+    async fn publish(&self, topic: Topic, key: &str, body: &[u8]) -> Result<(), PortError>;
+}

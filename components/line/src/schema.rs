@@ -1,0 +1,52 @@
+//! The tables. The same on SQLite and PostgreSQL but for the names of the types; the columns are those of the edge
+//! host's store where it has them.
+
+use crate::Dialect;
+
+/// Events between the stages, the queues of the line. `seq` orders the events of one key.
+const TABLES: [&str; 14] = [
+    "CREATE TABLE IF NOT EXISTS events (topic TEXT NOT NULL, key TEXT NOT NULL, seq BIGINT NOT NULL, id TEXT NOT NULL,
+        time BIGINT NOT NULL, body {BLOB} NOT NULL, PRIMARY KEY (topic, key, seq), UNIQUE (topic, key, id))",
+    "CREATE TABLE IF NOT EXISTS positions (topic TEXT NOT NULL, key TEXT NOT NULL, position BIGINT NOT NULL,
+        PRIMARY KEY (topic, key))",
+    "CREATE TABLE IF NOT EXISTS attempts (topic TEXT NOT NULL, key TEXT NOT NULL, position BIGINT NOT NULL,
+        count BIGINT NOT NULL, first BIGINT NOT NULL, PRIMARY KEY (topic, key))",
+    "CREATE TABLE IF NOT EXISTS sensors (name TEXT PRIMARY KEY, asset TEXT NOT NULL, unit TEXT NOT NULL, kind TEXT NOT NULL)",
+    // times and vals: 64-bit little-endian numbers.
+    "CREATE TABLE IF NOT EXISTS readings (sensor TEXT NOT NULL, start_time BIGINT NOT NULL, end_time BIGINT NOT NULL,
+        event TEXT NOT NULL, count BIGINT NOT NULL, times {BLOB} NOT NULL, vals {BLOB} NOT NULL,
+        PRIMARY KEY (sensor, start_time, event))",
+    "CREATE TABLE IF NOT EXISTS waveforms (sensor TEXT NOT NULL, start_time BIGINT NOT NULL, rate {REAL} NOT NULL,
+        count BIGINT NOT NULL, samples {BLOB} NOT NULL, PRIMARY KEY (sensor, start_time))",
+    "CREATE TABLE IF NOT EXISTS feature_lists (id TEXT PRIMARY KEY, names TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS windows (sensor TEXT NOT NULL, asset TEXT NOT NULL, start_time BIGINT NOT NULL,
+        end_time BIGINT NOT NULL, features TEXT NOT NULL, count BIGINT NOT NULL, vals {BLOB} NOT NULL,
+        PRIMARY KEY (sensor, start_time, features))",
+    "CREATE TABLE IF NOT EXISTS anomalies (id TEXT PRIMARY KEY, detection_time BIGINT NOT NULL, sensor TEXT NOT NULL,
+        asset TEXT NOT NULL, start_time BIGINT NOT NULL, end_time BIGINT NOT NULL, score {REAL} NOT NULL, model TEXT NOT NULL,
+        severity TEXT NOT NULL, handled BIGINT NOT NULL DEFAULT 0, threshold {REAL} NOT NULL, confidence {REAL} NOT NULL,
+        fault_mode TEXT, message TEXT NOT NULL, metadata TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS alerts (id TEXT PRIMARY KEY, asset TEXT NOT NULL, sensor TEXT NOT NULL,
+        severity TEXT NOT NULL, state TEXT NOT NULL, opened BIGINT NOT NULL, updated BIGINT NOT NULL, resolved BIGINT,
+        anomalies BIGINT NOT NULL, peak_score {REAL} NOT NULL, anomaly TEXT NOT NULL, fault_mode TEXT, title TEXT NOT NULL,
+        message TEXT NOT NULL, recommendation TEXT NOT NULL, seq BIGINT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS drifts (id TEXT PRIMARY KEY, asset TEXT NOT NULL, time BIGINT NOT NULL, kind TEXT NOT NULL,
+        sensors TEXT NOT NULL, p_value {REAL} NOT NULL, message TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS prognoses (asset TEXT NOT NULL, time BIGINT NOT NULL, health {REAL} NOT NULL,
+        p10_hours {REAL}, p50_hours {REAL}, p90_hours {REAL}, model TEXT NOT NULL, PRIMARY KEY (asset, time))",
+    "CREATE TABLE IF NOT EXISTS work_orders (id TEXT PRIMARY KEY, alert TEXT NOT NULL, asset TEXT NOT NULL, type TEXT NOT NULL,
+        priority BIGINT NOT NULL, status TEXT NOT NULL, scheduled_time BIGINT, estimated_duration_minutes BIGINT NOT NULL,
+        technician TEXT, skills TEXT NOT NULL, after TEXT NOT NULL, cost {REAL} NOT NULL, notes TEXT NOT NULL,
+        seq BIGINT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS dead_letters (id TEXT PRIMARY KEY, time BIGINT NOT NULL, source TEXT NOT NULL,
+        reason TEXT NOT NULL, message TEXT NOT NULL, payload {BLOB} NOT NULL, readings BIGINT NOT NULL, sensor TEXT, format TEXT)",
+];
+
+/// The statements that make what is missing.
+pub fn statements(dialect: Dialect) -> Vec<String> {
+    let (blob, real) = match dialect {
+        Dialect::Sqlite => ("BLOB", "REAL"),
+        Dialect::Postgres => ("BYTEA", "DOUBLE PRECISION"),
+    };
+    TABLES.iter().map(|table| table.replace("{BLOB}", blob).replace("{REAL}", real)).collect()
+}
