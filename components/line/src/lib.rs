@@ -1,6 +1,53 @@
 //! The line on a platform that keeps no instance.
+//!
+//! On Spin and on wasmCloud an instance may live for one event, and two may run at once. So the state of each stage lies
+//! outside, under compare-and-swap, and the queues between the stages lie in the store: see [`Ports`] for what a platform
+//! has to give, and `segment.rs` for how a queue is worked off. An adapter for a platform implements [`Ports`] and hands
+//! what its triggers bring to [`Line`].
 
+#![cfg_attr(
+    not(all(feature = "ingest", feature = "featurize", feature = "detect", feature = "alert", feature = "schedule")),
+    allow(dead_code, unused_imports, reason = "an adapter with some of the stages leaves out what the others need")
+)]
+
+#[cfg(feature = "featurize")]
+mod burst;
+mod contracts;
+mod dictionary;
+mod error;
+mod events;
+#[cfg(feature = "ingest")]
+mod intake;
+mod line;
+mod look;
+mod names;
+mod plant;
 mod ports;
-mod schema;
+mod queue;
+mod rows;
+pub mod schema;
+mod segment;
+mod segments;
+mod store;
 
+pub use error::LineError;
+#[cfg(feature = "ingest")]
+pub use intake::{Receipt, Refused, Submission};
+pub use line::{Drive, Line};
+pub use look::{Filter, Table};
 pub use ports::{Dialect, PortError, Ports, Topic, Value};
+
+/// The subject or channel on which `key`'s part of a topic is told: `raw-sensor-data.north-hall-pump-1-1f3a9c02`.
+pub fn subject(topic: Topic, key: &str) -> String {
+    format!("{}.{}", topic.name(), token(key))
+}
+
+/// A key as one token of a subject, and as part of a state's name: its letters, digits and dashes, and a few digits of
+/// its hash, as two keys may have the same letters.
+pub fn token(key: &str) -> String {
+    let readable: String =
+        key.chars().take(48).map(|each| if each.is_ascii_alphanumeric() { each } else { '-' }).collect();
+    let mut hash = blake3::hash(key.as_bytes()).to_hex().to_string();
+    hash.truncate(8);
+    format!("{readable}-{hash}")
+}

@@ -1,0 +1,140 @@
+//! The queues between the stages: the table `events`. The events of one topic and key are in the order of `seq`.
+
+use crate::{Dialect, LineError, PortError, Ports, Topic, Value, rows::text, store};
+
+/// How often a place in a queue is tried for before another instance's luck is waited out.
+const TRIES: usize = 64;
+/// Events that a drain takes at once.
+const AT_ONCE: i64 = 64;
+
+/// An event as it lies in a queue.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Queued {
+    pub(crate) seq: i64,
+    pub(crate) id: String,
+    pub(crate) time: i64,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Puts an event at the end of a queue, unless one of that id is in it. Tells whether it was new.
+pub(crate) async fn append<P: Ports>(
+    ports: &P,
+    topic: Topic,
+    key: &str,
+    id: &str,
+    time: i64,
+    body: &[u8],
+) -> Result<bool, LineError> {
+    let (blob, statement) = match ports.dialect() {
+        Dialect::Sqlite => ("BLOB", APPEND),
+        Dialect::Postgres => ("BYTEA", APPEND),
+    };
+    let statement = statement.replace("{BLOB}", blob);
+    let parameters = [text(topic.name()), text(key), text(id), Value::Integer(time), Value::Blob(body.to_vec())];
+    for _ in 0..TRIES {
+        if !store::run(ports, &statement, &parameters).await?.is_empty() {
+            return Ok(true);
+        }
+        // The id is there, or another instance took the place.
+        let known = "SELECT seq FROM events WHERE topic = $1 AND key = $2 AND id = $3";
+        if !store::run(ports, known, &parameters[..3]).await?.is_empty() {
+            return Ok(false);
+        }
+    }
+    Err(LineError::Unavailable(format!("the queue {} of {key} is too busy; send the event again", topic.name())))
+}
+
+const APPEND: &str = "INSERT INTO events (topic, key, seq, id, time, body)
+    SELECT CAST($1 AS TEXT), CAST($2 AS TEXT),
+        coalesce((SELECT max(seq) FROM events WHERE topic = $1 AND key = $2), 0) + 1,
+        CAST($3 AS TEXT), CAST($4 AS BIGINT), CAST($5 AS {BLOB})
+    WHERE NOT EXISTS (SELECT 1 FROM events WHERE topic = $1 AND key = $2 AND id = $3)
+    ON CONFLICT DO NOTHING RETURNING seq";
+
+/// Puts an event at its place: what follows from event `seq` of the queue before has that number too.
+pub(crate) async fn put<P: Ports>(ports: &P, topic: Topic, key: &str, event: &Queued) -> Result<(), PortError> {
+    let statement =
+        "INSERT INTO events (topic, key, seq, id, time, body) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
+    let parameters = [
+        text(topic.name()),
+        text(key),
+        Value::Integer(event.seq),
+        text(event.id.as_str()),
+        Value::Integer(event.time),
+        Value::Blob(event.body.clone()),
+    ];
+    store::run(ports, statement, &parameters).await.map(drop)
+}
+
+/// The events after `position`, in order; some of them when there are many.
+pub(crate) async fn after<P: Ports>(
+    ports: &P,
+    topic: Topic,
+    key: &str,
+    position: i64,
+) -> Result<Vec<Queued>, PortError> {
+    let statement =
+        "SELECT seq, id, time, body FROM events WHERE topic = $1 AND key = $2 AND seq > $3 ORDER BY seq LIMIT $4";
+    let parameters = [text(topic.name()), text(key), Value::Integer(position), Value::Integer(AT_ONCE)];
+    let rows = store::run(ports, statement, &parameters).await?;
+    rows.into_iter()
+        .map(|row| match <[Value; 4]>::try_from(row) {
+            Ok([Value::Integer(seq), Value::Text(id), Value::Integer(time), Value::Blob(body)]) => {
+                Ok(Queued { seq, id, time, body })
+            }
+            other => Err(PortError(format!("the table events gave a row of other types: {other:?}"))),
+        })
+        .collect()
+}
+
+/// Notes how far a queue has been worked off, for [`waiting`] and [`forget`].
+pub(crate) async fn passed<P: Ports>(ports: &P, topic: Topic, key: &str, position: i64) -> Result<(), PortError> {
+    let statement = "INSERT INTO positions (topic, key, position) VALUES ($1, $2, $3)
+        ON CONFLICT (topic, key) DO UPDATE SET position = excluded.position WHERE positions.position < excluded.position";
+    store::run(ports, statement, &[text(topic.name()), text(key), Value::Integer(position)]).await.map(drop)
+}
+
+/// The queues in which something waits.
+pub(crate) async fn waiting<P: Ports>(ports: &P) -> Result<Vec<(Topic, String)>, PortError> {
+    let statement = "SELECT last.topic, last.key FROM
+            (SELECT topic, key, max(seq) AS seq FROM events GROUP BY topic, key) AS last
+        LEFT JOIN positions ON positions.topic = last.topic AND positions.key = last.key
+        WHERE positions.position IS NULL OR positions.position < last.seq ORDER BY last.topic, last.key";
+    let rows = store::run(ports, statement, &[]).await?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|row| match row.as_slice() {
+            [Value::Text(topic), Value::Text(key)] => Some((Topic::named(topic)?, key.clone())),
+            _ => None,
+        })
+        .collect())
+}
+
+/// Drops events from before `time` that went through. The last of each queue stays: it holds the number.
+pub(crate) async fn forget<P: Ports>(ports: &P, time: i64) -> Result<(), PortError> {
+    let statement = "DELETE FROM events WHERE time < $1 AND EXISTS (SELECT 1 FROM positions
+        WHERE positions.topic = events.topic AND positions.key = events.key AND positions.position > events.seq)";
+    store::run(ports, statement, &[Value::Integer(time)]).await.map(drop)
+}
+
+/// Notes that an instance is about to work on what follows `position`; gives how many have tried, and since when.
+pub(crate) async fn attempt<P: Ports>(
+    ports: &P,
+    topic: Topic,
+    key: &str,
+    position: i64,
+    now: i64,
+) -> Result<(i64, i64), PortError> {
+    let statement = "INSERT INTO attempts (topic, key, position, count, first) VALUES ($1, $2, $3, 1, $4)
+        ON CONFLICT (topic, key) DO UPDATE SET
+            count = CASE WHEN attempts.position = excluded.position THEN attempts.count + 1 ELSE 1 END,
+            first = CASE WHEN attempts.position = excluded.position THEN attempts.first ELSE excluded.first END,
+            position = excluded.position
+        RETURNING count, first";
+    let parameters = [text(topic.name()), text(key), Value::Integer(position), Value::Integer(now)];
+    let rows = store::run(ports, statement, &parameters).await?;
+    match rows.first().map(Vec::as_slice) {
+        Some([Value::Integer(count), Value::Integer(first)]) => Ok((*count, *first)),
+        other => Err(PortError(format!("the table attempts gave {other:?}"))),
+    }
+}

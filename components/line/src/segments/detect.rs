@@ -1,0 +1,118 @@
+//! Features to scores and anomalies.
+
+use crate::{
+    Topic, Value,
+    contracts::{
+        detect::{Detected, Detector},
+        types::{Anomaly, Drift, DriftKind, Prognosis},
+    },
+    error::words,
+    events::{Found, Processed},
+    names::severity,
+    queue::Queued,
+    rows::{ANOMALIES, DRIFTS, PROGNOSES, Rows, maybe_real, maybe_text, text},
+    segment::{Output, Segment},
+};
+
+pub(crate) struct Detection(Detector);
+
+impl Segment for Detection {
+    const INPUT: Topic = Topic::Processed;
+    const OUTPUT: Option<Topic> = Some(Topic::Anomalies);
+    const NAME: &'static str = "detect";
+
+    fn open(config: &str, snapshot: Option<&[u8]>) -> Result<Self, String> {
+        let opened = match snapshot {
+            None => Detector::open(config),
+            Some(snapshot) => Detector::restore(config, snapshot),
+        };
+        opened.map(Self).map_err(|error| words(&error))
+    }
+
+    fn step(&self, _key: &str, event: &Queued, rows: &mut Rows) -> Result<Output, String> {
+        let processed: Processed = postcard::from_bytes(&event.body).map_err(|error| error.to_string())?;
+        let detected = self.0.push(&processed.features).map_err(|error| words(&error))?;
+        let late = match processed.tick {
+            Some(now) => Some(self.0.tick(now).map_err(|error| words(&error))?),
+            None => None,
+        };
+        for detected in std::iter::once(&detected).chain(&late) {
+            keep(detected, rows);
+        }
+        if processed.tick.is_none() && detected.scores.asset.is_empty() && detected.anomalies.is_empty() {
+            return Ok(Output::default());
+        }
+        let found = Found { detected, late, tick: processed.tick };
+        let next = postcard::to_allocvec(&found).map_err(|error| error.to_string())?;
+        Ok(Output { next: Some(next), ..Output::default() })
+    }
+
+    fn snapshot(&self) -> Vec<u8> {
+        self.0.snapshot()
+    }
+
+    fn letter(event: &Queued) -> (Option<&'static str>, Vec<u8>, i64) {
+        (None, event.body.clone(), 0)
+    }
+}
+
+fn keep(detected: &Detected, rows: &mut Rows) {
+    for anomaly in &detected.anomalies {
+        rows.add(ANOMALIES, anomaly_row(anomaly));
+    }
+    for drift in &detected.drifts {
+        rows.add(DRIFTS, drift_row(drift));
+    }
+    for prognosis in &detected.prognoses {
+        rows.add(PROGNOSES, prognosis_row(prognosis));
+    }
+}
+
+fn anomaly_row(anomaly: &Anomaly) -> Vec<Value> {
+    let metadata = serde_json::json!({ "contributions": anomaly.contributions, "trend": anomaly.trend });
+    vec![
+        text(anomaly.id.as_str()),
+        Value::Integer(anomaly.end),
+        text(anomaly.sensor.as_str()),
+        text(anomaly.asset.as_str()),
+        Value::Integer(anomaly.start),
+        Value::Integer(anomaly.end),
+        Value::Real(anomaly.score),
+        text(anomaly.model.as_str()),
+        text(severity(anomaly.severity)),
+        Value::Real(anomaly.threshold),
+        Value::Real(anomaly.confidence),
+        maybe_text(anomaly.fault_mode.as_deref()),
+        text(anomaly.message.as_str()),
+        text(metadata.to_string()),
+    ]
+}
+
+fn drift_row(drift: &Drift) -> Vec<Value> {
+    let kind = match drift.kind {
+        DriftKind::Drifted => "drifted",
+        DriftKind::Kept => "kept",
+        DriftKind::Switched => "switched",
+    };
+    vec![
+        text(drift.id.as_str()),
+        text(drift.asset.as_str()),
+        Value::Integer(drift.time),
+        text(kind),
+        text(serde_json::json!(drift.sensors).to_string()),
+        Value::Real(drift.p_value),
+        text(drift.message.as_str()),
+    ]
+}
+
+fn prognosis_row(prognosis: &Prognosis) -> Vec<Value> {
+    vec![
+        text(prognosis.asset.as_str()),
+        Value::Integer(prognosis.time),
+        Value::Real(prognosis.health),
+        maybe_real(prognosis.p10),
+        maybe_real(prognosis.p50),
+        maybe_real(prognosis.p90),
+        text(prognosis.model.as_str()),
+    ]
+}

@@ -1,0 +1,204 @@
+//! Readings to features. Readings are kept here, as it is here that late and repeated ones are told.
+
+use crate::{
+    Topic, Value,
+    burst::encode,
+    contracts::{
+        featurize::{Featurizer, Refused},
+        types::{FeatureBatch, ReadingBatch},
+    },
+    dictionary::names,
+    error::words,
+    events::{Processed, Raw},
+    names::reason,
+    queue::Queued,
+    rows::{DEAD_LETTERS, FEATURE_LISTS, READINGS, Rows, WAVEFORMS, WINDOWS, content_id, doubles, text},
+    segment::{Output, Segment},
+};
+
+pub(crate) struct Features(Featurizer);
+
+impl Segment for Features {
+    const INPUT: Topic = Topic::Raw;
+    const OUTPUT: Option<Topic> = Some(Topic::Processed);
+    const NAME: &'static str = "featurize";
+
+    fn open(config: &str, snapshot: Option<&[u8]>) -> Result<Self, String> {
+        let opened = match snapshot {
+            None => Featurizer::open(config),
+            Some(snapshot) => Featurizer::restore(config, snapshot),
+        };
+        opened.map(Self).map_err(|error| words(&error))
+    }
+
+    fn step(&self, key: &str, event: &Queued, rows: &mut Rows) -> Result<Output, String> {
+        let raw: Raw = postcard::from_bytes(&event.body).map_err(|error| error.to_string())?;
+        let (featurized, tick) = match &raw {
+            Raw::Push(batch) => (self.0.push(batch), None),
+            Raw::Tick(now) => (self.0.tick(*now), Some(*now)),
+        };
+        let featurized = featurized.map_err(|error| words(&error))?;
+        if let Raw::Push(batch) = &raw {
+            keep_readings(batch, &featurized.refused, event, rows);
+            for refused in &featurized.refused {
+                refuse(batch, refused, rows);
+            }
+        }
+        keep_windows(&featurized.features, key, rows);
+        if tick.is_none() && featurized.features.blocks.iter().all(|block| block.sensor.is_empty()) {
+            return Ok(Output::default());
+        }
+        let processed = Processed { features: featurized.features, tick };
+        let next = postcard::to_allocvec(&processed).map_err(|error| error.to_string())?;
+        Ok(Output { next: Some(next), ..Output::default() })
+    }
+
+    fn snapshot(&self) -> Vec<u8> {
+        self.0.snapshot()
+    }
+
+    fn letter(event: &Queued) -> (Option<&'static str>, Vec<u8>, i64) {
+        let Ok(Raw::Push(batch)) = postcard::from_bytes(&event.body) else { return (None, event.body.clone(), 0) };
+        let sensors: Vec<&str> = names(&batch.sensors.names).collect();
+        let name = |sensor: u32| sensors.get(sensor as usize).copied().unwrap_or("");
+        let columns = &batch.readings;
+        match batch.waveforms.as_slice() {
+            [] => {}
+            [burst] if columns.sensor.is_empty() => {
+                let payload = encode(name(burst.sensor), burst.start, burst.rate, &burst.samples);
+                return (Some("waveform"), payload, count(burst.samples.len()));
+            }
+            // No one format holds them all.
+            _ => return (None, event.body.clone(), 0),
+        }
+        let rows = columns.sensor.iter().zip(&columns.time).zip(&columns.value);
+        let lines = rows.map(|((&sensor, &time), &value)| line(name(sensor), time, value)).collect::<String>();
+        (Some("ndjson"), lines.into_bytes(), count(columns.sensor.len()))
+    }
+}
+
+/// Keeps what was not refused: a chunk a sensor and event, and each burst.
+fn keep_readings(batch: &ReadingBatch, refused: &[Refused], event: &Queued, rows: &mut Rows) {
+    let mut refused: Vec<usize> = refused.iter().map(|refused| refused.index as usize).collect();
+    refused.sort_unstable();
+    let taken = |index: usize| refused.binary_search(&index).is_err();
+    let columns = &batch.readings;
+    let sensors: Vec<&str> = names(&batch.sensors.names).collect();
+    let mut chunks: Vec<Vec<(i64, f64)>> = vec![Vec::new(); sensors.len()];
+    for (index, ((&sensor, &time), &value)) in columns.sensor.iter().zip(&columns.time).zip(&columns.value).enumerate()
+    {
+        if taken(index)
+            && let Some(chunk) = chunks.get_mut(sensor as usize)
+        {
+            chunk.push((time, value));
+        }
+    }
+    for (name, mut chunk) in sensors.iter().zip(chunks) {
+        chunk.sort_by_key(|&(time, _)| time);
+        let (Some(&(start, _)), Some(&(end, _))) = (chunk.first(), chunk.last()) else { continue };
+        let values: Vec<f64> = chunk.iter().map(|&(_, value)| value).collect();
+        rows.add(
+            READINGS,
+            vec![
+                text(*name),
+                Value::Integer(start),
+                Value::Integer(end),
+                text(event.id.as_str()),
+                Value::Integer(count(chunk.len())),
+                Value::Blob(chunk.iter().flat_map(|(time, _)| time.to_le_bytes()).collect()),
+                doubles(&values),
+            ],
+        );
+    }
+    for (index, burst) in batch.waveforms.iter().enumerate() {
+        if let Some(name) = sensors.get(burst.sensor as usize).filter(|_| taken(columns.sensor.len() + index)) {
+            rows.add(
+                WAVEFORMS,
+                vec![
+                    text(*name),
+                    Value::Integer(burst.start),
+                    Value::Real(burst.rate),
+                    Value::Integer(count(burst.samples.len())),
+                    Value::Blob(burst.samples.iter().flat_map(|sample| sample.to_le_bytes()).collect()),
+                ],
+            );
+        }
+    }
+}
+
+/// A late or repeated reading, as something that can be sent again.
+fn refuse(batch: &ReadingBatch, refused: &Refused, rows: &mut Rows) {
+    let columns = &batch.readings;
+    let at = refused.index as usize;
+    let name = |sensor: u32| names(&batch.sensors.names).nth(sensor as usize).unwrap_or("").to_owned();
+    let (sensor, time, payload, readings, format) =
+        match (columns.sensor.get(at), columns.time.get(at), columns.value.get(at)) {
+            (Some(&sensor), Some(&time), Some(&value)) => {
+                let name = name(sensor);
+                let line = line(&name, time, value);
+                (name, time, line.into_bytes(), 1, "ndjson")
+            }
+            _ => match at.checked_sub(columns.sensor.len()).and_then(|at| batch.waveforms.get(at)) {
+                Some(burst) => {
+                    let name = name(burst.sensor);
+                    let payload = encode(&name, burst.start, burst.rate, &burst.samples);
+                    (name, burst.start, payload, count(burst.samples.len()), "waveform")
+                }
+                None => return,
+            },
+        };
+    let reason = reason(refused.rejection.reason);
+    let mut of = format!("{reason}|{sensor}|").into_bytes();
+    of.extend_from_slice(&payload);
+    rows.add(
+        DEAD_LETTERS,
+        vec![
+            text(content_id(&of)),
+            Value::Integer(time),
+            text("line"),
+            text(reason),
+            text(refused.rejection.message.as_str()),
+            Value::Blob(payload),
+            Value::Integer(readings),
+            text(sensor),
+            text(format),
+        ],
+    );
+}
+
+fn line(sensor: &str, time: i64, value: f64) -> String {
+    format!("{}\n", serde_json::json!({ "sensor_id": sensor, "timestamp": time, "value": value }))
+}
+
+fn keep_windows(batch: &FeatureBatch, asset: &str, rows: &mut Rows) {
+    let sensors: Vec<&str> = names(&batch.sensors.names).collect();
+    for block in &batch.blocks {
+        let width = block.features.len();
+        if width == 0 || block.sensor.is_empty() {
+            continue;
+        }
+        let list = block.features.join(",");
+        let id = content_id(list.as_bytes());
+        rows.add(FEATURE_LISTS, vec![text(id.as_str()), text(list)]);
+        let columns = block.sensor.iter().zip(&block.start).zip(&block.end).zip(&block.count);
+        for ((((sensor, &start), &end), &readings), values) in columns.zip(block.values.chunks_exact(width)) {
+            let Some(name) = sensors.get(*sensor as usize) else { continue };
+            rows.add(
+                WINDOWS,
+                vec![
+                    text(*name),
+                    text(asset),
+                    Value::Integer(start),
+                    Value::Integer(end),
+                    text(id.as_str()),
+                    Value::Integer(i64::from(readings)),
+                    doubles(values),
+                ],
+            );
+        }
+    }
+}
+
+fn count(length: usize) -> i64 {
+    i64::try_from(length).unwrap_or(i64::MAX)
+}
