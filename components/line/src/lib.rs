@@ -29,6 +29,8 @@ pub mod schema;
 mod segment;
 mod segments;
 mod store;
+#[cfg(all(test, feature = "featurize"))]
+mod tests;
 
 pub use error::LineError;
 #[cfg(feature = "ingest")]
