@@ -347,6 +347,7 @@ fn every_table_can_be_asked_in_every_way() {
         Table::Prognoses,
         Table::WorkOrders,
         Table::DeadLetters,
+        Table::Waveforms,
     ] {
         assert_eq!(run(line.look(table, &all)).unwrap(), "[]", "{table:?}");
         assert_eq!(run(line.look(table, &Filter { limit: 5, ..Filter::default() })).unwrap(), "[]", "{table:?}");
