@@ -20,11 +20,14 @@ use crate::{
     segment::{self, Output, Segment},
 };
 
+/// Version and value by key.
+type States = HashMap<String, (u64, Vec<u8>)>;
+
 /// A platform in memory. Each clone is an instance's own way in.
 #[derive(Clone, Debug)]
 struct Platform {
     store: Arc<Mutex<Connection>>,
-    state: Arc<Mutex<HashMap<String, (u64, Vec<u8>)>>>,
+    state: Arc<Mutex<States>>,
     nudges: Arc<Mutex<Vec<(Topic, String)>>>,
     /// The instance dies at this many calls from now.
     lives: RefCell<Option<u32>>,
