@@ -1,5 +1,7 @@
 //! `cargo xtask`: what a developer does with this repository, in one word each.
 
+mod components;
+mod compose;
 mod setup;
 mod up;
 
@@ -40,6 +42,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Join the stages with the adapters of Spin and wasmCloud: target/composed/HOST/NAME.wasm and manifest.json
+    Compose(compose::Compose),
     /// Format and lints
     Check,
 }
@@ -50,6 +54,7 @@ fn main() -> ExitCode {
         Task::Test { filter } => test(filter.as_deref()),
         Task::Bench { arguments } => bench(&arguments),
         Task::Evaluate { arguments } => evaluate(&arguments),
+        Task::Compose(task) => task.run(),
         Task::Check => check(),
     };
     match done {

@@ -34,7 +34,7 @@ mod tests;
 
 pub use error::LineError;
 #[cfg(feature = "ingest")]
-pub use intake::{Receipt, Refused, Submission};
+pub use intake::{Reason, Receipt, Refused, Submission};
 pub use line::{Drive, Line};
 pub use look::{Filter, Table, answer, question};
 pub use ports::{Dialect, PortError, Ports, Topic, Value};
