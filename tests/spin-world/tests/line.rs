@@ -10,13 +10,13 @@ use wheeltapper_spin_world::Event;
 fn a_failing_machine_becomes_a_work_order_without_a_bus() {
     let app = App::new(&[("plant", PLANT)]);
     let readings = app.load("redis", &[("role", "readings"), ("channel", "readings")]);
-    for event in events(240, 160) {
+    for event in events(280, 210) {
         app.world.event(&readings, &Event::Redis(event), None).unwrap();
     }
     let cron = app.load("cron", &[]);
-    app.world.event(&cron, &Event::Cron((START + 300) as u64), None).unwrap();
+    app.world.event(&cron, &Event::Cron((START + 340) as u64), None).unwrap();
     assert_eq!(app.count("sensors"), 4);
-    assert_eq!(app.rows("SELECT sum(count) FROM readings"), [[rusqlite::types::Value::Integer(960)]]);
+    assert_eq!(app.rows("SELECT sum(count) FROM readings"), [[rusqlite::types::Value::Integer(1120)]]);
     assert_eq!(app.count("dead_letters"), 0);
     assert!(app.count("windows") >= 4 * 40, "{}", app.count("windows"));
     assert!(app.count("anomalies") > 0);

@@ -23,8 +23,8 @@ pub struct App {
 /// Short windows, a short warm-up, and one technician.
 pub const PLANT: &str = r#"{
     "featurize": {"size_seconds": 10, "slide_seconds": 5, "lateness_seconds": 10},
-    "detect": {"warmup_windows": 12, "model": "zscore"},
-    "schedule": {"technicians": [{"name": "ada", "skills": ["inspection", "lubrication", "electrical", "vibration", "hydraulics", "mechanical"], "hourly_cost": 60, "shifts": [{"days": ["mon", "tue", "wed", "thu", "fri"], "start": "08:00", "end": "16:00"}]}]},
+    "detect": {"warmup_windows": 30, "model": "zscore"},
+    "schedule": {"technicians": [{"name": "ada", "skills": ["mechanic", "electrician", "vibration-analyst", "instrumentation"], "hourly_cost": 60, "shifts": [{"days": ["mon", "tue", "wed", "thu", "fri"], "start": "08:00", "end": "16:00"}]}]},
     "poison_after_seconds": 1
 }"#;
 
