@@ -118,9 +118,11 @@ impl Guest for Component {
 }
 
 async fn hear(subject: &str, body: Vec<u8>) -> Result<(), LineError> {
-    let drive = if cfg!(feature = "whole") { Drive::Inline } else { Drive::Bus };
+    let kind = kind(subject);
+    // A nudge asks for one stage, and each tells the next, also where all of them are here.
+    let drive = if cfg!(feature = "whole") && !matches!(kind, Kind::Nudge(_)) { Drive::Inline } else { Drive::Bus };
     let line = Line::new(WasmCloud::open().await?, &plant()?, drive)?;
-    match kind(subject) {
+    match kind {
         Kind::Tick => line.tick(time(&body).map_err(LineError::Broken)?.unwrap_or_else(now)).await,
         Kind::Nudge(topic) => line.heard(topic, &body, now()).await,
         #[cfg(feature = "ingest")]
