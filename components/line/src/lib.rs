@@ -34,9 +34,9 @@ mod tests;
 
 pub use error::LineError;
 #[cfg(feature = "ingest")]
-pub use intake::{Receipt, Refused, Submission};
+pub use intake::{Reason, Receipt, Refused, Submission};
 pub use line::{Drive, Line};
-pub use look::{Filter, Table};
+pub use look::{Filter, Table, answer, question};
 pub use ports::{Dialect, PortError, Ports, Topic, Value};
 
 /// The subject or channel on which `key`'s part of a topic is told: `raw-sensor-data.north-hall-pump-1-1f3a9c02`.

@@ -28,6 +28,8 @@ pub enum Table {
     WorkOrders,
     /// Dead letters.
     DeadLetters,
+    /// Bursts with their samples.
+    Waveforms,
 }
 
 /// Which rows; what is none does not narrow. Rows come newest first, sensors by name.
@@ -201,19 +203,26 @@ fn plan(table: Table) -> Plan {
             order: "time DESC, id",
             ..NOTHING
         },
+        Table::Waveforms => Plan {
+            from: "waveforms",
+            columns: &["sensor", "start_time", "rate", "count", "samples"],
+            sensor: Some("sensor"),
+            times: Some(("start_time", "start_time")),
+            order: "start_time DESC, sensor",
+            ..NOTHING
+        },
     }
 }
 
 /// The rows as a JSON array of objects.
 pub(crate) async fn look<P: Ports>(ports: &P, table: Table, filter: &Filter) -> Result<String, LineError> {
-    let plan = plan(table);
-    let (statement, parameters) = statement(&plan, filter);
-    let rows = store::run(ports, &statement, &parameters).await?;
-    let rows: Vec<Json> = rows.into_iter().map(|row| object(plan.columns, row)).collect();
-    Ok(Json::Array(rows).to_string())
+    let (statement, parameters) = question(table, filter);
+    Ok(answer(table, store::run(ports, &statement, &parameters).await?))
 }
 
-fn statement(plan: &Plan, filter: &Filter) -> (String, Vec<Value>) {
+/// The statement that asks for the rows, and its parameters. The same on every dialect.
+pub fn question(table: Table, filter: &Filter) -> (String, Vec<Value>) {
+    let plan = plan(table);
     let mut parameters = Vec::new();
     let mut place = |value: Value| {
         parameters.push(value);
@@ -256,6 +265,12 @@ fn statement(plan: &Plan, filter: &Filter) -> (String, Vec<Value>) {
     (statement, parameters)
 }
 
+/// What the rows of [`question`] say, as a JSON array of objects.
+pub fn answer(table: Table, rows: Vec<Vec<Value>>) -> String {
+    let columns = plan(table).columns;
+    Json::Array(rows.into_iter().map(|row| object(columns, row)).collect()).to_string()
+}
+
 fn object(columns: &[&str], row: Vec<Value>) -> Json {
     let mut object = Map::new();
     let mut names = None;
@@ -276,6 +291,9 @@ fn object(columns: &[&str], row: Vec<Value>) -> Json {
                     continue;
                 }
                 json!(values)
+            }
+            ("samples", Value::Blob(bytes)) => {
+                json!(bytes.as_chunks::<4>().0.iter().map(|&sample| f32::from_le_bytes(sample)).collect::<Vec<_>>())
             }
             ("payload", Value::Blob(bytes)) => json!(String::from_utf8_lossy(&bytes)),
             ("handled", Value::Integer(handled)) => json!(handled != 0),

@@ -20,11 +20,14 @@ use crate::{
     segment::{self, Output, Segment},
 };
 
+/// Version and value by key.
+type States = HashMap<String, (u64, Vec<u8>)>;
+
 /// A platform in memory. Each clone is an instance's own way in.
 #[derive(Clone, Debug)]
 struct Platform {
     store: Arc<Mutex<Connection>>,
-    state: Arc<Mutex<HashMap<String, (u64, Vec<u8>)>>>,
+    state: Arc<Mutex<States>>,
     nudges: Arc<Mutex<Vec<(Topic, String)>>>,
     /// The instance dies at this many calls from now.
     lives: RefCell<Option<u32>>,
@@ -347,6 +350,7 @@ fn every_table_can_be_asked_in_every_way() {
         Table::Prognoses,
         Table::WorkOrders,
         Table::DeadLetters,
+        Table::Waveforms,
     ] {
         assert_eq!(run(line.look(table, &all)).unwrap(), "[]", "{table:?}");
         assert_eq!(run(line.look(table, &Filter { limit: 5, ..Filter::default() })).unwrap(), "[]", "{table:?}");

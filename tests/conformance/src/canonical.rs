@@ -138,13 +138,10 @@ impl Found {
             .refused
             .iter()
             .map(|refused| {
-                serde_json::json!({
-                    "position": refused.position, "reason": refused.reason, "message": refused.message,
-                    "readings": refused.readings,
-                })
+                serde_json::json!({ "position": refused.position, "reason": refused.reason, "message": refused.message })
             })
             .collect();
-        let row = serde_json::json!({ "event": place, "accepted": receipt.accepted, "refused": refused });
+        let row = serde_json::json!({ "event": place, "accepted": receipt.accepted, "rejected": receipt.rejected, "refused": refused });
         self.add(Table::Receipts, (String::new(), place, String::new()), &row);
     }
 

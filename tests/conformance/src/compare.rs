@@ -99,9 +99,8 @@ mod tests {
             Ok(())
         }
         fn event(&mut self, _event: &Event) -> anyhow::Result<Option<Receipt>> {
-            let refused =
-                Refused { position: 1, reason: "late".into(), message: "too late for that".into(), readings: 1 };
-            Ok(Some(Receipt { accepted: 0, refused: vec![refused] }))
+            let refused = Refused { position: 1, reason: "late".into(), message: "too late for that".into() };
+            Ok(Some(Receipt { accepted: 0, rejected: 1, refused: vec![refused] }))
         }
         fn tick(&mut self, _now: i64) -> anyhow::Result<()> {
             Ok(())

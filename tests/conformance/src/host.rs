@@ -39,7 +39,9 @@ pub trait Host {
 pub struct Receipt {
     /// Readings and samples that were taken.
     pub accepted: u64,
-    /// What was refused, in the order of the event.
+    /// Readings and samples that were refused.
+    pub rejected: u64,
+    /// Why, in the order of the event.
     pub refused: Vec<Refused>,
 }
 
@@ -47,11 +49,9 @@ pub struct Receipt {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
     /// Line or element from 1; 0 for the whole event.
-    pub position: u32,
+    pub position: u64,
     /// The reason's name, such as `malformed`.
     pub reason: String,
     /// What was told.
     pub message: String,
-    /// How many readings were refused with it.
-    pub readings: u32,
 }

@@ -9,6 +9,7 @@ mod case;
 mod compare;
 mod findings;
 mod host;
+pub mod http;
 pub mod platform;
 mod rows;
 

@@ -1,6 +1,12 @@
 //! What the tests of the hosts share.
+#![allow(dead_code, reason = "each test uses its part")]
 
-use std::time::Instant;
+pub mod server;
+
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use wheeltapper_conformance::{Case, Host, check};
 
@@ -15,4 +21,11 @@ pub fn all_cases(host: &mut dyn Host) {
         failed.extend(result.err().map(|error| format!("{error:#}")));
     }
     assert!(failed.is_empty(), "{} cases failed\n{}", failed.len(), failed.join("\n"));
+}
+
+/// A component that `cargo xtask compose` made.
+pub fn composed(host: &str, name: &str) -> PathBuf {
+    let folder = std::env::var_os("WHEELTAPPER_COMPOSED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/composed"), PathBuf::from);
+    folder.join(host).join(format!("{name}.wasm"))
 }

@@ -74,13 +74,13 @@ impl Host for Edge {
         let receipts = host.intake.submit(0, vec![envelope])?.blocking_recv()??;
         host.settle(PATIENCE)?;
         let receipt = receipts.into_iter().next().unwrap_or_default();
+        let rejected = receipt.refused.iter().map(|refused| u64::from(refused.readings)).sum();
         let refused = receipt.refused.into_iter().map(|refused| Refused {
-            position: refused.position,
+            position: u64::from(refused.position),
             reason: refused.reason.to_owned(),
             message: refused.message,
-            readings: refused.readings,
         });
-        Ok(Some(Receipt { accepted: receipt.accepted, refused: refused.collect() }))
+        Ok(Some(Receipt { accepted: receipt.accepted, rejected, refused: refused.collect() }))
     }
 
     fn tick(&mut self, now: i64) -> anyhow::Result<()> {

@@ -1,0 +1,105 @@
+//! From what a route gives to the response that is sent: what all responses have in common.
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use serde_json::Value;
+
+/// The id by which a request is found in logs.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// A longer id is not echoed.
+const LONGEST_ID: usize = 128;
+/// So much of a body goes into the id that is made for a request.
+const HASHED: usize = 4096;
+
+/// What a route gives.
+#[derive(Debug)]
+pub(crate) struct Answer(Response<Vec<u8>>);
+
+impl Answer {
+    pub(crate) fn new(status: StatusCode, kind: HeaderValue, body: Vec<u8>) -> Self {
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        Self(response)
+    }
+
+    /// JSON. Clients may keep it, but have to ask whether it still stands; proxies may not, for it may take a token.
+    pub(crate) fn json(status: StatusCode, body: &Value) -> Self {
+        Self::new(status, HeaderValue::from_static("application/json"), body.to_string().into_bytes())
+            .with(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"))
+    }
+
+    /// Neither body nor type.
+    pub(crate) fn empty(status: StatusCode) -> Self {
+        let mut response = Response::new(Vec::new());
+        *response.status_mut() = status;
+        Self(response)
+    }
+
+    /// Sets a header.
+    #[must_use]
+    pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.headers_mut().insert(name, value);
+        self
+    }
+
+    /// The response to `request`: with its id and its tag, and without a body where none is wanted.
+    pub(crate) fn seal(self, request: &Request<Vec<u8>>, now: i64) -> Response<Vec<u8>> {
+        let mut response = self.0;
+        response.headers_mut().insert(REQUEST_ID, request_id(request, now));
+        response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        if reads && response.status() == StatusCode::OK {
+            let tag = format!("\"{}\"", hex(&blake3::hash(response.body()).as_bytes()[..16]));
+            if is_known(request.headers(), &tag) {
+                *response.status_mut() = StatusCode::NOT_MODIFIED;
+                response.headers_mut().remove(header::CONTENT_TYPE);
+                response.body_mut().clear();
+            }
+            if let Ok(tag) = HeaderValue::try_from(tag) {
+                response.headers_mut().insert(header::ETAG, tag);
+            }
+        }
+        if request.method() == Method::HEAD {
+            // Without a length: a host may hold a length against the bytes that follow, which are none.
+            response.body_mut().clear();
+        } else if !matches!(response.status(), StatusCode::NOT_MODIFIED | StatusCode::NO_CONTENT) {
+            let length = response.body().len();
+            response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+        }
+        response
+    }
+}
+
+/// Whether the client says that it has what bears this tag.
+fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+    headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|value| {
+        value.split(',').map(str::trim).any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
+    })
+}
+
+/// The client's own id for the request, or one made of the request and its moment.
+fn request_id(request: &Request<Vec<u8>>, now: i64) -> HeaderValue {
+    let usable = |id: &&HeaderValue| {
+        let bytes = id.as_bytes();
+        !bytes.is_empty() && bytes.len() <= LONGEST_ID && bytes.iter().all(u8::is_ascii_graphic)
+    };
+    if let Some(id) = request.headers().get(REQUEST_ID).filter(usable) {
+        return id.clone();
+    }
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&now.to_le_bytes()).update(request.method().as_str().as_bytes());
+    hasher.update(request.uri().to_string().as_bytes()).update(&request.body().len().to_le_bytes());
+    hasher.update(&request.body()[..request.body().len().min(HASHED)]);
+    HeaderValue::try_from(hex(&hasher.finalize().as_bytes()[..16]))
+        .unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+}
+
+/// As hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a text cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,189 @@
+//! The contract's face: WASI's request in, its response out, and the line imported.
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
+use wasi::{
+    exports::http::incoming_handler::Guest,
+    http::types::{Fields, IncomingRequest, Method as Verb, OutgoingBody, OutgoingResponse, ResponseOutparam},
+    io::streams::StreamError,
+};
+
+use crate::{
+    Filter, Front, FrontError, LIMIT, Reason, Receipt, Refused, Settings, Submission, Table, broken_off, respond,
+};
+
+#[allow(missing_docs, missing_debug_implementations, clippy::all, reason = "generated from wit/, which documents them")]
+mod bindings {
+    wit_bindgen::generate!({ path: "../../wit", world: "api" });
+}
+
+use bindings::wheeltapper::pipeline::{front, types};
+
+/// A body is read in pieces of this size.
+const PIECE: u64 = 64 << 10;
+
+struct Component;
+
+wasi::http::proxy::export!(Component);
+
+impl Guest for Component {
+    fn handle(incoming: IncomingRequest, out: ResponseOutparam) {
+        let settings = Settings::read(|name| std::env::var(name).ok());
+        let now = now();
+        let response = match read(&incoming) {
+            Ok(request) => respond(&Line, &settings, now, &request),
+            Err(why) => broken_off(why, &settings, now, &Request::default()),
+        };
+        write(response, out);
+    }
+}
+
+/// Nanoseconds since 1970.
+fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// The request with its body; of one that is too large no more than shows it.
+fn read(incoming: &IncomingRequest) -> Result<Request<Vec<u8>>, &'static str> {
+    let mut request = Request::new(Vec::new());
+    *request.method_mut() = match incoming.method() {
+        Verb::Get => Method::GET,
+        Verb::Head => Method::HEAD,
+        Verb::Post => Method::POST,
+        Verb::Put => Method::PUT,
+        Verb::Delete => Method::DELETE,
+        Verb::Connect => Method::CONNECT,
+        Verb::Options => Method::OPTIONS,
+        Verb::Trace => Method::TRACE,
+        Verb::Patch => Method::PATCH,
+        Verb::Other(name) => Method::from_bytes(name.as_bytes()).map_err(|_| "the method is no name")?,
+    };
+    let path = incoming.path_with_query().filter(|path| !path.is_empty()).unwrap_or_else(|| "/".to_owned());
+    *request.uri_mut() = Uri::try_from(path).map_err(|_| "the path is none: percent-encode what is no letter")?;
+    *request.headers_mut() = headers(incoming.headers().entries());
+    let body = &mut Vec::new();
+    // What only asks needs no body; what comes with one is left where it is.
+    if *request.method() == Method::POST {
+        read_body(incoming, body)?;
+    }
+    *request.body_mut() = std::mem::take(body);
+    Ok(request)
+}
+
+fn headers(entries: Vec<(String, Vec<u8>)>) -> HeaderMap {
+    entries
+        .into_iter()
+        // WASI's rules for a header are HTTP's; what broke them all the same is left out.
+        .filter_map(|(name, value)| Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?)))
+        .collect()
+}
+
+fn read_body(incoming: &IncomingRequest, into: &mut Vec<u8>) -> Result<(), &'static str> {
+    let body = incoming.consume().map_err(|()| "the body cannot be read")?;
+    // Dropped before the body that it is of.
+    let stream = body.stream().map_err(|()| "the body cannot be read")?;
+    while into.len() <= LIMIT {
+        match stream.blocking_read(PIECE) {
+            Ok(piece) => into.extend_from_slice(&piece),
+            Err(StreamError::Closed) => break,
+            Err(StreamError::LastOperationFailed(_)) => return Err("the body broke off"),
+        }
+    }
+    Ok(())
+}
+
+/// Sends the response. Whoever went away meanwhile does not hear it.
+fn write(response: Response<Vec<u8>>, out: ResponseOutparam) {
+    let (head, bytes) = response.into_parts();
+    let fields = Fields::new();
+    for (name, value) in &head.headers {
+        // A host refuses headers that are its own to set.
+        let _ = fields.append(&name.as_str().to_owned(), &value.as_bytes().to_vec());
+    }
+    let outgoing = OutgoingResponse::new(fields);
+    let _ = outgoing.set_status_code(head.status.as_u16());
+    let body = outgoing.body();
+    // First the head: a host may take no bytes before it.
+    ResponseOutparam::set(out, Ok(outgoing));
+    let Ok(body) = body else { return };
+    if write_body(&body, &bytes).is_ok() {
+        let _ = OutgoingBody::finish(body, None);
+    }
+}
+
+fn write_body(body: &OutgoingBody, mut bytes: &[u8]) -> Result<(), StreamError> {
+    let Ok(stream) = body.write() else { return Err(StreamError::Closed) };
+    while !bytes.is_empty() {
+        let may = usize::try_from(stream.check_write()?).unwrap_or(usize::MAX);
+        if may == 0 {
+            stream.subscribe().block();
+            continue;
+        }
+        let (now, later) = bytes.split_at(may.min(bytes.len()));
+        stream.write(now)?;
+        bytes = later;
+    }
+    stream.blocking_flush()
+}
+
+/// The line behind `wheeltapper:pipeline/front`.
+struct Line;
+
+impl Front for Line {
+    fn submit(&self, event: Submission) -> Result<Receipt, FrontError> {
+        let Submission { source, format, sensor, payload } = event;
+        let receipt = front::submit(&front::Submission { source, format, sensor, payload })?;
+        let refused = receipt.refused.into_iter().map(|refused| Refused {
+            position: refused.position,
+            reason: reason(refused.reason),
+            message: refused.message,
+            readings: refused.readings,
+        });
+        Ok(Receipt { accepted: receipt.accepted, refused: refused.collect() })
+    }
+
+    fn look(&self, table: Table, filter: &Filter) -> Result<String, FrontError> {
+        let table = match table {
+            Table::Sensors => front::Table::Sensors,
+            Table::Readings => front::Table::Readings,
+            Table::Windows => front::Table::Windows,
+            Table::Anomalies => front::Table::Anomalies,
+            Table::Alerts => front::Table::Alerts,
+            Table::Drifts => front::Table::Drifts,
+            Table::Prognoses => front::Table::Prognoses,
+            Table::WorkOrders => front::Table::WorkOrders,
+            Table::DeadLetters => front::Table::DeadLetters,
+            Table::Waveforms => front::Table::Waveforms,
+        };
+        let Filter { id, asset, sensor, kind, after, before, limit, offset } = filter.clone();
+        Ok(front::look(table, &front::Filter { id, asset, sensor, kind, after, before, limit, offset })?)
+    }
+
+    fn tick(&self, now: i64) -> Result<(), FrontError> {
+        Ok(front::tick(now)?)
+    }
+}
+
+impl From<front::FrontError> for FrontError {
+    fn from(error: front::FrontError) -> Self {
+        match error {
+            front::FrontError::Unavailable(text) => Self::Unavailable(text),
+            front::FrontError::Broken(text) => Self::Broken(text),
+        }
+    }
+}
+
+fn reason(reason: types::Reason) -> Reason {
+    match reason {
+        types::Reason::Malformed => Reason::Malformed,
+        types::Reason::Oversize => Reason::Oversize,
+        types::Reason::NonFinite => Reason::NonFinite,
+        types::Reason::TooOld => Reason::TooOld,
+        types::Reason::InFuture => Reason::InFuture,
+        types::Reason::UnknownSensor => Reason::UnknownSensor,
+        types::Reason::OutOfRange => Reason::OutOfRange,
+        types::Reason::Duplicate => Reason::Duplicate,
+        types::Reason::Late => Reason::Late,
+        types::Reason::StageFailure => Reason::StageFailure,
+    }
+}

@@ -1,0 +1,79 @@
+//! Errors as RFC 9457 problem details.
+
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use serde_json::{Map, Value, json};
+
+use crate::{FrontError, answer::Answer};
+
+/// An error that a client can read.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    body: Map<String, Value>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Problem {
+    /// A problem whose `detail` tells what was expected, what came and what to do.
+    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        let mut body = Map::new();
+        body.insert("type".into(), json!("about:blank"));
+        body.insert("title".into(), json!(status.canonical_reason().unwrap_or("error")));
+        body.insert("status".into(), json!(status.as_u16()));
+        body.insert("detail".into(), json!(detail.into()));
+        Self { status, body, headers: Vec::new() }
+    }
+
+    /// 400.
+    pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// 404.
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    /// One more member.
+    #[must_use]
+    pub(crate) fn with(mut self, name: &str, value: Value) -> Self {
+        self.body.insert(name.into(), value);
+        self
+    }
+
+    /// One more header.
+    #[must_use]
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// When to come again, in seconds.
+    #[must_use]
+    pub(crate) fn retry_after(self, seconds: u64) -> Self {
+        self.header(header::RETRY_AFTER, seconds.into())
+    }
+}
+
+impl From<FrontError> for Problem {
+    fn from(error: FrontError) -> Self {
+        match error {
+            FrontError::Unavailable(text) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, format!("{text}; send the same again")).retry_after(1)
+            }
+            FrontError::Broken(text) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, text),
+        }
+    }
+}
+
+impl From<Problem> for Answer {
+    fn from(problem: Problem) -> Self {
+        let kind = HeaderValue::from_static("application/problem+json");
+        let mut answer = Self::new(problem.status, kind, Value::Object(problem.body).to_string().into_bytes());
+        for (name, value) in problem.headers {
+            answer = answer.with(name, value);
+        }
+        // What is wrong now may be right in a moment.
+        answer.with(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
+    }
+}

@@ -1,0 +1,12 @@
+//! The line on Spin. Each Cargo feature makes one component, which `cargo xtask compose` joins with the stages.
+
+#[cfg(all(target_family = "wasm", feature = "cron"))]
+mod cron;
+#[cfg(all(target_family = "wasm", feature = "http"))]
+mod http;
+#[cfg(all(target_family = "wasm", feature = "mqtt"))]
+mod mqtt;
+#[cfg(target_family = "wasm")]
+mod platform;
+#[cfg(all(target_family = "wasm", feature = "redis"))]
+mod redis;

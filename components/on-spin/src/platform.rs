@@ -1,0 +1,193 @@
+//! What the line needs, of what Spin has: SQLite, key-value with compare-and-swap, Redis or MQTT as bus, variables.
+
+use std::{
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
+use spin_sdk::{
+    mqtt, redis,
+    sqlite::{self, Connection},
+    variables,
+    wit::wasi::keyvalue::{
+        atomics::{Cas, CasError, swap},
+        store::{self, Bucket},
+    },
+};
+use wheeltapper_line::{Dialect, Drive, Line, LineError, PortError, Ports, Topic, Value, subject};
+
+/// How often a statement is tried while others write to the database.
+const TRIES: u32 = 20;
+
+/// Spin as a platform.
+#[derive(Debug)]
+pub(crate) struct Spin {
+    database: Connection,
+    state: Bucket,
+    bus: Option<Bus>,
+}
+
+#[derive(Debug)]
+enum Bus {
+    Redis(String),
+    Mqtt { address: String, user: String, password: String },
+}
+
+impl Spin {
+    fn open() -> Result<Self, LineError> {
+        let unavailable = |what: &str, error: &dyn std::fmt::Display| {
+            LineError::Unavailable(format!(
+                "Spin's {what} cannot be opened: {error}; see the component's table in spin.toml"
+            ))
+        };
+        let database =
+            Connection::open_default().map_err(|error| unavailable("SQLite database \"default\"", &error))?;
+        let state = store::open("default")
+            .map_err(|error| unavailable("key-value store \"default\"", &format!("{error:?}")))?;
+        Ok(Self { database, state, bus: Bus::configured()? })
+    }
+}
+
+impl Bus {
+    /// From the variable `bus`: an address, or nothing.
+    fn configured() -> Result<Option<Self>, LineError> {
+        let address = variable("bus")?;
+        match address.split_once("://").map(|(scheme, _)| scheme) {
+            None if address.is_empty() => Ok(None),
+            Some("redis" | "rediss") => Ok(Some(Self::Redis(address))),
+            Some("mqtt" | "mqtts") => {
+                Ok(Some(Self::Mqtt { address, user: variable("bus_user")?, password: variable("bus_password")? }))
+            }
+            _ => Err(LineError::Broken(
+                "the variable `bus` has to be redis://host:port, mqtt://host:port?client_id=name, or empty".to_owned(),
+            )),
+        }
+    }
+
+    fn publish(&self, topic: Topic, key: &str, body: &[u8]) -> Result<(), String> {
+        match self {
+            Self::Redis(address) => {
+                let connection = redis::Connection::open(address).map_err(|error| format!("{error:?}"))?;
+                // Spin's trigger listens to whole channels, so the key stands in the body only.
+                connection.publish(topic.name(), &body.to_vec()).map_err(|error| format!("{error:?}"))
+            }
+            Self::Mqtt { address, user, password } => {
+                let connection =
+                    mqtt::Connection::open(address, user, password, 30).map_err(|error| format!("{error:?}"))?;
+                let topic = subject(topic, key).replacen('.', "/", 1);
+                connection.publish(&topic, &body.to_vec(), mqtt::Qos::AtLeastOnce).map_err(|error| format!("{error:?}"))
+            }
+        }
+    }
+}
+
+impl Ports for Spin {
+    type Version = Cas;
+
+    fn dialect(&self) -> Dialect {
+        Dialect::Sqlite
+    }
+
+    async fn sql(&self, statement: &str, parameters: &[Value]) -> Result<Vec<Vec<Value>>, PortError> {
+        let parameters: Vec<sqlite::Value> = parameters
+            .iter()
+            .map(|value| match value {
+                Value::Null => sqlite::Value::Null,
+                Value::Integer(integer) => sqlite::Value::Integer(*integer),
+                Value::Real(real) => sqlite::Value::Real(*real),
+                Value::Text(text) => sqlite::Value::Text(text.clone()),
+                Value::Blob(blob) => sqlite::Value::Blob(blob.clone()),
+            })
+            .collect();
+        let mut tries = 0;
+        let result = loop {
+            match self.database.execute(statement, &parameters) {
+                Ok(result) => break result,
+                // Others write: SQLite waits, but not when it would deadlock.
+                Err(error) if tries < TRIES && is_busy(&error) => tries += 1,
+                Err(error) => return Err(PortError(error.to_string())),
+            }
+        };
+        let row = |row: sqlite::RowResult| row.values.into_iter().map(value).collect();
+        Ok(result.rows.into_iter().map(row).collect())
+    }
+
+    async fn load(&self, key: &str) -> Result<(Option<Vec<u8>>, Cas), PortError> {
+        let told = |error| PortError(format!("the key-value store gave {error:?} for {key}"));
+        let cas = Cas::new(&self.state, key).map_err(told)?;
+        let body = cas.current().map_err(told)?;
+        Ok((body, cas))
+    }
+
+    async fn swap(&self, key: &str, held: Cas, body: Vec<u8>) -> Result<bool, PortError> {
+        match swap(held, &body) {
+            Ok(()) => Ok(true),
+            Err(CasError::CasFailed(_)) => Ok(false),
+            Err(CasError::StoreError(error)) => {
+                Err(PortError(format!("the key-value store gave {error:?} when {key} was written")))
+            }
+        }
+    }
+
+    async fn publish(&self, topic: Topic, key: &str, body: &[u8]) -> Result<(), PortError> {
+        self.bus.as_ref().map_or(Ok(()), |bus| bus.publish(topic, key, body)).map_err(PortError)
+    }
+}
+
+fn is_busy(error: &sqlite::Error) -> bool {
+    matches!(error, sqlite::Error::Io(words) if words.contains("locked") || words.contains("busy"))
+}
+
+fn value(value: sqlite::Value) -> Value {
+    match value {
+        sqlite::Value::Null => Value::Null,
+        sqlite::Value::Integer(integer) => Value::Integer(integer),
+        sqlite::Value::Real(real) => Value::Real(real),
+        sqlite::Value::Text(text) => Value::Text(text),
+        sqlite::Value::Blob(blob) => Value::Blob(blob),
+    }
+}
+
+/// A variable of the component; empty where the manifest has none of that name.
+pub(crate) fn variable(name: &str) -> Result<String, LineError> {
+    match variables::get(name) {
+        Ok(value) => Ok(value),
+        Err(variables::Error::Undefined(_)) => Ok(String::new()),
+        Err(error) => Err(LineError::Unavailable(format!("the variable `{name}` cannot be read: {error}"))),
+    }
+}
+
+/// The plant: the variable `plant`, or the file that it names after an `@`.
+fn plant() -> Result<String, LineError> {
+    let plant = variable("plant")?;
+    match plant.strip_prefix('@') {
+        None => Ok(plant),
+        Some(path) => std::fs::read_to_string(path).map_err(|error| {
+            LineError::Broken(format!(
+                "the plant's file {path} cannot be read: {error}; is it under `files` in spin.toml?"
+            ))
+        }),
+    }
+}
+
+/// The line of this app. With a bus each stage works in its own instance, without one all of them in this.
+pub(crate) fn line() -> Result<Line<Spin>, LineError> {
+    let spin = Spin::open()?;
+    let drive = if spin.bus.is_some() { Drive::Bus } else { Drive::Inline };
+    Line::new(spin, &plant()?, drive)
+}
+
+/// Nanoseconds since 1970.
+#[cfg(any(feature = "http", feature = "mqtt", feature = "redis"))]
+pub(crate) fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// Runs what never waits: all of Spin's functions that are used here are synchronous.
+pub(crate) fn run<T>(future: impl Future<Output = Result<T, LineError>>) -> Result<T, LineError> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(done) => done,
+        Poll::Pending => Err(LineError::Broken("a port of Spin waited, which none does".to_owned())),
+    }
+}

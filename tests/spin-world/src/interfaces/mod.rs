@@ -1,0 +1,32 @@
+//! Spin's interfaces.
+
+mod bus;
+mod sqlite;
+mod state;
+mod variables;
+
+#[allow(missing_docs, missing_debug_implementations, clippy::all, reason = "generated from wit/, which documents them")]
+pub(crate) mod bindings {
+    wasmtime::component::bindgen!({
+        path: "wit",
+        world: "platform",
+        imports: { default: trappable },
+        with: {
+            "fermyon:spin/sqlite.connection": crate::interfaces::sqlite::Database,
+            "fermyon:spin/redis.connection": crate::interfaces::bus::Redis,
+            "fermyon:spin/mqtt.connection": crate::interfaces::bus::Mqtt,
+            "fermyon:spin/key-value.store": crate::interfaces::state::Bucket,
+            "wasi:keyvalue/store.bucket": crate::interfaces::state::Bucket,
+            "wasi:keyvalue/atomics.cas": crate::interfaces::state::Swap,
+        },
+    });
+}
+
+use wasmtime::component::{HasSelf, Linker};
+
+use crate::guest::Guest;
+
+/// Offers all of them.
+pub(crate) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    bindings::Platform::add_to_linker::<_, HasSelf<_>>(linker, |guest| guest)
+}

@@ -1,0 +1,68 @@
+//! `fermyon:spin/sqlite`.
+
+use rusqlite::{Connection, params_from_iter, types::Value as Sql};
+use wasmtime::component::Resource;
+
+use super::bindings::fermyon::spin::sqlite::{Error, Host, HostConnection, QueryResult, RowResult, Value};
+use crate::guest::Guest;
+
+/// A connection. As on Spin it waits up to five seconds for others that write.
+#[derive(Debug)]
+pub struct Database(Connection);
+
+impl Host for Guest {}
+
+impl HostConnection for Guest {
+    fn open(&mut self, name: String) -> wasmtime::Result<Result<Resource<Database>, Error>> {
+        self.live()?;
+        if name != "default" {
+            return Ok(Err(Error::AccessDenied));
+        }
+        match Connection::open(&self.files.sqlite) {
+            Ok(connection) => Ok(Ok(self.table.push(Database(connection))?)),
+            Err(error) => Ok(Err(Error::Io(error.to_string()))),
+        }
+    }
+
+    fn execute(
+        &mut self,
+        connection: Resource<Database>,
+        statement: String,
+        parameters: Vec<Value>,
+    ) -> wasmtime::Result<Result<QueryResult, Error>> {
+        self.live()?;
+        let Database(connection) = self.table.get(&connection)?;
+        Ok(execute(connection, &statement, parameters).map_err(|error| Error::Io(error.to_string())))
+    }
+
+    fn drop(&mut self, connection: Resource<Database>) -> wasmtime::Result<()> {
+        self.table.delete(connection)?;
+        Ok(())
+    }
+}
+
+fn execute(connection: &Connection, statement: &str, parameters: Vec<Value>) -> rusqlite::Result<QueryResult> {
+    let mut statement = connection.prepare_cached(statement)?;
+    let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let parameters = parameters.into_iter().map(|value| match value {
+        Value::Null => Sql::Null,
+        Value::Integer(integer) => Sql::Integer(integer),
+        Value::Real(real) => Sql::Real(real),
+        Value::Text(text) => Sql::Text(text),
+        Value::Blob(blob) => Sql::Blob(blob),
+    });
+    let rows = statement.query_map(params_from_iter(parameters), |row| {
+        let values = (0..columns.len()).map(|at| {
+            Ok(match row.get(at)? {
+                Sql::Null => Value::Null,
+                Sql::Integer(integer) => Value::Integer(integer),
+                Sql::Real(real) => Value::Real(real),
+                Sql::Text(text) => Value::Text(text),
+                Sql::Blob(blob) => Value::Blob(blob),
+            })
+        });
+        Ok(RowResult { values: values.collect::<rusqlite::Result<_>>()? })
+    })?;
+    let rows = rows.collect::<rusqlite::Result<_>>()?;
+    Ok(QueryResult { columns, rows })
+}

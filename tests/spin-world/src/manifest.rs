@@ -1,0 +1,1 @@
+//! `spin.toml` by Spin's rules.
