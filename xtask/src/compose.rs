@@ -37,6 +37,12 @@ struct Recipe {
     api: bool,
 }
 
+impl Recipe {
+    fn path(&self) -> String {
+        format!("{}/{}", self.host, self.name)
+    }
+}
+
 const SPIN: &str = "wheeltapper-on-spin";
 
 const fn spin(name: &'static str, api: bool) -> Recipe {
@@ -98,12 +104,36 @@ pub(crate) fn all() -> anyhow::Result<()> {
     Compose { host: None, name: None }.run()
 }
 
+/// What is composed: `HOST/NAME`.
+pub(crate) fn names() -> Vec<String> {
+    RECIPES.iter().map(Recipe::path).collect()
+}
+
+/// The packages in a composed component, each with its features (none: the default ones).
+pub(crate) fn packages(name: &str) -> Vec<(String, Option<String>)> {
+    let Some(recipe) = RECIPES.iter().find(|recipe| recipe.path() == name) else { return Vec::new() };
+    let mut packages = vec![(recipe.adapter.to_owned(), Some(recipe.feature.to_owned()))];
+    packages.extend(recipe.stages.iter().map(|stage| (format!("wheeltapper-{stage}"), None)));
+    packages.extend(recipe.api.then(|| (API.to_owned(), None)));
+    packages
+}
+
 /// Where composed components lie.
 pub(crate) fn folder() -> PathBuf {
     target().join("composed")
 }
 
 impl Compose {
+    /// All components.
+    pub(crate) fn all() -> Self {
+        Self { host: None, name: None }
+    }
+
+    /// All of a host.
+    pub(crate) fn of(host: &str) -> Self {
+        Self { host: Some(host.to_owned()), name: None }
+    }
+
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let recipes: Vec<&Recipe> = RECIPES
             .iter()
@@ -113,7 +143,7 @@ impl Compose {
         ensure!(
             !recipes.is_empty(),
             "there is no such component; there are {}",
-            RECIPES.iter().map(|recipe| format!("{} {}", recipe.host, recipe.name)).collect::<Vec<_>>().join(", ")
+            names().iter().map(|name| name.replace('/', " ")).collect::<Vec<_>>().join(", ")
         );
         let types = Part { name: "types".to_owned(), bytes: types()? };
         let stages = STAGES
@@ -133,7 +163,7 @@ impl Compose {
             parts.extend(&chosen);
             parts.push(&adapter);
             parts.extend(api);
-            let name = format!("{}/{}", recipe.host, recipe.name);
+            let name = recipe.path();
             let bytes = join(&parts).with_context(|| format!("composing {name}"))?;
             for stage in &chosen {
                 ensure!(
@@ -234,7 +264,7 @@ fn track(name: &str) -> Option<(&str, &str)> {
 }
 
 /// The names of what a component imports and exports.
-fn world(bytes: &[u8]) -> anyhow::Result<(Vec<String>, Vec<String>)> {
+pub(crate) fn world(bytes: &[u8]) -> anyhow::Result<(Vec<String>, Vec<String>)> {
     let mut graph = CompositionGraph::new();
     let package = Package::from_bytes("composed", None, bytes, graph.types_mut())?;
     let world = &graph.types()[package.ty()];

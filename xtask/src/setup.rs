@@ -118,7 +118,8 @@ fn found(programs: &[&str]) -> Option<PathBuf> {
     std::env::split_paths(&paths).flat_map(named).find(|path| path.is_file())
 }
 
-fn there(program: &str) -> bool {
+/// Whether a program is on the path.
+pub(crate) fn there(program: &str) -> bool {
     let paths = std::env::var_os("PATH").unwrap_or_default();
     // Debian keeps servers in sbin, which is not on everyone's path.
     std::env::split_paths(&paths)
