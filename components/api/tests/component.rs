@@ -1,9 +1,10 @@
 //! What the built component asks of a host.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path};
 
 use wasmparser::{Parser, Payload};
+use wheeltapper_wasm::Build;
 
 /// Largest that it may be: on some hosts it is fetched and compiled when the first request comes.
 const LARGEST: usize = 600_000;
@@ -13,15 +14,9 @@ fn build() -> Vec<u8> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     // The folder of the test's own build.
     let target = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().join("components");
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(root).args(["build", "--quiet", "--profile", "component", "--target", "wasm32-wasip2", "--lib"]);
-    cargo.arg("--target-dir").arg(&target).args(["--package", "wheeltapper-api"]);
-    // What cargo sets for this test must not leak into a build for another target.
-    for variable in ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "CARGO_TARGET_DIR"] {
-        cargo.env_remove(variable);
-    }
-    assert!(cargo.status().unwrap().success());
-    fs::read(target.join("wasm32-wasip2/component/wheeltapper_api.wasm")).unwrap()
+    let build = Build::new(&root, &target).unwrap();
+    build.run(&["wheeltapper-api"], &[]).unwrap();
+    fs::read(build.artifact("wheeltapper-api")).unwrap()
 }
 
 /// The names of what the outermost component imports and exports.

@@ -3,7 +3,7 @@
 use http::{Method, Response};
 use wheeltapper_api::{Settings, respond};
 
-use crate::memory::{Memory, NOW, body, problem, request, text};
+use crate::memory::{Memory, NOW, T0, body, problem, request, text};
 
 fn ask(
     front: &Memory,
@@ -47,6 +47,19 @@ fn a_tick_takes_its_token() {
     assert_eq!(tick(&both, &[("authorization", "Bearer tock")]).status(), 200);
     let read = ask(&front, TICK, Method::GET, "/api/v1/tick", &[("authorization", "Bearer tock")]);
     problem(&read, 405);
+}
+
+#[test]
+fn a_recordings_time_may_pass() {
+    let front = Memory::default();
+    let tick = |uri| ask(&front, TICK, Method::POST, uri, &[("authorization", "Bearer tock")]);
+    for uri in ["/api/v1/tick?now=2026-01-01T00:00:00Z", "/api/v1/tick?now=1767225600000000000"] {
+        assert_eq!(body(&tick(uri))["now"], "2026-01-01T00:00:00Z");
+    }
+    assert_eq!(front.ticks.take(), [T0, T0]);
+    assert!(problem(&tick("/api/v1/tick?now=soon"), 400).contains("now=\"soon\" is no time"));
+    assert!(problem(&tick("/api/v1/tick?then=0"), 400).contains("this route takes now"));
+    assert!(front.ticks.take().is_empty());
 }
 
 #[test]
