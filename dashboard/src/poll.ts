@@ -10,12 +10,13 @@ export interface Asked<T> {
   error: ApiError | undefined
 }
 
-/** Waits at most so long after failures. */
+/** After a failure what is asked for once a minute is asked for sooner, then later and later, up to half a minute. */
+const SOON = 1_000
 const LONGEST = 30_000
 
 /**
- * Calls `ask` now and every `every` milliseconds, one call at a time, not while the tab is hidden, and more slowly while it
- * fails. Begins anew when a value in `on` changes.
+ * Calls `ask` now and every `every` milliseconds, one call at a time and not while the tab is hidden. Begins anew when a
+ * value in `on` changes.
  */
 export function usePoll<T>(ask: (signal: AbortSignal) => Promise<T>, every: number, on: readonly unknown[]): Asked<T> {
   const [asked, setAsked] = useState<Asked<T>>({ data: undefined, error: undefined })
@@ -29,7 +30,7 @@ export function usePoll<T>(ask: (signal: AbortSignal) => Promise<T>, every: numb
     setAsked({ data: undefined, error: undefined })
     const next = () => {
       clearTimeout(timer)
-      if (!ended.signal.aborted && !document.hidden) timer = window.setTimeout(run, Math.min(LONGEST, every * 2 ** failures))
+      if (!ended.signal.aborted && !document.hidden) timer = window.setTimeout(run, failures ? Math.min(LONGEST, SOON * 2 ** failures) : every)
     }
     const run = async () => {
       if (running) return

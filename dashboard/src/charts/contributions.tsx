@@ -5,12 +5,13 @@ import { lastPart, measured, percent } from '../format'
 import { featureName } from '../words'
 
 /** Places of expected and seen on a scale of 0 to 1. Values of one sign are measured from zero, so that "twice" looks it. */
-export function places(expected: number, seen: number): { expected: number; seen: number; zero: number } {
+export function places(expected: number, seen: number, unit = ''): { expected: number; seen: number; zero: number } {
   const low = Math.min(0, expected, seen)
   const high = Math.max(0, expected, seen)
   const span = high - low || 1
   // Far from zero and close together (27.9 and 28.6 A): the stretch between them is what counts.
-  const near = Math.abs(seen - expected) < 0.1 * Math.max(Math.abs(expected), Math.abs(seen))
+  // Of levels in dB zero means nothing.
+  const near = unit === 'dB' || Math.abs(seen - expected) < 0.1 * Math.max(Math.abs(expected), Math.abs(seen))
   if (near && expected !== seen) {
     const middle = (expected + seen) / 2
     const reach = Math.abs(seen - expected) * 1.5
@@ -38,7 +39,7 @@ export function Contributions({ of }: { of: readonly Contribution[] }) {
   return (
     <ol class="contributions">
       {of.map((part, n) => {
-        const place = places(part.expected, part.seen)
+        const place = places(part.expected, part.seen, part.unit)
         const [x1, x2] = [4 + 92 * place.expected, 4 + 92 * place.seen]
         const missing = part.feature === 'missing_ratio' || part.feature === 'stuck'
         const show = (value: number) => (missing ? percent(value) : measured(value, part.unit))

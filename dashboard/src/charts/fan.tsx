@@ -18,7 +18,7 @@ export function LifeFan({ prognoses }: { prognoses: readonly Prognosis[] }) {
   const x = (time: number) => LEFT + ((time - picture.from) / (picture.to - picture.from)) * Math.max(1, width - LEFT - RIGHT)
   const y = (health: number) => TOP + (1 - health) * (HEIGHT - TOP - BOTTOM)
   const at = (point: Point) => `${x(point.time).toFixed(1)},${y(point.health).toFixed(1)}`
-  const label = `Health ${percent(last.health)} now; left: ${life(newest.p10, newest.p50, newest.p90)}`
+  const label = `Health ${percent(last.health)} now; time left: ${life(newest.p10, newest.p50, newest.p90)}`
   const span = picture.to - picture.from
   const tick = (time: number) => (span > 3 * 24 * 3600_000 ? onDay(time) : atClock(time))
   const ticks = [0, 1, 2, 3, 4].map(n => picture.from + (span * n) / 4).filter((_, n) => width > 480 || n % 2 === 0)
@@ -56,6 +56,7 @@ export function LifeFan({ prognoses }: { prognoses: readonly Prognosis[] }) {
         ) : null}
       </div>
       <figcaption class="faint">
+        {newest.health === 0 ? 'The wear index has reached its limit; how long the machine still runs is a guess. ' : ''}
         {newest.p50 === null
           ? 'No end is in sight: the index does not grow towards its limit.'
           : `Of 100 such machines 90 outlive ${newest.p10 === null ? '–' : hours(newest.p10)}, 50 outlive ${hours(newest.p50)}, 10 outlive ${newest.p90 === null ? '–' : hours(newest.p90)}.`}{' '}

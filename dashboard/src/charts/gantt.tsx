@@ -1,6 +1,6 @@
 // The schedule by technician: a bar an order, arrows from what must be done first. Bars can be dragged where the API takes it.
 
-import { useRef, useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import type { WorkOrder } from '../api'
 import { atClock, lastPart, minutes, onDay } from '../format'
 import { type Bar, type Chart, days, dropped, type Row } from '../model/gantt'
@@ -11,6 +11,8 @@ import { work } from '../words'
 const HEAD = 44
 const LANE = 34
 const PAD = 7
+/** Width of a letter in a bar, roughly. */
+const LETTER = 7.3
 
 /** Where a drop goes. */
 export type Move = (order: WorkOrder, scheduled: number, technician: string) => void
@@ -45,6 +47,14 @@ export function Gantt({ chart, shownDays, now, chosen, choose, move }: {
   const x = (time: number) => (time - chart.from) * perMillisecond
   const top = (bar: Bar) => rows[bar.row]!.top + PAD + bar.lane * LANE
   const rowAt = (y: number) => rows.findIndex(row => y >= row.top && y < row.top + row.height)
+  // The picture begins where work is now, or at the chosen order.
+  const focus = chart.bars.find(bar => bar.order.id === chosen)?.start ?? now
+  useEffect(() => {
+    const scroll = place.current
+    if (!scroll || width === 0) return
+    const left = x(focus)
+    if (left < scroll.scrollLeft || left > scroll.scrollLeft + width - 60) scroll.scrollLeft = left - 60
+  }, [width > 0, shownDays, chosen])
   const byId = new Map(chart.bars.map(bar => [bar.order.id, bar]))
 
   const grab = (bar: Bar) => (event: PointerEvent) => {
@@ -112,7 +122,7 @@ export function Gantt({ chart, shownDays, now, chosen, choose, move }: {
                   key={order.id}
                   class={`bar p${order.priority} ${order.status}${chosen === order.id ? ' chosen' : ''}${move ? ' movable' : ''}`}
                   transform={`translate(${x(bar.start) + moved.x} ${top(bar) + moved.y})`}
-                  tabIndex={0}
+                  tabindex={0}
                   role="button"
                   data-item
                   aria-pressed={chosen === order.id}
@@ -132,7 +142,7 @@ export function Gantt({ chart, shownDays, now, chosen, choose, move }: {
                   <title>{text}</title>
                   <rect width={long} height={LANE - 6} rx="4" />
                   {long > 46 ? (
-                    <text x="7" y={LANE / 2 + 1}>{text.length * 6.6 < long - 12 ? text : fitted(lastPart(order.asset), long)}</text>
+                    <text x="7" y={LANE / 2 + 1} aria-hidden="true">{text.length * LETTER < long - 12 ? text : fitted(lastPart(order.asset), long)}</text>
                   ) : null}
                 </g>
               )
@@ -146,6 +156,6 @@ export function Gantt({ chart, shownDays, now, chosen, choose, move }: {
 
 /** What of a text fits into so many pixels. */
 function fitted(text: string, pixels: number): string {
-  const most = Math.floor((pixels - 12) / 6.6)
+  const most = Math.floor((pixels - 12) / LETTER)
   return text.length <= most ? text : most < 3 ? '' : `${text.slice(0, most - 1)}…`
 }

@@ -68,7 +68,7 @@ export function axis(colors: Colors, more: Partial<uPlot.Axis> = {}): uPlot.Axis
 
 /** An axis of values. */
 export const valueAxis = (colors: Colors, more: Partial<uPlot.Axis> = {}): uPlot.Axis =>
-  axis(colors, { size: 52, gap: 4, space: 28, values: (_, values) => values.map(value => number(value)), ...more })
+  axis(colors, { size: 52, gap: 4, space: 20, values: (_, values) => values.map(value => number(value)), ...more })
 
 /** An axis of time in the reader's zone; uPlot's own words are English ones. */
 export const timeAxis = (colors: Colors, more: Partial<uPlot.Axis> = {}): uPlot.Axis =>

@@ -33,6 +33,7 @@ function drawLines(lines: readonly Line[], upTo: number, colors: Colors) {
     ctx.clip()
     ctx.font = `${11 * scale}px system-ui, sans-serif`
     ctx.textBaseline = 'top'
+    ctx.textAlign = 'left'
     const stroke = (frequency: number, color: string, width: number, dash: number[]) => {
       const x = plot.valToPos(frequency, 'x', true)
       ctx.strokeStyle = color

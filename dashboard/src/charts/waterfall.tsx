@@ -13,7 +13,7 @@ const DARK = [[22, 29, 36], [24, 62, 92], [34, 118, 158], [94, 190, 214], [240, 
 /** Columns of the picture. */
 const COLUMNS = 400
 /** Quieter than the loudest line by more is drawn as nothing, dB. */
-const RANGE = 60
+const DEEPEST = 60
 
 /** The colour of a level of 0 to 1. */
 export function ramp(level: number, dark: boolean): [number, number, number] {
@@ -31,16 +31,22 @@ export function rows(bursts: readonly Waveform[], upTo: number, columns: number)
   let loudest = 0
   for (const { amplitudes } of spectra) for (let k = 1; k < amplitudes.length; k++) loudest = Math.max(loudest, amplitudes[k]!)
   return spectra.map(({ step, amplitudes }) => {
-    const row = new Array<number>(columns).fill(-RANGE)
+    const row = new Array<number>(columns).fill(-DEEPEST)
     for (let column = 0; column < columns; column++) {
       const from = Math.max(1, Math.floor((column * upTo) / columns / step))
       const to = Math.max(from, Math.ceil(((column + 1) * upTo) / columns / step) - 1)
       for (let k = from; k <= to && k < amplitudes.length; k++) {
-        row[column] = Math.max(row[column]!, decibel(amplitudes[k]!, loudest, -RANGE))
+        row[column] = Math.max(row[column]!, decibel(amplitudes[k]!, loudest, -DEEPEST))
       }
     }
     return row
   })
+}
+
+/** The range that is drawn: from the background, which is the median, to the loudest; so that what is no line stays quiet. */
+export function range(levels: readonly (readonly number[])[]): number {
+  const all = levels.flat().sort((a, b) => a - b)
+  return Math.max(6, Math.min(DEEPEST, -(all[Math.floor(all.length / 2)] ?? -DEEPEST)))
 }
 
 /** The picture. Bursts come newest first. */
@@ -48,6 +54,7 @@ export function Waterfall({ bursts, upTo }: { bursts: readonly Waveform[]; upTo:
   const canvas = useRef<HTMLCanvasElement>(null)
   const dark = useDark()
   const levels = useMemo(() => rows(bursts, upTo, COLUMNS), [bursts, upTo])
+  const span = useMemo(() => range(levels), [levels])
   useEffect(() => {
     const place = canvas.current
     const context = place?.getContext('2d')
@@ -57,12 +64,12 @@ export function Waterfall({ bursts, upTo }: { bursts: readonly Waveform[]; upTo:
     const image = context.createImageData(COLUMNS, levels.length)
     levels.forEach((row, y) =>
       row.forEach((level, x) => {
-        const [red, green, blue] = ramp(1 + level / RANGE, dark)
+        const [red, green, blue] = ramp(1 + level / span, dark)
         image.data.set([red, green, blue, 255], 4 * (y * COLUMNS + x))
       }),
     )
     context.putImageData(image, 0, 0)
-  }, [levels, dark])
+  }, [levels, span, dark])
   const [first, last] = [bursts[0], bursts.at(-1)]
   if (!first || !last) return null
   const ticks = [0, 0.25, 0.5, 0.75, 1]
@@ -70,7 +77,7 @@ export function Waterfall({ bursts, upTo }: { bursts: readonly Waveform[]; upTo:
     <figure class="waterfall">
       <figcaption>
         <span class="trend-name">Waterfall</span>
-        <span class="faint">last {bursts.length} bursts, newest on top; {RANGE} dB from faint to loud</span>
+        <span class="faint">last {bursts.length} bursts, newest on top; {Math.round(span)} dB from faint to loud</span>
       </figcaption>
       <div class="waterfall-body">
         <div class="waterfall-times faint" aria-hidden="true"><span>{when(first.start)}</span><span>{when(last.start)}</span></div>

@@ -71,7 +71,7 @@ function Verdict({ of }: { of: Anomaly }) {
         <rect class={`fill ${of.severity}`} x="0" y="8" width={place(beyond)} height="12" rx="3" />
         <line class="edge" x1={place(1)} x2={place(1)} y1="2" y2="26" />
       </svg>
-      <p class="faint">{beyond >= 2.2 ? 'At least ' : ''}{number(beyond)} times as far from normal as the threshold (the mark).</p>
+      <p class="faint">{beyond >= 2.3 ? 'More than 2.3' : number(beyond)} times as far from normal as the threshold (the mark).</p>
       <dl class="facts">
         <div><dt>Confidence</dt><dd>{percent(of.confidence)}</dd></div>
         <div><dt>Found by</dt><dd>{modelName(of.model)}</dd></div>
@@ -105,7 +105,7 @@ function Burst({ of }: { of: Anomaly }) {
   if (burst.data && !found) return <Empty title="The burst is not in the store any more"><p>It was deleted by the store’s retention (<code>[store] retention</code>). The machine’s page shows the newest bursts.</p></Empty>
   if (!found) return <Shown of={burst} what="The burst">{() => null}</Shown>
   const features = window.data?.items.find(item => Math.abs(item.start - of.start) < 2)
-  return <BurstView burst={found} window={features} named={partOf(of.fault) ?? namedPart(features?.features)} unit="" />
+  return <BurstView burst={found} window={features} named={partOf(of.fault) ?? namedPart(features?.features)} unit={of.trend?.sensor === of.sensor && of.trend.feature === 'rms' ? of.trend.unit : ''} />
 }
 
 function Body({ of }: { of: Anomaly }) {
@@ -115,7 +115,7 @@ function Body({ of }: { of: Anomaly }) {
   return (
     <>
       <p class="crumbs"><a href={link('fleet')}>Fleet</a> › <a href={link('machine', of.asset)}>{lastPart(of.asset)}</a> › anomaly</p>
-      <h1>{fault(of.fault)} on <a href={link('machine', of.asset)}>{lastPart(of.asset)}</a></h1>
+      <h1>{of.fault ? fault(of.fault) : 'Unusual behaviour'} on <a href={link('machine', of.asset)}>{lastPart(of.asset)}</a></h1>
       <p class="lead"><Severity of={of.severity} /> <span class="faint">{placeOf(of.asset)}, <Time at={of.detected} /></span></p>
       <p class="message">{of.message}</p>
       <Actions id={of.id} />

@@ -48,14 +48,36 @@ function SensorTrend({ sensor, minutes, marks }: { sensor: Sensor; minutes: numb
   const name = lastPart(sensor.name)
   if (!course.data) return course.error ? <div class="trend-note"><b>{name}</b><p class="faint">Its readings cannot be had ({course.error.message}).</p></div> : <div class="trend-note"><Skeleton label={name} lines={2} /></div>
   if (!extent(data)) {
+    if (mayVibrate(sensor)) return <BurstTrend sensor={sensor} minutes={minutes} marks={marks} />
     return (
       <div class="trend-note">
         <b>{name}</b>
-        <p class="faint">{mayVibrate(sensor) ? 'No single readings in this time. A sensor that sends bursts is shown beneath “Vibration”.' : 'No reading in this time. Check the device and its connection, or choose a longer time.'}</p>
+        <p class="faint">No reading in this time. Check the device and its connection, or choose a longer time.</p>
       </div>
     )
   }
   return <Trend name={name} times={data.times} values={data.values} unit={sensor.unit} marks={marks} from={course.from} to={course.to} sync="machine" />
+}
+
+/** The course of a sensor that sends bursts: their RMS. */
+function BurstTrend({ sensor, minutes, marks }: { sensor: Sensor; minutes: number; marks: readonly Mark[] }) {
+  const since = Math.floor((Date.now() - minutes * 60_000) / 60_000) * 60_000
+  const asked = usePoll(signal => windows({ sensor: sensor.name, from: new Date(since).toISOString(), limit: 1000 }, signal), 10_000, [sensor.name, minutes])
+  const course = useMemo(() => {
+    const rows = (asked.data?.items ?? []).filter(window => window.features.rms != null).toSorted((a, b) => a.start - b.start)
+    return { times: rows.map(window => window.start), values: rows.map(window => window.features.rms!) }
+  }, [asked.data])
+  const name = lastPart(sensor.name)
+  if (course.times.length === 0) {
+    return (
+      <div class="trend-note">
+        <b>{name}</b>
+        <p class="faint">{asked.data || asked.error ? 'No reading and no burst in this time. Check the device and its connection, or choose a longer time.' : 'Asking for its bursts.'}</p>
+      </div>
+    )
+  }
+  const to = Date.now()
+  return <Trend name={`${name}, RMS of bursts`} times={course.times} values={course.values} unit={sensor.unit} marks={marks} from={to - minutes * 60_000} to={to} sync="machine" />
 }
 
 function Trends({ sensors, marks, minutes }: { sensors: readonly Sensor[]; marks: readonly SensorMark[]; minutes: number }) {
@@ -162,7 +184,7 @@ function Events({ id, found }: { id: string; found: readonly Anomaly[] }) {
             <li key={anomaly.id}>
               <Severity of={anomaly.severity} />
               <Time at={anomaly.end} />
-              <a href={link('anomaly', anomaly.id)} data-item>{fault(anomaly.fault)}</a>
+              <a href={link('anomaly', anomaly.id)} data-item>{anomaly.fault ? fault(anomaly.fault) : 'Unusual behaviour'}</a>
               <span class="line-text">{anomaly.message}</span>
             </li>
           ))}
