@@ -63,6 +63,8 @@ async function check(page, name) {
     if (impact === 'serious' || impact === 'critical') problems.push(`${name}: ${id} (${impact}) at ${nodes.slice(0, 3).map(node => node.target.join(' ')).join(', ')}: ${nodes[0].failureSummary}`)
     else console.log(`  ${name}: ${id} (${impact}), ${nodes.length} places, such as ${nodes[0].target.join(' ')}`)
   }
+  // The bar at the top would stand where the page was scrolled to.
+  await page.evaluate(() => scrollTo(0, 0))
   await page.screenshot({ path: join(shots, `${name}.png`), fullPage: true })
 }
 

@@ -141,8 +141,11 @@ export function Gantt({ chart, shownDays, now, chosen, choose, move }: {
                 >
                   <title>{text}</title>
                   <rect width={long} height={LANE - 6} rx="4" />
-                  {long > 46 ? (
-                    <text x="7" y={LANE / 2 + 1} aria-hidden="true">{text.length * LETTER < long - 12 ? text : fitted(lastPart(order.asset), long)}</text>
+                  {long > 30 ? (
+                    // Cut at the bar's end; all of it stands in the title.
+                    <svg width={long - 4} height={LANE - 6}>
+                      <text x="6" y={LANE / 2 + 1}>{text.length * LETTER < long - 12 ? text : lastPart(order.asset)}</text>
+                    </svg>
                   ) : null}
                 </g>
               )
@@ -152,10 +155,4 @@ export function Gantt({ chart, shownDays, now, chosen, choose, move }: {
       </div>
     </div>
   )
-}
-
-/** What of a text fits into so many pixels. */
-function fitted(text: string, pixels: number): string {
-  const most = Math.floor((pixels - 12) / LETTER)
-  return text.length <= most ? text : most < 3 ? '' : `${text.slice(0, most - 1)}…`
 }

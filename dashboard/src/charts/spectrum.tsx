@@ -56,7 +56,7 @@ function drawLines(lines: readonly Line[], upTo: number, colors: Colors) {
           // Near the right edge the words stand to the left of their line.
           const width = ctx.measureText(text).width
           const left = x + 4 * scale + width > bbox.left + bbox.width ? x - width - 4 * scale : x + 4 * scale
-          ctx.fillText(text, left, bbox.top + (3 + 14 * (order === 1 ? row : 0)) * scale)
+          ctx.fillText(text, left, bbox.top + (3 + 14 * (order === 1 ? row : lines.length)) * scale)
         }
         if (line.sideband > 0 && line.strong) {
           for (const side of [-1, 1]) stroke(frequency + side * line.sideband, color, 1, [1, 4])

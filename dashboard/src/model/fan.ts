@@ -1,7 +1,7 @@
 // The picture of remaining life: health so far, and from the latest prognosis on three lines to the limit, between which the
 // end lies in 80 of 100 cases.
 
-import type { Prognosis } from '../api'
+import type { Prognosis } from '../api/types'
 
 /** A point of the picture. */
 export interface Point {

@@ -1,6 +1,6 @@
 // The machines, made of what the lists tell: their sensors, open alerts, how long they have, and the next repair.
 
-import { type Alert, type Prognosis, type Sensor, type Severity, type WorkOrder } from '../api'
+import { type Alert, type Prognosis, type Sensor, type Severity, type WorkOrder } from '../api/types'
 import { lastPart, siteOf } from '../format'
 
 /** How a machine is: the worst open alert's severity, or well. */

@@ -1,6 +1,6 @@
 // Where the bars of the schedule lie.
 
-import type { WorkOrder } from '../api'
+import type { WorkOrder } from '../api/types'
 
 /** An order with a time, on its row. */
 export interface Bar {

@@ -1,6 +1,6 @@
 // Readings that grow while one looks.
 
-import type { Readings } from '../api'
+import type { Readings } from '../api/types'
 
 /** An empty course. */
 export const NONE: Readings = { times: [], values: [] }

@@ -4,6 +4,7 @@ import { useEffect, useState } from 'preact/hooks'
 import { type Alert, alerts, moreAlerts, type Page, prognoses } from '../api'
 import { SEVERITIES } from '../api/types'
 import { counted, placeOf, lastPart, siteOf } from '../format'
+import { type Filters, filtersOf, passes } from '../model/filters'
 import { newest } from '../model/fleet'
 import { onArrows } from '../parts/arrows'
 import { Life } from '../parts/health'
@@ -13,34 +14,6 @@ import { Ago, Time } from '../parts/time'
 import { usePoll } from '../poll'
 import { link, setQuery } from '../router'
 import { fault } from '../words'
-
-/** What narrows the list. */
-export interface Filters {
-  state: string
-  severity: string
-  site: string
-  search: string
-}
-
-/** Reads the filters from the address. Open alerts are shown unless something else is asked for. */
-export const filtersOf = (query: URLSearchParams): Filters => ({
-  state: query.get('state') ?? 'open',
-  severity: query.get('severity') ?? '',
-  site: query.get('site') ?? '',
-  search: query.get('search') ?? '',
-})
-
-/** Whether an alert passes. */
-export function passes(alert: Alert, { state, severity, site, search }: Filters): boolean {
-  const words = search.toLowerCase().split(/\s+/).filter(Boolean)
-  const text = `${alert.asset} ${alert.sensor} ${alert.title} ${fault(alert.fault)} ${alert.message}`.toLowerCase()
-  return (
-    (state === 'all' || alert.state === state) &&
-    (!severity || alert.severity === severity) &&
-    (!site || siteOf(alert.asset) === site) &&
-    words.every(word => text.includes(word))
-  )
-}
 
 /** Worst first among the open, then the latest. */
 const order = (one: Alert, other: Alert): number =>

@@ -5,6 +5,7 @@ import { act, type Action, alerts, type Anomaly, anomaly, type ApiError, canAct,
 import { Contributions } from '../charts/contributions'
 import { Trend } from '../charts/trend'
 import { inFull, lastPart, number, percent, placeOf } from '../format'
+import { ratio } from '../model/reason'
 import { BurstView } from '../parts/burst'
 import { Empty, Shown } from '../parts/notes'
 import { Severity } from '../parts/severity'
@@ -52,13 +53,6 @@ function Actions({ id }: { id: string }) {
       <span role="status" class={said?.bad ? 'failure-text' : ''}>{said?.text}</span>
     </div>
   )
-}
-
-/** How far beyond the threshold, as a picture: the score's own distance, 1 at the edge (score = 1 − 10^(−3 r²)). */
-export function ratio({ score, threshold }: { score: number; threshold: number }): number {
-  const distance = (of: number) => Math.sqrt(Math.log10(Math.max(1 - of, 1e-16)) / -3)
-  const edge = distance(threshold)
-  return edge > 0 ? distance(score) / edge : 0
 }
 
 function Verdict({ of }: { of: Anomaly }) {

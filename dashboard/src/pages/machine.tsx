@@ -5,10 +5,11 @@ import {
   type Alert, alerts, type Anomaly, anomalies, drifts, machineOrders, machineSensors, prognoses, type Sensor, waveforms, windows,
 } from '../api'
 import { LifeFan } from '../charts/fan'
-import { type Mark, Trend } from '../charts/trend'
+import { Trend } from '../charts/trend'
 import { Waterfall } from '../charts/waterfall'
 import { count, counted, lastPart, number, placeOf, when } from '../format'
 import { STANDINGS, newest } from '../model/fleet'
+import type { Mark } from '../model/marks'
 import { extent, gapped } from '../model/series'
 import { onArrows } from '../parts/arrows'
 import { BurstView } from '../parts/burst'

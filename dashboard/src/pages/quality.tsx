@@ -3,7 +3,7 @@
 import { useState } from 'preact/hooks'
 import { alerts, type DeadLetter, deadLetters, drifts, moreDeadLetters, overview, type Page } from '../api'
 import { count, counted, hours, lastPart, percent } from '../format'
-import { grouped } from '../model/fleet'
+import { byReason } from '../model/refusals'
 import { onArrows } from '../parts/arrows'
 import { Command, Empty, Shown } from '../parts/notes'
 import { Severity } from '../parts/severity'
@@ -14,13 +14,6 @@ import { driftName, fault, refusal } from '../words'
 
 /** Letters that one question asks for. */
 const LIMIT = 200
-
-/** How many readings were refused for which reason, the most first. */
-export function byReason(letters: readonly DeadLetter[]): { reason: string; events: number; readings: number }[] {
-  return [...grouped(letters, letter => letter.reason)]
-    .map(([reason, own]) => ({ reason, events: own.length, readings: own.reduce((sum, letter) => sum + letter.readings, 0) }))
-    .sort((a, b) => b.readings - a.readings || a.reason.localeCompare(b.reason))
-}
 
 function Reasons({ letters, chosen }: { letters: readonly DeadLetter[]; chosen: string }) {
   const rows = byReason(letters)

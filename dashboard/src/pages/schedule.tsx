@@ -79,7 +79,7 @@ function Board({ orders, query }: { orders: readonly WorkOrder[]; query: URLSear
   }, [first])
   // Who came by a link to one order sees it.
   useEffect(() => {
-    if (chosen) details.current?.scrollIntoView({ block: 'nearest' })
+    if (chosen) details.current?.firstElementChild?.scrollIntoView({ block: 'nearest' })
   }, [chosen?.id])
   const choose = (order: WorkOrder | undefined) => setQuery({ order: order?.id ?? '' })
   const moveTo = async (order: WorkOrder, scheduled: number, technician: string) => {
