@@ -12,7 +12,7 @@ import { QualityPage } from './pages/quality'
 import { SchedulePage } from './pages/schedule'
 import { Empty } from './parts/notes'
 import { link, parse, type Route } from './router'
-import { useStatus } from './status'
+import { lastAnswer, useStatus } from './status'
 import { toggle, useDark } from './theme'
 
 const PAGES = [
@@ -67,10 +67,10 @@ function Page({ route }: { route: Route }) {
 }
 
 function Live() {
-  const { live, since } = useStatus()
-  if (live === undefined) return <span class="live" role="status">connecting</span>
-  if (live) return <span class="live yes" role="status">live</span>
-  return <span class="live no" role="status">no answer{since ? `, last ${ago(since)}` : ''}</span>
+  const state = useStatus()
+  const since = lastAnswer()
+  const texts = { connecting: 'connecting', live: 'live', failing: 'host fails', silent: since ? `no answer, last ${ago(since)}` : 'no answer' }
+  return <span class={`host ${state}`} role="status">{texts[state]}</span>
 }
 
 /** The whole. */

@@ -2,7 +2,7 @@
 
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { ApiError } from './api'
-import * as status from './status'
+import { heard } from './status'
 
 /** What is known of something that is asked for. `error` may stand beside old data: that is still better than none. */
 export interface Asked<T> {
@@ -39,13 +39,13 @@ export function usePoll<T>(ask: (signal: AbortSignal) => Promise<T>, every: numb
         const data = await latest.current(ended.signal)
         if (ended.signal.aborted) return
         failures = 0
-        status.answered()
+        heard(200)
         setAsked(before => (before.data === data && !before.error ? before : { data, error: undefined }))
       } catch (failure) {
         if (ended.signal.aborted) return
         const error = failure instanceof ApiError ? failure : new ApiError(-1, String(failure))
         failures = Math.min(failures + 1, 5)
-        if (error.status === 0) status.silent()
+        if (error.status >= 0) heard(error.status)
         setAsked(before => ({ data: before.data, error }))
       } finally {
         running = false

@@ -2,36 +2,33 @@
 
 import { useEffect, useState } from 'preact/hooks'
 
-/** What is known of the host. */
-export interface Status {
-  /** undefined: nothing is known yet. */
-  live: boolean | undefined
-  /** The latest answer, milliseconds since 1970. */
-  since: number | undefined
+/** What is known of the host. `failing`: it answers, but with its own errors. */
+export type State = 'connecting' | 'live' | 'failing' | 'silent'
+
+let state: State = 'connecting'
+/** The latest good answer, milliseconds since 1970. */
+let since: number | undefined
+const listeners = new Set<(state: State) => void>()
+
+/** Takes the status of an answer; 0 for none. */
+export function heard(status: number): void {
+  const next: State = status === 0 ? 'silent' : status >= 500 ? 'failing' : 'live'
+  if (next === 'live') since = Date.now()
+  if (next === state) return
+  state = next
+  for (const listener of listeners) listener(state)
 }
 
-let now: Status = { live: undefined, since: undefined }
-const listeners = new Set<(status: Status) => void>()
+/** When the host last answered well. */
+export const lastAnswer = (): number | undefined => since
 
-function set(status: Status): void {
-  const changed = status.live !== now.live
-  now = status
-  if (changed) for (const listener of listeners) listener(now)
-}
-
-/** The host answered. */
-export const answered = (): void => set({ live: true, since: Date.now() })
-
-/** The host did not answer. */
-export const silent = (): void => set({ live: false, since: now.since })
-
-/** The status; drawn anew when it changes. */
-export function useStatus(): Status {
-  const [status, setStatus] = useState(now)
+/** The state; drawn anew when it changes. */
+export function useStatus(): State {
+  const [shown, setShown] = useState(state)
   useEffect(() => {
-    setStatus(now)
-    listeners.add(setStatus)
-    return () => void listeners.delete(setStatus)
+    setShown(state)
+    listeners.add(setShown)
+    return () => void listeners.delete(setShown)
   }, [])
-  return status
+  return shown
 }

@@ -12,7 +12,7 @@ const HEAD = 44
 const LANE = 34
 const PAD = 7
 /** Width of a letter in a bar, roughly. */
-const LETTER = 7.3
+const LETTER = 6.6
 
 /** Where a drop goes. */
 export type Move = (order: WorkOrder, scheduled: number, technician: string) => void
@@ -141,12 +141,7 @@ export function Gantt({ chart, shownDays, now, chosen, choose, move }: {
                 >
                   <title>{text}</title>
                   <rect width={long} height={LANE - 6} rx="4" />
-                  {long > 30 ? (
-                    // Cut at the bar's end; all of it stands in the title.
-                    <svg width={long - 4} height={LANE - 6}>
-                      <text x="6" y={LANE / 2 + 1}>{text.length * LETTER < long - 12 ? text : lastPart(order.asset)}</text>
-                    </svg>
-                  ) : null}
+                  <text x="5" y={LANE / 2 + 1}>{fitted([text, lastPart(order.asset)], long)}</text>
                 </g>
               )
             })}
@@ -155,4 +150,9 @@ export function Gantt({ chart, shownDays, now, chosen, choose, move }: {
       </div>
     </div>
   )
+}
+
+/** The first text that fits whole: a name that is cut (`pump-1` of `pump-15`) would be another machine's. */
+function fitted(texts: readonly string[], pixels: number): string {
+  return texts.find(text => text.length * LETTER + 8 <= pixels) ?? ''
 }

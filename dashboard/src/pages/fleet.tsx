@@ -142,7 +142,7 @@ export function FleetPage({ query }: { query: URLSearchParams }) {
       {bad.length === 0 ? (
         <Empty title="Every machine is well"><p>When one leaves its normal course, it is named here with the reason and what to do. New machines are learnt from their first windows, then watched.</p></Empty>
       ) : (
-        <ul class="cards" onKeyDown={onArrows}>
+        <ul class="cards attention" onKeyDown={onArrows}>
           {bad.slice(0, SHOWN).map(machine => <AlertCard key={machine.id} machine={machine} alert={machine.alerts[0]!} />)}
         </ul>
       )}
