@@ -2,7 +2,7 @@
 
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { loginWanted, logout, onChange, token } from './api/session'
-import { ago } from './format'
+
 import { AlertsPage } from './pages/alerts'
 import { AnomalyPage } from './pages/anomaly'
 import { FleetPage } from './pages/fleet'
@@ -11,6 +11,7 @@ import { MachinePage } from './pages/machine'
 import { QualityPage } from './pages/quality'
 import { SchedulePage } from './pages/schedule'
 import { Empty } from './parts/notes'
+import { Ago } from './parts/time'
 import { link, parse, type Route } from './router'
 import { lastAnswer, useStatus } from './status'
 import { toggle, useDark } from './theme'
@@ -60,7 +61,11 @@ function Page({ route }: { route: Route }) {
       return (
         <>
           <h1>No such page</h1>
-          <Empty title="This address leads nowhere"><p><a href={link('fleet')}>Go to the fleet</a></p></Empty>
+          <Empty title="This address leads nowhere">
+            <p>
+              <a href={link('fleet')}>Go to the fleet</a>
+            </p>
+          </Empty>
         </>
       )
   }
@@ -69,8 +74,23 @@ function Page({ route }: { route: Route }) {
 function Live() {
   const state = useStatus()
   const since = lastAnswer()
-  const texts = { connecting: 'connecting', live: 'live', failing: 'host fails', silent: since ? `no answer, last ${ago(since)}` : 'no answer' }
-  return <span class={`host ${state}`} role="status">{texts[state]}</span>
+  const texts = {
+    connecting: 'connecting',
+    live: 'live',
+    failing: 'host fails',
+    silent: since ? (
+      <>
+        no answer, last <Ago at={since} />
+      </>
+    ) : (
+      'no answer'
+    ),
+  }
+  return (
+    <span class={`host ${state}`} role="status">
+      {texts[state]}
+    </span>
+  )
 }
 
 /** The whole. */
@@ -97,27 +117,46 @@ export function App() {
   }
   return (
     <>
-      <a class="skip" href="#main" onClick={skip}>Skip to the content</a>
+      <a class="skip" href="#main" onClick={skip}>
+        Skip to the content
+      </a>
       <header class="frame">
         <a class="brand" href={link('fleet')}>
           <svg viewBox="0 0 32 32" width="26" height="26" aria-hidden="true">
-            <circle cx="16" cy="16" r="13" /><path d="M3 16h8l2-6 3 13 3-10 1.5 3H29" />
+            <circle cx="16" cy="16" r="13" />
+            <path d="M3 16h8l2-6 3 13 3-10 1.5 3H29" />
           </svg>
           Wheeltapper
         </a>
         {login.wanted ? null : (
           <nav aria-label="Pages">
             {PAGES.map(({ page, title }) => (
-              <a key={page} href={link(page)} aria-current={home === page ? 'page' : undefined}>{title}</a>
+              <a key={page} href={link(page)} aria-current={home === page ? 'page' : undefined}>
+                {title}
+              </a>
             ))}
           </nav>
         )}
         <div class="frame-end">
           <Live />
-          {login.signedIn ? <button type="button" class="quiet" onClick={logout}>Sign out</button> : null}
-          <button type="button" class="quiet icon" onClick={toggle} aria-label={dark ? 'Use light colours' : 'Use dark colours'} title={dark ? 'Light' : 'Dark'}>
+          {login.signedIn ? (
+            <button type="button" class="quiet" onClick={logout}>
+              Sign out
+            </button>
+          ) : null}
+          <button
+            type="button"
+            class="quiet icon"
+            onClick={toggle}
+            aria-label={dark ? 'Use light colours' : 'Use dark colours'}
+            title={dark ? 'Light' : 'Dark'}
+          >
             <svg viewBox="0 0 20 20" width="18" height="18" aria-hidden="true">
-              {dark ? <path d="M10 3v1.6m0 10.8V17M3 10h1.6m10.8 0H17M5 5l1.2 1.2m7.6 7.6L15 15M5 15l1.2-1.2m7.6-7.6L15 5M10 7a3 3 0 1 0 .01 0Z" /> : <path d="M16.5 12A7 7 0 0 1 8 3.5 7 7 0 1 0 16.5 12Z" />}
+              {dark ? (
+                <path d="M10 3v1.6m0 10.8V17M3 10h1.6m10.8 0H17M5 5l1.2 1.2m7.6 7.6L15 15M5 15l1.2-1.2m7.6-7.6L15 5M10 7a3 3 0 1 0 .01 0Z" />
+              ) : (
+                <path d="M16.5 12A7 7 0 0 1 8 3.5 7 7 0 1 0 16.5 12Z" />
+              )}
             </svg>
           </button>
         </div>

@@ -30,7 +30,8 @@ export function usePoll<T>(ask: (signal: AbortSignal) => Promise<T>, every: numb
     setAsked({ data: undefined, error: undefined })
     const next = () => {
       clearTimeout(timer)
-      if (!ended.signal.aborted && !document.hidden) timer = window.setTimeout(run, failures ? Math.min(LONGEST, SOON * 2 ** failures) : every)
+      if (!ended.signal.aborted && !document.hidden)
+        timer = window.setTimeout(run, failures ? Math.min(LONGEST, SOON * 2 ** failures) : every)
     }
     const run = async () => {
       if (running) return

@@ -47,7 +47,9 @@ const page = await readFile(join(dist, 'index.html'), 'utf8')
 for (const name of files.filter(name => /\.(js|css)$/.test(name))) {
   const text = await readFile(join(dist, name), 'utf8')
   // Names of namespaces and of licences are no addresses that anything is fetched from.
-  const foreign = (text.match(/(?:https?:)?\/\/[a-z0-9.-]+\.[a-z]{2,}[^\s"'`)]*/gi) ?? []).filter(url => !/w3\.org|\/\/(www\.)?(npms|github)/.test(url))
+  const foreign = (text.match(/(?:https?:)?\/\/[a-z0-9.-]+\.[a-z]{2,}[^\s"'`)]*/gi) ?? []).filter(
+    url => !/w3\.org|\/\/(www\.)?(npms|github)/.test(url),
+  )
   if (foreign.length) {
     console.error(`${name} names other hosts: ${foreign.slice(0, 3).join(', ')}`)
     process.exitCode = 1

@@ -12,8 +12,15 @@ const dist = join(here, '../dist')
 /** The moment that the fixtures were recorded at, milliseconds since 1970. */
 export const RECORDED = Date.parse('2026-11-25T05:38:00Z')
 
-const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.txt': 'text/plain' }
-const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
+const TYPES = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript',
+  '.css': 'text/css',
+  '.svg': 'image/svg+xml',
+  '.txt': 'text/plain',
+}
+const POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
 
 const LISTS = ['sensors', 'anomalies', 'alerts', 'work-orders', 'dead-letters', 'drifts', 'prognoses', 'windows', 'waveforms']
 /** What each list takes beside `limit` and `cursor`. Another name is refused, as the API does. */
@@ -36,21 +43,32 @@ function moved(value, by) {
   }
   if (Array.isArray(value)) return value.map(item => moved(item, by))
   if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(Object.entries(value).map(([name, item]) => {
-    // Nanoseconds since 1970, in the trend of an anomaly.
-    if (name === 'times') return [name, item.map(time => (time > 1e15 ? time + by * 1e6 : time))]
-    return [name, name === 'payload' ? item : moved(item, by)]
-  }))
+  return Object.fromEntries(
+    Object.entries(value).map(([name, item]) => {
+      // Nanoseconds since 1970, in the trend of an anomaly.
+      if (name === 'times') return [name, item.map(time => (time > 1e15 ? time + by * 1e6 : time))]
+      return [name, name === 'payload' ? item : moved(item, by)]
+    }),
+  )
 }
 
 async function fixtures(by) {
   const read = async name => JSON.parse(await readFile(join(here, 'fixtures', `${name}.json`), 'utf8'))
   const tables = Object.fromEntries(await Promise.all(LISTS.map(async name => [name, moved(await read(name), by)])))
-  const readings = new Map((await read('readings')).map(({ sensor, times, values }) => [sensor, times.map((time, n) => ({ time: time + by, value: values[n] }))]))
+  const readings = new Map(
+    (await read('readings')).map(({ sensor, times, values }) => [
+      sensor,
+      times.map((time, n) => ({ time: time + by, value: values[n] })),
+    ]),
+  )
   return { tables, readings }
 }
 
-const problem = (status, detail, headers = {}) => ({ status, body: { type: 'about:blank', title: 'Error', status, detail }, headers })
+const problem = (status, detail, headers = {}) => ({
+  status,
+  body: { type: 'about:blank', title: 'Error', status, detail },
+  headers,
+})
 
 /** Starts the server; `options`: `port`, `now` (the recorded hour ends then), `empty` (no rows), `offers` (changes are taken), `login` (a token is wanted). */
 export async function serve({ port = 0, now = RECORDED, empty = false, offers = false, login = false } = {}) {
@@ -66,9 +84,13 @@ export async function serve({ port = 0, now = RECORDED, empty = false, offers = 
   function list(name, url) {
     const query = url.searchParams
     for (const key of query.keys()) {
-      if (!FILTERS[name].includes(key) && key !== 'limit' && key !== 'cursor') return problem(400, `the query names "${key}"; this route takes ${FILTERS[name].join(', ')}`)
+      if (!FILTERS[name].includes(key) && key !== 'limit' && key !== 'cursor')
+        return problem(400, `the query names "${key}"; this route takes ${FILTERS[name].join(', ')}`)
     }
-    const time = row => [Date.parse(row.start_time ?? row.opened ?? row.time ?? row.scheduled_time), Date.parse(row.end_time ?? row.updated ?? row.time ?? row.start_time ?? row.scheduled_time)]
+    const time = row => [
+      Date.parse(row.start_time ?? row.opened ?? row.time ?? row.scheduled_time),
+      Date.parse(row.end_time ?? row.updated ?? row.time ?? row.start_time ?? row.scheduled_time),
+    ]
     let rows = tables[name]
     for (const key of ['asset', 'kind', 'severity', 'state', 'status', 'reason']) {
       if (query.get(key)) rows = rows.filter(row => row[key] === query.get(key))
@@ -101,9 +123,17 @@ export async function serve({ port = 0, now = RECORDED, empty = false, offers = 
     const total = [...readings.values()].reduce((sum, own) => sum + own.length, 0)
     const refused = tables['dead-letters'].reduce((sum, letter) => sum + letter.readings, 0)
     return {
-      readings_per_second: empty ? 0 : 197.4, readings: total * 400, sensors: tables.sensors.length, windows: empty ? 0 : 129_565, uptime_seconds: 4_210, behind_bytes: 0,
+      readings_per_second: empty ? 0 : 197.4,
+      readings: total * 400,
+      sensors: tables.sensors.length,
+      windows: empty ? 0 : 129_565,
+      uptime_seconds: 4_210,
+      behind_bytes: 0,
       counts: { readings: total * 400, rejected_readings: refused, anomalies: tables.anomalies.length },
-      at_least: [], anomalies: tables.anomalies.slice(0, 20), alerts: tables.alerts.slice(0, 20), work_orders: [],
+      at_least: [],
+      anomalies: tables.anomalies.slice(0, 20),
+      alerts: tables.alerts.slice(0, 20),
+      work_orders: [],
     }
   }
 
@@ -120,7 +150,10 @@ export async function serve({ port = 0, now = RECORDED, empty = false, offers = 
     const [name, ...rest] = path.split('/')
     const changes = offers && ((name === 'anomalies' && rest.length === 2) || (name === 'work-orders' && rest.length === 1))
     const allow = changes ? (name === 'anomalies' ? 'POST, OPTIONS' : 'GET, PATCH, OPTIONS') : 'GET, HEAD, OPTIONS'
-    if (method === 'OPTIONS') return rest.length === 2 && !changes && name !== 'sensors' ? problem(404, `there is nothing at ${url.pathname}`) : { status: 204, headers: { Allow: allow } }
+    if (method === 'OPTIONS')
+      return rest.length === 2 && !changes && name !== 'sensors'
+        ? problem(404, `there is nothing at ${url.pathname}`)
+        : { status: 204, headers: { Allow: allow } }
     if (method === 'POST' || method === 'PATCH') {
       if (!allow.includes(method)) return problem(405, `takes ${allow}`, { Allow: allow })
       const change = body ? JSON.parse(body) : {}
@@ -130,7 +163,8 @@ export async function serve({ port = 0, now = RECORDED, empty = false, offers = 
     }
     if (path === 'overview') return { status: 200, body: overview() }
     if (LISTS.includes(name) && rest.length === 0) return list(name, url)
-    if (name === 'sensors' && rest.length === 2 && rest[1] === 'readings') return course(decodeURIComponent(rest[0]), url.searchParams)
+    if (name === 'sensors' && rest.length === 2 && rest[1] === 'readings')
+      return course(decodeURIComponent(rest[0]), url.searchParams)
     if (LISTS.includes(name) && rest.length === 1) {
       const id = decodeURIComponent(rest[0])
       const row = tables[name].find(row => (row.id ?? row.name) === id)
@@ -143,7 +177,10 @@ export async function serve({ port = 0, now = RECORDED, empty = false, offers = 
     const name = normalize(path === '/' ? '/index.html' : path)
     try {
       const content = await readFile(join(dist, name))
-      response.writeHead(200, { 'Content-Type': TYPES[extname(name)] ?? 'application/octet-stream', 'Content-Security-Policy': POLICY })
+      response.writeHead(200, {
+        'Content-Type': TYPES[extname(name)] ?? 'application/octet-stream',
+        'Content-Security-Policy': POLICY,
+      })
       response.end(content)
     } catch {
       response.writeHead(404).end()
@@ -165,7 +202,11 @@ export async function serve({ port = 0, now = RECORDED, empty = false, offers = 
         return response.writeHead(304, { ETag: tag }).end()
       }
       const kind = answer.status < 400 ? 'application/json' : 'application/problem+json'
-      response.writeHead(answer.status, { ...(text ? { 'Content-Type': kind } : {}), ...(answer.status === 200 ? { ETag: tag, 'Cache-Control': 'private, no-cache' } : {}), ...answer.headers })
+      response.writeHead(answer.status, {
+        ...(text ? { 'Content-Type': kind } : {}),
+        ...(answer.status === 200 ? { ETag: tag, 'Cache-Control': 'private, no-cache' } : {}),
+        ...answer.headers,
+      })
       response.end(text)
     })
   })
@@ -176,10 +217,11 @@ export async function serve({ port = 0, now = RECORDED, empty = false, offers = 
     state,
     tables,
     readings,
-    close: () => new Promise(resolve => {
-      server.close(resolve)
-      server.closeAllConnections()
-    }),
+    close: () =>
+      new Promise(resolve => {
+        server.close(resolve)
+        server.closeAllConnections()
+      }),
   }
 }
 

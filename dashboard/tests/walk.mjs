@@ -22,14 +22,28 @@ await rm(shots, { recursive: true, force: true })
 await mkdir(shots, { recursive: true })
 const browser = await chromium.launch({
   executablePath: process.env.WHEELTAPPER_CHROMIUM ?? found(),
-  args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+  args: [
+    '--headless',
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-quic',
+    '--no-first-run',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+  ],
 })
 const problems = []
 let checks = 0
 
 /** A page at the moment of the recording. */
 async function open(server, { width = 1280, dark = false, quiet = [] } = {}) {
-  const context = await browser.newContext({ viewport: { width, height: width < 600 ? 740 : 860 }, colorScheme: dark ? 'dark' : 'light', timezoneId: 'Europe/Amsterdam', locale: 'en-GB' })
+  const context = await browser.newContext({
+    viewport: { width, height: width < 600 ? 740 : 860 },
+    colorScheme: dark ? 'dark' : 'light',
+    timezoneId: 'Europe/Amsterdam',
+    locale: 'en-GB',
+  })
   const page = await context.newPage()
   await page.clock.setFixedTime(RECORDED)
   page.on('pageerror', error => problems.push(`script error: ${error.message}`))
@@ -37,7 +51,11 @@ async function open(server, { width = 1280, dark = false, quiet = [] } = {}) {
     if (message.type() !== 'error' && message.type() !== 'warning') return
     const where = message.location().url
     // A route that is asked for by OPTIONS may be none.
-    if (/\/anomalies\/[0-9a-f]+\/|\/work-orders\/[0-9a-f]+$/.test(where) || quiet.some(status => message.text().includes(String(status)))) return
+    if (
+      /\/anomalies\/[0-9a-f]+\/|\/work-orders\/[0-9a-f]+$/.test(where) ||
+      quiet.some(status => message.text().includes(String(status)))
+    )
+      return
     problems.push(`console: ${message.text()} (${where})`)
   })
   page.at = async (hash, text) => {
@@ -58,9 +76,17 @@ async function check(page, name) {
   const headings = await page.evaluate(() => document.querySelectorAll('h1').length)
   if (headings !== 1) problems.push(`${name}: ${headings} first headings`)
   await page.evaluate(axe)
-  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] }))
+  const { violations } = await page.evaluate(() =>
+    globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] }),
+  )
   for (const { id, impact, nodes } of violations) {
-    if (impact === 'serious' || impact === 'critical') problems.push(`${name}: ${id} (${impact}) at ${nodes.slice(0, 3).map(node => node.target.join(' ')).join(', ')}: ${nodes[0].failureSummary}`)
+    if (impact === 'serious' || impact === 'critical')
+      problems.push(
+        `${name}: ${id} (${impact}) at ${nodes
+          .slice(0, 3)
+          .map(node => node.target.join(' '))
+          .join(', ')}: ${nodes[0].failureSummary}`,
+      )
     else console.log(`  ${name}: ${id} (${impact}), ${nodes.length} places, such as ${nodes[0].target.join(' ')}`)
   }
   // The bar at the top would stand where the page was scrolled to.
@@ -71,7 +97,10 @@ async function check(page, name) {
 const machine = id => `#/machine/${encodeURIComponent(id)}`
 const server = await serve()
 const { anomalies, alerts } = server.tables
-const byBurst = anomalies.find(({ model, fault_mode, sensor }) => model === 'envelope' && fault_mode === 'bearing-outer-race' && sensor.startsWith('rotterdam/hall-2/pump-12'))
+const byBurst = anomalies.find(
+  ({ model, fault_mode, sensor }) =>
+    model === 'envelope' && fault_mode === 'bearing-outer-race' && sensor.startsWith('rotterdam/hall-2/pump-12'),
+)
 const byAll = anomalies.find(({ asset, metadata }) => asset === 'rotterdam/hall-1/fan-03' && metadata.trend)
 const PAGES = [
   ['fleet', '#/', 'All machines'],
@@ -81,7 +110,11 @@ const PAGES = [
   ['anomaly-burst', `#/anomaly/${byBurst.id}`, 'Envelope spectrum'],
   ['anomaly', `#/anomaly/${byAll.id}`, 'How it came to this'],
   ['alerts', '#/alerts', 'open alerts'],
-  ['schedule', `#/schedule?order=${server.tables['work-orders'].find(({ after, status }) => status === 'planned' && after.length > 2).id}`, 'Orders'],
+  [
+    'schedule',
+    `#/schedule?order=${server.tables['work-orders'].find(({ after, status }) => status === 'planned' && after.length > 2).id}`,
+    'Orders',
+  ],
   ['quality', '#/quality', 'Refused events'],
 ]
 
@@ -172,9 +205,19 @@ assert.deepEqual(server.seen.refused, [], 'the API refused a question')
 // Nothing there yet.
 {
   const empty = await serve({ empty: true })
-  for (const [width, dark] of [[1280, false], [360, true]]) {
+  for (const [width, dark] of [
+    [1280, false],
+    [360, true],
+  ]) {
     const page = await open(empty, { width, dark, quiet: [404] })
-    for (const [name, hash, text] of [['fleet', '#/', 'No sensor has sent'], ['alerts', '#/alerts', 'No alert is open'], ['schedule', '#/schedule', 'No work is planned'], ['quality', '#/quality', 'Nothing was refused'], ['machine', machine('no/such/machine'), 'No sensor belongs to'], ['anomaly', '#/anomaly/00', 'no such thing']]) {
+    for (const [name, hash, text] of [
+      ['fleet', '#/', 'No sensor has sent'],
+      ['alerts', '#/alerts', 'No alert is open'],
+      ['schedule', '#/schedule', 'No work is planned'],
+      ['quality', '#/quality', 'Nothing was refused'],
+      ['machine', machine('no/such/machine'), 'No sensor belongs to'],
+      ['anomaly', '#/anomaly/00', 'no such thing'],
+    ]) {
       await page.at(hash, text)
       await check(page, `empty-${name}-${width}-${dark ? 'dark' : 'light'}`)
     }
@@ -210,7 +253,10 @@ assert.deepEqual(server.seen.refused, [], 'the API refused a question')
 // Where one has to sign in.
 {
   const closed = await serve({ login: true })
-  for (const [width, dark] of [[1280, false], [360, true]]) {
+  for (const [width, dark] of [
+    [1280, false],
+    [360, true],
+  ]) {
     const page = await open(closed, { width, dark, quiet: [401] })
     await page.goto(`${closed.url}/#/`)
     await page.getByLabel('User').waitFor()

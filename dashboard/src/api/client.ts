@@ -113,7 +113,13 @@ export function offered(name: string, method: string, url: string): Promise<bool
     answer = ask(url, { method: 'OPTIONS', headers: headers() }).then(
       ({ ok, status, headers }) => {
         const allowed = headers.get('Allow') ?? headers.get('Access-Control-Allow-Methods') ?? ''
-        return (ok || status === 405) && allowed.toUpperCase().split(/[\s,]+/).includes(method)
+        return (
+          (ok || status === 405) &&
+          allowed
+            .toUpperCase()
+            .split(/[\s,]+/)
+            .includes(method)
+        )
       },
       () => {
         // Without an answer nothing is known; the next page asks again.

@@ -3,7 +3,18 @@
 import { address, following, get, offered, send } from './client'
 import * as rows from './rows'
 import type {
-  Alert, Anomaly, DeadLetter, Drift, Overview, Page, Prognosis, Readings, Sensor, Waveform, Window, WorkOrder,
+  Alert,
+  Anomaly,
+  DeadLetter,
+  Drift,
+  Overview,
+  Page,
+  Prognosis,
+  Readings,
+  Sensor,
+  Waveform,
+  Window,
+  WorkOrder,
 } from './types'
 
 export { ApiError } from './client'
@@ -85,7 +96,13 @@ export const anomaly = (id: string, signal?: AbortSignal): Promise<Anomaly> =>
   read(address(`/anomalies/${encodeURIComponent(id)}`), answer => rows.anomaly(answer as rows.Row), signal)
 
 /** Readings of a stretch of time, thinned by the host to about `points`. */
-export const readings = (sensor: string, from: number, to: number | undefined, points: number, signal?: AbortSignal): Promise<Readings> =>
+export const readings = (
+  sensor: string,
+  from: number,
+  to: number | undefined,
+  points: number,
+  signal?: AbortSignal,
+): Promise<Readings> =>
   read(
     address(`/sensors/${encodeURIComponent(sensor)}/readings`, {
       from: new Date(from).toISOString(),

@@ -2,8 +2,21 @@
 // keeps as text, they are nanoseconds since 1970. Both are taken everywhere, and what is missing does not break a page.
 
 import type {
-  Alert, Anomaly, Contribution, DeadLetter, Drift, Overview, Page, Prognosis, Readings, Sensor, Severity, Trend, Waveform,
-  Window, WorkOrder,
+  Alert,
+  Anomaly,
+  Contribution,
+  DeadLetter,
+  Drift,
+  Overview,
+  Page,
+  Prognosis,
+  Readings,
+  Sensor,
+  Severity,
+  Trend,
+  Waveform,
+  Window,
+  WorkOrder,
 } from './types'
 
 /** A JSON object of which nothing is known. */
@@ -45,8 +58,7 @@ export function time(value: unknown): number | null {
 
 const at = (value: unknown): number => time(value) ?? 0
 
-const severity = (value: unknown): Severity =>
-  value === 'critical' || value === 'high' || value === 'medium' ? value : 'low'
+const severity = (value: unknown): Severity => (value === 'critical' || value === 'high' || value === 'medium' ? value : 'low')
 
 /** An answer of the shape `{items, next}`, or a bare list. */
 export function page<T>(answer: unknown, each: (row: Row) => T): Page<T> {

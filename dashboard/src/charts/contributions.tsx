@@ -17,8 +17,12 @@ export function Contributions({ of }: { of: readonly Contribution[] }) {
         return (
           <li key={n}>
             <div class="contribution-head">
-              <span><b>{lastPart(part.sensor)}</b> {featureName(part.feature)}</span>
-              <span class="contribution-share"><b>{percent(part.share)}</b> <span class="faint">of the reason</span></span>
+              <span>
+                <b>{lastPart(part.sensor)}</b> {featureName(part.feature)}
+              </span>
+              <span class="contribution-share">
+                <b>{percent(part.share)}</b> <span class="faint">of the reason</span>
+              </span>
             </div>
             <svg class="share" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">
               <rect class="track" width="100" height="8" />
@@ -31,8 +35,12 @@ export function Contributions({ of }: { of: readonly Contribution[] }) {
               <circle class="seen" cx={`${x2}%`} cy="11" r="7" />
             </svg>
             <div class="contribution-values">
-              <span><span class="key expected" aria-hidden="true" /> normal {show(part.expected)}</span>
-              <span><span class="key seen" aria-hidden="true" /> seen <b>{show(part.seen)}</b></span>
+              <span>
+                <span class="key expected" aria-hidden="true" /> normal {show(part.expected)}
+              </span>
+              <span>
+                <span class="key seen" aria-hidden="true" /> seen <b>{show(part.seen)}</b>
+              </span>
               <span class="faint">{missing ? '' : change(part)}</span>
             </div>
           </li>

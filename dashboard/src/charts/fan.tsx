@@ -32,11 +32,21 @@ export function LifeFan({ prognoses }: { prognoses: readonly Prognosis[] }) {
             {[1, 0.75, 0.5, 0.25, 0].map(health => (
               <g key={health}>
                 <line class={health === 0 ? 'limit' : 'grid'} x1={LEFT} x2={width - RIGHT} y1={y(health)} y2={y(health)} />
-                <text class="tick" x={LEFT - 6} y={y(health) + 4} text-anchor="end">{health === 0 ? 'limit' : percent(health)}</text>
+                <text class="tick" x={LEFT - 6} y={y(health) + 4} text-anchor="end">
+                  {health === 0 ? 'limit' : percent(health)}
+                </text>
               </g>
             ))}
             {ticks.map((time, n) => (
-              <text key={time} class="tick" x={x(time)} y={HEIGHT - 12} text-anchor={n === 0 ? 'start' : n === ticks.length - 1 ? 'end' : 'middle'}>{tick(time)}</text>
+              <text
+                key={time}
+                class="tick"
+                x={x(time)}
+                y={HEIGHT - 12}
+                text-anchor={n === 0 ? 'start' : n === ticks.length - 1 ? 'end' : 'middle'}
+              >
+                {tick(time)}
+              </text>
             ))}
             {p10 && p90 ? <polygon class="spread" points={`${at(last)} ${at(p10)} ${at(p90)}`} /> : null}
             {p10 ? <polyline class="edge" points={`${at(last)} ${at(p10)}`} /> : null}
@@ -44,12 +54,21 @@ export function LifeFan({ prognoses }: { prognoses: readonly Prognosis[] }) {
             {p50 ? <polyline class="likely" points={`${at(last)} ${at(p50)}`} /> : null}
             <polyline class="so-far" points={picture.history.map(at).join(' ')} />
             <line class="now" x1={x(last.time)} x2={x(last.time)} y1={TOP} y2={HEIGHT - BOTTOM} />
-            <text class="tick" x={x(last.time)} y={TOP - 3} text-anchor="middle">told {atClock(last.time)}</text>
+            <text class="tick" x={x(last.time)} y={TOP - 3} text-anchor="middle">
+              told {atClock(last.time)}
+            </text>
             <circle class="point" cx={x(last.time)} cy={y(last.health)} r={4} />
             {p50 && newest.p50 !== null ? (
               <>
                 <circle class="point" cx={x(p50.time)} cy={y(p50.health)} r={4} />
-                <text class="life-text" x={x(p50.time) + (edge(p50) ? -8 : 8)} y={y(p50.health) - 8} text-anchor={edge(p50) ? 'end' : 'start'}>{hours(newest.p50)}</text>
+                <text
+                  class="life-text"
+                  x={x(p50.time) + (edge(p50) ? -8 : 8)}
+                  y={y(p50.health) - 8}
+                  text-anchor={edge(p50) ? 'end' : 'start'}
+                >
+                  {hours(newest.p50)}
+                </text>
               </>
             ) : null}
           </svg>
@@ -60,7 +79,9 @@ export function LifeFan({ prognoses }: { prognoses: readonly Prognosis[] }) {
         {newest.p50 === null
           ? 'No end is in sight: the index does not grow towards its limit.'
           : `Of 100 such machines 90 outlive ${newest.p10 === null ? '–' : hours(newest.p10)}, 50 outlive ${hours(newest.p50)}, 10 outlive ${newest.p90 === null ? '–' : hours(newest.p90)}.`}{' '}
-        {newest.model === 'library' ? 'Compared with runs to failure of such machines.' : 'Extrapolated from this machine’s own wear: a guess that gets better as it goes on.'}
+        {newest.model === 'library'
+          ? 'Compared with runs to failure of such machines.'
+          : 'Extrapolated from this machine’s own wear: a guess that gets better as it goes on.'}
       </figcaption>
     </figure>
   )

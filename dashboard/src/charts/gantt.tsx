@@ -28,7 +28,14 @@ function heights(rows: readonly Row[]): { top: number; height: number }[] {
 }
 
 /** The picture. `move` is there when orders may be moved. */
-export function Gantt({ chart, shownDays, now, chosen, choose, move }: {
+export function Gantt({
+  chart,
+  shownDays,
+  now,
+  chosen,
+  choose,
+  move,
+}: {
   chart: Chart
   /** Days that the width of the page holds. */
   shownDays: number
@@ -79,7 +86,9 @@ export function Gantt({ chart, shownDays, now, chosen, choose, move }: {
       <div class="gantt-names" aria-hidden="true">
         <svg width="96" height={bottom}>
           {chart.rows.map((row, n) => (
-            <text key={row.technician} x="0" y={rows[n]!.top + rows[n]!.height / 2 + 5}>{row.technician}</text>
+            <text key={row.technician} x="0" y={rows[n]!.top + rows[n]!.height / 2 + 5}>
+              {row.technician}
+            </text>
           ))}
         </svg>
       </div>
@@ -88,27 +97,47 @@ export function Gantt({ chart, shownDays, now, chosen, choose, move }: {
           <svg width={whole} height={bottom} role="group" aria-label={`${chart.bars.length} work orders`} onKeyDown={onArrows}>
             {days(chart.from, chart.to).map(day => (
               <g key={day}>
-                {[0, 6].includes(new Date(day).getDay()) ? <rect class="weekend" x={x(day)} y={HEAD} width={24 * 3600_000 * perMillisecond} height={bottom - HEAD} /> : null}
+                {[0, 6].includes(new Date(day).getDay()) ? (
+                  <rect class="weekend" x={x(day)} y={HEAD} width={24 * 3600_000 * perMillisecond} height={bottom - HEAD} />
+                ) : null}
                 <line class="grid" x1={x(day)} x2={x(day)} y1={8} y2={bottom} />
-                <text class="tick" x={x(day) + 6} y={20}>{onDay(day)}</text>
+                <text class="tick" x={x(day) + 6} y={20}>
+                  {onDay(day)}
+                </text>
                 {perMillisecond * 24 * 3600_000 > 150
                   ? [6, 12, 18].map(hour => (
                       <g key={hour}>
-                        <line class="grid fine" x1={x(day + hour * 3600_000)} x2={x(day + hour * 3600_000)} y1={HEAD - 4} y2={bottom} />
-                        <text class="tick" x={x(day + hour * 3600_000)} y={36} text-anchor="middle">{atClock(day + hour * 3600_000)}</text>
+                        <line
+                          class="grid fine"
+                          x1={x(day + hour * 3600_000)}
+                          x2={x(day + hour * 3600_000)}
+                          y1={HEAD - 4}
+                          y2={bottom}
+                        />
+                        <text class="tick" x={x(day + hour * 3600_000)} y={36} text-anchor="middle">
+                          {atClock(day + hour * 3600_000)}
+                        </text>
                       </g>
                     ))
                   : null}
               </g>
             ))}
-            {rows.map((row, n) => <line key={n} class="grid" x1="0" x2={whole} y1={row.top} y2={row.top} />)}
+            {rows.map((row, n) => (
+              <line key={n} class="grid" x1="0" x2={whole} y1={row.top} y2={row.top} />
+            ))}
             {chart.bars.flatMap(bar =>
               bar.order.after.flatMap(id => {
                 const first = byId.get(id)
                 if (!first) return []
                 const [x1, y1, x2, y2] = [x(first.end), top(first) + LANE / 2 - 3, x(bar.start), top(bar) + LANE / 2 - 3]
                 const bend = Math.max(10, (x2 - x1) / 2)
-                return [<path key={`${id} ${bar.order.id}`} class="after" d={`M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`} />]
+                return [
+                  <path
+                    key={`${id} ${bar.order.id}`}
+                    class="after"
+                    d={`M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`}
+                  />,
+                ]
               }),
             )}
             <line class="now" x1={x(now)} x2={x(now)} y1={HEAD - 8} y2={bottom} />
@@ -141,7 +170,9 @@ export function Gantt({ chart, shownDays, now, chosen, choose, move }: {
                 >
                   <title>{text}</title>
                   <rect width={long} height={LANE - 6} rx="4" />
-                  <text x="5" y={LANE / 2 + 1}>{fitted([text, lastPart(order.asset)], long)}</text>
+                  <text x="5" y={LANE / 2 + 1}>
+                    {fitted([text, lastPart(order.asset)], long)}
+                  </text>
                 </g>
               )
             })}

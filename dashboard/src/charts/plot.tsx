@@ -12,7 +12,14 @@ export type Options = Omit<uPlot.Options, 'width' | 'height'>
  * A chart. `label` says in words what is seen. It is made anew, and a reader's zoom lost, when `on` changes; when `redraw`
  * changes it is only drawn anew.
  */
-export function Plot({ make, on = [], redraw, data, height, label }: {
+export function Plot({
+  make,
+  on = [],
+  redraw,
+  data,
+  height,
+  label,
+}: {
   make: (colors: Colors) => Options
   on?: readonly unknown[]
   redraw?: unknown

@@ -68,7 +68,14 @@ function drawLines(lines: readonly Line[], upTo: number, colors: Colors) {
 }
 
 /** Amplitudes over frequency. */
-export function SpectrumChart({ name, of, upTo, unit, lines = [], height = 220 }: {
+export function SpectrumChart({
+  name,
+  of,
+  upTo,
+  unit,
+  lines = [],
+  height = 220,
+}: {
   name: string
   of: Spectrum
   upTo: number
@@ -86,8 +93,14 @@ export function SpectrumChart({ name, of, upTo, unit, lines = [], height = 220 }
   const make = (colors: Colors): Options => ({
     ...base(),
     scales: { x: { time: false }, y: { range: (_, __, high) => [0, (high || 1) * 1.12] } },
-    series: [{}, { stroke: colors.line, width: 1.5, fill: `color-mix(in srgb, ${colors.line} 12%, transparent)`, points: { show: false } }],
-    axes: [axis(colors, { space: 60, size: 30, values: (_, values) => values.map(value => `${number(value)} Hz`) }), valueAxis(colors)],
+    series: [
+      {},
+      { stroke: colors.line, width: 1.5, fill: `color-mix(in srgb, ${colors.line} 12%, transparent)`, points: { show: false } },
+    ],
+    axes: [
+      axis(colors, { space: 60, size: 30, values: (_, values) => values.map(value => `${number(value)} Hz`) }),
+      valueAxis(colors),
+    ],
     hooks: { draw: [drawLines(lines, upTo, colors)], setCursor: [plot => setAt(plot.cursor.idx ?? null)] },
   })
   const shown = at !== null && frequencies[at] !== undefined ? at : null

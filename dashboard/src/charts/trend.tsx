@@ -46,7 +46,18 @@ function drawLevel(level: number, colors: Colors) {
 }
 
 /** Values over time. `times` in milliseconds; null values are gaps. */
-export function Trend({ name, times, values, unit, marks = [], expected, from, to, height = 120, sync }: {
+export function Trend({
+  name,
+  times,
+  values,
+  unit,
+  marks = [],
+  expected,
+  from,
+  to,
+  height = 120,
+  sync,
+}: {
   name: string
   times: readonly number[]
   values: readonly (number | null)[]

@@ -7,8 +7,20 @@ import { decibel, spectrum } from '../signal/spectrum'
 import { useDark } from '../theme'
 
 /** Colours of quiet to loud. Loud stands out from the card: dark on light, light on dark. */
-const LIGHT = [[247, 250, 252], [186, 214, 232], [92, 160, 205], [24, 96, 150], [8, 36, 74]] as const
-const DARK = [[22, 29, 36], [24, 62, 92], [34, 118, 158], [94, 190, 214], [240, 250, 235]] as const
+const LIGHT = [
+  [247, 250, 252],
+  [186, 214, 232],
+  [92, 160, 205],
+  [24, 96, 150],
+  [8, 36, 74],
+] as const
+const DARK = [
+  [22, 29, 36],
+  [24, 62, 92],
+  [34, 118, 158],
+  [94, 190, 214],
+  [240, 250, 235],
+] as const
 
 /** Columns of the picture. */
 const COLUMNS = 400
@@ -77,12 +89,25 @@ export function Waterfall({ bursts, upTo }: { bursts: readonly Waveform[]; upTo:
     <figure class="waterfall">
       <figcaption>
         <span class="trend-name">Waterfall</span>
-        <span class="faint">last {bursts.length} bursts, newest on top; {Math.round(span)} dB from faint to loud</span>
+        <span class="faint">
+          last {bursts.length} bursts, newest on top; {Math.round(span)} dB from faint to loud
+        </span>
       </figcaption>
       <div class="waterfall-body">
-        <div class="waterfall-times faint" aria-hidden="true"><span>{when(first.start)}</span><span>{when(last.start)}</span></div>
-        <canvas ref={canvas} role="img" aria-label={`Spectra of ${bursts.length} bursts from ${when(last.start)} to ${when(first.start)}, 0 to ${number(upTo)} Hz`} />
-        <div class="waterfall-ticks faint" aria-hidden="true">{ticks.map(share => <span key={share}>{number(share * upTo)} Hz</span>)}</div>
+        <div class="waterfall-times faint" aria-hidden="true">
+          <span>{when(first.start)}</span>
+          <span>{when(last.start)}</span>
+        </div>
+        <canvas
+          ref={canvas}
+          role="img"
+          aria-label={`Spectra of ${bursts.length} bursts from ${when(last.start)} to ${when(first.start)}, 0 to ${number(upTo)} Hz`}
+        />
+        <div class="waterfall-ticks faint" aria-hidden="true">
+          {ticks.map(share => (
+            <span key={share}>{number(share * upTo)} Hz</span>
+          ))}
+        </div>
       </div>
     </figure>
   )

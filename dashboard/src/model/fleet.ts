@@ -66,8 +66,14 @@ export function machines(
   now: number,
 ): Machine[] {
   const bySensors = grouped(sensors, sensor => sensor.asset)
-  const byAlerts = grouped(alerts.filter(alert => alert.state === 'open'), alert => alert.asset)
-  const byOrders = grouped(orders.filter(order => order.status === 'planned' && order.scheduled !== null), order => order.asset)
+  const byAlerts = grouped(
+    alerts.filter(alert => alert.state === 'open'),
+    alert => alert.asset,
+  )
+  const byOrders = grouped(
+    orders.filter(order => order.status === 'planned' && order.scheduled !== null),
+    order => order.asset,
+  )
   const latest = newest(prognoses)
   const ids = new Set([...bySensors.keys(), ...byAlerts.keys()])
   const made = [...ids].filter(Boolean).map((id): Machine => {
@@ -110,3 +116,6 @@ export function tally(all: readonly Machine[]): Record<Standing, number> {
   for (const machine of all) counts[machine.standing]++
   return counts
 }
+
+/** Whether a sensor may send bursts. */
+export const mayVibrate = ({ kind, name }: Sensor): boolean => /vibr|accel|acoust|velocity/i.test(kind || lastPart(name))

@@ -55,7 +55,13 @@ export function layout(orders: readonly WorkOrder[], now: number): Chart {
   })
   const earliest = Math.min(now, ...bars.map(bar => bar.start))
   const latest = Math.max(now + 24 * HOUR, ...bars.map(bar => bar.end))
-  return { rows, bars, waiting: alive.filter(order => !placed.includes(order)), from: dayStart(earliest), to: dayStart(latest + 24 * HOUR) }
+  return {
+    rows,
+    bars,
+    waiting: alive.filter(order => !placed.includes(order)),
+    from: dayStart(earliest),
+    to: dayStart(latest + 24 * HOUR),
+  }
 }
 
 /** Midnight before, in the reader's zone. */

@@ -26,7 +26,10 @@ export function joined(known: Readings, more: Readings, from: number): Readings 
  * not drawn through a silence.
  */
 export function gapped(course: Readings, times = 5): { times: number[]; values: (number | null)[] } {
-  const distances = course.times.slice(1).map((time, n) => time - course.times[n]!).sort((a, b) => a - b)
+  const distances = course.times
+    .slice(1)
+    .map((time, n) => time - course.times[n]!)
+    .sort((a, b) => a - b)
   const usual = distances[Math.floor(distances.length / 2)] ?? 0
   const out: { times: number[]; values: (number | null)[] } = { times: [], values: [] }
   course.times.forEach((time, n) => {

@@ -32,21 +32,38 @@ export function LoginPage() {
       <form onSubmit={event => void submit(event)} aria-describedby={error ? 'login-error' : undefined}>
         {by === 'password' ? (
           <>
-            <label>User<input ref={field} name="user" autocomplete="username" required /></label>
-            <label>Password<input name="password" type="password" autocomplete="current-password" required /></label>
+            <label>
+              User
+              <input ref={field} name="user" autocomplete="username" required />
+            </label>
+            <label>
+              Password
+              <input name="password" type="password" autocomplete="current-password" required />
+            </label>
           </>
         ) : (
-          <label>Token<input ref={field} name="token" type="password" autocomplete="off" required /></label>
+          <label>
+            Token
+            <input ref={field} name="token" type="password" autocomplete="off" required />
+          </label>
         )}
-        {error ? <p class="failure-text" id="login-error" role="alert">{error}</p> : null}
-        <button type="submit" disabled={busy}>{busy ? 'Signing in' : 'Sign in'}</button>
+        {error ? (
+          <p class="failure-text" id="login-error" role="alert">
+            {error}
+          </p>
+        ) : null}
+        <button type="submit" disabled={busy}>
+          {busy ? 'Signing in' : 'Sign in'}
+        </button>
       </form>
       <p>
         <button type="button" class="quiet" onClick={() => setBy(by === 'token' ? 'password' : 'token')}>
           {by === 'token' ? 'Use user and password' : 'Use a token instead'}
         </button>
       </p>
-      <p class="faint">No user yet? On the host: <code>wheeltapper user add NAME</code></p>
+      <p class="faint">
+        No user yet? On the host: <code>wheeltapper user add NAME</code>
+      </p>
     </div>
   )
 }

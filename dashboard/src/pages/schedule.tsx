@@ -23,38 +23,106 @@ function Details({ order, all, close }: { order: WorkOrder; all: readonly WorkOr
   return (
     <section class={`card order p${order.priority}`} aria-label="The chosen order">
       <div class="card-head">
-        <h2 class="row-title">{work(order.kind)} on <a href={link('machine', order.asset)}>{lastPart(order.asset)}</a> <span class="faint">{placeOf(order.asset)}</span></h2>
-        <button type="button" class="quiet" onClick={close}>Close</button>
+        <h2 class="row-title">
+          {work(order.kind)} on <a href={link('machine', order.asset)}>{lastPart(order.asset)}</a>{' '}
+          <span class="faint">{placeOf(order.asset)}</span>
+        </h2>
+        <button type="button" class="quiet" onClick={close}>
+          Close
+        </button>
       </div>
       <dl class="facts">
-        <div><dt>Status</dt><dd>{orderStatus(order.status)}</dd></div>
-        <div><dt>Priority</dt><dd>{order.priority} of 5</dd></div>
-        <div><dt>When</dt><dd>{order.scheduled === null ? 'no time yet' : <time title={inFull(order.scheduled)} dateTime={new Date(order.scheduled).toISOString()}>{whenOn(order.scheduled)}</time>}, {minutes(order.minutes)}</dd></div>
-        <div><dt>Technician</dt><dd>{order.technician ?? 'nobody yet'}</dd></div>
-        <div><dt>Skills</dt><dd>{order.skills.join(', ') || 'any'}</dd></div>
-        <div><dt>Cost</dt><dd>{number(order.cost)}</dd></div>
-        {before.length ? <div><dt>After</dt><dd>{before.map(other => work(other.kind)).join(', ')}</dd></div> : null}
-        {next.length ? <div><dt>Before</dt><dd>{next.map(other => work(other.kind)).join(', ')}</dd></div> : null}
+        <div>
+          <dt>Status</dt>
+          <dd>{orderStatus(order.status)}</dd>
+        </div>
+        <div>
+          <dt>Priority</dt>
+          <dd>{order.priority} of 5</dd>
+        </div>
+        <div>
+          <dt>When</dt>
+          <dd>
+            {order.scheduled === null ? (
+              'no time yet'
+            ) : (
+              <time title={inFull(order.scheduled)} dateTime={new Date(order.scheduled).toISOString()}>
+                {whenOn(order.scheduled)}
+              </time>
+            )}
+            , {minutes(order.minutes)}
+          </dd>
+        </div>
+        <div>
+          <dt>Technician</dt>
+          <dd>{order.technician ?? 'nobody yet'}</dd>
+        </div>
+        <div>
+          <dt>Skills</dt>
+          <dd>{order.skills.join(', ') || 'any'}</dd>
+        </div>
+        <div>
+          <dt>Cost</dt>
+          <dd>{number(order.cost)}</dd>
+        </div>
+        {before.length ? (
+          <div>
+            <dt>After</dt>
+            <dd>{before.map(other => work(other.kind)).join(', ')}</dd>
+          </div>
+        ) : null}
+        {next.length ? (
+          <div>
+            <dt>Before</dt>
+            <dd>{next.map(other => work(other.kind)).join(', ')}</dd>
+          </div>
+        ) : null}
       </dl>
       <p>{order.notes}</p>
     </section>
   )
 }
 
-function Orders({ orders, chosen, choose }: { orders: readonly WorkOrder[]; chosen: string | undefined; choose: (order: WorkOrder) => void }) {
+function Orders({
+  orders,
+  chosen,
+  choose,
+}: {
+  orders: readonly WorkOrder[]
+  chosen: string | undefined
+  choose: (order: WorkOrder) => void
+}) {
   return (
     <div class="table-scroll" tabIndex={0} role="region" aria-label="Orders as a table; scrolls sideways">
       <table>
-        <thead><tr><th scope="col">When</th><th scope="col">What</th><th scope="col">Machine</th><th scope="col">Technician</th><th scope="col">Takes</th><th scope="col">Priority</th><th scope="col">Status</th></tr></thead>
+        <thead>
+          <tr>
+            <th scope="col">When</th>
+            <th scope="col">What</th>
+            <th scope="col">Machine</th>
+            <th scope="col">Technician</th>
+            <th scope="col">Takes</th>
+            <th scope="col">Priority</th>
+            <th scope="col">Status</th>
+          </tr>
+        </thead>
         <tbody onKeyDown={onArrows}>
           {orders.map(order => (
             <tr key={order.id} class={chosen === order.id ? 'chosen' : ''}>
               <td class="nowrap">{order.scheduled === null ? '–' : whenOn(order.scheduled)}</td>
-              <td><button type="button" class="as-link" data-item onClick={() => choose(order)}>{work(order.kind)}</button></td>
-              <td><a href={link('machine', order.asset)}>{lastPart(order.asset)}</a></td>
+              <td>
+                <button type="button" class="as-link" data-item onClick={() => choose(order)}>
+                  {work(order.kind)}
+                </button>
+              </td>
+              <td>
+                <a href={link('machine', order.asset)}>{lastPart(order.asset)}</a>
+              </td>
               <td>{order.technician ?? '–'}</td>
               <td class="nowrap">{minutes(order.minutes)}</td>
-              <td><span class={`priority p${order.priority}`}>{order.priority}</span></td>
+              <td>
+                <span class={`priority p${order.priority}`}>{order.priority}</span>
+              </td>
               <td>{orderStatus(order.status)}</td>
             </tr>
           ))}
@@ -94,15 +162,38 @@ function Board({ orders, query }: { orders: readonly WorkOrder[]; query: URLSear
   return (
     <>
       <div class="section-head">
-        <p class="faint">{counted(chart.bars.length, 'order')} placed{chart.waiting.length ? `, ${chart.waiting.length} without a place` : ''}. {movable ? 'Drag a bar to move it.' : ''}</p>
+        <p class="faint">
+          {counted(chart.bars.length, 'order')} placed{chart.waiting.length ? `, ${chart.waiting.length} without a place` : ''}.{' '}
+          {movable ? 'Drag a bar to move it.' : ''}
+        </p>
         <div class="choices" role="group" aria-label="Time shown">
-          {ZOOMS.map(zoom => <button key={zoom.days} type="button" aria-pressed={zoom.days === days} onClick={() => setDays(zoom.days)}>{zoom.name}</button>)}
+          {ZOOMS.map(zoom => (
+            <button key={zoom.days} type="button" aria-pressed={zoom.days === days} onClick={() => setDays(zoom.days)}>
+              {zoom.name}
+            </button>
+          ))}
         </div>
       </div>
-      <p role="status" class={said ? '' : 'hidden'}>{said}</p>
-      <Gantt chart={chart} shownDays={days} now={now} chosen={chosen?.id} choose={choose} move={movable ? (...to) => void moveTo(...to) : undefined} />
+      <p role="status" class={said ? '' : 'hidden'}>
+        {said}
+      </p>
+      <Gantt
+        chart={chart}
+        shownDays={days}
+        now={now}
+        chosen={chosen?.id}
+        choose={choose}
+        move={movable ? (...to) => void moveTo(...to) : undefined}
+      />
       <p class="legend faint">
-        {[1, 2, 3, 4, 5].filter(priority => chart.bars.some(bar => bar.order.priority === priority)).map(priority => <span key={priority}><span class={`priority p${priority}`}>{priority}</span> {['most urgent', 'urgent', 'soon', 'can wait', 'least urgent'][priority - 1]}</span>)}
+        {[1, 2, 3, 4, 5]
+          .filter(priority => chart.bars.some(bar => bar.order.priority === priority))
+          .map(priority => (
+            <span key={priority}>
+              <span class={`priority p${priority}`}>{priority}</span>{' '}
+              {['most urgent', 'urgent', 'soon', 'can wait', 'least urgent'][priority - 1]}
+            </span>
+          ))}
         <span>arrows: what must be done first</span>
       </p>
       <div ref={details}>{chosen ? <Details order={chosen} all={orders} close={() => choose(undefined)} /> : null}</div>
@@ -110,7 +201,15 @@ function Board({ orders, query }: { orders: readonly WorkOrder[]; query: URLSear
         <section>
           <h2>Without a place</h2>
           <ul class="lines">
-            {chart.waiting.map(order => <li key={order.id}><span class="tag">priority {order.priority}</span><button type="button" class="as-link" onClick={() => choose(order)}>{work(order.kind)}, {lastPart(order.asset)}</button><span class="line-text">{order.notes}</span></li>)}
+            {chart.waiting.map(order => (
+              <li key={order.id}>
+                <span class="tag">priority {order.priority}</span>
+                <button type="button" class="as-link" onClick={() => choose(order)}>
+                  {work(order.kind)}, {lastPart(order.asset)}
+                </button>
+                <span class="line-text">{order.notes}</span>
+              </li>
+            ))}
           </ul>
         </section>
       ) : null}
@@ -126,14 +225,25 @@ export function SchedulePage({ query }: { query: URLSearchParams }) {
   return (
     <>
       <h1>Schedule</h1>
-      <Shown of={asked} what="The schedule" lines={6}>{orders =>
-        orders.length === 0 ? (
-          <Empty title="No work is planned">
-            <p>Every alert gets its work orders, placed on a technician who has the skills and the time. Technicians and their shifts stand in the configuration as <code>[[technician]]</code>:</p>
-            <pre class="sample" tabIndex={0}>{'[[technician]]\nname = "Ada"\nskills = ["mechanic", "vibration-analyst"]\nshifts = [{ days = ["mon", "tue"], start = "06:00", end = "14:00" }]'}</pre>
-          </Empty>
-        ) : <Board orders={orders} query={query} />
-      }</Shown>
+      <Shown of={asked} what="The schedule" lines={6}>
+        {orders =>
+          orders.length === 0 ? (
+            <Empty title="No work is planned">
+              <p>
+                Every alert gets its work orders, placed on a technician who has the skills and the time. Technicians and their
+                shifts stand in the configuration as <code>[[technician]]</code>:
+              </p>
+              <pre class="sample" tabIndex={0}>
+                {
+                  '[[technician]]\nname = "Ada"\nskills = ["mechanic", "vibration-analyst"]\nshifts = [{ days = ["mon", "tue"], start = "06:00", end = "14:00" }]'
+                }
+              </pre>
+            </Empty>
+          ) : (
+            <Board orders={orders} query={query} />
+          )
+        }
+      </Shown>
     </>
   )
 }

@@ -17,7 +17,12 @@ export function envelopeReach(lines: readonly { frequency: number }[], rate: num
 }
 
 /** Both spectra. `named` is the part of the bearing that an anomaly names. */
-export function BurstView({ burst, window, named, unit }: {
+export function BurstView({
+  burst,
+  window,
+  named,
+  unit,
+}: {
   burst: Waveform
   window: Window | undefined
   named: Part | undefined
@@ -47,20 +52,31 @@ export function BurstView({ burst, window, named, unit }: {
       <SpectrumChart name="Envelope spectrum" of={enveloped} upTo={reach} unit={unit} lines={lines} />
       <p class="faint burst-note">
         {burst.samples.length.toLocaleString()} samples at {number(burst.rate)} Hz, lines {number(plain.step)} Hz apart
-        {band.low > 0 ? `; envelope of ${number(band.low)} to ${number(band.high)} Hz, where the burst is most impulsive` : '; envelope of the whole band'}
-        {shaft ? `; shaft at ${number(shaft)} Hz` : ''}.
-        {unit ? ` Amplitudes are in ${unitName(unit)}.` : ''}
+        {band.low > 0
+          ? `; envelope of ${number(band.low)} to ${number(band.high)} Hz, where the burst is most impulsive`
+          : '; envelope of the whole band'}
+        {shaft ? `; shaft at ${number(shaft)} Hz` : ''}.{unit ? ` Amplitudes are in ${unitName(unit)}.` : ''}
       </p>
       {line && shaft ? (
         <p>
-          The <b>{line.label}</b> is at <b>{number(line.frequency)} Hz</b>, {number(line.frequency / shaft)} times the shaft’s speed
-          {line.sideband > 0 ? `, with sidebands ${number(line.sideband)} Hz apart` : ''}: no whole multiple, as a bearing’s lines are none.
+          The <b>{line.label}</b> is at <b>{number(line.frequency)} Hz</b>, {number(line.frequency / shaft)} times the shaft’s
+          speed
+          {line.sideband > 0 ? `, with sidebands ${number(line.sideband)} Hz apart` : ''}: no whole multiple, as a bearing’s lines
+          are none.
         </p>
       ) : null}
       {named && known.length > 1 ? (
-        <label class="check"><input type="checkbox" checked={all} onChange={event => setAll(event.currentTarget.checked)} /> Mark the bearing’s other lines too</label>
+        <label class="check">
+          <input type="checkbox" checked={all} onChange={event => setAll(event.currentTarget.checked)} /> Mark the bearing’s other
+          lines too
+        </label>
       ) : null}
-      {known.length === 0 ? <p class="faint">No lines are marked: they need the machine’s bearing and speed in the configuration (<code>bearing</code>, <code>rated_rpm</code> or a speed sensor).</p> : null}
+      {known.length === 0 ? (
+        <p class="faint">
+          No lines are marked: they need the machine’s bearing and speed in the configuration (<code>bearing</code>,{' '}
+          <code>rated_rpm</code> or a speed sensor).
+        </p>
+      ) : null}
     </div>
   )
 }

@@ -22,6 +22,11 @@ export function Health({ of }: { of: Prognosis | undefined }) {
 export function Life({ of }: { of: Prognosis | undefined }) {
   if (!of) return <span class="faint">not told yet</span>
   // At its limit the index tells nothing of the time beyond; the hours would be a guess of a guess.
-  if (of.health === 0) return <span class="at-limit" title={`The wear index has reached the limit. Told beyond it: ${life(of.p10, of.p50, of.p90)}`}>limit reached</span>
+  if (of.health === 0)
+    return (
+      <span class="at-limit" title={`The wear index has reached the limit. Told beyond it: ${life(of.p10, of.p50, of.p90)}`}>
+        limit reached
+      </span>
+    )
   return <span title="What half of such machines outlive (90 to 10 of 100)">{life(of.p10, of.p50, of.p90)}</span>
 }

@@ -29,8 +29,14 @@ export function Command({ children }: { children: string }) {
   const copy = () => void navigator.clipboard?.writeText(children).catch(() => undefined)
   return (
     <div class="command">
-      <pre tabIndex={0} aria-label="Command"><code>{children}</code></pre>
-      {typeof navigator !== 'undefined' && navigator.clipboard ? <button type="button" class="quiet" onClick={copy}>Copy</button> : null}
+      <pre tabIndex={0} aria-label="Command">
+        <code>{children}</code>
+      </pre>
+      {typeof navigator !== 'undefined' && navigator.clipboard ? (
+        <button type="button" class="quiet" onClick={copy}>
+          Copy
+        </button>
+      ) : null}
     </div>
   )
 }
@@ -55,9 +61,19 @@ function advice(error: ApiError, what: string): { title: string; body: Component
         body: <p>Ask an administrator for a role that may read this site. ({error.message})</p>,
       }
     case error.status === 404:
-      return { title: `There is no such thing`, body: <p>It may have been deleted by the store’s retention, or this host is too old to tell {what}. ({error.message})</p> }
+      return {
+        title: `There is no such thing`,
+        body: (
+          <p>
+            It may have been deleted by the store’s retention, or this host is too old to tell {what}. ({error.message})
+          </p>
+        ),
+      }
     case error.status === 429 || error.status === 503:
-      return { title: 'The host is busy', body: <p>It asked to wait a moment; this page asks again by itself. ({error.message})</p> }
+      return {
+        title: 'The host is busy',
+        body: <p>It asked to wait a moment; this page asks again by itself. ({error.message})</p>,
+      }
     case error.status >= 500:
       return {
         title: `The host failed to tell ${what}`,
@@ -69,7 +85,15 @@ function advice(error: ApiError, what: string): { title: string; body: Component
         ),
       }
     default:
-      return { title: `${what} cannot be shown`, body: <p>The host answered {error.status > 0 ? error.status : ''} {error.message}. Page and host may be of different versions: reload the page.</p> }
+      return {
+        title: `${what} cannot be shown`,
+        body: (
+          <p>
+            The host answered {error.status > 0 ? error.status : ''} {error.message}. Page and host may be of different versions:
+            reload the page.
+          </p>
+        ),
+      }
   }
 }
 
@@ -85,7 +109,12 @@ export function Failure({ error, what }: { error: ApiError; what: string }) {
 }
 
 /** Data, or what stands in its place. Old data stays when the host is silent for a while: the line at the top says so. */
-export function Shown<T>({ of, what, lines, children }: {
+export function Shown<T>({
+  of,
+  what,
+  lines,
+  children,
+}: {
   of: { data: T | undefined; error: ApiError | undefined }
   what: string
   lines?: number

@@ -22,7 +22,9 @@ export function Shape({ of, label }: { of: Standing; label?: string }) {
   return (
     <svg class={`shape ${of}`} viewBox="0 0 16 16" width="14" height="14" {...described}>
       <path d={SHAPES[of]} class={of === 'low' ? 'hollow' : ''} />
-      {of === 'critical' || of === 'high' ? <path class="mark" d={of === 'critical' ? 'M8 4.3v4.6M8 10.6v1.4' : 'M8 5.8v4M8 11.4v1.3'} /> : null}
+      {of === 'critical' || of === 'high' ? (
+        <path class="mark" d={of === 'critical' ? 'M8 4.3v4.6M8 10.6v1.4' : 'M8 5.8v4M8 11.4v1.3'} />
+      ) : null}
       {of === 'well' ? <path class="mark" d="m4.9 8.3 2.2 2.2 4.1-4.6" /> : null}
     </svg>
   )

@@ -14,30 +14,80 @@ const HOUR = 3600_000
 const NOW = Date.parse('2026-11-25T08:00:00Z')
 
 const alert = (more: Partial<Alert>): Alert => ({
-  id: 'x', asset: 'a/b/m', sensor: 'a/b/m/s', severity: 'low', state: 'open', opened: NOW, updated: NOW, resolved: null, anomalies: 1,
-  peakScore: 1, anomaly: 'y', fault: null, title: 't', message: 'm', recommendation: 'r', ...more,
+  id: 'x',
+  asset: 'a/b/m',
+  sensor: 'a/b/m/s',
+  severity: 'low',
+  state: 'open',
+  opened: NOW,
+  updated: NOW,
+  resolved: null,
+  anomalies: 1,
+  peakScore: 1,
+  anomaly: 'y',
+  fault: null,
+  title: 't',
+  message: 'm',
+  recommendation: 'r',
+  ...more,
 })
-const prognosis = (more: Partial<Prognosis>): Prognosis => ({ asset: 'a/b/m', time: NOW, health: 0.5, p10: 10, p50: 20, p90: 40, model: 'degradation', ...more })
+const prognosis = (more: Partial<Prognosis>): Prognosis => ({
+  asset: 'a/b/m',
+  time: NOW,
+  health: 0.5,
+  p10: 10,
+  p50: 20,
+  p90: 40,
+  model: 'degradation',
+  ...more,
+})
 const order = (more: Partial<WorkOrder>): WorkOrder => ({
-  id: 'o', alert: 'x', asset: 'a/b/m', kind: 'inspection', priority: 2, status: 'planned', scheduled: NOW, minutes: 60, technician: 'Ada',
-  skills: [], after: [], cost: 1, notes: '', ...more,
+  id: 'o',
+  alert: 'x',
+  asset: 'a/b/m',
+  kind: 'inspection',
+  priority: 2,
+  status: 'planned',
+  scheduled: NOW,
+  minutes: 60,
+  technician: 'Ada',
+  skills: [],
+  after: [],
+  cost: 1,
+  notes: '',
+  ...more,
 })
 const sensor = (asset: string) => ({ name: `${asset}/s`, asset, unit: '', kind: '' })
 
 test('machines stand worst first, then by the time that is left, then by number', () => {
   const all = machines(
     ['n/h/m-10', 'n/h/m-2', 's/h/m-1', 's/h/m-3'].map(sensor),
-    [alert({ asset: 's/h/m-1', severity: 'high' }), alert({ asset: 's/h/m-3', severity: 'high' }), alert({ asset: 's/h/m-3', severity: 'low' }), alert({ asset: 'n/h/gone', severity: 'low', state: 'resolved' })],
-    [prognosis({ asset: 's/h/m-3', p50: 5 }), prognosis({ asset: 's/h/m-3', p50: 50, time: NOW - HOUR }), prognosis({ asset: 'n/h/m-2', time: NOW - 48 * HOUR })],
+    [
+      alert({ asset: 's/h/m-1', severity: 'high' }),
+      alert({ asset: 's/h/m-3', severity: 'high' }),
+      alert({ asset: 's/h/m-3', severity: 'low' }),
+      alert({ asset: 'n/h/gone', severity: 'low', state: 'resolved' }),
+    ],
+    [
+      prognosis({ asset: 's/h/m-3', p50: 5 }),
+      prognosis({ asset: 's/h/m-3', p50: 50, time: NOW - HOUR }),
+      prognosis({ asset: 'n/h/m-2', time: NOW - 48 * HOUR }),
+    ],
     [order({ asset: 's/h/m-1', scheduled: NOW + HOUR }), order({ id: 'p', asset: 's/h/m-1' })],
     NOW,
   )
-  assert.deepEqual(all.map(({ id }) => id), ['s/h/m-3', 's/h/m-1', 'n/h/m-2', 'n/h/m-10'])
+  assert.deepEqual(
+    all.map(({ id }) => id),
+    ['s/h/m-3', 's/h/m-1', 'n/h/m-2', 'n/h/m-10'],
+  )
   assert.equal(all[0]!.prognosis?.p50, 5)
   assert.equal(all[0]!.alerts[0]!.severity, 'high')
   assert.equal(all[1]!.order?.id, 'p')
   assert.equal(all[2]!.prognosis, undefined, 'what was told two days ago of a machine that is well is not believed')
-  assert.deepEqual(sites(all).map(({ name }) => name), ['s', 'n'])
+  assert.deepEqual(
+    sites(all).map(({ name }) => name),
+    ['s', 'n'],
+  )
   assert.deepEqual(tally(all), { critical: 0, high: 2, medium: 0, low: 0, well: 2 })
 })
 
@@ -57,7 +107,12 @@ test('a silence is a gap, not a line', () => {
 test('axes are never of no height', () => {
   assert.deepEqual(extent({ values: [3, null, 1, 2] }), { low: 1, high: 3, last: 2 })
   assert.equal(extent({ values: [null] }), undefined)
-  for (const [low, high] of [[0, 0], [5, 5], [1, 2], [NaN, NaN]] as const) {
+  for (const [low, high] of [
+    [0, 0],
+    [5, 5],
+    [1, 2],
+    [NaN, NaN],
+  ] as const) {
     const [from, to] = limits(low, high)
     assert.ok(from < to)
   }
@@ -65,12 +120,19 @@ test('axes are never of no height', () => {
 
 test('marks of one severity that touch are one', () => {
   const mark = (start: number, end: number, severity: 'low' | 'high') => ({ start, end, severity })
-  assert.deepEqual(merged([mark(10, 40, 'low'), mark(0, 30, 'low'), mark(50, 60, 'low'), mark(5, 6, 'high')]), [mark(0, 40, 'low'), mark(50, 60, 'low'), mark(5, 6, 'high')])
+  assert.deepEqual(merged([mark(10, 40, 'low'), mark(0, 30, 'low'), mark(50, 60, 'low'), mark(5, 6, 'high')]), [
+    mark(0, 40, 'low'),
+    mark(50, 60, 'low'),
+    mark(5, 6, 'high'),
+  ])
 })
 
 test('the fan begins at the latest prognosis and ends at the limit', () => {
   const made = fan([prognosis({}), prognosis({ time: NOW - 10 * HOUR, health: 0.9 })])!
-  assert.deepEqual(made.history.map(({ health }) => health), [0.9, 0.5])
+  assert.deepEqual(
+    made.history.map(({ health }) => health),
+    [0.9, 0.5],
+  )
   assert.deepEqual(made.p50, { time: NOW + 20 * HOUR, health: 0 })
   assert.deepEqual(made.p10, { time: NOW + 10 * HOUR, health: 0 })
   assert.ok(made.to > NOW + 40 * HOUR)
@@ -93,9 +155,23 @@ test('orders lie on their technicians’ rows, over each other in lanes', () => 
     ],
     NOW,
   )
-  assert.deepEqual(chart.rows, [{ technician: 'Ada', lanes: 2 }, { technician: NOBODY, lanes: 1 }])
-  assert.deepEqual(chart.bars.map(({ order, row, lane }) => [order.id, row, lane]), [['1', 0, 0], ['4', 1, 0], ['2', 0, 1], ['3', 0, 0]])
-  assert.deepEqual(chart.waiting.map(({ id }) => id), ['5'])
+  assert.deepEqual(chart.rows, [
+    { technician: 'Ada', lanes: 2 },
+    { technician: NOBODY, lanes: 1 },
+  ])
+  assert.deepEqual(
+    chart.bars.map(({ order, row, lane }) => [order.id, row, lane]),
+    [
+      ['1', 0, 0],
+      ['4', 1, 0],
+      ['2', 0, 1],
+      ['3', 0, 0],
+    ],
+  )
+  assert.deepEqual(
+    chart.waiting.map(({ id }) => id),
+    ['5'],
+  )
   assert.ok(chart.from <= NOW && chart.to >= NOW + 24 * HOUR)
 })
 
@@ -112,7 +188,10 @@ test('a bar is dropped on five minutes, and on somebody', () => {
 test('a day that summer time makes longer counts as one', () => {
   // In Amsterdam, where these tests are, the clock goes back on 25 October 2026.
   const made = days(Date.parse('2026-10-24T10:00:00Z'), Date.parse('2026-10-27T10:00:00Z'))
-  assert.deepEqual(made.map(day => new Date(day).getHours()), [0, 0, 0, 0])
+  assert.deepEqual(
+    made.map(day => new Date(day).getHours()),
+    [0, 0, 0, 0],
+  )
   assert.equal(made[2]! - made[1]!, 25 * HOUR)
 })
 
@@ -130,7 +209,8 @@ test('alerts are narrowed by every filter together', () => {
 
 test('the ratio undoes the score', () => {
   const score = (distance: number) => 1 - 10 ** (-3 * distance ** 2)
-  for (const distance of [0.5, 1, 1.6, 2]) assert.ok(Math.abs(ratio({ score: score(distance), threshold: 0.999 }) - distance) < 1e-3)
+  for (const distance of [0.5, 1, 1.6, 2])
+    assert.ok(Math.abs(ratio({ score: score(distance), threshold: 0.999 }) - distance) < 1e-3)
   assert.ok(Number.isFinite(ratio({ score: 1, threshold: 0.999 })))
 })
 
@@ -148,7 +228,17 @@ test('what was seen is drawn beside what is normal', () => {
 })
 
 test('refusals are counted by reason, the most first', () => {
-  const letter = (reason: string, readings: number) => ({ id: '', time: 0, source: '', reason, message: '', payload: '', readings, sensor: null, format: null })
+  const letter = (reason: string, readings: number) => ({
+    id: '',
+    time: 0,
+    source: '',
+    reason,
+    message: '',
+    payload: '',
+    readings,
+    sensor: null,
+    format: null,
+  })
   assert.deepEqual(byReason([letter('late', 1), letter('malformed', 5), letter('late', 2)]), [
     { reason: 'malformed', events: 1, readings: 5 },
     { reason: 'late', events: 2, readings: 3 },

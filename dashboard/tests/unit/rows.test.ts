@@ -15,8 +15,25 @@ test('times are RFC 3339, or nanoseconds since 1970', () => {
 test('readings come as rows, as chunks and as columns', () => {
   const expected = { times: [1_000, 2_000], values: [1.5, 2.5] }
   const [one, two] = ['1970-01-01T00:00:01Z', '1970-01-01T00:00:02Z']
-  assert.deepEqual(rows.readings({ items: [{ time: two, value: 2.5 }, { time: one, value: 1.5 }], next: null }), expected)
-  assert.deepEqual(rows.readings({ items: [{ times: [2e9], vals: [2.5] }, { times: [1e9], vals: [1.5] }] }), expected)
+  assert.deepEqual(
+    rows.readings({
+      items: [
+        { time: two, value: 2.5 },
+        { time: one, value: 1.5 },
+      ],
+      next: null,
+    }),
+    expected,
+  )
+  assert.deepEqual(
+    rows.readings({
+      items: [
+        { times: [2e9], vals: [2.5] },
+        { times: [1e9], vals: [1.5] },
+      ],
+    }),
+    expected,
+  )
   assert.deepEqual(rows.readings({ times: [one, two], values: [1.5, 2.5] }), expected)
   assert.deepEqual(rows.readings({ items: [{ time: one, value: null }] }), { times: [], values: [] })
   assert.deepEqual(rows.readings(null), { times: [], values: [] })

@@ -76,7 +76,10 @@ test('the envelope of a modulated carrier is its modulation', () => {
 
 test('the envelope is deaf to what lies outside its band', () => {
   const [rate, length] = [25_600, 2_560]
-  const samples = Float64Array.from({ length }, (_, n) => Math.cos((2 * Math.PI * 4_000 * n) / rate) + 9 * Math.sin((2 * Math.PI * 50 * n) / rate))
+  const samples = Float64Array.from(
+    { length },
+    (_, n) => Math.cos((2 * Math.PI * 4_000 * n) / rate) + 9 * Math.sin((2 * Math.PI * 50 * n) / rate),
+  )
   for (const value of envelope(samples, rate, { low: 3_000, high: 5_000 })) near(value, 1, 1e-9)
 })
 
@@ -84,7 +87,7 @@ test('knocks of a bearing show as lines at their rate, which the plain spectrum 
   const [rate, length, knocks] = [12_800, 4_096, 87.5]
   const random = noise(11)
   const samples = Float64Array.from({ length }, (_, n) => {
-    const since = ((n / rate) * knocks) % 1 / knocks
+    const since = (((n / rate) * knocks) % 1) / knocks
     return 0.1 * random.next().value + Math.exp(-900 * since) * Math.sin(2 * Math.PI * 3_700 * since)
   })
   const made = envelopeSpectrum(samples, rate, { low: 3_200, high: 4_300 })
@@ -113,8 +116,23 @@ test('decibels have a floor', () => {
 })
 
 test('a bearing’s lines come from the features that there are', () => {
-  const features = { shaft_hz: 24.7, outer_frequency: 75.3, inner_frequency: 122, ball_frequency: null, cage_frequency: null, bearing_named: 2, impulsive_low: 3200, impulsive_high: 4266.7 }
-  assert.deepEqual(faultLines(features).map(({ part, frequency, sideband }) => [part, frequency, sideband]), [['outer', 75.3, 0], ['inner', 122, 24.7]])
+  const features = {
+    shaft_hz: 24.7,
+    outer_frequency: 75.3,
+    inner_frequency: 122,
+    ball_frequency: null,
+    cage_frequency: null,
+    bearing_named: 2,
+    impulsive_low: 3200,
+    impulsive_high: 4266.7,
+  }
+  assert.deepEqual(
+    faultLines(features).map(({ part, frequency, sideband }) => [part, frequency, sideband]),
+    [
+      ['outer', 75.3, 0],
+      ['inner', 122, 24.7],
+    ],
+  )
   assert.deepEqual(faultLines(undefined), [])
   assert.equal(namedPart(features), 'inner')
   assert.equal(namedPart({ bearing_named: 0 }), undefined)
