@@ -245,6 +245,23 @@ impl Host {
         Ok(())
     }
 
+    /// As [`Self::tick`], but one after the other: the planner's turn comes when all that the line found is in the store,
+    /// and when this returns it has planned. So what comes of it does not depend on which thread is faster.
+    ///
+    /// # Errors
+    /// As [`Self::settle`].
+    pub fn tick_in_turn(&self, now: i64, timeout: Duration) -> anyhow::Result<()> {
+        let deadline = Instant::now() + timeout;
+        self.broadcast_record(&RawRecord::Tick { now })?;
+        self.settle(timeout)?;
+        self.planner.tick(now);
+        while self.planner.planned() != now {
+            anyhow::ensure!(Instant::now() < deadline, "the planner did not plan within {timeout:?}");
+            thread::sleep(Duration::from_millis(2));
+        }
+        Ok(())
+    }
+
     /// The recording ended: every window closes.
     ///
     /// # Errors

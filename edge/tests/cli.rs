@@ -43,3 +43,14 @@ fn the_example_configuration_is_one() {
     let out = wheeltapper(&["config", "example"]);
     assert!(text(&out.stdout).contains("[mqtt.broker]"));
 }
+
+#[test]
+fn the_plant_is_printed_for_platforms() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("p.toml"), wheeltapper(&["config", "example"]).stdout).unwrap();
+    let file = folder.path().join("p.toml");
+    let out = wheeltapper(&["--config", file.to_str().unwrap(), "config", "plant"]);
+    let printed = text(&out.stdout);
+    assert_eq!(printed.lines().count(), 1);
+    assert!(printed.contains("\"assets\":{\"plant/hall-1/pump-7/speed\":\"plant/hall-1/pump-7\""), "{printed}");
+}

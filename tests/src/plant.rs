@@ -13,6 +13,7 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
+use wheeltapper_wasm::Build;
 
 /// The built binary, which lies beside this test's own folder.
 ///
@@ -48,28 +49,10 @@ pub fn hostile_featurize() -> anyhow::Result<PathBuf> {
     let built = BUILT.get_or_init(|| {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let target = binary().map_err(|error| error.to_string())?.with_file_name("").join("../components");
-        let done = Command::new(env!("CARGO"))
-            .args([
-                "build",
-                "--quiet",
-                "--profile",
-                "component",
-                "--target",
-                "wasm32-wasip2",
-                "--lib",
-                "--package",
-                "wheeltapper-hostile",
-            ])
-            .arg("--target-dir")
-            .arg(&target)
-            .current_dir(root)
-            .env_remove("CARGO_ENCODED_RUSTFLAGS")
-            .env_remove("RUSTFLAGS")
-            .status();
-        match done {
-            Ok(status) if status.success() => Ok(target.join("wasm32-wasip2/component/wheeltapper_hostile.wasm")),
-            other => Err(format!("the hostile component did not build: {other:?}")),
-        }
+        let package = "wheeltapper-hostile";
+        let build = Build::new(&root, &target).map_err(|error| error.to_string())?;
+        build.run(&[package], &["--quiet"]).map_err(|error| error.to_string())?;
+        Ok(build.artifact(package))
     });
     built.clone().map_err(anyhow::Error::msg)
 }

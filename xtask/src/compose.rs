@@ -37,6 +37,12 @@ struct Recipe {
     api: bool,
 }
 
+impl Recipe {
+    fn path(&self) -> String {
+        format!("{}/{}", self.host, self.name)
+    }
+}
+
 const SPIN: &str = "wheeltapper-on-spin";
 
 const fn spin(name: &'static str, api: bool) -> Recipe {
@@ -111,12 +117,41 @@ impl Part {
     }
 }
 
+/// Composes everything.
+pub(crate) fn all() -> anyhow::Result<()> {
+    Compose { host: None, name: None }.run()
+}
+
+/// What is composed: `HOST/NAME`.
+pub(crate) fn names() -> Vec<String> {
+    RECIPES.iter().map(Recipe::path).collect()
+}
+
+/// The packages in a composed component, each with its features (none: the default ones).
+pub(crate) fn packages(name: &str) -> Vec<(String, Option<String>)> {
+    let Some(recipe) = RECIPES.iter().find(|recipe| recipe.path() == name) else { return Vec::new() };
+    let mut packages = vec![(recipe.adapter.to_owned(), Some(recipe.feature.to_owned()))];
+    packages.extend(recipe.stages.iter().map(|stage| (format!("wheeltapper-{stage}"), None)));
+    packages.extend(recipe.api.then(|| (API.to_owned(), None)));
+    packages
+}
+
 /// Where composed components lie.
 pub(crate) fn folder() -> PathBuf {
     target().join("composed")
 }
 
 impl Compose {
+    /// All components.
+    pub(crate) fn all() -> Self {
+        Self { host: None, name: None }
+    }
+
+    /// All of a host.
+    pub(crate) fn of(host: &str) -> Self {
+        Self { host: Some(host.to_owned()), name: None }
+    }
+
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let recipes: Vec<&Recipe> = RECIPES
             .iter()
@@ -126,7 +161,7 @@ impl Compose {
         ensure!(
             !recipes.is_empty(),
             "there is no such component; there are {}",
-            RECIPES.iter().map(|recipe| format!("{} {}", recipe.host, recipe.name)).collect::<Vec<_>>().join(", ")
+            names().iter().map(|name| name.replace('/', " ")).collect::<Vec<_>>().join(", ")
         );
         let types = Part { name: "types".to_owned(), bytes: types()? };
         let stages = STAGES
@@ -146,7 +181,7 @@ impl Compose {
             parts.extend(&chosen);
             parts.push(&adapter);
             parts.extend(api);
-            let name = format!("{}/{}", recipe.host, recipe.name);
+            let name = recipe.path();
             let bytes = join(&parts).with_context(|| format!("composing {name}"))?;
             for stage in &chosen {
                 ensure!(
@@ -204,7 +239,7 @@ fn join(parts: &[&Part]) -> anyhow::Result<Vec<u8>> {
         let exports: Vec<String> = world.exports.keys().cloned().collect();
         let instance = graph.instantiate(package);
         for import in imports {
-            if let Some(&export) = offered.get(&import) {
+            if let Some(export) = offer(&offered, &import) {
                 graph
                     .set_instantiation_argument(instance, &import, export)
                     .with_context(|| format!("{} takes {import}", part.name))?;
@@ -223,8 +258,31 @@ fn join(parts: &[&Part]) -> anyhow::Result<Vec<u8>> {
     Ok(graph.encode(EncodeOptions { define_components: true, ..EncodeOptions::default() })?)
 }
 
+/// Who offers an import: by its name, or in another release that a host would take for it as well (0.2.6 for 0.2.3).
+fn offer(offered: &BTreeMap<String, NodeId>, import: &str) -> Option<NodeId> {
+    let exact = offered.get(import);
+    let near = || offered.iter().find(|(export, _)| track(export).is_some_and(|export| Some(export) == track(import)));
+    exact.or_else(|| near().map(|(_, node)| node)).copied()
+}
+
+/// An interface's name, and the part of its version that a compatible one has too; none for what is no release.
+fn track(name: &str) -> Option<(&str, &str)> {
+    let (interface, version) = name.split_once('@')?;
+    if version.contains('-') {
+        return None;
+    }
+    let (major, rest) = version.split_once('.')?;
+    let minor = rest.split('.').next()?;
+    let kept = match (major, minor) {
+        ("0", "0") => version.len(),
+        ("0", _) => major.len() + 1 + minor.len(),
+        _ => major.len(),
+    };
+    Some((interface, version.get(..kept)?))
+}
+
 /// The names of what a component imports and exports.
-fn world(bytes: &[u8]) -> anyhow::Result<(Vec<String>, Vec<String>)> {
+pub(crate) fn world(bytes: &[u8]) -> anyhow::Result<(Vec<String>, Vec<String>)> {
     let mut graph = CompositionGraph::new();
     let package = Package::from_bytes("composed", None, bytes, graph.types_mut())?;
     let world = &graph.types()[package.ty()];
@@ -239,4 +297,25 @@ fn types() -> anyhow::Result<Vec<u8>> {
     let mut module = dummy_module(&resolve, world, ManglingAndAbi::Standard32);
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)?;
     ComponentEncoder::default().validate(true).module(&module)?.encode()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::track;
+
+    #[test]
+    fn releases_of_one_track_are_taken_for_each_other() {
+        assert_eq!(track("wasi:cli/environment@0.2.6"), track("wasi:cli/environment@0.2.12"));
+        assert_eq!(track("a:b/c@1.2.3"), track("a:b/c@1.9.0"));
+        for (one, other) in [
+            ("wasi:cli/environment@0.2.6", "wasi:cli/environment@0.3.0"),
+            ("wasi:cli/environment@0.2.6", "wasi:cli/stdin@0.2.6"),
+            ("a:b/c@0.0.1", "a:b/c@0.0.2"),
+            ("a:b/c@1.0.0", "a:b/c@2.0.0"),
+        ] {
+            assert_ne!(track(one), track(other), "{one} {other}");
+        }
+        assert_eq!(track("wasi:keyvalue/store@0.2.0-draft2"), None);
+        assert_eq!(track("handle-message"), None);
+    }
 }

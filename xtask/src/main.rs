@@ -2,7 +2,10 @@
 
 mod components;
 mod compose;
+mod conformance;
+mod package;
 mod setup;
+mod size;
 mod up;
 
 use std::{
@@ -44,6 +47,12 @@ enum Task {
     },
     /// Join the stages with the adapters of Spin and wasmCloud: target/composed/HOST/NAME.wasm and manifest.json
     Compose(compose::Compose),
+    /// Run the same cases on any host: --host edge, spin-world, wasmcloud-world, spin or wash
+    Conformance(conformance::Conformance),
+    /// Tell how large the components are, and whether one is over its limit
+    Size(size::Size),
+    /// Pack every component as an OCI image with its bill of materials: target/oci/NAME
+    Package(package::Package),
     /// Format and lints
     Check,
 }
@@ -55,6 +64,9 @@ fn main() -> ExitCode {
         Task::Bench { arguments } => bench(&arguments),
         Task::Evaluate { arguments } => evaluate(&arguments),
         Task::Compose(task) => task.run(),
+        Task::Conformance(task) => task.run(),
+        Task::Size(task) => task.run(),
+        Task::Package(task) => task.run(),
         Task::Check => check(),
     };
     match done {
@@ -115,10 +127,13 @@ fn test(filter: Option<&str>) -> anyhow::Result<()> {
     if filter.is_none() {
         check()?;
     }
+    // What the tests of the platforms run.
+    compose::all()?;
     // The binary that end-to-end tests run is built with the rest, as a test of its own package runs it too.
     let arguments = ["test", "--release", "--workspace", "--no-fail-fast"].into_iter().chain(filter);
     let mut command = Command::new(env!("CARGO"));
-    command.args(arguments).current_dir(root()).env("WHEELTAPPER_PYTHON", python);
+    command.args(arguments).current_dir(root());
+    command.env("WHEELTAPPER_PYTHON", python).env("WHEELTAPPER_COMPOSED", std::path::absolute(compose::folder())?);
     if let Some((pages, browser)) = browser {
         command.env("WHEELTAPPER_PAGES", pages).env("WHEELTAPPER_CHROMIUM", browser);
     }

@@ -11,11 +11,12 @@ use anyhow::{Context as _, bail};
 use crate::{run, target as target_folder};
 
 /// Programs that tests drive, and the Debian packages that have them.
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 5] = [
     ("mosquitto", "mosquitto"),
     ("mosquitto_pub", "mosquitto-clients"),
     ("nats-server", "nats-server"),
     ("python3", "python3"),
+    ("redis-server", "redis-server"),
 ];
 /// Python packages that tests drive or compare with, pinned.
 const PYTHON_PACKAGES: [&str; 1] = ["paho-mqtt==2.1.0"];
@@ -117,7 +118,8 @@ fn found(programs: &[&str]) -> Option<PathBuf> {
     std::env::split_paths(&paths).flat_map(named).find(|path| path.is_file())
 }
 
-fn there(program: &str) -> bool {
+/// Whether a program is on the path.
+pub(crate) fn there(program: &str) -> bool {
     let paths = std::env::var_os("PATH").unwrap_or_default();
     // Debian keeps servers in sbin, which is not on everyone's path.
     std::env::split_paths(&paths)

@@ -172,7 +172,7 @@ fn rows(front: &impl Front, table: Table, filter: &Filter) -> Result<(Vec<Row>, 
         // One more than the most cannot be asked for at once.
         false if full && asked.limit == filter.limit => {
             let offset = filter.offset.saturating_add(filter.limit);
-            !ask::<Row>(front, table, &Filter { limit: 1, offset, ..filter.clone() })?.is_empty()
+            !ask(front, table, &Filter { limit: 1, offset, ..filter.clone() })?.is_empty()
         }
         false => false,
     };

@@ -58,7 +58,7 @@ impl Query {
         }
     }
 
-    fn time(&self, name: &str) -> Result<Option<i64>, Problem> {
+    pub(crate) fn time(&self, name: &str) -> Result<Option<i64>, Problem> {
         let Some(value) = self.get(name) else { return Ok(None) };
         time::parse(value).map(Some).ok_or_else(|| {
             Problem::bad_request(format!(

@@ -127,6 +127,9 @@ pub(crate) async fn drain<S: Segment, P: Ports>(line: &Line<P>, key: &str, now: 
         }
         queue::passed(ports, S::INPUT, key, position).await?;
         if line.drive == Drive::Bus {
+            if rows.has(DEAD_LETTERS) {
+                line.nudge(Topic::DeadLetters, key).await;
+            }
             if let Some(topic) = S::OUTPUT.filter(|_| !nexts.is_empty()) {
                 line.nudge(topic, key).await;
             }

@@ -5,6 +5,26 @@ use serde_json::{Map, Value, json};
 use crate::{Config, Machine, UnknownSensors};
 
 impl Config {
+    /// All of it as one JSON object: what the line wants to know of the plant on platforms that keep no instance (their
+    /// variable `plant`). `runs` as for [`Self::detect_json`].
+    pub fn plant_json(&self, runs: &[Vec<Vec<f64>>]) -> String {
+        let assets: Map<String, Value> = self.sensors().map(|each| (each.id, Value::String(each.asset))).collect();
+        let stages = [
+            ("ingest", self.ingest_json()),
+            ("featurize", self.featurize_json()),
+            ("detect", self.detect_json(runs)),
+            ("alert", self.alert_json()),
+            ("schedule", self.schedule_json()),
+        ];
+        let mut all = Map::new();
+        for (stage, json) in stages {
+            // They were JSON a moment ago.
+            all.insert(stage.into(), serde_json::from_str(&json).unwrap_or_default());
+        }
+        all.insert("assets".into(), Value::Object(assets));
+        Value::Object(all).to_string()
+    }
+
     /// For ingest.
     pub fn ingest_json(&self) -> String {
         let sensors: Map<String, Value> = self

@@ -185,6 +185,21 @@ fn vibration_sensors_are_told_of_their_machine() {
     assert!(wheeltapper_featurize::Featurizer::open(&text).is_ok());
 }
 
+#[test]
+fn platforms_are_told_of_the_plant_in_one_object() {
+    let config = parse(EXAMPLE, "example").unwrap();
+    let told: serde_json::Value = serde_json::from_str(&config.plant_json(&[])).unwrap();
+    let keys: Vec<&String> = told.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["alert", "assets", "detect", "featurize", "ingest", "schedule"]);
+    let part = |text: String| serde_json::from_str::<serde_json::Value>(&text).unwrap();
+    assert_eq!(told["ingest"], part(config.ingest_json()));
+    assert_eq!(told["featurize"], part(config.featurize_json()));
+    assert_eq!(told["detect"], part(config.detect_json(&[])));
+    assert_eq!(told["alert"], part(config.alert_json()));
+    assert_eq!(told["schedule"], part(config.schedule_json()));
+    assert_eq!(told["assets"]["plant/hall-1/pump-7/vibration"], "plant/hall-1/pump-7");
+}
+
 proptest! {
     #[test]
     fn no_text_makes_it_panic(text in "\\PC{0,200}") {

@@ -15,6 +15,8 @@ pub(super) struct ConfigCommand {
 enum What {
     /// Check it; every error is told with line, column and what to do. Exit code 2 when it cannot be used
     Check,
+    /// Print what the line needs to know of the plant as one line of JSON: the variable `plant` on Spin and wasmCloud
+    Plant,
     /// Print an example with every setting explained
     Example,
 }
@@ -28,6 +30,10 @@ impl ConfigCommand {
                 crate::serve::mapping(&config)?;
                 let sensors = config.sensors().count();
                 println!("the configuration is sound: {sensors} sensors, {} technicians", config.technicians.len());
+            }
+            What::Plant => {
+                let config = global.load()?;
+                println!("{}", config.plant_json(&crate::lives::read(&config)?));
             }
             What::Example => print!("{}", wheeltapper_config::EXAMPLE),
         }

@@ -45,6 +45,8 @@ struct Shared {
     stop: AtomicBool,
     /// The newest tick that was not planned for; 0 when none.
     tick: AtomicI64,
+    /// The newest tick that was planned for.
+    planned: AtomicI64,
     config: Mutex<Option<String>>,
     /// Sum of the offsets, so that others can see whether it has caught up.
     position: AtomicU64,
@@ -118,6 +120,11 @@ impl Planner {
     /// The timer fired: plan anew from `now`.
     pub fn tick(&self, now: i64) {
         self.shared.tick.store(now, Ordering::Release);
+    }
+
+    /// The newest tick that has been planned for; 0 when none.
+    pub fn planned(&self) -> i64 {
+        self.shared.planned.load(Ordering::Acquire)
     }
 
     /// The sum of the offsets up to which alerts have been planned for.
@@ -201,6 +208,9 @@ impl Plan {
             return Ok(true);
         }
         self.commit(offsets, &orders, &refused)?;
+        if tick != 0 {
+            self.shared.planned.store(tick, Ordering::Release);
+        }
         Ok(true)
     }
 

@@ -9,6 +9,7 @@ use crate::{
     chunk::{encode_f32, encode_f64, encode_i64},
     counts::add,
     merge,
+    windows::{self, WindowChunk},
 };
 
 const HOUR: i64 = 3_600_000_000_000;
@@ -165,7 +166,7 @@ impl Store {
         add(&transaction, "readings", chunks.iter().map(|chunk| chunk.count as u64).sum())?;
         put_hours(&transaction, &hours)?;
         put_waveforms(&transaction, &waveforms)?;
-        put_windows(&transaction, &windows)?;
+        windows::put(&transaction, &windows)?;
         put_anomalies(&transaction, commit.anomalies)?;
         put_alerts(&transaction, commit.alerts)?;
         put_drifts(&transaction, commit.drifts)?;
@@ -305,46 +306,6 @@ impl Store {
         transaction.commit()?;
         Ok(())
     }
-}
-
-/// A block of windows as it is stored.
-struct WindowChunk<'a> {
-    block: &'a WindowBlock,
-    start: Option<i64>,
-    end: Option<i64>,
-    /// Sensors, starts, ends, counts, values.
-    columns: [Vec<u8>; 5],
-}
-
-impl<'a> WindowChunk<'a> {
-    fn new(block: &'a WindowBlock) -> Self {
-        let column = |pick: fn(&WindowRow) -> i64| block.rows.iter().map(pick).collect::<Vec<i64>>();
-        let (starts, ends) = (column(|row| row.start), column(|row| row.end));
-        // One feature after another: neighbours of one feature resemble each other, and compress.
-        let width = block.features.len();
-        let by_feature: Vec<f64> =
-            (0..width).flat_map(|feature| block.values.iter().skip(feature).step_by(width.max(1)).copied()).collect();
-        let columns = [
-            encode_i64(&column(|row| i64::from(row.sensor))),
-            encode_i64(&starts),
-            encode_i64(&ends),
-            encode_i64(&column(|row| i64::from(row.count))),
-            encode_f64(&by_feature),
-        ];
-        Self { block, start: starts.iter().min().copied(), end: ends.iter().max().copied(), columns }
-    }
-}
-
-fn put_windows(to: &Connection, windows: &[WindowChunk<'_>]) -> Result<(), StoreError> {
-    let mut insert =
-        to.prepare_cached("INSERT OR REPLACE INTO window_chunks VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?;
-    let mut total = 0;
-    for WindowChunk { block, start, end, columns: [sensors, starts, ends, counts, values] } in windows {
-        let (features, count) = (block.features.join(","), i64::try_from(block.rows.len()).unwrap_or(i64::MAX));
-        insert.execute(params![block.asset, start, end, features, count, sensors, starts, ends, counts, values])?;
-        total += block.rows.len() as u64;
-    }
-    add(to, "windows", total)
 }
 
 fn put_anomalies(to: &Connection, rows: &[AnomalyRow]) -> Result<(), StoreError> {

@@ -13,6 +13,7 @@ mod look;
 mod merge;
 mod rows;
 mod schema;
+mod windows;
 
 pub use chunk::{decode_f64, decode_i64, encode_f64, encode_i64};
 pub use commit::{Applied, Checkpoint, Commit, SensorColumn, WaveformRow, WindowBlock, WindowRow};

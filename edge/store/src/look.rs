@@ -5,9 +5,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    AlertRow, AnomalyRow, DeadLetter, PartitionState, SensorRow, Store, StoreError, WindowBlock, WindowRow,
-    WorkOrderRow,
+    AlertRow, AnomalyRow, DeadLetter, PartitionState, SensorRow, Store, StoreError, WindowBlock, WorkOrderRow,
     chunk::{decode_f32, decode_f64, decode_i64},
+    windows,
 };
 
 /// Which rows. What is none does not narrow.
@@ -280,20 +280,13 @@ impl Store {
             let mut found = Vec::new();
             let mut chunks = statement.query(params![filter.asset, from, to])?;
             while let Some(chunk) = chunks.next()? {
-                let column = |index: usize| -> Result<Vec<i64>, StoreError> {
-                    decode_i64(chunk.get_ref(index)?.as_blob().map_err(rusqlite::Error::from)?)
-                };
-                let (sensors, starts, ends, counts) = (column(2)?, column(3)?, column(4)?, column(5)?);
-                let by_feature = decode_f64(chunk.get_ref(6)?.as_blob().map_err(rusqlite::Error::from)?)?;
-                let features: Vec<String> = chunk.get::<_, String>(1)?.split(',').map(str::to_owned).collect();
-                let mut block = WindowBlock { asset: chunk.get(0)?, features, rows: Vec::new(), values: Vec::new() };
-                for (row, (((&sensor, &start), &end), &count)) in sensors.iter().zip(&starts).zip(&ends).zip(&counts).enumerate() {
-                    if start >= from && start < to {
-                        let sensor = u32::try_from(sensor).unwrap_or(u32::MAX);
-                        block.rows.push(WindowRow { sensor, start, end, count: u32::try_from(count).unwrap_or(u32::MAX) });
-                        block.values.extend(by_feature.iter().skip(row).step_by(starts.len().max(1)));
-                    }
-                }
+                let mut block = windows::block(chunk)?;
+                let width = block.features.len().max(1);
+                let inside: Vec<bool> = block.rows.iter().map(|row| row.start >= from && row.start < to).collect();
+                let mut kept = inside.iter();
+                block.rows.retain(|_| kept.next().is_some_and(|&kept| kept));
+                let mut kept = inside.iter().flat_map(|kept| std::iter::repeat_n(kept, width));
+                block.values.retain(|_| kept.next().is_some_and(|&kept| kept));
                 found.push(block);
             }
             Ok(found)

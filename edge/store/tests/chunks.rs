@@ -1,7 +1,7 @@
 //! Readings in chunks: written whole or taken back, and merged when there are many small ones.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use wheeltapper_store::{Applied, Checkpoint, Commit, SensorColumn, Store};
+use wheeltapper_store::{Applied, Checkpoint, Commit, Filter, SensorColumn, Store, WindowBlock, WindowRow};
 
 const HOUR: i64 = 3_600_000_000_000;
 const SECOND: i64 = 1_000_000_000;
@@ -91,4 +91,23 @@ fn a_late_reading_joins_the_chunk_that_starts_at_its_time() {
     store.commit(&checkpoint(&late, 2)).unwrap();
     assert_eq!(store.readings(0, i64::MIN, i64::MAX).unwrap().0.len(), 3);
     assert_eq!(store.hourly(0, 0, HOUR).unwrap().first().unwrap().count, 3);
+}
+
+#[test]
+fn windows_of_two_checkpoints_that_start_together_are_both_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("s.db")).unwrap();
+    let row = |sensor, start| WindowRow { sensor, start, end: start + 30, count: 3 };
+    let block = |rows: Vec<WindowRow>, values: Vec<f64>| {
+        [WindowBlock { asset: "pump".into(), features: vec!["mean".into(), "rms".into()], rows, values }]
+    };
+    // One sensor's window closes, then the same window of the machine's other sensor, with one that came before.
+    let first = block(vec![row(0, 10), row(0, 20)], vec![1.0, 2.0, 3.0, 4.0]);
+    let second = block(vec![row(1, 10), row(0, 10)], vec![5.0, 6.0, 7.0, 8.0]);
+    store.commit(&Commit { windows: &first, ..checkpoint(&[], 1) }).unwrap();
+    store.commit(&Commit { windows: &second, ..checkpoint(&[], 2) }).unwrap();
+    let found = store.windows(&Filter::default()).unwrap();
+    assert_eq!(found, block(vec![row(0, 10), row(0, 20), row(1, 10)], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]));
+    let late = store.windows(&Filter { from: Some(20), ..Filter::default() }).unwrap();
+    assert_eq!(late, block(vec![row(0, 20)], vec![3.0, 4.0]));
 }

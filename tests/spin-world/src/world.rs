@@ -44,6 +44,17 @@ pub(crate) struct Files {
 }
 
 impl Files {
+    fn open(folder: &Path) -> wasmtime::Result<Self> {
+        let folder = folder.join(".spin");
+        fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+        let state = Connection::open(folder.join("sqlite_key_value.db"))?;
+        state.execute_batch(
+            "CREATE TABLE IF NOT EXISTS spin_key_value (store TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,
+             PRIMARY KEY (store, key))",
+        )?;
+        Ok(Self { sqlite: folder.join("sqlite_db.db"), state: Mutex::new(state) })
+    }
+
     pub(crate) fn state(&self) -> MutexGuard<'_, Connection> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -116,15 +127,20 @@ impl SpinWorld {
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
         interfaces::link(&mut linker)?;
-        let folder = folder.join(".spin");
-        fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-        let state = Connection::open(folder.join("sqlite_key_value.db"))?;
-        state.execute_batch(
-            "CREATE TABLE IF NOT EXISTS spin_key_value (store TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,
-             PRIMARY KEY (store, key))",
-        )?;
-        let files = Files { sqlite: folder.join("sqlite_db.db"), state: Mutex::new(state) };
-        Ok(Self { engine, linker, files: Arc::new(files), settings: Arc::new(settings) })
+        Ok(Self { engine, linker, files: Arc::new(Files::open(folder)?), settings: Arc::new(settings) })
+    }
+
+    /// Another application, with data in a folder of its own; what this one has loaded need not be compiled again for it.
+    ///
+    /// # Errors
+    /// When the data cannot be set up.
+    pub fn beside(&self, folder: &Path, settings: Settings) -> wasmtime::Result<Self> {
+        Ok(Self {
+            engine: self.engine.clone(),
+            linker: self.linker.clone(),
+            files: Arc::new(Files::open(folder)?),
+            settings: Arc::new(settings),
+        })
     }
 
     /// The file of the application's SQLite database.

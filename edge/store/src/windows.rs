@@ -1,0 +1,99 @@
+//! Windows in chunks: a row for each checkpoint, asset and list of features.
+
+use std::collections::HashSet;
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use crate::{
+    StoreError, WindowBlock, WindowRow,
+    chunk::{decode_f64, decode_i64, encode_f64, encode_i64},
+    counts::add,
+};
+
+/// A block as it is stored.
+pub(crate) struct WindowChunk<'a> {
+    block: &'a WindowBlock,
+    start: Option<i64>,
+    end: Option<i64>,
+    /// Sensors, starts, ends, counts, values.
+    columns: [Vec<u8>; 5],
+}
+
+impl<'a> WindowChunk<'a> {
+    /// Compresses a block.
+    pub(crate) fn new(block: &'a WindowBlock) -> Self {
+        let column = |pick: fn(&WindowRow) -> i64| block.rows.iter().map(pick).collect::<Vec<i64>>();
+        let (starts, ends) = (column(|row| row.start), column(|row| row.end));
+        // One feature after another: neighbours of one feature resemble each other, and compress.
+        let width = block.features.len();
+        let by_feature: Vec<f64> =
+            (0..width).flat_map(|feature| block.values.iter().skip(feature).step_by(width.max(1)).copied()).collect();
+        let columns = [
+            encode_i64(&column(|row| i64::from(row.sensor))),
+            encode_i64(&starts),
+            encode_i64(&ends),
+            encode_i64(&column(|row| i64::from(row.count))),
+            encode_f64(&by_feature),
+        ];
+        Self { block, start: starts.iter().min().copied(), end: ends.iter().max().copied(), columns }
+    }
+
+    /// Writes it; false when there is one of the same asset, start and features.
+    fn insert(&self, to: &Connection, or: &str) -> Result<bool, StoreError> {
+        let statement = format!("INSERT OR {or} INTO window_chunks VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
+        let [sensors, starts, ends, counts, values] = &self.columns;
+        let features = self.block.features.join(",");
+        let count = i64::try_from(self.block.rows.len()).unwrap_or(i64::MAX);
+        let row =
+            params![self.block.asset, self.start, self.end, features, count, sensors, starts, ends, counts, values];
+        Ok(to.prepare_cached(&statement)?.execute(row)? > 0)
+    }
+}
+
+/// Writes chunks. Two checkpoints may bring windows of one asset that start at the same time, as one sensor's close before
+/// another's: they become one chunk.
+pub(crate) fn put(to: &Connection, windows: &[WindowChunk<'_>]) -> Result<(), StoreError> {
+    let mut total = 0;
+    for chunk in windows {
+        total += chunk.block.rows.len() as u64;
+        if chunk.insert(to, "IGNORE")? {
+            continue;
+        }
+        let at = "SELECT asset, features, sensors, starts, ends, counts, vals FROM window_chunks
+            WHERE asset = ?1 AND start_time = ?2 AND features = ?3";
+        let features = chunk.block.features.join(",");
+        let old = to
+            .prepare_cached(at)?
+            .query_row(params![chunk.block.asset, chunk.start, features], |row| Ok(block(row)))
+            .optional()?;
+        let Some(mut whole) = old.transpose()? else { continue };
+        let known: HashSet<(u32, i64)> = whole.rows.iter().map(|row| (row.sensor, row.start)).collect();
+        let width = chunk.block.features.len().max(1);
+        for (row, values) in chunk.block.rows.iter().zip(chunk.block.values.chunks_exact(width)) {
+            if !known.contains(&(row.sensor, row.start)) {
+                whole.rows.push(*row);
+                whole.values.extend_from_slice(values);
+            }
+        }
+        WindowChunk::new(&whole).insert(to, "REPLACE")?;
+    }
+    add(to, "windows", total)
+}
+
+/// Reads a chunk: asset, features, sensors, starts, ends, counts, values.
+pub(crate) fn block(chunk: &Row<'_>) -> Result<WindowBlock, StoreError> {
+    let column = |index: usize| -> Result<Vec<i64>, StoreError> {
+        decode_i64(chunk.get_ref(index)?.as_blob().map_err(rusqlite::Error::from)?)
+    };
+    let (sensors, starts, ends, counts) = (column(2)?, column(3)?, column(4)?, column(5)?);
+    let by_feature = decode_f64(chunk.get_ref(6)?.as_blob().map_err(rusqlite::Error::from)?)?;
+    let features: Vec<String> = chunk.get::<_, String>(1)?.split(',').map(str::to_owned).collect();
+    let mut block = WindowBlock { asset: chunk.get(0)?, features, rows: Vec::new(), values: Vec::new() };
+    let rows = sensors.iter().zip(&starts).zip(&ends).zip(&counts).enumerate();
+    for (row, (((&sensor, &start), &end), &count)) in rows {
+        let number = |value: i64| u32::try_from(value).unwrap_or(u32::MAX);
+        block.rows.push(WindowRow { sensor: number(sensor), start, end, count: number(count) });
+        block.values.extend(by_feature.iter().skip(row).step_by(starts.len().max(1)));
+    }
+    Ok(block)
+}

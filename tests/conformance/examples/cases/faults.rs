@@ -1,0 +1,138 @@
+//! Machines that go well and machines that do not.
+
+use crate::{
+    plant,
+    script::Script,
+    signal::{Sensor, pump, seconds},
+};
+
+/// Lasts one event.
+const EVENT: i64 = 5;
+
+pub(crate) fn scripts() -> Vec<Script> {
+    vec![quiet(), fault(), resolved(), several(), no_technician(), wear(), drift()]
+}
+
+fn quiet() -> Script {
+    let mut script = Script::new(
+        "quiet-machine",
+        "a machine that stays as it is: windows and nothing else",
+        plant::pumps("", &[("pump-1", 3)]),
+    );
+    let mut sensors = pump("north/hall/pump-1");
+    for from in (0..90).step_by(5) {
+        script.event(&seconds(&mut sensors, from, from + EVENT, |_, _| 0));
+    }
+    script.tick(95);
+    script
+}
+
+fn fault() -> Script {
+    let mut script = Script::new(
+        "fault-to-work-order",
+        "a pump runs hot: anomalies, an alert, and a work order in the next shift that has room",
+        plant::pumps("", &[("pump-1", 4)]),
+    );
+    let mut sensors = pump("north/hall/pump-1");
+    for from in (0..120).step_by(5) {
+        script.event(&seconds(&mut sensors, from, from + EVENT, |at, second| match at {
+            0 if second >= 90 => 600 * (second - 90),
+            _ => 0,
+        }));
+    }
+    script.tick(125);
+    script.tick(140);
+    script
+}
+
+fn resolved() -> Script {
+    let mut script = Script::new(
+        "alert-that-resolves",
+        "a pump draws more current for half a minute, then none of it: the alert resolves and its order is cancelled",
+        plant::pumps("", &[("pump-1", 3)]),
+    );
+    let mut sensors = pump("north/hall/pump-1");
+    for from in (0..150).step_by(5) {
+        script.event(&seconds(&mut sensors, from, from + EVENT, |at, second| match at {
+            2 if (80..100).contains(&second) => 8_000,
+            _ => 0,
+        }));
+        if from % 50 == 0 {
+            script.tick(from + EVENT);
+        }
+    }
+    script.tick(155);
+    script.tick(170);
+    script
+}
+
+fn several() -> Script {
+    let mut script = Script::new(
+        "several-machines-in-one-event",
+        "three pumps in every event, two of which fail at once: orders by what a machine matters",
+        plant::pumps("", &[("pump-1", 1), ("pump-2", 3), ("pump-3", 5)]),
+    );
+    let names = ["north/hall/pump-1", "north/hall/pump-2", "north/hall/pump-3"];
+    let mut sensors: Vec<_> = names.iter().flat_map(|name| pump(name)).collect();
+    for from in (0..110).step_by(10) {
+        script.event(&seconds(&mut sensors, from, from + 10, |at, second| match at {
+            0 | 6 if second >= 80 => 15_000,
+            _ => 0,
+        }));
+    }
+    script.tick(115);
+    script.tick(130);
+    script
+}
+
+fn no_technician() -> Script {
+    let alone = plant::pumps("", &[("pump-1", 5)]);
+    let nobody: String = match (alone.find("\n[[technician]]"), alone.find("\n[[site]]")) {
+        (Some(from), Some(to)) => format!("{}{}", &alone[..from], &alone[to..]),
+        _ => alone,
+    };
+    let mut script = Script::new(
+        "nobody-to-repair",
+        "a fault where no technician is configured: the order has no time, and says why",
+        nobody,
+    );
+    let mut sensors = pump("north/hall/pump-1");
+    for from in (0..110).step_by(10) {
+        script.event(&seconds(&mut sensors, from, from + 10, |at, second| match at {
+            1 if second >= 80 => 6_000,
+            _ => 0,
+        }));
+    }
+    script.tick(115);
+    script
+}
+
+fn wear() -> Script {
+    let mut script = Script::new(
+        "slow-wear",
+        "a motor that gets a little warmer all the time: an alert, and how long it has left",
+        plant::motor(),
+    );
+    let mut sensors = [Sensor::new("north/hall/motor-1/temperature", 60_000, 500)];
+    for from in (0..540).step_by(30) {
+        script.event(&seconds(&mut sensors, from, from + 30, |_, second| 15 * (second - 340).max(0)));
+    }
+    script.tick(545);
+    script.tick(560);
+    script
+}
+
+fn drift() -> Script {
+    let mut script = Script::new(
+        "what-is-normal-moves",
+        "a motor's level moves by less than an anomaly, for good: a drift is told, and what became of the shadow that learns",
+        plant::motor(),
+    );
+    let mut sensors = [Sensor::new("north/hall/motor-1/temperature", 60_000, 500)];
+    for from in (0..720).step_by(30) {
+        script.event(&seconds(&mut sensors, from, from + 30, |_, second| (4 * (second - 240)).clamp(0, 350)));
+    }
+    script.tick(725);
+    script.tick(740);
+    script
+}

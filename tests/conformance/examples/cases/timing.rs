@@ -1,0 +1,109 @@
+//! Readings that come late, twice, out of order, or no more.
+
+use crate::{
+    plant,
+    script::{START, Script},
+    signal::{Sensor, pump, seconds},
+};
+
+pub(crate) fn scripts() -> Vec<Script> {
+    vec![late(), reordered(), silent(), unicode()]
+}
+
+fn late() -> Script {
+    let mut script = Script::new(
+        "late-and-repeated",
+        "readings whose window has closed, and readings that came before, are refused one by one; the rest of their event stands",
+        plant::pumps("", &[("pump-1", 3)]),
+    );
+    let mut sensors = pump("north/hall/pump-1");
+    for from in (0..30).step_by(5) {
+        let lines = seconds(&mut sensors, from, from + 5, |_, _| 0);
+        script.event(&lines);
+        // The first three lines once more, in another event.
+        let again: Vec<&str> = lines.lines().take(3).collect();
+        let fresh = sensors[0].line(from + 5, 0);
+        script.event(&format!("{}\n{fresh}", again.join("\n")));
+        // Older than the newest by more than the lateness.
+        let old = sensors[1].line(from - 7, 0);
+        script.event(&format!("{old}{}", sensors[1].line(from + 5, 0)));
+    }
+    let burst: Vec<String> = (0..32).map(|at: i64| (at % 5 - 2).to_string()).collect();
+    for value in [1, 2] {
+        script.event(&format!(
+            "{{\"sensor_id\":\"north/hall/pump-1/axial\",\"timestamp\":{START},\"values\":[{value},{}],\"metadata\":{{\"sampling_hz\":1000}}}}",
+            burst.join(",")
+        ));
+    }
+    script.tick(60);
+    script.tick(75);
+    script
+}
+
+fn reordered() -> Script {
+    let mut script = Script::new(
+        "reordered-within-the-lateness",
+        "a radio that sends neighbours in the wrong order: every reading is in its window, as if they had come in order",
+        plant::pumps("", &[("pump-1", 3)]),
+    );
+    let mut sensors = pump("north/hall/pump-1");
+    for from in (0..81).step_by(3) {
+        // The newest first; the oldest is as late as is allowed.
+        let lines = seconds(&mut sensors, from, from + 3, |_, _| 0);
+        script.event(&lines.lines().rev().collect::<Vec<_>>().join("\n"));
+    }
+    script.tick(85);
+    script.tick(100);
+    script
+}
+
+fn silent() -> Script {
+    let mut script = Script::new(
+        "silent-sensor",
+        "a sensor falls silent: the second tick without it closes its windows, and the machine is judged by the others",
+        plant::pumps("", &[("pump-1", 3), ("pump-2", 3)]),
+    );
+    let mut sensors = pump("north/hall/pump-1");
+    for from in (0..110).step_by(5) {
+        let talking = if from < 70 { 3 } else { 2 };
+        script.event(&seconds(&mut sensors[..talking], from, from + 5, |at, second| match at {
+            1 if second >= 90 => 5_000,
+            _ => 0,
+        }));
+        if from % 15 == 0 {
+            script.tick(from + 5);
+        }
+    }
+    script.tick(120);
+    script.tick(135);
+    script.tick(150);
+    script
+}
+
+fn unicode() -> Script {
+    let mut script = Script::new(
+        "names-of-all-scripts",
+        "machines and sensors named in any script, with blanks, quotes and dots, or in one word",
+        plant::unknown(),
+    );
+    let names = [
+        "Köln/Halle 3/Lüfter №1/Schwingung",
+        "東京/ポンプ/温度",
+        "x/it's \\\"quoted\\\"/t",
+        "a.b.*.>/c",
+        "πρέσα",
+        "ไทย/เครื่อง/🌡",
+    ];
+    // As they are written in JSON.
+    let mut sensors: Vec<Sensor> = names.map(|name| Sensor::new(name, 30_000, 300)).into();
+    for from in (0..95).step_by(5) {
+        let lines = seconds(&mut sensors, from, from + 5, |at, second| match at {
+            1 if second >= 75 => 9_000,
+            _ => 0,
+        });
+        script.event_as("Werk/Köln", None, None, &lines);
+    }
+    script.tick(100);
+    script.tick(115);
+    script
+}

@@ -1,0 +1,230 @@
+//! Rows as lines that are equal when and only when the rows are: keys sorted, doubles to the last bit, times as whole
+//! nanoseconds.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::Receipt;
+
+/// What is held against each other; each is a file `expected/<name>.ndjson`, which is missing when there are no rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Table {
+    /// What the sender of each event was told.
+    Receipts,
+    /// Readings that were kept, a line a sensor and minute.
+    Readings,
+    /// Bursts that were kept.
+    Waveforms,
+    /// Windows and their features.
+    Features,
+    /// Anomalies.
+    Anomalies,
+    /// Alerts, as they stand in the end.
+    Alerts,
+    /// Drifts.
+    Drifts,
+    /// Prognoses.
+    Prognoses,
+    /// Work orders, as they stand in the end.
+    WorkOrders,
+    /// What was refused.
+    DeadLetters,
+}
+
+impl Table {
+    /// All.
+    pub const ALL: [Self; 10] = [
+        Self::Receipts,
+        Self::Readings,
+        Self::Waveforms,
+        Self::Features,
+        Self::Anomalies,
+        Self::Alerts,
+        Self::Drifts,
+        Self::Prognoses,
+        Self::WorkOrders,
+        Self::DeadLetters,
+    ];
+
+    /// The file's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Receipts => "receipts",
+            Self::Readings => "readings",
+            Self::Waveforms => "waveforms",
+            Self::Features => "features",
+            Self::Anomalies => "anomalies",
+            Self::Alerts => "alerts",
+            Self::Drifts => "drifts",
+            Self::Prognoses => "prognoses",
+            Self::WorkOrders => "work_orders",
+            Self::DeadLetters => "dead_letters",
+        }
+    }
+}
+
+/// By what rows are sorted: a name, a time, and what tells apart those of one name and time.
+pub type Key = (String, i64, String);
+
+/// A minute, in nanoseconds: readings of a sensor's minute are one line.
+const MINUTE: i64 = 60_000_000_000;
+
+/// Canonical lines.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Found {
+    rows: BTreeMap<Table, Vec<(Key, String)>>,
+    /// By sensor and minute.
+    readings: BTreeMap<(String, i64), Vec<(i64, f64)>>,
+}
+
+impl Found {
+    /// Adds a row.
+    pub fn add(&mut self, table: Table, key: Key, row: &Value) {
+        let mut line = String::new();
+        write(row, &mut line);
+        self.rows.entry(table).or_default().push((key, line));
+    }
+
+    /// Adds a window. `values` are its features in the order of `names`, which stand once, in a row of their own.
+    #[allow(clippy::too_many_arguments, reason = "the columns of a row")]
+    pub fn add_window(
+        &mut self,
+        sensor: &str,
+        asset: &str,
+        start: i64,
+        end: i64,
+        count: i64,
+        names: &[&str],
+        values: &[f64],
+    ) {
+        let list = names.join(",");
+        let mut id = blake3::hash(list.as_bytes()).to_hex().to_string();
+        id.truncate(8);
+        let rows = self.rows.entry(Table::Features).or_default();
+        if !rows.iter().any(|((sensor, _, of), _)| sensor.is_empty() && *of == id) {
+            let row = serde_json::json!({ "features": id, "names": names });
+            self.add(Table::Features, (String::new(), 0, id.clone()), &row);
+        }
+        let values: Vec<Value> = values.iter().copied().map(double).collect();
+        let row = serde_json::json!({
+            "asset": asset, "sensor": sensor, "start_time": start, "end_time": end, "count": count, "features": id,
+            "values": values,
+        });
+        // Windows of a sensor's bursts and of its scalar readings may start together.
+        self.add(Table::Features, (sensor.to_owned(), start, id), &row);
+    }
+
+    /// Adds a burst; its samples are told by their hash, as they are long.
+    pub fn add_waveform(&mut self, sensor: &str, start: i64, rate: f64, samples: &[u8]) {
+        let row = serde_json::json!({
+            "sensor": sensor, "start_time": start, "rate": double(rate), "count": samples.len() / 4,
+            "samples_blake3": blake3::hash(samples).to_hex().as_str(),
+        });
+        self.add(Table::Waveforms, (sensor.to_owned(), start, String::new()), &row);
+    }
+
+    /// Adds readings of a sensor.
+    pub fn add_readings(&mut self, sensor: &str, readings: impl Iterator<Item = (i64, f64)>) {
+        for (time, value) in readings {
+            let minute = time.div_euclid(MINUTE) * MINUTE;
+            self.readings.entry((sensor.to_owned(), minute)).or_default().push((time, value));
+        }
+    }
+
+    /// Adds what the sender of the event at `place` was told.
+    pub(crate) fn add_receipt(&mut self, place: i64, receipt: &Receipt) {
+        let refused: Vec<Value> = receipt
+            .refused
+            .iter()
+            .map(|refused| {
+                serde_json::json!({ "position": refused.position, "reason": refused.reason, "message": refused.message })
+            })
+            .collect();
+        let row = serde_json::json!({ "event": place, "accepted": receipt.accepted, "rejected": receipt.rejected, "refused": refused });
+        self.add(Table::Receipts, (String::new(), place, String::new()), &row);
+    }
+
+    /// A table's lines, in their order.
+    pub fn lines(&self, table: Table) -> Vec<String> {
+        if table == Table::Readings {
+            return self.readings.iter().map(|((sensor, _), readings)| minute(sensor, readings)).collect();
+        }
+        let mut rows: Vec<_> = self.rows.get(&table).map(|rows| rows.iter().collect()).unwrap_or_default();
+        rows.sort();
+        rows.into_iter().map(|(_, line)| line.clone()).collect()
+    }
+}
+
+/// The line of a sensor's minute.
+fn minute(sensor: &str, readings: &[(i64, f64)]) -> String {
+    let mut readings = readings.to_vec();
+    readings.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    let readings: Vec<Value> =
+        readings.into_iter().map(|(time, value)| Value::from(vec![Value::from(time), double(value)])).collect();
+    let mut line = String::new();
+    write(&serde_json::json!({ "sensor": sensor, "readings": readings }), &mut line);
+    line
+}
+
+/// A double that JSON can hold: what is not a number is its name.
+pub fn double(value: f64) -> Value {
+    match serde_json::Number::from_f64(value) {
+        Some(number) => Value::Number(number),
+        None => Value::String(value.to_string()),
+    }
+}
+
+/// With the keys of objects sorted, whatever order serde_json was built to keep.
+fn write(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(object) => {
+            let sorted: BTreeMap<&String, &Value> = object.iter().collect();
+            out.push('{');
+            for (index, (key, value)) in sorted.into_iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                out.push_str(&Value::from(key.as_str()).to_string());
+                out.push(':');
+                write(value, out);
+            }
+            out.push('}');
+        }
+        Value::Array(array) => {
+            out.push('[');
+            for (index, value) in array.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                write(value, out);
+            }
+            out.push(']');
+        }
+        plain => out.push_str(&plain.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_rows_are_equal_lines_and_doubles_read_back() {
+        let mut found = Found::default();
+        let row =
+            serde_json::json!({"b": double(0.1 + 0.2), "a": [double(f64::NAN), double(-0.0), {"d": 1, "c": null}]});
+        found.add(Table::Alerts, ("b".into(), 2, String::new()), &row);
+        found.add(Table::Alerts, ("b".into(), 1, String::new()), &serde_json::json!(1));
+        assert_eq!(found.lines(Table::Alerts), ["1", r#"{"a":["NaN",-0.0,{"c":null,"d":1}],"b":0.30000000000000004}"#]);
+        assert!(found.lines(Table::Drifts).is_empty());
+        found.add_readings("s", [(61_000_000_000, 2.0), (60_000_000_000, 1.5), (59_000_000_000, 1.0)].into_iter());
+        assert_eq!(
+            found.lines(Table::Readings),
+            [
+                r#"{"readings":[[59000000000,1.0]],"sensor":"s"}"#,
+                r#"{"readings":[[60000000000,1.5],[61000000000,2.0]],"sensor":"s"}"#
+            ]
+        );
+    }
+}

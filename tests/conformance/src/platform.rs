@@ -1,0 +1,58 @@
+//! The store of a platform that keeps no instance: the schema of `components/line`, on SQLite or PostgreSQL.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+
+use crate::{Found, Rows, findings};
+
+/// All that the store says.
+///
+/// # Errors
+/// When the store does not answer, or a column holds something else than it should.
+pub fn found(store: &mut dyn Rows) -> anyhow::Result<Found> {
+    let mut found = findings(store)?;
+    for row in store.rows("SELECT sensor, times, vals FROM readings").context("readings")? {
+        let [sensor, times, values] = row.as_slice() else { anyhow::bail!("readings: {row:?}") };
+        let (times, values) = (times.bytes()?, values.bytes()?);
+        let times = words(&times)?.map(i64::from_le_bytes);
+        let values = words(&values)?.map(f64::from_le_bytes);
+        anyhow::ensure!(times.len() == values.len(), "readings of {sensor:?}: times and values differ in number");
+        found.add_readings(sensor.text()?, times.zip(values));
+    }
+    for row in store.rows("SELECT sensor, start_time, rate, samples FROM waveforms").context("waveforms")? {
+        let [sensor, start, rate, samples] = row.as_slice() else { anyhow::bail!("waveforms: {row:?}") };
+        found.add_waveform(sensor.text()?, start.integer()?, rate.real()?, &samples.bytes()?);
+    }
+    let mut lists = BTreeMap::new();
+    for row in store.rows("SELECT id, names FROM feature_lists").context("feature_lists")? {
+        let [id, names] = row.as_slice() else { anyhow::bail!("feature_lists: {row:?}") };
+        lists.insert(id.text()?.to_owned(), names.text()?.to_owned());
+    }
+    let windows = "SELECT sensor, asset, start_time, end_time, count, features, vals FROM windows";
+    for row in store.rows(windows).context("windows")? {
+        let [sensor, asset, start, end, count, features, values] = row.as_slice() else {
+            anyhow::bail!("windows: {row:?}")
+        };
+        let names = lists.get(features.text()?).with_context(|| format!("no feature list {features:?}"))?;
+        let values: Vec<f64> = words(&values.bytes()?)?.map(f64::from_le_bytes).collect();
+        let names: Vec<&str> = names.split(',').collect();
+        anyhow::ensure!(names.len() == values.len(), "a window of {sensor:?}: names and values differ");
+        found.add_window(
+            sensor.text()?,
+            asset.text()?,
+            start.integer()?,
+            end.integer()?,
+            count.integer()?,
+            &names,
+            &values,
+        );
+    }
+    Ok(found)
+}
+
+fn words(bytes: &[u8]) -> anyhow::Result<impl ExactSizeIterator<Item = [u8; 8]>> {
+    let (words, rest) = bytes.as_chunks::<8>();
+    anyhow::ensure!(rest.is_empty(), "{} bytes are no column of 64-bit numbers", bytes.len());
+    Ok(words.iter().copied())
+}

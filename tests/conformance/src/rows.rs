@@ -1,0 +1,131 @@
+//! Asking a store by SQL, whatever store it is.
+
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use rusqlite::{Connection, OpenFlags, types::Value as Sql};
+
+/// A cell.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cell {
+    /// NULL.
+    Null,
+    /// A whole number.
+    Integer(i64),
+    /// A double.
+    Real(f64),
+    /// Text; a number or `\x` and hexadecimal digits where the way to the store has text only.
+    Text(String),
+    /// Bytes.
+    Blob(Vec<u8>),
+}
+
+impl Cell {
+    pub(crate) fn integer(&self) -> anyhow::Result<i64> {
+        match self {
+            Self::Integer(integer) => Ok(*integer),
+            Self::Text(text) => text.parse().with_context(|| format!("{text:?} is no whole number")),
+            other => bail!("expected a whole number; got {other:?}"),
+        }
+    }
+
+    pub(crate) fn real(&self) -> anyhow::Result<f64> {
+        match self {
+            Self::Real(real) => Ok(*real),
+            Self::Text(text) => text.parse().with_context(|| format!("{text:?} is no number")),
+            other => bail!("expected a double; got {other:?}"),
+        }
+    }
+
+    pub(crate) fn text(&self) -> anyhow::Result<&str> {
+        match self {
+            Self::Text(text) => Ok(text),
+            other => bail!("expected text; got {other:?}"),
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> anyhow::Result<Vec<u8>> {
+        match self {
+            Self::Blob(bytes) => Ok(bytes.clone()),
+            Self::Text(text) => {
+                let digits = text.strip_prefix("\\x").with_context(|| format!("{text:?} does not begin with \\x"))?;
+                let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
+                anyhow::ensure!(rest.is_empty(), "an odd number of hexadecimal digits");
+                pairs.iter().map(|pair| Ok(u8::from_str_radix(str::from_utf8(pair)?, 16)?)).collect()
+            }
+            other => bail!("expected bytes; got {other:?}"),
+        }
+    }
+}
+
+/// A store that can be asked.
+pub trait Rows {
+    /// The rows that a statement gives.
+    ///
+    /// # Errors
+    /// With the store's own words.
+    fn rows(&mut self, sql: &str) -> anyhow::Result<Vec<Vec<Cell>>>;
+}
+
+impl<F: FnMut(&str) -> anyhow::Result<Vec<Vec<Cell>>>> Rows for F {
+    fn rows(&mut self, sql: &str) -> anyhow::Result<Vec<Vec<Cell>>> {
+        self(sql)
+    }
+}
+
+/// A SQLite file.
+#[derive(Debug)]
+pub struct Sqlite(Connection);
+
+impl Sqlite {
+    /// Opens it for reading; a host may be writing to it.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY);
+        Ok(Self(connection.with_context(|| format!("opening {}", path.display()))?))
+    }
+}
+
+impl From<Connection> for Sqlite {
+    fn from(connection: Connection) -> Self {
+        Self(connection)
+    }
+}
+
+impl Rows for Sqlite {
+    fn rows(&mut self, sql: &str) -> anyhow::Result<Vec<Vec<Cell>>> {
+        let mut statement = self.0.prepare(sql)?;
+        let width = statement.column_count();
+        let rows = statement.query_map([], |row| {
+            (0..width)
+                .map(|at| {
+                    Ok(match row.get(at)? {
+                        Sql::Null => Cell::Null,
+                        Sql::Integer(integer) => Cell::Integer(integer),
+                        Sql::Real(real) => Cell::Real(real),
+                        Sql::Text(text) => Cell::Text(text),
+                        Sql::Blob(bytes) => Cell::Blob(bytes),
+                    })
+                })
+                .collect()
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_read_from_text_too() {
+        assert_eq!(Cell::Text("-7".into()).integer().unwrap(), -7);
+        assert_eq!(Cell::Text("0.30000000000000004".into()).real().unwrap(), 0.1 + 0.2);
+        assert_eq!(Cell::Text("\\x00fF".into()).bytes().unwrap(), [0, 255]);
+        assert!(Cell::Text("\\x0".into()).bytes().is_err());
+        assert!(Cell::Text("00".into()).bytes().is_err());
+        assert!(Cell::Null.integer().is_err() && Cell::Integer(1).real().is_err());
+    }
+}

@@ -1,0 +1,11 @@
+//! The cases on the edge host, which says what is expected.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+#[path = "edge/host.rs"]
+mod host;
+
+#[test]
+fn the_edge_host_conforms() {
+    common::all_cases(&mut host::Edge::default());
+}

@@ -1,0 +1,91 @@
+//! The cases on Spin itself: `cargo xtask conformance --host spin`.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::{fs, process::Command};
+
+use common::server::{Api, Program, free_port};
+use tempfile::TempDir;
+use wheeltapper_conformance::{Case, Event, Found, Host, Receipt, Sqlite, http::TICK_TOKEN, platform};
+
+#[test]
+#[ignore = "needs spin on the path: cargo xtask conformance --host spin"]
+fn spin_conforms() {
+    common::all_cases(&mut Spin::default());
+}
+
+#[derive(Default)]
+struct Spin(Option<Running>);
+
+struct Running {
+    // In this order: the program ends before its folder goes.
+    _spin: Program,
+    api: Api,
+    folder: TempDir,
+}
+
+/// One component that does all, on Spin's own SQLite and key-value store.
+fn manifest(case: &Case) -> anyhow::Result<String> {
+    let component = common::composed("spin", "http");
+    let text = |text: &str| toml::Value::from(text).to_string();
+    Ok(format!(
+        "spin_manifest_version = 2\n\n\
+         [application]\nname = \"conformance\"\nversion = \"0.1.0\"\n\n\
+         [variables]\nplant = {{ default = {} }}\n\n\
+         [[trigger.http]]\nroute = \"/...\"\ncomponent = \"line\"\n\n\
+         [component.line]\nsource = {}\nsqlite_databases = [\"default\"]\nkey_value_stores = [\"default\"]\n\
+         environment = {{ WHEELTAPPER_TICK_TOKEN = {} }}\n\n\
+         [component.line.variables]\nplant = \"{{{{ plant }}}}\"\n",
+        text(&case.plant),
+        text(&fs::canonicalize(component)?.to_string_lossy()),
+        text(TICK_TOKEN),
+    ))
+}
+
+impl Spin {
+    fn running(&self) -> anyhow::Result<&Running> {
+        self.0.as_ref().ok_or_else(|| anyhow::anyhow!("spin is not started"))
+    }
+}
+
+impl Host for Spin {
+    fn start(&mut self, case: &Case) -> anyhow::Result<()> {
+        self.0 = None;
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("spin.toml");
+        fs::write(&file, manifest(case)?)?;
+        let port = free_port()?;
+        let mut command = Command::new("spin");
+        command.current_dir(folder.path()).args(["up", "--quiet", "--from"]).arg(&file);
+        let mut spin = Program::start(command.args(["--listen", &format!("127.0.0.1:{port}")]))?;
+        spin.listens(port)?;
+        self.0 = Some(Running { _spin: spin, api: Api::on(port), folder });
+        Ok(())
+    }
+
+    fn event(&mut self, event: &Event) -> anyhow::Result<Option<Receipt>> {
+        // Without a bus the line is through with it when the answer comes.
+        self.running()?.api.event(event).map(Some)
+    }
+
+    fn tick(&mut self, now: i64) -> anyhow::Result<()> {
+        self.running()?.api.tick(now)
+    }
+
+    fn found(&mut self) -> anyhow::Result<Found> {
+        platform::found(&mut Sqlite::open(&self.running()?.folder.path().join(".spin/sqlite_db.db"))?)
+    }
+}
+
+#[test]
+fn the_manifest_is_toml_and_holds_the_plant() {
+    let case = Case::all().unwrap().remove(0);
+    let component = common::composed("spin", "http");
+    if !component.is_file() {
+        // `cargo xtask compose` has not run.
+        return;
+    }
+    let manifest: toml::Table = manifest(&case).unwrap().parse().unwrap();
+    assert_eq!(manifest["variables"]["plant"]["default"].as_str(), Some(case.plant.as_str()));
+}

@@ -1,0 +1,77 @@
+//! The cases on the components for Spin, in a host that offers what Spin offers and nothing more: events by HTTP through
+//! the API, ticks from cron, a fresh instance for each.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use tempfile::TempDir;
+use wheeltapper_conformance::{Case, Event, Found, Host, Receipt, Sqlite, http, platform};
+use wheeltapper_spin_world::{Event as Trigger, Loaded, Settings, SpinWorld};
+
+#[test]
+fn the_components_for_spin_conform() {
+    common::all_cases(&mut Spin::default());
+}
+
+#[derive(Default)]
+struct Spin(Option<Running>);
+
+struct Running {
+    folder: TempDir,
+    world: SpinWorld,
+    http: Loaded,
+    cron: Loaded,
+}
+
+fn told(error: impl std::fmt::Debug) -> anyhow::Error {
+    anyhow::anyhow!("{error:?}")
+}
+
+impl Spin {
+    fn running(&self) -> anyhow::Result<&Running> {
+        self.0.as_ref().ok_or_else(|| anyhow::anyhow!("the world is not open"))
+    }
+}
+
+impl Host for Spin {
+    fn start(&mut self, case: &Case) -> anyhow::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let settings = Settings { variables: [("plant".to_owned(), case.plant.clone())].into(), ..Settings::default() };
+        self.0 = Some(match self.0.take() {
+            // Compiled once.
+            Some(Running { world, http, cron, .. }) => {
+                let world = world.beside(folder.path(), settings).map_err(told)?;
+                Running { folder, world, http, cron }
+            }
+            None => {
+                let world = SpinWorld::open(folder.path(), settings).map_err(told)?;
+                let http = world.load(&common::composed("spin", "http")).map_err(told)?;
+                let cron = world.load(&common::composed("spin", "cron")).map_err(told)?;
+                Running { folder, world, http, cron }
+            }
+        });
+        Ok(())
+    }
+
+    fn event(&mut self, event: &Event) -> anyhow::Result<Option<Receipt>> {
+        let running = self.running()?;
+        let mut request = ::http::Request::post(format!("http://localhost{}", http::ingest(event)));
+        if let Some(format) = &event.format {
+            request = request.header("content-type", format);
+        }
+        let answer = running.world.http(&running.http, request.body(event.payload.clone())?).map_err(told)?;
+        http::receipt(answer.status().as_u16(), answer.body()).map(Some)
+    }
+
+    fn tick(&mut self, now: i64) -> anyhow::Result<()> {
+        let running = self.running()?;
+        let seconds = u64::try_from(now / 1_000_000_000)?;
+        running.world.event(&running.cron, &Trigger::Cron(seconds), None).map_err(told)
+    }
+
+    fn found(&mut self) -> anyhow::Result<Found> {
+        let running = self.running()?;
+        anyhow::ensure!(running.folder.path().is_dir(), "the application's folder is gone");
+        platform::found(&mut Sqlite::open(running.world.database())?)
+    }
+}

@@ -1,0 +1,109 @@
+//! `cargo xtask package`: every component as an OCI image in a folder, with the list of what it is made of.
+//!
+//! The layout is that of `wkg oci push` (one layer, the component; a config that names its imports and exports), so that
+//! Spin, wasmCloud and `wkg` take it from any registry. The bill of materials refers to it, as those that verify images
+//! look for it: runtimes refuse a second layer. The same commit gives the same bytes.
+
+mod oci;
+mod sbom;
+
+use std::{fs, path::Path, process::Command};
+
+use anyhow::{Context as _, ensure};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    components::{STAGES, build},
+    compose, root, target,
+};
+use oci::Image;
+
+/// Writes an OCI image layout and a CycloneDX bill of materials for every component: target/oci/NAME
+#[derive(Debug, clap::Args)]
+pub(crate) struct Package {
+    /// Where the sources can be found, for the images' annotations
+    #[arg(long)]
+    source: Option<String>,
+}
+
+/// What all images of a commit have in common.
+struct Commit {
+    version: String,
+    revision: String,
+    /// RFC 3339, UTC.
+    created: String,
+    source: Option<String>,
+}
+
+/// A component to be packed, and the packages that it was built from, each with its features (none: the default ones).
+struct Component {
+    name: String,
+    bytes: Vec<u8>,
+    packages: Vec<(String, Option<String>)>,
+}
+
+impl Package {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        let commit = Commit::here(self.source.clone())?;
+        let folder = target().join("oci");
+        if folder.exists() {
+            fs::remove_dir_all(&folder).with_context(|| format!("removing {}", folder.display()))?;
+        }
+        let lock = sbom::checksums(&root().join("Cargo.lock"))?;
+        let mut trees = sbom::Trees::default();
+        for component in components()? {
+            let sbom = trees.bill(&component, &commit, &lock)?;
+            let image = Image::of(&component, &commit, &sbom)?;
+            let path = folder.join(&component.name);
+            image.write(&path)?;
+            let beside = folder.join(format!("{}.cdx.json", component.name));
+            fs::write(&beside, &sbom).with_context(|| format!("writing {}", beside.display()))?;
+            println!("{}  {}", image.digest(), path.display());
+        }
+        Ok(())
+    }
+}
+
+/// The stages, and what is composed of them.
+fn components() -> anyhow::Result<Vec<Component>> {
+    let read = |path: &Path| fs::read(path).with_context(|| format!("reading {}", path.display()));
+    let package = |stage: &&str| (format!("wheeltapper-{stage}"), None);
+    let mut all = Vec::new();
+    for stage in STAGES {
+        let (name, features) = package(&stage);
+        let bytes = read(&build(&name, None)?)?;
+        all.push(Component { name: stage.to_owned(), bytes, packages: vec![(name, features)] });
+    }
+    compose::Compose::all().run()?;
+    for name in compose::names() {
+        let bytes = read(&compose::folder().join(format!("{name}.wasm")))?;
+        all.push(Component { packages: compose::packages(&name), name: name.replace('/', "-"), bytes });
+    }
+    Ok(all)
+}
+
+impl Commit {
+    fn here(source: Option<String>) -> anyhow::Result<Self> {
+        let mut revision = git(&["rev-parse", "HEAD"])?;
+        if !git(&["status", "--porcelain"])?.is_empty() {
+            revision.push_str("-dirty");
+        }
+        Ok(Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            revision,
+            created: git(&["log", "-1", "--date=format-local:%Y-%m-%dT%H:%M:%SZ", "--format=%cd"])?,
+            source,
+        })
+    }
+}
+
+fn git(arguments: &[&str]) -> anyhow::Result<String> {
+    let out = Command::new("git").args(arguments).current_dir(root()).env("TZ", "UTC0").output();
+    let out = out.context("starting git, which tells the commit")?;
+    ensure!(out.status.success(), "git {}: {}", arguments.join(" "), String::from_utf8_lossy(&out.stderr).trim());
+    Ok(String::from_utf8(out.stdout)?.trim().to_owned())
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
