@@ -14,7 +14,8 @@ use crate::{
 pub(crate) fn run(statement: &str, parameters: &[Value]) -> Result<Vec<Vec<Value>>, PortError> {
     let parameters: Vec<PgValue> = parameters.iter().map(parameter).collect();
     let rows = query(statement, &parameters).map_err(|error| {
-        let (QueryError::InvalidParams(words) | QueryError::InvalidQuery(words) | QueryError::Unexpected(words)) = error;
+        let (QueryError::InvalidParams(words) | QueryError::InvalidQuery(words) | QueryError::Unexpected(words)) =
+            error;
         PortError(format!("PostgreSQL: {words}"))
     })?;
     rows.into_iter().map(|row| row.into_iter().map(|entry| value(entry.value, &entry.column_name)).collect()).collect()
@@ -35,10 +36,14 @@ fn value(value: PgValue, column: &str) -> Result<Value, PortError> {
     match value {
         PgValue::Null => Ok(Value::Null),
         PgValue::Int8(integer) | PgValue::BigInt(integer) => Ok(Value::Integer(integer)),
-        PgValue::Int4(integer) | PgValue::Int(integer) | PgValue::Integer(integer) => Ok(Value::Integer(integer.into())),
+        PgValue::Int4(integer) | PgValue::Int(integer) | PgValue::Integer(integer) => {
+            Ok(Value::Integer(integer.into()))
+        }
         PgValue::Float8(of) | PgValue::Double(of) => Ok(Value::Real(double(of))),
         PgValue::Text(text) => Ok(Value::Text(text)),
         PgValue::Bytea(blob) => Ok(Value::Blob(blob)),
-        other => Err(PortError(format!("PostgreSQL's column {column} is of a type that no table of ours has: {other:?}"))),
+        other => {
+            Err(PortError(format!("PostgreSQL's column {column} is of a type that no table of ours has: {other:?}")))
+        }
     }
 }

@@ -15,4 +15,5 @@ mod world;
 pub use imports::strangers;
 pub use postgres::Pool;
 pub use server::Postgres;
+pub use tokio_postgres::Row;
 pub use world::{Loaded, Message, Settings, WasmCloudWorld};

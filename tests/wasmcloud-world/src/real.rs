@@ -79,8 +79,11 @@ impl RealWash {
         let pool = Pool::new(&postgres.url()).map_err(io::Error::other)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let real = Self { wash, nats, nats_port, http_port, pool, runtime, _postgres: postgres, folder };
-        wait(|| TcpStream::connect((Ipv4Addr::LOCALHOST, http_port)).is_ok() && real.log().contains("listening"), "wash")
-            .map_err(|error| io::Error::other(format!("{error}; wash said: {}", real.log())))?;
+        wait(
+            || TcpStream::connect((Ipv4Addr::LOCALHOST, http_port)).is_ok() && real.log().contains("listening"),
+            "wash",
+        )
+        .map_err(|error| io::Error::other(format!("{error}; wash said: {}", real.log())))?;
         Ok(real)
     }
 
@@ -92,6 +95,11 @@ impl RealWash {
     /// The API's URL.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.http_port)
+    }
+
+    /// The API's port.
+    pub fn port(&self) -> u16 {
+        self.http_port
     }
 
     /// Publishes messages on one subject; the server has them when this returns.
@@ -194,9 +202,12 @@ dev:
   components:
 "
     );
+    // One after the other where readings come in, as devices send them; they may wait.
     let mut component = |name: &str, subscriptions: &str| {
+        let order =
+            if subscriptions.starts_with("readings") { ", max_in_flight: '1', admission_wait: 10m" } else { "" };
         config.push_str(&format!(
-            "    - {{name: {name}, file: {composed}/{name}.wasm, config: {{subscriptions: '{subscriptions}'}}}}\n"
+            "    - {{name: {name}, file: {composed}/{name}.wasm, config: {{subscriptions: '{subscriptions}'{order}}}}}\n"
         ));
     };
     match shape {

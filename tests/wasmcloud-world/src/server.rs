@@ -15,7 +15,7 @@ use tempfile::TempDir;
 /// How long the server may take to start.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A server with one database, `wheeltapper`; gone with this value.
+/// A server with a database `wheeltapper`; gone with this value.
 #[derive(Debug)]
 pub struct Postgres {
     server: Child,
@@ -37,7 +37,17 @@ impl Postgres {
             chown(folder.path(), Some(user), Some(group))?;
         }
         let mut make = program("initdb", user, folder.path())?;
-        make.arg("-D").arg(&data).args(["-U", "wheeltapper", "-A", "trust", "-E", "UTF8", "--locale", "C", "--no-sync"]);
+        make.arg("-D").arg(&data).args([
+            "-U",
+            "wheeltapper",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale",
+            "C",
+            "--no-sync",
+        ]);
         let made = make.stdin(Stdio::null()).output()?;
         if !made.status.success() {
             return Err(io::Error::other(format!("initdb: {}", String::from_utf8_lossy(&made.stderr))));
@@ -49,13 +59,22 @@ impl Postgres {
         let server = serve.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn()?;
         let mut postgres = Self { server, port, _folder: folder };
         postgres.wait()?;
-        let mut database = program("createdb", None, Path::new("/"))?;
-        database.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-U", "wheeltapper", "wheeltapper"]);
-        let made = database.stdin(Stdio::null()).output()?;
+        postgres.database("wheeltapper")?;
+        Ok(postgres)
+    }
+
+    /// Makes one more database; gives its URL.
+    ///
+    /// # Errors
+    /// When there is one of that name.
+    pub fn database(&self, name: &str) -> io::Result<String> {
+        let mut make = program("createdb", None, Path::new("/"))?;
+        make.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "wheeltapper", name]);
+        let made = make.stdin(Stdio::null()).output()?;
         if !made.status.success() {
             return Err(io::Error::other(format!("createdb: {}", String::from_utf8_lossy(&made.stderr))));
         }
-        Ok(postgres)
+        Ok(format!("{}/{name}", self.server()))
     }
 
     /// Until it takes connections.
@@ -83,7 +102,7 @@ impl Postgres {
         format!("postgres://wheeltapper@127.0.0.1:{}", self.port)
     }
 
-    /// The database's URL.
+    /// The first database's URL.
     pub fn url(&self) -> String {
         format!("{}/wheeltapper", self.server())
     }

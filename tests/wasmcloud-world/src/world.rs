@@ -111,6 +111,18 @@ impl WasmCloudWorld {
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
         interfaces::link(&mut linker)?;
+        Self::on(engine, linker, settings)
+    }
+
+    /// Another workload on the same host, for which what was loaded here is compiled already.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn beside(&self, settings: Settings) -> wasmtime::Result<Self> {
+        Self::on(self.engine.clone(), self.linker.clone(), settings)
+    }
+
+    fn on(engine: Engine, linker: Linker<Guest>, settings: Settings) -> wasmtime::Result<Self> {
         let pool = Pool::new(&settings.postgres).context("the database's URL")?;
         let shared = Shared { pool, state: Mutex::default(), bus: Mutex::default() };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;

@@ -2,7 +2,7 @@
 
 use tokio_postgres::{
     Row,
-    types::{Type, to_sql_checked, private::BytesMut, IsNull, ToSql},
+    types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked},
 };
 
 use super::bindings::wasmcloud::postgres::{

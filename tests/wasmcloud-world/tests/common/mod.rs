@@ -33,8 +33,7 @@ pub fn composed(name: &str) -> PathBuf {
 pub const PLANT: &str = r#"{
     "featurize": {"size_seconds": 10, "slide_seconds": 5, "lateness_seconds": 10},
     "detect": {"warmup_windows": 30, "model": "zscore"},
-    "schedule": {"technicians": [{"name": "ada", "skills": ["mechanic", "electrician", "vibration-analyst", "instrumentation"], "hourly_cost": 60, "shifts": [{"days": ["mon", "tue", "wed", "thu", "fri"], "start": "08:00", "end": "16:00"}]}]},
-    "poison_after_seconds": 1
+    "schedule": {"technicians": [{"name": "ada", "skills": ["mechanic", "electrician", "vibration-analyst", "instrumentation"], "hourly_cost": 60, "shifts": [{"days": ["mon", "tue", "wed", "thu", "fri"], "start": "08:00", "end": "16:00"}]}]}
 }"#;
 
 /// What people ask for. `seq` orders rewrites of a row, and `plan` follows the order in which machines come to it.
