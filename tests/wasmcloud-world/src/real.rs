@@ -19,6 +19,9 @@ use crate::{Pool, Postgres, server::free_port};
 /// How long `wash` may take to compile the components.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// What `wash` says when all components are there.
+const READY: &str = "listening for HTTP requests";
+
 /// `wash dev` and its servers; gone with this value.
 #[derive(Debug)]
 pub struct RealWash {
@@ -79,17 +82,19 @@ impl RealWash {
         let pool = Pool::new(&postgres.url()).map_err(io::Error::other)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let real = Self { wash, nats, nats_port, http_port, pool, runtime, _postgres: postgres, folder };
-        wait(
-            || TcpStream::connect((Ipv4Addr::LOCALHOST, http_port)).is_ok() && real.log().contains("listening"),
-            "wash",
-        )
-        .map_err(|error| io::Error::other(format!("{error}; wash said: {}", real.log())))?;
+        wait(|| real.is_ready(), "wash")
+            .map_err(|error| io::Error::other(format!("{error}; wash said: {}", real.log())))?;
         Ok(real)
     }
 
-    /// What `wash` said.
+    /// What `wash` said since it was ready.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("wash.log")).unwrap_or_default()
+        let log = fs::read_to_string(self.folder.path().join("wash.log")).unwrap_or_default();
+        log.rsplit_once(READY).map_or(log.as_str(), |(_, since)| since).to_owned()
+    }
+
+    fn is_ready(&self) -> bool {
+        fs::read_to_string(self.folder.path().join("wash.log")).is_ok_and(|log| log.contains(READY))
     }
 
     /// The API's URL.
