@@ -49,8 +49,26 @@ const fn spin(name: &'static str, api: bool) -> Recipe {
     Recipe { host: "spin", name, adapter: SPIN, feature: name, stages: &STAGES, api }
 }
 
+const WASMCLOUD: &str = "wheeltapper-on-wasmcloud";
+
+const fn wasmcloud(name: &'static str, stages: &'static [&'static str]) -> Recipe {
+    Recipe { host: "wasmcloud", name, adapter: WASMCLOUD, feature: name, stages, api: false }
+}
+
 /// All that is composed.
-const RECIPES: &[Recipe] = &[spin("http", true), spin("redis", false), spin("mqtt", false), spin("cron", false)];
+const RECIPES: &[Recipe] = &[
+    spin("http", true),
+    spin("redis", false),
+    spin("mqtt", false),
+    spin("cron", false),
+    Recipe { api: true, ..wasmcloud("http", &["ingest"]) },
+    wasmcloud("whole", &STAGES),
+    wasmcloud("ingest", &["ingest"]),
+    wasmcloud("featurize", &["featurize"]),
+    wasmcloud("detect", &["detect"]),
+    wasmcloud("alert", &["alert"]),
+    wasmcloud("schedule", &["schedule"]),
+];
 
 /// Joins the stages with a platform's adapter
 #[derive(Debug, clap::Args)]

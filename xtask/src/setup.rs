@@ -11,10 +11,11 @@ use anyhow::{Context as _, bail};
 use crate::{run, target as target_folder};
 
 /// Programs that tests drive, and the Debian packages that have them.
-const PROGRAMS: [(&str, &str); 5] = [
+const PROGRAMS: [(&str, &str); 6] = [
     ("mosquitto", "mosquitto"),
     ("mosquitto_pub", "mosquitto-clients"),
     ("nats-server", "nats-server"),
+    ("postgres", "postgresql"),
     ("python3", "python3"),
     ("redis-server", "redis-server"),
 ];
@@ -118,12 +119,14 @@ fn found(programs: &[&str]) -> Option<PathBuf> {
     std::env::split_paths(&paths).flat_map(named).find(|path| path.is_file())
 }
 
-/// Whether a program is on the path.
+/// Whether a program is on the path, or where Debian keeps it.
 pub(crate) fn there(program: &str) -> bool {
     let paths = std::env::var_os("PATH").unwrap_or_default();
-    // Debian keeps servers in sbin, which is not on everyone's path.
+    // Debian keeps servers in sbin, which is not on everyone's path, and each version of PostgreSQL in a folder of its own.
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     std::env::split_paths(&paths)
         .chain([Path::new("/usr/sbin").to_owned()])
+        .chain(versions.map(|version| version.path().join("bin")))
         .any(|folder| folder.join(program).is_file())
 }
 
