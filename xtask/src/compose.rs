@@ -19,7 +19,7 @@ use wit_parser::{ManglingAndAbi, Resolve};
 
 use crate::{
     components::{STAGES, build},
-    root, target,
+    root, setup, target,
 };
 
 /// The API's package.
@@ -49,8 +49,26 @@ const fn spin(name: &'static str, api: bool) -> Recipe {
     Recipe { host: "spin", name, adapter: SPIN, feature: name, stages: &STAGES, api }
 }
 
+const WASMCLOUD: &str = "wheeltapper-on-wasmcloud";
+
+const fn wasmcloud(name: &'static str, stages: &'static [&'static str]) -> Recipe {
+    Recipe { host: "wasmcloud", name, adapter: WASMCLOUD, feature: name, stages, api: false }
+}
+
 /// All that is composed.
-const RECIPES: &[Recipe] = &[spin("http", true), spin("redis", false), spin("mqtt", false), spin("cron", false)];
+const RECIPES: &[Recipe] = &[
+    spin("http", true),
+    spin("redis", false),
+    spin("mqtt", false),
+    spin("cron", false),
+    Recipe { api: true, ..wasmcloud("http", &["ingest"]) },
+    wasmcloud("whole", &STAGES),
+    wasmcloud("ingest", &["ingest"]),
+    wasmcloud("featurize", &["featurize"]),
+    wasmcloud("detect", &["detect"]),
+    wasmcloud("alert", &["alert"]),
+    wasmcloud("schedule", &["schedule"]),
+];
 
 /// Joins the stages with a platform's adapter
 #[derive(Debug, clap::Args)]
@@ -99,6 +117,11 @@ impl Part {
     }
 }
 
+/// Composes everything.
+pub(crate) fn all() -> anyhow::Result<()> {
+    Compose { host: None, name: None }.run()
+}
+
 /// What is composed: `HOST/NAME`.
 pub(crate) fn names() -> Vec<String> {
     RECIPES.iter().map(Recipe::path).collect()
@@ -145,6 +168,9 @@ impl Compose {
             .iter()
             .map(|stage| Part::read(stage, &build(&format!("wheeltapper-{stage}"), None)?))
             .collect::<anyhow::Result<Vec<_>>>()?;
+        if recipes.iter().any(|recipe| recipe.api) {
+            setup::dashboard()?;
+        }
         let api =
             if recipes.iter().any(|recipe| recipe.api) { Some(Part::read("api", &build(API, None)?)?) } else { None };
         let hashes = stages.iter().map(|stage| (stage.name.clone(), stage.hash())).collect();
@@ -216,7 +242,7 @@ fn join(parts: &[&Part]) -> anyhow::Result<Vec<u8>> {
         let exports: Vec<String> = world.exports.keys().cloned().collect();
         let instance = graph.instantiate(package);
         for import in imports {
-            if let Some(&export) = offered.get(&import) {
+            if let Some(export) = offer(&offered, &import) {
                 graph
                     .set_instantiation_argument(instance, &import, export)
                     .with_context(|| format!("{} takes {import}", part.name))?;
@@ -235,6 +261,29 @@ fn join(parts: &[&Part]) -> anyhow::Result<Vec<u8>> {
     Ok(graph.encode(EncodeOptions { define_components: true, ..EncodeOptions::default() })?)
 }
 
+/// Who offers an import: by its name, or in another release that a host would take for it as well (0.2.6 for 0.2.3).
+fn offer(offered: &BTreeMap<String, NodeId>, import: &str) -> Option<NodeId> {
+    let exact = offered.get(import);
+    let near = || offered.iter().find(|(export, _)| track(export).is_some_and(|export| Some(export) == track(import)));
+    exact.or_else(|| near().map(|(_, node)| node)).copied()
+}
+
+/// An interface's name, and the part of its version that a compatible one has too; none for what is no release.
+fn track(name: &str) -> Option<(&str, &str)> {
+    let (interface, version) = name.split_once('@')?;
+    if version.contains('-') {
+        return None;
+    }
+    let (major, rest) = version.split_once('.')?;
+    let minor = rest.split('.').next()?;
+    let kept = match (major, minor) {
+        ("0", "0") => version.len(),
+        ("0", _) => major.len() + 1 + minor.len(),
+        _ => major.len(),
+    };
+    Some((interface, version.get(..kept)?))
+}
+
 /// The names of what a component imports and exports.
 pub(crate) fn world(bytes: &[u8]) -> anyhow::Result<(Vec<String>, Vec<String>)> {
     let mut graph = CompositionGraph::new();
@@ -251,4 +300,25 @@ fn types() -> anyhow::Result<Vec<u8>> {
     let mut module = dummy_module(&resolve, world, ManglingAndAbi::Standard32);
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)?;
     ComponentEncoder::default().validate(true).module(&module)?.encode()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::track;
+
+    #[test]
+    fn releases_of_one_track_are_taken_for_each_other() {
+        assert_eq!(track("wasi:cli/environment@0.2.6"), track("wasi:cli/environment@0.2.12"));
+        assert_eq!(track("a:b/c@1.2.3"), track("a:b/c@1.9.0"));
+        for (one, other) in [
+            ("wasi:cli/environment@0.2.6", "wasi:cli/environment@0.3.0"),
+            ("wasi:cli/environment@0.2.6", "wasi:cli/stdin@0.2.6"),
+            ("a:b/c@0.0.1", "a:b/c@0.0.2"),
+            ("a:b/c@1.0.0", "a:b/c@2.0.0"),
+        ] {
+            assert_ne!(track(one), track(other), "{one} {other}");
+        }
+        assert_eq!(track("wasi:keyvalue/store@0.2.0-draft2"), None);
+        assert_eq!(track("handle-message"), None);
+    }
 }

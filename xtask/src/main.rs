@@ -127,10 +127,13 @@ fn test(filter: Option<&str>) -> anyhow::Result<()> {
     if filter.is_none() {
         check()?;
     }
+    // What the tests of the platforms run.
+    compose::all()?;
     // The binary that end-to-end tests run is built with the rest, as a test of its own package runs it too.
     let arguments = ["test", "--release", "--workspace", "--no-fail-fast"].into_iter().chain(filter);
     let mut command = Command::new(env!("CARGO"));
-    command.args(arguments).current_dir(root()).env("WHEELTAPPER_PYTHON", python);
+    command.args(arguments).current_dir(root());
+    command.env("WHEELTAPPER_PYTHON", python).env("WHEELTAPPER_COMPOSED", std::path::absolute(compose::folder())?);
     if let Some((pages, browser)) = browser {
         command.env("WHEELTAPPER_PAGES", pages).env("WHEELTAPPER_CHROMIUM", browser);
     }

@@ -11,11 +11,13 @@ use anyhow::{Context as _, bail};
 use crate::{run, target as target_folder};
 
 /// Programs that tests drive, and the Debian packages that have them.
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 6] = [
     ("mosquitto", "mosquitto"),
     ("mosquitto_pub", "mosquitto-clients"),
     ("nats-server", "nats-server"),
+    ("postgres", "postgresql"),
     ("python3", "python3"),
+    ("redis-server", "redis-server"),
 ];
 /// Python packages that tests drive or compare with, pinned.
 const PYTHON_PACKAGES: [&str; 1] = ["paho-mqtt==2.1.0"];
@@ -117,15 +119,31 @@ fn found(programs: &[&str]) -> Option<PathBuf> {
     std::env::split_paths(&paths).flat_map(named).find(|path| path.is_file())
 }
 
-/// Whether a program is on the path.
+/// Whether a program is on the path, or where Debian keeps it.
 pub(crate) fn there(program: &str) -> bool {
     let paths = std::env::var_os("PATH").unwrap_or_default();
-    // Debian keeps servers in sbin, which is not on everyone's path.
+    // Debian keeps servers in sbin, which is not on everyone's path, and each version of PostgreSQL in a folder of its own.
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     std::env::split_paths(&paths)
         .chain([Path::new("/usr/sbin").to_owned()])
+        .chain(versions.map(|version| version.path().join("bin")))
         .any(|folder| folder.join(program).is_file())
 }
 
 fn quiet(command: &mut Command) -> bool {
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+/// Builds the dashboard, where there is Node.js: the API's component takes it in. Without, the API has a simpler page.
+pub(crate) fn dashboard() -> anyhow::Result<()> {
+    let folder = crate::root().join("dashboard");
+    if !there("npm") {
+        eprintln!("no Node.js here: the API is built without the dashboard");
+        return Ok(());
+    }
+    let npm = |arguments: &[&str]| run(Command::new("npm").args(arguments).current_dir(&folder).stdout(Stdio::null()));
+    if !folder.join("node_modules/.package-lock.json").is_file() {
+        npm(&["ci", "--no-audit", "--no-fund"])?;
+    }
+    npm(&["run", "build"]).context("building the dashboard")
 }

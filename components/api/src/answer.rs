@@ -43,9 +43,9 @@ impl Answer {
     }
 
     /// The response to `request`: with its id and its tag, and without a body where none is wanted.
-    pub(crate) fn seal(self, request: &Request<Vec<u8>>, now: i64) -> Response<Vec<u8>> {
+    pub(crate) fn seal(self, request: &Request<Vec<u8>>, id: HeaderValue) -> Response<Vec<u8>> {
         let mut response = self.0;
-        response.headers_mut().insert(REQUEST_ID, request_id(request, now));
+        response.headers_mut().insert(REQUEST_ID, id);
         response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
         if reads && response.status() == StatusCode::OK {
@@ -78,7 +78,7 @@ fn is_known(headers: &HeaderMap, tag: &str) -> bool {
 }
 
 /// The client's own id for the request, or one made of the request and its moment.
-fn request_id(request: &Request<Vec<u8>>, now: i64) -> HeaderValue {
+pub(crate) fn request_id(request: &Request<Vec<u8>>, now: i64) -> HeaderValue {
     let usable = |id: &&HeaderValue| {
         let bytes = id.as_bytes();
         !bytes.is_empty() && bytes.len() <= LONGEST_ID && bytes.iter().all(u8::is_ascii_graphic)

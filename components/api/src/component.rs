@@ -8,7 +8,8 @@ use wasi::{
 };
 
 use crate::{
-    Filter, Front, FrontError, LIMIT, Reason, Receipt, Refused, Settings, Submission, Table, broken_off, respond,
+    Filter, Front, FrontError, LIMIT, Reason, Receipt, Refused, Settings, Submission, Table, broken_off, is_too_large,
+    respond,
 };
 
 #[allow(missing_docs, missing_debug_implementations, clippy::all, reason = "generated from wit/, which documents them")]
@@ -30,8 +31,8 @@ impl Guest for Component {
         let settings = Settings::read(|name| std::env::var(name).ok());
         let now = now();
         let response = match read(&incoming) {
-            Ok(request) => respond(&Line, &settings, now, &request),
-            Err(why) => broken_off(why, &settings, now, &Request::default()),
+            Ok(request) => respond(&Line, &settings, now, request),
+            Err(why) => broken_off(why, now),
         };
         write(response, out);
     }
@@ -61,12 +62,10 @@ fn read(incoming: &IncomingRequest) -> Result<Request<Vec<u8>>, &'static str> {
     let path = incoming.path_with_query().filter(|path| !path.is_empty()).unwrap_or_else(|| "/".to_owned());
     *request.uri_mut() = Uri::try_from(path).map_err(|_| "the path is none: percent-encode what is no letter")?;
     *request.headers_mut() = headers(incoming.headers().entries());
-    let body = &mut Vec::new();
-    // What only asks needs no body; what comes with one is left where it is.
-    if *request.method() == Method::POST {
-        read_body(incoming, body)?;
+    // What only asks needs no body, and of one that says itself that it is too large no byte is read.
+    if *request.method() == Method::POST && !is_too_large(&request) {
+        *request.body_mut() = read_body(incoming)?;
     }
-    *request.body_mut() = std::mem::take(body);
     Ok(request)
 }
 
@@ -78,18 +77,19 @@ fn headers(entries: Vec<(String, Vec<u8>)>) -> HeaderMap {
         .collect()
 }
 
-fn read_body(incoming: &IncomingRequest, into: &mut Vec<u8>) -> Result<(), &'static str> {
+fn read_body(incoming: &IncomingRequest) -> Result<Vec<u8>, &'static str> {
+    let mut bytes = Vec::new();
     let body = incoming.consume().map_err(|()| "the body cannot be read")?;
     // Dropped before the body that it is of.
     let stream = body.stream().map_err(|()| "the body cannot be read")?;
-    while into.len() <= LIMIT {
+    while bytes.len() <= LIMIT {
         match stream.blocking_read(PIECE) {
-            Ok(piece) => into.extend_from_slice(&piece),
+            Ok(piece) => bytes.extend_from_slice(&piece),
             Err(StreamError::Closed) => break,
             Err(StreamError::LastOperationFailed(_)) => return Err("the body broke off"),
         }
     }
-    Ok(())
+    Ok(bytes)
 }
 
 /// Sends the response. Whoever went away meanwhile does not hear it.

@@ -14,10 +14,10 @@ const LISTED: usize = 100;
 /// The encodings of a body that are taken.
 const ENCODINGS: HeaderValue = HeaderValue::from_static("gzip, identity");
 
-pub(crate) fn ingest(front: &impl Front, request: &Request<Vec<u8>>) -> Result<Answer, Problem> {
+pub(crate) fn ingest(front: &impl Front, request: &mut Request<Vec<u8>>) -> Result<Answer, Problem> {
+    let body = std::mem::take(request.body_mut());
     let text = |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let announced = text(header::CONTENT_LENGTH).and_then(|length| length.trim().parse::<u64>().ok());
-    if request.body().len() > LIMIT || announced.is_some_and(|length| length > LIMIT as u64) {
+    if body.len() > LIMIT || is_too_large(request) {
         return Err(too_large("the body"));
     }
     // As the edge host: what a webhook adds to the query is no reason to refuse its readings.
@@ -26,19 +26,25 @@ pub(crate) fn ingest(front: &impl Front, request: &Request<Vec<u8>>) -> Result<A
         source: query.owned("topic").unwrap_or_else(|| "/api/v1/ingest".to_owned()),
         format: text(header::CONTENT_TYPE).map(str::to_owned),
         sensor: query.owned("sensor"),
-        payload: unpack(request.body(), text(header::CONTENT_ENCODING))?,
+        payload: unpack(body, text(header::CONTENT_ENCODING))?,
     })?;
     answer(&receipt)
 }
 
+/// Whether a body says of itself that it is larger than is taken.
+pub fn is_too_large<T>(request: &Request<T>) -> bool {
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    length.and_then(|length| length.trim().parse::<u64>().ok()).is_some_and(|length| length > LIMIT as u64)
+}
+
 /// Undoes Content-Encoding. What unpacks to more than the limit is refused before it fills the memory.
-fn unpack(body: &[u8], encoding: Option<&str>) -> Result<Vec<u8>, Problem> {
+fn unpack(body: Vec<u8>, encoding: Option<&str>) -> Result<Vec<u8>, Problem> {
     match encoding.map(|encoding| encoding.trim().to_ascii_lowercase()).as_deref() {
-        None | Some("" | "identity") => Ok(body.to_vec()),
+        None | Some("" | "identity") => Ok(body),
         Some("gzip" | "x-gzip") => {
             let mut unpacked = Vec::new();
             let most = LIMIT as u64 + 1;
-            flate2::read::MultiGzDecoder::new(body).take(most).read_to_end(&mut unpacked).map_err(|error| {
+            flate2::bufread::MultiGzDecoder::new(body.as_slice()).take(most).read_to_end(&mut unpacked).map_err(|error| {
                 Problem::bad_request(format!(
                     "the body is not what Content-Encoding says: {error}; send gzip (RFC 1952), or leave the header out"
                 ))

@@ -24,7 +24,7 @@ mod settings;
 mod time;
 
 pub use front::{Filter, Front, FrontError, Reason, Receipt, Refused, Submission, Table};
-pub use ingest::LIMIT;
+pub use ingest::{LIMIT, is_too_large};
 pub use lttb::thin;
 pub use respond::{broken_off, respond};
 pub use settings::Settings;

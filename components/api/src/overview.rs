@@ -10,7 +10,7 @@ use crate::{
     Filter, Front, Table,
     answer::Answer,
     problem::Problem,
-    rows::{Row, ask},
+    rows::{Row, ask, parse},
 };
 
 /// How many of each.
@@ -79,27 +79,28 @@ fn orders(front: &impl Front) -> Result<Vec<Row>, Problem> {
             break;
         };
         let filter = Filter { kind: Some(status.to_owned()), limit: left, ..Filter::default() };
-        orders.extend(ask::<Row>(front, Table::WorkOrders, &filter)?);
+        orders.extend(ask(front, Table::WorkOrders, &filter)?);
     }
     Ok(orders)
 }
 
 /// An order under the names that the edge host gives its columns, with its lists as lists.
-fn as_edge(order: Row) -> Row {
-    let renamed = order.into_iter().map(|(column, value)| match (column.as_str(), value) {
-        ("type", value) => ("kind".to_owned(), value),
-        ("scheduled_time", value) => ("scheduled".to_owned(), value),
-        ("estimated_duration_minutes", value) => ("duration_minutes".to_owned(), value),
-        ("skills" | "after", Value::String(text)) => (column, serde_json::from_str(&text).unwrap_or(json!(text))),
-        (_, value) => (column, value),
-    });
-    renamed.collect()
+fn as_edge(mut order: Row) -> Row {
+    for (column, name) in
+        [("type", "kind"), ("scheduled_time", "scheduled"), ("estimated_duration_minutes", "duration_minutes")]
+    {
+        if let Some(value) = order.remove(column) {
+            order.insert(name.to_owned(), value);
+        }
+    }
+    parse(&mut order, &["after", "skills"]);
+    order
 }
 
 fn sensors(front: &impl Front) -> Result<usize, Problem> {
     let mut count = 0;
     for offset in (0..SENSORS).step_by(Filter::MOST as usize) {
-        let page = ask::<Row>(front, Table::Sensors, &Filter { limit: Filter::MOST, offset, ..Filter::default() })?;
+        let page = ask(front, Table::Sensors, &Filter { limit: Filter::MOST, offset, ..Filter::default() })?;
         count += page.len();
         if page.len() < Filter::MOST as usize {
             break;

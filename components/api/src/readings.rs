@@ -1,6 +1,5 @@
 //! `GET /api/v1/sensors/{id}/readings`: a sensor's course, thinned to as many points as a screen shows.
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
@@ -25,14 +24,6 @@ const READINGS: usize = 500_000;
 /// Chunks that are asked for at once: one may hold thousands of readings.
 const ASKED: u32 = 250;
 
-/// A row of the store.
-#[derive(Debug, Deserialize)]
-struct Chunk {
-    times: Vec<i64>,
-    /// JSON has no number for what is not finite.
-    vals: Vec<Option<f64>>,
-}
-
 pub(crate) fn readings(
     front: &impl Front,
     sensors: &Listing,
@@ -48,12 +39,10 @@ pub(crate) fn readings(
         Filter { sensor: Some(id.to_owned()), after, before, limit: ASKED, offset: start, ..Filter::default() };
     let mut readings: Vec<(i64, f64)> = Vec::new();
     let more = loop {
-        let chunks: Vec<Chunk> = ask(front, Table::Readings, &filter)?;
+        let chunks = ask(front, Table::Readings, &filter)?;
         let count = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
-        for chunk in chunks {
-            let pairs = chunk.times.into_iter().zip(chunk.vals);
-            let pairs = pairs.filter_map(|(time, value)| Some((time, value?)));
-            readings.extend(pairs.filter(|&(time, _)| {
+        for chunk in &chunks {
+            readings.extend(pairs(chunk).filter(|&(time, _)| {
                 after.is_none_or(|after| time > after) && before.is_none_or(|before| time < before)
             }));
         }
@@ -65,7 +54,7 @@ pub(crate) fn readings(
             break true;
         }
     };
-    if readings.is_empty() && start == 0 && ask::<Row>(front, Table::Sensors, &listing::by_id(id))?.is_empty() {
+    if readings.is_empty() && start == 0 && ask(front, Table::Sensors, &listing::by_id(id))?.is_empty() {
         return Err(sensors.missing(id));
     }
     // Chunks come newest first and may overlap, and what was sent twice may lie in two of them.
@@ -77,4 +66,10 @@ pub(crate) fn readings(
         .collect();
     let next = more.then(|| query.link(path, filter.offset));
     Ok(listing::page(json!({ "sensor": id, "count": readings.len(), "items": items }), next))
+}
+
+/// The readings of a chunk. JSON has no number for a value that is not finite: such a one is left out.
+fn pairs(chunk: &Row) -> impl Iterator<Item = (i64, f64)> {
+    let list = |column| chunk.get(column).and_then(Value::as_array).into_iter().flatten();
+    list("times").zip(list("vals")).filter_map(|(time, value)| Some((time.as_i64()?, value.as_f64()?)))
 }

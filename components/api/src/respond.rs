@@ -4,24 +4,41 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use serde_json::json;
 
 use crate::{
-    Filter, Front, FrontError, Settings, Table, access, answer::Answer, cors, ingest::ingest, overview::overview,
-    page::page, problem::Problem, query::Query, readings::readings, routes::Route, time,
+    Filter, Front, FrontError, Settings, Table, access,
+    answer::{Answer, request_id},
+    cors,
+    ingest::ingest,
+    overview::overview,
+    page::{file, page},
+    problem::Problem,
+    query::Query,
+    readings::readings,
+    routes::Route,
+    time,
 };
 
 /// Answers a request at `now`, in nanoseconds since 1970.
-pub fn respond(front: &impl Front, settings: &Settings, now: i64, request: &Request<Vec<u8>>) -> Response<Vec<u8>> {
-    let answer = answer(front, settings, now, request).unwrap_or_else(Answer::from);
-    cors::mark(answer, request, settings).seal(request, now)
+pub fn respond(front: &impl Front, settings: &Settings, now: i64, mut request: Request<Vec<u8>>) -> Response<Vec<u8>> {
+    let id = request_id(&request, now);
+    let answer = answer(front, settings, now, &mut request).unwrap_or_else(Answer::from);
+    cors::mark(answer, &request, settings).seal(&request, id)
 }
 
-/// The answer to a request whose body did not come whole, or whose head is none.
-pub fn broken_off(why: &str, settings: &Settings, now: i64, request: &Request<Vec<u8>>) -> Response<Vec<u8>> {
-    let answer = Answer::from(Problem::bad_request(format!("{why}; send it again")));
-    cors::mark(answer, request, settings).seal(request, now)
+/// The answer to a request that did not come whole, or whose head is none.
+pub fn broken_off(why: &str, now: i64) -> Response<Vec<u8>> {
+    let request = Request::default();
+    let id = request_id(&request, now);
+    Answer::from(Problem::bad_request(format!("{why}; send it again"))).seal(&request, id)
 }
 
-fn answer(front: &impl Front, settings: &Settings, now: i64, request: &Request<Vec<u8>>) -> Result<Answer, Problem> {
-    let (path, query, headers) = (request.uri().path(), request.uri().query(), request.headers());
+fn answer(
+    front: &impl Front,
+    settings: &Settings,
+    now: i64,
+    request: &mut Request<Vec<u8>>,
+) -> Result<Answer, Problem> {
+    let uri = request.uri().clone();
+    let (path, query, headers) = (uri.path(), uri.query(), request.headers());
     let route = Route::of(path);
     // Browsers ask what may be asked without a token.
     if cors::is_preflight(request) {
@@ -29,12 +46,11 @@ fn answer(front: &impl Front, settings: &Settings, now: i64, request: &Request<V
     }
     // Before anything is told of what is there: which paths exist is no stranger's business either.
     if let Some(token) = &settings.api_token
-        && !matches!(route, Ok(Route::Page | Route::Health | Route::Tick))
+        && !matches!(route, Ok(Route::Page | Route::File(_) | Route::Health | Route::Tick))
     {
         access::demand(headers, token)?;
     }
     let route = route?;
-    // Whoever has no token for it cannot tell whether the route is there.
     if let Route::Tick = route {
         let Some(token) = &settings.tick_token else {
             return Err(Problem::not_found(
@@ -58,7 +74,8 @@ fn answer(front: &impl Front, settings: &Settings, now: i64, request: &Request<V
         }
     }
     match route {
-        Route::Page => Ok(page()),
+        Route::Page => page(request.headers()),
+        Route::File(name) => file(name, request.headers()),
         Route::Health => Ok(state("alive")),
         Route::Ready => ready(front),
         Route::Ingest => ingest(front, request),

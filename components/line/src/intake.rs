@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Line, LineError, Ports, Topic, Value,
+    Drive, Line, LineError, Ports, Topic, Value,
     contracts::{
         ingest::{Decoded, Envelope, Ingester, Refusal},
         types::{ReadingBatch, ReadingColumns, SensorTable},
@@ -76,6 +76,9 @@ pub(crate) async fn submit<P: Ports>(
         rows.add(SENSORS, vec![text(sensor), text(line.plant.asset(sensor)), text(unit), text(kind)]);
     }
     rows.write(&line.ports).await?;
+    if line.drive == Drive::Bus && rows.has(DEAD_LETTERS) {
+        line.nudge(Topic::DeadLetters, &envelope.source).await;
+    }
     let receipt = Receipt {
         accepted: decoded.accepted.first().copied().unwrap_or(0),
         refused: decoded.refusals.iter().map(refused).collect(),

@@ -37,7 +37,7 @@ pub enum Topic {
     Anomalies,
     /// Alerts that opened, changed or resolved: for schedule.
     Alerts,
-    /// Dead letters: for whoever wants to know.
+    /// That there are new dead letters, under the asset or the source that they are of: for whoever wants to know.
     DeadLetters,
 }
 

@@ -76,6 +76,11 @@ impl Rows {
         rows.push(row);
     }
 
+    /// Whether there are rows for a table.
+    pub(crate) fn has(&self, into: Into) -> bool {
+        self.0.contains_key(&into)
+    }
+
     /// Writes them.
     pub(crate) async fn write<P: Ports>(&self, ports: &P) -> Result<(), PortError> {
         for (into, rows) in &self.0 {

@@ -6,6 +6,8 @@
 //! the two swaps, and nothing has happened twice. An instance that dies on the way leaves rows that the next one writes
 //! again.
 
+use std::time::Instant;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -60,7 +62,11 @@ struct State {
 pub(crate) async fn drain<S: Segment, P: Ports>(line: &Line<P>, key: &str, now: i64) -> Result<(), LineError> {
     let ports = &line.ports;
     let place = format!("{}.{}", S::NAME, crate::token(key));
+    let (began, arrival) = (Instant::now(), now);
     loop {
+        // How long a place in the queue has been tried at counts from when it was come to, not from when an instance that
+        // works off a long queue began with that.
+        let now = arrival.saturating_add(i64::try_from(began.elapsed().as_nanos()).unwrap_or(i64::MAX));
         let (stored, held) = ports.load(&place).await?;
         let state = match &stored {
             None => State::default(),
@@ -127,6 +133,9 @@ pub(crate) async fn drain<S: Segment, P: Ports>(line: &Line<P>, key: &str, now: 
         }
         queue::passed(ports, S::INPUT, key, position).await?;
         if line.drive == Drive::Bus {
+            if rows.has(DEAD_LETTERS) {
+                line.nudge(Topic::DeadLetters, key).await;
+            }
             if let Some(topic) = S::OUTPUT.filter(|_| !nexts.is_empty()) {
                 line.nudge(topic, key).await;
             }

@@ -306,8 +306,11 @@ fn the_stage_that_follows_is_told_on_the_bus() {
     let platform = Platform::new();
     put(&platform, [vec![1]]);
     run(segment::drain::<Chain, _>(&line(&platform, Drive::Bus), "asset", 0)).unwrap();
-    let nudges = platform.nudges.lock().unwrap().clone();
-    assert_eq!(nudges, [(Topic::Processed, "asset".to_owned()), (Topic::Alerts, "plant".to_owned())]);
+    let nudges = || std::mem::take(&mut *platform.nudges.lock().unwrap());
+    assert_eq!(nudges(), [(Topic::Processed, "asset".to_owned()), (Topic::Alerts, "plant".to_owned())]);
+    run(queue::append(&platform, Topic::Raw, "asset", "bad", 0, b"refused")).unwrap();
+    run(segment::drain::<Chain, _>(&line(&platform, Drive::Bus), "asset", 0)).unwrap();
+    assert_eq!(nudges(), [(Topic::DeadLetters, "asset".to_owned())]);
 }
 
 #[test]

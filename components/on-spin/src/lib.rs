@@ -10,3 +10,5 @@ mod mqtt;
 mod platform;
 #[cfg(all(target_family = "wasm", feature = "redis"))]
 mod redis;
+#[cfg(all(target_family = "wasm", feature = "http"))]
+mod settings;

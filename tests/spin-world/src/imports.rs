@@ -1,6 +1,6 @@
 //! Which imports Spin has.
 
-use wasmtime::{Engine, component::Component, error::Context as _};
+use wasmparser::{ComponentTypeRef, Parser, Payload};
 
 /// Packages of WASI 0.2 that every component of Spin may import, at 0.2.0 to 0.2.6.
 const WASI: [&str; 7] =
@@ -33,16 +33,27 @@ const OTHERS: [&str; 17] = [
 /// # Errors
 /// When the bytes are no component.
 pub fn strangers(component: &[u8]) -> wasmtime::Result<Vec<String>> {
-    let engine = Engine::default();
-    let component = Component::new(&engine, component).context("this is no component")?;
-    let imports = component.component_type();
-    let names = imports.imports(&engine).filter(|(_, item)| !is_type(item));
-    Ok(names.map(|(name, _)| name.to_owned()).filter(|name| !known(name)).collect())
-}
-
-/// A world's own names for types of an interface stand among its imports; they ask for nothing.
-fn is_type(item: &wasmtime::component::types::ComponentExtern) -> bool {
-    matches!(item.ty, wasmtime::component::types::ComponentItem::Type(_))
+    let mut strangers = Vec::new();
+    let mut depth = 0;
+    for payload in Parser::new(0).parse_all(component) {
+        match payload? {
+            Payload::Version { .. } => depth += 1,
+            Payload::End(_) => depth -= 1,
+            // The components inside are joined with each other.
+            Payload::ComponentImportSection(section) if depth == 1 => {
+                for import in section {
+                    let import = import?;
+                    // A world's own names for types of an interface ask for nothing.
+                    let is_type = matches!(import.ty, ComponentTypeRef::Type(_));
+                    if !is_type && !known(import.name.name) {
+                        strangers.push(import.name.name.to_owned());
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(strangers)
 }
 
 fn known(name: &str) -> bool {

@@ -1,6 +1,7 @@
 //! What the tests of the hosts share.
 #![allow(dead_code, reason = "each test uses its part")]
 
+pub mod postgres;
 pub mod server;
 
 use std::{

@@ -19,9 +19,14 @@ use crate::guest::Guest;
 const PATIENCE: Duration = Duration::from_secs(5);
 const ONLY_PUBLISH: &str = "this host only publishes to Redis";
 
-/// A Redis server's address, `host:port`.
+/// A Redis server.
 #[derive(Debug)]
-pub struct Redis(String);
+pub struct Redis {
+    /// `host:port`.
+    host: String,
+    /// `user:password`; empty where the server wants none.
+    login: String,
+}
 
 /// An MQTT broker's host and port, user and password.
 #[derive(Debug)]
@@ -32,27 +37,49 @@ pub struct Mqtt {
     password: String,
 }
 
-/// `PUBLISH`, in Redis' protocol.
-fn publish(address: &str, channel: &str, payload: &[u8]) -> io::Result<()> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let mut command =
-        format!("*3\r\n$7\r\nPUBLISH\r\n${}\r\n{channel}\r\n${}\r\n", channel.len(), payload.len()).into_bytes();
-    command.extend_from_slice(payload);
-    command.extend_from_slice(b"\r\n");
-    stream.write_all(&command)?;
-    let mut answer = String::new();
-    BufReader::new(stream).read_line(&mut answer)?;
-    if answer.starts_with(':') { Ok(()) } else { Err(io::Error::other(answer)) }
+/// A command in Redis' protocol.
+fn command(words: &[&[u8]]) -> Vec<u8> {
+    let mut command = format!("*{}\r\n", words.len()).into_bytes();
+    for word in words {
+        command.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+        command.extend_from_slice(word);
+        command.extend_from_slice(b"\r\n");
+    }
+    command
+}
+
+impl Redis {
+    fn publish(&self, channel: &str, payload: &[u8]) -> io::Result<()> {
+        let stream = TcpStream::connect(with_port(&self.host, "6379"))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        let mut stream = BufReader::new(stream);
+        let mut say = |words: &[&[u8]]| {
+            stream.get_mut().write_all(&command(words))?;
+            let mut answer = String::new();
+            stream.read_line(&mut answer)?;
+            if answer.starts_with([':', '+']) { Ok(()) } else { Err(io::Error::other(answer)) }
+        };
+        if let Some((user, password)) = self.login.split_once(':') {
+            let user = if user.is_empty() { "default" } else { user };
+            say(&[b"AUTH", user.as_bytes(), password.as_bytes()])?;
+        }
+        say(&[b"PUBLISH", channel.as_bytes(), payload])
+    }
+}
+
+fn with_port(host: &str, port: &str) -> String {
+    if host.contains(':') { host.to_owned() } else { format!("{host}:{port}") }
 }
 
 impl Guest {
-    /// The address behind the scheme, if the application may reach it.
-    fn reachable(&self, scheme: &str, address: &str) -> Option<String> {
+    /// Host and login of an address, if the application may reach it.
+    fn reachable(&self, scheme: &str, address: &str) -> Option<(String, String)> {
         let rest = address.strip_prefix(scheme)?;
-        let host = rest.split(['?', '/']).next().unwrap_or(rest);
-        self.settings.outbound.iter().any(|allowed| *allowed == format!("{scheme}{host}")).then(|| host.to_owned())
+        let authority = rest.split(['?', '/']).next().unwrap_or(rest);
+        let (login, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+        let is_allowed = self.settings.outbound.iter().any(|allowed| *allowed == format!("{scheme}{host}"));
+        is_allowed.then(|| (host.to_owned(), login.to_owned()))
     }
 }
 
@@ -62,7 +89,7 @@ impl redis::HostConnection for Guest {
     fn open(&mut self, address: String) -> wasmtime::Result<Result<Resource<Redis>, redis::Error>> {
         self.live()?;
         match self.reachable("redis://", &address) {
-            Some(host) => Ok(Ok(self.table.push(Redis(host))?)),
+            Some((host, login)) => Ok(Ok(self.table.push(Redis { host, login })?)),
             None => Ok(Err(redis::Error::InvalidAddress)),
         }
     }
@@ -74,8 +101,8 @@ impl redis::HostConnection for Guest {
         payload: Vec<u8>,
     ) -> wasmtime::Result<Result<(), redis::Error>> {
         self.live()?;
-        let Redis(address) = self.table.get(&connection)?;
-        Ok(publish(address, &channel, &payload).map_err(|error| redis::Error::Other(error.to_string())))
+        let sent = self.table.get(&connection)?.publish(&channel, &payload);
+        Ok(sent.map_err(|error| redis::Error::Other(error.to_string())))
     }
 
     fn get(&mut self, _: Resource<Redis>, _: String) -> wasmtime::Result<Result<Option<Vec<u8>>, redis::Error>> {
@@ -132,7 +159,7 @@ impl mqtt::HostConnection for Guest {
         _keep_alive: u64,
     ) -> wasmtime::Result<Result<Resource<Mqtt>, mqtt::Error>> {
         self.live()?;
-        let Some(host) = self.reachable("mqtt://", &address) else { return Ok(Err(mqtt::Error::InvalidAddress)) };
+        let Some((host, _)) = self.reachable("mqtt://", &address) else { return Ok(Err(mqtt::Error::InvalidAddress)) };
         let (host, port) = host.rsplit_once(':').unwrap_or((&host, "1883"));
         let mqtt = Mqtt { host: host.to_owned(), port: port.to_owned(), user, password };
         Ok(Ok(self.table.push(mqtt)?))

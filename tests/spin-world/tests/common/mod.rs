@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+pub mod servers;
+
 use std::{collections::BTreeMap, path::PathBuf};
 
 use rusqlite::{Connection, types::Value};

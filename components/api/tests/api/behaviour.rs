@@ -1,0 +1,118 @@
+//! What all routes have in common.
+
+use http::{Method, header};
+use serde_json::json;
+use wheeltapper_api::{FrontError, Settings, Table, broken_off, respond};
+
+use crate::memory::{Memory, NOW, body, get, get_with, problem, request, sensor, text};
+
+fn send(method: Method, uri: &str, headers: &[(&str, &str)]) -> http::Response<Vec<u8>> {
+    let front = Memory::with(Table::Sensors, vec![sensor("a/b")]);
+    respond(&front, &Settings::default(), NOW, request(method, uri, headers, b""))
+}
+
+#[test]
+fn a_problem_reads_so() {
+    let answer = get(&Memory::default(), "/api/v2/sensors");
+    problem(&answer, 404);
+    assert_eq!(text(&answer, "cache-control"), Some("no-store"));
+    insta::with_settings!({ sort_maps => true }, { insta::assert_json_snapshot!(body(&answer)) });
+}
+
+#[test]
+fn what_has_not_changed_is_not_sent_again() {
+    let first = send(Method::GET, "/api/v1/sensors", &[]);
+    let tag = text(&first, "etag").unwrap().to_owned();
+    assert_eq!(text(&first, "content-length").unwrap(), first.body().len().to_string());
+    for known in [tag.clone(), format!("W/{tag}"), format!("\"x\", {tag}"), "*".to_owned()] {
+        let again = send(Method::GET, "/api/v1/sensors", &[("if-none-match", &known)]);
+        assert_eq!((again.status().as_u16(), again.body().len()), (304, 0));
+        assert_eq!(text(&again, "etag"), Some(tag.as_str()));
+        assert_eq!((text(&again, "content-type"), text(&again, "content-length")), (None, None));
+    }
+    assert_eq!(send(Method::GET, "/api/v1/sensors", &[("if-none-match", "\"x\"")]).status(), 200);
+    let none = get_with(&Memory::default(), "/api/v1/sensors", &[("if-none-match", &tag)]);
+    assert_eq!(none.status(), 200);
+    assert_ne!(text(&none, "etag"), Some(tag.as_str()));
+    assert_eq!(text(&send(Method::GET, "/nowhere", &[]), "etag"), None);
+}
+
+#[test]
+fn head_is_get_without_a_body() {
+    for uri in ["/", "/health", "/ready", "/api/v1/overview", "/api/v1/sensors", "/api/v1/sensors/a/b", "/nowhere"] {
+        let (get, head) = (send(Method::GET, uri, &[]), send(Method::HEAD, uri, &[]));
+        assert_eq!(head.status(), get.status());
+        assert!(head.body().is_empty() && !get.body().is_empty());
+        for name in [header::ETAG, header::CONTENT_TYPE, header::CACHE_CONTROL] {
+            assert_eq!(head.headers().get(&name), get.headers().get(&name), "{uri} {name}");
+        }
+        assert_eq!(text(&head, "content-length"), None);
+    }
+}
+
+#[test]
+fn a_request_can_be_found_again() {
+    let id = |headers: &[_]| text(&send(Method::GET, "/health", headers), "x-request-id").unwrap().to_owned();
+    assert_eq!(id(&[("x-request-id", "from-a-proxy.7")]), "from-a-proxy.7");
+    let made = id(&[]);
+    assert_eq!(made.len(), 32);
+    // One that would break a log's line is not taken.
+    assert_eq!(id(&[("x-request-id", "two words")]), made);
+    assert_eq!(id(&[("x-request-id", &"x".repeat(129))]), made);
+    let later = respond(&Memory::default(), &Settings::default(), NOW + 1, request(Method::GET, "/health", &[], b""));
+    assert_ne!(text(&later, "x-request-id"), Some(made.as_str()));
+    let broken = broken_off("the body broke off", NOW);
+    assert_eq!(problem(&broken, 400), "the body broke off; send it again");
+    assert!(text(&broken, "x-request-id").is_some());
+}
+
+#[test]
+fn other_methods_are_told_which_there_are() {
+    for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH, Method::TRACE] {
+        let answer = send(method, "/api/v1/sensors/a/b", &[]);
+        problem(&answer, 405);
+        assert_eq!(text(&answer, "allow"), Some("GET, HEAD, OPTIONS"));
+    }
+    let options = send(Method::OPTIONS, "/api/v1/ingest", &[]);
+    assert_eq!((options.status().as_u16(), text(&options, "allow")), (204, Some("POST, OPTIONS")));
+}
+
+#[test]
+fn alive_and_ready() {
+    assert_eq!(body(&send(Method::GET, "/health", &[])), json!({ "status": "alive" }));
+    assert_eq!(body(&send(Method::GET, "/ready", &[])), json!({ "status": "ready" }));
+    for (failure, seconds) in
+        [(FrontError::Unavailable("locked".into()), "1"), (FrontError::Broken("no plant".into()), "30")]
+    {
+        let front = Memory { failure: Some(failure), ..Memory::default() };
+        assert_eq!(get(&front, "/health").status(), 200);
+        let answer = get(&front, "/ready");
+        assert!(problem(&answer, 503).starts_with("the line does not answer: "));
+        assert_eq!(text(&answer, "retry-after"), Some(seconds));
+    }
+}
+
+#[test]
+fn the_page_and_its_files_are_served() {
+    let page = send(Method::GET, "/", &[]);
+    assert_eq!(text(&page, "content-type"), Some("text/html; charset=utf-8"));
+    assert!(text(&page, "content-security-policy").unwrap().starts_with("default-src 'none'; script-src 'self'"));
+    assert_eq!(text(&page, "x-content-type-options"), Some("nosniff"));
+    assert_eq!(text(&page, "referrer-policy"), Some("no-referrer"));
+    assert_eq!(text(&page, "cache-control"), Some("no-cache"));
+    let html = String::from_utf8_lossy(page.body()).into_owned();
+    let Some(script) = html.split('"').find(|part| part.contains("app-") && part.ends_with(".js")) else {
+        // Built without Node.js: the edge host's first page.
+        assert!(html.contains("fetch('/api/v1/overview')"), "{html}");
+        return;
+    };
+    let path = format!("/{}", script.trim_start_matches(['.', '/']));
+    let plain = send(Method::GET, &path, &[]);
+    assert_eq!(text(&plain, "content-type"), Some("text/javascript; charset=utf-8"));
+    assert_eq!(text(&plain, "content-encoding"), None);
+    assert!(text(&plain, "cache-control").unwrap().contains("immutable"));
+    let packed = send(Method::GET, &path, &[("accept-encoding", "br, gzip")]);
+    assert_eq!(text(&packed, "content-encoding"), Some("gzip"));
+    assert!(packed.body().len() < plain.body().len() / 2);
+    assert!(!text(&page, "content-security-policy").unwrap().contains("unsafe"));
+}

@@ -1,0 +1,200 @@
+//! Tables as pages of items.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use wheeltapper_api::Table;
+
+use crate::memory::{Memory, SECOND, T0, anomaly, body, get, letter, order, problem, sensor, text};
+
+fn anomalies(count: i64) -> Memory {
+    Memory::with(Table::Anomalies, (0..count).map(anomaly).collect())
+}
+
+#[test]
+fn a_page_of_anomalies() {
+    let answer = get(&anomalies(3), "/api/v1/anomalies?limit=2");
+    assert_eq!(answer.status(), 200);
+    assert_eq!(text(&answer, "link"), Some("</api/v1/anomalies?limit=2&cursor=Mg>; rel=\"next\""));
+    insta::with_settings!({ sort_maps => true }, { insta::assert_json_snapshot!(body(&answer)) });
+}
+
+#[test]
+fn the_filter_is_handed_on() {
+    let front = anomalies(10);
+    let answer = get(
+        &front,
+        "/api/v1/anomalies?asset=north%2Fpump-1&sensor=north/pump-1/vibration&severity=high&from=2026-01-01T00:00:20Z&to=1767225660000000000&limit=7&cursor=",
+    );
+    // A form sends what was left empty.
+    assert_eq!(answer.status(), 200, "{}", body(&answer));
+    let (table, filter) = front.asked.take().remove(0);
+    assert_eq!(table, Table::Anomalies);
+    assert_eq!(filter.asset.as_deref(), Some("north/pump-1"));
+    assert_eq!(filter.sensor.as_deref(), Some("north/pump-1/vibration"));
+    assert_eq!(filter.kind.as_deref(), Some("high"));
+    assert_eq!((filter.after, filter.before), (Some(T0 + 20 * SECOND - 1), Some(T0 + 60 * SECOND)));
+    assert_eq!((filter.limit, filter.offset), (8, 0));
+}
+
+#[test]
+fn what_cannot_be_meant_is_told() {
+    let front = anomalies(1);
+    for (query, said) in [
+        (
+            "sevrity=high",
+            "the query names \"sevrity\"; this route takes asset, sensor, from, to, severity, limit, cursor",
+        ),
+        ("limit=5&limit=6", "the query names \"limit\" twice"),
+        ("severity=worse", "severity=\"worse\" is not one of low, medium, high, critical"),
+        ("limit=0", "limit=\"0\" is no whole number from 1 to 1000"),
+        ("limit=1001", "limit=\"1001\" is no whole number from 1 to 1000"),
+        ("limit=ten", "limit=\"ten\" is no whole number"),
+        ("from=yesterday", "from=\"yesterday\" is no time from 1678 to 2262; give RFC 3339"),
+        ("from=9999-01-01T00:00:00Z", "is no time from 1678 to 2262"),
+        ("to=2026-01-01", "is no time"),
+        ("from=2&to=1", "from (1970-01-01T00:00:00.000000002Z) has to be before to (1970-01-01T00:00:00.000000001Z)"),
+        ("cursor=!", "cursor=\"!\" is none that was given out"),
+        ("cursor=LTE", "is none that was given out"),
+    ] {
+        let detail = problem(&get(&front, &format!("/api/v1/anomalies?{query}")), 400);
+        assert!(detail.contains(said), "{query}: {detail}");
+    }
+    assert!(front.asked.take().is_empty());
+    let both = problem(&get(&front, "/api/v1/alerts?severity=low&state=open"), 400);
+    assert_eq!(both, "severity and state are given; give one of the two");
+    assert!(problem(&get(&front, "/api/v1/anomalies/x?limit=1"), 400).contains("this route takes none"));
+}
+
+#[test]
+fn an_offset_from_utc_needs_no_percent_sign() {
+    for (written, seconds) in [("01:00:00+01:00", 0), ("01:00:00%2B01:00", 0), ("00:00:00-01:00", 3_600)] {
+        let front = anomalies(0);
+        assert_eq!(get(&front, &format!("/api/v1/anomalies?to=2026-01-01T{written}")).status(), 200);
+        assert_eq!(front.asked.take()[0].1.before, Some(T0 + seconds * SECOND));
+    }
+}
+
+#[test]
+fn kinds_have_their_own_names() {
+    for (uri, kind) in [
+        ("alerts?state=open", "open"),
+        ("alerts?severity=critical", "critical"),
+        ("work-orders?status=planned", "planned"),
+        ("dead-letters?reason=out-of-range", "out-of-range"),
+        ("drifts?kind=switched", "switched"),
+        ("sensors?kind=temperature", "temperature"),
+    ] {
+        let front = Memory::default();
+        let answer = get(&front, &format!("/api/v1/{uri}"));
+        assert_eq!(body(&answer), json!({ "items": [], "next": null }), "{uri}");
+        assert_eq!(front.asked.take()[0].1.kind.as_deref(), Some(kind));
+    }
+    assert_eq!(get(&Memory::default(), "/api/v1/prognoses?asset=a&from=0").status(), 200);
+    assert!(problem(&get(&Memory::default(), "/api/v1/prognoses?sensor=a"), 400).contains("takes asset, from, to"));
+}
+
+#[test]
+fn one_item_by_its_id() {
+    let front = anomalies(3);
+    let found = body(&get(&front, &format!("/api/v1/anomalies/{:032x}", 1)));
+    assert_eq!(found["detection_time"], "2026-01-01T00:00:10Z");
+    assert_eq!(found["end_time"], "2026-01-01T00:00:10.5Z");
+    assert_eq!(found["metadata"]["contributions"][0]["feature"], "rms");
+    let missing = problem(&get(&front, "/api/v1/anomalies/ff"), 404);
+    assert_eq!(missing, "there is no anomaly \"ff\"; GET /api/v1/anomalies lists those there are");
+
+    let orders = Memory::with(Table::WorkOrders, vec![order(1, "planned")]);
+    let found = body(&get(&orders, &format!("/api/v1/work-orders/{:032x}", 1)));
+    assert_eq!(found["skills"], json!(["mechanics"]));
+    assert_eq!(found["after"], json!([]));
+    assert_eq!(found["scheduled_time"], "2026-01-01T00:00:01Z");
+    for list in ["dead-letters", "drifts", "prognoses"] {
+        problem(&get(&orders, &format!("/api/v1/{list}/x")), 404);
+    }
+}
+
+#[test]
+fn sensors_have_slashes_in_their_ids() {
+    let front = Memory::with(Table::Sensors, ["a/b/c", "ä b", "50%"].map(sensor).into());
+    for (path, name) in
+        [("a/b/c", "a/b/c"), ("a%2Fb%2Fc", "a/b/c"), ("a%2fb/c", "a/b/c"), ("%C3%A4%20b", "ä b"), ("50%25", "50%")]
+    {
+        assert_eq!(body(&get(&front, &format!("/api/v1/sensors/{path}")))["name"], name);
+    }
+    problem(&get(&front, "/api/v1/sensors/a/b"), 404);
+    problem(&get(&front, "/api/v1/sensors/"), 404);
+    assert!(problem(&get(&front, "/api/v1/sensors/%FF"), 400).contains("UTF-8"));
+}
+
+#[test]
+fn a_payload_is_shown_with_its_letter() {
+    let front = Memory::with(Table::DeadLetters, vec![letter(2)]);
+    let item = body(&get(&front, "/api/v1/dead-letters"))["items"][0].clone();
+    assert_eq!((&item["payload"], &item["readings"], &item["sensor"]), (&json!("{"), &json!(2), &Value::Null));
+    assert_eq!(item["time"], "2026-01-01T00:00:00Z");
+}
+
+#[test]
+fn an_answer_that_is_none_is_the_lines_fault() {
+    #[derive(Debug)]
+    struct Odd(&'static str);
+    impl wheeltapper_api::Front for Odd {
+        fn submit(
+            &self,
+            _: wheeltapper_api::Submission,
+        ) -> Result<wheeltapper_api::Receipt, wheeltapper_api::FrontError> {
+            Ok(wheeltapper_api::Receipt::default())
+        }
+        fn look(&self, _: Table, _: &wheeltapper_api::Filter) -> Result<String, wheeltapper_api::FrontError> {
+            Ok(self.0.to_owned())
+        }
+        fn tick(&self, _: i64) -> Result<(), wheeltapper_api::FrontError> {
+            Ok(())
+        }
+    }
+    for odd in ["", "{}", "[1]", "[{]"] {
+        let asked = crate::memory::request(http::Method::GET, "/api/v1/drifts", &[], b"");
+        let answer = wheeltapper_api::respond(&Odd(odd), &wheeltapper_api::Settings::default(), 0, asked);
+        assert!(problem(&answer, 500).contains("are API and line of one version?"), "{odd}");
+    }
+}
+
+proptest! {
+    /// Whoever follows `next` sees every row once, in order.
+    #[test]
+    fn following_next_shows_all(count in 0_i64..60, limit in 1_usize..12) {
+        let front = anomalies(count);
+        let mut uri = format!("/api/v1/anomalies?asset=north%2Fpump-1&limit={limit}");
+        let mut seen = Vec::new();
+        loop {
+            let page = body(&get(&front, &uri));
+            let items = page["items"].as_array().unwrap().clone();
+            prop_assert!(items.len() == limit || page["next"].is_null());
+            seen.extend(items.into_iter().map(|item| item["id"].as_str().unwrap().to_owned()));
+            match page["next"].as_str() {
+                Some(next) => uri = next.to_owned(),
+                None => break,
+            }
+        }
+        let all: Vec<String> = (0..count).map(|index| format!("{index:032x}")).collect();
+        prop_assert_eq!(seen, all);
+    }
+
+    /// No path and no query is the end of the line.
+    #[test]
+    fn any_request_is_answered(path in "/(api/v1/)?[a-z0-9%/-]{0,24}", query in "[a-z0-9=&%+:.-]{0,24}") {
+        if let Ok(uri) = format!("{path}?{query}").parse::<http::Uri>() {
+            let answer = get(&anomalies(2), &uri.to_string());
+            prop_assert!(answer.status().is_success() || answer.status().is_client_error());
+        }
+    }
+}
+
+#[test]
+fn the_longest_page_tells_whether_others_follow() {
+    for (count, follows) in [(1_000, false), (1_001, true)] {
+        let page = body(&get(&anomalies(count), "/api/v1/anomalies?limit=1000"));
+        assert_eq!(page["items"].as_array().unwrap().len(), 1_000);
+        assert_eq!(page["next"].is_string(), follows);
+    }
+}

@@ -1,0 +1,59 @@
+//! What the built component asks of a host.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{fs, path::Path};
+
+use wasmparser::{Parser, Payload};
+use wheeltapper_wasm::Build;
+
+/// Largest that it may be: on some hosts it is fetched and compiled when the first request comes.
+const LARGEST: usize = 720_000;
+
+/// Builds the component as `cargo xtask compose` does; gives its bytes.
+fn build() -> Vec<u8> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    // The folder of the test's own build.
+    let target = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().join("components");
+    let build = Build::new(&root, &target).unwrap();
+    build.run(&["wheeltapper-api"], &[]).unwrap();
+    fs::read(build.artifact("wheeltapper-api")).unwrap()
+}
+
+/// The names of what the outermost component imports and exports.
+fn world(bytes: &[u8]) -> (Vec<String>, Vec<String>) {
+    let (mut imports, mut exports) = (Vec::new(), Vec::new());
+    let mut depth = 0;
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload.unwrap() {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth -= 1,
+            Payload::ComponentImportSection(section) if depth == 0 => {
+                imports.extend(section.into_iter().map(|import| import.unwrap().name.name.to_owned()));
+            }
+            Payload::ComponentExportSection(section) if depth == 0 => {
+                exports.extend(section.into_iter().map(|export| export.unwrap().name.name.to_owned()));
+            }
+            _ => {}
+        }
+    }
+    (imports, exports)
+}
+
+#[test]
+fn it_asks_for_nothing_but_the_line_and_what_every_host_has() {
+    let bytes = build();
+    let (imports, exports) = world(&bytes);
+    assert_eq!(exports, ["wasi:http/incoming-handler@0.2.0"]);
+    assert!(imports.iter().any(|import| import == "wheeltapper:pipeline/front@0.1.0"), "{imports:?}");
+    for import in &imports {
+        if import.starts_with("wheeltapper:pipeline/") {
+            continue;
+        }
+        let (interface, version) = import.rsplit_once('@').unwrap();
+        let patch: u32 = version.strip_prefix("0.2.").unwrap().parse().unwrap();
+        assert!(patch <= 6, "Spin has WASI up to 0.2.6, and this wants {import}");
+        let usual = ["wasi:cli/", "wasi:clocks/", "wasi:io/", "wasi:random/", "wasi:http/types"];
+        assert!(usual.iter().any(|usual| interface.starts_with(usual)), "{import} is more than an API needs");
+    }
+    assert!(bytes.len() <= LARGEST, "{} bytes are more than {LARGEST}", bytes.len());
+}

@@ -1,0 +1,54 @@
+//! The API's environment: its settings, from the component's variables.
+//!
+//! On Spin secrets come as variables, of which a component that knows nothing of Spin cannot ask; an environment holds only
+//! what is written in the manifest. So this adapter offers the API an environment of its own, made of both.
+
+use crate::platform::variable;
+
+#[allow(missing_docs, missing_debug_implementations, clippy::all, reason = "generated from wit/environment")]
+mod bindings {
+    wit_bindgen::generate!({ path: "wit/environment", world: "settings" });
+}
+
+use bindings::exports::wasi::cli::environment::Guest;
+
+/// The component's variables, and what the API calls them.
+const SETTINGS: [(&str, &str); 3] = [
+    ("api_token", "WHEELTAPPER_API_TOKEN"),
+    ("tick_token", "WHEELTAPPER_TICK_TOKEN"),
+    ("cors_origins", "WHEELTAPPER_CORS_ORIGINS"),
+];
+
+struct Environment;
+
+impl Guest for Environment {
+    fn get_environment() -> Vec<(String, String)> {
+        // A variable that is set wins over the manifest's environment.
+        let mut environment: Vec<(String, String)> = std::env::vars().collect();
+        for (name, setting) in SETTINGS {
+            match variable(name) {
+                Ok(value) if value.is_empty() => {}
+                Ok(value) => {
+                    environment.retain(|(name, _)| name != setting);
+                    environment.push((setting.to_owned(), value));
+                }
+                // A token that cannot be read must not leave the door open.
+                Err(error) => {
+                    eprintln!("wheeltapper: {error}");
+                    std::process::abort();
+                }
+            }
+        }
+        environment
+    }
+
+    fn get_arguments() -> Vec<String> {
+        Vec::new()
+    }
+
+    fn initial_cwd() -> Option<String> {
+        None
+    }
+}
+
+bindings::export!(Environment with_types_in bindings);

@@ -1,0 +1,230 @@
+//! A Redis server and an MQTT broker, each on a port of its own, and what listens to them.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long a server or a message may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A server that ends with the test.
+pub struct Server {
+    child: Child,
+    port: u16,
+    _folder: tempfile::TempDir,
+}
+
+impl Server {
+    pub fn redis() -> Self {
+        Self::redis_at(free_port(), &[])
+    }
+
+    /// On a port that is free, with further settings.
+    pub fn redis_at(port: u16, settings: &[&str]) -> Self {
+        Self::start("redis-server", port, |command, folder| {
+            command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+            command.args(settings).arg("--dir").arg(folder);
+        })
+    }
+
+    pub fn mosquitto() -> Self {
+        let port = free_port();
+        Self::start("mosquitto", port, |command, folder| {
+            let settings = folder.join("mosquitto.conf");
+            fs::write(&settings, format!("listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n"))
+                .unwrap();
+            command.arg("-c").arg(settings);
+        })
+    }
+
+    fn start(program: &str, port: u16, settle: impl FnOnce(&mut Command, &Path)) -> Self {
+        // Debian has servers in /usr/sbin, which is not on every PATH.
+        let path = format!("{}:/usr/sbin:/usr/local/sbin", std::env::var("PATH").unwrap_or_default());
+        let found = std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file());
+        let found = found.unwrap_or_else(|| panic!("{program} is not there; `cargo xtask test` installs it"));
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Command::new(found);
+        settle(&mut command, folder.path());
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let server = Self { child, port, _folder: folder };
+        eventually(&format!("{program} listens"), || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        server
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub fn address(&self, scheme: &str) -> String {
+        format!("{scheme}://127.0.0.1:{}", self.port)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < PATIENCE, "{what} not within {PATIENCE:?}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A connection to Redis.
+pub struct Redis(BufReader<TcpStream>);
+
+impl Redis {
+    pub fn connect(server: &Server) -> Self {
+        let stream = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self(BufReader::new(stream))
+    }
+
+    /// Subscribes to channels, as Spin's trigger does.
+    pub fn subscribed(server: &Server, channels: &[&str]) -> Self {
+        Self::connect(server).subscribe(channels)
+    }
+
+    pub fn subscribe(mut self, channels: &[&str]) -> Self {
+        let words: Vec<&[u8]> = ["SUBSCRIBE"].iter().chain(channels).map(|word| word.as_bytes()).collect();
+        self.send(&words);
+        for _ in channels {
+            // ["subscribe", channel, how many]
+            self.reply();
+        }
+        self
+    }
+
+    /// Shows a password.
+    pub fn login(&mut self, password: &str) {
+        self.send(&[b"AUTH", password.as_bytes()]);
+        self.reply();
+    }
+
+    pub fn publish(&mut self, channel: &str, payload: &[u8]) {
+        self.send(&[b"PUBLISH", channel.as_bytes(), payload]);
+        self.reply();
+    }
+
+    /// The next message, as channel and payload; none when none came in `wait`.
+    pub fn message(&mut self, wait: Duration) -> Option<(String, Vec<u8>)> {
+        self.0.get_ref().set_read_timeout(Some(wait)).unwrap();
+        if self.0.fill_buf().is_err() {
+            return None;
+        }
+        self.0.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
+        let [kind, channel, payload] = <[Vec<u8>; 3]>::try_from(self.reply()).unwrap();
+        assert_eq!(kind, b"message");
+        Some((String::from_utf8(channel).unwrap(), payload))
+    }
+
+    fn send(&mut self, words: &[&[u8]]) {
+        let mut command = format!("*{}\r\n", words.len()).into_bytes();
+        for word in words {
+            command.extend(format!("${}\r\n", word.len()).into_bytes());
+            command.extend_from_slice(word);
+            command.extend_from_slice(b"\r\n");
+        }
+        self.0.get_mut().write_all(&command).unwrap();
+    }
+
+    /// The words of an answer; a number is its digits.
+    fn reply(&mut self) -> Vec<Vec<u8>> {
+        let line = self.line();
+        match line.split_at(1) {
+            ("*", count) => (0..count.parse().unwrap()).map(|_: usize| self.reply().remove(0)).collect(),
+            ("$", length) => {
+                let mut word = vec![0; length.parse::<usize>().unwrap() + 2];
+                self.0.read_exact(&mut word).unwrap();
+                word.truncate(word.len() - 2);
+                vec![word]
+            }
+            (":" | "+", rest) => vec![rest.as_bytes().to_vec()],
+            _ => panic!("Redis answered {line}"),
+        }
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.0.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+}
+
+/// A subscription with Mosquitto's client.
+pub struct Subscription {
+    child: Child,
+    lines: BufReader<std::process::ChildStdout>,
+}
+
+impl Subscription {
+    /// Is there when this returns: a probe was heard.
+    pub fn open(server: &Server, topic: &str, probe: &str) -> Self {
+        let mut child = mosquitto_client("mosquitto_sub", server)
+            .args(["-q", "1", "-t", topic, "-t", probe, "-F", "%t %x"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("mosquitto_sub: {error}; `cargo xtask test` installs it"));
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        // Retained, so that it does not matter which of the two is first.
+        let status = mosquitto_client("mosquitto_pub", server).args(["-r", "-t", probe, "-m", "x"]).status().unwrap();
+        assert!(status.success());
+        let mut line = String::new();
+        lines.read_line(&mut line).unwrap();
+        assert!(line.starts_with(probe), "{line}");
+        Self { child, lines }
+    }
+
+    /// The next message, as topic and payload.
+    pub fn message(&mut self) -> (String, Vec<u8>) {
+        let mut line = String::new();
+        self.lines.read_line(&mut line).unwrap();
+        let (topic, digits) = line.trim_end().rsplit_once(' ').unwrap();
+        let byte = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
+        (topic.to_owned(), (0..digits.len()).step_by(2).map(byte).collect())
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A device that publishes.
+pub fn publish(server: &Server, topic: &str, payload: &[u8]) {
+    let mut child = mosquitto_client("mosquitto_pub", server)
+        .args(["-q", "1", "-t", topic, "-s"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(payload).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+fn mosquitto_client(program: &str, server: &Server) -> Command {
+    let mut command = Command::new(program);
+    // A client that hears nothing ends by itself; a test that waits for it fails then.
+    if program == "mosquitto_sub" {
+        command.args(["-W", "120"]);
+    }
+    command.args(["-h", "127.0.0.1", "-p", &server.port.to_string()]);
+    command
+}

@@ -1,0 +1,33 @@
+//! The manifests, and the components that they name, are what Spin takes.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::{fs, path::Path};
+
+use common::composed;
+use wheeltapper_spin_world::{manifest::faults, strangers};
+
+#[test]
+fn the_manifests_keep_spins_rules() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for manifest in ["spin.toml", "infra/spin/small.toml"] {
+        let faults = faults(&root.join(manifest)).unwrap();
+        // Where the target folder is another one, the components lie there.
+        let elsewhere = std::env::var_os("CARGO_TARGET_DIR").is_some();
+        let faults: Vec<_> =
+            faults.into_iter().filter(|fault| !(elsewhere && fault.contains("is not there"))).collect();
+        assert!(faults.is_empty(), "{manifest}: {faults:#?}");
+    }
+}
+
+#[test]
+fn components_import_only_what_spin_has() {
+    for name in ["http", "redis", "mqtt", "cron"] {
+        let path = composed(name);
+        let bytes =
+            fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask compose`", path.display()));
+        let strangers = strangers(&bytes).unwrap();
+        assert!(strangers.is_empty(), "{name} imports {strangers:?}, which Spin does not have");
+    }
+}

@@ -1,0 +1,87 @@
+//! What an operator sets by variables: who may call the API, and the plant.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::{App, PLANT, composed, events};
+use wheeltapper_spin_world::{Event, Loaded, Settings, SpinWorld};
+
+fn status(
+    app: &App,
+    http: &Loaded,
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+    origin: &str,
+) -> (u16, http::HeaderMap) {
+    let mut request =
+        http::Request::builder().method(method).uri(format!("http://localhost{path}")).header("origin", origin);
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    let answer = app.world.http(http, request.body(Vec::new()).unwrap()).unwrap();
+    (answer.status().as_u16(), answer.headers().clone())
+}
+
+#[test]
+fn the_apis_tokens_are_variables() {
+    let app = App::new(&[("plant", PLANT)]);
+    let none = "http://elsewhere";
+    let open = app.load("http", &[("api_token", ""), ("tick_token", "")]);
+    assert_eq!(status(&app, &open, "GET", "/api/v1/alerts", None, none).0, 200);
+    assert_eq!(status(&app, &open, "POST", "/api/v1/tick", Some(""), none).0, 404, "without a token there is no tick");
+
+    let shut = [("api_token", "wheel"), ("tick_token", "tock"), ("cors_origins", "https://plant.example")];
+    let shut = app.load("http", &shut);
+    for (token, told) in [(None, 401), (Some("tock"), 401), (Some("wheel"), 200)] {
+        assert_eq!(status(&app, &shut, "GET", "/api/v1/alerts", token, none).0, told, "{token:?}");
+    }
+    for (token, told) in [(None, 401), (Some("wheel"), 401)] {
+        assert_eq!(status(&app, &shut, "POST", "/api/v1/tick", token, none).0, told, "{token:?}");
+    }
+    let (ticked, _) = status(&app, &shut, "POST", "/api/v1/tick", Some("tock"), none);
+    assert!((200..300).contains(&ticked), "{ticked}");
+    let origin = "https://plant.example";
+    let (_, headers) = status(&app, &shut, "GET", "/api/v1/alerts", Some("wheel"), origin);
+    assert_eq!(headers.get("access-control-allow-origin").unwrap(), origin);
+}
+
+/// An application with a folder mounted.
+fn mounted(plant: &str) -> (tempfile::TempDir, SpinWorld, Loaded) {
+    let folder = tempfile::tempdir().unwrap();
+    let files = folder.path().join("files");
+    std::fs::create_dir(&files).unwrap();
+    std::fs::write(files.join("plant.json"), plant).unwrap();
+    let settings = Settings {
+        variables: [("plant", "@/plant.json"), ("role", "readings")]
+            .map(|(name, value)| (name.into(), value.into()))
+            .into(),
+        mounted: Some(files),
+        ..Settings::default()
+    };
+    let world = SpinWorld::open(folder.path(), settings).unwrap();
+    let component = world.load(&composed("redis")).unwrap();
+    (folder, world, component)
+}
+
+#[test]
+fn the_plant_may_be_a_file() {
+    let plant = r#"{"assets": {"north/pump-1/temperature": "the old pump"}}"#;
+    let (_folder, world, component) = mounted(plant);
+    world.event(&component, &Event::Redis(events(1, 9).remove(0)), None).unwrap();
+    let connection = rusqlite::Connection::open(world.database()).unwrap();
+    let asset =
+        connection.query_row("SELECT asset FROM sensors WHERE name = 'north/pump-1/temperature'", [], |row| row.get(0));
+    assert_eq!(asset, Ok("the old pump".to_owned()));
+}
+
+#[test]
+fn a_plant_that_cannot_be_read_takes_nothing() {
+    for plant in ["{", r#"{"asets": {}}"#] {
+        let (_folder, world, component) = mounted(plant);
+        world.event(&component, &Event::Redis(events(1, 9).remove(0)), None).unwrap_err();
+    }
+    let app = App::new(&[("plant", "@/nowhere.json"), ("role", "readings")]);
+    let component = app.load("redis", &[]);
+    app.world.event(&component, &Event::Redis(events(1, 9).remove(0)), None).unwrap_err();
+}

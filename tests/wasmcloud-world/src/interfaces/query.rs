@@ -1,0 +1,96 @@
+//! `wasmcloud:postgres/query`, as far as the types go that the line's tables have.
+
+use tokio_postgres::{
+    Row,
+    types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked},
+};
+
+use super::bindings::wasmcloud::postgres::{
+    query::{Host, QueryError, ResultRow},
+    types::{self, PgValue, ResultRowEntry},
+};
+use crate::{guest::Guest, postgres::words};
+use wheeltapper_on_wasmcloud::double::Parts;
+
+type Trouble = Box<dyn std::error::Error + Sync + Send>;
+
+impl types::Host for &mut Guest {}
+
+impl Host for &mut Guest {
+    async fn query(
+        &mut self,
+        statement: String,
+        parameters: Vec<PgValue>,
+    ) -> wasmtime::Result<Result<Vec<ResultRow>, QueryError>> {
+        self.live()?;
+        let parameters: Vec<Parameter> = parameters.into_iter().map(Parameter).collect();
+        let parameters: Vec<&(dyn ToSql + Sync)> = parameters.iter().map(|each| each as _).collect();
+        let client = match self.shared.pool.client().await {
+            Ok(client) => client,
+            Err(error) => {
+                return Ok(Err(QueryError::Unexpected(format!("failed to get connection: {}", words(&error)))));
+            }
+        };
+        let rows = match client.query(&statement, &parameters).await {
+            Ok(rows) => rows,
+            Err(error) => return Ok(Err(QueryError::InvalidQuery(format!("query failed: {}", words(&error))))),
+        };
+        self.shared.pool.give_back(client);
+        rows.iter().map(row).collect::<Result<_, _>>().map(Ok)
+    }
+
+    async fn query_batch(&mut self, _: String) -> wasmtime::Result<Result<(), QueryError>> {
+        Ok(Err(QueryError::Unexpected("this host runs one statement at a time".to_owned())))
+    }
+}
+
+/// What wasmCloud makes of the parts of a double.
+fn product((mantissa, exponent, sign): Parts) -> f64 {
+    f64::from(sign) * (mantissa as f64) * 2_f64.powf(f64::from(exponent))
+}
+
+/// The parts that wasmCloud makes of a double: its mantissa with the implicit digit, or doubled where there is none.
+fn decoded(value: f64) -> Parts {
+    let bits = value.to_bits();
+    let exponent = i16::try_from((bits >> 52) & 0x7ff).unwrap_or(0);
+    let digits = bits & ((1 << 52) - 1);
+    let mantissa = if exponent == 0 { digits << 1 } else { digits | (1 << 52) };
+    (mantissa, exponent - 1075, if value.is_sign_negative() { -1 } else { 1 })
+}
+
+#[derive(Debug)]
+struct Parameter(PgValue);
+
+impl ToSql for Parameter {
+    fn to_sql(&self, of: &Type, out: &mut BytesMut) -> Result<IsNull, Trouble> {
+        match &self.0 {
+            PgValue::Null => Ok(IsNull::Yes),
+            PgValue::Int8(integer) => integer.to_sql(of, out),
+            PgValue::Float8(parts) => product(*parts).to_sql(of, out),
+            PgValue::Text(text) => text.to_sql(of, out),
+            PgValue::Bytea(bytes) => bytes.to_sql(of, out),
+            other => Err(format!("this host takes no {other:?}").into()),
+        }
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    to_sql_checked!();
+}
+
+fn row(row: &Row) -> wasmtime::Result<ResultRow> {
+    let entry = |(index, column): (usize, &tokio_postgres::Column)| {
+        let value = match *column.type_() {
+            Type::INT8 => row.try_get::<_, Option<i64>>(index)?.map(PgValue::Int8),
+            Type::INT4 => row.try_get::<_, Option<i32>>(index)?.map(PgValue::Int4),
+            Type::FLOAT8 => row.try_get::<_, Option<f64>>(index)?.map(|value| PgValue::Float8(decoded(value))),
+            Type::TEXT => row.try_get::<_, Option<String>>(index)?.map(PgValue::Text),
+            Type::BYTEA => row.try_get::<_, Option<Vec<u8>>>(index)?.map(PgValue::Bytea),
+            ref other => return Err(wasmtime::format_err!("this host gives no column of type {other}")),
+        };
+        Ok(ResultRowEntry { column_name: column.name().to_owned(), value: value.unwrap_or(PgValue::Null) })
+    };
+    row.columns().iter().enumerate().map(entry).collect()
+}

@@ -1,0 +1,227 @@
+//! A real `wash`, with a real NATS server and PostgreSQL: `wash dev` on a project that names the composed components.
+
+use std::{
+    env, fs,
+    io::{self, BufRead as _, BufReader, Write as _},
+    net::{Ipv4Addr, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio_postgres::Row;
+
+use crate::{Pool, Postgres, server::free_port};
+
+/// How long `wash` may take to compile the components.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// `wash dev` and its servers; gone with this value.
+#[derive(Debug)]
+pub struct RealWash {
+    wash: Child,
+    nats: Child,
+    nats_port: u16,
+    http_port: u16,
+    pool: Pool,
+    runtime: Runtime,
+    _postgres: Postgres,
+    folder: TempDir,
+}
+
+/// How the line is put together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// In one component.
+    Whole,
+    /// A component a stage, and the whole for ticks.
+    Staged,
+}
+
+impl RealWash {
+    /// The program: `WHEELTAPPER_WASH`, or `wash` on the path.
+    pub fn find() -> Option<PathBuf> {
+        let named = env::var_os("WHEELTAPPER_WASH").map(PathBuf::from);
+        let paths = env::var_os("PATH").unwrap_or_default();
+        named.into_iter().chain(env::split_paths(&paths).map(|folder| folder.join("wash"))).find(|path| path.is_file())
+    }
+
+    /// Starts everything on ports of its own, and waits until the API answers. `composed` is the folder of wasmCloud's
+    /// components.
+    ///
+    /// # Errors
+    /// When a program is not there or does not start; with what `wash` said.
+    pub fn start(wash: &Path, composed: &Path, plant: &str, shape: Shape) -> io::Result<Self> {
+        let postgres = Postgres::start()?;
+        let folder = tempfile::tempdir()?;
+        let (nats_port, http_port) = (free_port()?, free_port()?);
+        let nats = Command::new("nats-server")
+            .args(["-js", "-a", "127.0.0.1", "-p", &nats_port.to_string(), "-sd"])
+            .arg(folder.path().join("nats"))
+            .stderr(fs::File::create(folder.path().join("nats.log"))?)
+            .spawn()?;
+        fs::create_dir(folder.path().join(".wash"))?;
+        let config = project(&fs::canonicalize(composed)?, plant, shape, &postgres, nats_port, http_port);
+        fs::write(folder.path().join(".wash/config.yaml"), config)?;
+        wait(|| TcpStream::connect((Ipv4Addr::LOCALHOST, nats_port)).is_ok(), "NATS")?;
+        let log = fs::File::create(folder.path().join("wash.log"))?;
+        let wash = Command::new(wash)
+            .args(["--non-interactive", "-C"])
+            .arg(folder.path())
+            .arg("dev")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()?;
+        let pool = Pool::new(&postgres.url()).map_err(io::Error::other)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let real = Self { wash, nats, nats_port, http_port, pool, runtime, _postgres: postgres, folder };
+        wait(
+            || TcpStream::connect((Ipv4Addr::LOCALHOST, http_port)).is_ok() && real.log().contains("listening"),
+            "wash",
+        )
+        .map_err(|error| io::Error::other(format!("{error}; wash said: {}", real.log())))?;
+        Ok(real)
+    }
+
+    /// What `wash` said.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("wash.log")).unwrap_or_default()
+    }
+
+    /// The API's URL.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.http_port)
+    }
+
+    /// The API's port.
+    pub fn port(&self) -> u16 {
+        self.http_port
+    }
+
+    /// Publishes messages on one subject; the server has them when this returns.
+    ///
+    /// # Errors
+    /// When NATS does not take them.
+    pub fn publish<'a>(&self, subject: &str, bodies: impl IntoIterator<Item = &'a [u8]>) -> io::Result<()> {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.nats_port))?;
+        let mut sent = b"CONNECT {\"verbose\":false}\r\n".to_vec();
+        for body in bodies {
+            sent.extend_from_slice(format!("PUB {subject} {}\r\n", body.len()).as_bytes());
+            sent.extend_from_slice(body);
+            sent.extend_from_slice(b"\r\n");
+        }
+        sent.extend_from_slice(b"PING\r\n");
+        stream.write_all(&sent)?;
+        for line in BufReader::new(stream).lines() {
+            match line?.as_str() {
+                "PONG" => return Ok(()),
+                error if error.starts_with("-ERR") => return Err(io::Error::other(error.to_owned())),
+                _ => {}
+            }
+        }
+        Err(io::Error::other("NATS hung up"))
+    }
+
+    /// Rows of the database.
+    ///
+    /// # Errors
+    /// In PostgreSQL's words.
+    pub fn rows(&self, statement: &str) -> Result<Vec<Row>, tokio_postgres::Error> {
+        self.runtime.block_on(async {
+            let client = self.pool.client().await?;
+            let rows = client.query(statement, &[]).await?;
+            self.pool.give_back(client);
+            Ok(rows)
+        })
+    }
+
+    /// Until the statement's one number is `wanted`; an error of the database, such as a table that is not there yet,
+    /// counts as another.
+    ///
+    /// # Errors
+    /// With the number that it was at last and what `wash` said, after two minutes.
+    pub fn until(&self, statement: &str, wanted: i64) -> io::Result<()> {
+        let started = Instant::now();
+        loop {
+            let found = self.rows(statement).map(|rows| rows.first().and_then(|row| row.try_get::<_, i64>(0).ok()));
+            if matches!(found, Ok(Some(number)) if number == wanted) {
+                return Ok(());
+            }
+            if started.elapsed() > Duration::from_secs(120) {
+                let log = self.log();
+                return Err(io::Error::other(format!("{statement}: {found:?}, wanted {wanted}; wash said: {log}")));
+            }
+            thread::sleep(Duration::from_millis(200));
+        }
+    }
+}
+
+impl Drop for RealWash {
+    fn drop(&mut self) {
+        for child in [&mut self.wash, &mut self.nats] {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn wait(ready: impl Fn() -> bool, who: &str) -> io::Result<()> {
+    let started = Instant::now();
+    while !ready() {
+        if started.elapsed() > PATIENCE {
+            return Err(io::Error::other(format!("{who} does not answer")));
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
+}
+
+/// The project's `.wash/config.yaml`: that of this repository, with other ports.
+fn project(composed: &Path, plant: &str, shape: Shape, postgres: &Postgres, nats: u16, http: u16) -> String {
+    let (composed, server) = (composed.display(), postgres.server());
+    // JSON on one line is YAML; single quotes are doubled in YAML's single quotes.
+    let plant = plant.replace('\n', " ").replace('\'', "''");
+    let mut config = format!(
+        "version: 2.0.0
+build: {{command: 'true', component_path: {composed}/http.wasm}}
+workload:
+  config: {{plant: '{plant}'}}
+dev:
+  address: 127.0.0.1:{http}
+  data_nats_url: nats://127.0.0.1:{nats}
+  postgres_url: {server}
+  host_interfaces:
+    - {{namespace: wasmcloud, package: postgres, version: 0.1.1-draft, interfaces: [types, query], config: {{database: wheeltapper}}}}
+    - {{namespace: wasmcloud, package: keyvalue, version: 0.2.0, interfaces: [store, cas], config: {{backend: nats, url: 'nats://127.0.0.1:{nats}'}}}}
+    - {{namespace: wasmcloud, package: messaging, version: 0.3.0, interfaces: [consumer, handler], config: {{}}}}
+    - {{namespace: wasmcloud, package: messaging, version: 0.2.0, interfaces: [consumer], config: {{}}}}
+  components:
+"
+    );
+    // One after the other where readings come in, as devices send them; they may wait.
+    let mut component = |name: &str, subscriptions: &str| {
+        let order =
+            if subscriptions.starts_with("readings") { ", max_in_flight: '1', admission_wait: 10m" } else { "" };
+        config.push_str(&format!(
+            "    - {{name: {name}, file: {composed}/{name}.wasm, config: {{subscriptions: '{subscriptions}'{order}}}}}\n"
+        ));
+    };
+    match shape {
+        Shape::Whole => {
+            component("whole", "readings.>,tick,raw-sensor-data.>,processed-data.>,anomaly-events.>,alert-events.>");
+        }
+        Shape::Staged => {
+            component("whole", "tick");
+            component("ingest", "readings.>");
+            component("featurize", "raw-sensor-data.>");
+            component("detect", "processed-data.>");
+            component("alert", "anomaly-events.>");
+            component("schedule", "alert-events.>");
+        }
+    }
+    config
+}

@@ -1,0 +1,49 @@
+//! The API before the line: what a browser or a device sees.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::{App, PLANT, events};
+use wheeltapper_wasmcloud_world::Loaded;
+
+fn ask(app: &App, http: &Loaded, request: http::request::Builder, body: &[u8]) -> (u16, String) {
+    let answer = app.world.http(http, request.body(body.to_vec()).unwrap(), None).unwrap();
+    (answer.status().as_u16(), String::from_utf8(answer.into_body()).unwrap())
+}
+
+fn get(app: &App, http: &Loaded, path: &str) -> (u16, String) {
+    ask(app, http, http::Request::get(format!("http://localhost{path}")), b"")
+}
+
+#[test]
+fn readings_go_in_over_http_through_the_line_and_can_be_asked_for() {
+    let app = App::new(&[("plant", PLANT)]);
+    let (http, whole) = (app.load("http"), app.load("whole"));
+    let post = || http::Request::post("http://localhost/api/v1/ingest").header("content-type", "application/x-ndjson");
+    for event in events(30, 99) {
+        let (status, body) = ask(&app, &http, post(), &event);
+        assert_eq!(status, 202, "{body}");
+        assert!(body.contains("\"accepted\":4"), "{body}");
+        // Each machine is told of; what hears of it tells the next.
+        let mut heard = app.world.published();
+        assert_eq!(heard.len(), 2, "{heard:?}");
+        while let Some(message) = heard.pop() {
+            app.world.message(&whole, &message, None).unwrap();
+            heard.extend(app.world.published());
+        }
+    }
+    assert!(app.count("windows") > 0);
+    let (status, body) = ask(&app, &http, post(), b"nonsense");
+    assert_eq!(status, 422, "{body}");
+    let (status, body) = get(&app, &http, "/api/v1/sensors");
+    assert!(status == 200 && body.contains("north/pump-1/temperature"), "{body}");
+    let (status, body) = get(&app, &http, "/api/v1/sensors/north%2Fpump-1%2Ftemperature/readings?points=10");
+    assert!(status == 200 && body.contains("2026-01-05T00:00:"), "{body}");
+    let (status, body) = get(&app, &http, "/api/v1/dead-letters?reason=malformed");
+    assert!(status == 200 && body.contains("nonsense"), "{body}");
+    for path in ["/api/v1/anomalies", "/api/v1/alerts", "/api/v1/work-orders", "/api/v1/overview", "/ready", "/"] {
+        let (status, body) = get(&app, &http, path);
+        assert_eq!(status, 200, "{path}: {body}");
+    }
+    assert_eq!(get(&app, &http, "/api/v1/lunch").0, 404);
+}

@@ -1,0 +1,54 @@
+//! The components on a real wasmCloud, where `wash` is to be had.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::{PLANT, composed, events, folder, tick};
+use wheeltapper_wasmcloud_world::real::{RealWash, Shape};
+
+const SECONDS: i64 = 280;
+const HOT: i64 = 210;
+
+fn start(shape: Shape) -> Option<RealWash> {
+    let Some(wash) = RealWash::find() else {
+        eprintln!("without `wash` on the path or in WHEELTAPPER_WASH the tests on a real wasmCloud are left out");
+        return None;
+    };
+    composed("http");
+    Some(RealWash::start(&wash, &folder(), PLANT, shape).unwrap())
+}
+
+fn check(real: &RealWash) {
+    let events = events(SECONDS, HOT);
+    // As devices send: the next reading when the one before has long been taken.
+    for event in &events {
+        real.publish("readings.plant", [event.as_slice()]).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    real.until("SELECT coalesce(sum(count), 0)::bigint FROM readings", 4 * SECONDS).unwrap();
+    real.publish("tick", [tick(340).as_bytes()]).unwrap();
+    real.until("SELECT count(*) FROM alerts WHERE asset = 'north/pump-1'", 1).unwrap();
+    real.until("SELECT count(*) FROM work_orders WHERE asset = 'north/pump-1' AND technician = 'ada'", 1).unwrap();
+    real.until("SELECT count(*) FROM dead_letters", 0).unwrap();
+    let windows: i64 = real.rows("SELECT count(*) FROM windows").unwrap()[0].get(0);
+    assert!(windows >= 4 * 40, "{windows}");
+}
+
+#[test]
+fn messages_go_through_the_whole_line() {
+    let Some(real) = start(Shape::Whole) else { return };
+    check(&real);
+    // The API beside it, and what comes in there.
+    let mut answer = ureq::get(format!("{}/api/v1/work-orders", real.url())).call().unwrap();
+    assert!(answer.body_mut().read_to_string().unwrap().contains("north/pump-1"));
+    let reading = r#"{"sensor_id": "west/mixer-1/current", "timestamp": 1767571200, "value": 7.5}"#;
+    let answer = ureq::post(format!("{}/api/v1/ingest", real.url())).content_type("application/json").send(reading);
+    assert_eq!(answer.unwrap().status().as_u16(), 202);
+    real.until("SELECT count(*) FROM readings WHERE sensor = 'west/mixer-1/current'", 1).unwrap();
+}
+
+#[test]
+fn messages_go_through_the_stages() {
+    let Some(real) = start(Shape::Staged) else { return };
+    check(&real);
+}
