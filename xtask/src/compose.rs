@@ -19,7 +19,7 @@ use wit_parser::{ManglingAndAbi, Resolve};
 
 use crate::{
     components::{STAGES, build},
-    root, target,
+    root, setup, target,
 };
 
 /// The API's package.
@@ -168,6 +168,9 @@ impl Compose {
             .iter()
             .map(|stage| Part::read(stage, &build(&format!("wheeltapper-{stage}"), None)?))
             .collect::<anyhow::Result<Vec<_>>>()?;
+        if recipes.iter().any(|recipe| recipe.api) {
+            setup::dashboard()?;
+        }
         let api =
             if recipes.iter().any(|recipe| recipe.api) { Some(Part::read("api", &build(API, None)?)?) } else { None };
         let hashes = stages.iter().map(|stage| (stage.name.clone(), stage.hash())).collect();

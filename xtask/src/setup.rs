@@ -133,3 +133,17 @@ pub(crate) fn there(program: &str) -> bool {
 fn quiet(command: &mut Command) -> bool {
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
+
+/// Builds the dashboard, where there is Node.js: the API's component takes it in. Without, the API has a simpler page.
+pub(crate) fn dashboard() -> anyhow::Result<()> {
+    let folder = crate::root().join("dashboard");
+    if !there("npm") {
+        eprintln!("no Node.js here: the API is built without the dashboard");
+        return Ok(());
+    }
+    let npm = |arguments: &[&str]| run(Command::new("npm").args(arguments).current_dir(&folder).stdout(Stdio::null()));
+    if !folder.join("node_modules/.package-lock.json").is_file() {
+        npm(&["ci", "--no-audit", "--no-fund"])?;
+    }
+    npm(&["run", "build"]).context("building the dashboard")
+}

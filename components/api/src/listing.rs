@@ -33,7 +33,7 @@ pub(crate) struct Listing {
 }
 
 /// All of them.
-pub(crate) const LISTINGS: [Listing; 7] = [
+pub(crate) const LISTINGS: [Listing; 9] = [
     Listing {
         name: "sensors",
         one: "sensor",
@@ -88,6 +88,22 @@ pub(crate) const LISTINGS: [Listing; 7] = [
         table: Table::Prognoses,
         single: false,
         filters: &["asset", "from", "to"],
+        kinds: &[],
+    },
+    Listing {
+        name: "windows",
+        one: "window",
+        table: Table::Windows,
+        single: false,
+        filters: &["asset", "sensor", "from", "to"],
+        kinds: &[],
+    },
+    Listing {
+        name: "waveforms",
+        one: "waveform",
+        table: Table::Waveforms,
+        single: false,
+        filters: &["sensor", "from", "to"],
         kinds: &[],
     },
 ];

@@ -1,15 +1,81 @@
-//! `GET /`: the first page, the same as the edge host's.
+//! `GET /`: the dashboard, and the files that it asks for. Where the component was built without it, the first page of the
+//! edge host.
 
-use http::{HeaderValue, StatusCode, header};
+use std::io::Read as _;
 
-use crate::answer::Answer;
+use flate2::read::GzDecoder;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
-const POLICY: &str = "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'; frame-ancestors 'none'";
+use crate::{answer::Answer, problem::Problem};
 
-pub(crate) fn page() -> Answer {
-    let page = include_str!("../../../edge/src/triggers/http/page.html");
-    Answer::new(StatusCode::OK, HeaderValue::from_static("text/html; charset=utf-8"), page.into())
-        .with(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY))
+/// Names and packed contents.
+const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/dashboard.rs"));
+const INDEX: &str = "index.html";
+
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+/// The first page has its script and its style in it.
+const POLICY_OF_ONE_FILE: &str = "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'; frame-ancestors 'none'";
+
+/// Whether a path is that of one of the dashboard's files.
+pub(crate) fn is_file(path: &str) -> bool {
+    path.strip_prefix('/').is_some_and(|name| name != INDEX && FILES.iter().any(|(file, _)| *file == name))
+}
+
+pub(crate) fn page(headers: &HeaderMap) -> Result<Answer, Problem> {
+    let known = FILES.iter().any(|(name, _)| *name == INDEX);
+    let (answer, policy) = if known {
+        (file(INDEX, headers)?, POLICY)
+    } else {
+        let page = include_str!("../../../edge/src/triggers/http/page.html");
+        (Answer::new(StatusCode::OK, kind(INDEX), page.into()), POLICY_OF_ONE_FILE)
+    };
+    Ok(answer
+        .with(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy))
         .with(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"))
-        .with(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
+        .with(header::CACHE_CONTROL, HeaderValue::from_static("no-cache")))
+}
+
+/// A file of the dashboard. Its name changes with its content, so that a browser may keep it.
+pub(crate) fn file(name: &str, headers: &HeaderMap) -> Result<Answer, Problem> {
+    let Some((_, packed)) = FILES.iter().find(|(file, _)| *file == name) else {
+        return Err(Problem::not_found(format!("there is no file {name}; load the page anew")));
+    };
+    let keep = HeaderValue::from_static(if name.starts_with("app-") {
+        "public, max-age=31536000, immutable"
+    } else {
+        "no-cache"
+    });
+    let answer = if takes_gzip(headers) {
+        Answer::new(StatusCode::OK, kind(name), packed.to_vec())
+            .with(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"))
+    } else {
+        let mut plain = Vec::new();
+        GzDecoder::new(*packed).read_to_end(&mut plain).map_err(|error| {
+            Problem::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                format!("{name} was packed badly when this was built: {error}"),
+            )
+        })?;
+        Answer::new(StatusCode::OK, kind(name), plain)
+    };
+    Ok(answer.with(header::VARY, HeaderValue::from_static("Accept-Encoding")).with(header::CACHE_CONTROL, keep))
+}
+
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok()).any(|value| {
+        value.split(',').any(|each| {
+            let (coding, weight) = each.split_once(';').unwrap_or((each, ""));
+            coding.trim().eq_ignore_ascii_case("gzip") && weight.trim() != "q=0"
+        })
+    })
+}
+
+fn kind(name: &str) -> HeaderValue {
+    HeaderValue::from_static(match name.rsplit_once('.').map(|(_, ending)| ending) {
+        Some("html") => "text/html; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        _ => "text/plain; charset=utf-8",
+    })
 }

@@ -9,7 +9,7 @@ use crate::{
     cors,
     ingest::ingest,
     overview::overview,
-    page::page,
+    page::{file, page},
     problem::Problem,
     query::Query,
     readings::readings,
@@ -46,7 +46,7 @@ fn answer(
     }
     // Before anything is told of what is there: which paths exist is no stranger's business either.
     if let Some(token) = &settings.api_token
-        && !matches!(route, Ok(Route::Page | Route::Health | Route::Tick))
+        && !matches!(route, Ok(Route::Page | Route::File(_) | Route::Health | Route::Tick))
     {
         access::demand(headers, token)?;
     }
@@ -74,7 +74,8 @@ fn answer(
         }
     }
     match route {
-        Route::Page => Ok(page()),
+        Route::Page => page(request.headers()),
+        Route::File(name) => file(name, request.headers()),
         Route::Health => Ok(state("alive")),
         Route::Ready => ready(front),
         Route::Ingest => ingest(front, request),

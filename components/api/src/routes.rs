@@ -6,6 +6,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::{
     listing::{LISTINGS, Listing},
+    page::is_file,
     problem::Problem,
 };
 
@@ -13,6 +14,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) enum Route<'a> {
     Page,
+    /// Of the dashboard, by its name.
+    File(&'a str),
     Health,
     Ready,
     Ingest,
@@ -31,6 +34,7 @@ impl<'a> Route<'a> {
             "/" => return Ok(Self::Page),
             "/health" => return Ok(Self::Health),
             "/ready" => return Ok(Self::Ready),
+            _ if is_file(path) => return Ok(Self::File(path.trim_start_matches('/'))),
             _ => {}
         }
         let Some(below) = path.strip_prefix("/api/v1/") else { return Err(nothing(path)) };

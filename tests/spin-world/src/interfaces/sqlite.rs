@@ -43,7 +43,7 @@ impl HostConnection for Guest {
 
 fn execute(connection: &Connection, statement: &str, parameters: Vec<Value>) -> rusqlite::Result<QueryResult> {
     let mut statement = connection.prepare_cached(statement)?;
-    let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let parameters = parameters.into_iter().map(|value| match value {
         Value::Null => Sql::Null,
         Value::Integer(integer) => Sql::Integer(integer),

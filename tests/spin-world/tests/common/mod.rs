@@ -62,10 +62,8 @@ impl App {
     }
 
     pub fn count(&self, from: &str) -> i64 {
-        match self.rows(&format!("SELECT count(*) FROM {from}"))[0][0] {
-            Value::Integer(count) => count,
-            ref other => panic!("{other:?}"),
-        }
+        let connection = Connection::open(self.world.database()).unwrap();
+        connection.query_row(&format!("SELECT count(*) FROM {from}"), [], |row| row.get(0)).unwrap()
     }
 }
 
