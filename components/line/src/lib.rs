@@ -16,12 +16,15 @@ mod contracts;
 mod dictionary;
 mod error;
 mod events;
+#[cfg(feature = "front")]
+pub mod front;
 #[cfg(feature = "ingest")]
 mod intake;
 mod line;
 mod look;
 mod names;
 mod plant;
+mod platform;
 mod ports;
 mod queue;
 mod rows;
@@ -37,6 +40,7 @@ pub use error::LineError;
 pub use intake::{Reason, Receipt, Refused, Submission};
 pub use line::{Drive, Line};
 pub use look::{Filter, Table, answer, question};
+pub use platform::{now, plant, run};
 pub use ports::{Dialect, PortError, Ports, Topic, Value};
 
 /// The subject or channel on which `key`'s part of a topic is told: `raw-sensor-data.north-hall-pump-1-1f3a9c02`.

@@ -6,7 +6,7 @@ use crate::{
     Filter, LineError, Ports, Table, Topic,
     events::{Plan, Raw},
     look,
-    plant::Plant,
+    plant::{KEPT, Plant},
     queue,
     rows::content_id,
     segment::PLANT,
@@ -112,7 +112,7 @@ impl<P: Ports> Line<P> {
         let body = postcard::to_allocvec(&Plan::Tick(now)).map_err(broken)?;
         queue::append(&self.ports, Topic::Alerts, PLANT, &id, now, &body).await?;
         self.sweep(now).await?;
-        queue::forget(&self.ports, now.saturating_sub(self.plant.kept())).await?;
+        queue::forget(&self.ports, now.saturating_sub(KEPT)).await?;
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::LineError;
 
 /// A day, in nanoseconds: how long an event that went through is remembered, so that it is known when it comes again.
-const KEPT: i64 = 86_400_000_000_000;
+pub(crate) const KEPT: i64 = 86_400_000_000_000;
 
 /// The plant, as `wheeltapper config plant` prints it.
 #[derive(Clone, Debug, Deserialize)]
@@ -84,10 +84,5 @@ impl Plant {
     /// In nanoseconds.
     pub(crate) fn poison_after(&self) -> i64 {
         i64::from(self.poison_after_seconds) * 1_000_000_000
-    }
-
-    /// In nanoseconds.
-    pub(crate) fn kept(&self) -> i64 {
-        KEPT
     }
 }

@@ -26,6 +26,24 @@ pub enum Dialect {
     Postgres,
 }
 
+impl Dialect {
+    /// The type of bytes.
+    pub(crate) const fn blob(self) -> &'static str {
+        match self {
+            Self::Sqlite => "BLOB",
+            Self::Postgres => "BYTEA",
+        }
+    }
+
+    /// The type of doubles.
+    pub(crate) const fn real(self) -> &'static str {
+        match self {
+            Self::Sqlite => "REAL",
+            Self::Postgres => "DOUBLE PRECISION",
+        }
+    }
+}
+
 /// The topics between the stages. Each is a subject or channel of that name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Topic {

@@ -1,6 +1,6 @@
 //! The queues between the stages: the table `events`. The events of one topic and key are in the order of `seq`.
 
-use crate::{Dialect, LineError, PortError, Ports, Topic, Value, rows::text, store};
+use crate::{LineError, PortError, Ports, Topic, Value, rows::text, store};
 
 /// How often a place in a queue is tried for before another instance's luck is waited out.
 const TRIES: usize = 64;
@@ -25,11 +25,7 @@ pub(crate) async fn append<P: Ports>(
     time: i64,
     body: &[u8],
 ) -> Result<bool, LineError> {
-    let (blob, statement) = match ports.dialect() {
-        Dialect::Sqlite => ("BLOB", APPEND),
-        Dialect::Postgres => ("BYTEA", APPEND),
-    };
-    let statement = statement.replace("{BLOB}", blob);
+    let statement = APPEND.replace("{BLOB}", ports.dialect().blob());
     let parameters = [text(topic.name()), text(key), text(id), Value::Integer(time), Value::Blob(body.to_vec())];
     for _ in 0..TRIES {
         if !store::run(ports, &statement, &parameters).await?.is_empty() {

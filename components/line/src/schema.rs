@@ -44,9 +44,5 @@ const TABLES: [&str; 14] = [
 
 /// The statements that make what is missing.
 pub fn statements(dialect: Dialect) -> Vec<String> {
-    let (blob, real) = match dialect {
-        Dialect::Sqlite => ("BLOB", "REAL"),
-        Dialect::Postgres => ("BYTEA", "DOUBLE PRECISION"),
-    };
-    TABLES.iter().map(|table| table.replace("{BLOB}", blob).replace("{REAL}", real)).collect()
+    TABLES.iter().map(|table| table.replace("{BLOB}", dialect.blob()).replace("{REAL}", dialect.real())).collect()
 }

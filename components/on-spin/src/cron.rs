@@ -1,6 +1,8 @@
 //! Cron: time passes.
 
-use crate::platform::{line, run};
+use wheeltapper_line::{LineError, run};
+
+use crate::platform::line;
 
 #[allow(missing_docs, missing_debug_implementations, clippy::all, reason = "generated from wit/cron")]
 mod bindings {
@@ -13,7 +15,7 @@ struct Component;
 
 impl Guest for Component {
     async fn handle_cron_event(metadata: Metadata) -> Result<(), Error> {
-        let told = |error: wheeltapper_line::LineError| Error::Other(error.to_string());
+        let told = |error: LineError| Error::Other(error.to_string());
         let seconds = i64::try_from(metadata.timestamp).unwrap_or(i64::MAX);
         run(line().map_err(told)?.tick(seconds.saturating_mul(1_000_000_000))).map_err(told)
     }

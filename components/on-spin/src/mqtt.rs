@@ -1,8 +1,8 @@
 //! MQTT: devices' readings, or nudges between the stages, by the component's variable `role`.
 
-use wheeltapper_line::{LineError, Submission};
+use wheeltapper_line::LineError;
 
-use crate::platform::{line, now, run, variable};
+use crate::platform::{take, variable};
 
 #[allow(missing_docs, missing_debug_implementations, clippy::all, reason = "generated from wit/mqtt")]
 mod bindings {
@@ -15,21 +15,10 @@ struct Component;
 
 impl Guest for Component {
     async fn handle_message(message: Vec<u8>, metadata: Metadata) -> Result<(), Error> {
-        take(message, metadata.topic).map_err(|error| Error::Other(error.to_string()))
-    }
-}
-
-fn take(message: Vec<u8>, topic: String) -> Result<(), LineError> {
-    let line = line()?;
-    match variable("role")?.as_str() {
-        "" | "readings" => {
-            let event = Submission { source: topic, payload: message, ..Submission::default() };
-            run(line.submit(event, now())).map(drop)
-        }
-        "events" => run(line.heard_somewhere(&message, now())),
-        other => Err(LineError::Broken(format!(
-            "the component's variable `role` is \"{other}\"; it has to be \"readings\" (devices' messages; so it is without it) or \"events\" (between the stages)"
-        ))),
+        let told = |error: LineError| Error::Other(error.to_string());
+        let role = variable("role").map_err(told)?;
+        // Without a role it takes readings.
+        take(if role.is_empty() { "readings" } else { &role }, metadata.topic, message).map_err(told)
     }
 }
 

@@ -1,10 +1,5 @@
 //! What the line needs, of what Spin has: SQLite, key-value with compare-and-swap, Redis or MQTT as bus, variables.
 
-use std::{
-    pin::pin,
-    task::{Context, Poll, Waker},
-};
-
 use spin_sdk::{
     mqtt, redis,
     sqlite::{self, Connection},
@@ -14,7 +9,9 @@ use spin_sdk::{
         store::{self, Bucket},
     },
 };
-use wheeltapper_line::{Dialect, Drive, Line, LineError, PortError, Ports, Topic, Value, subject};
+use wheeltapper_line::{Dialect, Drive, Line, LineError, PortError, Ports, Topic, Value, plant, subject};
+#[cfg(any(feature = "mqtt", feature = "redis"))]
+use wheeltapper_line::{now, run};
 
 /// How often a statement is tried while others write to the database.
 const TRIES: u32 = 20;
@@ -69,13 +66,13 @@ impl Bus {
             Self::Redis(address) => {
                 let connection = redis::Connection::open(address).map_err(|error| format!("{error:?}"))?;
                 // Spin's trigger listens to whole channels, so the key stands in the body only.
-                connection.publish(topic.name(), &body.to_vec()).map_err(|error| format!("{error:?}"))
+                connection.publish(topic.name(), body).map_err(|error| format!("{error:?}"))
             }
             Self::Mqtt { address, user, password } => {
                 let connection =
                     mqtt::Connection::open(address, user, password, 30).map_err(|error| format!("{error:?}"))?;
                 let topic = subject(topic, key).replacen('.', "/", 1);
-                connection.publish(&topic, &body.to_vec(), mqtt::Qos::AtLeastOnce).map_err(|error| format!("{error:?}"))
+                connection.publish(&topic, body, mqtt::Qos::AtLeastOnce).map_err(|error| format!("{error:?}"))
             }
         }
     }
@@ -157,37 +154,25 @@ pub(crate) fn variable(name: &str) -> Result<String, LineError> {
     }
 }
 
-/// The plant: the variable `plant`, or the file that it names after an `@`.
-fn plant() -> Result<String, LineError> {
-    let plant = variable("plant")?;
-    match plant.strip_prefix('@') {
-        None => Ok(plant),
-        Some(path) => std::fs::read_to_string(path).map_err(|error| {
-            LineError::Broken(format!(
-                "the plant's file {path} cannot be read: {error}; is it under `files` in spin.toml?"
-            ))
-        }),
-    }
-}
-
 /// The line of this app. With a bus each stage works in its own instance, without one all of them in this.
 pub(crate) fn line() -> Result<Line<Spin>, LineError> {
     let spin = Spin::open()?;
     let drive = if spin.bus.is_some() { Drive::Bus } else { Drive::Inline };
-    Line::new(spin, &plant()?, drive)
+    Line::new(spin, &plant(variable("plant")?, "is it under `files` in spin.toml?")?, drive)
 }
 
-/// Nanoseconds since 1970.
-#[cfg(any(feature = "http", feature = "mqtt", feature = "redis"))]
-pub(crate) fn now() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
-}
-
-/// Runs what never waits: all of Spin's functions that are used here are synchronous.
-pub(crate) fn run<T>(future: impl Future<Output = Result<T, LineError>>) -> Result<T, LineError> {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(done) => done,
-        Poll::Pending => Err(LineError::Broken("a port of Spin waited, which none does".to_owned())),
+/// Takes a message by the component's role: a device's readings, or a nudge between the stages.
+#[cfg(any(feature = "mqtt", feature = "redis"))]
+pub(crate) fn take(role: &str, source: String, message: Vec<u8>) -> Result<(), LineError> {
+    let line = line()?;
+    match role {
+        "readings" => {
+            let event = wheeltapper_line::Submission { source, payload: message, ..Default::default() };
+            run(line.submit(event, now())).map(drop)
+        }
+        "events" => run(line.heard_somewhere(&message, now())),
+        other => Err(LineError::Broken(format!(
+            "the component's variable `role` is \"{other}\"; it has to be \"readings\" (devices' messages) or \"events\" (between the stages)"
+        ))),
     }
 }

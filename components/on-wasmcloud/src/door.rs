@@ -1,26 +1,11 @@
 //! The line for the API, which is joined before it.
 
-use std::{
-    pin::pin,
-    task::{Context, Poll, Waker},
-};
-
-use wheeltapper_line::{Dialect, Drive, Line, LineError, PortError, Ports, Submission as Event, Topic, Value, subject};
+use wheeltapper_line::{Dialect, Drive, Line, LineError, PortError, Ports, Topic, Value, front::Door, subject};
 
 use crate::{
     bindings::wasmcloud::messaging0_2_0::{consumer, types::BrokerMessage},
-    settings::{now, plant},
+    settings::plant,
     sql, table,
-};
-
-#[allow(missing_docs, missing_debug_implementations, clippy::all, reason = "generated from wit/, which documents them")]
-mod front {
-    wit_bindgen::generate!({ path: "../../wit", world: "platform" });
-}
-
-use front::{
-    exports::wheeltapper::pipeline::front::{Filter, FrontError, Guest, Receipt, Refused, Submission, Table},
-    wheeltapper::pipeline::types::{Reason, Time},
 };
 
 /// wasmCloud as a platform for a component that must not wait.
@@ -52,82 +37,15 @@ impl Ports for WasmCloud {
     }
 }
 
-/// The stages that follow hear of it on the bus.
-fn line() -> Result<Line<WasmCloud>, LineError> {
-    Line::new(WasmCloud, &plant()?, Drive::Bus)
-}
-
-/// Runs what never waits: all of wasmCloud's functions that are used here are synchronous.
-fn run<T>(future: impl Future<Output = Result<T, LineError>>) -> Result<T, LineError> {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(done) => done,
-        Poll::Pending => Err(LineError::Broken("a port of wasmCloud waited, which none does here".to_owned())),
-    }
-}
-
 struct Component;
 
-impl Guest for Component {
-    fn submit(event: Submission) -> Result<Receipt, FrontError> {
-        let Submission { source, format, sensor, payload } = event;
-        let receipt = run(line()?.submit(Event { source, format, sensor, payload }, now()))?;
-        let refused = receipt.refused.into_iter().map(|refused| Refused {
-            position: refused.position,
-            reason: reason(refused.reason),
-            message: refused.message,
-            readings: refused.readings,
-        });
-        Ok(Receipt { accepted: receipt.accepted, refused: refused.collect() })
-    }
+impl Door for Component {
+    type Platform = WasmCloud;
 
-    fn look(table: Table, filter: Filter) -> Result<String, FrontError> {
-        use wheeltapper_line::Table as Asked;
-        let asked = match table {
-            Table::Sensors => Asked::Sensors,
-            Table::Readings => Asked::Readings,
-            Table::Windows => Asked::Windows,
-            Table::Anomalies => Asked::Anomalies,
-            Table::Alerts => Asked::Alerts,
-            Table::Drifts => Asked::Drifts,
-            Table::Prognoses => Asked::Prognoses,
-            Table::WorkOrders => Asked::WorkOrders,
-            Table::DeadLetters => Asked::DeadLetters,
-            Table::Waveforms => Asked::Waveforms,
-        };
-        let Filter { id, asset, sensor, kind, after, before, limit, offset } = filter;
-        let filter = wheeltapper_line::Filter { id, asset, sensor, kind, after, before, limit, offset };
-        Ok(run(line()?.look(asked, &filter))?)
-    }
-
-    fn tick(now: Time) -> Result<(), FrontError> {
-        Ok(run(line()?.tick(now))?)
+    /// The stages that follow hear of it on the bus.
+    fn line() -> Result<Line<WasmCloud>, LineError> {
+        Line::new(WasmCloud, &plant()?, Drive::Bus)
     }
 }
 
-impl From<LineError> for FrontError {
-    fn from(error: LineError) -> Self {
-        match error {
-            LineError::Unavailable(text) => Self::Unavailable(text),
-            LineError::Broken(text) => Self::Broken(text),
-        }
-    }
-}
-
-/// The line and the API each have their own type for the same enumeration of the contracts.
-fn reason(reason: wheeltapper_line::Reason) -> Reason {
-    use wheeltapper_line::Reason as Of;
-    match reason {
-        Of::Malformed => Reason::Malformed,
-        Of::Oversize => Reason::Oversize,
-        Of::NonFinite => Reason::NonFinite,
-        Of::TooOld => Reason::TooOld,
-        Of::InFuture => Reason::InFuture,
-        Of::UnknownSensor => Reason::UnknownSensor,
-        Of::OutOfRange => Reason::OutOfRange,
-        Of::Duplicate => Reason::Duplicate,
-        Of::Late => Reason::Late,
-        Of::StageFailure => Reason::StageFailure,
-    }
-}
-
-front::export!(Component with_types_in front);
+wheeltapper_line::front::export!(Component);

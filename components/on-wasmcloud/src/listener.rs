@@ -1,6 +1,6 @@
 //! Messages: devices' readings, what stages tell each other, and ticks.
 
-use wheeltapper_line::{Dialect, Drive, Line, LineError, PortError, Ports, Topic, Value, subject};
+use wheeltapper_line::{Dialect, Drive, Line, LineError, PortError, Ports, Topic, Value, now, subject};
 
 use crate::{
     bindings::{
@@ -10,7 +10,7 @@ use crate::{
         wit_stream,
     },
     bucket,
-    settings::{now, plant, setting},
+    settings::{plant, setting},
     sql,
     subject::{Kind, kind, time},
     table,

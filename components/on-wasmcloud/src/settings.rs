@@ -1,4 +1,4 @@
-//! What the workload's configuration says, and the time.
+//! What the workload's configuration says.
 
 use wheeltapper_line::LineError;
 
@@ -15,19 +15,5 @@ pub(crate) fn setting(name: &str) -> Result<String, LineError> {
 
 /// The plant: the setting `plant`, or the file that it names after an `@`.
 pub(crate) fn plant() -> Result<String, LineError> {
-    let plant = setting("plant")?;
-    match plant.strip_prefix('@') {
-        None => Ok(plant),
-        Some(path) => std::fs::read_to_string(path).map_err(|error| {
-            LineError::Broken(format!(
-                "the plant's file {path} cannot be read: {error}; is its folder among the workload's volumes?"
-            ))
-        }),
-    }
-}
-
-/// Nanoseconds since 1970.
-pub(crate) fn now() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+    wheeltapper_line::plant(setting("plant")?, "is its folder among the workload's volumes?")
 }
