@@ -5,9 +5,10 @@ mod common;
 
 use std::{fs, process::Command};
 
-use common::server::{Api, Program, free_port};
+use common::server::{Api, Program};
 use tempfile::TempDir;
 use wheeltapper_conformance::{Case, Event, Found, Host, Receipt, Sqlite, http::TICK_TOKEN, platform};
+use wheeltapper_worlds::{composed, free_port};
 
 #[test]
 #[ignore = "needs spin on the path: cargo xtask conformance --host spin"]
@@ -27,7 +28,7 @@ struct Running {
 
 /// One component that does all, on Spin's own SQLite and key-value store.
 fn manifest(case: &Case) -> anyhow::Result<String> {
-    let component = common::composed("spin", "http");
+    let component = composed("spin", "http");
     let text = |text: &str| toml::Value::from(text).to_string();
     Ok(format!(
         "spin_manifest_version = 2\n\n\
@@ -81,7 +82,7 @@ impl Host for Spin {
 #[test]
 fn the_manifest_is_toml_and_holds_the_plant() {
     let case = Case::all().unwrap().remove(0);
-    let component = common::composed("spin", "http");
+    let component = composed("spin", "http");
     if !component.is_file() {
         // `cargo xtask compose` has not run.
         return;

@@ -7,6 +7,7 @@ mod common;
 use tempfile::TempDir;
 use wheeltapper_conformance::{Case, Event, Found, Host, Receipt, Sqlite, http, platform};
 use wheeltapper_spin_world::{Event as Trigger, Loaded, Settings, SpinWorld};
+use wheeltapper_worlds::composed;
 
 #[test]
 fn the_components_for_spin_conform() {
@@ -45,8 +46,8 @@ impl Host for Spin {
             }
             None => {
                 let world = SpinWorld::open(folder.path(), settings).map_err(told)?;
-                let http = world.load(&common::composed("spin", "http")).map_err(told)?;
-                let cron = world.load(&common::composed("spin", "cron")).map_err(told)?;
+                let http = world.load(&composed("spin", "http")).map_err(told)?;
+                let cron = world.load(&composed("spin", "cron")).map_err(told)?;
                 Running { folder, world, http, cron }
             }
         });

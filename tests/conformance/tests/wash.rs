@@ -15,6 +15,7 @@ use anyhow::{Context as _, ensure};
 use common::{postgres::cells, server::Api};
 use wheeltapper_conformance::{Case, Cell, Event, Found, Host, Receipt, platform};
 use wheeltapper_wasmcloud_world::real::{RealWash, Shape};
+use wheeltapper_worlds::composed;
 
 /// How long the line may take for one event.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -73,7 +74,7 @@ impl Host for Wash {
     fn start(&mut self, case: &Case) -> anyhow::Result<()> {
         self.running = None;
         let program = RealWash::find().context("wash is neither in WHEELTAPPER_WASH nor on the path")?;
-        let http = common::composed("wasmcloud", "http");
+        let http = composed("wasmcloud", "http");
         let composed = http.parent().context("no folder")?;
         let wash = RealWash::start(&program, composed, &case.plant, self.shape)?;
         let api = Api::on(wash.port());

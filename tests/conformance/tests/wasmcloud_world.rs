@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 
 use wheeltapper_conformance::{Case, Event, Found, Host, Receipt, http, platform};
 use wheeltapper_wasmcloud_world::{Loaded, Message, Postgres, Settings, WasmCloudWorld};
+use wheeltapper_worlds::composed;
 
 #[test]
 fn the_line_in_one_component_conforms() {
@@ -81,7 +82,7 @@ impl Host for WasmCloud {
             }
             None => {
                 let world = WasmCloudWorld::open(settings).map_err(told)?;
-                let load = |name: &str| world.load(&common::composed("wasmcloud", name)).map_err(told);
+                let load = |name: &str| world.load(&composed("wasmcloud", name)).map_err(told);
                 let http = load("http")?;
                 let listeners = self.components.iter().map(|name| load(name)).collect::<Result<_, _>>()?;
                 Running { world, http, listeners }

@@ -2,42 +2,19 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
-use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
+use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
+use wheeltapper_worlds::Instance;
 
 use crate::world::{Files, Settings};
 
-/// No application of ours sends requests: none is allowed to.
-#[derive(Debug)]
-struct Closed;
-
-type Sent = Box<dyn Future<Output = Result<(), Error>> + Send>;
-type Answered = Result<(http::Response<WasiBody>, Sent), Error>;
-
-impl WasiHttpHooks for Closed {
-    fn send_request(
-        &mut self,
-        _request: http::Request<WasiBody>,
-        _options: Option<RequestOptions>,
-        _sent: Sent,
-    ) -> Box<dyn Future<Output = Answered> + Send> {
-        Box::new(async { Err(Error::HttpRequestDenied) })
-    }
-}
-
 /// An instance's own.
 pub(crate) struct Guest {
-    wasi: WasiCtx,
-    http: WasiHttpCtx,
-    closed: Closed,
-    pub(crate) table: ResourceTable,
+    pub(crate) instance: Instance,
     pub(crate) files: Arc<Files>,
     pub(crate) settings: Arc<Settings>,
     /// The component's variables, over the application's.
     pub(crate) variables: BTreeMap<String, String>,
-    /// The instance is killed at so many calls of the host from now.
-    lives: Option<u32>,
 }
 
 impl Guest {
@@ -55,23 +32,7 @@ impl Guest {
         if let Some(folder) = &settings.mounted {
             wasi.preopened_dir(folder, "/", wasmtime_wasi::FsPerms::ReadOnly)?;
         }
-        let (wasi, http) = (wasi.build(), WasiHttpCtx::new());
-        Ok(Self { wasi, http, closed: Closed, table: ResourceTable::new(), files, settings, variables, lives })
-    }
-
-    /// Counts a call of the host.
-    ///
-    /// # Errors
-    /// At the last one: a trap, as when the host is killed.
-    pub(crate) fn live(&mut self) -> wasmtime::Result<()> {
-        match &mut self.lives {
-            Some(0) => Err(wasmtime::Error::msg("the instance was killed")),
-            Some(lives) => {
-                *lives -= 1;
-                Ok(())
-            }
-            None => Ok(()),
-        }
+        Ok(Self { instance: Instance::new(wasi.build(), lives), files, settings, variables })
     }
 }
 
@@ -83,12 +44,12 @@ impl fmt::Debug for Guest {
 
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        self.instance.ctx()
     }
 }
 
 impl WasiHttpView for Guest {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView { hooks: &mut self.closed, table: &mut self.table, ctx: &mut self.http }
+        self.instance.http()
     }
 }

@@ -1,7 +1,5 @@
 //! Which imports Spin has.
 
-use wasmparser::{ComponentTypeRef, Parser, Payload};
-
 /// Packages of WASI 0.2 that every component of Spin may import, at 0.2.0 to 0.2.6.
 const WASI: [&str; 7] =
     ["wasi:io", "wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:random", "wasi:sockets", "wasi:http"];
@@ -33,27 +31,7 @@ const OTHERS: [&str; 17] = [
 /// # Errors
 /// When the bytes are no component.
 pub fn strangers(component: &[u8]) -> wasmtime::Result<Vec<String>> {
-    let mut strangers = Vec::new();
-    let mut depth = 0;
-    for payload in Parser::new(0).parse_all(component) {
-        match payload? {
-            Payload::Version { .. } => depth += 1,
-            Payload::End(_) => depth -= 1,
-            // The components inside are joined with each other.
-            Payload::ComponentImportSection(section) if depth == 1 => {
-                for import in section {
-                    let import = import?;
-                    // A world's own names for types of an interface ask for nothing.
-                    let is_type = matches!(import.ty, ComponentTypeRef::Type(_));
-                    if !is_type && !known(import.name.name) {
-                        strangers.push(import.name.name.to_owned());
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    Ok(strangers)
+    wheeltapper_worlds::strangers(component, known)
 }
 
 fn known(name: &str) -> bool {

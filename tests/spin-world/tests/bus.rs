@@ -6,10 +6,11 @@ mod common;
 use std::time::Duration;
 
 use common::{
-    App, PLANT, START, events,
+    App,
     servers::{Redis, Server, Subscription, free_port, publish},
 };
 use wheeltapper_spin_world::{Event, Loaded};
+use wheeltapper_worlds::plant::{PLANT, START, events};
 
 const SECONDS: i64 = 280;
 const HOT: i64 = 210;

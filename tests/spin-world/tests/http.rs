@@ -3,8 +3,9 @@
 
 mod common;
 
-use common::{App, PLANT, events};
+use common::App;
 use wheeltapper_spin_world::Loaded;
+use wheeltapper_worlds::plant::{PLANT, events};
 
 fn ask(app: &App, http: &Loaded, request: http::request::Builder, body: &[u8]) -> (u16, String) {
     let answer = app.world.http(http, request.body(body.to_vec()).unwrap()).unwrap();

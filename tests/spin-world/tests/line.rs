@@ -3,8 +3,9 @@
 
 mod common;
 
-use common::{App, PLANT, START, events};
+use common::App;
 use wheeltapper_spin_world::Event;
+use wheeltapper_worlds::plant::{PLANT, START, events};
 
 #[test]
 fn a_failing_machine_becomes_a_work_order_without_a_bus() {

@@ -3,8 +3,9 @@
 
 mod common;
 
-use common::{App, PLANT, composed, events};
+use common::{App, composed};
 use wheeltapper_spin_world::{Event, Loaded, Settings, SpinWorld};
+use wheeltapper_worlds::plant::{PLANT, events};
 
 fn status(
     app: &App,

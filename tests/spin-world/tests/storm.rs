@@ -13,9 +13,10 @@ use std::{
     thread,
 };
 
-use common::{App, PLANT, START, events};
+use common::App;
 use rusqlite::types::Value;
 use wheeltapper_spin_world::Event;
+use wheeltapper_worlds::plant::{PLANT, START, TABLES, events};
 
 const SECONDS: i64 = 280;
 const HOT: i64 = 210;
@@ -27,18 +28,6 @@ const DISORDER: usize = 20;
 /// A killed instance's event comes again when the others are further on by seconds, at worst by SQLite's patience with
 /// each of its statements. Beyond the lateness a reading is late on any host; so it is as long as the transport needs.
 const LATENESS: &str = "\"lateness_seconds\": 200";
-
-/// What people ask for. `seq` orders rewrites of a row, and follows the order of arrival.
-const TABLES: [&str; 8] = [
-    "SELECT * FROM sensors ORDER BY name",
-    "SELECT * FROM readings ORDER BY sensor, start_time, event",
-    "SELECT * FROM windows ORDER BY sensor, start_time, features",
-    "SELECT * FROM anomalies ORDER BY id",
-    "SELECT id, asset, sensor, severity, state, opened, updated, resolved, anomalies, peak_score, anomaly, title, message, recommendation FROM alerts ORDER BY id",
-    "SELECT id, alert, asset, type, priority, status, scheduled_time, technician, skills, after, cost, notes FROM work_orders ORDER BY id",
-    "SELECT * FROM drifts ORDER BY id",
-    "SELECT reason, sensor, payload, message FROM dead_letters ORDER BY id",
-];
 
 fn tables(app: &App) -> Vec<Vec<Vec<Value>>> {
     TABLES.iter().map(|table| app.rows(table)).collect()
@@ -72,7 +61,10 @@ fn deliveries(events: &[Vec<u8>], dice: &mut Dice) -> VecDeque<usize> {
 #[test]
 fn ends_as_a_clean_run_does() {
     let events = events(SECONDS, HOT);
-    let plant = PLANT.replace("\"lateness_seconds\": 10", LATENESS);
+    // And an event is given up soon, where one is to be.
+    let plant = PLANT
+        .replace("\"lateness_seconds\": 10", LATENESS)
+        .replace("\"detect\"", "\"poison_after_seconds\": 1, \"detect\"");
     assert_ne!(plant, PLANT);
     let clean = App::new(&[("plant", &plant)]);
     let readings = clean.load("redis", &[("role", "readings")]);

@@ -1,7 +1,5 @@
 //! Which imports wasmCloud has.
 
-use wasmtime::{Config, Engine, component::Component, error::Context as _};
-
 /// Packages of WASI 0.2 that every component may import, at 0.2.0 to 0.2.12.
 const WASI: [&str; 7] =
     ["wasi:io", "wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:random", "wasi:sockets", "wasi:http"];
@@ -42,18 +40,7 @@ const OTHERS: [&str; 26] = [
 /// # Errors
 /// When the bytes are no component.
 pub fn strangers(component: &[u8]) -> wasmtime::Result<Vec<String>> {
-    let mut config = Config::new();
-    config.wasm_component_model_async(true);
-    let engine = Engine::new(&config)?;
-    let component = Component::new(&engine, component).context("this is no component")?;
-    let imports = component.component_type();
-    let names = imports.imports(&engine).filter(|(_, item)| !is_type(item));
-    Ok(names.map(|(name, _)| name.to_owned()).filter(|name| !known(name)).collect())
-}
-
-/// A world's own names for types of an interface stand among its imports; they ask for nothing.
-fn is_type(item: &wasmtime::component::types::ComponentExtern) -> bool {
-    matches!(item.ty, wasmtime::component::types::ComponentItem::Type(_))
+    wheeltapper_worlds::strangers(component, known)
 }
 
 fn known(name: &str) -> bool {

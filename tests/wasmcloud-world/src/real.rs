@@ -14,7 +14,9 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio_postgres::Row;
 
-use crate::{Pool, Postgres, server::free_port};
+use wheeltapper_worlds::free_port;
+
+use crate::{Pool, Postgres};
 
 /// How long `wash` may take to compile the components.
 const PATIENCE: Duration = Duration::from_secs(300);

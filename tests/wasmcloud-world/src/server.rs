@@ -2,7 +2,7 @@
 
 use std::{
     env, fs, io,
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{Ipv4Addr, TcpStream},
     os::unix::{fs::chown, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -11,6 +11,7 @@ use std::{
 };
 
 use tempfile::TempDir;
+use wheeltapper_worlds::free_port;
 
 /// How long the server may take to start.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -114,11 +115,6 @@ impl Drop for Postgres {
         let _ = Command::new("kill").args(["-INT", &self.server.id().to_string()]).status();
         let _ = self.server.wait();
     }
-}
-
-/// A port that nobody listens on.
-pub(crate) fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 /// One of PostgreSQL's programs, from the path or from where Debian keeps them, by the newest version.

@@ -2,24 +2,18 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    fmt, fs,
+    fmt,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
 use tokio::runtime::Runtime;
 use tokio_postgres::{Row, types::ToSql};
 use wasmtime::{
-    Config, Engine, Store,
-    component::{Component, InstancePre, Linker, StreamReader},
+    Engine, Store,
+    component::{InstancePre, Linker, StreamReader},
     error::Context as _,
     format_err,
-};
-use wasmtime_wasi_http::{
-    WasiHttpView as _,
-    p2::bindings::{ProxyPre, http::types::Scheme},
 };
 
 use crate::{
@@ -104,12 +98,7 @@ impl WasmCloudWorld {
     /// # Errors
     /// When the engine cannot be set up, or the database's URL is none.
     pub fn open(settings: Settings) -> wasmtime::Result<Self> {
-        let mut config = Config::new();
-        config.wasm_component_model_async(true);
-        let engine = Engine::new(&config)?;
-        let mut linker = Linker::new(&engine);
-        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+        let (engine, mut linker) = wheeltapper_worlds::open()?;
         interfaces::link(&mut linker)?;
         Self::on(engine, linker, settings)
     }
@@ -134,9 +123,7 @@ impl WasmCloudWorld {
     /// # Errors
     /// When it is not there, no component, or imports what wasmCloud does not have.
     pub fn load(&self, path: &Path) -> wasmtime::Result<Loaded> {
-        let bytes = fs::read(path).with_context(|| format!("reading {}; run `cargo xtask compose`", path.display()))?;
-        let component = Component::new(&self.engine, bytes).with_context(|| format!("compiling {}", path.display()))?;
-        let pre = self.linker.instantiate_pre(&component).with_context(|| format!("linking {}", path.display()))?;
+        let pre = wheeltapper_worlds::load(&self.linker, path)?;
         Ok(Loaded { pre, config: BTreeMap::new() })
     }
 
@@ -196,35 +183,7 @@ impl WasmCloudWorld {
         request: http::Request<Vec<u8>>,
         kill_after: Option<u32>,
     ) -> wasmtime::Result<http::Response<Vec<u8>>> {
-        self.runtime.block_on(self.respond(loaded, request, kill_after))
-    }
-
-    async fn respond(
-        &self,
-        loaded: &Loaded,
-        request: http::Request<Vec<u8>>,
-        kill_after: Option<u32>,
-    ) -> wasmtime::Result<http::Response<Vec<u8>>> {
-        let mut store = self.store(loaded, kill_after);
-        let proxy = ProxyPre::new(loaded.pre.clone())?.instantiate_async(&mut store).await?;
-        let request = request
-            .map(|body| Full::new(Bytes::from(body)).map_err(|never| -> wasmtime_wasi_http::Error { match never {} }));
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        let request = store.data_mut().http().new_incoming_request(Scheme::Http, request)?;
-        let out = store.data_mut().http().new_response_outparam(sender)?;
-        let task =
-            tokio::spawn(async move { proxy.wasi_http_incoming_handler().call_handle(store, request, out).await });
-        let response = match receiver.await {
-            Ok(answer) => answer.map_err(|error| format_err!("the component answered {error:?}"))?,
-            Err(_) => {
-                task.await??;
-                return Err(format_err!("the component gave no answer"));
-            }
-        };
-        let (parts, body) = response.into_parts();
-        let body =
-            body.collect().await.map_err(|error| format_err!("the body broke off: {error:?}"))?.to_bytes().to_vec();
-        task.await??;
-        Ok(http::Response::from_parts(parts, body))
+        let store = self.store(loaded, kill_after);
+        self.runtime.block_on(wheeltapper_worlds::respond(store, loaded.pre.clone(), request))
     }
 }

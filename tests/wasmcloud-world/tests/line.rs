@@ -5,8 +5,9 @@ mod common;
 
 use std::collections::VecDeque;
 
-use common::{App, PLANT, STAGES, assert_same, events, tick};
+use common::{App, STAGES, assert_same, tick};
 use wheeltapper_wasmcloud_world::{Loaded, Message};
+use wheeltapper_worlds::plant::{PLANT, events};
 
 const SECONDS: i64 = 280;
 const HOT: i64 = 210;

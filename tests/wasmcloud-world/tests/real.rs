@@ -3,8 +3,9 @@
 
 mod common;
 
-use common::{PLANT, composed, events, folder, tick};
+use common::{composed, tick};
 use wheeltapper_wasmcloud_world::real::{RealWash, Shape};
+use wheeltapper_worlds::plant::{PLANT, events};
 
 const SECONDS: i64 = 280;
 const HOT: i64 = 210;
@@ -14,8 +15,8 @@ fn start(shape: Shape) -> Option<RealWash> {
         eprintln!("without `wash` on the path or in WHEELTAPPER_WASH the tests on a real wasmCloud are left out");
         return None;
     };
-    composed("http");
-    Some(RealWash::start(&wash, &folder(), PLANT, shape).unwrap())
+    let http = composed("http");
+    Some(RealWash::start(&wash, http.parent().unwrap(), PLANT, shape).unwrap())
 }
 
 fn check(real: &RealWash) {

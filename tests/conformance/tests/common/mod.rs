@@ -4,10 +4,7 @@
 pub mod postgres;
 pub mod server;
 
-use std::{
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::time::Instant;
 
 use wheeltapper_conformance::{Case, Host, check};
 
@@ -22,11 +19,4 @@ pub fn all_cases(host: &mut dyn Host) {
         failed.extend(result.err().map(|error| format!("{error:#}")));
     }
     assert!(failed.is_empty(), "{} cases failed\n{}", failed.len(), failed.join("\n"));
-}
-
-/// A component that `cargo xtask compose` made.
-pub fn composed(host: &str, name: &str) -> PathBuf {
-    let folder = std::env::var_os("WHEELTAPPER_COMPOSED")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/composed"), PathBuf::from);
-    folder.join(host).join(format!("{name}.wasm"))
 }

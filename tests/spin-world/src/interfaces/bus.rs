@@ -87,9 +87,9 @@ impl redis::Host for Guest {}
 
 impl redis::HostConnection for Guest {
     fn open(&mut self, address: String) -> wasmtime::Result<Result<Resource<Redis>, redis::Error>> {
-        self.live()?;
+        self.instance.live()?;
         match self.reachable("redis://", &address) {
-            Some((host, login)) => Ok(Ok(self.table.push(Redis { host, login })?)),
+            Some((host, login)) => Ok(Ok(self.instance.table.push(Redis { host, login })?)),
             None => Ok(Err(redis::Error::InvalidAddress)),
         }
     }
@@ -100,8 +100,8 @@ impl redis::HostConnection for Guest {
         channel: String,
         payload: Vec<u8>,
     ) -> wasmtime::Result<Result<(), redis::Error>> {
-        self.live()?;
-        let sent = self.table.get(&connection)?.publish(&channel, &payload);
+        self.instance.live()?;
+        let sent = self.instance.table.get(&connection)?.publish(&channel, &payload);
         Ok(sent.map_err(|error| redis::Error::Other(error.to_string())))
     }
 
@@ -143,7 +143,7 @@ impl redis::HostConnection for Guest {
     }
 
     fn drop(&mut self, connection: Resource<Redis>) -> wasmtime::Result<()> {
-        self.table.delete(connection)?;
+        self.instance.table.delete(connection)?;
         Ok(())
     }
 }
@@ -158,11 +158,11 @@ impl mqtt::HostConnection for Guest {
         password: String,
         _keep_alive: u64,
     ) -> wasmtime::Result<Result<Resource<Mqtt>, mqtt::Error>> {
-        self.live()?;
+        self.instance.live()?;
         let Some((host, _)) = self.reachable("mqtt://", &address) else { return Ok(Err(mqtt::Error::InvalidAddress)) };
         let (host, port) = host.rsplit_once(':').unwrap_or((&host, "1883"));
         let mqtt = Mqtt { host: host.to_owned(), port: port.to_owned(), user, password };
-        Ok(Ok(self.table.push(mqtt)?))
+        Ok(Ok(self.instance.table.push(mqtt)?))
     }
 
     /// By Mosquitto's client, which waits for the acknowledgement.
@@ -173,8 +173,8 @@ impl mqtt::HostConnection for Guest {
         payload: Vec<u8>,
         qos: Qos,
     ) -> wasmtime::Result<Result<(), mqtt::Error>> {
-        self.live()?;
-        let Mqtt { host, port, user, password } = self.table.get(&connection)?;
+        self.instance.live()?;
+        let Mqtt { host, port, user, password } = self.instance.table.get(&connection)?;
         let mut client = Command::new("mosquitto_pub");
         client.args(["-h", host, "-p", port, "-t", &topic, "-q", &(qos as u8).to_string(), "-s"]);
         if !user.is_empty() {
@@ -191,7 +191,7 @@ impl mqtt::HostConnection for Guest {
     }
 
     fn drop(&mut self, connection: Resource<Mqtt>) -> wasmtime::Result<()> {
-        self.table.delete(connection)?;
+        self.instance.table.delete(connection)?;
         Ok(())
     }
 }

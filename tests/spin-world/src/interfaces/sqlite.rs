@@ -14,12 +14,12 @@ impl Host for Guest {}
 
 impl HostConnection for Guest {
     fn open(&mut self, name: String) -> wasmtime::Result<Result<Resource<Database>, Error>> {
-        self.live()?;
+        self.instance.live()?;
         if name != "default" {
             return Ok(Err(Error::AccessDenied));
         }
         match Connection::open(&self.files.sqlite) {
-            Ok(connection) => Ok(Ok(self.table.push(Database(connection))?)),
+            Ok(connection) => Ok(Ok(self.instance.table.push(Database(connection))?)),
             Err(error) => Ok(Err(Error::Io(error.to_string()))),
         }
     }
@@ -30,13 +30,13 @@ impl HostConnection for Guest {
         statement: String,
         parameters: Vec<Value>,
     ) -> wasmtime::Result<Result<QueryResult, Error>> {
-        self.live()?;
-        let Database(connection) = self.table.get(&connection)?;
+        self.instance.live()?;
+        let Database(connection) = self.instance.table.get(&connection)?;
         Ok(execute(connection, &statement, parameters).map_err(|error| Error::Io(error.to_string())))
     }
 
     fn drop(&mut self, connection: Resource<Database>) -> wasmtime::Result<()> {
-        self.table.delete(connection)?;
+        self.instance.table.delete(connection)?;
         Ok(())
     }
 }

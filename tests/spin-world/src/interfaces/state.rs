@@ -54,13 +54,13 @@ impl Bucket {
 
 impl Guest {
     fn bucket(&mut self, bucket: &Resource<Bucket>) -> wasmtime::Result<Bucket> {
-        self.live()?;
-        Ok(self.table.get(bucket)?.clone())
+        self.instance.live()?;
+        Ok(self.instance.table.get(bucket)?.clone())
     }
 
     fn open_bucket(&mut self, name: String) -> wasmtime::Result<Option<Resource<Bucket>>> {
-        self.live()?;
-        if name == "default" { Ok(Some(self.table.push(Bucket(name))?)) } else { Ok(None) }
+        self.instance.live()?;
+        if name == "default" { Ok(Some(self.instance.table.push(Bucket(name))?)) } else { Ok(None) }
     }
 }
 
@@ -102,7 +102,7 @@ impl store::HostBucket for Guest {
     }
 
     fn drop(&mut self, bucket: Resource<Bucket>) -> wasmtime::Result<()> {
-        self.table.delete(bucket)?;
+        self.instance.table.delete(bucket)?;
         Ok(())
     }
 }
@@ -122,8 +122,8 @@ impl atomics::Host for Guest {
 
     /// As Spin's: over a value that was seen only if it is still there, over none that was seen in any case.
     fn swap(&mut self, swap: Resource<Swap>, value: Vec<u8>) -> wasmtime::Result<Result<(), CasError>> {
-        self.live()?;
-        let Swap { bucket, key, seen } = self.table.delete(swap)?;
+        self.instance.live()?;
+        let Swap { bucket, key, seen } = self.instance.table.delete(swap)?;
         let swapped = {
             let connection = self.files.state();
             match &seen {
@@ -141,7 +141,7 @@ impl atomics::Host for Guest {
             Ok(true) => Ok(Ok(())),
             Ok(false) => {
                 let seen = bucket.get(&self.files.state(), &key).map_err(wasmtime::Error::msg)?;
-                Ok(Err(CasError::CasFailed(self.table.push(Swap { bucket, key, seen })?)))
+                Ok(Err(CasError::CasFailed(self.instance.table.push(Swap { bucket, key, seen })?)))
             }
             Err(error) => Ok(Err(CasError::StoreError(Error::Other(error)))),
         }
@@ -151,21 +151,21 @@ impl atomics::Host for Guest {
 impl atomics::HostCas for Guest {
     fn new(&mut self, bucket: Resource<Bucket>, key: String) -> wasmtime::Result<Result<Resource<Swap>, Error>> {
         let bucket = self.bucket(&bucket)?;
-        Ok(Ok(self.table.push(Swap { bucket, key, seen: None })?))
+        Ok(Ok(self.instance.table.push(Swap { bucket, key, seen: None })?))
     }
 
     fn current(&mut self, swap: Resource<Swap>) -> wasmtime::Result<Result<Option<Vec<u8>>, Error>> {
-        self.live()?;
-        let Swap { bucket, key, .. } = self.table.get(&swap)?;
+        self.instance.live()?;
+        let Swap { bucket, key, .. } = self.instance.table.get(&swap)?;
         let value = bucket.get(&self.files.state(), key);
         if let Ok(value) = &value {
-            self.table.get_mut(&swap)?.seen.clone_from(value);
+            self.instance.table.get_mut(&swap)?.seen.clone_from(value);
         }
         Ok(value.map_err(Error::Other))
     }
 
     fn drop(&mut self, swap: Resource<Swap>) -> wasmtime::Result<()> {
-        self.table.delete(swap)?;
+        self.instance.table.delete(swap)?;
         Ok(())
     }
 }
@@ -213,7 +213,7 @@ impl key_value::HostStore for Guest {
     }
 
     fn drop(&mut self, store: Resource<Bucket>) -> wasmtime::Result<()> {
-        self.table.delete(store)?;
+        self.instance.table.delete(store)?;
         Ok(())
     }
 }

@@ -11,9 +11,7 @@ use wheeltapper_spin_world::{Loaded, Settings, SpinWorld};
 
 /// A composed component.
 pub fn composed(name: &str) -> PathBuf {
-    let folder = std::env::var_os("WHEELTAPPER_COMPOSED")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/composed")), PathBuf::from);
-    folder.join("spin").join(format!("{name}.wasm"))
+    wheeltapper_worlds::composed("spin", name)
 }
 
 /// The application.
@@ -21,14 +19,6 @@ pub struct App {
     _folder: tempfile::TempDir,
     pub world: SpinWorld,
 }
-
-/// Short windows, a short warm-up, and one technician.
-pub const PLANT: &str = r#"{
-    "featurize": {"size_seconds": 10, "slide_seconds": 5, "lateness_seconds": 10},
-    "detect": {"warmup_windows": 30, "model": "zscore"},
-    "schedule": {"technicians": [{"name": "ada", "skills": ["mechanic", "electrician", "vibration-analyst", "instrumentation"], "hourly_cost": 60, "shifts": [{"days": ["mon", "tue", "wed", "thu", "fri"], "start": "08:00", "end": "16:00"}]}]},
-    "poison_after_seconds": 1
-}"#;
 
 impl App {
     pub fn new(variables: &[(&str, &str)]) -> Self {
@@ -69,35 +59,4 @@ impl App {
 
 fn pairs(of: &[(&str, &str)]) -> BTreeMap<String, String> {
     of.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
-}
-
-/// A Monday in January 2026, in seconds since 1970.
-pub const START: i64 = 1_767_571_200;
-
-/// Each second's readings of two machines with two sensors each, as an event; one of the machines runs hot from `hot` on.
-pub fn events(seconds: i64, hot: i64) -> Vec<Vec<u8>> {
-    let mut noise = 88_172_645_463_325_252_u64;
-    let mut normal = || {
-        noise ^= noise << 13;
-        noise ^= noise >> 7;
-        noise ^= noise << 17;
-        (noise >> 11) as f64 / (1_u64 << 53) as f64 - 0.5
-    };
-    (0..seconds)
-        .map(|second| {
-            let mut lines = String::new();
-            for machine in ["north/pump-1", "south/fan-2"] {
-                let rise = if machine == "north/pump-1" && second >= hot { (second - hot) as f64 * 0.5 } else { 0.0 };
-                let (a, b) = (50.0 + normal() + rise, 2.0 + 0.1 * normal());
-                let time = START + second;
-                lines.push_str(&format!(
-                    "{{\"sensor_id\": \"{machine}/temperature\", \"timestamp\": {time}, \"value\": {a}}}\n"
-                ));
-                lines.push_str(&format!(
-                    "{{\"sensor_id\": \"{machine}/vibration\", \"timestamp\": {time}, \"value\": {b}}}\n"
-                ));
-            }
-            lines.into_bytes()
-        })
-        .collect()
 }

@@ -30,7 +30,7 @@ impl older::consumer::Host for &mut Guest {
     }
 
     async fn publish(&mut self, message: older::types::BrokerMessage) -> wasmtime::Result<Result<(), String>> {
-        self.live()?;
+        self.instance.live()?;
         self.shared.publish(Message { subject: message.subject, body: message.body });
         Ok(Ok(()))
     }
@@ -53,7 +53,7 @@ impl<T: 'static + Send> newer::consumer::HostWithStore<T> for View {
         accessor: &Accessor<T, Self>,
         message: newer::types::BrokerMessage,
     ) -> wasmtime::Result<Result<(), newer::types::Error>> {
-        accessor.with(|mut access| access.get().live())?;
+        accessor.with(|mut access| access.get().instance.live())?;
         let body = collect(accessor, message.body).await?;
         accessor.with(|mut access| access.get().shared.publish(Message { subject: message.subject, body }));
         Ok(Ok(()))

@@ -22,7 +22,7 @@ impl Host for &mut Guest {
         statement: String,
         parameters: Vec<PgValue>,
     ) -> wasmtime::Result<Result<Vec<ResultRow>, QueryError>> {
-        self.live()?;
+        self.instance.live()?;
         let parameters: Vec<Parameter> = parameters.into_iter().map(Parameter).collect();
         let parameters: Vec<&(dyn ToSql + Sync)> = parameters.iter().map(|each| each as _).collect();
         let client = match self.shared.pool.client().await {

@@ -22,8 +22,8 @@ type Answer<T> = wasmtime::Result<Result<T, Error>>;
 impl Guest {
     /// The name under which the store has a bucket's key.
     fn place(&mut self, bucket: &Resource<Bucket>, key: String) -> wasmtime::Result<(String, String)> {
-        self.live()?;
-        Ok((self.table.get(bucket)?.0.clone(), key))
+        self.instance.live()?;
+        Ok((self.instance.table.get(bucket)?.0.clone(), key))
     }
 }
 
@@ -31,7 +31,7 @@ impl types::Host for &mut Guest {}
 
 impl types::HostBucket for &mut Guest {
     async fn drop(&mut self, bucket: Resource<Bucket>) -> wasmtime::Result<()> {
-        self.table.delete(bucket)?;
+        self.instance.table.delete(bucket)?;
         Ok(())
     }
 }
@@ -93,8 +93,8 @@ impl store::Host for &mut Guest {}
 impl<T: 'static + Send> store::HostWithStore<T> for View {
     async fn open(accessor: &Accessor<T, Self>, identifier: String) -> Answer<Resource<Bucket>> {
         accessor.with(|mut access| {
-            access.get().live()?;
-            Ok(Ok(access.get().table.push(Bucket(identifier))?))
+            access.get().instance.live()?;
+            Ok(Ok(access.get().instance.table.push(Bucket(identifier))?))
         })
     }
 }

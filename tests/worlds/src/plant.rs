@@ -1,0 +1,51 @@
+//! A plant of two machines, for which all hosts have to come to the same.
+
+/// Short windows, a short warm-up, and one technician.
+pub const PLANT: &str = r#"{
+    "featurize": {"size_seconds": 10, "slide_seconds": 5, "lateness_seconds": 10},
+    "detect": {"warmup_windows": 30, "model": "zscore"},
+    "schedule": {"technicians": [{"name": "ada", "skills": ["mechanic", "electrician", "vibration-analyst", "instrumentation"], "hourly_cost": 60, "shifts": [{"days": ["mon", "tue", "wed", "thu", "fri"], "start": "08:00", "end": "16:00"}]}]}
+}"#;
+
+/// What people ask for. `seq` orders rewrites of a row, which differs where events came in another order.
+pub const TABLES: [&str; 8] = [
+    "SELECT * FROM sensors ORDER BY name",
+    "SELECT * FROM readings ORDER BY sensor, start_time, event",
+    "SELECT * FROM windows ORDER BY sensor, start_time, features",
+    "SELECT * FROM anomalies ORDER BY id",
+    "SELECT id, asset, sensor, severity, state, opened, updated, resolved, anomalies, peak_score, anomaly, title, message, recommendation FROM alerts ORDER BY id",
+    "SELECT id, alert, asset, type, priority, status, scheduled_time, technician, skills, after, cost, notes FROM work_orders ORDER BY id",
+    "SELECT * FROM drifts ORDER BY id",
+    "SELECT reason, sensor, payload, message FROM dead_letters ORDER BY id",
+];
+
+/// A Monday in January 2026, in seconds since 1970.
+pub const START: i64 = 1_767_571_200;
+
+/// Each second's readings of two machines with two sensors each, as an event; one of the machines runs hot from `hot` on.
+pub fn events(seconds: i64, hot: i64) -> Vec<Vec<u8>> {
+    let mut noise = 88_172_645_463_325_252_u64;
+    let mut normal = || {
+        noise ^= noise << 13;
+        noise ^= noise >> 7;
+        noise ^= noise << 17;
+        (noise >> 11) as f64 / (1_u64 << 53) as f64 - 0.5
+    };
+    (0..seconds)
+        .map(|second| {
+            let mut lines = String::new();
+            for machine in ["north/pump-1", "south/fan-2"] {
+                let rise = if machine == "north/pump-1" && second >= hot { (second - hot) as f64 * 0.5 } else { 0.0 };
+                let (a, b) = (50.0 + normal() + rise, 2.0 + 0.1 * normal());
+                let time = START + second;
+                lines.push_str(&format!(
+                    "{{\"sensor_id\": \"{machine}/temperature\", \"timestamp\": {time}, \"value\": {a}}}\n"
+                ));
+                lines.push_str(&format!(
+                    "{{\"sensor_id\": \"{machine}/vibration\", \"timestamp\": {time}, \"value\": {b}}}\n"
+                ));
+            }
+            lines.into_bytes()
+        })
+        .collect()
+}
