@@ -246,8 +246,9 @@ assert.deepEqual(server.seen.refused, [], 'the API refused a question')
   assert.deepEqual(first.slice(0, 2), ['POST', `anomalies/${byBurst.id}/acknowledge`])
   assert.equal(second[0], 'PATCH')
   assert.match(second[2].scheduled_time, /:[0-5][05]:00\.000Z$/)
-  await offering.close()
+  // The page first: it must not ask a server that has gone.
   await page.context().close()
+  await offering.close()
 }
 
 // Where one has to sign in.
