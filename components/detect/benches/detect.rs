@@ -138,6 +138,28 @@ fn push(bencher: Bencher<'_, '_>, model: &str) {
     });
 }
 
+/// One window of one sensor of ten that is asked about.
+#[divan::bench]
+fn probe(bencher: Bencher<'_, '_>) {
+    let mut fleet = Fleet::new();
+    let Ok(mut stage) = Stage::open(r#"{"warmup_windows":100,"spread_windows":0}"#) else { return };
+    let rows = fleet.rows(LEARNT + 200);
+    if stage.push(&fleet.table(), &[fleet.block(&rows)]).is_err() {
+        return;
+    }
+    let table = fleet.table();
+    let width = fleet.features.len();
+    let block = Block {
+        features: &fleet.features,
+        sensor: &rows.sensor[..1],
+        start: &rows.start[..1],
+        end: &rows.end[..1],
+        count: &[1],
+        values: &rows.values[..width],
+    };
+    bencher.bench_local(|| stage.probe(&table, black_box(&[block]), None));
+}
+
 fn rows(count: usize) -> Vec<Vec<f64>> {
     let mut noise = Noise(7);
     (0..count).map(|_| noise.some(SENSORS * COLUMNS).into_iter().map(|value| 1.7 * value).collect()).collect()

@@ -8,6 +8,7 @@ use wheeltapper_condition::baseline::Baseline;
 use crate::{
     explain::{self, Context, Finding, Seen, Trend},
     faults,
+    probe::Judged,
     unit::Window,
 };
 
@@ -21,6 +22,11 @@ const LINES: f64 = 12.0;
 const EVIDENCE: f64 = 7.5;
 /// Bursts of the course that are kept for display.
 const COURSE: usize = 60;
+
+/// What judges a burst.
+pub(crate) const MEMBERS: [&str; 2] = [ENVELOPE, OCTAVES];
+const ENVELOPE: &str = "envelope";
+const OCTAVES: &str = "octaves";
 
 /// See the module.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -44,12 +50,33 @@ struct Model {
 
 impl Burst {
     pub(crate) fn new(warmup: usize, later: usize) -> Self {
-        Self {
-            warmup: (warmup / SHARE).max(LEAST) + later / SHARE,
-            lessons: Vec::new(),
-            model: None,
-            course: VecDeque::new(),
-        }
+        Self { warmup: Self::lessons(warmup, later), lessons: Vec::new(), model: None, course: VecDeque::new() }
+    }
+
+    /// Bursts to learn from, where so many windows of readings are, and come so much later.
+    pub(crate) fn lessons(warmup: usize, later: usize) -> usize {
+        (warmup / SHARE).max(LEAST) + later / SHARE
+    }
+
+    /// Bursts learnt and needed.
+    pub(crate) fn learning(&self) -> (usize, usize) {
+        let learnt = match &self.model {
+            Some(model) => model.bursts as usize,
+            // Bursts of all lengths are no model.
+            None => self.lessons.len().min(self.warmup.saturating_sub(1)),
+        };
+        (learnt, self.warmup)
+    }
+
+    /// What it would say of a burst; see [`crate::probe`].
+    pub(crate) fn judge(&self, window: &Window, context: &Context<'_>, model: Option<&str>) -> Option<Judged> {
+        let values = &window.rows.first()?.as_ref()?.values;
+        let learnt = self.model.as_ref()?;
+        let named = faults::bearing(context, values).filter(|_| model != Some(OCTAVES));
+        let by_line = named.as_ref().map_or(0.0, |named| named.evidence / EVIDENCE);
+        let by_level = if model == Some(ENVELOPE) { 0.0 } else { learnt.ratio(values) };
+        let finding = self.finding(values, named, context, by_line >= by_level && model != Some(OCTAVES));
+        Some(Judged { ratio: by_level.max(by_line), finding, sure: 1.0 })
     }
 
     /// Takes the next burst: its ratio and, past `edge`, what was found. None while learning, unless a bearing's line is plain.
@@ -65,26 +92,31 @@ impl Burst {
         let by_level = self.model.as_ref().map(|model| model.ratio(values));
         let ratio = by_level.unwrap_or(0.0).max(by_line);
         if ratio >= edge {
-            let (parts, learnt) = match &self.model {
-                Some(model) => (model.parts(values, named.as_ref(), context), model.bursts),
-                None => (faults::parts(context, values, named.as_ref()), 0),
-            };
-            let fault_mode = match &named {
-                Some(named) => Some(named.mode),
-                None => faults::of_burst(context, values, self.model.as_ref().map_or(&[], |model| &model.expected)),
-            };
-            let told = context.message(&parts, fault_mode);
-            let message = named.as_ref().map_or(told, |named| named.message.clone());
+            let finding = self.finding(values, named, context, by_line >= by_level.unwrap_or(0.0));
             let (times, values) = self.course.iter().copied().unzip();
             let sensor = context.members.first().map_or_else(String::new, |member| member.name.to_string());
             let unit = context.unit(&sensor, "rms");
             let trend = Some(Trend { sensor, feature: "rms".to_owned(), unit, times, values });
-            let model = if by_line >= by_level.unwrap_or(0.0) { "envelope" } else { "octaves" };
-            return Some((ratio, Some(Finding { message, fault_mode, parts, trend, model, learnt })));
+            return Some((ratio, Some(Finding { trend, ..finding })));
         }
         let learning = self.model.is_none();
         self.learn(values, window, context);
         (!learning).then_some((ratio, None))
+    }
+
+    fn finding(&self, values: &[f64], named: Option<faults::Bearing>, context: &Context<'_>, by_line: bool) -> Finding {
+        let (parts, learnt) = match &self.model {
+            Some(model) => (model.parts(values, named.as_ref(), context), model.bursts),
+            None => (faults::parts(context, values, named.as_ref()), 0),
+        };
+        let fault_mode = match &named {
+            Some(named) => Some(named.mode),
+            None => faults::of_burst(context, values, self.model.as_ref().map_or(&[], |model| &model.expected)),
+        };
+        let told = context.message(&parts, fault_mode);
+        let message = named.map_or(told, |named| named.message);
+        let model = if by_line { ENVELOPE } else { OCTAVES };
+        Finding { message, fault_mode, parts, trend: None, model, learnt }
     }
 
     fn learn(&mut self, values: &[f64], window: &Window, context: &Context<'_>) {

@@ -93,6 +93,12 @@ impl Normal {
         let z = (straighten(shape, value, self.floor) - self.center) / self.scale;
         if z.is_finite() { z.clamp(-1e6, 1e6) } else { 0.0 }
     }
+
+    /// As [`Self::z`], of a level that is told by so few values that it scatters by this variance more than usual.
+    pub(crate) fn z_of_few(&self, value: f64, variance: f64) -> f64 {
+        let z = (value - self.center) / (self.scale * self.scale + variance).sqrt();
+        if z.is_finite() { z.clamp(-1e6, 1e6) } else { 0.0 }
+    }
 }
 
 fn straighten(shape: Shape, value: f64, floor: f64) -> f64 {

@@ -4,10 +4,10 @@ use std::{cell::RefCell, collections::BTreeMap};
 
 wit_bindgen::generate!({ path: "../../wit", world: "detect-stage" });
 
-use exports::wheeltapper::pipeline::detect::{Detected, Detector as Handle, Guest, GuestDetector};
+use exports::wheeltapper::pipeline::detect::{Detected, Detector as Handle, Guest, GuestDetector, Probed};
 use wheeltapper::pipeline::types::{
-    Anomaly, Contribution, Dictionary, Drift, DriftKind, FeatureBatch, Prognosis, ScoreBatch, SensorTable, Severity,
-    StageError, Time, Trend,
+    Anomaly, Contribution, Dictionary, Drift, DriftKind, FeatureBatch, FeatureBlock, Prognosis, ScoreBatch,
+    SensorTable, Severity, StageError, Time, Trend,
 };
 
 struct Exports;
@@ -39,18 +39,7 @@ impl GuestDetector for Resource {
 
     fn push(&self, batch: FeatureBatch) -> Result<Detected, StageError> {
         let table = table(&batch.sensors)?;
-        let blocks: Vec<_> = batch
-            .blocks
-            .iter()
-            .map(|block| crate::Block {
-                features: &block.features,
-                sensor: &block.sensor,
-                start: &block.start,
-                end: &block.end,
-                count: &block.count,
-                values: &block.values,
-            })
-            .collect();
+        let blocks: Vec<_> = batch.blocks.iter().map(block).collect();
         let out = self.0.borrow_mut().push(&table, &blocks).map_err(|error| StageError::Batch(error.to_string()))?;
         Ok(detected(out))
     }
@@ -61,6 +50,40 @@ impl GuestDetector for Resource {
 
     fn flush(&self) -> Result<Detected, StageError> {
         Ok(detected(self.0.borrow_mut().flush()))
+    }
+
+    fn probe(&self, batch: FeatureBatch, model: Option<String>) -> Result<Vec<Probed>, StageError> {
+        let table = table(&batch.sensors)?;
+        let blocks: Vec<_> = batch.blocks.iter().map(block).collect();
+        let out = self.0.borrow().probe(&table, &blocks, model.as_deref());
+        Ok(out.map_err(|error| StageError::Batch(error.to_string()))?.into_iter().map(probed).collect())
+    }
+}
+
+fn block(block: &FeatureBlock) -> crate::Block<'_> {
+    crate::Block {
+        features: &block.features,
+        sensor: &block.sensor,
+        start: &block.start,
+        end: &block.end,
+        count: &block.count,
+        values: &block.values,
+    }
+}
+
+fn probed(probed: crate::Probed) -> Probed {
+    Probed {
+        asset: probed.asset,
+        sensor: probed.sensor,
+        start: probed.start,
+        end: probed.end,
+        score: probed.score,
+        threshold: probed.threshold,
+        confidence: probed.confidence,
+        model: probed.model,
+        learned: probed.learned,
+        needed: probed.needed,
+        anomaly: probed.anomaly.map(anomaly),
     }
 }
 

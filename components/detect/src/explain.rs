@@ -120,6 +120,12 @@ pub(crate) fn ratio_of(score: f64) -> f64 {
     ((1.0 - score).log10() / -3.0).sqrt()
 }
 
+/// How sure it is on which side of the threshold a window lies: a half at the threshold, less after few lessons.
+fn confidence(beyond: f64, learnt: u32) -> f64 {
+    let learnt = f64::from(learnt);
+    (1.0 - 0.5 * (-1.5 * (beyond - 1.0).abs()).exp()) * (learnt + 1.0) / (learnt + 6.0)
+}
+
 /// The largest of `weights` as shares of their sum.
 pub(crate) fn parts(weights: &[f64], seen: impl Fn(usize) -> Option<Seen>) -> Vec<Contribution> {
     let total: f64 = weights.iter().sum();
@@ -157,7 +163,6 @@ impl Context<'_> {
             _ => Severity::Critical,
         };
         let sensor = finding.parts.first().map_or_else(|| self.asset.to_owned(), |part| part.sensor.clone());
-        let learnt = f64::from(finding.learnt);
         Anomaly {
             id: id(self.asset, &sensor, window, finding.model),
             asset: self.asset.to_owned(),
@@ -165,7 +170,7 @@ impl Context<'_> {
             end: window.end,
             score: score(ratio),
             threshold,
-            confidence: (1.0 - 0.5 * (-1.5 * (beyond - 1.0)).exp()) * (learnt + 1.0) / (learnt + 6.0),
+            confidence: confidence(beyond, finding.learnt),
             model: finding.model,
             severity,
             message: finding.message,

@@ -1,5 +1,7 @@
 //! The scalar sensors of an asset: what is normal for them together, and how far a window is from it.
 
+mod judge;
+
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
@@ -111,7 +113,7 @@ impl Scalars {
         if ratio >= edge {
             let finding = match failing.filter(|(_, _, ratio)| *ratio >= scored) {
                 Some((place, share, _)) => dropout(context, place, share),
-                None => model.finding(window, &z, context),
+                None => model.finding(&model.detector.explain(), window, &z, context),
             };
             self.remember(window.end, levels);
             let trend = self.trend(&finding.parts, context);
@@ -244,10 +246,9 @@ impl Model {
         any.then_some(z)
     }
 
-    fn finding(&self, window: &Window, z: &[f64], context: &Context<'_>) -> Finding {
-        let weights = self.detector.explain();
+    fn finding(&self, weights: &[f64], window: &Window, z: &[f64], context: &Context<'_>) -> Finding {
         let width = context.columns.len().max(1);
-        let parts = explain::parts(&weights, |at| {
+        let parts = explain::parts(weights, |at| {
             let column = context.columns.get(at % width)?;
             let seen = window.rows.get(at / width)?.as_ref()?.values.get(column.at as usize).copied()?;
             Some(Seen {

@@ -107,23 +107,23 @@ pub enum RestoreError {
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct State {
+pub(crate) struct State {
     /// Feature lists met, and their scored columns.
-    lists: Vec<(Vec<String>, Vec<Column>)>,
-    units: Vec<Unit>,
+    pub(crate) lists: Vec<(Vec<String>, Vec<Column>)>,
+    pub(crate) units: Vec<Unit>,
 }
 
 /// Learns and scores.
 #[derive(Debug)]
 pub struct Stage {
-    config: Config,
-    runs: Option<Runs>,
-    state: State,
+    pub(crate) config: Config,
+    pub(crate) runs: Option<Runs>,
+    pub(crate) state: State,
     /// Units by asset, feature list and (for bursts) sensor.
-    numbers: HashMap<Key, usize, foldhash::fast::FixedState>,
+    pub(crate) numbers: HashMap<Key, usize, foldhash::fast::FixedState>,
 }
 
-type Key = (Box<str>, u32, Box<str>);
+pub(crate) type Key = (Box<str>, u32, Box<str>);
 
 impl Stage {
     /// With a configuration as JSON; an empty text means the defaults.
@@ -314,7 +314,7 @@ fn told(drift: &Drifts, window: &Window, context: &Context<'_>) -> Drift {
     }
 }
 
-fn check(table: &[(&str, &str)], block: &Block<'_>) -> Result<(), PushError> {
+pub(crate) fn check(table: &[(&str, &str)], block: &Block<'_>) -> Result<(), PushError> {
     let lengths = [block.sensor.len(), block.start.len(), block.end.len(), block.count.len()];
     let rows = block.sensor.len();
     if lengths.iter().any(|&length| length != rows) || block.values.len() != rows * block.features.len() {

@@ -65,6 +65,9 @@ const FEW: (f64, f64) = (0.5, 0.15);
 /// Rows that it needs.
 const PROCESS_ROWS: usize = 30;
 
+/// Its members by name; `process` on levels and on spreads counts as one.
+const MEMBERS: [&str; 3] = ["process", "zscore", "mahalanobis"];
+
 /// A member that looks at single rows.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Static<M> {
@@ -269,5 +272,39 @@ impl Detector for Ensemble {
 
     fn explain(&self) -> Vec<f64> {
         self.last.clone()
+    }
+
+    fn complete(&self, row: &mut [f64]) {
+        let z = self.scales.of(row).into_iter().zip(&self.references).enumerate();
+        let mut moved: Vec<f64> =
+            z.map(|(at, (z, reference))| if is_there(row, at) { z - reference } else { f64::NAN }).collect();
+        self.mahalanobis.model.complete(&mut moved);
+        for (at, (moved, reference)) in moved.iter().zip(&self.references).enumerate() {
+            if let Some(place) = row.get_mut(at).filter(|place| !place.is_finite() && moved.is_finite()) {
+                *place = self.scales.at(at, moved + reference);
+            }
+        }
+    }
+
+    fn members(&self) -> &'static [&'static str] {
+        &MEMBERS
+    }
+
+    fn score_by(&mut self, member: &str, time: i64, row: &[f64]) -> Option<f64> {
+        let moved = self.moved(row);
+        let (ratio, shares) = match member {
+            "process" => {
+                let timed = [&mut self.levels, &mut self.spreads].into_iter().flatten();
+                let all: Vec<_> = timed.map(|timed| (timed.ratio(time, row), timed.process.explain())).collect();
+                all.into_iter().max_by(|(one, _), (other, _)| one.total_cmp(other)).unwrap_or_default()
+            }
+            "zscore" => (self.zscore.ratio(&moved), rows::shares(self.zscore.model.parts(&moved))),
+            "mahalanobis" => (self.mahalanobis.ratio(&moved), rows::shares(self.mahalanobis.model.parts(&moved))),
+            _ => return None,
+        };
+        self.rows += 1.0;
+        self.follow(row, &moved, None);
+        self.last = shares;
+        Some(ratio)
     }
 }

@@ -110,6 +110,17 @@ pub trait Detector {
     fn score(&mut self, time: i64, row: &[f64]) -> f64;
     /// The share of each of the row's numbers in the last score; not negative, sums to 1, or all 0.
     fn explain(&self) -> Vec<f64>;
+    /// Puts in the place of what is missing what goes with the rest of the row, where that is known. The rest counts as if it
+    /// were normal, so that what is put in never stands out by itself.
+    fn complete(&self, _row: &mut [f64]) {}
+    /// Detectors that this one is made of, by name.
+    fn members(&self) -> &'static [&'static str] {
+        &[]
+    }
+    /// As [`Self::score`], by one of [`Self::members`] alone; none when it is none.
+    fn score_by(&mut self, _member: &str, _time: i64, _row: &[f64]) -> Option<f64> {
+        None
+    }
 }
 
 macro_rules! kinds {
@@ -158,6 +169,15 @@ macro_rules! kinds {
             }
             fn explain(&self) -> Vec<f64> {
                 match self { $(Self::$kind(detector) => detector.explain(),)+ }
+            }
+            fn complete(&self, row: &mut [f64]) {
+                match self { $(Self::$kind(detector) => detector.complete(row),)+ }
+            }
+            fn members(&self) -> &'static [&'static str] {
+                match self { $(Self::$kind(detector) => detector.members(),)+ }
+            }
+            fn score_by(&mut self, member: &str, time: i64, row: &[f64]) -> Option<f64> {
+                match self { $(Self::$kind(detector) => detector.score_by(member, time, row),)+ }
             }
         }
     };

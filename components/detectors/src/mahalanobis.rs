@@ -19,6 +19,8 @@ const MOST: usize = 80;
 pub(crate) const CLAMP: f64 = 20.0;
 /// Fewer rows do not show what is normal.
 const LEAST_ROWS: usize = 5;
+/// What is missing is completed as if the rest were at most so many scales out.
+const NORMAL: f64 = 3.0;
 /// The share of normal rows within the edge.
 pub(crate) const WITHIN: f64 = 0.999;
 
@@ -72,6 +74,37 @@ impl Metric {
 
     pub(crate) fn squared(&self, values: &[f64]) -> f64 {
         self.parts(values).iter().sum::<f64>().max(0.0)
+    }
+
+    /// The values that are not `known` where they are the least unusual beside the others: the mean of a normal
+    /// distribution given these, `μₘ − Pₘₘ⁻¹ Pₘₖ (xₖ − μₖ)` with `P` the inverse of the covariance.
+    fn complete(&self, values: &[f64], known: &[bool]) -> Option<Vec<f64>> {
+        let width = self.mean.len();
+        let (there, missing): (Vec<usize>, Vec<usize>) =
+            (0..width).partition(|at| known.get(*at).copied().unwrap_or(false));
+        if missing.is_empty() || there.is_empty() {
+            return None;
+        }
+        let precision = |row: usize, column: usize| self.precision.get(row * width + column).copied().unwrap_or(0.0);
+        let mean = |at: usize| self.mean.get(at).copied().unwrap_or(0.0);
+        let away = |at: &usize| (values.get(*at).copied().unwrap_or(0.0) - mean(*at)).clamp(-NORMAL, NORMAL);
+        let among = DMatrix::from_iterator(
+            missing.len(),
+            missing.len(),
+            missing.iter().flat_map(|column| missing.iter().map(move |row| precision(*row, *column))),
+        );
+        let pull = DVector::from_iterator(
+            missing.len(),
+            missing.iter().map(|row| -there.iter().map(|at| precision(*row, *at) * away(at)).sum::<f64>()),
+        );
+        let found = among.cholesky()?.solve(&pull);
+        let mut completed = values.to_vec();
+        for (at, away) in missing.iter().zip(found.iter()) {
+            if let Some(value) = completed.get_mut(*at) {
+                *value = mean(*at) + away.clamp(-NORMAL, NORMAL);
+            }
+        }
+        Some(completed)
     }
 }
 
@@ -148,6 +181,17 @@ impl Detector for Mahalanobis {
     fn explain(&self) -> Vec<f64> {
         self.last.clone()
     }
+
+    fn complete(&self, row: &mut [f64]) {
+        let known: Vec<bool> =
+            self.picked.iter().map(|at| row.get(*at).is_some_and(|value| value.is_finite())).collect();
+        let Some(values) = self.metric.complete(&self.values(row), &known) else { return };
+        for ((at, value), known) in self.picked.iter().zip(values).zip(known) {
+            if let Some(place) = row.get_mut(*at).filter(|_| !known) {
+                *place = self.scales.at(*at, value);
+            }
+        }
+    }
 }
 
 /// Ledoit and Wolf's estimate of the covariance of centred rows.
@@ -185,5 +229,17 @@ mod tests {
         assert!((0..200).all(|_| detector.score(0, &row(1.0)) < 1.0));
         assert!(detector.score(0, &[12.0, 1.0]) > 1.0);
         assert!((detector.explain().iter().sum::<f64>() - 1.0).abs() < 1e-9);
+        // What is missing goes with what is there, but stays within what is normal.
+        let completed = |level: f64| {
+            let mut row = [level, f64::NAN];
+            detector.complete(&mut row);
+            row
+        };
+        let [level, other] = completed(11.0);
+        assert!((level, (6.0..8.0).contains(&other)) == (11.0, true), "{other}");
+        assert!((9.0..12.0).contains(&completed(1000.0)[1]), "{:?}", completed(1000.0));
+        let mut nothing = [f64::NAN; 2];
+        detector.complete(&mut nothing);
+        assert!(nothing.iter().all(|value| value.is_nan()));
     }
 }

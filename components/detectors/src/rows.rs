@@ -90,6 +90,11 @@ impl Scale {
     pub(crate) fn of(self, value: f64) -> f64 {
         if value.is_finite() { ((value - self.center) / self.scale).clamp(-MOST, MOST) } else { 0.0 }
     }
+
+    /// The value at so many scales.
+    pub(crate) fn at(self, scales: f64) -> f64 {
+        self.center + self.scale * scales
+    }
 }
 
 /// The scales of all numbers of a row.
@@ -114,6 +119,11 @@ impl Scales {
     /// A row in scales, always of the fitted length; what is missing is 0.
     pub(crate) fn of(&self, row: &[f64]) -> Vec<f64> {
         self.0.iter().enumerate().map(|(at, scale)| scale.of(row.get(at).copied().unwrap_or(f64::NAN))).collect()
+    }
+
+    /// The value of one number at so many scales.
+    pub(crate) fn at(&self, number: usize, scales: f64) -> f64 {
+        self.0.get(number).map_or(f64::NAN, |scale| scale.at(scales))
     }
 }
 

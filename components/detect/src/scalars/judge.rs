@@ -1,0 +1,93 @@
+//! What the scalars would say of windows that are none of the line's; see [`crate::probe`].
+
+use wheeltapper_detectors::{Any, Detector as _};
+
+use super::{Lesson, Model, Scalars, WHOLE, lesson};
+use crate::{
+    explain::Context,
+    probe::{self, Judged},
+    unit::{Row, Window},
+};
+
+impl Scalars {
+    /// What judges, as it stands.
+    pub(crate) fn detector(&self) -> Option<Any> {
+        self.model.as_ref().map(|model| model.detector.clone())
+    }
+
+    /// Windows learnt of a sensor, and needed.
+    pub(crate) fn learning(&self, sensor: Option<usize>) -> (usize, usize) {
+        let learnt = match (&self.model, sensor) {
+            (None, Some(_)) => self.seen.min(self.warmup.saturating_sub(1)),
+            // One that came when all was learnt has no usual number of readings.
+            (Some(model), Some(at)) if model.counts.get(at).is_some_and(|usual| *usual > 0.0) => {
+                self.seen.max(self.warmup)
+            }
+            _ => 0,
+        };
+        (learnt, self.warmup)
+    }
+
+    /// What it would say of a window with some of the sensors; see [`crate::probe`]. `detector` is [`Self::detector`], which
+    /// moves on from window to window.
+    pub(crate) fn judge(
+        &self,
+        detector: &mut Any,
+        window: &Window,
+        context: &Context<'_>,
+        member: Option<&str>,
+    ) -> Option<Judged> {
+        let model = self.model.as_ref()?;
+        let mut z = model.z_of_some(&lesson(window, context.columns), context)?;
+        let given: Vec<bool> = z.iter().map(|value| value.is_finite()).collect();
+        detector.complete(&mut z);
+        let ratio = match member {
+            Some(member) => detector.score_by(member, window.start, &z)?,
+            None => detector.score(window.start, &z),
+        };
+        let kept = detector.explain().into_iter().zip(&given);
+        let weights: Vec<f64> = kept.map(|(weight, given)| if *given { weight } else { 0.0 }).collect();
+        let mut finding = model.finding(&weights, window, &z, context);
+        if let Some(name) = member.and_then(|member| detector.members().iter().find(|name| **name == member)) {
+            finding.model = name;
+        }
+        Some(Judged { ratio, finding, sure: model.sure(window) })
+    }
+}
+
+impl Model {
+    /// The z-values of a window that holds some of the sensors, perhaps with few readings: of such a sensor the levels, which
+    /// scatter by `σ² (1/n − 1/N)` more than in a window of the usual `N`. NaN for all else; none when it holds nothing.
+    fn z_of_some(&self, lesson: &Lesson, context: &Context<'_>) -> Option<Vec<f64>> {
+        let columns = context.columns;
+        let width = columns.len();
+        let whole = self.z(lesson, width, columns);
+        let mut z = whole.unwrap_or_else(|| vec![f64::NAN; self.normals.len()]);
+        let spread = columns
+            .iter()
+            .position(|column| context.features.get(column.at as usize).is_some_and(|name| name == "std"));
+        for (at, (normals, usual)) in self.normals.chunks(width.max(1)).zip(&self.counts).enumerate() {
+            let count = f64::from(lesson.counts.get(at).copied().unwrap_or(0));
+            if count <= 0.0 || count >= WHOLE * usual {
+                continue;
+            }
+            let std = spread.and_then(|spread| normals.get(spread)).map_or(0.0, |normal| normal.expected);
+            let more = std * std * (1.0 / count - 1.0 / usual);
+            for (place, (column, normal)) in columns.iter().zip(normals).enumerate() {
+                let value = lesson.values.get(at * width + place).copied().unwrap_or(f64::NAN);
+                if let Some(slot) = z.get_mut(at * width + place).filter(|_| probe::is_level(context.features, *column))
+                {
+                    *slot = normal.z_of_few(value, if more.is_finite() { more } else { 0.0 });
+                }
+            }
+        }
+        z.iter().any(|value| value.is_finite()).then_some(z)
+    }
+
+    /// From a half to 1: how sure the readings that a window holds let one be.
+    fn sure(&self, window: &Window) -> f64 {
+        let share = |(row, usual): (&Option<Row>, &f64)| Some(f64::from(row.as_ref()?.count) / usual.max(1.0));
+        let least = window.rows.iter().zip(&self.counts).filter_map(share).fold(1.0, f64::min);
+        0.5 + 0.5 * least.sqrt()
+    }
+}
