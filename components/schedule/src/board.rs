@@ -30,6 +30,7 @@ pub(crate) struct Board<'a> {
 impl<'a> Board<'a> {
     /// From `now` to the horizon, with the work that has begun.
     pub fn new<'b>(plant: &'a Plant, now: i64, begun: impl Iterator<Item = &'b Order>) -> Self {
+        let now = plant.not_before.map_or(now, |time| time.max(now));
         let from = next_five_minutes(now);
         let until = (minute_at_or_after(now) + plant.horizon).min(LAST_MINUTE);
         let free =

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use crate::{Alert, OrderStatus, Scheduler, Severity, StageError, WorkOrder};
+use crate::{Alert, Amendment, OrderStatus, Scheduler, Severity, StageError, WorkOrder};
 
 wit_bindgen::generate!({ path: "../../wit", world: "schedule-stage" });
 
@@ -41,6 +41,32 @@ impl GuestScheduler for Held {
     fn tick(&self, now: i64) -> Result<Vec<types::WorkOrder>, types::StageError> {
         Ok(self.0.borrow_mut().tick(now).into_iter().map(types::WorkOrder::from).collect())
     }
+
+    fn amend(&self, amendments: Vec<schedule::Amendment>) -> Result<Vec<types::WorkOrder>, types::StageError> {
+        let amendments: Vec<Amendment> = amendments.into_iter().map(Amendment::from).collect();
+        Ok(self.0.borrow_mut().amend(&amendments)?.into_iter().map(types::WorkOrder::from).collect())
+    }
+
+    fn orders(&self) -> Result<Vec<types::WorkOrder>, types::StageError> {
+        Ok(self.0.borrow().orders().cloned().map(types::WorkOrder::from).collect())
+    }
+}
+
+impl From<schedule::Amendment> for Amendment {
+    fn from(amendment: schedule::Amendment) -> Self {
+        Self {
+            order: amendment.order,
+            scheduled: amendment.scheduled,
+            technician: amendment.technician,
+            pinned: amendment.pinned,
+            status: amendment.status.map(|status| match status {
+                types::OrderStatus::Planned => OrderStatus::Planned,
+                types::OrderStatus::Unscheduled => OrderStatus::Unscheduled,
+                types::OrderStatus::Done => OrderStatus::Done,
+                types::OrderStatus::Cancelled => OrderStatus::Cancelled,
+            }),
+        }
+    }
 }
 
 impl From<StageError> for types::StageError {
@@ -48,6 +74,7 @@ impl From<StageError> for types::StageError {
         match error {
             StageError::Config(message) => Self::Config(message),
             StageError::Snapshot(message) => Self::Snapshot(message),
+            StageError::Batch(message) => Self::Batch(message),
         }
     }
 }
@@ -95,6 +122,7 @@ impl From<WorkOrder> for types::WorkOrder {
             after: order.after,
             cost: order.cost,
             notes: order.notes,
+            pinned: order.pinned,
         }
     }
 }

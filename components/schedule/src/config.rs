@@ -24,6 +24,8 @@ pub struct Config {
     pub utc_offset_minutes: i32,
     /// Jobs by fault mode, in place of the built-in ones.
     pub catalogue: BTreeMap<String, Vec<JobKind>>,
+    /// Nothing is placed before, and the horizon counts from then; in nanoseconds since 1970. For plans that somebody asks for.
+    pub not_before: Option<i64>,
 }
 
 impl Default for Config {
@@ -35,6 +37,7 @@ impl Default for Config {
             horizon_hours: 336.0,
             utc_offset_minutes: 0,
             catalogue: BTreeMap::new(),
+            not_before: None,
         }
     }
 }
@@ -91,6 +94,7 @@ pub(crate) struct Plant {
     pub currency: String,
     /// In minutes.
     pub horizon: i64,
+    pub not_before: Option<i64>,
 }
 
 /// Someone who repairs.
@@ -157,6 +161,7 @@ impl Plant {
             currency: config.currency,
             // At most 527,040; rounded up so that no horizon is 0.
             horizon: (config.horizon_hours * 60.0).ceil() as i64,
+            not_before: config.not_before,
         })
     }
 

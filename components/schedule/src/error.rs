@@ -11,4 +11,7 @@ pub enum StageError {
     /// The snapshot cannot be read.
     #[error("schedule snapshot: {0}")]
     Snapshot(String),
+    /// What is asked for cannot be done.
+    #[error("{0}")]
+    Batch(String),
 }

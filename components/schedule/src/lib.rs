@@ -4,6 +4,7 @@
 //! first, each at the earliest time at which a technician with the skills is on shift and free, and the asset is free.
 //! It has no clock and no entropy.
 
+mod amend;
 mod board;
 mod calendar;
 mod catalogue;
@@ -22,5 +23,5 @@ mod words;
 pub use catalogue::JobKind;
 pub use config::{AssetConfig, Config, ShiftConfig, TechnicianConfig};
 pub use error::StageError;
-pub use record::{Alert, OrderStatus, Severity, WorkOrder};
+pub use record::{Alert, Amendment, OrderStatus, Severity, WorkOrder};
 pub use scheduler::Scheduler;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::calendar::{Span, time_of};
+use crate::calendar::{Span, minute_at_or_after, time_of};
 use crate::{OrderStatus, WorkOrder};
 
 /// A work order as it was last sent.
@@ -16,11 +16,11 @@ pub(crate) struct Order {
 }
 
 impl Order {
-    /// The slot in minutes, when it is planned.
+    /// The slot in minutes, when it is planned. A person may have set it within a minute, which then counts whole.
     pub fn slot(&self) -> Option<Span> {
         let start = self.record.scheduled.filter(|_| self.record.status == OrderStatus::Planned)?;
-        let from = start.div_euclid(60_000_000_000);
-        Some(Span { from, to: from + i64::from(self.record.duration_minutes) })
+        let duration = i64::from(self.record.duration_minutes);
+        Some(Span { from: start.div_euclid(60_000_000_000), to: minute_at_or_after(start) + duration })
     }
 
     /// Technician and slot, when it is planned.
@@ -33,6 +33,11 @@ impl Order {
         self.record.status == OrderStatus::Planned && self.record.scheduled.is_some_and(|start| start <= now)
     }
 
+    /// Whether the planner leaves it where it is: a person fixed it there, or work has begun.
+    pub fn fixed(&self, now: i64) -> bool {
+        self.record.pinned && self.slot().is_some() || self.started(now)
+    }
+
     /// Ends it because nobody needs it any more, for the reason given.
     pub fn close(&mut self, now: i64, reason: &str) {
         let (status, said) =
@@ -41,7 +46,7 @@ impl Order {
         self.record.notes = format!("{} {said}: {reason}.", self.record.notes);
     }
 
-    /// Tells in the notes, once, that the planned time has passed. Nobody reports work as done, so it stays planned.
+    /// Tells in the notes, once, that the planned time has passed. Until someone reports it as done it stays planned.
     pub fn mark_due(&mut self, now: i64) -> bool {
         let passed = self.slot().is_some_and(|slot| time_of(slot.to) <= now);
         let newly = passed && !self.due;
@@ -51,6 +56,14 @@ impl Order {
         }
         newly
     }
+}
+
+/// An order that a person closed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Closed {
+    pub order: Order,
+    /// When.
+    pub at: i64,
 }
 
 /// The first 16 bytes of BLAKE3 of the alert's id, `|` and the kind, in hexadecimal.

@@ -3,7 +3,7 @@
 //! Serial schedule generation with a priority rule (Kolisch, "Serial and parallel resource-constrained project
 //! scheduling methods revisited", European Journal of Operational Research 90, 1996): jobs are taken in the order
 //! (priority, opening of the alert, alert id, place in the catalogue), and each is placed at the earliest time that its
-//! predecessors, the technicians and the asset allow. Work that has begun stays where it is. So that the plan does not
+//! predecessors, the technicians and the asset allow. Work that has begun, or that a person pinned, stays where it is. So that the plan does not
 //! churn, jobs of one priority that had a slot keep it before others of that priority look for one.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use crate::board::Board;
 use crate::calendar::{Span, time_of};
 use crate::catalogue::JobKind;
 use crate::config::{Plant, Technician};
-use crate::orders::{self, Order};
+use crate::orders::{self, Closed, Order};
 use crate::words::{self, Unplaced};
 use crate::{Alert, OrderStatus, Severity, WorkOrder};
 
@@ -22,8 +22,10 @@ const ROUNDS: u32 = 8;
 /// A job that an open alert asks for.
 pub(crate) struct Job<'a> {
     id: String,
-    /// Ids of the jobs that it waits for.
+    /// Ids of the jobs that come before it.
     after: Vec<String>,
+    /// Those that it still waits for, with their kinds.
+    waits: Vec<(String, &'a str)>,
     priority: u8,
     pub alert: &'a Alert,
     position: usize,
@@ -54,8 +56,9 @@ fn jobs<'a>(plant: &'a Plant, alerts: &'a BTreeMap<String, Alert>) -> Vec<Job<'a
         let priority = priority(alert.severity, plant.criticality(&alert.asset));
         for (position, kind) in plant.catalogue.jobs(alert.fault_mode.as_deref()).iter().enumerate() {
             let id = orders::id(&alert.id, &kind.kind);
-            let after = kind.after.iter().map(|kind| orders::id(&alert.id, kind)).collect();
-            jobs.push(Job { id, after, priority, alert, position, kind });
+            let after: Vec<String> = kind.after.iter().map(|kind| orders::id(&alert.id, kind)).collect();
+            let waits = after.iter().cloned().zip(kind.after.iter().map(String::as_str)).collect();
+            jobs.push(Job { id, after, waits, priority, alert, position, kind });
         }
     }
     jobs.sort_by(|a, b| {
@@ -65,23 +68,29 @@ fn jobs<'a>(plant: &'a Plant, alerts: &'a BTreeMap<String, Alert>) -> Vec<Job<'a
     jobs
 }
 
-/// Every order that the open alerts ask for, by id; those that have begun at `now` as they are in `last`.
+/// Every order that the open alerts ask for, by id; those that have begun at `now` as they are in `last`, and those that are
+/// pinned where they are in it. What a person closed is not asked for any more, and nothing waits for it.
 pub(crate) fn plan(
     plant: &Plant,
     now: i64,
     alerts: &BTreeMap<String, Alert>,
     last: &BTreeMap<String, Order>,
+    closed: &BTreeMap<String, Closed>,
 ) -> BTreeMap<String, Order> {
-    let jobs = jobs(plant, alerts);
+    let mut jobs = jobs(plant, alerts);
+    jobs.retain(|job| !closed.contains_key(&job.id));
+    for job in &mut jobs {
+        job.waits.retain(|(id, _)| !closed.contains_key(id));
+    }
     // When an alert has resolved, those who worked on it are free again.
-    let begun = last.values().filter(|order| order.started(now) && alerts.contains_key(&order.record.alert));
-    let mut board = Board::new(plant, now, begun);
+    let fixed = last.values().filter(|order| order.fixed(now) && alerts.contains_key(&order.record.alert));
+    let mut board = Board::new(plant, now, fixed);
     let mut planned = BTreeMap::new();
     for equals in jobs.chunk_by(|a, b| a.priority == b.priority) {
-        let (begun, open): (Vec<_>, Vec<_>) =
-            equals.iter().partition(|job| last.get(&job.id).is_some_and(|order| order.started(now)));
+        let (fixed, open): (Vec<_>, Vec<_>) =
+            equals.iter().partition(|job| last.get(&job.id).is_some_and(|order| order.fixed(now)));
         let mut slots: Slots<'_> =
-            begun.iter().filter_map(|job| Some((job.id.as_str(), last.get(&job.id)?.place()?))).collect();
+            fixed.iter().filter_map(|job| Some((job.id.as_str(), last.get(&job.id)?.place()?))).collect();
         for (job, place) in open.iter().filter_map(|job| Some((*job, last.get(&job.id)?.place()?))) {
             if job.ready(&slots).is_ok_and(|ready| ready <= place.1.from) && board.hold(job, place) {
                 slots.insert(&job.id, place);
@@ -90,7 +99,11 @@ pub(crate) fn plan(
         for (job, found) in settle(&open, &mut board, slots, last) {
             planned.insert(job.id.clone(), job.order(plant, found));
         }
-        planned.extend(begun.iter().filter_map(|job| Some((job.id.clone(), last.get(&job.id)?.clone()))));
+        for job in fixed {
+            let order =
+                last.get(&job.id).map(|order| if order.started(now) { order.clone() } else { job.stays(plant, order) });
+            planned.extend(order.map(|order| (job.id.clone(), order)));
+        }
     }
     planned
 }
@@ -140,13 +153,26 @@ impl Job<'_> {
     /// When the last of the predecessors ends.
     fn ready(&self, slots: &Slots<'_>) -> Result<i64, Unplaced> {
         let mut ready = i64::MIN;
-        for (id, kind) in self.after.iter().zip(&self.kind.after) {
+        for (id, kind) in &self.waits {
             match slots.get(id.as_str()) {
                 Some((_, slot)) => ready = ready.max(slot.to),
-                None => return Err(Unplaced::Waits(kind.clone())),
+                None => return Err(Unplaced::Waits((*kind).to_owned())),
             }
         }
         Ok(ready)
+    }
+
+    /// The order where a person put it; how urgent it is and what is said of it goes on with its alert.
+    fn stays(&self, plant: &Plant, last: &Order) -> Order {
+        let mut order = last.clone();
+        order.record.priority = self.priority;
+        // The configuration may have changed since, so the technician may be gone.
+        let named = order.record.technician.as_deref();
+        if let Some(technician) = plant.technicians.iter().find(|technician| Some(technician.name.as_str()) == named) {
+            order.record.cost = words::labour(technician, self.kind) + self.kind.parts_cost;
+            order.record.notes = words::notes(plant, self.alert, self.kind, Ok(technician));
+        }
+        order
     }
 
     fn order(&self, plant: &Plant, found: Found<'_>) -> Order {
@@ -169,6 +195,7 @@ impl Job<'_> {
                 after: self.after.clone(),
                 cost: labour + self.kind.parts_cost,
                 notes: words::notes(plant, self.alert, self.kind, placed),
+                pinned: false,
             },
         }
     }

@@ -47,9 +47,9 @@ pub enum OrderStatus {
     Planned,
     /// It has none; the notes say why.
     Unscheduled,
-    /// Its work had begun when the alert resolved.
+    /// A person said so, or its work had begun when the alert resolved.
     Done,
-    /// Nobody needs it any more.
+    /// Nobody needs it any more, or a person said so.
     Cancelled,
 }
 
@@ -82,4 +82,21 @@ pub struct WorkOrder {
     pub cost: f64,
     /// Why, with what, and after what, in plain words.
     pub notes: String,
+    /// A person fixed its time and technician.
+    pub pinned: bool,
+}
+
+/// What a person wants of an order; what is none stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Amendment {
+    /// The order's id.
+    pub order: String,
+    /// When it begins.
+    pub scheduled: Option<i64>,
+    /// Who does it.
+    pub technician: Option<String>,
+    /// Whether it stays there; none where it is moved means that it does.
+    pub pinned: Option<bool>,
+    /// Done or cancelled; planned takes up again what was.
+    pub status: Option<OrderStatus>,
 }

@@ -1,11 +1,11 @@
 //! The fold: what alerts and ticks do to the plan.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::Plant;
-use crate::orders::Order;
+use crate::orders::{Closed, Order};
 use crate::plan::plan;
 use crate::{Alert, OrderStatus, StageError, WorkOrder, snapshot};
 
@@ -13,18 +13,23 @@ use crate::{Alert, OrderStatus, StageError, WorkOrder, snapshot};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct State {
     /// The latest time seen.
-    now: Option<i64>,
+    pub now: Option<i64>,
     /// Those that are open.
-    alerts: BTreeMap<String, Alert>,
+    pub alerts: BTreeMap<String, Alert>,
     /// Those of the open alerts, as they were last sent.
-    orders: BTreeMap<String, Order>,
+    pub orders: BTreeMap<String, Order>,
+    /// Those that a person closed.
+    pub closed: BTreeMap<String, Closed>,
 }
+
+/// How long what a person closed is remembered: 30 days. An alert may open again under its old id.
+const REMEMBERED: i64 = 30 * 86_400_000_000_000;
 
 /// Turns alerts into work orders, for the whole plant.
 #[derive(Clone, Debug)]
 pub struct Scheduler {
-    plant: Plant,
-    state: State,
+    pub(crate) plant: Plant,
+    pub(crate) state: State,
 }
 
 impl Scheduler {
@@ -83,8 +88,28 @@ impl Scheduler {
         *self.state.now.insert(self.state.now.map_or(time, |now| now.max(time)))
     }
 
-    fn replan(&mut self, now: i64) -> Vec<WorkOrder> {
-        let mut planned = plan(&self.plant, now, &self.state.alerts, &self.state.orders);
+    /// Forgets what a person closed, and alerts of which nothing else is left, once nothing was heard of them for long.
+    fn forget(&mut self, now: i64) {
+        if self.state.closed.is_empty() {
+            return;
+        }
+        let State { alerts, orders, closed, .. } = &mut self.state;
+        let old = |time: i64| now.saturating_sub(time) > REMEMBERED;
+        let lives: BTreeSet<&str> = orders.values().map(|order| order.record.alert.as_str()).collect();
+        let latest = closed.values().fold(BTreeMap::new(), |mut latest: BTreeMap<String, i64>, closed| {
+            let at = latest.entry(closed.order.record.alert.clone()).or_insert(closed.at);
+            *at = closed.at.max(*at);
+            latest
+        });
+        alerts.retain(|id, alert| {
+            lives.contains(id.as_str()) || latest.get(id).is_none_or(|at| !old(alert.updated.max(*at)))
+        });
+        closed.retain(|_, closed| !old(closed.at) || alerts.contains_key(&closed.order.record.alert));
+    }
+
+    pub(crate) fn replan(&mut self, now: i64) -> Vec<WorkOrder> {
+        self.forget(now);
+        let mut planned = plan(&self.plant, now, &self.state.alerts, &self.state.orders, &self.state.closed);
         let mut changed = Vec::new();
         for (id, order) in std::mem::take(&mut self.state.orders) {
             if let Some(new) = planned.get_mut(&id) {
@@ -98,7 +123,7 @@ impl Scheduler {
             let mut order = order;
             if !self.state.alerts.contains_key(&order.record.alert) {
                 order.close(now, "the alert has resolved");
-            } else if order.started(now) {
+            } else if order.fixed(now) {
                 let newly = order.mark_due(now);
                 if newly {
                     changed.push(order.record.clone());

@@ -1,9 +1,81 @@
 //! The state as bytes: one byte of format version, then postcard.
 
-use crate::StageError;
-use crate::scheduler::State;
+use std::collections::BTreeMap;
 
-const VERSION: u8 = 1;
+use serde::{Deserialize, de::DeserializeOwned};
+
+use crate::orders::Order;
+use crate::scheduler::State;
+use crate::{Alert, OrderStatus, StageError, WorkOrder};
+
+const VERSION: u8 = 2;
+/// The version before people could change orders.
+const UNAMENDED: u8 = 1;
+
+/// A state of version 1.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+struct Unamended {
+    now: Option<i64>,
+    alerts: BTreeMap<String, Alert>,
+    orders: BTreeMap<String, OldOrder>,
+}
+
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+struct OldOrder {
+    record: OldRecord,
+    waits_for_room: bool,
+    due: bool,
+}
+
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+struct OldRecord {
+    id: String,
+    alert: String,
+    asset: String,
+    kind: String,
+    priority: u8,
+    status: OrderStatus,
+    scheduled: Option<i64>,
+    duration_minutes: u32,
+    technician: Option<String>,
+    skills: Vec<String>,
+    after: Vec<String>,
+    cost: f64,
+    notes: String,
+}
+
+impl From<OldOrder> for Order {
+    fn from(old: OldOrder) -> Self {
+        let OldOrder { record, waits_for_room, due } = old;
+        let record = WorkOrder {
+            id: record.id,
+            alert: record.alert,
+            asset: record.asset,
+            kind: record.kind,
+            priority: record.priority,
+            status: record.status,
+            scheduled: record.scheduled,
+            duration_minutes: record.duration_minutes,
+            technician: record.technician,
+            skills: record.skills,
+            after: record.after,
+            cost: record.cost,
+            notes: record.notes,
+            pinned: false,
+        };
+        Self { record, waits_for_room, due }
+    }
+}
+
+impl From<Unamended> for State {
+    fn from(old: Unamended) -> Self {
+        let orders = old.orders.into_iter().map(|(id, order)| (id, order.into())).collect();
+        Self { now: old.now, alerts: old.alerts, orders, closed: BTreeMap::new() }
+    }
+}
 
 pub(crate) fn write(state: &State) -> Vec<u8> {
     // Writing into a Vec fails only for types that postcard has no format for, which a test would see.
@@ -14,14 +86,52 @@ pub(crate) fn read(bytes: &[u8]) -> Result<State, StageError> {
     let (version, rest) = bytes
         .split_first()
         .ok_or_else(|| StageError::Snapshot("expected at least one byte, but it is empty".into()))?;
-    if *version != VERSION {
-        return Err(StageError::Snapshot(format!(
-            "expected format version {VERSION}, but it is {version}; replay from the log instead"
-        )));
+    match *version {
+        VERSION => body(rest),
+        UNAMENDED => body::<Unamended>(rest).map(State::from),
+        other => Err(StageError::Snapshot(format!(
+            "expected format version {VERSION} or {UNAMENDED}, but it is {other}; replay from the log instead"
+        ))),
     }
-    match postcard::take_from_bytes(rest) {
+}
+
+fn body<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StageError> {
+    match postcard::take_from_bytes(bytes) {
         Ok((state, [])) => Ok(state),
         Ok((_, extra)) => Err(StageError::Snapshot(format!("{} bytes too many; it is damaged", extra.len()))),
         Err(error) => Err(StageError::Snapshot(format!("it is damaged: {error}; replay from the log instead"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_before_is_read() {
+        let record = OldRecord {
+            id: "id".into(),
+            alert: "alert".into(),
+            asset: "p/1".into(),
+            kind: "inspection".into(),
+            priority: 3,
+            status: OrderStatus::Planned,
+            scheduled: Some(7),
+            duration_minutes: 60,
+            technician: Some("Ada".into()),
+            skills: vec!["mechanic".into()],
+            after: Vec::new(),
+            cost: 60.0,
+            notes: "notes".into(),
+        };
+        let orders = [("id".to_owned(), OldOrder { record, waits_for_room: false, due: true })].into();
+        let old = Unamended { now: Some(5), alerts: BTreeMap::new(), orders };
+        let state = read(&postcard::to_extend(&old, vec![UNAMENDED]).unwrap()).unwrap();
+        let order = &state.orders["id"];
+        assert_eq!(
+            (state.now, order.due, order.record.scheduled, order.record.pinned),
+            (Some(5), true, Some(7), false)
+        );
+        assert_eq!(read(&write(&state)).unwrap(), state);
     }
 }

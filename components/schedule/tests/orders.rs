@@ -271,9 +271,9 @@ fn damaged_snapshots_are_refused() {
     longer.push(0);
     assert!(matches!(Scheduler::restore(CREW, &longer), Err(StageError::Snapshot(_))));
     let mut other = bytes;
-    other[0] = 2;
+    other[0] = 9;
     assert!(
-        matches!(Scheduler::restore(CREW, &other), Err(StageError::Snapshot(message)) if message.contains("version 1"))
+        matches!(Scheduler::restore(CREW, &other), Err(StageError::Snapshot(message)) if message.contains("version 2"))
     );
 }
 

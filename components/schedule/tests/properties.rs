@@ -223,7 +223,9 @@ proptest! {
     #[test]
     fn no_bytes_make_restore_trap(bytes in proptest::collection::vec(any::<u8>(), 0..200), place: prop::sample::Index, value: u8) {
         let mut versioned = bytes.clone();
-        versioned.insert(0, 1);
+        versioned.insert(0, 2);
+        let mut older = bytes.clone();
+        older.insert(0, 1);
         let mut damaged = Scheduler::open(r#"{"technicians":[{"name":"a","skills":["mechanic"]}]}"#).unwrap();
         let alert = Alert {
             id: "a".into(), asset: "m".into(), sensor: "s".into(), severity: Severity::Low, open: true, opened: 0, updated: 0,
@@ -233,7 +235,7 @@ proptest! {
         let mut snapshot = damaged.snapshot();
         let place = place.index(snapshot.len());
         snapshot[place] ^= value;
-        for bytes in [bytes, versioned, snapshot] {
+        for bytes in [bytes, versioned, older, snapshot] {
             if let Ok(mut scheduler) = Scheduler::restore(r#"{"technicians":[{"name":"a","skills":["mechanic"]}]}"#, &bytes) {
                 scheduler.tick(0);
                 scheduler.tick(i64::MAX);
