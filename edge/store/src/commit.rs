@@ -171,7 +171,8 @@ impl Store {
         put_alerts(&transaction, commit.alerts)?;
         put_drifts(&transaction, commit.drifts)?;
         put_prognoses(&transaction, commit.prognoses)?;
-        put_work_orders(&transaction, commit.work_orders)?;
+        let plan = commit.applied.map_or(0, |applied| number(applied.offset));
+        put_work_orders(&transaction, commit.work_orders, plan)?;
         put_dead_letters(&transaction, commit.dead_letters)?;
         for &(start, stop) in commit.skipped {
             transaction.prepare_cached("INSERT OR REPLACE INTO skipped VALUES (?1, ?2, ?3)")?.execute(params![
@@ -363,9 +364,10 @@ fn put_alerts(to: &Connection, rows: &[AlertRow]) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn put_work_orders(to: &Connection, rows: &[WorkOrderRow]) -> Result<(), StoreError> {
+/// `plan` is the number of the plan that they come with.
+fn put_work_orders(to: &Connection, rows: &[WorkOrderRow], plan: i64) -> Result<(), StoreError> {
     let mut upsert = to.prepare_cached(
-        "INSERT OR REPLACE INTO work_orders VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        "INSERT OR REPLACE INTO work_orders VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
     )?;
     for row in rows {
         upsert.execute(params![
@@ -382,6 +384,8 @@ fn put_work_orders(to: &Connection, rows: &[WorkOrderRow]) -> Result<(), StoreEr
             list(&row.after),
             row.cost,
             row.notes,
+            row.pinned,
+            plan,
         ])?;
     }
     Ok(())

@@ -17,7 +17,7 @@ pub enum StoreError {
     ReadOnly,
     /// The file was made by another version.
     #[error(
-        "the store is of version {found}, this program knows version {known}; use the program that made it, or a newer one"
+        "the store is of version {found}, this program knows version {known}; a host that starts brings an older store up, a newer one needs the program that made it"
     )]
     Version {
         /// The file's.

@@ -7,10 +7,12 @@ mod chunk;
 mod commit;
 mod counts;
 mod course;
+mod deeds;
 mod error;
 mod export;
 mod look;
 mod merge;
+mod newest;
 mod rows;
 mod schema;
 mod windows;
@@ -18,9 +20,11 @@ mod windows;
 pub use chunk::{decode_f64, decode_i64, encode_f64, encode_i64};
 pub use commit::{Applied, Checkpoint, Commit, SensorColumn, WaveformRow, WindowBlock, WindowRow};
 pub use counts::Counts;
+pub use deeds::{ActionRow, Deed, TaskRow};
 pub use error::StoreError;
 pub use export::Table;
 pub use look::{Filter, Hour};
+pub use newest::{FeatureWindow, Span};
 pub use rows::{AlertRow, AnomalyRow, DeadLetter, DriftRow, PartitionState, PrognosisRow, SensorRow, WorkOrderRow};
 
 use std::{
@@ -28,6 +32,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+/// A value of a row or a parameter.
+pub use rusqlite::types::Value as Cell;
 use rusqlite::{Connection, OpenFlags};
 
 /// A write-ahead log below this many bytes is left alone.

@@ -362,7 +362,7 @@ impl Store {
     pub fn work_orders(&self, filter: &Filter) -> Result<Vec<WorkOrderRow>, StoreError> {
         let columns = Columns { time: "scheduled_time", sensor: None, asset: Some("asset"), reason: None };
         let what = "SELECT id, alert, asset, type, priority, status, scheduled_time, estimated_duration_minutes, technician, \
-                    skills, after, cost, notes FROM work_orders";
+                    skills, after, cost, notes, pinned FROM work_orders";
         self.read(|connection| {
             select(connection, what, filter.clause(&columns), |row| {
                 Ok(WorkOrderRow {
@@ -379,6 +379,7 @@ impl Store {
                     after: names(&row.get::<_, String>(10)?),
                     cost: row.get(11)?,
                     notes: row.get(12)?,
+                    pinned: row.get(13)?,
                 })
             })
         })

@@ -131,6 +131,8 @@ pub struct WorkOrderRow {
     pub cost: f64,
     /// For the technician.
     pub notes: String,
+    /// A person fixed its time and technician.
+    pub pinned: bool,
 }
 
 /// Something that was refused.

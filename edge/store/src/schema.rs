@@ -4,7 +4,35 @@ use rusqlite::Connection;
 
 use crate::StoreError;
 
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
+
+/// What brings a file from each version to the next; a new one begins at 0.
+const STEPS: [&str; 2] = [TABLES, PEOPLE];
+
+/// What people do, since version 2.
+const PEOPLE: &str = "
+ALTER TABLE work_orders ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0;
+-- The plan that changed it last, by number.
+ALTER TABLE work_orders ADD COLUMN plan INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX work_orders_of_plan ON work_orders (plan);
+CREATE INDEX windows_by_end ON window_chunks (end_time);
+CREATE INDEX waveforms_by_time ON waveform_chunks (start_time);
+CREATE TABLE actions (
+    id TEXT PRIMARY KEY, time INTEGER NOT NULL, deed TEXT NOT NULL, target TEXT NOT NULL, asset TEXT NOT NULL,
+    actor TEXT, text TEXT NOT NULL, seq INTEGER
+) STRICT;
+CREATE INDEX actions_by_time ON actions (time);
+CREATE INDEX actions_on_target ON actions (target, time);
+CREATE TABLE tasks (
+    id TEXT PRIMARY KEY, time INTEGER NOT NULL, status TEXT NOT NULL, request TEXT NOT NULL, result TEXT, finished INTEGER
+) STRICT;
+CREATE INDEX tasks_by_time ON tasks (time);
+-- What the planner is asked, in order; body is the host's own.
+CREATE TABLE requests (seq INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL) STRICT;
+-- What is known of a machine is asked for the latest of it.
+CREATE INDEX alerts_of_asset ON alerts (asset, state);
+CREATE INDEX work_orders_of_asset ON work_orders (asset, status, scheduled_time);
+";
 
 /// Times are nanoseconds since 1970 in UTC; the `*_readable` views show them as text.
 const TABLES: &str = "
@@ -103,12 +131,13 @@ CREATE VIEW dead_letters_readable AS
     FROM dead_letters;
 ";
 
-/// Makes the tables in a new file; checks the version of an old one.
+/// Makes the tables in a new file, and what an older one lacks; a newer one is not touched.
 pub(crate) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
-    if version(connection)? == 0 {
+    let found = version(connection)?;
+    for (step, next) in STEPS.iter().zip(1..).skip(usize::try_from(found).unwrap_or(STEPS.len())) {
         let transaction = connection.transaction()?;
-        transaction.execute_batch(TABLES)?;
-        transaction.pragma_update(None, "user_version", VERSION)?;
+        transaction.execute_batch(step)?;
+        transaction.pragma_update(None, "user_version", next)?;
         transaction.commit()?;
     }
     check(connection)
@@ -121,4 +150,47 @@ pub(crate) fn check(connection: &Connection) -> Result<(), StoreError> {
 
 fn version(connection: &Connection) -> Result<i64, StoreError> {
     Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    /// All that a file is made of, by name.
+    fn made_of(connection: &Connection) -> Vec<(String, String)> {
+        let mut statement =
+            connection.prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name").unwrap();
+        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().collect::<Result<_, _>>().unwrap()
+    }
+
+    #[test]
+    fn a_file_of_the_version_before_is_brought_up_and_keeps_its_rows() {
+        let mut old = Connection::open_in_memory().unwrap();
+        old.execute_batch(TABLES).unwrap();
+        old.pragma_update(None, "user_version", 1).unwrap();
+        old.execute_batch(
+            "INSERT INTO work_orders VALUES ('o', 'a', 'm', 'inspection', 2, 'planned', 7, 60, 'Ada', '[]', '[]', 60.0, '')",
+        )
+        .unwrap();
+        prepare(&mut old).unwrap();
+        prepare(&mut old).unwrap();
+        let row = |sql: &str| old.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!((row("SELECT pinned FROM work_orders WHERE id = 'o'"), row("PRAGMA user_version")), (0, VERSION));
+        assert_eq!(row("SELECT count(*) FROM actions") + row("SELECT count(*) FROM tasks"), 0);
+        old.execute_batch("INSERT INTO requests (body) VALUES (x'00'); DELETE FROM requests; INSERT INTO requests (body) VALUES (x'01')").unwrap();
+        // A number is never given twice, so that what was done is known.
+        assert_eq!(row("SELECT seq FROM requests"), 2);
+        let mut new = Connection::open_in_memory().unwrap();
+        prepare(&mut new).unwrap();
+        assert_eq!(made_of(&old), made_of(&new));
+    }
+
+    #[test]
+    fn a_file_of_a_later_version_is_left_alone() {
+        let mut later = Connection::open_in_memory().unwrap();
+        later.pragma_update(None, "user_version", 99).unwrap();
+        assert!(matches!(prepare(&mut later), Err(StoreError::Version { found: 99, known: VERSION })));
+        assert!(made_of(&later).is_empty());
+    }
 }

@@ -1,0 +1,148 @@
+//! What people do: remarks on anomalies, wishes that the planner is to take, and plans that were asked for.
+
+use rusqlite::{OptionalExtension as _, params};
+
+use crate::{Store, StoreError};
+
+/// What somebody did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActionRow {
+    /// Derived from the rest.
+    pub id: String,
+    /// Nanoseconds since 1970.
+    pub time: i64,
+    /// Such as `acknowledge`.
+    pub deed: String,
+    /// The anomaly or work order.
+    pub target: String,
+    /// Its machine.
+    pub asset: String,
+    /// Who.
+    pub actor: String,
+    /// A remark; may be empty.
+    pub text: String,
+}
+
+/// A plan that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskRow {
+    /// Derived from the request.
+    pub id: String,
+    /// Nanoseconds since 1970.
+    pub time: i64,
+    /// What was asked, JSON.
+    pub request: String,
+}
+
+/// What is written at once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Deed {
+    /// What was done.
+    pub action: Option<ActionRow>,
+    /// The anomaly that counts as handled from now on.
+    pub handled: Option<String>,
+    /// The plan that was asked for.
+    pub task: Option<TaskRow>,
+    /// What the planner is to take.
+    pub wish: Option<Vec<u8>>,
+}
+
+impl Store {
+    /// Writes a deed; gives the number of its wish. One that was written before is left as it is.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing of it was written.
+    pub fn record(&self, deed: &Deed) -> Result<Option<u64>, StoreError> {
+        let mut writer = self.writer()?;
+        let transaction = writer.transaction()?;
+        if let Some(action) = &deed.action {
+            let ActionRow { id, time, deed, target, asset, actor, text } = action;
+            transaction.execute(
+                "INSERT OR IGNORE INTO actions (id, time, deed, target, asset, actor, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                params![id, time, deed, target, asset, actor, text],
+            )?;
+        }
+        if let Some(anomaly) = &deed.handled {
+            transaction.execute("UPDATE anomalies SET handled = 1 WHERE id = ?1", [anomaly])?;
+        }
+        if let Some(TaskRow { id, time, request }) = &deed.task {
+            transaction.execute(
+                "INSERT OR IGNORE INTO tasks (id, time, status, request) VALUES (?1, ?2, 'queued', ?3)",
+                params![id, time, request],
+            )?;
+        }
+        let mut number = None;
+        if let Some(wish) = &deed.wish {
+            transaction.execute("INSERT INTO requests (body) VALUES (?1)", [wish])?;
+            number = u64::try_from(transaction.last_insert_rowid()).ok();
+        }
+        transaction.commit()?;
+        Ok(number)
+    }
+
+    /// The oldest wish after a number, and its own.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn wish_after(&self, number: u64) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+        let after = i64::try_from(number).unwrap_or(i64::MAX);
+        self.read(|connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT seq, body FROM requests WHERE seq > ?1 ORDER BY seq LIMIT 1")?;
+            let row = statement.query_row([after], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?))).optional()?;
+            Ok(row.map(|(number, body)| (u64::try_from(number).unwrap_or(0), body)))
+        })
+    }
+
+    /// Drops the wishes up to a number.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn forget_wishes(&self, until: u64) -> Result<(), StoreError> {
+        let until = i64::try_from(until).unwrap_or(i64::MAX);
+        self.writer()?.execute("DELETE FROM requests WHERE seq <= ?1", [until])?;
+        Ok(())
+    }
+
+    /// A plan that was asked for is made (`done`), or cannot be (`failed`).
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn finish_task(&self, id: &str, status: &str, result: &str, finished: i64) -> Result<(), StoreError> {
+        self.writer()?.execute(
+            "UPDATE tasks SET status = ?2, result = ?3, finished = ?4 WHERE id = ?1",
+            params![id, status, result, finished],
+        )?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deed_is_written_once_and_its_wish_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("store.db")).unwrap();
+        let action = ActionRow {
+            id: "1".into(),
+            time: 5,
+            deed: "comment".into(),
+            target: "a".into(),
+            asset: "m".into(),
+            actor: "ada".into(),
+            text: "seen".into(),
+        };
+        let deed = Deed { action: Some(action), wish: Some(vec![1, 2]), ..Deed::default() };
+        let first = store.record(&deed).unwrap().unwrap();
+        let second = store.record(&deed).unwrap().unwrap();
+        assert!(second > first);
+        let rows = store.ask("SELECT actor FROM actions", Vec::new()).unwrap();
+        assert_eq!(rows.len(), 1);
+        assert_eq!(store.wish_after(0).unwrap(), Some((first, vec![1, 2])));
+        store.forget_wishes(first).unwrap();
+        assert_eq!(store.wish_after(0).unwrap(), Some((second, vec![1, 2])));
+        assert_eq!(store.wish_after(second).unwrap(), None);
+    }
+}

@@ -1,0 +1,171 @@
+//! Windows and bursts, newest first; and whatever else a statement asks for.
+
+use rusqlite::{params, params_from_iter, types::Value as Cell};
+
+use crate::{Store, StoreError, WaveformRow, chunk::decode_f32, windows};
+
+/// A window with its features.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FeatureWindow {
+    /// The asset.
+    pub asset: String,
+    /// The sensor's number.
+    pub sensor: u32,
+    /// Included, nanoseconds since 1970.
+    pub start: i64,
+    /// Excluded.
+    pub end: i64,
+    /// Readings in it.
+    pub count: u32,
+    /// Names and values; NaN where a feature is not defined.
+    pub features: Vec<(String, f64)>,
+}
+
+/// Which windows or bursts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    /// Of this asset.
+    pub asset: Option<String>,
+    /// Of this sensor, by number.
+    pub sensor: Option<u32>,
+    /// That end after this time.
+    pub after: Option<i64>,
+    /// That begin before this time.
+    pub before: Option<i64>,
+}
+
+impl Span {
+    /// Whether something from `start` to `end` is meant.
+    pub fn holds(&self, start: i64, end: i64) -> bool {
+        self.after.is_none_or(|after| end > after) && self.before.is_none_or(|before| start < before)
+    }
+}
+
+impl Store {
+    /// Runs one statement that only reads. Its parameters are numbered in the order in which it names them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn ask(&self, statement: &str, parameters: Vec<Cell>) -> Result<Vec<Vec<Cell>>, StoreError> {
+        self.read(|connection| {
+            let mut prepared = connection.prepare_cached(statement)?;
+            let width = prepared.column_count();
+            let rows = prepared.query_map(params_from_iter(parameters), |row| {
+                (0..width).map(|column| row.get(column)).collect::<rusqlite::Result<Vec<Cell>>>()
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// The `most` newest windows of assets that `seen` says yes to, newest first (then by sensor).
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn newest_windows(
+        &self,
+        span: &Span,
+        most: usize,
+        seen: impl Fn(&str) -> bool,
+    ) -> Result<Vec<FeatureWindow>, StoreError> {
+        let (after, before) = (span.after.unwrap_or(i64::MIN), span.before.unwrap_or(i64::MAX));
+        self.read(|connection| {
+            let (narrowed, order) = match span.asset {
+                Some(_) => ("asset = ?3 AND", "start_time DESC"),
+                None => ("?3 IS NULL AND", "end_time DESC"),
+            };
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT asset, features, sensors, starts, ends, counts, vals, end_time FROM window_chunks
+                 WHERE {narrowed} end_time > ?1 AND start_time < ?2 ORDER BY {order}"
+            ))?;
+            let mut chunks = statement.query(params![after, before, span.asset])?;
+            let mut found: Vec<FeatureWindow> = Vec::new();
+            while let Some(chunk) = chunks.next()? {
+                let end: i64 = chunk.get(7)?;
+                // What follows ends no later than this one does, but for what a checkpoint's edge cuts.
+                if found.len() >= most && found.get(most - 1).is_none_or(|last| last.end >= end) {
+                    break;
+                }
+                let asset = chunk.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
+                if !seen(asset) {
+                    continue;
+                }
+                let block = windows::block(chunk)?;
+                for (row, values) in block.rows.iter().zip(block.values.chunks(block.features.len().max(1))) {
+                    if span.sensor.is_none_or(|sensor| sensor == row.sensor) && span.holds(row.start, row.end) {
+                        found.push(FeatureWindow {
+                            asset: block.asset.clone(),
+                            sensor: row.sensor,
+                            start: row.start,
+                            end: row.end,
+                            count: row.count,
+                            features: block.features.iter().cloned().zip(values.iter().copied()).collect(),
+                        });
+                    }
+                }
+                found.sort_by(|a, b| b.start.cmp(&a.start).then(a.sensor.cmp(&b.sensor)));
+                found.truncate(most.max(1));
+            }
+            found.truncate(most);
+            Ok(found)
+        })
+    }
+
+    /// The `most` newest bursts of a sensor, or of those that `seen` says yes to, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn newest_waveforms(
+        &self,
+        span: &Span,
+        most: usize,
+        seen: impl Fn(u32) -> bool,
+    ) -> Result<Vec<WaveformRow>, StoreError> {
+        let (after, before) = (span.after.unwrap_or(i64::MIN), span.before.unwrap_or(i64::MAX));
+        self.read(|connection| {
+            let narrowed = if span.sensor.is_some() { "sensor = ?1 AND" } else { "?1 IS NULL AND" };
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT start_time, rate, samples, sensor FROM waveform_chunks
+                 WHERE {narrowed} start_time > ?2 AND start_time < ?3 ORDER BY start_time DESC"
+            ))?;
+            let mut rows = statement.query(params![span.sensor, after, before])?;
+            let mut found = Vec::new();
+            while found.len() < most
+                && let Some(row) = rows.next()?
+            {
+                let sensor = row.get(3)?;
+                if seen(sensor) {
+                    let samples = decode_f32(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?)?;
+                    found.push(WaveformRow { sensor, start: row.get(0)?, rate: row.get(1)?, samples });
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    /// The time of a sensor's newest stored reading.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn newest_reading(&self, sensor: u32) -> Result<Option<i64>, StoreError> {
+        self.read(|connection| {
+            let newest = "SELECT max(end_time) FROM reading_chunks WHERE sensor = ?1";
+            Ok(connection.prepare_cached(newest)?.query_row([sensor], |row| row.get(0))?)
+        })
+    }
+
+    /// Ids and assets of the work orders whose last change came with a plan after `after`, up to `until`, as they changed.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn orders_of_plans(&self, after: u64, until: u64) -> Result<Vec<(String, String)>, StoreError> {
+        let number = |plan| i64::try_from(plan).unwrap_or(i64::MAX);
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT id, asset FROM work_orders WHERE plan > ?1 AND plan <= ?2 ORDER BY plan, scheduled_time, id",
+            )?;
+            let rows =
+                statement.query_map(params![number(after), number(until)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+}
