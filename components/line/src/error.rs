@@ -1,6 +1,6 @@
 //! Why the line could not do what it was asked.
 
-use crate::{PortError, contracts::types::StageError};
+use crate::{PortError, acts::Refusal, contracts::types::StageError};
 
 /// Trouble of the line. What an event holds is never the cause: that is refused, with its reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -11,6 +11,9 @@ pub enum LineError {
     /// Trouble that stays until someone mends it.
     #[error("{0}")]
     Broken(String),
+    /// A person does not get what they want.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
 }
 
 impl From<PortError> for LineError {

@@ -2,9 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::contracts::{
-    detect::Detected,
-    types::{Alert, FeatureBatch, ReadingBatch},
+use crate::{
+    acts::Wish,
+    contracts::{
+        detect::Detected,
+        types::{Alert, FeatureBatch, ReadingBatch},
+    },
 };
 
 /// For featurize.
@@ -36,8 +39,23 @@ pub(crate) struct Found {
 /// For schedule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Plan {
-    /// Alerts of one step of one asset.
+    /// Alerts of one step of one asset, or the one of a repair that a person ordered.
     Alerts(Vec<Alert>),
     /// Time passes.
     Tick(i64),
+    /// A person wants something of a work order.
+    Amend { order: String, wish: Wish, now: i64 },
+    /// A person wants to know what a plan would look like.
+    Task(Box<Task>),
+}
+
+/// A plan that is asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Task {
+    pub(crate) id: String,
+    /// [`crate::acts::Asked`] in JSON.
+    pub(crate) request: String,
+    /// Whose orders are told; none: all.
+    pub(crate) assets: Option<Vec<String>>,
+    pub(crate) now: i64,
 }

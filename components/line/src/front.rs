@@ -1,6 +1,6 @@
 //! The line as the API sees it: the interface `front` of the contracts, for any platform whose functions do not wait.
 
-use crate::{Line, LineError, Ports, Submission, Table, now, run};
+use crate::{Deed, Line, LineError, Ports, Refusal, Submission, Table, now, run};
 
 #[allow(missing_docs, missing_debug_implementations, clippy::all, reason = "generated from wit/, which documents them")]
 mod bindings {
@@ -16,7 +16,8 @@ mod bindings {
 pub use bindings::{export, exports};
 
 use exports::wheeltapper::pipeline::front::{
-    Filter as Narrowed, FrontError, Guest, Receipt as Told, Refused, Submission as Event, Table as Asked,
+    Change, Deed as Done, Filter as Narrowed, FrontError, Guest, Receipt as Told, Refused, Sample, Submission as Event,
+    Table as Asked, Verdict,
 };
 
 /// A platform that offers the line to the API. Whoever implements it exports the interface:
@@ -57,14 +58,39 @@ impl<D: Door> Guest for D {
             Asked::WorkOrders => Table::WorkOrders,
             Asked::DeadLetters => Table::DeadLetters,
             Asked::Waveforms => Table::Waveforms,
+            Asked::Machines => Table::Machines,
+            Asked::Actions => Table::Actions,
+            Asked::Tasks => Table::Tasks,
         };
-        let Narrowed { id, asset, sensor, kind, after, before, limit, offset } = filter;
-        let filter = crate::Filter { id, asset, sensor, kind, after, before, limit, offset };
+        // Chunks are given as they lie.
+        let Narrowed { id, asset, sensor, kind, after, before, limit, offset, points: _ } = filter;
+        let filter = crate::Filter { id, asset, sensor, kind, after, before, limit, offset, sites: None };
         Ok(run(D::line()?.look(table, &filter))?)
     }
 
     fn tick(now: i64) -> Result<(), FrontError> {
         Ok(run(D::line()?.tick(now))?)
+    }
+
+    fn act(change: Change) -> Result<String, FrontError> {
+        let deed = match change.deed {
+            Done::Acknowledge => Deed::Acknowledge,
+            Done::Handle => Deed::Handle,
+            Done::FalseAlarm => Deed::FalseAlarm,
+            Done::Comment => Deed::Comment,
+            Done::OrderRepair => Deed::OrderRepair,
+            Done::Amend => Deed::Amend,
+            Done::Plan => Deed::Plan,
+        };
+        let change = crate::Change { deed, id: change.id, text: change.text, now: change.now };
+        Ok(run(D::line()?.act(&change))?)
+    }
+
+    fn detect(sample: Sample) -> Result<Verdict, FrontError> {
+        let sample = crate::Sample { payload: sample.payload, model: sample.model, now: sample.now };
+        let verdict = run(D::line()?.detect(&sample))?;
+        let crate::Verdict { asset, sensor, score, threshold, confidence, model, explanation } = verdict;
+        Ok(Verdict { asset, sensor, score, threshold, confidence, model, explanation })
     }
 }
 
@@ -73,6 +99,9 @@ impl From<LineError> for FrontError {
         match error {
             LineError::Unavailable(text) => Self::Unavailable(text),
             LineError::Broken(text) => Self::Broken(text),
+            LineError::Refused(Refusal::Absent(text)) => Self::Absent(text),
+            LineError::Refused(Refusal::Invalid(text)) => Self::Invalid(text),
+            LineError::Refused(Refusal::Conflict(text)) => Self::Conflict(text),
         }
     }
 }

@@ -113,8 +113,20 @@ async fn decode<P: Ports>(line: &Line<P>, envelope: &Envelope) -> Result<Decoded
     Err(LineError::Unavailable("too many births at once; send the event again".to_owned()))
 }
 
+/// Decodes with the births that are known, and keeps nothing.
+#[cfg(all(feature = "featurize", feature = "detect"))]
+pub(crate) async fn decode_aside<P: Ports>(line: &Line<P>, envelope: &Envelope) -> Result<Decoded, LineError> {
+    let config = line.plant.stage("ingest");
+    let broken = |error| LineError::Broken(format!("ingest: {}", words(&error)));
+    let ingester = match &line.ports.load(STATE).await?.0 {
+        None => Ingester::open(&config),
+        Some(snapshot) => Ingester::restore(&config, snapshot),
+    };
+    ingester.map_err(broken)?.decode(std::slice::from_ref(envelope)).map_err(broken)
+}
+
 /// The readings of each asset, in its own order.
-fn split<P>(line: &Line<P>, decoded: Decoded) -> BTreeMap<String, ReadingBatch> {
+pub(crate) fn split<P>(line: &Line<P>, decoded: Decoded) -> BTreeMap<String, ReadingBatch> {
     let names: Vec<&str> = dictionary::names(&decoded.sensors).collect();
     let mut batches: BTreeMap<String, ReadingBatch> = BTreeMap::new();
     // By sensor: its asset's name, and its index there once it is met.

@@ -10,9 +10,11 @@
     allow(dead_code, unused_imports, reason = "an adapter with some of the stages leaves out what the others need")
 )]
 
+pub mod acts;
 #[cfg(feature = "featurize")]
 mod burst;
 mod contracts;
+mod deeds;
 mod dictionary;
 mod error;
 mod events;
@@ -34,14 +36,19 @@ mod segments;
 mod store;
 #[cfg(all(test, feature = "featurize"))]
 mod tests;
+#[cfg(all(feature = "ingest", feature = "featurize", feature = "detect"))]
+mod verdict;
 
+pub use acts::{Change, Deed, Refusal};
 pub use error::LineError;
 #[cfg(feature = "ingest")]
 pub use intake::{Reason, Receipt, Refused, Submission};
 pub use line::{Drive, Line};
-pub use look::{Filter, Table, answer, question};
+pub use look::{Filter, Table, answer, object, question};
 pub use platform::{now, plant, run};
 pub use ports::{Dialect, PortError, Ports, Topic, Value};
+#[cfg(all(feature = "ingest", feature = "featurize", feature = "detect"))]
+pub use verdict::{Sample, Verdict};
 
 /// The subject or channel on which `key`'s part of a topic is told: `raw-sensor-data.north-hall-pump-1-1f3a9c02`.
 pub fn subject(topic: Topic, key: &str) -> String {

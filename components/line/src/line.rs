@@ -124,6 +124,23 @@ impl<P: Ports> Line<P> {
         look::look(&self.ports, table, filter).await
     }
 
+    /// Does what a person wants, durably; gives the row that changed or came, as an object of [`Self::look`].
+    ///
+    /// # Errors
+    /// [`LineError::Refused`]: nothing changed. Otherwise the same again does what is left.
+    pub async fn act(&self, change: &crate::Change) -> Result<String, LineError> {
+        crate::deeds::act(self, change).await
+    }
+
+    /// Judges values against what the machine's normal is, and learns nothing from them.
+    ///
+    /// # Errors
+    /// [`LineError::Refused`] where the sensor is not known, its machine is still learnt, or there is nothing to judge.
+    #[cfg(all(feature = "ingest", feature = "featurize", feature = "detect"))]
+    pub async fn detect(&self, sample: &crate::Sample) -> Result<crate::Verdict, LineError> {
+        crate::verdict::detect(self, sample).await
+    }
+
     /// Tells the bus; that it does not answer costs time, not data.
     pub(crate) async fn nudge(&self, topic: Topic, key: &str) {
         let nudge = Nudge { topic: topic.name().to_owned(), key: key.to_owned() };
@@ -175,7 +192,7 @@ impl<P: Ports> Line<P> {
 
     /// Works off one queue, if its stage is in this component.
     #[allow(unused_variables, reason = "without any stage nothing is worked off")]
-    async fn work(&self, topic: Topic, key: &str, now: i64) -> Result<(), LineError> {
+    pub(crate) async fn work(&self, topic: Topic, key: &str, now: i64) -> Result<(), LineError> {
         match topic {
             #[cfg(feature = "featurize")]
             Topic::Raw => crate::segment::drain::<crate::segments::featurize::Features, P>(self, key, now).await,

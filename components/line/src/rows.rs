@@ -46,15 +46,23 @@ into!(
 );
 into!(
     WORK_ORDERS,
-    14,
-    "work_orders (id, alert, asset, type, priority, status, scheduled_time, estimated_duration_minutes, technician, skills, after, cost, notes, seq)",
-    "(id) DO UPDATE SET alert = excluded.alert, asset = excluded.asset, type = excluded.type, priority = excluded.priority, status = excluded.status, scheduled_time = excluded.scheduled_time, estimated_duration_minutes = excluded.estimated_duration_minutes, technician = excluded.technician, skills = excluded.skills, after = excluded.after, cost = excluded.cost, notes = excluded.notes, seq = excluded.seq WHERE excluded.seq >= work_orders.seq"
+    15,
+    "work_orders (id, alert, asset, type, priority, status, scheduled_time, estimated_duration_minutes, technician, skills, after, cost, notes, pinned, seq)",
+    "(id) DO UPDATE SET alert = excluded.alert, asset = excluded.asset, type = excluded.type, priority = excluded.priority, status = excluded.status, scheduled_time = excluded.scheduled_time, estimated_duration_minutes = excluded.estimated_duration_minutes, technician = excluded.technician, skills = excluded.skills, after = excluded.after, cost = excluded.cost, notes = excluded.notes, pinned = excluded.pinned, seq = excluded.seq WHERE excluded.seq >= work_orders.seq"
 );
 into!(
     DEAD_LETTERS,
     9,
     "dead_letters (id, time, source, reason, message, payload, readings, sensor, format)",
     "DO NOTHING"
+);
+into!(ACTIONS, 7, "actions (id, time, deed, target, asset, actor, text)", "DO NOTHING");
+into!(ASKED, 4, "tasks (id, time, status, request)", "DO NOTHING");
+into!(
+    ANSWERED,
+    6,
+    "tasks (id, time, status, request, result, finished)",
+    "(id) DO UPDATE SET status = excluded.status, result = excluded.result, finished = excluded.finished"
 );
 
 /// Rows gathered by table.

@@ -4,7 +4,7 @@
 use crate::Dialect;
 
 /// Events between the stages, the queues of the line. `seq` orders the events of one key.
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 16] = [
     "CREATE TABLE IF NOT EXISTS events (topic TEXT NOT NULL, key TEXT NOT NULL, seq BIGINT NOT NULL, id TEXT NOT NULL,
         time BIGINT NOT NULL, body {BLOB} NOT NULL, PRIMARY KEY (topic, key, seq), UNIQUE (topic, key, id))",
     "CREATE TABLE IF NOT EXISTS positions (topic TEXT NOT NULL, key TEXT NOT NULL, position BIGINT NOT NULL,
@@ -40,9 +40,37 @@ const TABLES: [&str; 14] = [
         seq BIGINT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS dead_letters (id TEXT PRIMARY KEY, time BIGINT NOT NULL, source TEXT NOT NULL,
         reason TEXT NOT NULL, message TEXT NOT NULL, payload {BLOB} NOT NULL, readings BIGINT NOT NULL, sensor TEXT, format TEXT)",
+    // What people did; target: the anomaly or the work order.
+    "CREATE TABLE IF NOT EXISTS actions (id TEXT PRIMARY KEY, time BIGINT NOT NULL, deed TEXT NOT NULL, target TEXT NOT NULL,
+        asset TEXT NOT NULL, actor TEXT, text TEXT NOT NULL, seq BIGINT)",
+    // Plans that were asked for; request and result: JSON.
+    "CREATE TABLE IF NOT EXISTS tasks (id TEXT PRIMARY KEY, time BIGINT NOT NULL, status TEXT NOT NULL, request TEXT NOT NULL,
+        result TEXT, finished BIGINT)",
 ];
 
-/// The statements that make what is missing.
+/// Columns that a database of an earlier version lacks. SQLite knows no IF NOT EXISTS here: that one is there is no trouble
+/// (see `store.rs`).
+const COLUMNS: [&str; 1] = ["ALTER TABLE work_orders ADD COLUMN {NEW} pinned BIGINT NOT NULL DEFAULT 0"];
+
+/// What is known of a machine is asked for by its name, and of that the latest.
+const INDEXES: [&str; 7] = [
+    "CREATE INDEX IF NOT EXISTS sensors_of_asset ON sensors (asset)",
+    "CREATE INDEX IF NOT EXISTS anomalies_of_asset ON anomalies (asset, detection_time)",
+    "CREATE INDEX IF NOT EXISTS anomalies_by_time ON anomalies (detection_time)",
+    "CREATE INDEX IF NOT EXISTS alerts_of_asset ON alerts (asset, state)",
+    "CREATE INDEX IF NOT EXISTS work_orders_of_asset ON work_orders (asset, status, scheduled_time)",
+    "CREATE INDEX IF NOT EXISTS actions_on_target ON actions (target, time)",
+    "CREATE INDEX IF NOT EXISTS actions_by_time ON actions (time)",
+];
+
+/// The statements that make what is missing. Each can be run again.
 pub fn statements(dialect: Dialect) -> Vec<String> {
-    TABLES.iter().map(|table| table.replace("{BLOB}", dialect.blob()).replace("{REAL}", dialect.real())).collect()
+    let new = match dialect {
+        Dialect::Sqlite => "",
+        Dialect::Postgres => "IF NOT EXISTS",
+    };
+    let types = |statement: &&str| {
+        statement.replace("{BLOB}", dialect.blob()).replace("{REAL}", dialect.real()).replace("{NEW}", new)
+    };
+    TABLES.iter().chain(&COLUMNS).chain(&INDEXES).map(types).collect()
 }

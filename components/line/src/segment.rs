@@ -58,22 +58,35 @@ struct State {
     snapshot: Option<Vec<u8>>,
 }
 
+/// What a stage knows of a key, as it stands; none where it knows nothing.
+pub(crate) async fn snapshot<S: Segment, P: Ports>(line: &Line<P>, key: &str) -> Result<Option<Vec<u8>>, LineError> {
+    let place = place::<S>(key);
+    Ok(state(&place, line.ports.load(&place).await?.0.as_deref())?.snapshot)
+}
+
+/// Where the state of a stage for a key lies.
+fn place<S: Segment>(key: &str) -> String {
+    format!("{}.{}", S::NAME, crate::token(key))
+}
+
+fn state(place: &str, stored: Option<&[u8]>) -> Result<State, LineError> {
+    let Some(bytes) = stored else { return Ok(State::default()) };
+    postcard::from_bytes(bytes).map_err(|error| {
+        LineError::Broken(format!("the state {place} cannot be read: {error}; another version wrote it"))
+    })
+}
+
 /// Works a queue off.
 pub(crate) async fn drain<S: Segment, P: Ports>(line: &Line<P>, key: &str, now: i64) -> Result<(), LineError> {
     let ports = &line.ports;
-    let place = format!("{}.{}", S::NAME, crate::token(key));
+    let place = place::<S>(key);
     let (began, arrival) = (Instant::now(), now);
     loop {
         // How long a place in the queue has been tried at counts from when it was come to, not from when an instance that
         // works off a long queue began with that.
         let now = arrival.saturating_add(i64::try_from(began.elapsed().as_nanos()).unwrap_or(i64::MAX));
         let (stored, held) = ports.load(&place).await?;
-        let state = match &stored {
-            None => State::default(),
-            Some(bytes) => postcard::from_bytes(bytes).map_err(|error| {
-                LineError::Broken(format!("the state {place} cannot be read: {error}; another version wrote it"))
-            })?,
-        };
+        let state = state(&place, stored.as_deref())?;
         let mut events = queue::after(ports, S::INPUT, key, state.position).await?;
         if events.is_empty() {
             return Ok(());

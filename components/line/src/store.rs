@@ -1,15 +1,15 @@
-//! Statements on tables that are made when they are missed.
+//! Statements on tables and columns that are made when they are missed.
 
 use crate::{PortError, Ports, Value, schema};
 
-/// Runs a statement; where its table is missing, all are made and it is run again.
+/// Runs a statement; where its table or a column is missing, all that is missing is made and it is run again.
 pub(crate) async fn run<P: Ports>(
     ports: &P,
     statement: &str,
     parameters: &[Value],
 ) -> Result<Vec<Vec<Value>>, PortError> {
     match ports.sql(statement, parameters).await {
-        Err(error) if is_missing_table(&error.0) => {
+        Err(error) if is_missing(&error.0) => {
             for statement in schema::statements(ports.dialect()) {
                 if let Err(error) = ports.sql(&statement, &[]).await
                     && !is_made_by_another(&error.0)
@@ -23,14 +23,14 @@ pub(crate) async fn run<P: Ports>(
     }
 }
 
-/// In SQLite's words, and in PostgreSQL's (42P01).
-fn is_missing_table(words: &str) -> bool {
-    words.contains("no such table")
-        || words.contains("42P01")
-        || (words.contains("relation") && words.contains("does not exist"))
+/// In SQLite's words, and in PostgreSQL's (42P01: a table, 42703: a column).
+fn is_missing(words: &str) -> bool {
+    ["no such table", "no such column", "has no column named", "42P01", "42703"].iter().any(|each| words.contains(each))
+        || (["relation", "column"].iter().any(|each| words.contains(each)) && words.contains("does not exist"))
 }
 
-/// PostgreSQL's IF NOT EXISTS does not wait for another that makes the same table: it fails on the catalogue's key.
+/// PostgreSQL's IF NOT EXISTS does not wait for another that makes the same table: it fails on the catalogue's key. SQLite has
+/// none for columns.
 fn is_made_by_another(words: &str) -> bool {
-    words.contains("already exists") || words.contains("23505") || words.contains("duplicate key")
+    ["already exists", "23505", "duplicate key", "duplicate column"].iter().any(|each| words.contains(each))
 }

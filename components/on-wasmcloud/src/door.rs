@@ -4,7 +4,7 @@ use wheeltapper_line::{Dialect, Drive, Line, LineError, PortError, Ports, Topic,
 
 use crate::{
     bindings::wasmcloud::messaging0_2_0::{consumer, types::BrokerMessage},
-    settings::plant,
+    settings::{plant, setting},
     sql, table,
 };
 
@@ -24,6 +24,14 @@ impl Ports for WasmCloud {
     }
 
     async fn load(&self, key: &str) -> Result<(Option<Vec<u8>>, Option<i64>), PortError> {
+        // Ingest's births are this component's own; what a stage knows lies where the stage keeps it.
+        if key != "ingest" && setting("state").map_err(|error| PortError(error.to_string()))? != "postgres" {
+            return Err(PortError(
+                "what the stages know lies in the key-value store, which the API cannot ask on wasmCloud; to have values judged \
+                 set `state` to postgres for the stages and for this component"
+                    .to_owned(),
+            ));
+        }
         Ok(table::load(key)?.unzip())
     }
 

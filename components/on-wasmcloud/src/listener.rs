@@ -113,6 +113,7 @@ impl Guest for Component {
                 HandleMessageError::Retry
             }
             LineError::Broken(words) => HandleMessageError::Other(words),
+            refused @ LineError::Refused(_) => HandleMessageError::Other(refused.to_string()),
         })
     }
 }

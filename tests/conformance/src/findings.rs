@@ -112,6 +112,7 @@ const PLANS: [Plan; 6] = [
             ("after", Json),
             ("cost", Real),
             ("notes", Text),
+            ("pinned", Integer),
         ],
         sorted: ("asset", "priority"),
     },

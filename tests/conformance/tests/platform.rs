@@ -25,7 +25,7 @@ fn every_table_of_the_schema_is_read() {
              INSERT INTO alerts VALUES ('l', 'a', 'a/s', 'high', 'open', 5, 6, NULL, 1, 1.0, 'i', NULL, 't', 'm', 'r', 7);
              INSERT INTO drifts VALUES ('d', 'a', 5, 'kept', '[\"a/s\"]', 0.01, 'm');
              INSERT INTO prognoses VALUES ('a', 5, 0.5, NULL, 2.0, 3.0, 'degradation');
-             INSERT INTO work_orders VALUES ('o', 'l', 'a', 'inspection', 2, 'planned', 9, 60, 'Ada', '[\"mechanic\"]', '[]', 60.0, 'n', 8);
+             INSERT INTO work_orders VALUES ('o', 'l', 'a', 'inspection', 2, 'planned', 9, 60, 'Ada', '[\"mechanic\"]', '[]', 60.0, 'n', 8, 0);
              INSERT INTO dead_letters VALUES ('x', 1, 'src', 'late', 'm', x'ff', 1, NULL, 'json');",
         )
         .unwrap();

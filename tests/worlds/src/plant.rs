@@ -14,7 +14,7 @@ pub const TABLES: [&str; 8] = [
     "SELECT * FROM windows ORDER BY sensor, start_time, features",
     "SELECT * FROM anomalies ORDER BY id",
     "SELECT id, asset, sensor, severity, state, opened, updated, resolved, anomalies, peak_score, anomaly, title, message, recommendation FROM alerts ORDER BY id",
-    "SELECT id, alert, asset, type, priority, status, scheduled_time, technician, skills, after, cost, notes FROM work_orders ORDER BY id",
+    "SELECT id, alert, asset, type, priority, status, scheduled_time, technician, skills, after, cost, notes, pinned FROM work_orders ORDER BY id",
     "SELECT * FROM drifts ORDER BY id",
     "SELECT reason, sensor, payload, message FROM dead_letters ORDER BY id",
 ];

@@ -1,19 +1,24 @@
-//! Alerts to work orders.
+//! Alerts and people's wishes to work orders.
 
 use crate::{
-    Topic, Value,
+    Table, Topic, Value,
+    acts::{self, Asked, Status, Wish},
     contracts::{
-        schedule::Scheduler,
-        types::{OrderStatus, WorkOrder},
+        schedule::{Amendment, Scheduler},
+        types::{OrderStatus, StageError, WorkOrder},
     },
     error::words,
-    events::Plan,
+    events::{Plan, Task},
+    look,
     queue::Queued,
-    rows::{Rows, WORK_ORDERS, maybe_integer, maybe_text, text},
+    rows::{ANSWERED, Rows, WORK_ORDERS, maybe_integer, maybe_text, text},
     segment::{Output, Segment},
 };
 
-pub(crate) struct Planning(Scheduler);
+pub(crate) struct Planning {
+    scheduler: Scheduler,
+    config: String,
+}
 
 impl Segment for Planning {
     const INPUT: Topic = Topic::Alerts;
@@ -25,14 +30,20 @@ impl Segment for Planning {
             None => Scheduler::open(config),
             Some(snapshot) => Scheduler::restore(config, snapshot),
         };
-        opened.map(Self).map_err(|error| words(&error))
+        let scheduler = opened.map_err(|error| words(&error))?;
+        Ok(Self { scheduler, config: config.to_owned() })
     }
 
     fn step(&self, _key: &str, event: &Queued, rows: &mut Rows) -> Result<Output, String> {
         let plan: Plan = postcard::from_bytes(&event.body).map_err(|error| error.to_string())?;
         let orders = match plan {
-            Plan::Alerts(alerts) => self.0.push(&alerts),
-            Plan::Tick(now) => self.0.tick(now),
+            Plan::Alerts(alerts) => self.scheduler.push(&alerts),
+            Plan::Tick(now) => self.scheduler.tick(now),
+            Plan::Amend { order, wish, now } => self.amend(order, wish, now),
+            Plan::Task(task) => {
+                rows.add(ANSWERED, answer(&task, self.plan(&task)));
+                return Ok(Output::default());
+            }
         };
         for order in orders.map_err(|error| words(&error))? {
             rows.add(WORK_ORDERS, row(&order, event.seq));
@@ -41,7 +52,7 @@ impl Segment for Planning {
     }
 
     fn snapshot(&self) -> Vec<u8> {
-        self.0.snapshot()
+        self.scheduler.snapshot()
     }
 
     fn letter(event: &Queued) -> (Option<&'static str>, Vec<u8>, i64) {
@@ -49,7 +60,61 @@ impl Segment for Planning {
     }
 }
 
+impl Planning {
+    /// The wish first: when it is refused, all has to be as before.
+    fn amend(&self, order: String, wish: Wish, now: i64) -> Result<Vec<WorkOrder>, StageError> {
+        let Wish { scheduled_time, technician, pinned, status } = wish;
+        let status = status.map(|status| match status {
+            Status::Planned => OrderStatus::Planned,
+            Status::Done => OrderStatus::Done,
+            Status::Cancelled => OrderStatus::Cancelled,
+        });
+        let mut changed =
+            self.scheduler.amend(&[Amendment { order, scheduled: scheduled_time, technician, pinned, status }])?;
+        changed.extend(self.scheduler.tick(now)?);
+        Ok(changed)
+    }
+
+    /// Plans on a copy.
+    fn plan(&self, task: &Task) -> Result<serde_json::Value, String> {
+        let asked = Asked::parse(&task.request).map_err(|error| error.to_string())?;
+        let config = asked.narrow(&self.config).map_err(|error| error.to_string())?;
+        let copy = || {
+            let copy = Scheduler::restore(&config, &self.scheduler.snapshot())?;
+            copy.tick(task.now)?;
+            copy.amend(&[])?;
+            copy.orders()
+        };
+        let orders = copy().map_err(|error| words(&error))?;
+        let orders = orders.iter().map(|order| look::object(Table::WorkOrders, columns(order))).collect();
+        Ok(acts::plan(orders, task.assets.as_deref(), asked.from(task.now)))
+    }
+}
+
+fn answer(task: &Task, plan: Result<serde_json::Value, String>) -> Vec<Value> {
+    let (status, result) = match plan {
+        Ok(plan) => ("done", plan),
+        Err(error) => ("failed", serde_json::json!({ "error": error })),
+    };
+    vec![
+        text(task.id.as_str()),
+        Value::Integer(task.now),
+        text(status),
+        text(task.request.as_str()),
+        text(result.to_string()),
+        // A fold has no clock.
+        Value::Integer(task.now),
+    ]
+}
+
 fn row(order: &WorkOrder, seq: i64) -> Vec<Value> {
+    let mut row = columns(order);
+    row.push(Value::Integer(seq));
+    row
+}
+
+/// As [`Table::WorkOrders`] has them.
+fn columns(order: &WorkOrder) -> Vec<Value> {
     let status = match order.status {
         OrderStatus::Planned => "planned",
         OrderStatus::Unscheduled => "unscheduled",
@@ -70,6 +135,6 @@ fn row(order: &WorkOrder, seq: i64) -> Vec<Value> {
         text(serde_json::json!(order.after).to_string()),
         Value::Real(order.cost),
         text(order.notes.as_str()),
-        Value::Integer(seq),
+        Value::Integer(i64::from(order.pinned)),
     ]
 }

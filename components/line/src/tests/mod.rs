@@ -1,6 +1,9 @@
 //! The driver under instances that die, race and repeat, with a toy stage.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod looks;
+mod people;
+
 use std::{
     cell::RefCell,
     collections::HashMap,
@@ -342,7 +345,10 @@ fn every_table_can_be_asked_in_every_way() {
         before: Some(1),
         limit: 5,
         offset: 1,
+        sites: None,
     };
+    let bounded =
+        Filter { sites: Some(vec!["north".to_owned(), "south/hall".to_owned()]), limit: 5, ..Filter::default() };
     for table in [
         Table::Sensors,
         Table::Readings,
@@ -354,8 +360,14 @@ fn every_table_can_be_asked_in_every_way() {
         Table::WorkOrders,
         Table::DeadLetters,
         Table::Waveforms,
+        Table::Machines,
+        Table::Actions,
+        Table::Tasks,
     ] {
         assert_eq!(run(line.look(table, &all)).unwrap(), "[]", "{table:?}");
+        assert_eq!(run(line.look(table, &bounded)).unwrap(), "[]", "{table:?}");
+        let both = Filter { sites: Some(Vec::new()), ..all.clone() };
+        assert_eq!(run(line.look(table, &both)).unwrap(), "[]", "{table:?}");
         assert_eq!(run(line.look(table, &Filter { limit: 5, ..Filter::default() })).unwrap(), "[]", "{table:?}");
     }
 }

@@ -1,0 +1,150 @@
+//! What people do, on the store and through the planner's queue.
+
+use serde_json::Value as Json;
+
+use crate::{
+    Change, Drive, Filter, Line, LineError, Ports, Table, Topic, Value,
+    acts::{self, Asked, Deed, Refusal, Repair, Wish},
+    contracts::types::{Alert, AlertState, Severity},
+    events::{Plan, Task},
+    look, queue,
+    rows::{ACTIONS, ASKED, Rows, text},
+    segment::PLANT,
+    store,
+};
+
+/// Does it; gives the row that changed or came.
+pub(crate) async fn act<P: Ports>(line: &Line<P>, change: &Change) -> Result<String, LineError> {
+    match change.deed {
+        Deed::Amend => amend(line, change).await,
+        Deed::Plan => plan(line, change).await,
+        Deed::Comment if change.text.trim().is_empty() => {
+            Err(Refusal::Invalid("the comment is empty; say something".to_owned()).into())
+        }
+        Deed::Acknowledge | Deed::Handle | Deed::FalseAlarm | Deed::Comment => {
+            let anomaly = one(line, Table::Anomalies, "anomaly", &change.id).await?;
+            if change.deed.handles() {
+                let statement = "UPDATE anomalies SET handled = 1 WHERE id = $1";
+                store::run(&line.ports, statement, &[text(change.id.as_str())]).await?;
+            }
+            note(line, change, &anomaly).await?;
+            Ok(one(line, Table::Anomalies, "anomaly", &change.id).await?.to_string())
+        }
+        Deed::OrderRepair => {
+            let anomaly = one(line, Table::Anomalies, "anomaly", &change.id).await?;
+            let repair = Repair::new(&anomaly, &change.text, change.now);
+            if !is_ordered(line, &repair).await? {
+                ask_planner(line, change, &Plan::Alerts(vec![alert(repair)])).await?;
+            }
+            note(line, change, &anomaly).await?;
+            Ok(anomaly.to_string())
+        }
+    }
+}
+
+async fn amend<P: Ports>(line: &Line<P>, change: &Change) -> Result<String, LineError> {
+    let wish = Wish::parse(&change.text)?;
+    let order = one(line, Table::WorkOrders, "work order", &change.id).await?;
+    let statement = "SELECT state FROM alerts WHERE id = $1";
+    let alert = order.get("alert").and_then(Json::as_str).unwrap_or_default();
+    let rows = store::run(&line.ports, statement, &[text(alert)]).await?;
+    // The alert of a repair that was ordered by hand is no row.
+    let resolved = rows.first().is_some_and(|row| row.first() == Some(&text("resolved")));
+    wish.check(&order, &acts::technicians(&line.plant.stage("schedule")), !resolved)?;
+    ask_planner(line, change, &Plan::Amend { order: change.id.clone(), wish: wish.clone(), now: change.now }).await?;
+    note(line, change, &order).await?;
+    Ok(match line.drive {
+        Drive::Inline => one(line, Table::WorkOrders, "work order", &change.id).await?,
+        // The planner has not come to it yet.
+        Drive::Bus => wish.laid_over(order),
+    }
+    .to_string())
+}
+
+async fn plan<P: Ports>(line: &Line<P>, change: &Change) -> Result<String, LineError> {
+    let asked = Asked::parse(&change.text)?;
+    asked.narrow(&line.plant.stage("schedule"))?;
+    let mut assets = Vec::with_capacity(asked.sensor_ids.len());
+    for sensor in &asked.sensor_ids {
+        let row = one(line, Table::Sensors, "sensor", sensor).await?;
+        assets.extend(row.get("asset").and_then(Json::as_str).map(str::to_owned));
+    }
+    let id = change.id();
+    let mut rows = Rows::default();
+    rows.add(ASKED, vec![text(id.as_str()), Value::Integer(change.now), text("queued"), text(change.text.as_str())]);
+    rows.write(&line.ports).await?;
+    let assets = (!asked.sensor_ids.is_empty()).then_some(assets);
+    let task = Task { id: id.clone(), request: change.text.clone(), assets, now: change.now };
+    ask_planner(line, change, &Plan::Task(Box::new(task))).await?;
+    Ok(one(line, Table::Tasks, "task", &id).await?.to_string())
+}
+
+/// The row of that id.
+async fn one<P: Ports>(line: &Line<P>, table: Table, what: &str, id: &str) -> Result<Json, LineError> {
+    let filter = Filter { id: Some(id.to_owned()), limit: 1, ..Filter::default() };
+    let (statement, parameters) = look::question(table, &filter);
+    let row = store::run(&line.ports, &statement, &parameters).await?.into_iter().next();
+    let row = row.ok_or_else(|| Refusal::Absent(format!("there is no {what} {id:?}")))?;
+    Ok(look::object(table, row))
+}
+
+/// Keeps that it was done.
+async fn note<P: Ports>(line: &Line<P>, change: &Change, target: &Json) -> Result<(), LineError> {
+    let asset = target.get("asset").and_then(Json::as_str).unwrap_or_default();
+    let mut rows = Rows::default();
+    rows.add(
+        ACTIONS,
+        vec![
+            text(change.id()),
+            Value::Integer(change.now),
+            text(change.deed.name()),
+            text(change.id.as_str()),
+            text(asset),
+            // Who it was is known to hosts that let nobody in without asking.
+            Value::Null,
+            text(change.text.as_str()),
+        ],
+    );
+    Ok(rows.write(&line.ports).await?)
+}
+
+/// Whether an open alert of that machine and fault has orders that wait to be done.
+async fn is_ordered<P: Ports>(line: &Line<P>, repair: &Repair) -> Result<bool, LineError> {
+    let statement = "SELECT work_orders.id FROM alerts JOIN work_orders ON work_orders.alert = alerts.id
+        WHERE alerts.asset = $1 AND alerts.state = 'open' AND coalesce(alerts.fault_mode, '') = $2
+            AND work_orders.status IN ('planned', 'unscheduled') LIMIT 1";
+    let fault = repair.fault_mode.as_deref().unwrap_or_default();
+    Ok(!store::run(&line.ports, statement, &[text(repair.asset.as_str()), text(fault)]).await?.is_empty())
+}
+
+/// Puts it at the end of the planner's queue; with [`Drive::Inline`] it is worked off as well.
+async fn ask_planner<P: Ports>(line: &Line<P>, change: &Change, plan: &Plan) -> Result<(), LineError> {
+    let body = postcard::to_allocvec(plan)
+        .map_err(|error| LineError::Broken(format!("a wish cannot be written to the planner's queue: {error}")))?;
+    queue::append(&line.ports, Topic::Alerts, PLANT, &change.id(), change.now, &body).await?;
+    match line.drive {
+        Drive::Bus => line.nudge(Topic::Alerts, PLANT).await,
+        Drive::Inline => line.work(Topic::Alerts, PLANT, change.now).await?,
+    }
+    Ok(())
+}
+
+fn alert(repair: Repair) -> Alert {
+    Alert {
+        id: repair.id,
+        asset: repair.asset,
+        sensor: repair.sensor,
+        severity: if repair.severity == "critical" { Severity::Critical } else { Severity::High },
+        state: AlertState::Open,
+        opened: repair.time,
+        updated: repair.time,
+        resolved: None,
+        anomalies: 1,
+        peak_score: repair.peak_score,
+        anomaly: repair.anomaly,
+        fault_mode: repair.fault_mode,
+        title: repair.title,
+        message: repair.message,
+        recommendation: repair.recommendation,
+    }
+}

@@ -1,0 +1,216 @@
+//! What people ask the store for.
+
+mod plans;
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::{LineError, Ports, Value, store};
+use plans::{Owner, plan};
+
+/// Rows of an answer, at most.
+const MOST: u32 = 1_000;
+
+/// What can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// Sensors, by name.
+    Sensors,
+    /// Chunks of readings.
+    Readings,
+    /// Windows with their features.
+    Windows,
+    /// Anomalies.
+    Anomalies,
+    /// Alerts.
+    Alerts,
+    /// Drifts.
+    Drifts,
+    /// Prognoses.
+    Prognoses,
+    /// Work orders.
+    WorkOrders,
+    /// Dead letters.
+    DeadLetters,
+    /// Bursts with their samples.
+    Waveforms,
+    /// One row a machine, the worst first.
+    Machines,
+    /// What people did.
+    Actions,
+    /// Plans that were asked for.
+    Tasks,
+}
+
+/// Which rows; what is none does not narrow. Rows come newest first, sensors by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Of this id (sensors and machines: of this name; actions: on this anomaly or work order).
+    pub id: Option<String>,
+    /// Of this machine.
+    pub asset: Option<String>,
+    /// Of this sensor.
+    pub sensor: Option<String>,
+    /// Severity of anomalies and alerts, or state of alerts; status of work orders; reason of dead letters.
+    pub kind: Option<String>,
+    /// That end after this time, in nanoseconds since 1970.
+    pub after: Option<i64>,
+    /// That begin before this time.
+    pub before: Option<i64>,
+    /// At most so many, and never more than 1,000.
+    pub limit: u32,
+    /// Rows to pass over.
+    pub offset: u32,
+    /// Only of machines in these sites, where who asks may see no others: a machine's name is the site's, or begins with that
+    /// and a `/`. Of a task only one that is asked for by its id, which whoever asked for the plan alone was told.
+    pub sites: Option<Vec<String>>,
+}
+
+/// The rows as a JSON array of objects.
+pub(crate) async fn look<P: Ports>(ports: &P, table: Table, filter: &Filter) -> Result<String, LineError> {
+    let (statement, parameters) = question(table, filter);
+    Ok(answer(table, store::run(ports, &statement, &parameters).await?))
+}
+
+/// A statement on its way.
+#[derive(Default)]
+struct Question {
+    conditions: Vec<String>,
+    parameters: Vec<Value>,
+}
+
+impl Question {
+    /// Takes a parameter; gives its place.
+    fn place(&mut self, value: Value) -> String {
+        self.parameters.push(value);
+        format!("${}", self.parameters.len())
+    }
+
+    fn equal(&mut self, column: Option<&str>, wanted: Option<&String>) {
+        let Some(wanted) = wanted else { return };
+        let condition = match column {
+            Some(column) => format!("{column} = {}", self.place(Value::Text(wanted.clone()))),
+            // A table without such a column has no such rows.
+            None => "1 = 0".to_owned(),
+        };
+        self.conditions.push(condition);
+    }
+
+    /// Rows of these sites. A range rather than LIKE, so that an index serves; `0` comes right after `/`.
+    fn within(&mut self, owner: Owner, sites: &[String], by_id: bool) {
+        let column = match owner {
+            Owner::Asset(column) => column,
+            Owner::Sensor(_) => "sensors.asset",
+            Owner::WhoKnows if by_id => return,
+            Owner::WhoKnows => {
+                self.conditions.push("1 = 0".to_owned());
+                return;
+            }
+        };
+        let mut any = Vec::with_capacity(sites.len());
+        for site in sites {
+            let site = site.trim_end_matches('/');
+            let (own, from, to) = (
+                self.place(Value::Text(site.to_owned())),
+                self.place(Value::Text(format!("{site}/"))),
+                self.place(Value::Text(format!("{site}0"))),
+            );
+            any.push(format!("{column} = {own} OR ({column} >= {from} AND {column} < {to})"));
+        }
+        let any = if any.is_empty() { "1 = 0".to_owned() } else { any.join(" OR ") };
+        self.conditions.push(match owner {
+            Owner::Sensor(sensor) => format!("{sensor} IN (SELECT sensors.name FROM sensors WHERE {any})"),
+            Owner::Asset(_) | Owner::WhoKnows => format!("({any})"),
+        });
+    }
+}
+
+/// The statement that asks for the rows, and its parameters. The same on every dialect; [`Filter::sites`] is for SQLite, whose
+/// texts are compared byte by byte.
+pub fn question(table: Table, filter: &Filter) -> (String, Vec<Value>) {
+    let plan = plan(table);
+    let mut question = Question::default();
+    question.equal(plan.id, filter.id.as_ref());
+    question.equal(plan.asset, filter.asset.as_ref());
+    question.equal(plan.sensor, filter.sensor.as_ref());
+    if let Some(kind) = &filter.kind {
+        let mut either = Vec::with_capacity(plan.kind.len());
+        for column in plan.kind {
+            either.push(format!("{column} = {}", question.place(Value::Text(kind.clone()))));
+        }
+        question.conditions.push(if either.is_empty() {
+            "1 = 0".to_owned()
+        } else {
+            format!("({})", either.join(" OR "))
+        });
+    }
+    if let Some((begin, end)) = plan.times {
+        for (column, than, wanted) in [(end, ">", filter.after), (begin, "<", filter.before)] {
+            if let Some(wanted) = wanted {
+                let place = question.place(Value::Integer(wanted));
+                question.conditions.push(format!("{column} {than} {place}"));
+            }
+        }
+    }
+    if let Some(sites) = &filter.sites {
+        question.within(plan.owner, sites, filter.id.is_some());
+    }
+    let limit = question.place(Value::Integer(i64::from(filter.limit.min(MOST))));
+    let offset = question.place(Value::Integer(i64::from(filter.offset)));
+    let Question { conditions, parameters } = question;
+    let narrowed = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
+    let statement = format!(
+        "SELECT {} FROM {}{narrowed} ORDER BY {} LIMIT {limit} OFFSET {offset}",
+        plan.columns.join(", "),
+        plan.from,
+        plan.order,
+    );
+    (statement, parameters)
+}
+
+/// What the rows of [`question`] say, as a JSON array of objects.
+pub fn answer(table: Table, rows: Vec<Vec<Value>>) -> String {
+    Json::Array(rows.into_iter().map(|row| object(table, row)).collect()).to_string()
+}
+
+/// One row.
+pub fn object(table: Table, row: Vec<Value>) -> Json {
+    let mut object = Map::new();
+    let mut names = None;
+    let keys = plan(table).columns.iter().map(|column| column.rsplit_once(" AS ").map_or(*column, |(_, key)| key));
+    for (column, value) in keys.zip(row) {
+        let value = match (column, value) {
+            ("names", Value::Text(list)) => {
+                names = Some(list);
+                continue;
+            }
+            ("times", Value::Blob(bytes)) => json!(words(&bytes).map(i64::from_le_bytes).collect::<Vec<_>>()),
+            ("vals", Value::Blob(bytes)) => {
+                let values: Vec<f64> = words(&bytes).map(f64::from_le_bytes).collect();
+                if let Some(list) = &names {
+                    // A feature that is not defined for its window is null.
+                    let features: Map<String, Json> =
+                        list.split(',').zip(values).map(|(name, value)| (name.to_owned(), json!(value))).collect();
+                    object.insert("features".to_owned(), Json::Object(features));
+                    continue;
+                }
+                json!(values)
+            }
+            ("samples", Value::Blob(bytes)) => {
+                json!(bytes.as_chunks::<4>().0.iter().map(|&sample| f32::from_le_bytes(sample)).collect::<Vec<_>>())
+            }
+            ("payload", Value::Blob(bytes)) => json!(String::from_utf8_lossy(&bytes)),
+            ("handled" | "pinned", Value::Integer(yes)) => json!(yes != 0),
+            (_, Value::Null) => Json::Null,
+            (_, Value::Integer(integer)) => json!(integer),
+            (_, Value::Real(real)) => json!(real),
+            (_, Value::Text(text)) => Json::String(text),
+            (_, Value::Blob(bytes)) => json!(bytes.len()),
+        };
+        object.insert(column.to_owned(), value);
+    }
+    Json::Object(object)
+}
+
+fn words(bytes: &[u8]) -> impl Iterator<Item = [u8; 8]> {
+    bytes.as_chunks::<8>().0.iter().copied()
+}

@@ -1,0 +1,259 @@
+//! How each table is asked.
+
+use super::Table;
+
+/// How a table is asked.
+pub(super) struct Plan {
+    pub(super) from: &'static str,
+    /// What is asked for; the key in the answer is what stands behind ` AS `, if that is there.
+    pub(super) columns: &'static [&'static str],
+    pub(super) id: Option<&'static str>,
+    pub(super) asset: Option<&'static str>,
+    pub(super) sensor: Option<&'static str>,
+    pub(super) kind: &'static [&'static str],
+    /// Columns of the beginning and the end of what a row speaks of.
+    pub(super) times: Option<(&'static str, &'static str)>,
+    pub(super) order: &'static str,
+    pub(super) owner: Owner,
+}
+
+/// By what it is known which site a row is of.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Owner {
+    /// A column with the machine.
+    Asset(&'static str),
+    /// A column with the sensor; rows without one are of no site.
+    Sensor(&'static str),
+    /// The row is of whoever asked for it, who alone was told its id.
+    WhoKnows,
+}
+
+const NOTHING: Plan = Plan {
+    from: "",
+    columns: &[],
+    id: None,
+    asset: None,
+    sensor: None,
+    kind: &[],
+    times: None,
+    order: "",
+    owner: Owner::Asset("asset"),
+};
+
+pub(super) fn plan(table: Table) -> Plan {
+    match table {
+        Table::Sensors => Plan {
+            from: "sensors",
+            columns: &["name", "asset", "unit", "kind"],
+            id: Some("name"),
+            asset: Some("asset"),
+            sensor: Some("name"),
+            kind: &["kind"],
+            order: "name",
+            ..NOTHING
+        },
+        Table::Readings => Plan {
+            from: "readings",
+            columns: &["sensor", "start_time", "end_time", "count", "times", "vals"],
+            sensor: Some("sensor"),
+            times: Some(("start_time", "end_time")),
+            order: "start_time DESC, sensor, event",
+            owner: Owner::Sensor("sensor"),
+            ..NOTHING
+        },
+        Table::Windows => Plan {
+            from: "windows JOIN feature_lists ON feature_lists.id = windows.features",
+            columns: &["sensor", "asset", "start_time", "end_time", "count", "names", "vals"],
+            asset: Some("asset"),
+            sensor: Some("sensor"),
+            times: Some(("start_time", "end_time")),
+            order: "start_time DESC, sensor, features",
+            ..NOTHING
+        },
+        Table::Anomalies => Plan {
+            from: "anomalies",
+            columns: &[
+                "id",
+                "detection_time",
+                "sensor",
+                "asset",
+                "start_time",
+                "end_time",
+                "score",
+                "model",
+                "severity",
+                "handled",
+                "threshold",
+                "confidence",
+                "fault_mode",
+                "message",
+                "metadata",
+            ],
+            id: Some("id"),
+            asset: Some("asset"),
+            sensor: Some("sensor"),
+            kind: &["severity"],
+            times: Some(("start_time", "end_time")),
+            order: "detection_time DESC, id",
+            ..NOTHING
+        },
+        Table::Alerts => Plan {
+            from: "alerts",
+            columns: &[
+                "id",
+                "asset",
+                "sensor",
+                "severity",
+                "state",
+                "opened",
+                "updated",
+                "resolved",
+                "anomalies",
+                "peak_score",
+                "anomaly",
+                "fault_mode",
+                "title",
+                "message",
+                "recommendation",
+            ],
+            id: Some("id"),
+            asset: Some("asset"),
+            sensor: Some("sensor"),
+            kind: &["severity", "state"],
+            times: Some(("opened", "updated")),
+            order: "updated DESC, id",
+            ..NOTHING
+        },
+        Table::Drifts => Plan {
+            from: "drifts",
+            columns: &["id", "asset", "time", "kind", "sensors", "p_value", "message"],
+            id: Some("id"),
+            asset: Some("asset"),
+            kind: &["kind"],
+            times: Some(("time", "time")),
+            order: "time DESC, id",
+            ..NOTHING
+        },
+        Table::Prognoses => Plan {
+            from: "prognoses",
+            columns: &["asset", "time", "health", "p10_hours", "p50_hours", "p90_hours", "model"],
+            asset: Some("asset"),
+            times: Some(("time", "time")),
+            order: "time DESC, asset",
+            ..NOTHING
+        },
+        Table::WorkOrders => Plan {
+            from: "work_orders",
+            columns: &[
+                "id",
+                "alert",
+                "asset",
+                "type",
+                "priority",
+                "status",
+                "scheduled_time",
+                "estimated_duration_minutes",
+                "technician",
+                "skills",
+                "after",
+                "cost",
+                "notes",
+                "pinned",
+            ],
+            id: Some("id"),
+            asset: Some("asset"),
+            kind: &["status"],
+            times: Some(("scheduled_time", "scheduled_time")),
+            // The earliest first, as they are worked on; what has no time at the end.
+            order: "CASE WHEN scheduled_time IS NULL THEN 1 ELSE 0 END, scheduled_time, priority, id",
+            ..NOTHING
+        },
+        Table::DeadLetters => Plan {
+            from: "dead_letters",
+            columns: &["id", "time", "source", "reason", "message", "payload", "readings", "sensor", "format"],
+            id: Some("id"),
+            sensor: Some("sensor"),
+            kind: &["reason"],
+            times: Some(("time", "time")),
+            order: "time DESC, id",
+            owner: Owner::Sensor("sensor"),
+            ..NOTHING
+        },
+        Table::Waveforms => Plan {
+            from: "waveforms",
+            columns: &["sensor", "start_time", "rate", "count", "samples"],
+            sensor: Some("sensor"),
+            times: Some(("start_time", "start_time")),
+            order: "start_time DESC, sensor",
+            owner: Owner::Sensor("sensor"),
+            ..NOTHING
+        },
+        Table::Machines => Plan {
+            from: MACHINES,
+            columns: &[
+                "asset",
+                "sensors",
+                "open_alerts",
+                "severity",
+                "title",
+                "fault_mode",
+                "last_anomaly",
+                "health",
+                "p10_hours",
+                "p50_hours",
+                "p90_hours",
+                "prognosis_time",
+                "next_order",
+            ],
+            id: Some("asset"),
+            asset: Some("asset"),
+            kind: &["severity"],
+            // The worst first; of equal ones what has the least time left.
+            order: "CASE severity WHEN 'critical' THEN 0 WHEN 'high' THEN 1 WHEN 'medium' THEN 2 WHEN 'low' THEN 3 ELSE 4 END,
+                CASE WHEN p50_hours IS NULL THEN 1 ELSE 0 END, p50_hours, asset",
+            ..NOTHING
+        },
+        Table::Actions => Plan {
+            from: "actions",
+            columns: &["id", "time", "deed", "target", "asset", "actor", "text"],
+            // They are asked for by what they were done to.
+            id: Some("target"),
+            asset: Some("asset"),
+            kind: &["deed"],
+            times: Some(("time", "time")),
+            order: "time DESC, id",
+            ..NOTHING
+        },
+        Table::Tasks => Plan {
+            from: "tasks",
+            columns: &["id", "time AS created", "status", "request", "result AS plan", "finished"],
+            id: Some("id"),
+            kind: &["status"],
+            times: Some(("time", "time")),
+            order: "time DESC, id",
+            owner: Owner::WhoKnows,
+            ..NOTHING
+        },
+    }
+}
+
+/// One row a machine. Each of the inner questions is one look into an index by the machine.
+const MACHINES: &str = "(SELECT known.asset AS asset, known.sensors AS sensors, known.open_alerts AS open_alerts,
+        worst.severity AS severity, worst.title AS title, worst.fault_mode AS fault_mode, known.last_anomaly AS last_anomaly,
+        latest.health AS health, latest.p10_hours AS p10_hours, latest.p50_hours AS p50_hours, latest.p90_hours AS p90_hours,
+        known.prognosis_time AS prognosis_time, known.next_order AS next_order
+    FROM (SELECT plant.asset AS asset, plant.sensors AS sensors,
+            (SELECT count(*) FROM alerts WHERE alerts.asset = plant.asset AND alerts.state = 'open') AS open_alerts,
+            (SELECT alerts.id FROM alerts WHERE alerts.asset = plant.asset AND alerts.state = 'open'
+                ORDER BY CASE alerts.severity WHEN 'critical' THEN 0 WHEN 'high' THEN 1 WHEN 'medium' THEN 2 ELSE 3 END,
+                    alerts.updated DESC, alerts.id LIMIT 1) AS alert,
+            (SELECT anomalies.detection_time FROM anomalies WHERE anomalies.asset = plant.asset
+                ORDER BY anomalies.detection_time DESC LIMIT 1) AS last_anomaly,
+            (SELECT prognoses.time FROM prognoses WHERE prognoses.asset = plant.asset
+                ORDER BY prognoses.time DESC LIMIT 1) AS prognosis_time,
+            (SELECT work_orders.scheduled_time FROM work_orders
+                WHERE work_orders.asset = plant.asset AND work_orders.status = 'planned'
+                ORDER BY work_orders.scheduled_time LIMIT 1) AS next_order
+        FROM (SELECT asset, count(*) AS sensors FROM sensors GROUP BY asset) AS plant) AS known
+    LEFT JOIN alerts AS worst ON worst.id = known.alert
+    LEFT JOIN prognoses AS latest ON latest.asset = known.asset AND latest.time = known.prognosis_time) AS machines";
