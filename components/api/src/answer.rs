@@ -1,7 +1,9 @@
 //! From what a route gives to the response that is sent: what all responses have in common.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
-use serde_json::Value;
+use serde::Serialize;
+
+use crate::pack;
 
 /// The id by which a request is found in logs.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -23,9 +25,22 @@ impl Answer {
     }
 
     /// JSON. Clients may keep it, but have to ask whether it still stands; proxies may not, for it may take a token.
-    pub(crate) fn json(status: StatusCode, body: &Value) -> Self {
-        Self::new(status, HeaderValue::from_static("application/json"), body.to_string().into_bytes())
+    pub(crate) fn json<T: Serialize>(status: StatusCode, body: &T) -> Self {
+        // What cannot be written is a map whose keys are no texts, of which there is none here.
+        let body = serde_json::to_string(body).unwrap_or_else(|_| "null".to_owned());
+        Self::text(status, HeaderValue::from_static("application/json"), body)
+    }
+
+    /// A text of a type, kept as JSON is.
+    pub(crate) fn text(status: StatusCode, kind: HeaderValue, body: String) -> Self {
+        Self::new(status, kind, body.into_bytes())
             .with(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"))
+    }
+
+    /// What no one may keep.
+    #[must_use]
+    pub(crate) fn fresh(self) -> Self {
+        self.with(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
     }
 
     /// Neither body nor type.
@@ -42,6 +57,13 @@ impl Answer {
         self
     }
 
+    /// Sets one more header of this name.
+    #[must_use]
+    pub(crate) fn also(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.headers_mut().append(name, value);
+        self
+    }
+
     /// The response to `request`: with its id and its tag, and without a body where none is wanted.
     pub(crate) fn seal(self, request: &Request<Vec<u8>>, id: HeaderValue) -> Response<Vec<u8>> {
         let mut response = self.0;
@@ -49,15 +71,22 @@ impl Answer {
         response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
         if reads && response.status() == StatusCode::OK {
-            let tag = format!("\"{}\"", hex(&blake3::hash(response.body()).as_bytes()[..16]));
+            let mut tag = format!("\"{}\"", hex(&blake3::hash(response.body()).as_bytes()[..16]));
             if is_known(request.headers(), &tag) {
                 *response.status_mut() = StatusCode::NOT_MODIFIED;
                 response.headers_mut().remove(header::CONTENT_TYPE);
                 response.body_mut().clear();
             }
+            if pack::pack(&mut response, request.headers()) {
+                // Packed it is the same, but not byte for byte.
+                tag.insert_str(0, "W/");
+            }
             if let Ok(tag) = HeaderValue::try_from(tag) {
                 response.headers_mut().insert(header::ETAG, tag);
             }
+        }
+        if !reads {
+            pack::pack(&mut response, request.headers());
         }
         if request.method() == Method::HEAD {
             // Without a length: a host may hold a length against the bytes that follow, which are none.
@@ -95,7 +124,7 @@ pub(crate) fn request_id(request: &Request<Vec<u8>>, now: i64) -> HeaderValue {
 }
 
 /// As hexadecimal digits.
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         // Writing to a text cannot fail.

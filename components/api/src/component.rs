@@ -8,8 +8,8 @@ use wasi::{
 };
 
 use crate::{
-    Filter, Front, FrontError, LIMIT, Reason, Receipt, Refused, Settings, Submission, Table, broken_off, is_too_large,
-    respond,
+    Change, Deed, Filter, Front, FrontError, LIMIT, Reason, Receipt, Refused, Sample, Settings, Submission, Table,
+    Verdict, broken_off, is_too_large, respond,
 };
 
 #[allow(missing_docs, missing_debug_implementations, clippy::all, reason = "generated from wit/, which documents them")]
@@ -63,7 +63,7 @@ fn read(incoming: &IncomingRequest) -> Result<Request<Vec<u8>>, &'static str> {
     *request.uri_mut() = Uri::try_from(path).map_err(|_| "the path is none: percent-encode what is no letter")?;
     *request.headers_mut() = headers(incoming.headers().entries());
     // What only asks needs no body, and of one that says itself that it is too large no byte is read.
-    if *request.method() == Method::POST && !is_too_large(&request) {
+    if matches!(*request.method(), Method::POST | Method::PATCH) && !is_too_large(&request) {
         *request.body_mut() = read_body(incoming)?;
     }
     Ok(request)
@@ -154,13 +154,37 @@ impl Front for Line {
             Table::WorkOrders => front::Table::WorkOrders,
             Table::DeadLetters => front::Table::DeadLetters,
             Table::Waveforms => front::Table::Waveforms,
+            Table::Machines => front::Table::Machines,
+            Table::Actions => front::Table::Actions,
+            Table::Tasks => front::Table::Tasks,
         };
-        let Filter { id, asset, sensor, kind, after, before, limit, offset } = filter.clone();
-        Ok(front::look(table, &front::Filter { id, asset, sensor, kind, after, before, limit, offset })?)
+        let Filter { id, asset, sensor, kind, after, before, limit, offset, points } = filter.clone();
+        Ok(front::look(table, &front::Filter { id, asset, sensor, kind, after, before, limit, offset, points })?)
     }
 
     fn tick(&self, now: i64) -> Result<(), FrontError> {
         Ok(front::tick(now)?)
+    }
+
+    fn act(&self, change: &Change) -> Result<String, FrontError> {
+        let Change { deed, id, text, now } = change.clone();
+        let deed = match deed {
+            Deed::Acknowledge => front::Deed::Acknowledge,
+            Deed::Handle => front::Deed::Handle,
+            Deed::FalseAlarm => front::Deed::FalseAlarm,
+            Deed::Comment => front::Deed::Comment,
+            Deed::OrderRepair => front::Deed::OrderRepair,
+            Deed::Amend => front::Deed::Amend,
+            Deed::Plan => front::Deed::Plan,
+        };
+        Ok(front::act(&front::Change { deed, id, text, now })?)
+    }
+
+    fn detect(&self, sample: &Sample) -> Result<Verdict, FrontError> {
+        let Sample { payload, model, now } = sample.clone();
+        let front::Verdict { asset, sensor, score, threshold, confidence, model, explanation } =
+            front::detect(&front::Sample { payload, model, now })?;
+        Ok(Verdict { asset, sensor, score, threshold, confidence, model, explanation })
     }
 }
 
@@ -169,6 +193,9 @@ impl From<front::FrontError> for FrontError {
         match error {
             front::FrontError::Unavailable(text) => Self::Unavailable(text),
             front::FrontError::Broken(text) => Self::Broken(text),
+            front::FrontError::Absent(text) => Self::Absent(text),
+            front::FrontError::Invalid(text) => Self::Invalid(text),
+            front::FrontError::Conflict(text) => Self::Conflict(text),
         }
     }
 }

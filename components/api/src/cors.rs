@@ -5,9 +5,10 @@ use http::{HeaderValue, Method, Request, StatusCode, header};
 use crate::{Settings, answer::Answer};
 
 /// What a page may read of a response beside its body.
-const EXPOSED: &str = "ETag, Link, Retry-After, X-Request-Id";
+const EXPOSED: &str = "ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id";
 /// What a page may send.
-const SENT: &str = "Authorization, Content-Encoding, Content-Type, If-None-Match, X-Request-Id";
+const SENT: &str =
+    "Authorization, Content-Encoding, Content-Type, If-None-Match, Last-Event-ID, X-API-Key, X-Request-Id";
 
 /// Whether this asks what a page may do.
 pub(crate) fn is_preflight(request: &Request<Vec<u8>>) -> bool {
@@ -17,10 +18,10 @@ pub(crate) fn is_preflight(request: &Request<Vec<u8>>) -> bool {
 }
 
 /// The answer to that, before [`mark`] says whether the page's origin is one that may.
-pub(crate) fn preflight(methods: &'static str) -> Answer {
+pub(crate) fn preflight(methods: &HeaderValue) -> Answer {
     Answer::empty(StatusCode::NO_CONTENT)
-        .with(header::ALLOW, HeaderValue::from_static(methods))
-        .with(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods))
+        .with(header::ALLOW, methods.clone())
+        .with(header::ACCESS_CONTROL_ALLOW_METHODS, methods.clone())
         .with(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(SENT))
         .with(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"))
 }
@@ -31,7 +32,7 @@ pub(crate) fn mark(answer: Answer, request: &Request<Vec<u8>>, settings: &Settin
         return answer;
     }
     // The answer depends on who asks, and a cache has to know it.
-    let answer = answer.with(header::VARY, HeaderValue::from_static("Origin"));
+    let answer = answer.also(header::VARY, HeaderValue::from_static("Origin"));
     let Some(origin) = request.headers().get(header::ORIGIN) else { return answer };
     let may = origin
         .to_str()

@@ -117,12 +117,18 @@ pub enum Table {
     DeadLetters,
     /// Bursts with their samples.
     Waveforms,
+    /// One row a machine, the worst first.
+    Machines,
+    /// What people did.
+    Actions,
+    /// Plans that were asked for.
+    Tasks,
 }
 
 /// Which rows; what is none does not narrow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Of this id (sensors: of this name).
+    /// Of this id (sensors: of this name; actions: done to what has it).
     pub id: Option<String>,
     /// Of this machine.
     pub asset: Option<String>,
@@ -138,6 +144,8 @@ pub struct Filter {
     pub limit: u32,
     /// Rows to pass over.
     pub offset: u32,
+    /// So many readings are enough.
+    pub points: Option<u32>,
 }
 
 impl Filter {
@@ -152,16 +160,76 @@ pub enum FrontError {
     Unavailable(String),
     /// Trouble that stays until someone mends it.
     Broken(String),
+    /// What is asked about is not there, or not for whoever asks.
+    Absent(String),
+    /// What is asked cannot be understood.
+    Invalid(String),
+    /// What is asked goes against how things stand.
+    Conflict(String),
 }
 
 impl fmt::Display for FrontError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Unavailable(text) | Self::Broken(text)) = self;
+        let (Self::Unavailable(text)
+        | Self::Broken(text)
+        | Self::Absent(text)
+        | Self::Invalid(text)
+        | Self::Conflict(text)) = self;
         out.write_str(text)
     }
 }
 
 impl std::error::Error for FrontError {}
+
+/// What a person can do; `wit/front.wit` says what each means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "as in the contracts")]
+pub enum Deed {
+    Acknowledge,
+    Handle,
+    FalseAlarm,
+    Comment,
+    OrderRepair,
+    Amend,
+    Plan,
+}
+
+/// What a person wants changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// What.
+    pub deed: Deed,
+    /// The anomaly or the work order; of a plan nothing.
+    pub id: String,
+    /// A remark, or for [`Deed::Amend`] and [`Deed::Plan`] a JSON object as `wit/front.wit` has it.
+    pub text: String,
+    /// When, in nanoseconds since 1970.
+    pub now: i64,
+}
+
+/// Values of one sensor that somebody wants judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// An event as [`Front::submit`] takes it, in JSON, of one sensor.
+    pub payload: Vec<u8>,
+    /// A detector's name.
+    pub model: String,
+    /// When, in nanoseconds since 1970.
+    pub now: i64,
+}
+
+/// How a sample was judged; `wit/front.wit` documents the fields.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs, reason = "as in the contracts")]
+pub struct Verdict {
+    pub asset: String,
+    pub sensor: String,
+    pub score: f64,
+    pub threshold: f64,
+    pub confidence: f64,
+    pub model: String,
+    pub explanation: String,
+}
 
 /// The line, as the API sees it.
 pub trait Front {
@@ -182,4 +250,16 @@ pub trait Front {
     /// # Errors
     /// [`FrontError`]; the next one does what this left undone.
     fn tick(&self, now: i64) -> Result<(), FrontError>;
+
+    /// Does what a person wants; gives the row that changed or came, as an object of [`Front::look`].
+    ///
+    /// # Errors
+    /// [`FrontError`]; nothing changed.
+    fn act(&self, change: &Change) -> Result<String, FrontError>;
+
+    /// Judges values against the machine's normal, and learns nothing from them.
+    ///
+    /// # Errors
+    /// [`FrontError`].
+    fn detect(&self, sample: &Sample) -> Result<Verdict, FrontError>;
 }

@@ -14,14 +14,12 @@ const LISTED: usize = 100;
 /// The encodings of a body that are taken.
 const ENCODINGS: HeaderValue = HeaderValue::from_static("gzip, identity");
 
-pub(crate) fn ingest(front: &impl Front, request: &mut Request<Vec<u8>>) -> Result<Answer, Problem> {
+pub(crate) fn ingest(front: &impl Front, request: &mut Request<Vec<u8>>, query: &Query) -> Result<Answer, Problem> {
     let body = std::mem::take(request.body_mut());
     let text = |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     if body.len() > LIMIT || is_too_large(request) {
         return Err(too_large("the body"));
     }
-    // As the edge host: what a webhook adds to the query is no reason to refuse its readings.
-    let query = Query::any(request.uri().query());
     let receipt = front.submit(Submission {
         source: query.owned("topic").unwrap_or_else(|| "/api/v1/ingest".to_owned()),
         format: text(header::CONTENT_TYPE).map(str::to_owned),
@@ -38,7 +36,7 @@ pub fn is_too_large<T>(request: &Request<T>) -> bool {
 }
 
 /// Undoes Content-Encoding. What unpacks to more than the limit is refused before it fills the memory.
-fn unpack(body: Vec<u8>, encoding: Option<&str>) -> Result<Vec<u8>, Problem> {
+pub(crate) fn unpack(body: Vec<u8>, encoding: Option<&str>) -> Result<Vec<u8>, Problem> {
     match encoding.map(|encoding| encoding.trim().to_ascii_lowercase()).as_deref() {
         None | Some("" | "identity") => Ok(body),
         Some("gzip" | "x-gzip") => {
@@ -59,7 +57,7 @@ fn unpack(body: Vec<u8>, encoding: Option<&str>) -> Result<Vec<u8>, Problem> {
     }
 }
 
-fn too_large(what: &str) -> Problem {
+pub(crate) fn too_large(what: &str) -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("{what} is larger than {LIMIT} bytes; send less at a time"))
 }
 
@@ -82,5 +80,5 @@ fn answer(receipt: &Receipt) -> Result<Answer, Problem> {
             .with("errors", json!(listed)));
     }
     let body = json!({ "accepted": receipt.accepted, "rejected": rejected, "errors": listed });
-    Ok(Answer::json(StatusCode::ACCEPTED, &body).with(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
+    Ok(Answer::json(StatusCode::ACCEPTED, &body).fresh())
 }

@@ -5,14 +5,24 @@
 
 mod access;
 mod answer;
+mod assets;
+mod body;
+mod calendar;
 #[cfg(target_family = "wasm")]
 mod component;
 mod cors;
+mod deeds;
+mod detect;
+mod docs;
 mod front;
+mod graphql;
 mod ingest;
 mod listing;
 mod lttb;
+mod maintenance;
+mod openapi;
 mod overview;
+mod pack;
 mod page;
 mod problem;
 mod query;
@@ -21,10 +31,18 @@ mod respond;
 mod routes;
 mod rows;
 mod settings;
+mod shapes;
+mod stream;
 mod time;
 
-pub use front::{Filter, Front, FrontError, Reason, Receipt, Refused, Submission, Table};
+pub use front::{
+    Change, Deed, Filter, Front, FrontError, Reason, Receipt, Refused, Sample, Submission, Table, Verdict,
+};
 pub use ingest::{LIMIT, is_too_large};
 pub use lttb::thin;
+pub use openapi::openapi;
 pub use respond::{broken_off, respond};
+pub use routes::{Class, Permission, ROUTES, RouteInfo, route_of};
+pub use rows::item;
 pub use settings::Settings;
+pub use shapes::moment;

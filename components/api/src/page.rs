@@ -6,13 +6,13 @@ use std::io::Read as _;
 use flate2::read::GzDecoder;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
-use crate::{answer::Answer, problem::Problem};
+use crate::{answer::Answer, pack::takes_gzip, problem::Problem};
 
 /// Names and packed contents.
 const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/dashboard.rs"));
 const INDEX: &str = "index.html";
 
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+pub(crate) const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 /// The first page has its script and its style in it.
 const POLICY_OF_ONE_FILE: &str = "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'; frame-ancestors 'none'";
 
@@ -26,7 +26,7 @@ pub(crate) fn page(headers: &HeaderMap) -> Result<Answer, Problem> {
     let (answer, policy) = if known {
         (file(INDEX, headers)?, POLICY)
     } else {
-        let page = include_str!("../../../edge/src/triggers/http/page.html");
+        let page = include_str!("page.html");
         (Answer::new(StatusCode::OK, kind(INDEX), page.into()), POLICY_OF_ONE_FILE)
     };
     Ok(answer
@@ -61,16 +61,7 @@ pub(crate) fn file(name: &str, headers: &HeaderMap) -> Result<Answer, Problem> {
     Ok(answer.with(header::VARY, HeaderValue::from_static("Accept-Encoding")).with(header::CACHE_CONTROL, keep))
 }
 
-fn takes_gzip(headers: &HeaderMap) -> bool {
-    headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok()).any(|value| {
-        value.split(',').any(|each| {
-            let (coding, weight) = each.split_once(';').unwrap_or((each, ""));
-            coding.trim().eq_ignore_ascii_case("gzip") && weight.trim() != "q=0"
-        })
-    })
-}
-
-fn kind(name: &str) -> HeaderValue {
+pub(crate) fn kind(name: &str) -> HeaderValue {
     HeaderValue::from_static(match name.rsplit_once('.').map(|(_, ending)| ending) {
         Some("html") => "text/html; charset=utf-8",
         Some("js") => "text/javascript; charset=utf-8",

@@ -34,6 +34,15 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
 
+    /// What is wrong, in words.
+    pub(crate) fn detail(&self) -> &str {
+        self.body.get("detail").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// One more member.
     #[must_use]
     pub(crate) fn with(mut self, name: &str, value: Value) -> Self {
@@ -62,6 +71,9 @@ impl From<FrontError> for Problem {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, format!("{text}; send the same again")).retry_after(1)
             }
             FrontError::Broken(text) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, text),
+            FrontError::Absent(text) => Self::not_found(text),
+            FrontError::Invalid(text) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, text),
+            FrontError::Conflict(text) => Self::new(StatusCode::CONFLICT, text),
         }
     }
 }

@@ -1,38 +1,44 @@
 //! What the query says.
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use form_urlencoded::{Serializer, parse};
 
-use crate::{Filter, problem::Problem, time};
+use crate::{
+    problem::Problem,
+    routes::{Kind, Parameter, Place, RouteInfo},
+    time,
+};
 
 /// Rows of an answer, if the client does not say.
-const LIMIT: u32 = 100;
+pub(crate) const LIMIT: u32 = 100;
+/// Characters of a name, at most.
+pub(crate) const LONGEST: usize = 256;
 
 /// The parameters of a request. One that is empty is none: forms send what was left empty.
 #[derive(Debug)]
 pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// Whatever it says.
-    pub(crate) fn any(query: Option<&str>) -> Self {
-        let pairs = parse(query.unwrap_or_default().as_bytes());
-        Self(pairs.into_owned().filter(|(_, value)| !value.is_empty()).collect())
-    }
-
-    /// A query that says nothing but what is in `known`. One that was misspelt would narrow nothing, and nobody would
-    /// see it.
-    pub(crate) fn of(query: Option<&str>, known: &[&str]) -> Result<Self, Problem> {
-        let Self(pairs) = Self::any(query);
-        for (index, (name, _)) in pairs.iter().enumerate() {
-            if !known.contains(&name.as_str()) {
-                let taken = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                return Err(Problem::bad_request(format!(
-                    "the query names {name:?}; this route takes {taken}: leave it out or mend its name"
-                )));
-            }
+    /// What the query says, held to what the route takes. One that was misspelt would narrow nothing, and nobody would see
+    /// it; so it is a mistake, but on routes that are lax about it.
+    pub(crate) fn of(query: Option<&str>, route: &RouteInfo) -> Result<Self, Problem> {
+        let is_object =
+            |name: &str| route.parameters.iter().any(|known| known.name == name && known.kind == Kind::Object);
+        let pairs: Vec<(String, String)> = parse(query.unwrap_or_default().as_bytes())
+            .into_owned()
+            .filter(|(name, value)| !value.is_empty() || is_object(name))
+            .collect();
+        for (index, (name, value)) in pairs.iter().enumerate() {
+            let known = route.parameters.iter().find(|known| known.place == Place::Query && known.name == name);
+            let Some(known) = known else {
+                if route.lax {
+                    continue;
+                }
+                return Err(unknown(name, route));
+            };
             if pairs[..index].iter().any(|(earlier, _)| earlier == name) {
                 return Err(Problem::bad_request(format!("the query names {name:?} twice; name it once")));
             }
+            check(known, value)?;
         }
         Ok(Self(pairs))
     }
@@ -47,62 +53,91 @@ impl Query {
         self.get(name).map(str::to_owned)
     }
 
-    /// A whole number within a range.
-    pub(crate) fn number(&self, name: &str, least: u32, most: u32) -> Result<Option<u32>, Problem> {
-        let Some(value) = self.get(name) else { return Ok(None) };
-        match value.parse() {
-            Ok(number) if (least..=most).contains(&number) => Ok(Some(number)),
-            _ => Err(Problem::bad_request(format!(
-                "{name}={value:?} is no whole number from {least} to {most}; give one, or leave it out"
-            ))),
-        }
+    /// A whole number, which was checked.
+    pub(crate) fn number(&self, name: &str) -> Option<u32> {
+        self.get(name)?.parse().ok()
     }
 
-    pub(crate) fn time(&self, name: &str) -> Result<Option<i64>, Problem> {
-        let Some(value) = self.get(name) else { return Ok(None) };
-        time::parse(value).map(Some).ok_or_else(|| {
-            Problem::bad_request(format!(
-                "{name}={value:?} is no time from 1678 to 2262; give RFC 3339, such as 2026-01-31T13:45:00Z, or nanoseconds since 1970"
-            ))
-        })
+    /// A time, which was checked.
+    pub(crate) fn time(&self, name: &str) -> Option<i64> {
+        time::parse(self.get(name)?)
     }
 
-    /// `from` and `to` as [`Filter::after`] and [`Filter::before`]: what ends at `from` is in, what begins at `to` out.
-    pub(crate) fn span(&self) -> Result<(Option<i64>, Option<i64>), Problem> {
-        let (from, to) = (self.time("from")?, self.time("to")?);
-        if let (Some(from), Some(to)) = (from, to)
-            && from >= to
-        {
-            return Err(Problem::bad_request(format!(
-                "from ({}) has to be before to ({})",
-                time::text(from),
-                time::text(to)
-            )));
-        }
-        Ok((from.map(|from| from.saturating_sub(1)), to))
+    /// `from` and `to` as [`Filter::after`](crate::Filter::after) and [`Filter::before`](crate::Filter::before): what ends
+    /// at `from` is in, what begins at `to` out.
+    pub(crate) fn span(&self) -> (Option<i64>, Option<i64>) {
+        (self.time("from").map(|from| from.saturating_sub(1)), self.time("to"))
     }
 
     /// How many rows are asked for.
-    pub(crate) fn limit(&self) -> Result<u32, Problem> {
-        Ok(self.number("limit", 1, Filter::MOST)?.unwrap_or(LIMIT))
+    pub(crate) fn limit(&self) -> u32 {
+        self.number("limit").unwrap_or(LIMIT)
     }
 
     /// How many rows the earlier pages had.
-    pub(crate) fn offset(&self) -> Result<u32, Problem> {
-        let Some(cursor) = self.get("cursor") else { return Ok(0) };
-        let offset = URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| String::from_utf8(bytes).ok()?.parse().ok());
-        offset.ok_or_else(|| {
-            Problem::bad_request(format!(
-                "cursor={cursor:?} is none that was given out; follow `next` of the page before, or leave it out"
-            ))
-        })
+    pub(crate) fn offset(&self) -> u32 {
+        self.get("cursor").and_then(cursor).unwrap_or(0)
     }
 
     /// The same question from this row on.
     pub(crate) fn link(&self, path: &str, offset: u32) -> String {
         let mut pairs = Serializer::new(String::new());
         pairs.extend_pairs(self.0.iter().filter(|(name, _)| name != "cursor"));
-        pairs.append_pair("cursor", &URL_SAFE_NO_PAD.encode(offset.to_string()));
+        pairs.append_pair("cursor", &cursor_of(offset));
         format!("{path}?{}", pairs.finish())
     }
+}
+
+/// The row that a cursor speaks of: eight hexadecimal digits.
+pub(crate) fn cursor(text: &str) -> Option<u32> {
+    let is_ours = text.len() == 8 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    if is_ours { u32::from_str_radix(text, 16).ok() } else { None }
+}
+
+/// The cursor of a row.
+pub(crate) fn cursor_of(row: u32) -> String {
+    format!("{row:08x}")
+}
+
+fn unknown(name: &str, route: &RouteInfo) -> Problem {
+    let known = route.parameters.iter().filter(|known| known.place == Place::Query).map(|known| known.name);
+    let known = known.collect::<Vec<_>>().join(", ");
+    let taken = if known.is_empty() { "none" } else { &known };
+    Problem::bad_request(format!("the query names {name:?}; this route takes {taken}: leave it out or mend its name"))
+}
+
+/// Holds a value to what its parameter may be.
+fn check(known: &Parameter, value: &str) -> Result<(), Problem> {
+    let name = known.name;
+    let wrong = |detail: String| Err(Problem::bad_request(detail));
+    match known.kind {
+        Kind::Text if value.chars().count() > LONGEST => {
+            wrong(format!("{name} has {} characters; give at most {LONGEST}", value.chars().count()))
+        }
+        Kind::Text | Kind::Long if value.contains('\0') => {
+            wrong(format!("{name}={value:?} has the character NUL in it; leave it out"))
+        }
+        Kind::Text | Kind::Long => Ok(()),
+        Kind::Time if time::parse(value).is_none() => wrong(format!(
+            "{name}={value:?} is no time; give RFC 3339, such as 2026-01-31T13:45:00Z, or nanoseconds since 1970"
+        )),
+        Kind::Number(least, most, _) if !is_number(value, least, most) => {
+            wrong(format!("{name}={value:?} is no whole number from {least} to {most}; give one, or leave it out"))
+        }
+        Kind::OneOf(values) if !values.contains(&value) => {
+            wrong(format!("{name}={value:?} is not one of {}", values.join(", ")))
+        }
+        Kind::Cursor if cursor(value).is_none() => wrong(format!(
+            "{name}={value:?} is none that was given out; follow `next` of the page before, or leave it out"
+        )),
+        Kind::Object if serde_json::from_str::<serde_json::Map<_, _>>(value).is_err() => {
+            wrong(format!("{name}={value:?} is no JSON object; give one, such as {{}}"))
+        }
+        Kind::Time | Kind::Number(..) | Kind::OneOf(_) | Kind::Cursor | Kind::Object => Ok(()),
+    }
+}
+
+/// In digits alone: a plus, which `parse` takes, is a space in a query.
+fn is_number(text: &str, least: u32, most: u32) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse().is_ok_and(|number| (least..=most).contains(&number))
 }

@@ -1,11 +1,13 @@
 //! What the operator set, by environment variables.
 
-/// The bearer token that every route but `/`, `/health` and the tick demands.
+/// The bearer token that every route that is not open to all demands.
 const API_TOKEN: &str = "WHEELTAPPER_API_TOKEN";
 /// The bearer token of whoever may let time pass.
 const TICK_TOKEN: &str = "WHEELTAPPER_TICK_TOKEN";
 /// Origins, separated by commas, whose pages may ask; `*` for all.
 const CORS_ORIGINS: &str = "WHEELTAPPER_CORS_ORIGINS";
+/// `edge`: the edge host serves this, with what it answers itself beside it.
+const HOST: &str = "WHEELTAPPER_HOST";
 
 /// What the operator set.
 #[derive(Clone, Default)]
@@ -16,6 +18,8 @@ pub struct Settings {
     pub tick_token: Option<String>,
     /// Empty: pages of other origins are refused by their browsers.
     pub origins: Vec<String>,
+    /// Whether the edge host serves this: its own routes are documented as well.
+    pub edge: bool,
 }
 
 // By hand, so that no token gets into a log.
@@ -25,6 +29,7 @@ impl std::fmt::Debug for Settings {
             .field("api_token", &self.api_token.is_some())
             .field("tick_token", &self.tick_token.is_some())
             .field("origins", &self.origins)
+            .field("edge", &self.edge)
             .finish()
     }
 }
@@ -37,6 +42,7 @@ impl Settings {
         Self {
             api_token: set(API_TOKEN),
             tick_token: set(TICK_TOKEN),
+            edge: set(HOST).is_some_and(|host| host == "edge"),
             origins: origins
                 .split(',')
                 // An origin has no path; browsers write it in lower case.

@@ -1,6 +1,6 @@
 //! Times as people write them: RFC 3339, or nanoseconds since 1970.
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::DateTime};
 
 /// As RFC 3339 in UTC, the fraction no longer than it has to be.
 pub(crate) fn text(nanoseconds: i64) -> String {
@@ -9,18 +9,51 @@ pub(crate) fn text(nanoseconds: i64) -> String {
         .map_or_else(|_| nanoseconds.to_string(), |time| time.to_string())
 }
 
-/// In nanoseconds since 1970; none where it is no time, or none from 1678 to 2262.
+/// In nanoseconds since 1970; none where it is no time. What is before 1677 or after 2262 counts as the first or the last
+/// that there is: nothing of ours is beyond it.
 pub(crate) fn parse(text: &str) -> Option<i64> {
-    if let Ok(nanoseconds) = text.parse::<i64>() {
-        return Some(nanoseconds);
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return text.parse().ok();
     }
-    let time: Timestamp = match text.parse() {
-        Ok(time) => time,
-        // In a query, a plus that was not written %2B reads as a space: 2026-01-01T00:00:00 02:00.
-        Err(_) => {
-            let (time, offset) = text.rsplit_once(' ')?;
-            format!("{time}+{offset}").parse().ok()?
-        }
+    // In a query, a plus that was not written %2B reads as a space: 2026-01-01T00:00:00 02:00.
+    rfc3339(text).or_else(|| {
+        let (time, offset) = text.rsplit_once(' ')?;
+        rfc3339(&format!("{time}+{offset}"))
+    })
+}
+
+/// As [`parse`], of RFC 3339 alone.
+pub(crate) fn rfc3339(text: &str) -> Option<i64> {
+    // jiff knows more ways to write a time than the RFC does, and clients are promised those of the RFC.
+    let (date_time, rest) = text.split_at_checked(19)?;
+    let is_shape = date_time.bytes().zip(*b"0000-00-00T00:00:00").all(|(byte, shape)| match shape {
+        b'0' => byte.is_ascii_digit(),
+        b'T' => byte.eq_ignore_ascii_case(&b'T'),
+        other => byte == other,
+    });
+    let (fraction, zone) = match rest.strip_prefix('.') {
+        Some(rest) => rest.split_at(rest.bytes().take_while(u8::is_ascii_digit).count()),
+        None => ("0", rest),
     };
-    i64::try_from(time.as_nanosecond()).ok()
+    let is_zone = match zone.as_bytes() {
+        [b'Z' | b'z'] => true,
+        [b'+' | b'-', a, b, b':', c, d] => {
+            [a, b, c, d].into_iter().all(u8::is_ascii_digit) && [*a, *b] <= *b"23" && [*c, *d] <= *b"59"
+        }
+        _ => false,
+    };
+    if !is_shape || fraction.is_empty() || !is_zone {
+        return None;
+    }
+    // Finer than a nanosecond is cut off.
+    let fraction = &fraction[..fraction.len().min(9)];
+    let time = match format!("{date_time}.{fraction}{zone}").parse::<Timestamp>() {
+        Ok(time) => time,
+        // jiff's timestamps end a day before 9999 does.
+        Err(_) if date_time.starts_with("9999") && date_time.parse::<DateTime>().is_ok() => return Some(i64::MAX),
+        Err(_) => return None,
+    };
+    let nanoseconds = time.as_nanosecond();
+    Some(i64::try_from(nanoseconds).unwrap_or(if nanoseconds < 0 { i64::MIN } else { i64::MAX }))
 }

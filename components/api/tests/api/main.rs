@@ -2,9 +2,16 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod access;
+mod bad_input;
 mod behaviour;
+mod deeds;
+mod detect;
+mod document;
+mod graphql;
 mod ingest;
 mod listings;
+mod maintenance;
 mod memory;
 mod overview;
 mod readings;
+mod streams;

@@ -4,7 +4,9 @@ use std::{cell::RefCell, collections::BTreeMap};
 
 use http::{Method, Request, Response, header};
 use serde_json::{Value, json};
-use wheeltapper_api::{Filter, Front, FrontError, Receipt, Settings, Submission, Table, respond};
+use wheeltapper_api::{
+    Change, Deed, Filter, Front, FrontError, Receipt, Sample, Settings, Submission, Table, Verdict, respond,
+};
 
 /// 2026-01-01T00:00:00Z.
 pub const T0: i64 = 1_767_225_600_000_000_000;
@@ -21,11 +23,37 @@ pub struct Memory {
     pub submitted: RefCell<Vec<Submission>>,
     pub asked: RefCell<Vec<(Table, Filter)>>,
     pub ticks: RefCell<Vec<i64>>,
+    pub acted: RefCell<Vec<Change>>,
+    pub judged: RefCell<Vec<Sample>>,
+    /// Rows that deeds made, the newest first; they come before the others, and replace those of their id.
+    pub made: RefCell<BTreeMap<Table, Vec<Value>>>,
 }
 
 impl Memory {
     pub fn with(table: Table, rows: Vec<Value>) -> Self {
         Self { rows: [(table, rows)].into(), ..Self::default() }
+    }
+
+    /// All rows of a table.
+    fn all(&self, table: Table) -> Vec<Value> {
+        let made = self.made.borrow().get(&table).cloned().unwrap_or_default();
+        let rows = self.rows.get(&table).cloned().unwrap_or_default();
+        let is_old = |row: &Value| !row["id"].is_null() && made.iter().any(|newer| newer["id"] == row["id"]);
+        let rows: Vec<Value> = rows.into_iter().filter(|row| !is_old(row)).collect();
+        [made, rows].concat()
+    }
+
+    /// The row that a deed is done to.
+    fn target(&self, table: Table, id: &str) -> Result<Value, FrontError> {
+        let absent = || FrontError::Absent(format!("there is no {id:?}"));
+        self.all(table).into_iter().find(|row| row["id"] == id).ok_or_else(absent)
+    }
+
+    fn make(&self, table: Table, row: Value) {
+        let mut made = self.made.borrow_mut();
+        let rows = made.entry(table).or_default();
+        rows.retain(|old| old["id"] != row["id"]);
+        rows.insert(0, row);
     }
 
     fn works(&self) -> Result<(), FrontError> {
@@ -49,15 +77,16 @@ impl Front for Memory {
         let (begin, end) = match table {
             Table::Alerts => ("opened", "updated"),
             Table::Drifts | Table::Prognoses | Table::DeadLetters => ("time", "time"),
+            Table::Actions => ("time", "time"),
             Table::WorkOrders => ("scheduled_time", "scheduled_time"),
             _ => ("start_time", "end_time"),
         };
-        let rows: Vec<&Value> = self
-            .rows
-            .get(&table)
+        // Actions are asked for by what they were done to.
+        let ids: &[&str] = if table == Table::Actions { &["target"] } else { &["id", "name"] };
+        let rows: Vec<Value> = self
+            .all(table)
             .into_iter()
-            .flatten()
-            .filter(|row| is(row, &["id", "name"], &filter.id) && is(row, &["asset"], &filter.asset))
+            .filter(|row| is(row, ids, &filter.id) && is(row, &["asset"], &filter.asset))
             .filter(|row| is(row, &["sensor", "name"], &filter.sensor))
             .filter(|row| is(row, &["severity", "state", "status", "reason", "kind"], &filter.kind))
             .filter(|row| filter.after.is_none_or(|after| row[end].as_i64().is_some_and(|end| end > after)))
@@ -72,6 +101,74 @@ impl Front for Memory {
         self.works()?;
         self.ticks.borrow_mut().push(now);
         Ok(())
+    }
+
+    fn act(&self, change: &Change) -> Result<String, FrontError> {
+        self.works()?;
+        self.acted.borrow_mut().push(change.clone());
+        let Change { deed, id, text, now } = change;
+        let row = match deed {
+            Deed::Plan => {
+                let wanted: Value = serde_json::from_str(text).unwrap();
+                let count = self.acted.borrow().len();
+                let plan = json!({ "work_orders": self.all(Table::WorkOrders), "unscheduled": [], "makespan_hours": 3.5, "cost": 250.0 });
+                let row = json!({
+                    "id": format!("{count:032x}"), "status": "done", "progress": 1.0, "created": now, "finished": now,
+                    "horizon_hours": wanted["horizon_hours"], "plan": plan.to_string(),
+                });
+                self.make(Table::Tasks, row.clone());
+                return Ok(row.to_string());
+            }
+            Deed::Amend => {
+                let mut row = self.target(Table::WorkOrders, id)?;
+                let wanted: Value = serde_json::from_str(text).unwrap();
+                for (name, value) in wanted.as_object().unwrap() {
+                    row[name] = value.clone();
+                }
+                self.make(Table::WorkOrders, row.clone());
+                row
+            }
+            _ => {
+                let mut row = self.target(Table::Anomalies, id)?;
+                if matches!(deed, Deed::Handle | Deed::FalseAlarm) {
+                    row["handled"] = json!(true);
+                    self.make(Table::Anomalies, row.clone());
+                }
+                row
+            }
+        };
+        let count = self.acted.borrow().len();
+        let action = json!({
+            "id": format!("{count:032x}"), "time": now, "deed": format!("{deed:?}").to_lowercase(), "target": id,
+            "asset": row["asset"], "actor": "local", "text": text,
+        });
+        self.make(Table::Actions, action);
+        Ok(row.to_string())
+    }
+
+    fn detect(&self, sample: &Sample) -> Result<Verdict, FrontError> {
+        self.works()?;
+        self.judged.borrow_mut().push(sample.clone());
+        let event: Value = serde_json::from_slice(&sample.payload).unwrap();
+        let sensors = self.all(Table::Sensors);
+        let absent = || FrontError::Absent(format!("there is no sensor {}", event["sensor_id"]));
+        let sensor = sensors.iter().find(|row| row["name"] == event["sensor_id"]).ok_or_else(absent)?;
+        if sample.model != "ensemble" {
+            return Err(FrontError::Absent(format!("there is no detector {:?}", sample.model)));
+        }
+        Ok(Verdict {
+            asset: sensor["asset"].as_str().unwrap().to_owned(),
+            sensor: sensor["name"].as_str().unwrap().to_owned(),
+            score: 0.96,
+            threshold: 0.9,
+            confidence: 0.7,
+            model: sample.model.clone(),
+            explanation: json!({
+                "message": "rms is 7.1 mm/s, 1.2 mm/s is normal", "fault_mode": null,
+                "contributions": [{ "feature": "rms", "share": 0.7 }],
+            })
+            .to_string(),
+        })
     }
 }
 
@@ -97,6 +194,19 @@ pub fn get_with(front: &Memory, uri: &str, headers: &[(&str, &str)]) -> Response
 /// The answer to a POST.
 pub fn post(front: &Memory, uri: &str, headers: &[(&str, &str)], body: &[u8]) -> Response<Vec<u8>> {
     respond(front, &Settings::default(), NOW, request(Method::POST, uri, headers, body))
+}
+
+/// The answer to a body of JSON.
+pub fn send(front: &Memory, method: Method, uri: &str, body: &str) -> Response<Vec<u8>> {
+    let headers = [("content-type", "application/json")];
+    respond(front, &Settings::default(), NOW, request(method, uri, &headers, body.as_bytes()))
+}
+
+/// The problem at one place of a body: status 422, the pointer to the place, and what was said of it.
+pub fn misfit(response: &Response<Vec<u8>>) -> (String, String) {
+    problem(response, 422);
+    let error = body(response)["errors"][0].clone();
+    (error["pointer"].as_str().unwrap().to_owned(), error["detail"].as_str().unwrap().to_owned())
 }
 
 pub fn body(response: &Response<Vec<u8>>) -> Value {
@@ -149,4 +259,58 @@ pub fn letter(readings: u32) -> Value {
 pub fn sensor(name: &str) -> Value {
     let asset = name.rsplit_once('/').map_or("", |(asset, _)| asset);
     json!({ "name": name, "asset": asset, "unit": "mm/s", "kind": "vibration" })
+}
+
+pub fn alert() -> Value {
+    json!({
+        "id": "a", "asset": "north/pump-1", "sensor": "north/pump-1/vibration", "severity": "high", "state": "open",
+        "opened": T0, "updated": T0 + SECOND, "resolved": null, "anomalies": 3, "peak_score": 0.99, "anomaly": "b",
+        "fault_mode": "imbalance", "title": "Imbalance", "message": "m", "recommendation": "Balance it.",
+    })
+}
+
+pub fn machine(asset: &str) -> Value {
+    json!({
+        "asset": asset, "sensors": 2, "open_alerts": 1, "severity": "high", "title": "Imbalance", "fault_mode": "imbalance",
+        "last_anomaly": T0, "health": 0.4, "p10_hours": 20.0, "p50_hours": 80.0, "p90_hours": null, "prognosis_time": T0,
+        "next_order": T0 + SECOND,
+    })
+}
+
+/// Of everything a few.
+pub fn plant() -> Memory {
+    let name = "north/hall-1/pump-1/vibration";
+    let times: Vec<i64> = (0..100).map(|second| T0 + second * SECOND).collect();
+    let vals: Vec<f64> = (0..100).map(|second| f64::from(second).sin()).collect();
+    let chunk = json!({ "sensor": name, "start_time": times[0], "end_time": times[99], "count": 100, "times": times, "vals": vals });
+    let window = json!({
+        "sensor": name, "asset": "north/hall-1/pump-1", "start_time": T0, "end_time": T0 + 30 * SECOND, "count": 30,
+        "features": { "rms": 1.5, "kurtosis": null },
+    });
+    let mut order = order(1, "planned");
+    order["pinned"] = json!(false);
+    Memory {
+        rows: [
+            (Table::Sensors, [name, "north/hall-1/pump-1/temperature", "south/fan"].map(sensor).into()),
+            (Table::Readings, vec![chunk]),
+            (Table::Windows, vec![window]),
+            (Table::Anomalies, (1..60).rev().map(anomaly).collect()),
+            (Table::Alerts, vec![alert()]),
+            (Table::Drifts, vec![json!({
+                "id": "d", "asset": "north/hall-1/pump-1", "time": T0, "kind": "drifted", "sensors": "[\"a\"]", "p_value": 0.01,
+                "message": "m",
+            })]),
+            (Table::Prognoses, vec![json!({
+                "asset": "north/hall-1/pump-1", "time": T0, "health": 0.4, "p10_hours": 20.0, "p50_hours": 80.0,
+                "p90_hours": null, "model": "trend",
+            })]),
+            (Table::WorkOrders, vec![order]),
+            (Table::DeadLetters, vec![letter(2)]),
+            (Table::Waveforms, vec![json!({ "sensor": name, "start_time": T0, "rate": 12_800.0, "count": 2, "samples": [0.5, -0.5] })]),
+            (Table::Machines, vec![machine("north/hall-1/pump-1"), machine("south")]),
+        ]
+        .into(),
+        receipt: Receipt { accepted: 1, refused: vec![] },
+        ..Memory::default()
+    }
 }

@@ -3,15 +3,7 @@
 use serde_json::{Value, json};
 use wheeltapper_api::{FrontError, Table};
 
-use crate::memory::{Memory, NOW, SECOND, T0, anomaly, body, get, letter, order, problem, sensor};
-
-fn alert() -> Value {
-    json!({
-        "id": "a", "asset": "north/pump-1", "sensor": "north/pump-1/vibration", "severity": "high", "state": "open",
-        "opened": T0, "updated": T0 + SECOND, "resolved": null, "anomalies": 3, "peak_score": 0.99, "anomaly": "b",
-        "fault_mode": "imbalance", "title": "Imbalance", "message": "m", "recommendation": "Balance it.",
-    })
-}
+use crate::memory::{Memory, NOW, SECOND, T0, alert, anomaly, body, get, letter, order, problem, sensor};
 
 fn chunk(end: i64, count: i64) -> Value {
     json!({ "sensor": "s", "start_time": end - SECOND, "end_time": end, "count": count, "times": [], "vals": [] })

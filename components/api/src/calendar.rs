@@ -1,0 +1,97 @@
+//! `GET /api/v1/maintenance/plan.ics`: planned work orders as a calendar (RFC 5545).
+
+use http::{HeaderValue, StatusCode};
+
+use crate::{
+    Filter, Front, Table, answer::Answer, problem::Problem, query::Query, rows::ask_as, shapes::WorkOrder, time,
+};
+
+/// Orders in it, at most.
+const MOST: u32 = 10 * Filter::MOST;
+/// Bytes of a line without its end (section 3.1).
+const LINE: usize = 75;
+const HOUR: i64 = 3_600_000_000_000;
+
+pub(crate) fn calendar(front: &impl Front, now: i64, query: &Query) -> Result<Answer, Problem> {
+    let technician = query.get("technician");
+    let mut lines = Lines(String::new());
+    for line in ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//Wheeltapper//Maintenance plan//EN", "CALSCALE:GREGORIAN"]
+    {
+        lines.push(line);
+    }
+    lines.push("NAME:Maintenance plan");
+    // By the hour, so that a calendar that has not changed keeps its tag.
+    let stamp = stamp(now - now.rem_euclid(HOUR));
+    for offset in (0..MOST).step_by(Filter::MOST as usize) {
+        let filter = Filter { kind: Some("planned".into()), limit: Filter::MOST, offset, ..Filter::default() };
+        let orders: Vec<WorkOrder> = ask_as(front, Table::WorkOrders, &filter)?;
+        let last = orders.len() < Filter::MOST as usize;
+        for order in &orders {
+            if technician.is_none_or(|name| order.technician.as_deref() == Some(name)) {
+                event(&mut lines, order, &stamp);
+            }
+        }
+        if last {
+            break;
+        }
+    }
+    lines.push("END:VCALENDAR");
+    Ok(Answer::text(StatusCode::OK, HeaderValue::from_static("text/calendar; charset=utf-8"), lines.0))
+}
+
+fn event(lines: &mut Lines, order: &WorkOrder, stamp: &str) {
+    let Some(begin) = order.scheduled_time else { return };
+    let end = begin.0.saturating_add(order.estimated_duration_minutes.max(0).saturating_mul(60_000_000_000));
+    lines.push("BEGIN:VEVENT");
+    lines.push(&format!("UID:{}@wheeltapper", escape(&order.id)));
+    lines.push(&format!("DTSTAMP:{stamp}"));
+    lines.push(&format!("DTSTART:{}", self::stamp(begin.0)));
+    lines.push(&format!("DTEND:{}", self::stamp(end)));
+    let who = order.technician.as_deref().map(|name| format!(" ({name})")).unwrap_or_default();
+    lines.push(&format!("SUMMARY:{}", escape(&format!("{} – {}{who}", order.kind, order.asset))));
+    lines.push(&format!("DESCRIPTION:{}", escape(&order.notes)));
+    lines.push(&format!("LOCATION:{}", escape(&order.asset)));
+    lines.push(&format!("PRIORITY:{}", order.priority.clamp(1, 9)));
+    lines.push("STATUS:CONFIRMED");
+    lines.push("END:VEVENT");
+}
+
+/// A time in UTC, in the calendar's form (section 3.3.5).
+fn stamp(nanoseconds: i64) -> String {
+    let whole = time::text(nanoseconds);
+    let seconds = whole.split(['.', 'Z']).next().unwrap_or(&whole);
+    format!("{}Z", seconds.replace(['-', ':'], ""))
+}
+
+/// A text (section 3.3.11).
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\\' | ';' | ',' => escaped.extend(['\\', character]),
+            '\n' => escaped.push_str("\\n"),
+            // Other control characters have no place in a calendar.
+            control if control.is_control() => {}
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+/// Lines, folded where they are long.
+struct Lines(String);
+
+impl Lines {
+    fn push(&mut self, line: &str) {
+        let mut left = LINE;
+        for character in line.chars() {
+            if character.len_utf8() > left {
+                self.0.push_str("\r\n ");
+                left = LINE - 1;
+            }
+            self.0.push(character);
+            left -= character.len_utf8();
+        }
+        self.0.push_str("\r\n");
+    }
+}

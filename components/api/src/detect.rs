@@ -1,0 +1,72 @@
+//! `POST /api/v1/detect`: judges values against what the machine's normal is.
+
+use std::time::Instant;
+
+use http::{Request, StatusCode};
+use serde_json::{Map, Value};
+
+use crate::{
+    Front, Sample, Verdict,
+    answer::Answer,
+    body,
+    problem::Problem,
+    shapes::{Detection, Judgement, Loose, Object, Reasons},
+};
+
+pub(crate) fn detect(front: &impl Front, now: i64, request: &mut Request<Vec<u8>>) -> Result<Answer, Problem> {
+    let began = Instant::now();
+    let Detection { sensor_data: Object(sensor_data), model_name, threshold } = body::read(request)?;
+    let time = nanoseconds(sensor_data.timestamp.0);
+    if time < 0 {
+        let detail = "the sample's time is before 1970, which no line takes; give the time at which it was measured";
+        return Err(Problem::new(StatusCode::CONFLICT, detail));
+    }
+    let payload = serde_json::to_value(&sensor_data).and_then(|mut sample| {
+        if let Some(members) = sample.as_object_mut() {
+            members.insert("timestamp".to_owned(), time.into());
+        }
+        serde_json::to_vec(&sample)
+    });
+    let payload = payload.map_err(|error| {
+        body::unfit(&format!("sensor_data cannot be written: {error}"), "/sensor_data", "unwritable")
+    })?;
+    let verdict = front.detect(&Sample { payload, model: model_name.0, now })?;
+    let judgement = judgement(verdict, threshold.0, began.elapsed().as_secs_f64() * 1e3);
+    Ok(Answer::json(StatusCode::OK, &judgement).fresh())
+}
+
+/// A number is seconds, milliseconds, microseconds or nanoseconds by its size, as ingest has it.
+fn nanoseconds(time: i64) -> i64 {
+    match time.unsigned_abs() {
+        0..100_000_000_000 => time.saturating_mul(1_000_000_000),
+        100_000_000_000..100_000_000_000_000 => time.saturating_mul(1_000_000),
+        100_000_000_000_000..100_000_000_000_000_000 => time.saturating_mul(1_000),
+        _ => time,
+    }
+}
+
+fn judgement(verdict: Verdict, threshold: f64, milliseconds: f64) -> Judgement {
+    let Verdict { score, threshold: line_threshold, confidence, model, explanation, .. } = verdict;
+    // Of a reason that cannot be read, the words are left.
+    let mut why: Map<String, Value> = serde_json::from_str(&explanation).unwrap_or_default();
+    let text = |value: Option<Value>| match value {
+        Some(Value::String(text)) => Some(text),
+        _ => None,
+    };
+    Judgement {
+        anomaly_score: score,
+        is_anomaly: score >= threshold,
+        confidence,
+        model_used: model,
+        processing_time_ms: (milliseconds * 1e3).round() / 1e3,
+        explanation: Reasons {
+            message: text(why.remove("message")).unwrap_or_default(),
+            fault_mode: text(why.remove("fault_mode")),
+            contributions: match why.remove("contributions") {
+                Some(Value::Array(list)) => list.into_iter().map(Loose).collect(),
+                _ => Vec::new(),
+            },
+            line_threshold,
+        },
+    }
+}

@@ -1,0 +1,80 @@
+//! Plans that are asked for.
+
+use http::{HeaderValue, Request, StatusCode, header};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
+
+use crate::{
+    Change, Deed, Front, Table,
+    answer::Answer,
+    body,
+    listing::by_id,
+    problem::Problem,
+    rows::{Row, ask, read, readable},
+    shapes::{Accepted, Object, Planning},
+};
+
+/// What stays as it is in an id in a path.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// `POST /api/v1/maintenance/schedule`: asks for a plan.
+pub(crate) fn plan(front: &impl Front, now: i64, request: &mut Request<Vec<u8>>) -> Result<Answer, Problem> {
+    let Planning { sensor_ids, time_horizon_hours, constraints: Object(constraints) } = body::read(request)?;
+    let mut limits = serde_json::Map::new();
+    if let Some(technicians) = constraints.technicians {
+        limits.insert("technicians".into(), json!(technicians));
+    }
+    if let Some(time) = constraints.not_before {
+        limits.insert("not_before".into(), json!(time.0));
+    }
+    let text = json!({ "sensor_ids": sensor_ids, "horizon_hours": time_horizon_hours.0, "constraints": limits });
+    let row = front.act(&Change { deed: Deed::Plan, id: String::new(), text: text.to_string(), now })?;
+    let row: Row = read(&row, "the plan")?;
+    let task_id = id(&row);
+    let check_status_url = format!("/api/v1/maintenance/status/{}", utf8_percent_encode(&task_id, PLAIN));
+    let location = HeaderValue::try_from(check_status_url.as_str());
+    let answer =
+        Answer::json(StatusCode::ACCEPTED, &Accepted { task_id, status: status(&row), check_status_url }).fresh();
+    Ok(match location {
+        Ok(location) => answer.with(header::LOCATION, location),
+        Err(_) => answer,
+    })
+}
+
+/// `GET /api/v1/maintenance/status/{task_id}`: what became of it.
+pub(crate) fn task(front: &impl Front, task_id: &str) -> Result<Answer, Problem> {
+    let found =
+        if task_id.contains('\0') { None } else { ask(front, Table::Tasks, &by_id(task_id))?.into_iter().next() };
+    let Some(mut row) = found else {
+        return Err(Problem::not_found(format!(
+            "there is no task {task_id:?}; POST /api/v1/maintenance/schedule makes one and tells its id"
+        )));
+    };
+    readable(&mut row);
+    let status = status(&row);
+    let progress = match row.get("progress").and_then(Value::as_f64) {
+        Some(progress) => progress,
+        None if status == "queued" => 0.0,
+        None => 1.0,
+    };
+    let mut take = |name| row.remove(name).unwrap_or(Value::Null);
+    let mut plan = take("plan");
+    if let Some(orders) = plan.get_mut("work_orders").and_then(Value::as_array_mut) {
+        orders.iter_mut().filter_map(Value::as_object_mut).for_each(readable);
+    }
+    let plan = if plan.is_object() { plan } else { Value::Null };
+    let body = json!({
+        "task_id": task_id, "status": status, "progress": progress, "created": take("created"),
+        "finished": take("finished"), "plan": plan,
+    });
+    Ok(Answer::json(StatusCode::OK, &body))
+}
+
+fn id(row: &Row) -> String {
+    let text = |name| row.get(name).and_then(Value::as_str);
+    text("id").or_else(|| text("task_id")).unwrap_or_default().to_owned()
+}
+
+fn status(row: &Row) -> String {
+    row.get("status").and_then(Value::as_str).unwrap_or("queued").to_owned()
+}

@@ -1,0 +1,226 @@
+//! Values with bounds. Each reads itself, tells what it expected, and writes its own schema.
+
+use std::{borrow::Cow, fmt, marker::PhantomData};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error, MapAccess, Visitor, value::MapAccessDeserializer},
+};
+use serde_json::Value;
+
+use crate::time;
+
+/// A text of so many characters. Without the character NUL, which some stores cannot hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Text<const LEAST: usize, const MOST: usize>(pub(crate) String);
+
+/// A name of something.
+pub(crate) type Name = Text<1, 256>;
+/// A remark.
+pub(crate) type Remark = Text<1, 2000>;
+
+/// What a text without NUL looks like.
+pub(crate) const NO_NUL: &str = "^[^\\u0000]*$";
+
+impl<'de, const LEAST: usize, const MOST: usize> Deserialize<'de> for Text<LEAST, MOST> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        let length = text.chars().count();
+        if !(LEAST..=MOST).contains(&length) {
+            return Err(D::Error::custom(format!("a text of {length} characters, expected {LEAST} to {MOST}")));
+        }
+        if text.contains('\0') {
+            return Err(D::Error::custom("a text with the character NUL, expected one without"));
+        }
+        Ok(Self(text))
+    }
+}
+
+impl<const LEAST: usize, const MOST: usize> Serialize for Text<LEAST, MOST> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(out)
+    }
+}
+
+impl<const LEAST: usize, const MOST: usize> JsonSchema for Text<LEAST, MOST> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("Text{LEAST}To{MOST}").into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "minLength": LEAST, "maxLength": MOST, "pattern": NO_NUL })
+    }
+}
+
+/// A number in a range.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Within<const LEAST: i64, const MOST: i64>(pub(crate) f64);
+
+impl<'de, const LEAST: i64, const MOST: i64> Deserialize<'de> for Within<LEAST, MOST> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let number = f64::deserialize(from)?;
+        if (LEAST as f64..=MOST as f64).contains(&number) {
+            Ok(Self(number))
+        } else {
+            Err(D::Error::custom(format!("the number {number}, expected one from {LEAST} to {MOST}")))
+        }
+    }
+}
+
+impl<const LEAST: i64, const MOST: i64> Serialize for Within<LEAST, MOST> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(out)
+    }
+}
+
+impl<const LEAST: i64, const MOST: i64> JsonSchema for Within<LEAST, MOST> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("From{LEAST}To{MOST}").into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "number", "minimum": LEAST, "maximum": MOST })
+    }
+}
+
+/// A time, in nanoseconds since 1970. In JSON, RFC 3339; what lies beyond 1677 or 2262 counts as that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moment(pub(crate) i64);
+
+/// A time as requests write it, in nanoseconds since 1970.
+///
+/// # Errors
+/// What was expected and what came.
+pub fn moment(value: &serde_json::Value) -> Result<i64, String> {
+    Moment::deserialize(value).map(|moment| moment.0).map_err(|error| error.to_string())
+}
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl Visitor<'_> for Either {
+            type Value = Moment;
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a time as RFC 3339, such as \"2026-01-31T13:45:00Z\", or whole nanoseconds since 1970")
+            }
+            fn visit_i64<E: Error>(self, time: i64) -> Result<Moment, E> {
+                Ok(Moment(time))
+            }
+            fn visit_u64<E: Error>(self, time: u64) -> Result<Moment, E> {
+                i64::try_from(time)
+                    .map(Moment)
+                    .map_err(|_| E::invalid_value(serde::de::Unexpected::Unsigned(time), &self))
+            }
+            fn visit_f64<E: Error>(self, time: f64) -> Result<Moment, E> {
+                // 1e18 is a whole number, too.
+                if time.fract() == 0.0 && time.abs() < 9e18 {
+                    Ok(Moment(time as i64))
+                } else {
+                    Err(E::invalid_value(serde::de::Unexpected::Float(time), &self))
+                }
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Moment, E> {
+                time::rfc3339(text).map(Moment).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+            }
+        }
+        from.deserialize_any(Either)
+    }
+}
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_str(&time::text(self.0))
+    }
+}
+
+impl JsonSchema for Moment {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Moment".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        if generator.contract().is_serialize() {
+            json_schema!({ "type": "string", "format": "date-time" })
+        } else {
+            time_schema()
+        }
+    }
+}
+
+/// What is taken as a time.
+pub(crate) fn time_schema() -> Schema {
+    json_schema!({ "anyOf": [
+        { "type": "string", "format": "date-time" },
+        { "type": "integer", "format": "int64", "minimum": i64::MIN, "maximum": i64::MAX },
+    ] })
+}
+
+/// Any JSON object.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Loose(pub(crate) Value);
+
+impl JsonSchema for Loose {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Object".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object", "additionalProperties": true })
+    }
+}
+
+/// An object. Of serde's types alone, an array of its members would do as well.
+#[derive(Debug, Default, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Object<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Members<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = Object<T>;
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, from: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(from)).map(Object)
+            }
+        }
+        from.deserialize_map(Members(PhantomData))
+    }
+}
+
+/// Reads a member that may be left out, but is not null where it is there.
+pub(crate) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
+}
+
+/// Reads what a column holds as JSON text.
+pub(crate) fn text_or_json<'de, T: serde::de::DeserializeOwned + Default, D: Deserializer<'de>>(
+    from: D,
+) -> Result<T, D::Error> {
+    let value = match Value::deserialize(from)? {
+        Value::String(text) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        value => value,
+    };
+    // What cannot be read is not worth losing the row for.
+    Ok(serde_json::from_value(value).unwrap_or_default())
+}

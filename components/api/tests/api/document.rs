@@ -1,0 +1,158 @@
+//! The OpenAPI document, and the table that it is made of.
+
+use http::Method;
+use serde_json::Value;
+use wheeltapper_api::{Class, Permission, ROUTES, Settings, openapi, respond, route_of};
+
+use crate::memory::{Memory, NOW, body, get, get_with, plant, request, text};
+
+#[test]
+fn the_document() {
+    insta::with_settings!({ sort_maps => true }, { insta::assert_json_snapshot!(openapi(true, "0.0.0")) });
+}
+
+#[test]
+fn it_is_served_as_the_host_is() {
+    let front = Memory::default();
+    let here = body(&get(&front, "/api/openapi.json"));
+    assert!(here["paths"].get("/api/v1/users").is_none() && here["paths"].get("/ws/anomalies").is_none());
+    let settings = Settings::read(|name| (name == "WHEELTAPPER_HOST").then(|| "edge".to_owned()));
+    let there = respond(&front, &settings, NOW, request(Method::GET, "/api/openapi.json", &[], b""));
+    assert!(body(&there)["paths"].get("/api/v1/users").is_some());
+    assert_eq!(body(&there), openapi(true, env!("CARGO_PKG_VERSION")));
+    // What the edge host answers itself is not here.
+    assert_eq!(get(&front, "/api/v1/users").status(), 404);
+}
+
+/// Every reference leads somewhere, every name is used once, and every example is what its schema takes.
+#[test]
+fn it_hangs_together() {
+    fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+        match value {
+            Value::Object(members) => {
+                found.extend(members.get("$ref").and_then(Value::as_str));
+                members.values().for_each(|member| references(member, found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+            _ => {}
+        }
+    }
+    let document = openapi(true, "0");
+    let mut found = Vec::new();
+    references(&document, &mut found);
+    assert!(found.len() > 100);
+    for reference in found {
+        assert!(document.pointer(reference.strip_prefix('#').unwrap()).is_some(), "{reference}");
+    }
+    let mut names: Vec<&str> = ROUTES.iter().map(|route| route.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), ROUTES.len());
+    let front = plant();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let Some(body) = operation.pointer("/requestBody/content/application~1json/example") else { continue };
+            let method: Method = method.to_uppercase().parse().unwrap();
+            if route_of(&method, path).unwrap().edge_only {
+                continue;
+            }
+            let path = path.replace("{id}", "00000000000000000000000000000001");
+            let answer = crate::memory::send(&front, method, &path, &body.to_string());
+            assert!(answer.status().is_success(), "{path}: {}", crate::memory::body(&answer));
+        }
+    }
+}
+
+#[test]
+fn a_guard_knows_what_a_route_takes() {
+    let of = |method: Method, path: &str| route_of(&method, path).map(|route| (route.name, route.permission));
+    assert_eq!(of(Method::GET, "/"), Some(("getPage", Permission::None)));
+    assert_eq!(of(Method::HEAD, "/health"), Some(("getHealth", Permission::None)));
+    assert_eq!(of(Method::GET, "/api/v1/sensors/a/b%2Fc/readings"), Some(("getReadings", Permission::Read)));
+    assert_eq!(of(Method::GET, "/api/v1/sensors/a/b/stream"), Some(("streamReadings", Permission::Read)));
+    assert_eq!(of(Method::GET, "/api/v1/anomalies/stream"), Some(("streamAnomalies", Permission::Read)));
+    assert_eq!(of(Method::POST, "/api/v1/anomalies/x/handle"), Some(("handleAnomaly", Permission::Write)));
+    assert_eq!(of(Method::PATCH, "/api/v1/work-orders/x"), Some(("amendWorkOrder", Permission::Write)));
+    assert_eq!(of(Method::DELETE, "/api/v1/users/x"), Some(("removeUser", Permission::Configure)));
+    assert_eq!(of(Method::GET, "/api/v1/auth/me"), Some(("getMe", Permission::SignedIn)));
+    assert_eq!(of(Method::GET, "/ws/anomalies"), Some(("watchAnomalies", Permission::Read)));
+    for (method, path) in [
+        (Method::GET, "/api/v1/anomalies/x/y"),
+        (Method::GET, "/api/v1/anomalies/"),
+        (Method::GET, "/api/v1/anomalies/x/handle"),
+        (Method::POST, "/api/v1/sensors"),
+        (Method::OPTIONS, "/api/v1/sensors"),
+        (Method::GET, "/nowhere"),
+    ] {
+        assert_eq!(of(method.clone(), path), None, "{method} {path}");
+    }
+    let class = |path: &str| route_of(&Method::POST, path).unwrap().class;
+    assert_eq!(class("/api/v1/detect"), Class::Detect);
+    assert_eq!(class("/api/v1/maintenance/schedule"), Class::Schedule);
+    assert_eq!(class("/api/v1/ingest"), Class::Ingest);
+    assert_eq!(class("/api/v1/auth/login"), Class::Login);
+    assert_eq!(class("/graphql"), Class::Other);
+}
+
+#[test]
+fn paths_tell_what_they_take() {
+    for (path, allow) in [
+        ("/graphql", "GET, HEAD, POST, OPTIONS"),
+        ("/api/v1/work-orders/x", "GET, HEAD, PATCH, OPTIONS"),
+        ("/api/v1/anomalies/x/handle", "POST, OPTIONS"),
+        ("/api/v1/anomalies/stream", "GET, HEAD, OPTIONS"),
+        ("/api/v1/maintenance/plan.ics", "GET, HEAD, OPTIONS"),
+    ] {
+        for method in [Method::OPTIONS, Method::TRACE, "PURGE".parse().unwrap()] {
+            let answer = respond(&plant(), &Settings::default(), NOW, request(method.clone(), path, &[], b""));
+            assert_eq!(answer.status(), if method == Method::OPTIONS { 204 } else { 405 });
+            assert_eq!(text(&answer, "allow"), Some(allow));
+        }
+    }
+}
+
+#[test]
+fn long_answers_are_packed() {
+    let front = plant();
+    let plain = get(&front, "/api/openapi.json");
+    assert_eq!((text(&plain, "content-encoding"), text(&plain, "vary")), (None, Some("Accept-Encoding")));
+    for taken in ["gzip", "br, GZIP;q=0.5", "deflate,gzip"] {
+        let packed = get_with(&front, "/api/openapi.json", &[("accept-encoding", taken)]);
+        assert_eq!(text(&packed, "content-encoding"), Some("gzip"));
+        assert_eq!(text(&packed, "content-length").unwrap(), packed.body().len().to_string());
+        let mut unpacked = Vec::new();
+        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(packed.body().as_slice()), &mut unpacked).unwrap();
+        assert_eq!(&unpacked, plain.body());
+        assert!(packed.body().len() < plain.body().len() / 5);
+        let tag = text(&packed, "etag").unwrap();
+        assert_eq!(tag, format!("W/{}", text(&plain, "etag").unwrap()));
+        let again = get_with(&front, "/api/openapi.json", &[("accept-encoding", taken), ("if-none-match", tag)]);
+        assert_eq!((again.status().as_u16(), again.body().len(), text(&again, "content-encoding")), (304, 0, None));
+    }
+    for refused in ["br", "gzip;q=0", "gzip;q=0.0", ""] {
+        let answer = get_with(&front, "/api/openapi.json", &[("accept-encoding", refused)]);
+        assert_eq!(text(&answer, "content-encoding"), None);
+    }
+    // Too short to be worth it, and a stream.
+    for path in ["/health", "/api/v1/sensors/north%2Fhall-1%2Fpump-1%2Fvibration/stream?last_event_id=1"] {
+        assert_eq!(text(&get_with(&front, path, &[("accept-encoding", "gzip")]), "content-encoding"), None);
+    }
+}
+
+#[test]
+fn the_page_loads_nothing_from_elsewhere() {
+    let front = Memory::default();
+    for (path, kind) in [
+        ("/api/docs", "text/html; charset=utf-8"),
+        ("/api/docs.js", "text/javascript; charset=utf-8"),
+        ("/api/docs.css", "text/css; charset=utf-8"),
+    ] {
+        let answer = get(&front, path);
+        assert_eq!(text(&answer, "content-type"), Some(kind));
+        let policy = text(&answer, "content-security-policy").unwrap();
+        assert!(policy.contains("script-src 'self'") && !policy.contains("unsafe"), "{policy}");
+        let file = String::from_utf8(answer.body().clone()).unwrap();
+        assert!(!file.is_empty() && !file.contains("http://") && !file.contains("https://"), "{path}");
+        assert!(!file.contains("<script>") && !file.contains("style=") && !file.contains("innerHTML"), "{path}");
+    }
+}

@@ -1,0 +1,254 @@
+//! GraphQL.
+
+use http::{Method, Response};
+use serde_json::{Value, json};
+use wheeltapper_api::{Deed, FrontError, Settings, respond};
+
+use crate::memory::{Memory, NOW, body, get, get_with, plant, problem, request, send, text};
+
+fn post(front: &Memory, sent: &Value) -> Response<Vec<u8>> {
+    send(front, Method::POST, "/graphql", &sent.to_string())
+}
+
+fn ask(front: &Memory, query: &str) -> Value {
+    let answer = post(front, &json!({ "query": query }));
+    assert_eq!(answer.status(), 200);
+    body(&answer)
+}
+
+fn data(front: &Memory, query: &str) -> Value {
+    let mut told = ask(front, query);
+    assert!(told.get("errors").is_none(), "{told}");
+    told["data"].take()
+}
+
+fn error(told: &Value) -> &str {
+    assert!(told.get("data").is_none_or(Value::is_null), "{told}");
+    told["errors"][0]["message"].as_str().unwrap()
+}
+
+#[test]
+fn all_is_asked_for_at_once() {
+    let query = "query All($start: DateTime) {
+        sensors(status: OK, first: 1) { nodes { name asset unit kind } pageInfo { endCursor hasNextPage } }
+        anomalies(sensorId: \"north/pump-1/vibration\", startTime: $start, severity: HIGH, first: 1) {
+            nodes { id detectionTime severity handled metadata }
+        }
+        anomaly(id: \"00000000000000000000000000000001\") { score }
+        assets { name kind children { name children { name sensors { id unit } } } }
+        alerts(state: OPEN, severity: HIGH) { nodes { id title openedAt: opened resolved } }
+        workOrders(status: PLANNED) { nodes { id type skills scheduledTime pinned } }
+        machines { nodes { asset openAlerts health p90Hours } }
+        actions { nodes { deed } }
+    }";
+    let front = plant();
+    let answer = post(
+        &front,
+        &json!({ "query": query, "operationName": "All", "variables": { "start": "2026-01-01T00:00:05Z" } }),
+    );
+    insta::with_settings!({ sort_maps => true }, { insta::assert_json_snapshot!(body(&answer)) });
+    let asked = front.asked.borrow();
+    let anomalies = asked.iter().find(|(_, filter)| filter.after.is_some()).unwrap();
+    assert_eq!(
+        (anomalies.1.kind.as_deref(), anomalies.1.sensor.as_deref()),
+        (Some("high"), Some("north/pump-1/vibration"))
+    );
+}
+
+#[test]
+fn pages_follow_one_another() {
+    let front = plant();
+    let (mut after, mut seen) = (Value::Null, 0);
+    loop {
+        let query = "query ($after: String) { anomalies(first: 25, after: $after) { nodes { id } pageInfo { endCursor hasNextPage } } }";
+        let page =
+            body(&post(&front, &json!({ "query": query, "variables": { "after": after } })))["data"]["anomalies"]
+                .take();
+        seen += page["nodes"].as_array().unwrap().len();
+        if page["pageInfo"]["hasNextPage"] == false {
+            break;
+        }
+        after = page["pageInfo"]["endCursor"].clone();
+    }
+    assert_eq!(seen, 59);
+    assert!(error(&ask(&front, "{ sensors(first: 0) { nodes { name } } }")).contains("not from 1 to 1000"));
+    assert!(error(&ask(&front, "{ sensors(after: \"x\") { nodes { name } } }")).contains("endCursor"));
+    assert_eq!(data(&front, "{ sensors(asset: \"\\u0000\") { nodes { name } } }")["sensors"]["nodes"], json!([]));
+}
+
+#[test]
+fn sensors_of_machines_that_alert() {
+    let mut front = plant();
+    front.rows.get_mut(&wheeltapper_api::Table::Alerts).unwrap()[0]["asset"] = json!("south");
+    let names = |status: &str| {
+        data(&front, &format!("{{ sensors(status: {status}) {{ nodes {{ name }} }} }}"))["sensors"]["nodes"].clone()
+    };
+    assert_eq!(names("ALERTING"), json!([{ "name": "south/fan" }]));
+    assert_eq!(names("OK").as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn what_people_do_is_done() {
+    for (field, deed) in [
+        ("acknowledgeAnomaly", Deed::Acknowledge),
+        ("handleAnomaly", Deed::Handle),
+        ("markFalseAlarm", Deed::FalseAlarm),
+        ("commentAnomaly", Deed::Comment),
+        ("orderRepair", Deed::OrderRepair),
+    ] {
+        let front = plant();
+        let query = format!(
+            "mutation {{ {field}(id: \"00000000000000000000000000000001\", comment: \"c\") {{ id handled }} }}"
+        );
+        let changed = data(&front, &query);
+        assert_eq!(changed[field]["handled"], matches!(deed, Deed::Handle | Deed::FalseAlarm));
+        let change = front.acted.borrow()[0].clone();
+        assert_eq!((change.deed, change.text.as_str(), change.now), (deed, "c", NOW));
+    }
+    let front = plant();
+    let missing = ask(&front, "mutation { acknowledgeAnomaly(id: \"ff\") { id } }");
+    assert_eq!(missing["errors"][0]["extensions"]["code"], "NOT_FOUND");
+}
+
+const MUTATION: &str = "mutation { acknowledgeAnomaly(id: \"00000000000000000000000000000001\") { id } }";
+
+#[test]
+fn who_may_only_read_changes_nothing() {
+    let front = plant();
+    let with = |permissions: &str, sent: &Value| {
+        let headers = [("content-type", "application/json"), ("x-wheeltapper-permissions", permissions)];
+        let asked = request(Method::POST, "/graphql", &headers, sent.to_string().as_bytes());
+        body(&respond(&front, &Settings::default(), NOW, asked))
+    };
+    let two = format!("query Q {{ __typename }} {MUTATION}").replace("mutation {", "mutation M {");
+    for permissions in ["read", "", "read, writes", "READ,WRITE"] {
+        for sent in
+            [json!({ "query": MUTATION }), json!({ "query": two, "operationName": "M" }), json!({ "query": two })]
+        {
+            assert!(error(&with(permissions, &sent)).contains("takes the permission write"), "{permissions} {sent}");
+        }
+        assert!(with(permissions, &json!({ "query": two, "operationName": "Q" })).get("errors").is_none());
+    }
+    assert!(front.acted.borrow().is_empty());
+    assert!(with("read, write", &json!({ "query": MUTATION })).get("errors").is_none());
+    assert_eq!(front.acted.borrow().len(), 1);
+}
+
+#[test]
+fn get_asks_and_changes_nothing() {
+    let front = plant();
+    let answer =
+        get(&front, "/graphql?query=query($n:Int){machines(first:$n){nodes{asset}}}&variables=%7B%22n%22:1%7D");
+    assert_eq!(body(&answer)["data"]["machines"]["nodes"], json!([{ "asset": "north/hall-1/pump-1" }]));
+    let changed = get(
+        &front,
+        &format!(
+            "/graphql?query={}",
+            MUTATION.replace(' ', "+").replace('"', "%22").replace('{', "%7B").replace('}', "%7D")
+        ),
+    );
+    problem(&changed, 405);
+    assert!(text(&changed, "allow").unwrap().contains("POST"));
+    assert!(front.acted.borrow().is_empty());
+    for variables in ["x", "[]", ""] {
+        assert!(
+            problem(&get(&front, &format!("/graphql?query=%7B__typename%7D&variables={variables}")), 400)
+                .contains("JSON object")
+        );
+    }
+    assert_eq!(error(&body(&get(&front, "/graphql"))), "there is no document; send it as `query`");
+}
+
+#[test]
+fn one_request_at_a_time() {
+    let front = plant();
+    problem(&send(&front, Method::POST, "/graphql", r#"[{"query": "{ __typename }"}]"#), 422);
+    problem(&send(&front, Method::POST, "/graphql", "{"), 400);
+    problem(&respond(&front, &Settings::default(), NOW, request(Method::POST, "/graphql", &[], b"{}")), 415);
+    problem(&send(&front, Method::PUT, "/graphql", "{}"), 405);
+}
+
+#[test]
+fn the_type_is_the_one_that_is_asked_for() {
+    let front = plant();
+    let with = |accept: &str, query: &str| get_with(&front, &format!("/graphql?query={query}"), &[("accept", accept)]);
+    let plain = with("*/*", "%7Bx%7D");
+    assert_eq!((plain.status().as_u16(), text(&plain, "content-type")), (200, Some("application/json")));
+    let strict = with("application/graphql-response+json, application/json;q=0.9", "%7Bx%7D");
+    assert_eq!(
+        (strict.status().as_u16(), text(&strict, "content-type")),
+        (400, Some("application/graphql-response+json"))
+    );
+    assert!(body(&strict).get("data").is_none());
+    let known = with("application/graphql-response+json", "%7B__typename%7D");
+    assert_eq!((known.status().as_u16(), &body(&known)), (200, &json!({ "data": { "__typename": "Query" } })));
+}
+
+#[test]
+fn there_are_limits() {
+    let front = plant();
+    let deep = format!("{{ assets {} name {} }}", "{ children ".repeat(12), "}".repeat(12));
+    assert!(error(&ask(&front, &deep)).contains("too deep"), "{}", ask(&front, &deep));
+    let wide: String =
+        (0..5).map(|index| format!("a{index}: sensors(first: 1000) {{ nodes {{ name asset unit }} }} ")).collect();
+    assert!(error(&ask(&front, &format!("{{ {wide} }}"))).contains("too complex"));
+    assert!(error(&ask(&front, &format!("{{ {} }}", "a".repeat(20_000)))).contains("send at most"));
+    assert!(front.asked.borrow().is_empty());
+    // Fragments that speak of each other.
+    error(&ask(&front, "{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }"));
+    error(&ask(&front, &format!("{}{}", "{ a ".repeat(3_000), "}".repeat(3_000))));
+    error(&ask(&front, "subscription { x }"));
+    error(&ask(&front, "query A { __typename } query B { __typename }"));
+}
+
+/// As graphql-core, the reference in Python, asks: seventeen fields deep.
+#[test]
+fn the_schema_can_be_asked_for() {
+    let of_type = (0..9).fold("kind name".to_owned(), |inner, _| format!("kind name ofType {{ {inner} }}"));
+    let query = format!(
+        "query IntrospectionQuery {{ __schema {{ queryType {{ name }} mutationType {{ name }} types {{ ...T }}
+            directives {{ name args {{ ...V }} }} }} }}
+        fragment T on __Type {{ kind name fields(includeDeprecated: true) {{ name args {{ ...V }} type {{ ...R }} }}
+            inputFields {{ ...V }} interfaces {{ ...R }} enumValues {{ name }} possibleTypes {{ ...R }} }}
+        fragment V on __InputValue {{ name type {{ ...R }} defaultValue }}
+        fragment R on __Type {{ {of_type} }}"
+    );
+    let front = plant();
+    let schema = data(&front, &query);
+    let types: Vec<&str> =
+        schema["__schema"]["types"].as_array().unwrap().iter().map(|each| each["name"].as_str().unwrap()).collect();
+    for name in ["Sensor", "Anomaly", "Machine", "WorkOrderPage", "DateTime", "JSON", "Severity"] {
+        assert!(types.contains(&name), "{types:?}");
+    }
+    assert!(front.asked.borrow().is_empty());
+}
+
+#[test]
+fn documents_are_known_by_their_hash() {
+    use sha2::{Digest as _, Sha256};
+    let front = plant();
+    let query = "{ machines { nodes { asset } } }";
+    let hash: String = Sha256::digest(query).iter().map(|byte| format!("{byte:02x}")).collect();
+    let persisted = json!({ "persistedQuery": { "version": 1, "sha256Hash": hash } });
+    let unknown = body(&post(&front, &json!({ "extensions": persisted })));
+    assert_eq!(unknown["errors"][0]["message"], "PersistedQueryNotFound");
+    assert_eq!(unknown["errors"][0]["extensions"]["code"], "PERSISTED_QUERY_NOT_FOUND");
+    let other = body(&post(&front, &json!({ "query": "{ __typename }", "extensions": persisted })));
+    assert_eq!(error(&other), "provided sha does not match query");
+    let sent = body(&post(&front, &json!({ "query": query, "extensions": persisted })));
+    assert_eq!(sent["data"]["machines"]["nodes"].as_array().unwrap().len(), 2);
+    assert_eq!(body(&post(&front, &json!({ "extensions": persisted }))), sent);
+    let uri =
+        format!("/graphql?extensions=%7B%22persistedQuery%22:%7B%22version%22:1,%22sha256Hash%22:%22{hash}%22%7D%7D");
+    assert_eq!(body(&get(&front, &uri)), sent);
+    let odd = json!({ "extensions": { "persistedQuery": { "version": 2, "sha256Hash": hash } } });
+    assert_eq!(error(&body(&post(&front, &odd))), "PersistedQueryNotSupported");
+}
+
+#[test]
+fn a_line_that_does_not_answer_is_told() {
+    let front = Memory { failure: Some(FrontError::Unavailable("locked".into())), ..Memory::default() };
+    let told = ask(&front, "{ machines { nodes { asset } } sensors { nodes { name } } }");
+    assert_eq!(told["errors"][0]["extensions"]["code"], "UNAVAILABLE");
+    assert!(told["errors"][0]["message"].as_str().unwrap().contains("locked"));
+}
