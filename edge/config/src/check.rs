@@ -1,5 +1,7 @@
 //! What a parser cannot see: names that clash, limits the wrong way round, times that are none.
 
+mod access;
+
 use std::{collections::BTreeMap, ops::Range};
 
 use serde::Deserialize;
@@ -21,6 +23,7 @@ struct Places {
     site: Vec<SitePlaces>,
     technician: Vec<TechnicianPlaces>,
     mqtt: MqttPlaces,
+    access: access::AccessPlaces,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -118,6 +121,7 @@ pub(crate) fn check(config: &Config, text: &str, file: &str) -> Vec<ConfigError>
     settings(&mut checker, config, &places);
     plant(&mut checker, &places);
     technicians(&mut checker, &places);
+    access::check(&mut checker, &places.access);
     checker.errors
 }
 

@@ -3,6 +3,7 @@
 //! [`load`] and [`parse`] give a [`Config`] or [`ConfigErrors`], which render as a compiler would: the line, a caret, and
 //! what to write instead.
 
+mod access;
 mod check;
 mod error;
 mod plant;
@@ -10,6 +11,7 @@ mod settings;
 mod stages;
 mod units;
 
+pub use access::{Access, AccessLimits, AccessMode, Audit, Oidc};
 pub use error::{ConfigError, ConfigErrors};
 pub use plant::{Area, BearingGeometry, Limits, Machine, Sensor, SensorRef, Shift, Site, Technician, asset_of};
 pub use settings::{

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::Deserialize;
 
-use crate::{ByteSize, Duration, Site, Technician};
+use crate::{Access, ByteSize, Duration, Site, Technician};
 
 /// Everything.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -18,6 +18,8 @@ pub struct Config {
     pub unknown_sensors: UnknownSensors,
     /// HTTP.
     pub http: Http,
+    /// Who may come in.
+    pub access: Access,
     /// MQTT.
     pub mqtt: Mqtt,
     /// NATS JetStream servers to consume from.
@@ -53,6 +55,7 @@ impl Default for Config {
             partitions: 0,
             unknown_sensors: UnknownSensors::Accept,
             http: Http::default(),
+            access: Access::default(),
             mqtt: Mqtt::default(),
             nats: Vec::new(),
             log: Log::default(),
@@ -92,11 +95,19 @@ pub struct Http {
     pub sources: Vec<HttpSource>,
     /// HTTPS instead of HTTP.
     pub tls: Option<Tls>,
+    /// Origins whose pages may ask, such as `https://plant.example`; `*` for all.
+    pub origins: Vec<String>,
 }
 
 impl Default for Http {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:8080".into(), max_body: ByteSize::mib(16), sources: Vec::new(), tls: None }
+        Self {
+            listen: "127.0.0.1:8080".into(),
+            max_body: ByteSize::mib(16),
+            sources: Vec::new(),
+            tls: None,
+            origins: Vec::new(),
+        }
     }
 }
 

@@ -22,6 +22,7 @@ fn the_example_is_sound_and_says_the_defaults() {
     let example = parse(EXAMPLE, "example").unwrap();
     let default = Config::default();
     assert_eq!(example.http, default.http);
+    assert_eq!(example.access, default.access);
     assert_eq!(example.mqtt.broker, default.mqtt.broker);
     assert_eq!(example.log, default.log);
     assert_eq!(example.line, default.line);
@@ -104,6 +105,33 @@ fn alert_routes_are_checked() {
         assert!(text.contains(expected), "{expected} is not in:\n{text}");
     }
     assert_eq!(told("[[alerts.route]]\nname = \"a\"\nwebhook_env = \"HOOK\"\n"), "nothing");
+}
+
+#[test]
+fn access_is_checked_with_its_places() {
+    for (text, place, message) in [
+        ("[access]\nmode = \"of\"\n", "2:8", "did you mean `off`?"),
+        ("[access]\ntoken_lifetime = \"10s\"\n", "2:18", "at least a minute"),
+        ("[access]\nrefresh_lifetime = \"1h\"\n", "2:20", "longer than a token"),
+        ("[access]\ntoken_livetime = \"1h\"\n", "2:1", "did you mean `token_lifetime`?"),
+        ("[access.limits]\ndetect = 0\n", "2:10", "lets nothing through"),
+        ("[access.limits]\ningest = \"0\"\n", "2:10", "lets nothing through"),
+        ("[access.audit]\nsyslog = \"tcp://siem:514\"\n", "2:10", "udp://host:514"),
+        ("[[access.oidc]]\nissuer = \"id\"\naudience = \"w\"\njwks_file = \"f\"\n", "2:10", "as its tokens write it"),
+        ("[[access.oidc]]\nissuer = \"https://i\"\naudience = \"\"\njwks_file = \"f\"\n", "3:12", "meant for somebody"),
+        ("[[access.oidc]]\nissuer = \"https://i\"\naudience = \"w\"\n", "2:10", "jwks_file or jwks_url"),
+        (
+            "[[access.oidc]]\nissuer = \"https://i\"\naudience = \"w\"\njwks_url = \"http://i/k\"\n",
+            "4:12",
+            "anybody on the way",
+        ),
+    ] {
+        let told = told(text);
+        assert!(told.contains(&format!("wheeltapper.toml:{place}")) && told.contains(message), "{text}\n{told}");
+        assert_eq!(told.matches("error:").count(), 1, "{told}");
+    }
+    let twice = "[[access.oidc]]\nissuer = \"https://i\"\naudience = \"w\"\njwks_file = \"f\"\n".repeat(2);
+    assert!(told(&twice).contains("wheeltapper.toml:6:10"), "{}", told(&twice));
 }
 
 #[test]

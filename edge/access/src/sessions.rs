@@ -1,0 +1,259 @@
+//! Logins, and what comes of them: a token for a day, and a refresh token that is good once.
+
+use rusqlite::{OptionalExtension as _, Transaction, params};
+
+use crate::{
+    Access, AccessError, AuthError, Identity, LoginError, Method, Refusal,
+    keyring::Ring,
+    password, random,
+    token::{self, Claims, ISSUER, SECOND},
+    users::{self, Account},
+};
+
+/// What somebody gets who signed in.
+#[derive(Clone)]
+pub struct Session {
+    /// The token, for `Authorization: Bearer`.
+    pub token: String,
+    /// When it ends, in nanoseconds since 1970.
+    pub expires: i64,
+    /// Gets the next token, once.
+    pub refresh_token: String,
+    /// When that ends.
+    pub refresh_expires: i64,
+    /// Who they are.
+    pub identity: Identity,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Tokens must not reach a log.
+        out.debug_struct("Session").field("identity", &self.identity).finish_non_exhaustive()
+    }
+}
+
+impl Access {
+    /// Signs in. Takes as long for a name that does not exist, or is disabled, as for a wrong password. Slow on purpose:
+    /// not on a thread that others wait for.
+    ///
+    /// # Errors
+    /// [`LoginError`], which does not tell whether the user exists.
+    pub fn login(&self, name: &str, password: &str, now: i64) -> Result<Session, LoginError> {
+        if let Some(left) = self.lockout.locked(name, now) {
+            return Err(LoginError::Locked(left));
+        }
+        let account = self.database.read(|connection| users::find(connection, name))?;
+        let hash = account.as_ref().map_or(password::NOBODY, |account| account.hash.as_str());
+        // A longer one was never set, and would cost more.
+        let matches = password::matches(password.get(..4096).unwrap_or(password), hash);
+        let Some(account) = account.filter(|account| matches && !account.user.disabled) else {
+            self.lockout.failed(name, now);
+            return Err(LoginError::Wrong);
+        };
+        self.lockout.succeeded(name);
+        Ok(self.begin(&account, now)?)
+    }
+
+    /// Changes the own password, and signs in anew with it; other sessions end.
+    ///
+    /// # Errors
+    /// [`LoginError::Wrong`] when the old one is wrong, [`AccessError::Password`] when the new one does not do.
+    pub fn change_password(&self, name: &str, old: &str, new: &str, now: i64) -> Result<Session, LoginError> {
+        if let Some(left) = self.lockout.locked(name, now) {
+            return Err(LoginError::Locked(left));
+        }
+        let account = self.database.read(|connection| users::find(connection, name))?;
+        let Some(account) = account.filter(|account| password::matches(old, &account.hash)) else {
+            self.lockout.failed(name, now);
+            return Err(LoginError::Wrong);
+        };
+        password::policy(&account.user.name, new)?;
+        if old == new {
+            return Err(AccessError::Password("that is the old password; take another".into()).into());
+        }
+        let hash = password::hash(new)?;
+        let account = self.database.write::<_, AccessError>(|write| {
+            users::set_password(write, &account.user.name, &hash, false)?;
+            let missing = || AccessError::Missing { what: "user", name: name.to_owned() };
+            users::find(write, name)?.ok_or_else(missing)
+        })?;
+        self.lockout.succeeded(name);
+        Ok(self.begin(&account, now)?)
+    }
+
+    /// Trades a refresh token for a session. One that comes a second time was stolen from one of the two who showed it, so
+    /// the whole login ends.
+    ///
+    /// # Errors
+    /// [`AuthError::Refused`] when it is not good.
+    pub fn refresh(&self, token: &str, now: i64) -> Result<Session, AuthError> {
+        let ring = self.keyring.current()?;
+        let hash = blake3::hash(token.as_bytes());
+        let traded = self.database.write(|write| {
+            let row: Option<(String, String, i64, i64, bool)> = write
+                .prepare_cached("SELECT family, user, generation, expires, used FROM refresh_tokens WHERE hash = ?1")?
+                .query_row([hash.as_bytes()], |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+                })
+                .optional()?;
+            let Some((family, user, generation, expires, used)) = row else { return Ok(Err(Refusal::Key)) };
+            if used {
+                end_family(write, &family, self.token_end(now))?;
+                return Ok(Err(Refusal::Reused));
+            }
+            if now >= expires {
+                return Ok(Err(Refusal::Expired));
+            }
+            let account = users::find(write, &user)?;
+            let Some(account) = account.filter(|one| one.generation == generation && !one.user.disabled) else {
+                return Ok(Err(Refusal::Account));
+            };
+            write.execute("UPDATE refresh_tokens SET used = 1 WHERE hash = ?1", [hash.as_bytes()])?;
+            Ok::<_, AccessError>(Ok(self.issue(write, &ring, &account, family, now)?))
+        })?;
+        Ok(traded?)
+    }
+
+    /// Signs out: the token and the refresh tokens of its login are no good any more.
+    ///
+    /// # Errors
+    /// [`AccessError`] when that could not be written.
+    pub fn logout(&self, identity: &Identity, now: i64) -> Result<(), AccessError> {
+        self.database.write(|write| {
+            let end = identity.expires.unwrap_or_else(|| self.token_end(now));
+            if let Some(jti) = &identity.jti {
+                revoke(write, jti, end)?;
+            }
+            if let Some(session) = &identity.session {
+                end_family(write, session, self.token_end(now))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Makes a token no good, by its id; `expires` is when it would end anyway.
+    ///
+    /// # Errors
+    /// [`AccessError`] when that could not be written.
+    pub fn revoke(&self, jti: &str, expires: i64) -> Result<(), AccessError> {
+        self.database.write(|write| revoke(write, jti, expires))
+    }
+
+    fn begin(&self, account: &Account, now: i64) -> Result<Session, AccessError> {
+        let ring = self.keyring.current()?;
+        let family = random::id()?;
+        self.database.write(|write| {
+            write.execute("UPDATE users SET last_login = ?2 WHERE name = ?1", params![account.user.name, now])?;
+            write.execute("DELETE FROM refresh_tokens WHERE expires <= ?1", [now])?;
+            write.execute("DELETE FROM revoked WHERE expires <= ?1", [now])?;
+            self.issue(write, &ring, account, family, now)
+        })
+    }
+
+    fn token_end(&self, now: i64) -> i64 {
+        later(now, self.settings.token_lifetime)
+    }
+
+    fn issue(
+        &self,
+        write: &Transaction<'_>,
+        ring: &Ring,
+        account: &Account,
+        family: String,
+        now: i64,
+    ) -> Result<Session, AccessError> {
+        let user = &account.user;
+        let (second, expires) = (now.div_euclid(SECOND), self.token_end(now).div_euclid(SECOND));
+        let claims = Claims {
+            user_id: user.name.clone(),
+            roles: user.roles.clone(),
+            sites: user.sites.clone(),
+            iss: ISSUER.into(),
+            aud: ISSUER.into(),
+            iat: second,
+            nbf: second,
+            exp: expires,
+            jti: random::id()?,
+            sid: family,
+            generation: account.generation,
+        };
+        let refresh_token = format!("wtr_{}", hex::encode(random::bytes::<32>()?));
+        let refresh_expires = later(now, self.settings.refresh_lifetime);
+        write
+            .prepare_cached(
+                "INSERT INTO refresh_tokens (hash, family, user, generation, expires) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![
+                blake3::hash(refresh_token.as_bytes()).as_bytes(),
+                claims.sid,
+                user.name,
+                account.generation,
+                refresh_expires
+            ])?;
+        Ok(Session {
+            token: token::sign(ring, &claims)?,
+            expires: expires.saturating_mul(SECOND),
+            refresh_token,
+            refresh_expires,
+            identity: identity(account, &claims),
+        })
+    }
+
+    /// Who a token of ours is about, by what the user is now.
+    pub(crate) fn by_token(&self, header: &jsonwebtoken::Header, token: &str, now: i64) -> Result<Identity, AuthError> {
+        let claims = token::verify(&*self.keyring.current()?, header, token, now)?;
+        self.database.read(|connection| {
+            if is_revoked(connection, &[&claims.jti, &claims.sid])? {
+                return Err(Refusal::Revoked.into());
+            }
+            let account = users::find(connection, &claims.user_id)?;
+            let good = account.filter(|one| one.generation == claims.generation && !one.user.disabled);
+            Ok(identity(&good.ok_or(Refusal::Account)?, &claims))
+        })
+    }
+}
+
+/// Whether any of these ids was revoked.
+pub(crate) fn is_revoked(connection: &rusqlite::Connection, ids: &[&str]) -> Result<bool, AccessError> {
+    let mut asked = connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM revoked WHERE id = ?1)")?;
+    for id in ids {
+        if asked.query_row([id], |row| row.get::<_, bool>(0))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn revoke(write: &Transaction<'_>, id: &str, expires: i64) -> Result<(), AccessError> {
+    write
+        .prepare_cached(
+            "INSERT INTO revoked (id, expires) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET expires = max(expires, ?2)",
+        )?
+        .execute(params![id, expires])?;
+    Ok(())
+}
+
+fn end_family(write: &Transaction<'_>, family: &str, until: i64) -> Result<(), AccessError> {
+    write.execute("DELETE FROM refresh_tokens WHERE family = ?1", [family])?;
+    // The tokens that were issued in it carry its id.
+    revoke(write, family, until)
+}
+
+fn later(now: i64, by: std::time::Duration) -> i64 {
+    now.saturating_add(i64::try_from(by.as_nanos()).unwrap_or(i64::MAX))
+}
+
+fn identity(account: &Account, claims: &Claims) -> Identity {
+    let user = &account.user;
+    Identity {
+        name: user.name.clone(),
+        roles: user.roles.clone(),
+        scopes: Vec::new(),
+        sites: user.sites.clone(),
+        method: Method::Password,
+        jti: Some(claims.jti.clone()),
+        session: Some(claims.sid.clone()),
+        expires: Some(claims.exp.saturating_mul(SECOND)),
+        must_change_password: user.must_change_password,
+    }
+}

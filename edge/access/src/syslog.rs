@@ -1,0 +1,247 @@
+//! The audit to a SIEM: RFC 5424 over UDP or a local socket. Nothing waits for it; what cannot be sent is lost there and
+//! still in the audit.
+
+use std::{
+    fmt::Write as _,
+    net::UdpSocket,
+    os::unix::net::UnixDatagram,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread,
+};
+
+use crate::{AccessError, Entry, audit::rfc3339};
+
+/// So many entries may wait for the socket.
+const WAITING: usize = 4096;
+/// Facility 13 (log audit), severity 5 (notice) and 4 (warning).
+const NOTICE: u8 = 13 * 8 + 5;
+const WARNING: u8 = 13 * 8 + 4;
+/// The private enterprise number that RFC 5612 keeps for documentation: we have none.
+const ELEMENT: &str = "audit@32473";
+
+/// Where syslog goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// `udp://host:514`
+    Udp(String),
+    /// `unix:/dev/log`
+    Unix(PathBuf),
+}
+
+impl Target {
+    /// Reads `udp://host:port` or `unix:/path`.
+    ///
+    /// # Errors
+    /// [`AccessError::Settings`] when it is neither.
+    pub fn parse(text: &str) -> Result<Self, AccessError> {
+        let udp = text.strip_prefix("udp://").filter(|address| {
+            address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+        });
+        match (udp, text.strip_prefix("unix:")) {
+            (Some(address), _) => Ok(Self::Udp(address.to_owned())),
+            (_, Some(path)) if path.starts_with('/') => Ok(Self::Unix(path.into())),
+            _ => Err(AccessError::Settings(format!(
+                "syslog = {text:?} is not known; write \"udp://host:514\" or \"unix:/dev/log\""
+            ))),
+        }
+    }
+}
+
+/// A thread that sends.
+#[derive(Debug)]
+pub(crate) struct Syslog {
+    sender: SyncSender<String>,
+    lost: Arc<AtomicU64>,
+}
+
+impl Syslog {
+    pub(crate) fn start(target: Target) -> Result<Self, AccessError> {
+        let (sender, waiting) = sync_channel(WAITING);
+        let lost = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&lost);
+        thread::Builder::new()
+            .name("syslog".into())
+            .spawn(move || run(&target, &waiting, &counted))
+            .map_err(|error| AccessError::Settings(format!("syslog: no thread: {error}")))?;
+        Ok(Self { sender, lost })
+    }
+
+    /// Never waits.
+    pub(crate) fn send(&self, entry: &Entry) {
+        if self.sender.try_send(format(entry, &host_name(), std::process::id())).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+}
+
+fn run(target: &Target, waiting: &Receiver<String>, lost: &AtomicU64) {
+    let mut socket = None;
+    for message in waiting {
+        if socket.is_none() {
+            socket = Socket::open(target).ok();
+        }
+        let sent = socket.as_ref().is_some_and(|socket| socket.send(message.as_bytes()).is_ok());
+        if !sent {
+            // A daemon that was restarted has a new socket: the next message tries it.
+            socket = None;
+            lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+enum Socket {
+    Udp(UdpSocket),
+    Unix(UnixDatagram),
+}
+
+impl Socket {
+    fn open(target: &Target) -> std::io::Result<Self> {
+        match target {
+            Target::Udp(address) => {
+                let local =
+                    |any: &str| UdpSocket::bind(any).and_then(|socket| socket.connect(address).map(|()| socket));
+                local("0.0.0.0:0").or_else(|_| local("[::]:0")).map(Self::Udp)
+            }
+            Target::Unix(path) => {
+                let socket = UnixDatagram::unbound()?;
+                socket.connect(path)?;
+                Ok(Self::Unix(socket))
+            }
+        }
+    }
+
+    fn send(&self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Udp(socket) => socket.send(bytes),
+            Self::Unix(socket) => socket.send(bytes),
+        }
+    }
+}
+
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let plain: String = name.trim().chars().filter(char::is_ascii_graphic).take(255).collect();
+    if plain.is_empty() { "-".into() } else { plain }
+}
+
+/// An entry as RFC 5424 writes it.
+fn format(entry: &Entry, host: &str, process: u32) -> String {
+    let failed = entry.outcome.starts_with(['4', '5']) || entry.outcome == "failed";
+    let priority = if failed { WARNING } else { NOTICE };
+    let mut line =
+        format!("<{priority}>1 {} {host} wheeltapper {process} audit [{ELEMENT}", to_microseconds(entry.time));
+    let seq = entry.seq.to_string();
+    for (name, value) in [
+        ("seq", &seq),
+        ("actor", &entry.actor),
+        ("action", &entry.action),
+        ("target", &entry.target),
+        ("outcome", &entry.outcome),
+        ("address", &entry.address),
+        ("detail", &entry.detail),
+        ("hash", &entry.hash),
+    ] {
+        if !value.is_empty() {
+            let _ = write!(line, " {name}=\"{}\"", escape(value));
+        }
+    }
+    // RFC 5424 wants a byte order mark before UTF-8.
+    let _ = write!(
+        line,
+        "] \u{feff}{} {} {}: {}",
+        plain(&entry.actor),
+        plain(&entry.action),
+        plain(&entry.target),
+        plain(&entry.outcome)
+    );
+    line
+}
+
+/// RFC 5424 allows six digits behind the point.
+fn to_microseconds(time: i64) -> String {
+    rfc3339(time.div_euclid(1000).saturating_mul(1000))
+}
+
+fn escape(text: &str) -> String {
+    let mut out = String::new();
+    for letter in plain(text).chars() {
+        if matches!(letter, '"' | '\\' | ']') {
+            out.push('\\');
+        }
+        out.push(letter);
+    }
+    out
+}
+
+/// Without line breaks: one entry is one line, whatever a client called itself.
+fn plain(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry() -> Entry {
+        Entry {
+            seq: 7,
+            time: 1_767_225_600_123_456_789,
+            actor: "ada\n<1>1 forged".into(),
+            action: "login".into(),
+            target: "a\"b]c\\d".into(),
+            outcome: "401".into(),
+            address: "192.0.2.1".into(),
+            detail: String::new(),
+            hash: "00ff".into(),
+        }
+    }
+
+    #[test]
+    fn a_line_is_one_line_and_well_formed() {
+        assert_eq!(
+            format(&entry(), "plant", 42),
+            "<108>1 2026-01-01T00:00:00.123456Z plant wheeltapper 42 audit [audit@32473 seq=\"7\" \
+             actor=\"ada <1>1 forged\" action=\"login\" target=\"a\\\"b\\]c\\\\d\" outcome=\"401\" address=\"192.0.2.1\" \
+             hash=\"00ff\"] \u{feff}ada <1>1 forged login a\"b]c\\d: 401"
+        );
+    }
+
+    #[test]
+    fn targets_are_read() {
+        assert_eq!(Target::parse("udp://siem:514").unwrap(), Target::Udp("siem:514".into()));
+        assert_eq!(Target::parse("unix:/dev/log").unwrap(), Target::Unix("/dev/log".into()));
+        for bad in ["tcp://siem:514", "udp://siem", "unix:log", "udp://:514", ""] {
+            assert!(Target::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn it_reaches_a_socket_and_never_waits_for_one() {
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        server.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
+        let syslog = Syslog::start(Target::Udp(server.local_addr().unwrap().to_string())).unwrap();
+        syslog.send(&entry());
+        let mut bytes = [0; 4096];
+        let length = server.recv(&mut bytes).unwrap();
+        assert!(bytes[..length].starts_with(b"<108>1 2026-01-01T00:00:00.123456Z "));
+
+        let nowhere = Syslog::start(Target::Unix("/nowhere/at/all".into())).unwrap();
+        for _ in 0..3 * WAITING {
+            nowhere.send(&entry());
+        }
+        let began = std::time::Instant::now();
+        while nowhere.lost() < 3 * WAITING as u64 {
+            assert!(began.elapsed().as_secs() < 10, "{}", nowhere.lost());
+            thread::yield_now();
+        }
+    }
+}

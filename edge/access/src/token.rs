@@ -1,0 +1,106 @@
+//! Our own tokens: HS256 under the newest key of the keyring, good under all that are not retired.
+
+use jsonwebtoken::{
+    Algorithm, DecodingKey, EncodingKey, Header, Validation, dangerous::insecure_decode_claims, decode,
+    errors::ErrorKind,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{AccessError, AuthError, Refusal, Role, keyring::Ring};
+
+/// Who issues our tokens, and whom they are for.
+pub(crate) const ISSUER: &str = "wheeltapper";
+/// So many nanoseconds are a second.
+pub(crate) const SECOND: i64 = 1_000_000_000;
+
+/// What our tokens say. Roles and sites are for who looks into one: what counts is what the user has now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Claims {
+    pub(crate) user_id: String,
+    pub(crate) roles: Vec<Role>,
+    pub(crate) sites: Option<Vec<String>>,
+    pub(crate) iss: String,
+    pub(crate) aud: String,
+    /// Times in seconds since 1970.
+    pub(crate) iat: i64,
+    pub(crate) nbf: i64,
+    pub(crate) exp: i64,
+    pub(crate) jti: String,
+    /// The login it comes from.
+    pub(crate) sid: String,
+    /// Goes up with each new password, and the old tokens are no good.
+    pub(crate) generation: i64,
+}
+
+/// Signs.
+pub(crate) fn sign(ring: &Ring, claims: &Claims) -> Result<String, AccessError> {
+    let key = ring.newest()?;
+    let header = Header { kid: Some(key.id.clone()), ..Header::new(Algorithm::HS256) };
+    jsonwebtoken::encode(&header, claims, &EncodingKey::from_secret(&key.for_tokens()))
+        .map_err(|_| AccessError::Crypto("a token could not be signed"))
+}
+
+/// Who says to have issued a token; nothing of it is checked.
+pub(crate) fn claimed_issuer(token: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Issuer {
+        iss: String,
+    }
+    insecure_decode_claims::<Issuer>(token).ok().map(|claims| claims.iss)
+}
+
+/// Checks signature, issuer and times.
+pub(crate) fn verify(ring: &Ring, header: &Header, token: &str, now: i64) -> Result<Claims, AuthError> {
+    if header.alg != Algorithm::HS256 {
+        return Err(Refusal::Algorithm.into());
+    }
+    let key = header.kid.as_deref().and_then(|id| ring.find(id)).filter(|key| !key.retired).ok_or(Refusal::Key)?;
+    let validation = validation(Algorithm::HS256, ISSUER, ISSUER);
+    let claims =
+        decode::<Claims>(token, &DecodingKey::from_secret(&key.for_tokens()), &validation).map_err(refusal)?.claims;
+    timely(Some(claims.exp), Some(claims.nbf), Some(claims.iat), now, 0)?;
+    Ok(claims)
+}
+
+/// What jsonwebtoken is to check; times are checked by [`timely`], against the host's clock.
+pub(crate) fn validation(algorithm: Algorithm, issuer: &str, audience: &str) -> Validation {
+    let mut validation = Validation::new(algorithm);
+    validation.set_issuer(&[issuer]);
+    validation.set_audience(&[audience]);
+    validation.set_required_spec_claims(&["exp", "iss", "aud"]);
+    validation.validate_exp = false;
+    validation
+}
+
+/// Whether a token's times (seconds) hold at `now` (nanoseconds), give or take `leeway` seconds.
+pub(crate) fn timely(
+    exp: Option<i64>,
+    nbf: Option<i64>,
+    iat: Option<i64>,
+    now: i64,
+    leeway: i64,
+) -> Result<(), Refusal> {
+    let now = now.div_euclid(SECOND);
+    if exp.is_none_or(|exp| now >= exp.saturating_add(leeway)) {
+        return Err(Refusal::Expired);
+    }
+    let begins = nbf.into_iter().chain(iat).max();
+    if begins.is_some_and(|begins| now < begins.saturating_sub(leeway)) {
+        return Err(Refusal::NotYetValid);
+    }
+    Ok(())
+}
+
+/// jsonwebtoken's errors as ours.
+#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
+pub(crate) fn refusal(error: jsonwebtoken::errors::Error) -> Refusal {
+    match error.kind() {
+        ErrorKind::InvalidSignature => Refusal::Signature,
+        ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName | ErrorKind::InvalidKeyFormat => {
+            Refusal::Algorithm
+        }
+        ErrorKind::InvalidIssuer => Refusal::Issuer,
+        ErrorKind::InvalidAudience => Refusal::Audience,
+        _ => Refusal::Malformed,
+    }
+}

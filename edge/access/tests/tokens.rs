@@ -1,0 +1,386 @@
+//! Tokens that are taken, and each kind that is not.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::sync::{Arc, Mutex};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use ring::{
+    hmac,
+    rand::SystemRandom,
+    rsa,
+    signature::{self, EcdsaKeyPair, KeyPair as _},
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use wheeltapper_access::{
+    Access, AuthError, Fetch, Identity, IssuerSettings, Jwks, Method, Permission, Refusal, Role, Settings,
+};
+
+const S: i64 = 1_000_000_000;
+const NOW: i64 = 1_767_225_600 * S;
+const PASSWORD: &str = "correct horse battery";
+/// PKCS#1, 2048 bits; made for this test alone.
+const RSA_KEY: &[u8] = include_bytes!("rsa.der");
+
+fn part(value: &Value) -> String {
+    URL_SAFE_NO_PAD.encode(value.to_string())
+}
+
+fn refused(access: &Access, token: &str, now: i64) -> Refusal {
+    match access.authenticate(token, now) {
+        Err(AuthError::Refused(refusal)) => refusal,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn with_user() -> (TempDir, Access) {
+    let folder = tempfile::tempdir().unwrap();
+    let access = Access::open(folder.path(), Settings::default(), NOW).unwrap();
+    let first = access.add_user("ada", &[Role::Engineer], Some(vec!["plant".into()]), NOW).unwrap();
+    access.change_password("ada", &first, PASSWORD, NOW).unwrap();
+    (folder, access)
+}
+
+#[test]
+fn a_login_gives_a_token_for_a_day() {
+    let (_folder, access) = with_user();
+    let session = access.login("Ada", PASSWORD, NOW).unwrap();
+    let ada = access.authenticate(&session.token, NOW).unwrap();
+    assert_eq!(ada, session.identity);
+    assert_eq!((ada.name.as_str(), ada.method, ada.must_change_password), ("ada", Method::Password, false));
+    assert!(ada.may(Permission::Delete) && !ada.may(Permission::Configure));
+    assert!(ada.sees("plant") && ada.sees("plant/hall/pump") && !ada.sees("plants/x") && !ada.sees("other"));
+    assert_eq!(session.expires, NOW + 24 * 3600 * S);
+    let claims: Value = {
+        let claims = session.token.split('.').nth(1).unwrap();
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap()
+    };
+    for claim in ["user_id", "roles", "sites", "exp", "iat", "nbf", "jti"] {
+        assert!(claims.get(claim).is_some(), "{claim}");
+    }
+    assert!(access.authenticate(&session.token, session.expires - 1).is_ok());
+    assert_eq!(refused(&access, &session.token, session.expires), Refusal::Expired);
+    assert_eq!(refused(&access, &session.token, NOW - S), Refusal::NotYetValid);
+}
+
+#[test]
+fn what_is_no_token_of_ours_is_refused() {
+    let (_folder, access) = with_user();
+    let token = access.login("ada", PASSWORD, NOW).unwrap().token;
+    let parts: Vec<&str> = token.split('.').collect();
+    let [head, claims, sign] = parts[..] else { panic!() };
+    for garbage in ["", ".", "..", "...", "x", "a.b.c", "wt_", "wt_x", "wt_0_0", &token[1..], &format!("{token}.x")] {
+        let refusal = refused(&access, garbage, NOW);
+        assert!(matches!(refusal, Refusal::Malformed | Refusal::Key), "{garbage:?}: {refusal}");
+    }
+    let none = format!("{}.{claims}.", part(&json!({"alg": "none", "typ": "JWT"})));
+    assert_eq!(refused(&access, &none, NOW), Refusal::Malformed);
+    let other = format!("{}.{claims}.{sign}", part(&json!({"alg": "HS384", "kid": "x"})));
+    assert_eq!(refused(&access, &other, NOW), Refusal::Algorithm);
+    let kid = format!("{}.{claims}.{sign}", part(&json!({"alg": "HS256", "kid": "00000000"})));
+    assert_eq!(refused(&access, &kid, NOW), Refusal::Key);
+    let bare = format!("{}.{claims}.{sign}", part(&json!({"alg": "HS256"})));
+    assert_eq!(refused(&access, &bare, NOW), Refusal::Key);
+    let admin = part(&json!({"iss": "wheeltapper", "aud": "wheeltapper", "user_id": "admin"}));
+    assert_eq!(refused(&access, &format!("{head}.{admin}.{sign}"), NOW), Refusal::Signature);
+    assert_eq!(refused(&access, &format!("{head}.{claims}."), NOW), Refusal::Signature);
+    let stranger = part(&json!({"iss": "https://elsewhere", "aud": "wheeltapper"}));
+    assert_eq!(refused(&access, &format!("{head}.{stranger}.{sign}"), NOW), Refusal::Issuer);
+
+    let (_other_folder, other) = with_user();
+    let foreign = other.login("ada", PASSWORD, NOW).unwrap().token;
+    assert_eq!(refused(&access, &foreign, NOW), Refusal::Key, "another host's token");
+}
+
+#[test]
+fn logging_out_a_new_password_and_disabling_end_tokens() {
+    let (_folder, access) = with_user();
+    let login = || access.login("ada", PASSWORD, NOW).unwrap();
+    let (first, second) = (login(), login());
+    access.logout(&first.identity, NOW).unwrap();
+    assert_eq!(refused(&access, &first.token, NOW), Refusal::Revoked);
+    assert!(access.refresh(&first.refresh_token, NOW).is_err());
+    assert!(access.authenticate(&second.token, NOW).is_ok(), "another login goes on");
+    access.revoke(second.identity.jti.as_ref().unwrap(), second.expires).unwrap();
+    assert_eq!(refused(&access, &second.token, NOW), Refusal::Revoked);
+
+    let third = login();
+    let changed = access.change_password("ada", PASSWORD, "another good password", NOW).unwrap();
+    assert_eq!(refused(&access, &third.token, NOW), Refusal::Account);
+    assert!(access.authenticate(&changed.token, NOW).is_ok());
+    let disable = |disabled| wheeltapper_access::UserChange { disabled: Some(disabled), ..Default::default() };
+    access.change_user("ada", disable(true)).unwrap();
+    assert_eq!(refused(&access, &changed.token, NOW), Refusal::Account);
+    access.change_user("ada", disable(false)).unwrap();
+    assert_eq!(refused(&access, &changed.token, NOW), Refusal::Account, "not even when enabled again");
+    let last = access.login("ada", "another good password", NOW).unwrap();
+    access.remove_user("ada").unwrap();
+    let again = access.add_user("ada", &[Role::Admin], None, NOW + S).unwrap();
+    assert_eq!(refused(&access, &last.token, NOW + S), Refusal::Account, "the name is somebody else's now");
+    assert!(access.login("ada", &again, NOW + S).is_ok());
+}
+
+#[test]
+fn roles_and_sites_count_as_they_are_now() {
+    let (_folder, access) = with_user();
+    let token = access.login("ada", PASSWORD, NOW).unwrap().token;
+    let change = wheeltapper_access::UserChange {
+        roles: Some(vec![Role::Viewer]),
+        sites: Some(Some(vec!["other".into()])),
+        disabled: None,
+    };
+    access.change_user("ada", change).unwrap();
+    let ada = access.authenticate(&token, NOW).unwrap();
+    assert!(!ada.may(Permission::Write) && ada.sees("other/x") && !ada.sees("plant"));
+}
+
+#[test]
+fn a_refresh_token_is_good_once_and_a_stolen_one_ends_the_login() {
+    let (_folder, access) = with_user();
+    let first = access.login("ada", PASSWORD, NOW).unwrap();
+    let second = access.refresh(&first.refresh_token, NOW + S).unwrap();
+    assert!(access.authenticate(&second.token, NOW + S).is_ok());
+    let reused = access.refresh(&first.refresh_token, NOW + 2 * S).unwrap_err();
+    assert!(matches!(reused, AuthError::Refused(Refusal::Reused)), "{reused}");
+    assert!(access.refresh(&second.refresh_token, NOW + 2 * S).is_err(), "the thief's is no good either");
+    assert_eq!(refused(&access, &second.token, NOW + 2 * S), Refusal::Revoked);
+    assert!(access.refresh("wtr_0", NOW).is_err());
+
+    let late = access.login("ada", PASSWORD, NOW).unwrap();
+    let expired = access.refresh(&late.refresh_token, late.refresh_expires).unwrap_err();
+    assert!(matches!(expired, AuthError::Refused(Refusal::Expired)), "{expired}");
+}
+
+#[test]
+fn rotated_keys_verify_until_they_are_retired() {
+    let (folder, access) = with_user();
+    let old = access.login("ada", PASSWORD, NOW).unwrap().token;
+    // Another process, as the command is.
+    let command = Access::open(folder.path(), Settings::default(), NOW).unwrap();
+    command.rotate_keys(false, NOW).unwrap();
+    let new = access.login("ada", PASSWORD, NOW).unwrap().token;
+    assert_ne!(old.split('.').next(), new.split('.').next(), "the newest signs");
+    assert!(access.authenticate(&old, NOW).is_ok() && access.authenticate(&new, NOW).is_ok());
+    command.rotate_keys(true, NOW).unwrap();
+    assert_eq!(refused(&access, &old, NOW), Refusal::Key);
+    assert_eq!(refused(&access, &new, NOW), Refusal::Key);
+    assert_eq!(access.keys().unwrap().len(), 3);
+    assert!(access.verify_audit().unwrap().ok(), "retired keys still prove the audit");
+}
+
+#[test]
+fn an_api_key_works_within_its_scope_until_it_ends() {
+    let (_folder, access) = with_user();
+    let scopes = [wheeltapper_access::Scope::Ingest];
+    let (key, text) = access.add_api_key("gateway", &scopes, Some(vec!["plant".into()]), Some(NOW + S), NOW).unwrap();
+    let gateway = access.authenticate(&text, NOW).unwrap();
+    assert_eq!((gateway.name.clone(), gateway.method), (format!("key:{}", key.id), Method::Key));
+    assert!(gateway.may_ingest() && !gateway.may(Permission::Read) && !gateway.may(Permission::Write));
+    assert_eq!(access.api_keys().unwrap()[0].last_used, Some(NOW));
+    let mut wrong = text.clone().into_bytes();
+    let last = wrong.last_mut().unwrap();
+    *last = if *last == b'0' { b'1' } else { b'0' };
+    assert_eq!(refused(&access, &String::from_utf8(wrong).unwrap(), NOW), Refusal::Signature);
+    assert_eq!(refused(&access, &text, NOW + S), Refusal::Expired);
+    access.remove_api_key(&key.id).unwrap();
+    assert_eq!(refused(&access, &text, NOW), Refusal::Key);
+    assert!(access.add_api_key("late", &scopes, None, Some(NOW), NOW).is_err());
+    assert!(access.add_api_key("nothing", &[], None, None, NOW).is_err());
+}
+
+/// An issuer with an RSA and an EC key.
+struct Issuer {
+    url: &'static str,
+    rsa: rsa::KeyPair,
+    ec: EcdsaKeyPair,
+    random: SystemRandom,
+}
+
+impl Issuer {
+    fn new(url: &'static str) -> Self {
+        let random = SystemRandom::new();
+        let algorithm = &signature::ECDSA_P256_SHA256_FIXED_SIGNING;
+        let ec = EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
+        let ec = EcdsaKeyPair::from_pkcs8(algorithm, ec.as_ref(), &random).unwrap();
+        Self { url, rsa: rsa::KeyPair::from_der(RSA_KEY).unwrap(), ec, random }
+    }
+
+    fn name(&self, what: &str) -> String {
+        format!("{}-{what}", self.url.len())
+    }
+
+    fn jwks(&self) -> Value {
+        let public = rsa::PublicKeyComponents::<Vec<u8>>::from(self.rsa.public());
+        let (x, y) = self.ec.public_key().as_ref()[1..].split_at(32);
+        let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        json!({"keys": [
+            {"kty": "RSA", "kid": self.name("rsa"), "use": "sig", "alg": "RS256", "n": text(&public.n), "e": text(&public.e)},
+            {"kty": "EC", "kid": self.name("ec"), "crv": "P-256", "x": text(x), "y": text(y)},
+            {"kty": "oct", "kid": self.name("oct"), "k": text(b"shared")},
+            {"kty": "RSA", "kid": self.name("enc"), "use": "enc", "n": text(&public.n), "e": text(&public.e)},
+            {"kty": "something new"},
+        ]})
+    }
+
+    fn claims(&self) -> Value {
+        let now = NOW / S;
+        json!({"iss": self.url, "aud": ["wheeltapper", "other"], "sub": "17", "preferred_username": "grace", "iat": now,
+            "nbf": now, "exp": now + 600, "jti": "j1", "realm_access": {"roles": ["operator", "offline_access"]},
+            "sites": ["plant"]})
+    }
+
+    fn sign(&self, head: &Value, claims: &Value) -> String {
+        let message = format!("{}.{}", part(head), part(claims));
+        let bytes = message.as_bytes();
+        let signed = match head["alg"].as_str().unwrap() {
+            "RS256" => {
+                let mut out = vec![0; self.rsa.public().modulus_len()];
+                self.rsa.sign(&signature::RSA_PKCS1_SHA256, &self.random, bytes, &mut out).unwrap();
+                out
+            }
+            "ES256" => self.ec.sign(&self.random, bytes).unwrap().as_ref().to_vec(),
+            _ => Vec::new(),
+        };
+        format!("{message}.{}", URL_SAFE_NO_PAD.encode(signed))
+    }
+
+    fn settings(&self, keys: Jwks) -> IssuerSettings {
+        IssuerSettings {
+            issuer: self.url.into(),
+            audience: "wheeltapper".into(),
+            keys,
+            roles_claim: "realm_access.roles".into(),
+            sites_claim: Some("sites".into()),
+        }
+    }
+}
+
+fn open_with(issuers: &[&Issuer]) -> (TempDir, Access) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = Settings::default();
+    for issuer in issuers {
+        let file = folder.path().join(format!("{}.json", issuer.url.len()));
+        std::fs::write(&file, issuer.jwks().to_string()).unwrap();
+        settings.issuers.push(issuer.settings(Jwks::File(file)));
+    }
+    let access = Access::open(folder.path(), settings, NOW).unwrap();
+    (folder, access)
+}
+
+#[test]
+fn an_issuers_tokens_are_taken() {
+    let issuer = Issuer::new("https://id.example");
+    let (_folder, access) = open_with(&[&issuer]);
+    for (algorithm, kid) in [("RS256", "rsa"), ("ES256", "ec")] {
+        let token = issuer.sign(&json!({"alg": algorithm, "kid": issuer.name(kid)}), &issuer.claims());
+        let grace: Identity = access.authenticate(&token, NOW).unwrap();
+        assert_eq!((grace.name.as_str(), grace.method), ("oidc:grace", Method::Oidc));
+        assert_eq!(grace.roles, [Role::Operator]);
+        assert!(grace.sees("plant/x") && !grace.sees("other"));
+        let mut claims = issuer.claims();
+        claims.as_object_mut().unwrap().remove("sites");
+        let token = issuer.sign(&json!({"alg": algorithm, "kid": issuer.name(kid)}), &claims);
+        assert!(!access.authenticate(&token, NOW).unwrap().sees("plant"), "a claim that lacks shows nothing");
+    }
+    let token = issuer.sign(&json!({"alg": "ES256", "kid": issuer.name("ec")}), &issuer.claims());
+    let grace = access.authenticate(&token, NOW).unwrap();
+    access.logout(&grace, NOW).unwrap();
+    assert_eq!(refused(&access, &token, NOW), Refusal::Revoked);
+}
+
+#[test]
+fn an_issuers_tokens_that_are_not_right_are_refused() {
+    let (issuer, other) = (Issuer::new("https://id.example"), Issuer::new("https://other.example"));
+    let (_folder, access) = open_with(&[&issuer, &other]);
+    let head = json!({"alg": "ES256", "kid": issuer.name("ec")});
+    let with = |name: &str, value: Value| {
+        let mut claims = issuer.claims();
+        claims[name] = value;
+        issuer.sign(&head, &claims)
+    };
+    let now = NOW / S;
+    assert_eq!(refused(&access, &with("exp", json!(now - 61)), NOW), Refusal::Expired);
+    assert_eq!(refused(&access, &with("nbf", json!(now + 61)), NOW), Refusal::NotYetValid);
+    assert_eq!(refused(&access, &with("iat", json!(now + 61)), NOW), Refusal::NotYetValid);
+    assert_eq!(refused(&access, &with("aud", json!("somebody else")), NOW), Refusal::Audience);
+    assert_eq!(refused(&access, &with("iss", json!("https://elsewhere")), NOW), Refusal::Issuer);
+    assert_eq!(refused(&access, &with("sub", json!("")), NOW), Refusal::Malformed);
+    for claim in ["exp", "aud", "iss", "sub"] {
+        let mut claims = issuer.claims();
+        claims.as_object_mut().unwrap().remove(claim);
+        assert!(access.authenticate(&issuer.sign(&head, &claims), NOW).is_err(), "without {claim}");
+    }
+    let mut signed = issuer.sign(&head, &issuer.claims());
+    signed.replace_range(signed.len() - 8..signed.len() - 4, "AAAA");
+    assert_eq!(refused(&access, &signed, NOW), Refusal::Signature);
+    let forged = other.sign(&json!({"alg": "ES256", "kid": issuer.name("ec")}), &issuer.claims());
+    assert_eq!(refused(&access, &forged, NOW), Refusal::Signature, "signed with another key");
+    let none = issuer.sign(&json!({"alg": "none", "kid": issuer.name("ec")}), &issuer.claims());
+    assert_eq!(refused(&access, &none, NOW), Refusal::Malformed);
+    let crossed = issuer.sign(&json!({"alg": "RS256", "kid": issuer.name("ec")}), &issuer.claims());
+    assert_eq!(refused(&access, &crossed, NOW), Refusal::Algorithm);
+    let critical = issuer.sign(&json!({"alg": "ES256", "kid": issuer.name("ec"), "crit": ["exp"]}), &issuer.claims());
+    assert_eq!(refused(&access, &critical, NOW), Refusal::Algorithm);
+    for kid in [other.name("ec"), issuer.name("oct"), issuer.name("enc"), "unknown".into()] {
+        let token = issuer.sign(&json!({"alg": "ES256", "kid": kid}), &issuer.claims());
+        let told = access.authenticate(&token, NOW).unwrap_err();
+        assert!(matches!(told, AuthError::KeysNeeded(0)), "{kid}: {told}");
+    }
+    let fetch: Fetch = Box::new(|_| Err("a file needs no fetching".into()));
+    assert!(access.fetch_keys(0, &fetch, NOW).unwrap());
+    let token = issuer.sign(&json!({"alg": "ES256", "kid": other.name("ec")}), &issuer.claims());
+    assert_eq!(refused(&access, &token, NOW), Refusal::Key, "a key of another issuer");
+}
+
+#[test]
+fn a_public_key_is_no_shared_secret() {
+    let issuer = Issuer::new("https://id.example");
+    let (_folder, access) = open_with(&[&issuer]);
+    let jwks = issuer.jwks();
+    let public = rsa::PublicKeyComponents::<Vec<u8>>::from(issuer.rsa.public());
+    let secrets = [
+        issuer.ec.public_key().as_ref().to_vec(),
+        issuer.rsa.public().as_ref().to_vec(),
+        public.n.clone(),
+        jwks["keys"][0]["n"].as_str().unwrap().as_bytes().to_vec(),
+        b"shared".to_vec(),
+    ];
+    for secret in secrets {
+        for kid in [issuer.name("rsa"), issuer.name("ec")] {
+            let message = format!("{}.{}", part(&json!({"alg": "HS256", "kid": kid})), part(&issuer.claims()));
+            let key = hmac::Key::new(hmac::HMAC_SHA256, &secret);
+            let signed = URL_SAFE_NO_PAD.encode(hmac::sign(&key, message.as_bytes()));
+            assert_eq!(refused(&access, &format!("{message}.{signed}"), NOW), Refusal::Algorithm);
+        }
+    }
+}
+
+#[test]
+fn keys_behind_a_url_are_fetched_at_most_once_a_minute() {
+    let issuer = Issuer::new("https://id.example");
+    let folder = tempfile::tempdir().unwrap();
+    let settings =
+        Settings { issuers: vec![issuer.settings(Jwks::Url("https://id.example/jwks".into()))], ..Settings::default() };
+    let access = Access::open(folder.path(), settings, NOW).unwrap();
+    let token = issuer.sign(&json!({"alg": "ES256", "kid": issuer.name("ec")}), &issuer.claims());
+    let needed = access.authenticate(&token, NOW).unwrap_err();
+    let AuthError::KeysNeeded(number) = needed else { panic!("{needed}") };
+    let asked = Arc::new(Mutex::new(0));
+    let (counted, answer) = (Arc::clone(&asked), issuer.jwks().to_string());
+    let fetch: Fetch = Box::new(move |url| {
+        assert_eq!(url, "https://id.example/jwks");
+        *counted.lock().unwrap() += 1;
+        Ok(answer.clone())
+    });
+    assert!(access.fetch_keys(number, &fetch, NOW).unwrap());
+    assert!(access.authenticate(&token, NOW).is_ok());
+    let unknown = issuer.sign(&json!({"alg": "ES256", "kid": "new"}), &issuer.claims());
+    assert_eq!(refused(&access, &unknown, NOW + S), Refusal::Key);
+    assert!(!access.fetch_keys(number, &fetch, NOW + S).unwrap());
+    assert_eq!(*asked.lock().unwrap(), 1);
+    assert!(matches!(access.authenticate(&unknown, NOW + 60 * S), Err(AuthError::KeysNeeded(_))));
+    let broken: Fetch = Box::new(|_| Ok("<html>".into()));
+    assert!(access.fetch_keys(number, &broken, NOW + 60 * S).is_err());
+    assert!(access.authenticate(&token, NOW + 60 * S).is_ok(), "the old keys stay");
+}

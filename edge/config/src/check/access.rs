@@ -1,0 +1,117 @@
+//! `[access]`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::Checker;
+use crate::{ByteSize, Duration};
+
+/// Where `[access]` says what.
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+pub(super) struct AccessPlaces {
+    token_lifetime: Spanned<Duration>,
+    refresh_lifetime: Spanned<Duration>,
+    limits: LimitPlaces,
+    audit: BTreeMap<String, Spanned<String>>,
+    oidc: Vec<OidcPlaces>,
+}
+
+impl Default for AccessPlaces {
+    fn default() -> Self {
+        let default = crate::Access::default();
+        Self {
+            token_lifetime: Spanned::new(0..0, default.token_lifetime),
+            refresh_lifetime: Spanned::new(0..0, default.refresh_lifetime),
+            limits: LimitPlaces::default(),
+            audit: BTreeMap::new(),
+            oidc: Vec::new(),
+        }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct LimitPlaces {
+    detect: Option<Spanned<u64>>,
+    schedule: Option<Spanned<u64>>,
+    login: Option<Spanned<u64>>,
+    other: Option<Spanned<u64>>,
+    ingest: Option<Spanned<ByteSize>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct OidcPlaces {
+    issuer: Spanned<String>,
+    audience: Spanned<String>,
+    #[serde(default)]
+    jwks_file: Option<Spanned<String>>,
+    #[serde(default)]
+    jwks_url: Option<Spanned<String>>,
+}
+
+pub(super) fn check(checker: &mut Checker<'_>, places: &AccessPlaces) {
+    let (token, refresh) = (&places.token_lifetime, &places.refresh_lifetime);
+    if token.get_ref().seconds() < 60.0 {
+        checker.say(token.span(), "a token has to be good for at least a minute", "leave it out for 24 hours");
+    }
+    if refresh.get_ref() < token.get_ref() {
+        let at = if refresh.span().is_empty() { token.span() } else { refresh.span() };
+        checker.say(
+            at,
+            "a refresh token has to be good for longer than a token",
+            "leave both out for 30 days and 24 hours",
+        );
+    }
+    let LimitPlaces { detect, schedule, login, other, ingest } = &places.limits;
+    let limits = [detect, schedule, login, other].into_iter().flatten();
+    let limits = limits.filter(|limit| *limit.get_ref() == 0).map(Spanned::span);
+    let ingest = ingest.iter().filter(|limit| limit.get_ref().bytes() == 0).map(Spanned::span);
+    for span in limits.chain(ingest) {
+        checker.say(span, "a limit of 0 lets nothing through", "write a large number for no limit");
+    }
+    if let Some(syslog) = places.audit.get("syslog").filter(|target| !is_syslog(target.get_ref())) {
+        let message = format!("{:?} is no target for syslog", syslog.get_ref());
+        checker.say(syslog.span(), message, "write \"udp://host:514\" or \"unix:/dev/log\"");
+    }
+    let mut seen = BTreeSet::new();
+    for oidc in &places.oidc {
+        issuer(checker, oidc);
+        if !seen.insert(oidc.issuer.get_ref()) {
+            checker.say(oidc.issuer.span(), "this issuer is there twice", "name each once");
+        }
+    }
+}
+
+fn issuer(checker: &mut Checker<'_>, oidc: &OidcPlaces) {
+    let issuer = oidc.issuer.get_ref();
+    if !(issuer.starts_with("https://") || issuer.starts_with("http://")) {
+        checker.say(oidc.issuer.span(), "an issuer is a URL", "write it just as its tokens write it in `iss`");
+    }
+    if oidc.audience.get_ref().is_empty() {
+        let help = "write what its tokens say in `aud` when they are for this program";
+        checker.say(oidc.audience.span(), "a token has to be meant for somebody", help);
+    }
+    match (&oidc.jwks_file, &oidc.jwks_url) {
+        (None, Some(url)) if !url.get_ref().starts_with("https://") => {
+            let message = "keys that come without TLS can be anybody's";
+            checker.say(
+                url.span(),
+                message,
+                "write an https URL, or a jwks_file: anybody on the way could change them",
+            );
+        }
+        (Some(_), None) | (None, Some(_)) => {}
+        _ => {
+            let message = "an issuer needs jwks_file or jwks_url, and not both";
+            checker.say(oidc.issuer.span(), message, "jwks_url is what its discovery document calls jwks_uri");
+        }
+    }
+}
+
+fn is_syslog(target: &str) -> bool {
+    let udp = target.strip_prefix("udp://").and_then(|address| address.rsplit_once(':'));
+    udp.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()) || target.starts_with("unix:/")
+}
