@@ -1,4 +1,4 @@
-//! Builds the five stages for WASI and puts them where the host can embed them, so that one binary is the whole product.
+//! Builds the five stages and the API for WASI and puts them where the host can embed them, so that one binary is the whole product.
 
 use std::{env, error::Error, fs, path::PathBuf};
 
@@ -12,7 +12,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     println!("cargo::rerun-if-changed={}", root.join("wit").display());
     println!("cargo::rerun-if-changed={}", root.join("Cargo.lock").display());
-    for stage in STAGES.iter().chain(&SHARED) {
+    println!("cargo::rerun-if-changed={}", root.join("dashboard/dist").display());
+    for stage in STAGES.iter().chain(&SHARED).chain(&["api"]) {
         let folder = root.join("components").join(stage);
         println!("cargo::rerun-if-changed={}", folder.join("src").display());
         println!("cargo::rerun-if-changed={}", folder.join("Cargo.toml").display());
@@ -20,9 +21,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let build = Build::new(&root, &target)?;
     let packages = STAGES.map(|stage| format!("wheeltapper-{stage}"));
-    build.run(&packages.each_ref().map(String::as_str), &[])?;
-    for (stage, package) in STAGES.iter().zip(&packages) {
-        fs::copy(build.artifact(package), out.join(format!("{stage}.wasm")))?;
+    let all: Vec<&str> = packages.iter().map(String::as_str).chain(["wheeltapper-api"]).collect();
+    build.run(&all, &[])?;
+    for (name, package) in STAGES.iter().chain(&["api"]).zip(all) {
+        fs::copy(build.artifact(package), out.join(format!("{name}.wasm")))?;
     }
     Ok(())
 }

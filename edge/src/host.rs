@@ -60,8 +60,9 @@ pub struct Host {
     ticked: AtomicU64,
     /// When old readings were last dropped from the store.
     expired: Mutex<Option<Instant>>,
+    sandbox: Sandbox,
     /// Held for as long as the host runs.
-    _folder: DataFolder,
+    folder: DataFolder,
 }
 
 impl Host {
@@ -137,7 +138,7 @@ impl Host {
         let clerk = Clerk::start(dead_letters.clone(), store.clone())?;
 
         let context = IntakeContext {
-            sandbox,
+            sandbox: sandbox.clone(),
             registry: Arc::clone(&registry),
             store: store.clone(),
             committer: Arc::clone(&committer),
@@ -170,13 +171,49 @@ impl Host {
             rate: Mutex::new((Instant::now(), 0)),
             ticked: AtomicU64::new(0),
             expired: Mutex::new(None),
-            _folder: folder,
+            sandbox,
+            folder,
         })
     }
 
     /// The configuration that is in force.
     pub fn config(&self) -> Arc<Config> {
         Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The engine and the compiled stages.
+    pub(crate) fn sandbox(&self) -> &Sandbox {
+        &self.sandbox
+    }
+
+    /// Where compiled code is kept.
+    pub(crate) fn cache(&self) -> std::path::PathBuf {
+        self.folder.cache()
+    }
+
+    /// The worker of a partition.
+    pub(crate) fn worker(&self, partition: u16) -> Option<&WorkerHandle> {
+        self.workers.get(usize::from(partition))
+    }
+
+    /// The partition that an asset belongs to.
+    pub(crate) fn partition_of(&self, asset: &str) -> u16 {
+        crate::line::partition_of(asset, u16::try_from(self.workers.len()).unwrap_or(u16::MAX))
+    }
+
+    /// The number of the last plan.
+    pub(crate) fn plan(&self) -> u64 {
+        self.planner.plan()
+    }
+
+    /// What became of what somebody asked of the planner: nothing yet, done, or why not.
+    pub(crate) fn granted(&self, wish: u64) -> Option<Result<(), String>> {
+        self.planner.granted(wish)
+    }
+
+    /// The workers, by partition.
+    pub(crate) fn workers(&self) -> &[WorkerHandle] {
+        &self.workers
     }
 
     /// Findings from now on, as they are committed.

@@ -4,6 +4,8 @@
 //! readings durable before it answers. The [`line`](mod@line) takes them from the log through featurize, detect and
 //! alert, and the planner through schedule; results lie in the store. [`host::Host`] puts all of it together.
 
+pub mod access;
+pub mod api;
 pub mod clock;
 pub mod commands;
 pub mod components;
@@ -19,5 +21,6 @@ pub mod metrics;
 pub mod registry;
 pub mod report;
 pub mod serve;
+pub mod streams;
 mod terminal;
 pub mod triggers;

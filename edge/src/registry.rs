@@ -110,6 +110,13 @@ impl Registry {
         (places, new)
     }
 
+    /// A sensor's place and asset, if it is known.
+    pub fn find(&self, name: &str) -> Option<(Place, Arc<str>)> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let place = *known.by_name.get(name)?;
+        Some((place, Arc::clone(known.asset_names.get(place.asset as usize)?)))
+    }
+
     /// Calls `visit` with the name, place and asset of each of `sensors`, by number.
     pub fn describe(&self, sensors: &[u32], mut visit: impl FnMut(&Arc<str>, Place, &Arc<str>)) {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);

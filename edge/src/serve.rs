@@ -52,7 +52,7 @@ pub async fn start(config: Config) -> anyhow::Result<Serving> {
         .await
         .with_context(|| format!("listening on {} ([http] listen)", config.http.listen))?;
     let http = listener.local_addr()?;
-    let router = http::router(Arc::clone(&host), Arc::clone(&mapping))?;
+    let router = http::router(Arc::clone(&host), Arc::clone(&mapping), stopping.clone())?;
     let tls = config.http.tls.as_ref().map(|tls| http::tls_acceptor(&tls.cert, &tls.key)).transpose()?;
     tasks.spawn(http::serve(listener, tls, router, stopping.clone()));
 

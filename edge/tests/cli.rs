@@ -20,7 +20,20 @@ fn help_says_what_to_do_first() {
     for word in ["wheeltapper run", "/api/v1/ingest", "simulate", "replay", "dlq", "backup", "completions"] {
         assert!(help.contains(word), "{word} is not in\n{help}");
     }
-    for command in ["run", "replay", "simulate", "query", "export", "dlq", "backup", "config", "completions"] {
+    for command in [
+        "run",
+        "replay",
+        "simulate",
+        "query",
+        "export",
+        "dlq",
+        "user",
+        "key",
+        "audit",
+        "backup",
+        "config",
+        "completions",
+    ] {
         assert_eq!(wheeltapper(&[command, "--help"]).status.code(), Some(0), "{command} --help");
     }
 }

@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) end: AtomicU64,
     pub(crate) waiting: Mutex<()>,
     pub(crate) grown: Condvar,
+    /// How often those who wait were woken without a record.
+    pub(crate) wakes: AtomicU64,
 }
 
 /// An append-only stream of records in a folder of its own.
@@ -79,6 +81,7 @@ impl Partition {
                 end: AtomicU64::new(end),
                 waiting: Mutex::new(()),
                 grown: Condvar::new(),
+                wakes: AtomicU64::new(0),
             }),
             file,
             base,

@@ -54,13 +54,30 @@ impl Reader {
 
     /// Waits until a record at or after `offset` is durable, at most `timeout`; tells whether one is.
     pub fn wait(&self, offset: u64, timeout: Duration) -> bool {
+        self.wait_or_wake(offset, timeout, self.wakes())
+    }
+
+    /// As [`Self::wait`], but ends as well when somebody has called [`Self::wake`] since there were so many wakes.
+    pub fn wait_or_wake(&self, offset: u64, timeout: Duration, wakes: u64) -> bool {
         let held = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let _held = self
             .shared
             .grown
-            .wait_timeout_while(held, timeout, |()| self.end() <= offset)
+            .wait_timeout_while(held, timeout, |()| self.end() <= offset && self.wakes() == wakes)
             .unwrap_or_else(PoisonError::into_inner);
         self.end() > offset
+    }
+
+    /// How often [`Self::wake`] was called.
+    pub fn wakes(&self) -> u64 {
+        self.shared.wakes.load(Ordering::Acquire)
+    }
+
+    /// Wakes who waits, though there may be nothing new.
+    pub fn wake(&self) {
+        let _held = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        self.shared.wakes.fetch_add(1, Ordering::Release);
+        self.shared.grown.notify_all();
     }
 
     /// The records from `offset` on, up to about `max_bytes` and not past `until`, at least one when there is one. Stops

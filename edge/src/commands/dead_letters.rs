@@ -38,6 +38,9 @@ enum What {
         /// The running host
         #[arg(long, default_value = "http://127.0.0.1:8080")]
         to: String,
+        /// An API key with the scope ingest, where the host wants one; `wheeltapper key add` makes one
+        #[arg(long, env = "WHEELTAPPER_API_KEY", hide_env_values = true)]
+        key: Option<String>,
     },
     /// Delete those older than this
     Purge {
@@ -51,7 +54,9 @@ impl Dlq {
     pub(super) fn run(self, global: &Global) -> anyhow::Result<()> {
         match self.what {
             What::List { reason, limit, payload } => list(&global.store()?, reason, limit, payload),
-            What::Replay { reason, to } => replay(&Store::open(&global.store_path()?)?, reason, &to),
+            What::Replay { reason, to, key } => {
+                replay(&Store::open(&global.store_path()?)?, reason, &to, key.as_deref())
+            }
             What::Purge { older_than } => {
                 let before = clock::now().saturating_sub(i64::try_from(older_than.as_nanos()).unwrap_or(i64::MAX));
                 let gone = Store::open(&global.store_path()?)?.purge_dead_letters(before)?;
@@ -76,7 +81,7 @@ fn list(store: &Store, reason: Option<String>, limit: usize, payload: bool) -> a
     Ok(())
 }
 
-fn replay(store: &Store, reason: Option<String>, to: &str) -> anyhow::Result<()> {
+fn replay(store: &Store, reason: Option<String>, to: &str, key: Option<&str>) -> anyhow::Result<()> {
     let url = format!("{}/api/v1/ingest", to.trim_end_matches('/'));
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
     let (mut taken, mut refused) = (0, 0);
@@ -84,6 +89,9 @@ fn replay(store: &Store, reason: Option<String>, to: &str) -> anyhow::Result<()>
         let mut request = agent.post(&url);
         if let Some(format) = &letter.format {
             request = request.header("Content-Type", format);
+        }
+        if let Some(key) = key {
+            request = request.header("X-API-Key", key);
         }
         if let Some(sensor) = &letter.sensor {
             request = request.query("sensor", sensor);

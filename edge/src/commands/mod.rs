@@ -1,12 +1,15 @@
 //! The command line.
 
+mod audit;
 mod config;
 mod dead_letters;
 mod evaluate;
+mod key;
 mod look;
 mod replay;
 mod run;
 mod simulate;
+mod user;
 
 use std::{
     fmt,
@@ -16,6 +19,7 @@ use std::{
 };
 
 use clap::{CommandFactory as _, Parser, Subcommand};
+use wheeltapper_access::{Access, Event};
 use wheeltapper_config::Config;
 use wheeltapper_store::Store;
 
@@ -66,6 +70,12 @@ enum Command {
     Export(look::Export),
     /// What was refused: list it, send it again, delete it
     Dlq(dead_letters::Dlq),
+    /// Users: list, add, reset the password, disable, remove
+    User(user::UserCommand),
+    /// API keys of devices and programs, and the keyring
+    Key(key::KeyCommand),
+    /// Who did what: verify that nobody changed it, export, list
+    Audit(audit::AuditCommand),
     /// Copy the store while the host runs
     Backup(look::Backup),
     /// Check the configuration
@@ -90,6 +100,9 @@ pub fn main() -> ExitCode {
         Command::Query(query) => query.run(global),
         Command::Export(export) => export.run(global),
         Command::Dlq(dlq) => dlq.run(global),
+        Command::User(user) => user.run(global),
+        Command::Key(key) => key.run(global),
+        Command::Audit(audit) => audit.run(global),
         Command::Backup(backup) => backup.run(global),
         Command::Config(config) => config.run(global),
         Command::Completions { shell } => {
@@ -157,6 +170,9 @@ pub fn load_config(file: Option<&Path>, data: Option<&Path>) -> anyhow::Result<C
             for run in config.detect.lives.iter_mut().flat_map(|lives| &mut lives.files) {
                 *run = crate::host::relative_to(file, run);
             }
+            for keys in config.access.oidc.iter_mut().filter_map(|oidc| oidc.jwks_file.as_mut()) {
+                *keys = crate::host::relative_to(file, keys);
+            }
             for component in config.line.components.values_mut() {
                 *component = crate::host::relative_to(file, component);
             }
@@ -181,6 +197,11 @@ impl Global {
         Ok(Store::open_read_only(&path)?)
     }
 
+    /// `access.db`, as the host has it; a host may be running.
+    fn access(&self) -> anyhow::Result<Access> {
+        crate::access::open(&self.load()?)
+    }
+
     fn store_path(&self) -> anyhow::Result<PathBuf> {
         let folder = self.load()?.data;
         let path = crate::folder::store_path(&folder);
@@ -191,6 +212,20 @@ impl Global {
         );
         Ok(path)
     }
+}
+
+/// Writes down what a command changed, with whoever is signed in to this machine.
+fn write_down(access: &Access, action: &str, target: &str, detail: &str) -> anyhow::Result<()> {
+    let who = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "unknown".into());
+    let actor = format!("command:{who}");
+    let event = Event { actor: &actor, action, target, outcome: "ok", address: "", detail };
+    access.record(&event, crate::clock::now())?;
+    Ok(())
+}
+
+/// A list for a person.
+fn listed<T: fmt::Display>(items: &[T]) -> String {
+    items.iter().map(T::to_string).collect::<Vec<_>>().join(",")
 }
 
 /// A time on the command line: RFC 3339 or a date.

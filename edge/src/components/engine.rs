@@ -217,6 +217,11 @@ impl Sandbox {
         Ok(Self { engine, linker: Arc::new(linker), components, limits, _clock: clock })
     }
 
+    /// The engine, for what else runs on it.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     pub(super) fn component(&self, stage: StageName) -> Result<&Component, wasmtime::Error> {
         self.components.get(&stage).ok_or_else(|| wasmtime::Error::msg(format!("{stage} is not loaded")))
     }
@@ -236,9 +241,28 @@ fn load_component(
         }
         None => stage.embedded(),
     };
+    compiled(engine, cache, stage.as_str(), bytes).map_err(|error| match error {
+        CompileError::File(path, source) => SandboxError::File { path, source },
+        CompileError::Component(source) => SandboxError::Component { stage, source },
+    })
+}
+
+/// Why there is no compiled code.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CompileError {
+    /// It cannot be kept.
+    #[error("{path}: {1}", path = .0.display())]
+    File(PathBuf, io::Error),
+    /// The bytes are no component.
+    #[error("it cannot be compiled: {0:#}")]
+    Component(wasmtime::Error),
+}
+
+/// The compiled code of a component, from the cache where it is there.
+pub(crate) fn compiled(engine: &Engine, cache: &Path, name: &str, bytes: &[u8]) -> Result<Component, CompileError> {
     let mut compatibility = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut compatibility);
-    let key = format!("{stage}-{}-{:016x}", blake3::hash(bytes).to_hex(), compatibility.finish());
+    let key = format!("{name}-{}-{:016x}", blake3::hash(bytes).to_hex(), compatibility.finish());
     let path = cache.join(format!("{key}.cwasm"));
     if let Some(compiled) = read_cached(&path) {
         // SAFETY: these bytes were written by `precompile_component` of an engine with this very compatibility hash, and
@@ -246,14 +270,13 @@ fn load_component(
         // replace the components themselves as well.
         match unsafe { Component::deserialize(engine, &compiled) } {
             Ok(component) => return Ok(component),
-            Err(error) => tracing::warn!(%stage, %error, "the cached component is not usable; compiling it again"),
+            Err(error) => tracing::warn!(%name, %error, "the cached component is not usable; compiling it again"),
         }
     }
-    let failed = |source| SandboxError::Component { stage, source };
-    let compiled = engine.precompile_component(bytes).map_err(failed)?;
-    write_cached(&path, &compiled).map_err(|source| SandboxError::File { path, source })?;
+    let compiled = engine.precompile_component(bytes).map_err(CompileError::Component)?;
+    write_cached(&path, &compiled).map_err(|source| CompileError::File(path, source))?;
     // SAFETY: `precompile_component` of this engine has just made them.
-    unsafe { Component::deserialize(engine, &compiled) }.map_err(failed)
+    unsafe { Component::deserialize(engine, &compiled) }.map_err(CompileError::Component)
 }
 
 /// The cached code, unless it is absent or damaged. Its BLAKE3 hash stands before it.

@@ -6,5 +6,6 @@
 mod engine;
 mod stages;
 
+pub(crate) use engine::compiled;
 pub use engine::{Limits, Sandbox, SandboxError, StageName};
 pub use stages::{Alerter, CallError, Detector, Featurizer, Ingester, Scheduler, wit};

@@ -50,8 +50,10 @@ pub mod wit {
             path: "../wit",
             world: "schedule-stage",
             with: { "wheeltapper:pipeline/types": super::types },
+            additional_derives: [PartialEq, serde::Serialize, serde::Deserialize],
         });
     }
+    pub use schedule_stage::exports::wheeltapper::pipeline::schedule;
 }
 
 use wit::types::{Alert, Anomaly, FeatureBatch, ReadingBatch, ScoreBatch, StageError, WorkOrder};
@@ -169,6 +171,21 @@ macro_rules! stage {
                 Ok(Self { cell, bindings, handle })
             }
 
+            /// As a fresh instance would be, in this one.
+            ///
+            /// # Errors
+            /// [`CallError`].
+            pub fn renew(&mut self, config: &str) -> Result<(), CallError> {
+                self.cell.arm();
+                self.handle.resource_drop(&mut self.cell.store).map_err(|error| self.cell.lost(&error))?;
+                let guest = self.bindings.$interface().$resource();
+                let opened = guest.call_open(&mut self.cell.store, config);
+                self.handle = opened
+                    .map_err(|error| self.cell.lost(&error))?
+                    .map_err(|error| CallError::refused($stage, &error))?;
+                Ok(())
+            }
+
             /// The state as bytes.
             ///
             /// # Errors
@@ -215,6 +232,7 @@ stage!(/** Scores windows. */ Detector, StageName::Detect, wit::detect_stage::De
 call!(/** Takes features. */ Detector, push(batch: &FeatureBatch) -> wit::detect::Detected, wheeltapper_pipeline_detect, detector, call_push);
 call!(/** Scores windows that wait for an idle sensor. */ Detector, tick(now: i64) -> wit::detect::Detected, wheeltapper_pipeline_detect, detector, call_tick);
 call!(/** Scores all windows that wait. */ Detector, flush() -> wit::detect::Detected, wheeltapper_pipeline_detect, detector, call_flush);
+call!(/** Judges windows, and learns nothing from them. */ Detector, probe(batch: &FeatureBatch, model: Option<&str>) -> Vec<wit::detect::Probed>, wheeltapper_pipeline_detect, detector, call_probe);
 
 stage!(/** Gathers anomalies into alerts. */ Alerter, StageName::Alert, wit::alert_stage::AlertStage, wheeltapper_pipeline_alert, alerter);
 call!(/** Takes scores and anomalies. */ Alerter, push(scores: &ScoreBatch, anomalies: &[Anomaly]) -> Vec<Alert>, wheeltapper_pipeline_alert, alerter, call_push);
@@ -223,3 +241,5 @@ call!(/** Lets time pass. */ Alerter, tick(now: i64) -> Vec<Alert>, wheeltapper_
 stage!(/** Plans repairs. */ Scheduler, StageName::Schedule, wit::schedule_stage::ScheduleStage, wheeltapper_pipeline_schedule, scheduler);
 call!(/** Takes alerts. */ Scheduler, push(alerts: &[Alert]) -> Vec<WorkOrder>, wheeltapper_pipeline_schedule, scheduler, call_push);
 call!(/** Plans anew. */ Scheduler, tick(now: i64) -> Vec<WorkOrder>, wheeltapper_pipeline_schedule, scheduler, call_tick);
+call!(/** Does what people want of orders. */ Scheduler, amend(amendments: &[wit::schedule::Amendment]) -> Vec<WorkOrder>, wheeltapper_pipeline_schedule, scheduler, call_amend);
+call!(/** The orders in the plan. */ Scheduler, orders() -> Vec<WorkOrder>, wheeltapper_pipeline_schedule, scheduler, call_orders);

@@ -1,6 +1,7 @@
 //! One decoder thread: an ingest instance and the events that wait for it.
 
 use std::{
+    ops::Range,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -13,7 +14,7 @@ use tokio::sync::oneshot;
 use wheeltapper_log::Append;
 
 use super::{
-    Envelope, IntakeContext, IntakeError, Receipt, Refused,
+    Envelope, IntakeContext, IntakeError, Receipt, Refused, sites,
     split::{Splitter, reason_name},
 };
 use crate::{
@@ -38,6 +39,8 @@ const KEPT_PAYLOAD: usize = 1 << 20;
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) envelopes: Vec<Envelope>,
+    /// Where the sensors have to lie; none: anywhere.
+    pub(super) sites: Option<Vec<String>>,
     pub(super) bytes: usize,
     pub(super) told: oneshot::Sender<Result<Vec<Receipt>, IntakeError>>,
 }
@@ -105,8 +108,12 @@ impl Decoder {
 
     fn take(&mut self, batch: Vec<Job>) {
         let (mut senders, mut envelopes) = (Vec::with_capacity(batch.len()), Vec::new());
+        let mut within = Vec::new();
         for job in batch {
             senders.push((job.told, job.envelopes.len()));
+            if let Some(sites) = job.sites {
+                within.push((envelopes.len()..envelopes.len() + job.envelopes.len(), sites));
+            }
             envelopes.extend(job.envelopes.into_iter().map(|envelope| WitEnvelope {
                 source: envelope.source,
                 format: envelope.format,
@@ -115,7 +122,10 @@ impl Decoder {
                 payload: envelope.payload.into(),
             }));
         }
-        let decoded = self.decode(&envelopes);
+        let decoded = match within.is_empty() {
+            true => self.decode(&envelopes),
+            false => self.decode_within(&envelopes, &within),
+        };
         self.keep_state(decoded.state_changed);
         let arrival = envelopes.first().map_or(0, |envelope| envelope.arrival);
         let receipts = receipts(&decoded, envelopes.len());
@@ -140,6 +150,19 @@ impl Decoder {
             }
             Err(error) => tell(senders, &receipts, Err(IntakeError::Failed(error.to_string()))),
         }
+    }
+
+    /// Decodes one by one, as a call does not tell which event a reading came from, and leaves out what lies elsewhere.
+    fn decode_within(&mut self, envelopes: &[WitEnvelope], within: &[(Range<usize>, Vec<String>)]) -> Decoded {
+        let mut whole = nothing();
+        for (index, envelope) in envelopes.iter().enumerate() {
+            let mut decoded = self.decode(std::slice::from_ref(envelope));
+            if let Some((_, sites)) = within.iter().find(|(range, _)| range.contains(&index)) {
+                decoded = sites::keep(decoded, envelope, sites);
+            }
+            append(&mut whole, decoded, u32::try_from(index).unwrap_or(u32::MAX));
+        }
+        whole
     }
 
     /// Decodes all at once; when the instance is lost on that, one by one on fresh ones, and what loses its instance

@@ -5,6 +5,7 @@
 //! one lane (a connection) go through one decoder, so they keep their order.
 
 mod decoder;
+mod sites;
 pub(crate) mod split;
 
 use std::{
@@ -160,6 +161,19 @@ impl Intake {
     /// # Errors
     /// [`IntakeError::Busy`] or [`IntakeError::Closed`]: nothing was taken.
     pub fn submit(&self, lane: u64, envelopes: Vec<Envelope>) -> Result<Answer, IntakeError> {
+        self.submit_within(lane, envelopes, None)
+    }
+
+    /// As [`Self::submit`], but readings of sensors outside of `sites` are refused.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    pub fn submit_within(
+        &self,
+        lane: u64,
+        envelopes: Vec<Envelope>,
+        sites: Option<Vec<String>>,
+    ) -> Result<Answer, IntakeError> {
         let bytes = envelopes.iter().map(|envelope| envelope.payload.len() + 64).sum::<usize>();
         let waiting = self.waiting.fetch_add(bytes, Ordering::Relaxed);
         let busy = |waiting| IntakeError::Busy { waiting, retry_after: Duration::from_secs(1) };
@@ -172,7 +186,7 @@ impl Intake {
         let index = usize::try_from(lane % self.lanes.len().max(1) as u64).unwrap_or(0);
         let (told, answer) = oneshot::channel();
         let sent = match self.lanes.get(index) {
-            Some(jobs) => jobs.try_send(Job { envelopes, bytes, told }).map_err(|error| error.is_full()),
+            Some(jobs) => jobs.try_send(Job { envelopes, sites, bytes, told }).map_err(|error| error.is_full()),
             None => Err(false),
         };
         match sent {

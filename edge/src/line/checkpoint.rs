@@ -3,7 +3,7 @@
 //! The worker hands over what is to be stored and the stages' snapshots, and goes on. What follows is not in the
 //! checkpoint; if the host dies before it is stored, the replay starts at the one before.
 
-use std::{io, thread};
+use std::{io, sync::Arc, thread};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use serde::{Deserialize, Serialize};
@@ -35,7 +35,8 @@ pub(super) struct Job {
     pub(super) offset: u64,
     pub(super) note: SnapshotNote,
     pub(super) snapshots: StageSnapshots,
-    pub(super) stored: Stored,
+    /// Shared with the worker, which answers questions about it until it is in the store.
+    pub(super) stored: Arc<Stored>,
 }
 
 /// A checkpoint that is in the store.

@@ -11,6 +11,7 @@ use wheeltapper_store::{
 use super::{
     batch::{Batch, Step},
     checkpoint::Stored,
+    questions::{Fresh, Wanted},
     record::DeadLetterEvent,
     stages::StepOutput,
 };
@@ -177,6 +178,12 @@ impl Effects {
                 kept.values.extend_from_slice(values);
             }
         }
+    }
+
+    /// What is wanted of what waits for a checkpoint.
+    pub(super) fn fresh(&self, wanted: &Wanted, into: &mut Fresh) {
+        into.gather(wanted, &self.columns, &self.waveforms);
+        into.gather_windows(wanted, self.windows.values());
     }
 
     /// What a checkpoint stores; nothing of it is left. Columns keep their room.
@@ -368,5 +375,6 @@ pub(super) fn work_order_row(order: &WorkOrder) -> WorkOrderRow {
         after: order.after.clone(),
         cost: order.cost,
         notes: order.notes.clone(),
+        pinned: order.pinned,
     }
 }

@@ -10,11 +10,15 @@ use std::{
 
 use wheeltapper_log::Reader;
 
+use super::questions::Question;
+
 /// What others see of a worker and may ask of it.
 #[derive(Debug)]
 pub struct WorkerHandle {
     pub(super) shared: Arc<Shared>,
     pub(super) findings: Reader,
+    /// What the worker waits on.
+    pub(super) raw: Reader,
     pub(super) thread: Option<thread::JoinHandle<()>>,
 }
 
@@ -34,6 +38,7 @@ pub(super) struct Shared {
     pub(super) findings_needed: AtomicU64,
     pub(super) checkpoint_wanted: AtomicBool,
     pub(super) configs: Mutex<Option<[String; 3]>>,
+    pub(super) questions: Mutex<Vec<Question>>,
 }
 
 impl WorkerHandle {
@@ -80,6 +85,15 @@ impl WorkerHandle {
     /// The stages take these configurations before their next step.
     pub fn configure(&self, stages: [String; 3]) {
         *self.shared.configs.lock().unwrap_or_else(PoisonError::into_inner) = Some(stages);
+    }
+
+    /// Asks; the answer comes between two steps. From a worker that stopped none comes, and the sender is dropped.
+    pub fn ask(&self, question: Question) {
+        if self.failed() {
+            return;
+        }
+        self.shared.questions.lock().unwrap_or_else(PoisonError::into_inner).push(question);
+        self.raw.wake();
     }
 
     /// Ends the worker after a last checkpoint.

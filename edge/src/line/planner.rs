@@ -1,6 +1,7 @@
 //! The planner: one schedule instance for the plant, fed with the alerts of all partitions.
 
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
@@ -16,13 +17,18 @@ use wheeltapper_store::{Applied, Checkpoint, Commit, DeadLetter, Store};
 
 use super::{
     effects::{Finding, letter, work_order_row},
+    proposal::{self, Proposal},
     record::DeadLetterEvent,
     recovery::SnapshotFolder,
+    wishes::Wish,
 };
 use crate::{
     components::{
         CallError, Sandbox, Scheduler, StageName,
-        wit::types::{Alert, WorkOrder},
+        wit::{
+            schedule::Amendment,
+            types::{Alert, WorkOrder},
+        },
     },
     metrics::Metrics,
 };
@@ -30,6 +36,8 @@ use crate::{
 /// The planner's row among the partitions' in the store.
 const OWNER: u16 = u16::MAX;
 const READ_BYTES: usize = 1 << 20;
+/// Reasons that are kept for those who wait for them.
+const REFUSALS: usize = 1_000;
 
 /// Where the planner stands, as it lies in the store.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -38,6 +46,9 @@ struct Standing {
     offsets: Vec<u64>,
     /// Counts the plans; names the snapshot.
     plan: u64,
+    /// The last wish that was taken.
+    #[serde(default)]
+    wish: u64,
 }
 
 #[derive(Debug, Default)]
@@ -52,6 +63,12 @@ struct Shared {
     position: AtomicU64,
     /// The offsets that a restart would go on from.
     durable: Mutex<Vec<u64>>,
+    /// The number of the last plan.
+    plan: AtomicU64,
+    /// The last wish that was taken.
+    wish: AtomicU64,
+    /// Wishes that could not be granted, and why.
+    refusals: Mutex<BTreeMap<u64, String>>,
 }
 
 /// Runs the planner's thread.
@@ -132,6 +149,20 @@ impl Planner {
         self.shared.position.load(Ordering::Acquire)
     }
 
+    /// The number of the last plan.
+    pub fn plan(&self) -> u64 {
+        self.shared.plan.load(Ordering::Acquire)
+    }
+
+    /// What became of a wish: nothing yet, it was granted, or why it could not be.
+    pub fn granted(&self, wish: u64) -> Option<Result<(), String>> {
+        if self.shared.wish.load(Ordering::Acquire) < wish {
+            return None;
+        }
+        let refused = self.shared.refusals.lock().unwrap_or_else(PoisonError::into_inner).remove(&wish);
+        Some(refused.map_or(Ok(()), Err))
+    }
+
     /// The first offset in each partition's anomaly-events that a restart would read; retention keeps what follows it.
     pub fn needed(&self) -> Vec<u64> {
         self.shared.durable.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -159,6 +190,7 @@ impl Drop for Planner {
 
 impl Plan {
     fn run(mut self) {
+        self.shared.wish.store(self.standing.wish, Ordering::Release);
         self.tell_position();
         loop {
             let stopping = self.shared.stop.load(Ordering::Acquire);
@@ -180,6 +212,7 @@ impl Plan {
     /// Plans for what is new; tells whether there was anything.
     fn round(&mut self) -> anyhow::Result<bool> {
         self.take_new_config()?;
+        let wished = self.take_wish()?;
         let tick = self.shared.tick.swap(0, Ordering::AcqRel);
         let mut offsets = self.standing.offsets.clone();
         let mut alerts: Vec<Alert> = Vec::new();
@@ -198,7 +231,7 @@ impl Plan {
         }
         let moved = offsets != self.standing.offsets;
         if !moved && tick == 0 {
-            return Ok(false);
+            return Ok(wished);
         }
         let (orders, refused) = self.plan(&alerts, tick)?;
         if alerts.is_empty() && orders.is_empty() && tick == 0 {
@@ -212,6 +245,64 @@ impl Plan {
             self.shared.planned.store(tick, Ordering::Release);
         }
         Ok(true)
+    }
+
+    /// Takes one thing that somebody asked for, if there is one.
+    fn take_wish(&mut self) -> anyhow::Result<bool> {
+        let Some((number, body)) = self.store.wish_after(self.standing.wish)? else { return Ok(false) };
+        let granted = match serde_json::from_slice(&body) {
+            Ok(Wish::Repair(alert)) => self.attempt(&[alert], 0).map_err(|error| (error.to_string(), Some(error))),
+            Ok(Wish::Amend { amendment, now }) => {
+                self.amend(&amendment, now).map_err(|error| (error.to_string(), Some(error)))
+            }
+            Ok(Wish::Plan { task, now, request, assets }) => {
+                self.propose(&task, now, &request, assets.as_deref())?;
+                Ok(Vec::new())
+            }
+            Err(error) => Err((format!("the wish cannot be read: {error}"), None)),
+        };
+        let orders = match granted {
+            Ok(orders) => orders,
+            Err((reason, error)) => {
+                if let Some(error) = error.filter(|error| matches!(error, CallError::Lost { .. })) {
+                    self.reopen(&error)?;
+                }
+                tracing::warn!(number, %reason, "what somebody asked of the planner could not be done");
+                let mut refusals = self.shared.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+                refusals.insert(number, reason);
+                // Nobody asks after an old one any more.
+                while refusals.len() > REFUSALS {
+                    refusals.pop_first();
+                }
+                Vec::new()
+            }
+        };
+        self.standing.wish = number;
+        self.commit(self.standing.offsets.clone(), &orders, &[])?;
+        self.store.forget_wishes(number)?;
+        self.shared.wish.store(number, Ordering::Release);
+        Ok(true)
+    }
+
+    /// The amendment first: when it is refused, all has to be as before.
+    fn amend(&mut self, amendment: &Amendment, now: i64) -> Result<Vec<WorkOrder>, CallError> {
+        let mut changed = self.scheduler.amend(std::slice::from_ref(amendment))?;
+        changed.extend(self.scheduler.tick(now)?);
+        Ok(changed)
+    }
+
+    /// Says what a plan would look like, to the task that asked.
+    fn propose(&mut self, task: &str, now: i64, request: &str, assets: Option<&[String]>) -> anyhow::Result<()> {
+        let snapshot = self.scheduler.snapshot()?;
+        let proposal = Proposal { now, request, assets };
+        match proposal::propose(&self.sandbox, &self.config, &snapshot, &proposal) {
+            Ok(plan) => self.store.finish_task(task, "done", &plan, now)?,
+            Err(error) => {
+                let reason = serde_json::json!({ "error": error.to_string() }).to_string();
+                self.store.finish_task(task, "failed", &reason, now)?;
+            }
+        }
+        Ok(())
     }
 
     /// What the stage makes of the alerts and the tick. When it is lost on them it gets them once more on a fresh
@@ -270,7 +361,7 @@ impl Plan {
     }
 
     fn commit(&mut self, offsets: Vec<u64>, orders: &[WorkOrder], refused: &[DeadLetter]) -> anyhow::Result<()> {
-        let standing = Standing { offsets, plan: self.standing.plan + 1 };
+        let standing = Standing { offsets, plan: self.standing.plan + 1, wish: self.standing.wish };
         self.snapshots.write_one(standing.plan, "schedule", &self.scheduler.snapshot()?)?;
         let rows: Vec<_> = orders.iter().map(work_order_row).collect();
         self.store.commit(&Commit {
@@ -298,6 +389,7 @@ impl Plan {
 
     fn tell_position(&self) {
         self.shared.position.store(self.standing.offsets.iter().sum(), Ordering::Release);
+        self.shared.plan.store(self.standing.plan, Ordering::Release);
     }
 
     fn reopen(&mut self, error: &CallError) -> anyhow::Result<()> {

@@ -7,7 +7,7 @@ use crate::{
     components::{
         Alerter, CallError, Detector, Featurizer, Sandbox, StageName,
         wit::{
-            detect::Detected,
+            detect::{Detected, Probed},
             featurize::{Featurized, Refused},
             types::{Alert, Anomaly, Drift, FeatureBatch, Prognosis},
         },
@@ -68,6 +68,12 @@ impl PartitionStages {
             detect: self.detector.snapshot()?,
             alert: self.alerter.snapshot()?,
         })
+    }
+
+    /// How the detector judges windows. A trap in it loses the instance, which the next step then finds.
+    pub(super) fn probe(&mut self, batches: &[FeatureBatch], model: Option<&str>) -> Result<Vec<Probed>, CallError> {
+        let judged = batches.iter().map(|batch| self.detector.probe(batch, model));
+        Ok(judged.collect::<Result<Vec<_>, _>>()?.concat())
     }
 
     /// Runs one step through the three stages. After an error the instances no longer agree and must be replaced.

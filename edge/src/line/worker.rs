@@ -16,9 +16,10 @@ use wheeltapper_store::{Applied, Commit, Store, StoreError};
 use super::{
     Topic, Topics,
     batch::{Batcher, Planned, Step},
-    checkpoint::{CheckpointError, Checkpointer, Job, SnapshotNote},
+    checkpoint::{CheckpointError, Checkpointer, Job, SnapshotNote, Stored},
     effects::{Effects, Finding, alert_row, anomaly_row, drift_row, prognosis_row},
     handle::{Shared, WorkerHandle},
+    questions::{Fresh, Question},
     record::RecordError,
     recovery::SnapshotFolder,
     stages::{PartitionStages, StageConfigs, StageSnapshots},
@@ -105,6 +106,8 @@ pub struct Worker {
     stages: PartitionStages,
     snapshots: SnapshotFolder,
     checkpointer: Checkpointer,
+    /// What the checkpoint that is under way stores.
+    storing: Option<Arc<Stored>>,
     processed: Partition,
     /// End of processed-data at the last checkpoint.
     processed_end: u64,
@@ -134,9 +137,9 @@ impl Worker {
     pub fn start(config: WorkerConfig, partition: u16, reader: Reader) -> anyhow::Result<WorkerHandle> {
         let worker = Self::open(config, partition, reader)?;
         let shared = Arc::clone(&worker.shared);
-        let findings = worker.anomalies.reader();
+        let (findings, raw) = (worker.anomalies.reader(), worker.reader.clone());
         let thread = thread::Builder::new().name(format!("line-{partition}")).spawn(move || worker.run())?;
-        Ok(WorkerHandle { shared, findings, thread: Some(thread) })
+        Ok(WorkerHandle { shared, findings, raw, thread: Some(thread) })
     }
 
     fn open(config: WorkerConfig, partition: u16, reader: Reader) -> Result<Self, WorkerError> {
@@ -179,6 +182,7 @@ impl Worker {
             reader,
             stages,
             checkpointer,
+            storing: None,
             snapshots,
             processed,
             processed_end: note.processed,
@@ -206,7 +210,9 @@ impl Worker {
 
     fn work(&mut self) -> Result<(), WorkerError> {
         loop {
+            let wakes = self.reader.wakes();
             self.take_new_config()?;
+            self.answer_questions()?;
             let records = self.reader.read(self.position, self.read_until(), READ_BYTES)?;
             self.config
                 .metrics
@@ -222,11 +228,12 @@ impl Worker {
                     self.checkpoint()?;
                 }
                 let pause = if self.checkpointer.under_way() { CHECKPOINT_POLL } else { IDLE };
-                self.reader.wait(self.position, pause);
+                self.reader.wait_or_wake(self.position, pause, wakes);
                 continue;
             }
             for planned in self.batcher.plan(&records)? {
                 self.step(planned)?;
+                self.answer_questions()?;
             }
             if self.last_commit.elapsed() >= COMMIT_PAUSE {
                 self.commit()?;
@@ -362,6 +369,32 @@ impl Worker {
         Ok(())
     }
 
+    /// Answers what was asked since the last step. Who asked and went away does no harm.
+    fn answer_questions(&mut self) -> Result<(), WorkerError> {
+        let questions = std::mem::take(&mut *self.shared.questions.lock().unwrap_or_else(PoisonError::into_inner));
+        for question in questions {
+            match question {
+                Question::Fresh(wanted, answer) => {
+                    let mut fresh = Fresh::default();
+                    if let Some(storing) = &self.storing {
+                        fresh.gather_stored(&wanted, storing);
+                    }
+                    self.effects.fresh(&wanted, &mut fresh);
+                    let _ = answer.send(fresh);
+                }
+                Question::Probe(batches, model, answer) => {
+                    let judged = self.stages.probe(&batches, model.as_deref());
+                    let lost = judged.as_ref().err().filter(|error| matches!(error, CallError::Lost { .. })).cloned();
+                    let _ = answer.send(judged);
+                    if let Some(error) = lost {
+                        self.replace_stages(&error)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Puts what was found so far into the topics and the store.
     fn commit(&mut self) -> Result<(), WorkerError> {
         if !self.effects.urgent() {
@@ -400,8 +433,9 @@ impl Worker {
             offset: self.position,
             note: SnapshotNote { processed: self.processed.end() },
             snapshots: self.stages.snapshot()?,
-            stored: self.effects.take_stored(),
+            stored: Arc::new(self.effects.take_stored()),
         };
+        self.storing = Some(Arc::clone(&job.stored));
         self.checkpointer.begin(job);
         self.last_checkpoint = Instant::now();
         Ok(())
@@ -416,6 +450,7 @@ impl Worker {
     /// Takes note of a checkpoint that was written; with `wait`, waits for the one that is under way.
     fn take_written(&mut self, wait: bool) -> Result<(), WorkerError> {
         let Some(written) = self.checkpointer.written(wait)? else { return Ok(()) };
+        self.storing = None;
         self.config.metrics.readings_stored.inc_by(written.count);
         self.snapshot_offset = written.offset;
         self.has_snapshot = true;

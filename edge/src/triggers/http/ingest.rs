@@ -7,17 +7,17 @@ use std::{
 };
 
 use axum::{
-    Json,
+    Extension, Json,
     body::Body,
-    extract::{ConnectInfo, Query, State},
+    extract::{ConnectInfo, Query, State, rejection::QueryRejection},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Front, Problem, body};
+use super::{Front, Problem, body, guard::BySignature};
 use crate::{
+    api::Caller,
     clock,
     intake::{Envelope, IntakeError, Receipt},
     line::DeadLetterEvent,
@@ -27,28 +27,44 @@ use crate::{
 const LISTED: usize = 100;
 
 /// What the query may say.
-#[derive(Debug, Deserialize)]
-pub(super) struct Asked {
+#[derive(Debug)]
+struct Asked {
     /// Stands in for a payload that names no sensor.
     sensor: Option<String>,
     /// A topic, mapped as MQTT's are.
     topic: Option<String>,
 }
 
+impl Asked {
+    /// Webhooks add parameters of their own, and forms send what was left empty.
+    fn of(query: Result<Query<Vec<(String, String)>>, QueryRejection>) -> Result<Self, Problem> {
+        let Query(pairs) = query.map_err(|_| {
+            Problem::new(StatusCode::BAD_REQUEST, "the query cannot be read; write it as name=value&name=value")
+        })?;
+        let first = |name: &str| {
+            pairs.iter().find(|(known, value)| known == name && !value.is_empty()).map(|(_, value)| value.clone())
+        };
+        Ok(Self { sensor: first("sensor"), topic: first("topic") })
+    }
+}
+
 pub(super) async fn ingest(
     State(front): State<Arc<Front>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    Query(asked): Query<Asked>,
+    query: Result<Query<Vec<(String, String)>>, QueryRejection>,
+    caller: Option<Extension<Caller>>,
+    signed: Option<Extension<BySignature>>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
+    let asked = Asked::of(query)?;
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let announced = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
     let source = asked.topic.clone().unwrap_or_else(|| "/api/v1/ingest".to_owned());
     let sent = match body::read(body, announced, front.max_body).await {
         Ok(sent) => sent,
         // A body too large to be read cannot show who signed it.
-        Err(unusable) if front.sources.required() => return Err(unusable.problem),
+        Err(unusable) if front.sources.required() || signed.is_some() => return Err(unusable.problem),
         Err(unusable) => return Err(keep(&front, &source, unusable).await),
     };
     front.sources.check(&headers, &sent)?;
@@ -69,7 +85,8 @@ pub(super) async fn ingest(
     // One connection's requests keep their order.
     let mut lane = DefaultHasher::new();
     peer.hash(&mut lane);
-    let answer = front.host.intake.submit(lane.finish(), vec![envelope]).map_err(problem)?;
+    let sites = caller.and_then(|Extension(caller)| caller.sites);
+    let answer = front.host.intake.submit_within(lane.finish(), vec![envelope], sites).map_err(problem)?;
     let receipts = answer.await.unwrap_or(Err(IntakeError::Closed)).map_err(problem)?;
     Ok(respond(receipts.into_iter().next().unwrap_or_default()))
 }

@@ -6,30 +6,54 @@
 //! | `GET /api/v1/overview` | what the first page shows, as JSON |
 //! | `GET /health`, `/ready` | is it alive; does the line run |
 //! | `GET /metrics` | Prometheus |
-//! | `GET /` | the first page |
+//! | `GET /api/v1/anomalies/stream`, `/api/v1/sensors/{id}/stream` | Server-Sent Events |
+//! | `GET /ws/anomalies` | the same as the first of these, over a WebSocket |
+//!
+//! All else, the dashboard as well, is answered by the component `components/api`.
 
+mod accounts;
+mod admin;
 mod body;
+mod demand;
+mod guard;
 mod ingest;
 mod overview;
 mod problem;
+mod reply;
 mod server;
 mod signature;
+mod streams;
+mod trail;
 
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use axum::{
-    Router,
-    extract::State,
-    http::{HeaderValue, StatusCode, header},
-    response::{Html, IntoResponse, Response},
+    Json, Router,
+    body::Body,
+    extract::{FromRequestParts as _, Request, State, WebSocketUpgrade},
+    http::{HeaderValue, Method, StatusCode, header},
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
+use http_body_util::{BodyExt as _, Limited};
+use percent_encoding::percent_decode_str;
+use serde_json::json;
+use tokio::sync::watch;
 use wheeltapper_mqtt::Mapping;
 
-use crate::host::Host;
+use crate::{
+    api::{Api, Caller, Desk},
+    host::Host,
+    streams::{Feed, Live},
+};
 pub use problem::Problem;
 pub use server::{serve, tls_acceptor};
 use signature::Sources;
+use streams::{Streams, last_event};
+
+/// Bodies of requests that the component answers; readings have a route of their own.
+const MOST_BODY: usize = 1 << 20;
 
 /// What the handlers share.
 #[derive(Debug)]
@@ -38,17 +62,31 @@ pub(super) struct Front {
     mapping: Arc<Mapping>,
     sources: Sources,
     max_body: usize,
+    api: Arc<Api>,
+    desk: Arc<Desk>,
+    streams: Streams,
 }
 
-/// The routes.
+/// The routes. What they watch the line with ends when `stopping` turns true.
 ///
 /// # Errors
-/// When a webhook source's secret cannot be read.
-pub fn router(host: Arc<Host>, mapping: Arc<Mapping>) -> anyhow::Result<Router> {
+/// When a webhook source's secret cannot be read, or the API's component cannot be loaded.
+pub fn router(host: Arc<Host>, mapping: Arc<Mapping>, stopping: watch::Receiver<bool>) -> anyhow::Result<Router> {
     let config = host.config();
+    let door = Arc::new(guard::Door::new(&host).context("opening access.db")?);
+    let desk = Arc::new(Desk::new(Arc::clone(&host)));
+    let streams = Streams {
+        feed: Feed::start(Arc::clone(&desk)).context("following the findings")?,
+        live: Live::new(Arc::clone(&host)),
+        stopping,
+    };
+    tokio::spawn(streams.clone().run());
     let front = Front {
         sources: Sources::load(&config.http.sources)?,
         max_body: usize::try_from(config.http.max_body.bytes()).unwrap_or(usize::MAX),
+        api: Arc::new(Api::load(Arc::clone(&desk), &config.http.origins)?),
+        desk,
+        streams,
         mapping,
         host,
     };
@@ -58,21 +96,74 @@ pub fn router(host: Arc<Host>, mapping: Arc<Mapping>) -> anyhow::Result<Router> 
         .route("/health", get(health))
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
-        .route("/", get(page))
-        .fallback(|| async {
-            Problem::new(StatusCode::NOT_FOUND, "there is nothing here; readings go to POST /api/v1/ingest")
-        })
-        .with_state(Arc::new(front)))
+        .fallback(elsewhere)
+        .with_state(Arc::new(front))
+        .merge(accounts::routes(Arc::clone(&door)))
+        .merge(admin::routes(Arc::clone(&door)))
+        .layer(axum::middleware::from_fn_with_state(door, guard::guard)))
 }
 
-async fn health() -> &'static str {
-    "alive\n"
+/// What the component answers, and the streams among its paths.
+async fn elsewhere(State(front): State<Arc<Front>>, request: Request) -> Response {
+    let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
+    if request.method() == Method::GET {
+        let path = request.uri().path();
+        let last = || last_event(request.headers(), request.uri().query());
+        if path == "/ws/anomalies" {
+            return socket(&front, caller, request).await.unwrap_or_else(IntoResponse::into_response);
+        }
+        if path == "/api/v1/anomalies/stream" {
+            let told = front.streams.findings(caller, last().as_deref());
+            return told.unwrap_or_else(IntoResponse::into_response);
+        }
+        if let Some(id) = path.strip_prefix("/api/v1/sensors/").and_then(|rest| rest.strip_suffix("/stream"))
+            && let Ok(id) = percent_decode_str(id).decode_utf8()
+            && let Some((place, _)) = front.desk.sensor(&caller, &id)
+        {
+            let told = front.streams.readings(id.into_owned(), place, last().as_deref());
+            return told.unwrap_or_else(IntoResponse::into_response);
+        }
+    }
+    component(&front, caller, request).await
+}
+
+async fn component(front: &Front, caller: Caller, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = Limited::new(body, MOST_BODY).collect().await else {
+        let detail = format!("the body is larger than {MOST_BODY} bytes, or broke off; send less at once");
+        return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).into_response();
+    };
+    let request = Request::from_parts(parts, body.to_bytes());
+    match Arc::clone(&front.api).answer(caller, request).await {
+        Ok(response) => response.map(Body::from),
+        Err(error) => {
+            tracing::error!(%error, "the API's component gave no answer");
+            let detail = "the API's component was stopped on this request; the host's log tells why";
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
+        }
+    }
+}
+
+async fn socket(front: &Front, caller: Caller, request: Request) -> Result<Response, Problem> {
+    let last = last_event(request.headers(), request.uri().query());
+    let from = front.streams.place(last.as_deref())?;
+    let (mut parts, _) = request.into_parts();
+    let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await.map_err(|_| {
+        let detail = "this is a WebSocket: ask for an upgrade; GET /api/v1/anomalies/stream tells the same as Server-Sent Events";
+        Problem::new(StatusCode::UPGRADE_REQUIRED, detail)
+    })?;
+    let streams = front.streams.clone();
+    Ok(upgrade.on_upgrade(move |socket| streams.socket(caller, from, socket)))
+}
+
+async fn health() -> Response {
+    Json(json!({ "status": "alive" })).into_response()
 }
 
 async fn ready(State(front): State<Arc<Front>>) -> Response {
     let failed = front.host.failed();
     if failed.is_empty() {
-        return "ready\n".into_response();
+        return Json(json!({ "status": "ready" })).into_response();
     }
     let detail = format!(
         "the line of partition {failed:?} stopped; the host's log tells why, a restart goes on where it stopped"
@@ -83,15 +174,4 @@ async fn ready(State(front): State<Arc<Front>>) -> Response {
 async fn metrics(State(front): State<Arc<Front>>) -> Response {
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     ([(header::CONTENT_TYPE, kind)], front.host.metrics.text()).into_response()
-}
-
-async fn page() -> Response {
-    let policy = "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'; frame-ancestors 'none'";
-    let headers = [
-        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy)),
-        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    ];
-    (headers, Html(include_str!("page.html"))).into_response()
 }

@@ -20,6 +20,8 @@ pub(super) async fn overview(State(front): State<Arc<Front>>) -> Result<Json<Val
             "uptime_seconds": host.uptime().as_secs(),
             "behind_bytes": host.behind(),
             "counts": latest.counts,
+            // Nothing is left uncounted here; on other platforms it names lower bounds.
+            "at_least": [],
             "anomalies": latest.anomalies,
             "alerts": latest.alerts,
             "work_orders": latest.work_orders,

@@ -1,7 +1,7 @@
 //! Errors as RFC 9457 problem details.
 
 use axum::{
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::{Map, Value, json};
@@ -12,6 +12,7 @@ pub struct Problem {
     status: StatusCode,
     body: Map<String, Value>,
     retry_after: Option<u64>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Problem {
@@ -22,7 +23,7 @@ impl Problem {
         body.insert("title".into(), json!(status.canonical_reason().unwrap_or("error")));
         body.insert("status".into(), json!(status.as_u16()));
         body.insert("detail".into(), json!(detail.into()));
-        Self { status, body, retry_after: None }
+        Self { status, body, retry_after: None, headers: Vec::new() }
     }
 
     /// What it says.
@@ -34,6 +35,13 @@ impl Problem {
     #[must_use]
     pub fn with(mut self, name: &str, value: Value) -> Self {
         self.body.insert(name.into(), value);
+        self
+    }
+
+    /// One more header.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
         self
     }
 
@@ -50,6 +58,7 @@ impl IntoResponse for Problem {
         let kind = HeaderValue::from_static("application/problem+json");
         let body = Value::Object(self.body).to_string();
         let mut response = (self.status, [(header::CONTENT_TYPE, kind)], body).into_response();
+        response.headers_mut().extend(self.headers);
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

@@ -1,0 +1,108 @@
+//! The door of this host: [`wheeltapper_access`] as the configuration wants it.
+
+use std::{env, net::IpAddr, time::Duration};
+
+use anyhow::Context as _;
+use wheeltapper_access::{Access, Fetch, IssuerSettings, Jwks, KEY_VARIABLE, Quota, Quotas, Settings, SyslogTarget};
+use wheeltapper_config::{AccessMode, Config, Oidc};
+
+use crate::clock;
+
+/// An issuer has this long to give its keys.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
+/// The largest JWKS.
+const MOST_KEYS: u64 = 1 << 20;
+
+/// Opens `access.db` in the data folder, or makes it; a host may have it open.
+///
+/// # Errors
+/// When it cannot be used; the message tells what to do.
+pub fn open(config: &Config) -> anyhow::Result<Access> {
+    std::fs::create_dir_all(&config.data)
+        .with_context(|| format!("making the data folder {}", config.data.display()))?;
+    Ok(Access::open(&config.data, settings(config)?, clock::now())?)
+}
+
+/// Whether nobody has to sign in.
+pub fn is_open(config: &Config) -> bool {
+    match config.access.mode {
+        AccessMode::On => false,
+        AccessMode::Off => true,
+        AccessMode::Auto => is_loopback(&config.http.listen),
+    }
+}
+
+/// Whether only this machine reaches an address to listen on.
+fn is_loopback(listen: &str) -> bool {
+    let Some((host, _)) = listen.rsplit_once(':') else { return false };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn settings(config: &Config) -> anyhow::Result<Settings> {
+    let access = &config.access;
+    let limits = &access.limits;
+    let issuers = access.oidc.iter().map(issuer).collect::<anyhow::Result<_>>()?;
+    let syslog = access.audit.syslog.as_deref().map(SyslogTarget::parse).transpose()?;
+    Ok(Settings {
+        token_lifetime: access.token_lifetime.get(),
+        refresh_lifetime: access.refresh_lifetime.get(),
+        quotas: Quotas {
+            detect: Quota::a_minute(limits.detect),
+            schedule: Quota::a_minute(limits.schedule),
+            login: Quota::a_minute(limits.login),
+            other: Quota::a_minute(limits.other),
+            ingest: Quota::a_second(limits.ingest.bytes()),
+        },
+        issuers,
+        syslog,
+        keyring: env::var(KEY_VARIABLE).ok(),
+    })
+}
+
+fn issuer(oidc: &Oidc) -> anyhow::Result<IssuerSettings> {
+    let keys = match (&oidc.jwks_file, &oidc.jwks_url) {
+        (Some(file), _) => Jwks::File(file.clone()),
+        (None, Some(url)) => Jwks::Url(url.clone()),
+        (None, None) => anyhow::bail!("[[access.oidc]] {}: give jwks_file or jwks_url", oidc.issuer),
+    };
+    Ok(IssuerSettings {
+        issuer: oidc.issuer.clone(),
+        audience: oidc.audience.clone(),
+        keys,
+        roles_claim: oidc.roles_claim.clone(),
+        sites_claim: oidc.sites_claim.clone(),
+    })
+}
+
+/// Gets an issuer's keys, by https alone.
+pub(crate) fn fetch() -> Fetch {
+    let agent: ureq::Agent =
+        ureq::Agent::config_builder().https_only(true).timeout_global(Some(FETCH_TIMEOUT)).build().into();
+    Box::new(move |url| {
+        let mut answer = agent.get(url).call().map_err(|error| error.to_string())?;
+        answer.body_mut().with_config().limit(MOST_KEYS).read_to_string().map_err(|error| error.to_string())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_open_on_this_machines_own_addresses_only() {
+        for (listen, open) in [
+            ("127.0.0.1:8080", true),
+            ("127.8.0.1:0", true),
+            ("[::1]:8080", true),
+            ("localhost:8080", true),
+            ("0.0.0.0:8080", false),
+            ("[::]:8080", false),
+            ("192.0.2.1:80", false),
+            ("plant.example:80", false),
+            ("nonsense", false),
+        ] {
+            assert_eq!(is_loopback(listen), open, "{listen}");
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! What people do: written to the store, and where the planner has to know, put before it.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value as Json;
+use wheeltapper_line::{
+    Filter, Table,
+    acts::{self, Asked, Deed, Refusal, Repair, Status},
+};
+use wheeltapper_store::{ActionRow, Cell, Deed as Written, TaskRow};
+
+use super::{
+    desk::{Desk, unreadable},
+    guest::{
+        Caller,
+        bindings::wheeltapper::pipeline::front::{self, FrontError},
+    },
+};
+use crate::{
+    components::wit::{
+        schedule::Amendment,
+        types::{Alert, AlertState, OrderStatus, Severity},
+    },
+    line::Wish,
+};
+
+/// The planner is waited for so long; it goes on by itself.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Desk {
+    pub(super) async fn act(&self, caller: &Caller, change: front::Change) -> Result<String, FrontError> {
+        let change = acts::Change {
+            deed: match change.deed {
+                front::Deed::Acknowledge => Deed::Acknowledge,
+                front::Deed::Handle => Deed::Handle,
+                front::Deed::FalseAlarm => Deed::FalseAlarm,
+                front::Deed::Comment => Deed::Comment,
+                front::Deed::OrderRepair => Deed::OrderRepair,
+                front::Deed::Amend => Deed::Amend,
+                front::Deed::Plan => Deed::Plan,
+            },
+            id: change.id,
+            text: change.text,
+            now: change.now,
+        };
+        match change.deed {
+            Deed::Amend => self.amend(caller, &change).await,
+            Deed::Plan => self.plan(caller, &change),
+            _ => self.remark(caller, &change).await,
+        }
+    }
+
+    /// Acknowledge, handle, false alarm, comment, order a repair.
+    async fn remark(&self, caller: &Caller, change: &acts::Change) -> Result<String, FrontError> {
+        if change.deed == Deed::Comment && change.text.trim().is_empty() {
+            return Err(FrontError::Invalid("the comment is empty; say something".into()));
+        }
+        let anomaly = self.one(caller, Table::Anomalies, "anomaly", &change.id)?;
+        let mut written = Written { action: Some(action(caller, change, &anomaly)), ..Written::default() };
+        if change.deed.handles() {
+            written.handled = Some(change.id.clone());
+        }
+        if change.deed == Deed::OrderRepair {
+            let repair = Repair::new(&anomaly, &change.text, change.now);
+            if !self.is_ordered(&repair)? {
+                written.wish = Some(packed(&Wish::Repair(alert(repair)))?);
+            }
+        }
+        let wish = self.host.store.record(&written).map_err(unreadable)?;
+        self.wait(wish).await?;
+        Ok(self.one(caller, Table::Anomalies, "anomaly", &change.id)?.to_string())
+    }
+
+    async fn amend(&self, caller: &Caller, change: &acts::Change) -> Result<String, FrontError> {
+        let wish = acts::Wish::parse(&change.text).map_err(refused)?;
+        let order = self.one(caller, Table::WorkOrders, "work order", &change.id)?;
+        let alert = order.get("alert").and_then(Json::as_str).unwrap_or_default().to_owned();
+        let state = self.host.store.ask("SELECT state FROM alerts WHERE id = ?1", vec![Cell::Text(alert)]);
+        // The alert of a repair that was ordered by hand is no row.
+        let resolved = state.map_err(unreadable)?.concat().first() == Some(&Cell::Text("resolved".into()));
+        let technicians = acts::technicians(&self.host.config().schedule_json());
+        wish.check(&order, &technicians, !resolved).map_err(refused)?;
+        let amendment = Amendment {
+            order: change.id.clone(),
+            scheduled: wish.scheduled_time,
+            technician: wish.technician,
+            pinned: wish.pinned,
+            status: wish.status.map(|status| match status {
+                Status::Planned => OrderStatus::Planned,
+                Status::Done => OrderStatus::Done,
+                Status::Cancelled => OrderStatus::Cancelled,
+            }),
+        };
+        let written = Written {
+            action: Some(action(caller, change, &order)),
+            wish: Some(packed(&Wish::Amend { amendment, now: change.now })?),
+            ..Written::default()
+        };
+        let number = self.host.store.record(&written).map_err(unreadable)?;
+        self.wait(number).await?;
+        Ok(self.one(caller, Table::WorkOrders, "work order", &change.id)?.to_string())
+    }
+
+    fn plan(&self, caller: &Caller, change: &acts::Change) -> Result<String, FrontError> {
+        let asked = Asked::parse(&change.text).map_err(refused)?;
+        asked.narrow(&self.host.config().schedule_json()).map_err(refused)?;
+        let mut assets = Vec::with_capacity(asked.sensor_ids.len());
+        for sensor in &asked.sensor_ids {
+            let known = self.sensor(caller, sensor);
+            let (_, asset) = known.ok_or_else(|| FrontError::Absent(format!("there is no sensor {sensor:?}")))?;
+            assets.push(asset);
+        }
+        if assets.is_empty() && caller.sites.is_some() {
+            return Err(FrontError::Invalid(
+                "a plan of the whole plant is for those who may see all of it; name sensors of your sites".into(),
+            ));
+        }
+        let id = change.id();
+        let wish = Wish::Plan {
+            task: id.clone(),
+            now: change.now,
+            request: change.text.clone(),
+            assets: (!assets.is_empty()).then_some(assets),
+        };
+        let written = Written {
+            task: Some(TaskRow { id: id.clone(), time: change.now, request: change.text.clone() }),
+            wish: Some(packed(&wish)?),
+            ..Written::default()
+        };
+        self.host.store.record(&written).map_err(unreadable)?;
+        let everyone = Caller { sites: None, ..caller.clone() };
+        Ok(self.one(&everyone, Table::Tasks, "task", &id)?.to_string())
+    }
+
+    /// The row of that id, if the caller may see it.
+    fn one(&self, caller: &Caller, table: Table, what: &str, id: &str) -> Result<Json, FrontError> {
+        let filter = Filter { id: Some(id.to_owned()), limit: 1, sites: caller.sites.clone(), ..Filter::default() };
+        let rows: Vec<Json> = serde_json::from_str(&self.rows(table, &filter)?)
+            .map_err(|error| FrontError::Broken(format!("the store's answer cannot be read: {error}")))?;
+        rows.into_iter().next().ok_or_else(|| FrontError::Absent(format!("there is no {what} {id:?}")))
+    }
+
+    /// Whether an open alert of that machine and fault has orders that wait to be done.
+    fn is_ordered(&self, repair: &Repair) -> Result<bool, FrontError> {
+        let statement = "SELECT 1 FROM alerts JOIN work_orders ON work_orders.alert = alerts.id
+            WHERE alerts.asset = ?1 AND alerts.state = 'open' AND coalesce(alerts.fault_mode, '') = ?2
+                AND work_orders.status IN ('planned', 'unscheduled') LIMIT 1";
+        let fault = repair.fault_mode.clone().unwrap_or_default();
+        let rows = self.host.store.ask(statement, vec![Cell::Text(repair.asset.clone()), Cell::Text(fault)]);
+        Ok(!rows.map_err(unreadable)?.is_empty())
+    }
+
+    /// Until the planner has taken the wish.
+    async fn wait(&self, wish: Option<u64>) -> Result<(), FrontError> {
+        let Some(wish) = wish else { return Ok(()) };
+        let began = Instant::now();
+        loop {
+            match self.host.granted(wish) {
+                Some(Ok(())) => return Ok(()),
+                Some(Err(reason)) => return Err(FrontError::Conflict(reason)),
+                None if began.elapsed() > PATIENCE => return Ok(()),
+                None => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        }
+    }
+}
+
+fn action(caller: &Caller, change: &acts::Change, target: &Json) -> ActionRow {
+    ActionRow {
+        id: change.id(),
+        time: change.now,
+        deed: change.deed.name().to_owned(),
+        target: change.id.clone(),
+        asset: target.get("asset").and_then(Json::as_str).unwrap_or_default().to_owned(),
+        actor: caller.actor.clone(),
+        text: change.text.clone(),
+    }
+}
+
+fn packed(wish: &Wish) -> Result<Vec<u8>, FrontError> {
+    serde_json::to_vec(wish).map_err(|error| FrontError::Broken(format!("a wish cannot be written: {error}")))
+}
+
+fn refused(refusal: Refusal) -> FrontError {
+    match refusal {
+        Refusal::Absent(text) => FrontError::Absent(text),
+        Refusal::Invalid(text) => FrontError::Invalid(text),
+        Refusal::Conflict(text) => FrontError::Conflict(text),
+    }
+}
+
+fn alert(repair: Repair) -> Alert {
+    Alert {
+        id: repair.id,
+        asset: repair.asset,
+        sensor: repair.sensor,
+        severity: if repair.severity == "critical" { Severity::Critical } else { Severity::High },
+        state: AlertState::Open,
+        opened: repair.time,
+        updated: repair.time,
+        resolved: None,
+        anomalies: 1,
+        peak_score: repair.peak_score,
+        anomaly: repair.anomaly,
+        fault_mode: repair.fault_mode,
+        title: repair.title,
+        message: repair.message,
+        recommendation: repair.recommendation,
+    }
+}

@@ -1,0 +1,97 @@
+//! The host's side of `front`: where the component's questions end up.
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+
+use super::{
+    detect::Judges,
+    guest::{
+        Caller,
+        bindings::wheeltapper::pipeline::front::{FrontError, Receipt, Refused, Submission},
+    },
+};
+use crate::{
+    clock,
+    components::wit::types::Reason,
+    host::Host,
+    intake::{Envelope, IntakeError, split::reason_name},
+};
+
+/// All reasons, to find one by its name.
+const REASONS: [Reason; 10] = [
+    Reason::Malformed,
+    Reason::Oversize,
+    Reason::NonFinite,
+    Reason::TooOld,
+    Reason::InFuture,
+    Reason::UnknownSensor,
+    Reason::OutOfRange,
+    Reason::Duplicate,
+    Reason::Late,
+    Reason::StageFailure,
+];
+
+/// Answers the component.
+pub struct Desk {
+    pub(super) host: Arc<Host>,
+    pub(super) judges: Judges,
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Desk").finish_non_exhaustive()
+    }
+}
+
+impl Desk {
+    /// In front of a host.
+    pub fn new(host: Arc<Host>) -> Self {
+        Self { host, judges: Judges::default() }
+    }
+
+    /// The host.
+    pub(crate) fn host(&self) -> &Arc<Host> {
+        &self.host
+    }
+
+    pub(super) async fn submit(&self, caller: &Caller, event: Submission) -> Result<Receipt, FrontError> {
+        // All of a caller's events in one lane keep their order.
+        let lane = blake3::hash(caller.actor.as_bytes());
+        let lane = lane.as_bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        let envelope = Envelope {
+            source: event.source,
+            format: event.format,
+            sensor: event.sensor,
+            arrival: clock::now(),
+            payload: Bytes::from(event.payload),
+        };
+        let taken = self.host.intake.submit_within(lane, vec![envelope], caller.sites.clone());
+        let answer = taken.map_err(refused)?;
+        let receipts = answer.await.unwrap_or(Err(IntakeError::Closed)).map_err(refused)?;
+        let receipt = receipts.into_iter().next().unwrap_or_default();
+        let told = receipt.refused.into_iter().map(|refused| Refused {
+            position: refused.position,
+            reason: reason(refused.reason),
+            message: refused.message,
+            readings: refused.readings,
+        });
+        Ok(Receipt { accepted: u32::try_from(receipt.accepted).unwrap_or(u32::MAX), refused: told.collect() })
+    }
+}
+
+fn reason(name: &str) -> Reason {
+    REASONS.into_iter().find(|&reason| reason_name(reason) == name).unwrap_or(Reason::Malformed)
+}
+
+fn refused(error: IntakeError) -> FrontError {
+    match error {
+        IntakeError::Failed(text) => FrontError::Broken(text),
+        IntakeError::Busy { .. } | IntakeError::Closed => FrontError::Unavailable(error.to_string()),
+    }
+}
+
+/// What the store says when it cannot be read.
+pub(super) fn unreadable(error: wheeltapper_store::StoreError) -> FrontError {
+    FrontError::Unavailable(format!("the store cannot be read: {error}"))
+}

@@ -1,0 +1,180 @@
+//! Judging values that somebody sends, by the very stages and the state that judge the sensor's own readings.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::oneshot;
+use wheeltapper_config::Config;
+use wheeltapper_line::acts;
+
+use super::{
+    desk::Desk,
+    guest::{
+        Caller,
+        bindings::wheeltapper::pipeline::front::{FrontError, Sample, Verdict},
+    },
+};
+use crate::{
+    components::{
+        CallError, Featurizer, Ingester,
+        wit::{
+            detect::Probed,
+            ingest::Envelope,
+            types::{ReadingBatch, Reason, SensorTable},
+        },
+    },
+    dictionary,
+    line::Question,
+};
+
+/// Stages that wait for the next sample.
+const IDLE: usize = 4;
+
+/// Instances of ingest and featurize that are no part of the line.
+struct Judge {
+    config: Arc<Config>,
+    ingester: Ingester,
+    featurizer: Featurizer,
+}
+
+/// Those that are not in use.
+#[derive(Default)]
+pub(super) struct Judges(Mutex<Vec<Judge>>);
+
+impl Desk {
+    pub(super) async fn detect(&self, caller: &Caller, sample: Sample) -> Result<Verdict, FrontError> {
+        let mut judge = self.judge()?;
+        let (name, batch) = self.decoded(&mut judge, caller, &sample)?;
+        let features = judge.featurizer.push(&batch).and_then(|pushed| {
+            let rest = judge.featurizer.flush()?;
+            // The state of a sample is nothing to the next.
+            judge.featurizer.renew(&judge.config.featurize_json())?;
+            Ok(vec![pushed.features, rest.features])
+        });
+        let features = features.map_err(broken)?;
+        self.keep(judge);
+        let Some((place, asset)) = self.sensor(caller, &name) else { return Err(unknown(&name)) };
+        let model = Some(sample.model).filter(|model| !model.is_empty());
+        let (sender, receiver) = oneshot::channel();
+        if let Some(worker) = self.host.worker(place.partition) {
+            worker.ask(Question::Probe(features, model, sender));
+        }
+        let probed = receiver.await.map_err(|_| {
+            FrontError::Unavailable("the line of this machine's partition stopped; the host's log tells why".into())
+        })?;
+        let probed = probed.map_err(|error| match error {
+            // The stage knows no such detector.
+            CallError::Refused { message, .. } => FrontError::Absent(message),
+            CallError::Lost { .. } => broken(error),
+        })?;
+        verdict(&asset, probed)
+    }
+
+    /// The sensor that a sample is of, and its values.
+    fn decoded(
+        &self,
+        judge: &mut Judge,
+        caller: &Caller,
+        sample: &Sample,
+    ) -> Result<(String, ReadingBatch), FrontError> {
+        let envelope = Envelope {
+            source: "/api/v1/detect".into(),
+            format: Some("json".into()),
+            sensor: None,
+            arrival: sample.now,
+            payload: sample.payload.clone(),
+        };
+        let mut decoded = judge.ingester.decode(std::slice::from_ref(&envelope)).map_err(broken)?;
+        if dictionary::names(&decoded.sensors).nth(1).is_some()
+            && let Some(payload) = acts::series(&envelope.payload)
+        {
+            decoded = judge.ingester.decode(&[Envelope { payload, ..envelope }]).map_err(broken)?;
+        }
+        if let Some(refusal) = decoded.refusals.first() {
+            let message = refusal.rejection.message.clone();
+            return Err(match refusal.rejection.reason {
+                Reason::UnknownSensor => FrontError::Absent(message),
+                // What a sample looks like has been looked at before: this is one, but none that the line would take.
+                _ => FrontError::Conflict(message),
+            });
+        }
+        let names: Vec<&str> = dictionary::names(&decoded.sensors).collect();
+        let [name] = names.as_slice() else {
+            return Err(FrontError::Conflict(format!(
+                "a sample is of one sensor, this one names {}: send one request a sensor",
+                names.len()
+            )));
+        };
+        let Some((_, asset)) = self.sensor(caller, name) else { return Err(unknown(name)) };
+        let mut assets = dictionary::empty();
+        dictionary::push(&mut assets, &asset);
+        let sensors = SensorTable { names: decoded.sensors.clone(), assets, asset: vec![0] };
+        let name = (*name).to_owned();
+        Ok((name, ReadingBatch { sensors, readings: decoded.readings, waveforms: decoded.waveforms }))
+    }
+
+    fn judge(&self) -> Result<Judge, FrontError> {
+        let config = self.host.config();
+        let mut idle = self.judges.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // After a change of the configuration the old ones are of no use.
+        idle.retain(|judge| Arc::ptr_eq(&judge.config, &config));
+        if let Some(judge) = idle.pop() {
+            return Ok(judge);
+        }
+        drop(idle);
+        let sandbox = self.host.sandbox();
+        Ok(Judge {
+            ingester: Ingester::open(sandbox, &config.ingest_json(), None).map_err(broken)?,
+            featurizer: Featurizer::open(sandbox, &config.featurize_json(), None).map_err(broken)?,
+            config,
+        })
+    }
+
+    fn keep(&self, judge: Judge) {
+        let mut idle = self.judges.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE {
+            idle.push(judge);
+        }
+    }
+}
+
+/// Of several windows the one that stands out most.
+fn verdict(asset: &str, probed: Vec<Probed>) -> Result<Verdict, FrontError> {
+    let known = |probed: &Probed| probed.learned >= probed.needed;
+    let Some(worst) = probed.into_iter().max_by(|one, other| {
+        known(one).cmp(&known(other)).then(one.score.total_cmp(&other.score)).then(one.start.cmp(&other.start))
+    }) else {
+        return Err(FrontError::Invalid(
+            "the values make no window that can be judged; send one value at least".into(),
+        ));
+    };
+    if !known(&worst) {
+        let acts::Refusal::Conflict(text) = acts::still_learning(asset, worst.learned, worst.needed) else {
+            return Err(FrontError::Conflict("the machine is still being learnt".into()));
+        };
+        return Err(FrontError::Conflict(text));
+    }
+    let reason = worst.anomaly.as_ref();
+    Ok(Verdict {
+        explanation: acts::explanation(
+            reason.map_or("", |reason| reason.message.as_str()),
+            reason.and_then(|reason| reason.fault_mode.as_deref()),
+            &reason.map_or_else(Default::default, |reason| serde_json::json!(reason.contributions)),
+        ),
+        asset: worst.asset,
+        sensor: worst.sensor,
+        score: worst.score,
+        threshold: worst.threshold,
+        confidence: worst.confidence,
+        model: worst.model,
+    })
+}
+
+fn unknown(name: &str) -> FrontError {
+    FrontError::Absent(format!(
+        "there is no sensor {name}; GET /api/v1/sensors lists those there are, and a sensor comes to be with its first reading"
+    ))
+}
+
+fn broken(error: CallError) -> FrontError {
+    FrontError::Broken(error.to_string())
+}

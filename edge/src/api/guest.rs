@@ -1,0 +1,162 @@
+//! What an instance of the component has: WASI, HTTP, a limited memory, and the desk that it asks.
+
+use std::sync::Arc;
+
+use wasmtime::{ResourceLimiter, component::ResourceTable};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
+
+use super::desk::Desk;
+
+#[allow(missing_docs, missing_debug_implementations, clippy::all, reason = "generated from wit/, which documents them")]
+pub(super) mod bindings {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "api",
+        imports: { default: async },
+        with: { "wheeltapper:pipeline/types": crate::components::wit::types },
+    });
+}
+
+use bindings::wheeltapper::pipeline::front;
+
+/// Bytes of linear memory that an instance may have.
+const MEMORY: usize = 512 << 20;
+
+/// Who asks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Caller {
+    /// The name that stands beside what is done.
+    pub actor: String,
+    /// Sites that may be seen; none: all.
+    pub sites: Option<Vec<String>>,
+    /// Whether they may look and no more: GraphQL's route alone does not tell who may change things by it.
+    pub read_only: bool,
+}
+
+impl Caller {
+    /// Whether an asset lies at a site that may be seen.
+    pub fn sees(&self, asset: &str) -> bool {
+        let lies = |site: &String| {
+            asset.strip_prefix(site.as_str()).is_some_and(|below| below.is_empty() || below.starts_with('/'))
+        };
+        self.sites.as_ref().is_none_or(|sites| sites.iter().any(lies))
+    }
+}
+
+/// What an instance has.
+pub(super) struct Guest {
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    closed: Closed,
+    table: ResourceTable,
+    desk: Arc<Desk>,
+    pub(super) memory: Memory,
+    /// Whose request is being answered.
+    pub(super) caller: Caller,
+}
+
+impl Guest {
+    pub(super) fn new(desk: Arc<Desk>, environment: &[(String, String)]) -> Self {
+        let mut wasi = WasiCtx::builder();
+        wasi.inherit_stderr();
+        for (name, value) in environment {
+            wasi.env(name, value);
+        }
+        Self {
+            wasi: wasi.build(),
+            http: WasiHttpCtx::new(),
+            closed: Closed,
+            table: ResourceTable::new(),
+            desk,
+            memory: Memory::default(),
+            caller: Caller::default(),
+        }
+    }
+}
+
+impl front::Host for Guest {
+    async fn submit(&mut self, event: front::Submission) -> Result<front::Receipt, front::FrontError> {
+        self.desk.submit(&self.caller, event).await
+    }
+
+    async fn look(&mut self, table: front::Table, filter: front::Filter) -> Result<String, front::FrontError> {
+        self.desk.look(&self.caller, table, filter).await
+    }
+
+    async fn tick(&mut self, _now: i64) -> Result<(), front::FrontError> {
+        Err(front::FrontError::Invalid("this host's own timer ticks".into()))
+    }
+
+    async fn act(&mut self, change: front::Change) -> Result<String, front::FrontError> {
+        if self.caller.read_only {
+            let text = format!("{} may only look; ask an admin for the role operator", self.caller.actor);
+            return Err(front::FrontError::Conflict(text));
+        }
+        self.desk.act(&self.caller, change).await
+    }
+
+    async fn detect(&mut self, sample: front::Sample) -> Result<front::Verdict, front::FrontError> {
+        self.desk.detect(&self.caller, sample).await
+    }
+}
+
+// The interface has types only.
+impl crate::components::wit::types::Host for Guest {}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for Guest {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.closed, table: &mut self.table, ctx: &mut self.http }
+    }
+}
+
+/// The component sends no requests: none is allowed to.
+#[derive(Debug)]
+struct Closed;
+
+type Sent = Box<dyn Future<Output = Result<(), Error>> + Send>;
+type Answered = Result<(http::Response<WasiBody>, Sent), Error>;
+
+impl WasiHttpHooks for Closed {
+    fn send_request(
+        &mut self,
+        _request: http::Request<WasiBody>,
+        _options: Option<RequestOptions>,
+        _sent: Sent,
+    ) -> Box<dyn Future<Output = Answered> + Send> {
+        Box::new(async { Err(Error::HttpRequestDenied) })
+    }
+}
+
+/// Counts the memory and refuses what is too much.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    held: usize,
+}
+
+impl Memory {
+    pub(super) fn held(&self) -> usize {
+        self.held
+    }
+}
+
+impl ResourceLimiter for Memory {
+    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let held = self.held - current.min(self.held) + desired;
+        if held > MEMORY {
+            return Ok(false);
+        }
+        self.held = held;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(desired < 100_000)
+    }
+}

@@ -1,0 +1,269 @@
+//! Rows of the store for the component, and what the line holds that is not stored yet.
+
+use serde_json::{Value as Json, json};
+use tokio::sync::oneshot;
+use wheeltapper_line::{Filter, Table, Value, answer, question};
+use wheeltapper_store::{Cell, FeatureWindow, Span, WaveformRow};
+
+use super::{
+    desk::{Desk, unreadable},
+    guest::{
+        Caller,
+        bindings::wheeltapper::pipeline::front::{self, FrontError},
+    },
+};
+use crate::{
+    line::{Fresh, Question, Wanted},
+    registry::Place,
+};
+
+/// Windows and bursts of an answer, at most.
+const MOST: u32 = 1_000;
+/// A sensor's course has about so many readings at most, least and greatest of each stretch.
+const COURSE: usize = 40_000;
+
+impl Desk {
+    pub(super) async fn look(
+        &self,
+        caller: &Caller,
+        table: front::Table,
+        filter: front::Filter,
+    ) -> Result<String, FrontError> {
+        let table = match table {
+            front::Table::Readings => return self.readings(caller, filter).await,
+            front::Table::Windows => return self.windows(caller, filter).await,
+            front::Table::Waveforms => return self.waveforms(caller, filter).await,
+            front::Table::Sensors => Table::Sensors,
+            front::Table::Anomalies => Table::Anomalies,
+            front::Table::Alerts => Table::Alerts,
+            front::Table::Drifts => Table::Drifts,
+            front::Table::Prognoses => Table::Prognoses,
+            front::Table::WorkOrders => Table::WorkOrders,
+            front::Table::DeadLetters => Table::DeadLetters,
+            front::Table::Machines => Table::Machines,
+            front::Table::Actions => Table::Actions,
+            front::Table::Tasks => Table::Tasks,
+        };
+        self.rows(table, &narrowed(caller, filter))
+    }
+
+    /// Rows of a table that the line on other platforms has as well, in its words.
+    pub(super) fn rows(&self, table: Table, filter: &Filter) -> Result<String, FrontError> {
+        let (statement, parameters) = question(table, filter);
+        let parameters = parameters.into_iter().map(cell).collect();
+        let rows = self.host.store.ask(&statement, parameters).map_err(unreadable)?;
+        Ok(answer(table, rows.into_iter().map(|row| row.into_iter().map(value).collect()).collect()))
+    }
+
+    /// One row as the API gives it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(crate) fn item(&self, table: Table, filter: &Filter) -> anyhow::Result<Option<String>> {
+        let rows = self.rows(table, filter).map_err(|error| anyhow::anyhow!("{error:?}"))?;
+        let rows: Vec<serde_json::Map<String, Json>> = serde_json::from_str(&rows)?;
+        Ok(rows.into_iter().next().map(|row| wheeltapper_api::item(row).to_string()))
+    }
+
+    /// The sensor and its asset, if the caller may see it.
+    pub(crate) fn sensor(&self, caller: &Caller, name: &str) -> Option<(Place, String)> {
+        let (place, asset) = self.host.registry.find(name)?;
+        caller.sees(&asset).then(|| (place, asset.to_string()))
+    }
+
+    /// What the line holds that is not in the store yet.
+    async fn fresh(&self, partition: u16, wanted: Wanted) -> Fresh {
+        let (sender, receiver) = oneshot::channel();
+        if let Some(worker) = self.host.worker(partition) {
+            worker.ask(Question::Fresh(wanted, sender));
+        }
+        // A worker that stopped answers nothing; what is stored is still worth showing.
+        receiver.await.unwrap_or_default()
+    }
+
+    /// A sensor's readings as one chunk.
+    async fn readings(&self, caller: &Caller, filter: front::Filter) -> Result<String, FrontError> {
+        let Some(name) = &filter.sensor else {
+            return Err(FrontError::Invalid("readings are asked for by sensor; name one".into()));
+        };
+        let Some((place, _)) = self.sensor(caller, name) else { return Ok("[]".into()) };
+        if filter.offset > 0 {
+            return Ok("[]".into());
+        }
+        let after = filter.after.unwrap_or(i64::MIN);
+        let before = filter.before.unwrap_or(i64::MAX);
+        // First the fresh, then the stored: what moves from one to the other meanwhile is met twice, not missed.
+        let fresh =
+            self.fresh(place.partition, Wanted { readings: vec![(place.sensor, after)], ..Wanted::default() }).await;
+        let (times, values) =
+            self.host.store.readings(place.sensor, after.saturating_add(1), before).map_err(unreadable)?;
+        let mut readings: Vec<(i64, f64)> = times.into_iter().zip(values).collect();
+        let stored = readings.len();
+        for column in &fresh.readings {
+            let pairs = column.times.iter().copied().zip(column.values.iter().copied());
+            readings.extend(pairs.filter(|&(time, _)| time < before));
+        }
+        if readings.len() > stored {
+            readings.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+            readings.dedup_by(|a, b| a.0 == b.0 && a.1.to_bits() == b.1.to_bits());
+        }
+        let (Some(&(start, _)), Some(&(end, _))) = (readings.first(), readings.last()) else { return Ok("[]".into()) };
+        let count = readings.len();
+        let most = filter.points.and_then(|points| usize::try_from(points).ok()).unwrap_or(COURSE).clamp(2, COURSE);
+        let readings = extremes(&readings, most);
+        let (times, values): (Vec<i64>, Vec<f64>) = readings.into_iter().unzip();
+        let row = json!({
+            "sensor": name, "start_time": start, "end_time": end, "count": count, "times": times, "vals": values,
+        });
+        Ok(Json::Array(vec![row]).to_string())
+    }
+
+    async fn windows(&self, caller: &Caller, filter: front::Filter) -> Result<String, FrontError> {
+        let mut span = Span { asset: filter.asset, after: filter.after, before: filter.before, sensor: None };
+        if let Some(name) = &filter.sensor {
+            let Some((place, asset)) = self.sensor(caller, name) else { return Ok("[]".into()) };
+            if span.asset.as_ref().is_some_and(|wanted| *wanted != asset) {
+                return Ok("[]".into());
+            }
+            (span.sensor, span.asset) = (Some(place.sensor), Some(asset));
+        }
+        if filter.id.is_some() || filter.kind.is_some() || span.asset.as_ref().is_some_and(|asset| !caller.sees(asset))
+        {
+            return Ok("[]".into());
+        }
+        let wanted = Wanted { windows: Some(span.asset.clone().unwrap_or_default()), ..Wanted::default() };
+        let mut found = Vec::new();
+        match &span.asset {
+            Some(asset) => {
+                let partition = self.host.partition_of(asset);
+                found.extend(self.fresh(partition, wanted).await.windows_in(&span));
+            }
+            None => {
+                for partition in 0..self.host.workers().len() {
+                    let partition = u16::try_from(partition).unwrap_or(u16::MAX);
+                    found.extend(self.fresh(partition, wanted.clone()).await.windows_in(&span));
+                }
+            }
+        }
+        let (offset, limit) = (filter.offset as usize, filter.limit.min(MOST) as usize);
+        let stored =
+            self.host.store.newest_windows(&span, offset + limit, |asset| caller.sees(asset)).map_err(unreadable)?;
+        found.extend(stored);
+        found.retain(|window| caller.sees(&window.asset));
+        found.sort_by(|a, b| b.start.cmp(&a.start).then(a.sensor.cmp(&b.sensor)));
+        found.dedup_by(|a, b| a.start == b.start && a.sensor == b.sensor && a.features.len() == b.features.len());
+        let rows = found.iter().skip(offset).take(limit).map(|window| self.window(window)).collect();
+        Ok(Json::Array(rows).to_string())
+    }
+
+    fn window(&self, window: &FeatureWindow) -> Json {
+        // A feature that is not defined for its window is null.
+        let features: serde_json::Map<String, Json> =
+            window.features.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        json!({
+            "sensor": self.host.registry.name(window.sensor).as_deref(), "asset": window.asset,
+            "start_time": window.start, "end_time": window.end, "count": window.count, "features": features,
+        })
+    }
+
+    async fn waveforms(&self, caller: &Caller, filter: front::Filter) -> Result<String, FrontError> {
+        let mut span = Span { after: filter.after, before: filter.before, ..Span::default() };
+        let mut partitions = 0..u16::try_from(self.host.workers().len()).unwrap_or(u16::MAX);
+        if let Some(name) = &filter.sensor {
+            let Some((place, _)) = self.sensor(caller, name) else { return Ok("[]".into()) };
+            span.sensor = Some(place.sensor);
+            partitions = place.partition..place.partition + 1;
+        }
+        let registry = &self.host.registry;
+        let seen = |sensor: u32| {
+            let mut seen = false;
+            registry.describe(&[sensor], |_, _, asset| seen = caller.sees(asset));
+            seen
+        };
+        let (offset, limit) = (filter.offset as usize, filter.limit.min(MOST) as usize);
+        let mut found: Vec<WaveformRow> = Vec::new();
+        for partition in partitions {
+            let wanted = Wanted { waveforms: Some(span.sensor), ..Wanted::default() };
+            found.extend(self.fresh(partition, wanted).await.waveforms);
+        }
+        found.retain(|waveform| {
+            seen(waveform.sensor)
+                && span.after.is_none_or(|after| waveform.start > after)
+                && span.before.is_none_or(|before| waveform.start < before)
+        });
+        let stored = self.host.store.newest_waveforms(&span, offset + limit, seen).map_err(unreadable)?;
+        found.extend(stored);
+        found.sort_by_key(|waveform| (std::cmp::Reverse(waveform.start), waveform.sensor));
+        found.dedup_by_key(|waveform| (waveform.start, waveform.sensor));
+        let rows = found.iter().skip(offset).take(limit).map(|waveform| {
+            json!({
+                "sensor": registry.name(waveform.sensor).as_deref(), "start_time": waveform.start,
+                "rate": waveform.rate, "count": waveform.samples.len(), "samples": waveform.samples,
+            })
+        });
+        Ok(Json::Array(rows.collect()).to_string())
+    }
+}
+
+fn narrowed(caller: &Caller, filter: front::Filter) -> Filter {
+    let front::Filter { id, asset, sensor, kind, after, before, limit, offset, points: _ } = filter;
+    Filter { id, asset, sensor, kind, after, before, limit, offset, sites: caller.sites.clone() }
+}
+
+fn cell(value: Value) -> Cell {
+    match value {
+        Value::Null => Cell::Null,
+        Value::Integer(integer) => Cell::Integer(integer),
+        Value::Real(real) => Cell::Real(real),
+        Value::Text(text) => Cell::Text(text),
+        Value::Blob(bytes) => Cell::Blob(bytes),
+    }
+}
+
+fn value(cell: Cell) -> Value {
+    match cell {
+        Cell::Null => Value::Null,
+        Cell::Integer(integer) => Value::Integer(integer),
+        Cell::Real(real) => Value::Real(real),
+        Cell::Text(text) => Value::Text(text),
+        Cell::Blob(bytes) => Value::Blob(bytes),
+    }
+}
+
+/// At most about `most` readings: of each stretch the least and the greatest, in order of time. What a picture shows
+/// stays the same (MinMax preselection: Van Der Donckt et al., "MinMaxLTTB", IEEE VIS 2023).
+fn extremes(readings: &[(i64, f64)], most: usize) -> Vec<(i64, f64)> {
+    if readings.len() <= most {
+        return readings.to_vec();
+    }
+    let stretch = readings.len().div_ceil(most / 2);
+    let mut kept = Vec::with_capacity(most + 2);
+    for part in readings.chunks(stretch) {
+        let least = part.iter().enumerate().min_by(|a, b| a.1.1.total_cmp(&b.1.1));
+        let greatest = part.iter().enumerate().max_by(|a, b| a.1.1.total_cmp(&b.1.1));
+        if let (Some((low, &at_low)), Some((high, &at_high))) = (least, greatest) {
+            match low.cmp(&high) {
+                std::cmp::Ordering::Less => kept.extend([at_low, at_high]),
+                std::cmp::Ordering::Equal => kept.push(at_low),
+                std::cmp::Ordering::Greater => kept.extend([at_high, at_low]),
+            }
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_course_keeps_its_extremes() {
+        let readings: Vec<(i64, f64)> =
+            (0..100_000).map(|at| (at, if at == 77_777 { 9.0 } else { (at % 7) as f64 * 0.1 })).collect();
+        let kept = extremes(&readings, 1_000);
+        assert!(kept.len() <= 1_002, "{}", kept.len());
+        assert!(kept.contains(&(77_777, 9.0)));
+        assert!(kept.is_sorted_by_key(|&(time, _)| time));
+        assert_eq!(extremes(&readings, 100_000), readings);
+    }
+}

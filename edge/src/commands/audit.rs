@@ -1,0 +1,92 @@
+//! `wheeltapper audit`.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, Write},
+    path::PathBuf,
+};
+
+use anyhow::{Context as _, bail, ensure};
+use clap::Subcommand;
+
+use super::{Global, readable};
+
+/// The audit: every change and login, each entry chained to the one before.
+#[derive(Debug, clap::Args)]
+pub(super) struct AuditCommand {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Find out whether an entry was changed, removed, moved or put in; fails if so, and says which
+    Verify,
+    /// Write all entries as JSON lines, the oldest first
+    Export {
+        /// From this entry on, to go on where an earlier export ended
+        #[arg(long, default_value_t = 1, value_name = "SEQ")]
+        from: i64,
+        /// Into this file instead of to standard output
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Show the newest
+    List {
+        /// How many at most
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+}
+
+impl AuditCommand {
+    pub(super) fn run(self, global: &Global) -> anyhow::Result<()> {
+        let folder = global.load()?.data;
+        ensure!(
+            wheeltapper_access::Access::exists(&folder),
+            "there is no access.db in {}; name the data folder with --data, or start a host with `wheeltapper run`",
+            folder.display()
+        );
+        let access = global.access()?;
+        match self.what {
+            What::Verify => {
+                let found = access.verify_audit()?;
+                if let Some(bad) = found.first_bad {
+                    bail!(
+                        "the audit is not as it was written: entry {}: {}; compare it with an export or syslog",
+                        bad.seq,
+                        bad.why
+                    );
+                }
+                println!("{} entries, all as they were written", found.entries);
+            }
+            What::Export { from, out } => {
+                let mut to: Box<dyn Write> = match &out {
+                    None => Box::new(io::stdout().lock()),
+                    Some(path) => Box::new(File::create(path).with_context(|| format!("writing {}", path.display()))?),
+                };
+                export(&access, from, &mut BufWriter::new(&mut to))?;
+            }
+            What::List { limit } => {
+                for entry in access.audit(None, limit)? {
+                    let time = readable(entry.time);
+                    println!(
+                        "{:>6}  {time}  {:<16} {} {}  {}  {}  {}",
+                        entry.seq, entry.actor, entry.action, entry.target, entry.outcome, entry.address, entry.detail
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn export(access: &wheeltapper_access::Access, from: i64, to: &mut impl Write) -> anyhow::Result<()> {
+    let mut written = Ok(());
+    access.export_audit(from, |entry| {
+        written = writeln!(to, "{}", entry.json());
+        written.is_ok()
+    })?;
+    written?;
+    Ok(to.flush()?)
+}

@@ -1,0 +1,182 @@
+//! Signing in and out: `/api/v1/auth/…`.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{
+    Extension, Router,
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+    routing::{get, post},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use wheeltapper_access::{AuthError, Event, Identity, LoginError, Method, Session};
+
+use super::{
+    Problem,
+    guard::Door,
+    reply::{apart, found, json as reply, other_method, problem, read, time},
+    trail,
+};
+use crate::clock;
+
+/// The routes.
+pub(super) fn routes(door: Arc<Door>) -> Router {
+    Router::new()
+        .route("/api/v1/auth/login", post(login))
+        .route("/api/v1/auth/refresh", post(refresh))
+        .route("/api/v1/auth/logout", post(logout))
+        .route("/api/v1/auth/password", post(change_password))
+        .route("/api/v1/auth/me", get(me))
+        .method_not_allowed_fallback(other_method)
+        .with_state(door)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Login {
+    user: String,
+    password: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Refresh {
+    refresh_token: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewPassword {
+    old_password: String,
+    new_password: String,
+}
+
+async fn login(
+    State(door): State<Arc<Door>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let Login { user, password } = read(request).await?;
+    if user.is_empty() || user.chars().count() > 256 || password.is_empty() || password.chars().count() > 1024 {
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "user or password is empty, or too long"));
+    }
+    let name = user.clone();
+    let told = with_password(&door, move |door| door.access.login(&user, &password, clock::now())).await?;
+    let outcome = if told.is_ok() { "ok" } else { "failed" };
+    record(&door, name, "login", outcome, peer).await;
+    told.map(|session| reply(StatusCode::OK, &session_json(&session))).map_err(|error| refused(error, wrong))
+}
+
+async fn refresh(
+    State(door): State<Arc<Door>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let Refresh { refresh_token } = read(request).await?;
+    let told = {
+        let door = Arc::clone(&door);
+        apart(move || door.access.refresh(&refresh_token, clock::now())).await?
+    };
+    match told {
+        Ok(session) => {
+            record(&door, session.identity.name.clone(), "refresh", "ok", peer).await;
+            Ok(reply(StatusCode::OK, &session_json(&session)))
+        }
+        Err(AuthError::Access(error)) => Err(problem(error)),
+        Err(error) => {
+            record(&door, "unknown".into(), "refresh", "failed", peer).await;
+            tracing::debug!(%error, "a refresh token was not taken");
+            Err(wrong("the refresh token is not good, or no longer; sign in anew".into()))
+        }
+    }
+}
+
+async fn logout(
+    State(door): State<Arc<Door>>,
+    Extension(identity): Extension<Identity>,
+) -> Result<StatusCode, Problem> {
+    apart(move || door.access.logout(&identity, clock::now())).await?.map_err(problem)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn change_password(
+    State(door): State<Arc<Door>>,
+    Extension(identity): Extension<Identity>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let NewPassword { old_password, new_password } = read(request).await?;
+    if identity.method != Method::Password {
+        let detail = "there is no password to change: you did not sign in with one";
+        return Err(Problem::new(StatusCode::CONFLICT, detail));
+    }
+    let name = identity.name;
+    let told = with_password(&door, move |door| {
+        door.access.change_password(&name, &old_password, &new_password, clock::now())
+    })
+    .await?;
+    // Not 401: who asks is known, and a client need not sign in anew.
+    let other = |_| Problem::new(StatusCode::FORBIDDEN, "the old password is wrong");
+    told.map(|session| reply(StatusCode::OK, &session_json(&session))).map_err(|error| refused(error, other))
+}
+
+async fn me(Extension(identity): Extension<Identity>, headers: HeaderMap) -> Response {
+    found(&headers, &me_json(&identity)).into_response()
+}
+
+/// Checks a password, which takes a core and 19 MiB for a while: few at a time.
+async fn with_password<T: Send + 'static>(
+    door: &Arc<Door>,
+    work: impl FnOnce(&Door) -> T + Send + 'static,
+) -> Result<T, Problem> {
+    let _turn = door.passwords.acquire().await;
+    let door = Arc::clone(door);
+    apart(move || work(&door)).await
+}
+
+async fn record(door: &Arc<Door>, actor: String, action: &'static str, outcome: &'static str, peer: SocketAddr) {
+    let address = peer.ip().to_canonical().to_string();
+    trail::write(door, move |write| {
+        write(&Event { actor: &actor, action, target: "", outcome, address: &address, detail: "" });
+    })
+    .await;
+}
+
+fn wrong(detail: String) -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED, detail)
+        .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"wheeltapper\""))
+}
+
+fn refused(error: LoginError, wrong: impl FnOnce(String) -> Problem) -> Problem {
+    match error {
+        LoginError::Wrong => wrong(error.to_string()),
+        LoginError::Locked(left) => {
+            let seconds = left.as_secs().max(1);
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, error.to_string()).retry_after(seconds)
+        }
+        LoginError::Access(error) => problem(error),
+    }
+}
+
+fn session_json(session: &Session) -> Value {
+    json!({
+        "token": session.token,
+        "expires": time(session.expires),
+        "refresh_token": session.refresh_token,
+        "refresh_expires": time(session.refresh_expires),
+        "must_change_password": session.identity.must_change_password,
+        "user": me_json(&session.identity),
+    })
+}
+
+fn me_json(identity: &Identity) -> Value {
+    json!({
+        "user": identity.name,
+        "roles": identity.roles,
+        "permissions": identity.permissions(),
+        "sites": identity.sites,
+        "must_change_password": identity.must_change_password,
+        "method": identity.method,
+    })
+}

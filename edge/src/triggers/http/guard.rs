@@ -1,0 +1,325 @@
+//! The guard: finds out who asks, whether they may, whether it is too much, and writes down what they changed.
+//!
+//! What a route demands is told by one table, [`wheeltapper_api::ROUTES`]. Where access is off, everybody is the local
+//! admin; what they change is written down all the same.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use serde_json::json;
+use tokio::sync::Semaphore;
+use wheeltapper_access::{Access, Allowance, AuthError, Class, Fetch, Identity, address_key};
+
+use super::{
+    Problem,
+    demand::{Demand, Needs, demand},
+    trail::Trail,
+};
+use crate::{access, api::Caller, clock, host::Host};
+
+/// Passwords that are checked at once: each takes 19 MiB and a core.
+const PASSWORDS: usize = 2;
+/// Headers of this beginning say who somebody is or where they come from: the guard says that, not the client.
+const OURS: &str = "x-wheeltapper-";
+/// But those of them by which a webhook signs.
+const SIGNED: [&str; 2] = ["x-wheeltapper-source", "x-wheeltapper-signature"];
+
+/// What the guard and the accounts share.
+pub(super) struct Door {
+    pub(super) access: Access,
+    /// Whether nobody has to sign in.
+    pub(super) open: bool,
+    pub(super) passwords: Semaphore,
+    tls: bool,
+    origins: Vec<String>,
+    fetch: Fetch,
+}
+
+impl std::fmt::Debug for Door {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Door").field("open", &self.open).finish_non_exhaustive()
+    }
+}
+
+/// Readings that nobody vouches for but their signature.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BySignature;
+
+/// What a request shows.
+enum Shown {
+    /// Nothing that has to be checked: this is who asks, or a stranger.
+    Nothing(Option<Identity>),
+    /// A token or API key.
+    Credential(String),
+}
+
+impl Door {
+    /// Opens the data folder's, and makes the first admin where one has to sign in and nobody can.
+    pub(super) fn new(host: &Host) -> anyhow::Result<Self> {
+        let config = host.config();
+        let (access, open) = (access::open(&config)?, access::is_open(&config));
+        if !open && let Some(password) = access.first_admin(clock::now())? {
+            announce(&password);
+        }
+        Ok(Self {
+            access,
+            open,
+            passwords: Semaphore::new(PASSWORDS),
+            tls: config.http.tls.is_some(),
+            origins: config.http.origins.clone(),
+            fetch: access::fetch(),
+        })
+    }
+
+    /// What a request shows to be known by.
+    fn look(&self, demand: &Demand, request: &Request) -> Result<Shown, Problem> {
+        if self.open {
+            return self.same_site(request).map(|()| Shown::Nothing(Some(Identity::local())));
+        }
+        if demand.needs == Needs::Nothing {
+            return Ok(Shown::Nothing(None));
+        }
+        let query = demand.stream.then(|| request.uri().query()).flatten();
+        if let Some(credential) = credential(request.headers(), query) {
+            return Ok(Shown::Credential(credential));
+        }
+        let signed = SIGNED.iter().all(|name| request.headers().contains_key(*name));
+        if demand.needs == Needs::Ingest && signed { Ok(Shown::Nothing(None)) } else { Err(unknown("sign in first")) }
+    }
+
+    /// Who asks; nobody where the route lets anybody in.
+    async fn identify(self: &Arc<Self>, shown: Shown) -> Result<Option<Identity>, Problem> {
+        let credential = match shown {
+            Shown::Nothing(who) => return Ok(who),
+            Shown::Credential(credential) => credential,
+        };
+        match self.access.authenticate(&credential, clock::now()) {
+            Err(AuthError::KeysNeeded(issuer)) => self.identify_anew(issuer, credential).await,
+            told => identity(told),
+        }
+        .map(Some)
+    }
+
+    /// Gets the issuer's keys, then tries once more.
+    async fn identify_anew(self: &Arc<Self>, issuer: usize, credential: String) -> Result<Identity, Problem> {
+        let door = Arc::clone(self);
+        let told = tokio::task::spawn_blocking(move || {
+            if let Err(error) = door.access.fetch_keys(issuer, &door.fetch, clock::now()) {
+                tracing::warn!(%error, "the keys of an issuer of tokens could not be read");
+            }
+            door.access.authenticate(&credential, clock::now())
+        });
+        identity(told.await.unwrap_or(Err(wheeltapper_access::Refusal::Key.into())))
+    }
+
+    /// Where nobody signs in, a page of another site must not act in the name of who looks at it.
+    fn same_site(&self, request: &Request) -> Result<(), Problem> {
+        let text = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
+        let Some(origin) = text(header::ORIGIN).filter(|_| !request.method().is_safe()) else { return Ok(()) };
+        let own = text(header::HOST).is_some_and(|host| origin.split_once("://").is_some_and(|(_, of)| of == host));
+        let listed = self.origins.iter().any(|known| known == "*" || known.eq_ignore_ascii_case(origin));
+        if own || listed {
+            return Ok(());
+        }
+        let detail =
+            format!("pages of {origin} may not change anything here; list it in [http] origins if they should");
+        Err(Problem::new(StatusCode::FORBIDDEN, detail))
+    }
+
+    /// Takes from the bucket of whoever asks.
+    fn limit(&self, demand: &Demand, who: Option<&Identity>, address: &str, length: u64) -> Option<Allowance> {
+        let name = match (demand.class, who) {
+            // Guessing is counted by address also where nobody has to sign in.
+            (Class::Login, _) | (_, None) => address,
+            (_, Some(_)) if self.open => return None,
+            (_, Some(identity)) => &identity.name,
+        };
+        let cost = if demand.class == Class::Ingest { length.max(1) } else { 1 };
+        let free = demand.needs == Needs::Nothing && demand.class == Class::Other;
+        (!free).then(|| self.access.limits().take(demand.class, name, cost, clock::now()))
+    }
+}
+
+/// Stands before all routes.
+pub(super) async fn guard(State(door): State<Arc<Door>>, mut request: Request, next: Next) -> Response {
+    clean(request.headers_mut());
+    let demand = demand(request.method(), request.uri().path());
+    let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+    let address = address.map_or_else(|| "unknown".to_owned(), |address| address.to_canonical().to_string());
+    let who = match door.look(&demand, &request) {
+        Ok(shown) => door.identify(shown).await,
+        Err(problem) => Err(problem),
+    };
+    let (mut response, allowance) = match who {
+        Ok(who) => admit(&door, demand, who, &address, request, next).await,
+        Err(problem) => (problem.into_response(), None),
+    };
+    if let Some(allowance) = allowance {
+        tell_limits(&allowance, response.headers_mut());
+    }
+    secure(&door, response.headers_mut());
+    response
+}
+
+/// Lets a request through that may pass.
+async fn admit(
+    door: &Arc<Door>,
+    demand: Demand,
+    who: Option<Identity>,
+    address: &str,
+    request: Request,
+    next: Next,
+) -> (Response, Option<Allowance>) {
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let key = address.parse().map_or_else(|_| address.to_owned(), address_key);
+    let allowance = door.limit(&demand, who.as_ref(), &key, length.unwrap_or(0));
+    if let Some(allowance) = allowance.filter(|allowance| !allowance.allowed) {
+        return (too_much(&allowance).into_response(), Some(allowance));
+    }
+    let refused = who.as_ref().and_then(|identity| demand.refuse(identity));
+    let (trail, mut request) = Trail::begin(&demand, who.as_ref(), address, request).await;
+    if let Some(problem) = refused {
+        let response = trail.end(door, problem.into_response()).await;
+        return (response, allowance);
+    }
+    match who {
+        Some(identity) => {
+            if length.is_none() && demand.class == Class::Ingest && !door.open {
+                request = charge_as_it_comes(door, &identity.name, request);
+            }
+            request.extensions_mut().insert(Caller {
+                actor: identity.name.clone(),
+                sites: identity.sites.clone(),
+                read_only: !identity.may(wheeltapper_access::Permission::Write),
+            });
+            request.extensions_mut().insert(identity);
+        }
+        None if demand.needs == Needs::Ingest => {
+            request.extensions_mut().insert(BySignature);
+        }
+        None => {}
+    }
+    forget_credentials(&mut request);
+    let response = next.run(request).await;
+    (trail.end(door, response).await, allowance)
+}
+
+/// Counts the bytes of a body that did not say how long it is.
+fn charge_as_it_comes(door: &Arc<Door>, name: &str, request: Request) -> Request {
+    use http_body_util::BodyExt as _;
+    let (door, name) = (Arc::clone(door), name.to_owned());
+    request.map(|body| {
+        axum::body::Body::new(body.map_frame(move |frame| {
+            let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
+            door.access.limits().charge(Class::Ingest, &name, bytes, clock::now());
+            frame
+        }))
+    })
+}
+
+/// Takes away what only the guard may say.
+fn clean(headers: &mut HeaderMap) {
+    let ours: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| name.as_str().starts_with(OURS) && !SIGNED.contains(&name.as_str()))
+        .cloned()
+        .collect();
+    for name in ours {
+        headers.remove(name);
+    }
+}
+
+/// What somebody shows to be known by. A browser's streams cannot set headers: there the query may hold it.
+fn credential(headers: &HeaderMap, query: Option<&str>) -> Option<String> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let bearer = text("authorization").and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+    });
+    let key = || text("x-api-key").map(|key| key.trim().to_owned());
+    let asked = || query?.split('&').find_map(|pair| pair.strip_prefix("access_token=")).map(str::to_owned);
+    bearer.or_else(key).or_else(asked)
+}
+
+/// Nobody behind the guard has to see them, least of all a log.
+fn forget_credentials(request: &mut Request) {
+    request.headers_mut().remove(header::AUTHORIZATION);
+    request.headers_mut().remove("x-api-key");
+    let Some(query) = request.uri().query().filter(|query| query.contains("access_token=")) else { return };
+    let kept: Vec<&str> = query.split('&').filter(|pair| !pair.starts_with("access_token=")).collect();
+    let path = request.uri().path();
+    let bare = if kept.is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) };
+    if let Ok(uri) = bare.parse::<Uri>() {
+        *request.uri_mut() = uri;
+    }
+}
+
+fn identity(told: Result<Identity, AuthError>) -> Result<Identity, Problem> {
+    told.map_err(|error| match error {
+        AuthError::Access(error) => {
+            tracing::error!(%error, "who asks cannot be found out");
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "who you are cannot be checked now; try again").retry_after(5)
+        }
+        AuthError::Refused(refusal) => {
+            tracing::debug!(%refusal, "a token or key was refused");
+            unknown("the token or key is not good, or no longer; sign in anew")
+        }
+        AuthError::KeysNeeded(_) => unknown("the token is not good; sign in anew"),
+    })
+}
+
+fn unknown(detail: &str) -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED, detail)
+        .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"wheeltapper\""))
+}
+
+fn too_much(allowance: &Allowance) -> Problem {
+    let Allowance { quota, class, .. } = allowance;
+    let detail = format!(
+        "that is more than {} ({}) in {} s; come again in {} s",
+        quota.amount,
+        class.name(),
+        quota.window.as_secs().max(1),
+        allowance.retry_after_seconds()
+    );
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, detail)
+        .with("limit", json!(quota.amount))
+        .retry_after(allowance.retry_after_seconds())
+}
+
+fn tell_limits(allowance: &Allowance, headers: &mut HeaderMap) {
+    for (name, text) in [("ratelimit-policy", allowance.policy()), ("ratelimit", allowance.state())] {
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+}
+
+/// What keeps browsers from being used against who looks at us.
+fn secure(door: &Door, headers: &mut HeaderMap) {
+    let mut say = |name: HeaderName, value: &'static str| {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    };
+    say(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    say(header::REFERRER_POLICY, "no-referrer");
+    say(header::X_FRAME_OPTIONS, "DENY");
+    say(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
+    say(HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=(), payment=(), usb=()");
+    say(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
+    if door.tls {
+        say(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
+    }
+}
+
+/// Once, and not by way of the log, which others may read.
+#[allow(clippy::print_stderr, reason = "it must not reach the log")]
+fn announce(password: &str) {
+    eprintln!(
+        "\n  The first user is `admin`, with the one-time password\n\n      {password}\n\n  It is shown this once. Sign in and choose your own; `wheeltapper user reset admin` makes another.\n"
+    );
+}
