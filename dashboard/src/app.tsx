@@ -1,16 +1,22 @@
 // The frame around every page: name, ways to the pages, whether the host answers; and the page itself.
 
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { loginWanted, logout, onChange, token } from './api/session'
-
+import { useAccess } from './access'
+import { forget } from './api/client'
+import { awake, logout, start } from './api/session'
+import * as live from './live'
+import { AccountPage } from './pages/account'
 import { AlertsPage } from './pages/alerts'
 import { AnomalyPage } from './pages/anomaly'
 import { FleetPage } from './pages/fleet'
-import { LoginPage } from './pages/login'
+import { AuditPage } from './pages/audit'
+import { KeysPage } from './pages/keys'
+import { ChangePage, LoginPage } from './pages/login'
 import { MachinePage } from './pages/machine'
 import { QualityPage } from './pages/quality'
 import { SchedulePage } from './pages/schedule'
-import { Empty } from './parts/notes'
+import { UsersPage } from './pages/users'
+import { Empty, Skeleton } from './parts/notes'
 import { Ago } from './parts/time'
 import { link, parse, type Route } from './router'
 import { lastAnswer, useStatus } from './status'
@@ -21,10 +27,14 @@ const PAGES = [
   { page: 'alerts', title: 'Alerts' },
   { page: 'schedule', title: 'Schedule' },
   { page: 'quality', title: 'Data' },
+  { page: 'users', title: 'Access' },
 ] as const
 
+/** Pages for who may configure. */
+const CONFIGURE = ['users', 'keys', 'audit']
+
 /** Which entry of the navigation a page belongs to. */
-const HOME: Record<string, string> = { machine: 'fleet', anomaly: 'alerts' }
+const HOME: Record<string, string> = { machine: 'fleet', anomaly: 'alerts', keys: 'users', audit: 'users' }
 
 function useRoute(): Route {
   const [route, setRoute] = useState(() => parse(location.hash))
@@ -36,14 +46,35 @@ function useRoute(): Route {
   return route
 }
 
-function useLogin(): { wanted: boolean; signedIn: boolean } {
-  const read = () => ({ wanted: loginWanted(), signedIn: token() !== null })
-  const [state, setState] = useState(read)
-  useEffect(() => onChange(() => setState(read())), [])
-  return state
+/** Asks who we are, and follows what happens once we are in. */
+function useStart(): ReturnType<typeof useAccess> {
+  const access = useAccess()
+  useEffect(() => {
+    void start()
+    document.addEventListener('visibilitychange', awake)
+    return () => document.removeEventListener('visibilitychange', awake)
+  }, [])
+  const user = access.stage === 'in' ? (access.me?.user ?? '') : undefined
+  useEffect(() => {
+    if (user === undefined) return forget()
+    return live.start()
+  }, [user])
+  return access
 }
 
-function Page({ route }: { route: Route }) {
+function NotYours() {
+  return (
+    <>
+      <h1>Not for you</h1>
+      <Empty title="This page is for administrators">
+        <p>It needs the permission to configure. Ask an administrator, or sign in as one.</p>
+      </Empty>
+    </>
+  )
+}
+
+function Page({ route, configure }: { route: Route; configure: boolean }) {
+  if (CONFIGURE.includes(route.page) && !configure) return <NotYours />
   switch (route.page) {
     case 'fleet':
       return <FleetPage query={route.query} />
@@ -57,6 +88,14 @@ function Page({ route }: { route: Route }) {
       return <SchedulePage query={route.query} />
     case 'quality':
       return <QualityPage query={route.query} />
+    case 'users':
+      return <UsersPage />
+    case 'keys':
+      return <KeysPage />
+    case 'audit':
+      return <AuditPage />
+    case 'account':
+      return <AccountPage />
     default:
       return (
         <>
@@ -72,11 +111,14 @@ function Page({ route }: { route: Route }) {
 }
 
 function Live() {
-  const state = useStatus()
+  const host = useStatus()
+  const stream = live.useLive()
   const since = lastAnswer()
+  const state = host === 'live' && stream === 'reconnecting' ? 'reconnecting' : host
   const texts = {
     connecting: 'connecting',
     live: 'live',
+    reconnecting: 'reconnecting',
     failing: 'host fails',
     silent: since ? (
       <>
@@ -87,29 +129,48 @@ function Live() {
     ),
   }
   return (
-    <span class={`host ${state}`} role="status">
+    <span
+      class={`host ${state}`}
+      role="status"
+      title={
+        state !== 'live'
+          ? undefined
+          : stream === 'live'
+            ? 'What happens is shown as it happens'
+            : 'The host is asked every few seconds'
+      }
+    >
       {texts[state]}
     </span>
   )
 }
 
+function titleOf(stage: string, home: string): string {
+  if (stage === 'login') return 'Sign in'
+  if (stage === 'change') return 'Choose a password'
+  if (home === 'account') return 'Your account'
+  return PAGES.find(({ page }) => page === home)?.title ?? 'No such page'
+}
+
 /** The whole. */
 export function App() {
   const route = useRoute()
-  const login = useLogin()
+  const { stage, me } = useStart()
+  const inside = stage === 'in'
+  const configure = me?.permissions.includes('configure') ?? false
   const dark = useDark()
   const main = useRef<HTMLElement>(null)
   const home = HOME[route.page] ?? route.page
   const first = useRef(true)
   useEffect(() => {
-    document.title = `${login.wanted ? 'Sign in' : (PAGES.find(({ page }) => page === home)?.title ?? 'No such page')} · Wheeltapper`
+    document.title = `${titleOf(stage, home)} · Wheeltapper`
     // A new page begins at its top, for the eye and for a screen reader; not so the first one, which the browser placed.
     if (first.current) first.current = false
     else {
       scrollTo(0, 0)
       main.current?.focus({ preventScroll: true })
     }
-  }, [route.page, route.id, login.wanted])
+  }, [route.page, route.id, stage === 'login' || stage === 'change'])
   const skip = (event: Event) => {
     // The address is the page's own; a real link to #main would change it.
     event.preventDefault()
@@ -128,21 +189,26 @@ export function App() {
           </svg>
           Wheeltapper
         </a>
-        {login.wanted ? null : (
+        {inside ? (
           <nav aria-label="Pages">
-            {PAGES.map(({ page, title }) => (
+            {PAGES.filter(({ page }) => configure || !CONFIGURE.includes(page)).map(({ page, title }) => (
               <a key={page} href={link(page)} aria-current={home === page ? 'page' : undefined}>
                 {title}
               </a>
             ))}
           </nav>
-        )}
+        ) : null}
         <div class="frame-end">
-          <Live />
-          {login.signedIn ? (
-            <button type="button" class="quiet" onClick={logout}>
-              Sign out
-            </button>
+          {inside ? <Live /> : null}
+          {me && me.method !== 'open' && me.method !== 'none' ? (
+            <>
+              <a class="who" href={link('account')} aria-label={`${me.user}, your account`}>
+                {me.user}
+              </a>
+              <button type="button" class="quiet sign-out" onClick={logout}>
+                Sign out
+              </button>
+            </>
           ) : null}
           <button
             type="button"
@@ -162,7 +228,15 @@ export function App() {
         </div>
       </header>
       <main id="main" ref={main} tabIndex={-1}>
-        {login.wanted ? <LoginPage /> : <Page route={route} />}
+        {stage === 'login' ? (
+          <LoginPage />
+        ) : stage === 'change' ? (
+          <ChangePage />
+        ) : stage === 'asking' ? (
+          <Skeleton label="The page" lines={6} />
+        ) : (
+          <Page route={route} configure={configure} />
+        )}
       </main>
       <footer class="faint">Times are in {Intl.DateTimeFormat().resolvedOptions().timeZone}.</footer>
     </>

@@ -117,5 +117,18 @@ export function modelName(model: string): string {
 export const driftName = (kind: string): string =>
   ({ drifted: 'Normal has moved', kept: 'Kept as it was', switched: 'Learnt anew' })[kind] ?? capital(spaced(kind))
 
+const DEEDS: Record<string, string> = {
+  acknowledge: 'Acknowledged',
+  handle: 'Dealt with',
+  'false-alarm': 'Called a false alarm',
+  comment: 'Remarked',
+  'order-repair': 'Ordered a repair',
+  amend: 'Changed a work order',
+  plan: 'Asked for a plan',
+}
+
+/** What somebody did. */
+export const deedName = (deed: string): string => DEEDS[deed] ?? capital(spaced(deed))
+
 /** The state of a work order. */
 export const orderStatus = (status: string): string => capital(spaced(status))

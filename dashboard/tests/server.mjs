@@ -5,6 +5,9 @@ import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { extname, join, normalize } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { access, problem } from './access.mjs'
+import { streams } from './streams.mjs'
+import { work } from './work.mjs'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const dist = join(here, '../dist')
@@ -34,7 +37,14 @@ const FILTERS = {
   prognoses: ['asset', 'from', 'to'],
   windows: ['asset', 'sensor', 'from', 'to'],
   waveforms: ['sensor', 'from', 'to'],
+  machines: ['asset'],
+  actions: [],
+  users: [],
+  keys: [],
+  audit: [],
 }
+/** Lists that take one of these only, as the API does. */
+const KINDS = ['severity', 'state']
 
 /** Moves every time in a value by so many milliseconds. */
 function moved(value, by) {
@@ -64,22 +74,97 @@ async function fixtures(by) {
   return { tables, readings }
 }
 
-const problem = (status, detail, headers = {}) => ({
-  status,
-  body: { type: 'about:blank', title: 'Error', status, detail },
-  headers,
-})
+const SEVERITIES = ['critical', 'high', 'medium', 'low']
 
-/** Starts the server; `options`: `port`, `now` (the recorded hour ends then), `empty` (no rows), `offers` (changes are taken), `login` (a token is wanted). */
-export async function serve({ port = 0, now = RECORDED, empty = false, offers = false, login = false } = {}) {
+/** A row a machine, the worst first. */
+function machines(tables) {
+  const rows = new Map()
+  for (const { asset } of tables.sensors) {
+    const row = rows.get(asset) ?? {
+      asset,
+      sensors: 0,
+      open_alerts: 0,
+      severity: null,
+      title: null,
+      fault_mode: null,
+      last_anomaly: null,
+      health: null,
+      p10_hours: null,
+      p50_hours: null,
+      p90_hours: null,
+      prognosis_time: null,
+      next_order: null,
+    }
+    row.sensors++
+    rows.set(asset, row)
+  }
+  const rank = severity => (severity === null ? 9 : SEVERITIES.indexOf(severity))
+  for (const alert of tables.alerts.filter(({ state }) => state === 'open')) {
+    const row = rows.get(alert.asset)
+    row.open_alerts++
+    if (rank(alert.severity) < rank(row.severity))
+      Object.assign(row, { severity: alert.severity, title: alert.title, fault_mode: alert.fault_mode })
+  }
+  for (const { asset, detection_time: time } of tables.anomalies) {
+    const row = rows.get(asset)
+    if (row && (row.last_anomaly ?? '') < time) row.last_anomaly = time
+  }
+  for (const { asset, time, health, p10_hours, p50_hours, p90_hours } of tables.prognoses) {
+    const row = rows.get(asset)
+    if (row && (row.prognosis_time ?? '') < time)
+      Object.assign(row, { prognosis_time: time, health, p10_hours, p50_hours, p90_hours })
+  }
+  for (const { asset, status, scheduled_time: time } of tables['work-orders']) {
+    const row = rows.get(asset)
+    if (row && status === 'planned' && time && (row.next_order ?? '9') > time) row.next_order = time
+  }
+  const left = row => row.p50_hours ?? Infinity
+  return [...rows.values()].sort(
+    (a, b) => rank(a.severity) - rank(b.severity) || left(a) - left(b) || a.asset.localeCompare(b.asset),
+  )
+}
+
+/**
+ * Starts the server; `options`: `port`, `now` (the recorded hour ends then), `empty` (no rows), `mode` (`open`, `on` or `none`, see
+ * access.mjs), `password` (admin's, for once), `seconds` (the life of a token), `stream` (`live`, `short` or `none`), `lively`
+ * (readings come while one looks), `many` (so many machines more).
+ */
+export async function serve(options = {}) {
+  const {
+    port = 0,
+    now = RECORDED,
+    empty = false,
+    mode = 'open',
+    password = 'once upon a time',
+    seconds,
+    stream = 'live',
+  } = options
   const { tables, readings } = await fixtures(now - RECORDED)
   if (empty) {
     for (const name of LISTS) tables[name] = []
     readings.clear()
   }
+  for (let n = 0; n < (options.many ?? 0); n++) {
+    const asset = `site-${n % 7}/hall-${n % 3}/pump-${1000 + n}`
+    tables.sensors.push({ name: `${asset}/vibration-rms`, asset, unit: 'mm/s', kind: 'vibration' })
+  }
   /** What was asked, changed and missed, for tests to look at. */
-  const seen = { notModified: 0, changes: [], refused: [] }
+  const seen = { notModified: 0, changes: [], refused: [], asked: [] }
   const state = { fail: 0 }
+  const started = Date.now()
+  const clock = () => now + (Date.now() - started)
+  const guard = access({ mode, password, seconds, clock })
+  const flow = streams(stream, readings)
+  const desk = work({ tables, clock, emit: flow.emit, note: guard.note })
+  const pulse = options.lively ? setInterval(() => breathe(), 1_000) : undefined
+
+  /** A second passes: each sensor reads something. */
+  function breathe() {
+    for (const own of readings.values()) {
+      const last = own.at(-1)
+      if (last) own.push({ time: clock(), value: Number((last.value * (0.98 + 0.04 * Math.random())).toPrecision(4)) })
+    }
+  }
 
   function list(name, url) {
     const query = url.searchParams
@@ -91,7 +176,8 @@ export async function serve({ port = 0, now = RECORDED, empty = false, offers = 
       Date.parse(row.start_time ?? row.opened ?? row.time ?? row.scheduled_time),
       Date.parse(row.end_time ?? row.updated ?? row.time ?? row.start_time ?? row.scheduled_time),
     ]
-    let rows = tables[name]
+    if (KINDS.filter(key => query.get(key)).length > 1) return problem(400, 'severity and state are given; give one of the two')
+    let rows = name === 'machines' ? machines(tables) : name === 'actions' ? [...desk.actions.values()].flat() : tables[name]
     for (const key of ['asset', 'kind', 'severity', 'state', 'status', 'reason']) {
       if (query.get(key)) rows = rows.filter(row => row[key] === query.get(key))
     }
@@ -111,6 +197,8 @@ export async function serve({ port = 0, now = RECORDED, empty = false, offers = 
   }
 
   function course(sensor, query) {
+    const other = [...query.keys()].find(key => !['from', 'to', 'points'].includes(key))
+    if (other) return problem(400, `the query names "${other}"; this route takes from, to, points`)
     if (!tables.sensors.some(row => row.name === sensor)) return problem(404, `there is no sensor "${sensor}"`)
     const from = Date.parse(query.get('from') ?? '1970-01-01T00:00:00Z')
     const all = (readings.get(sensor) ?? []).filter(({ time }) => time >= from)
@@ -123,7 +211,7 @@ export async function serve({ port = 0, now = RECORDED, empty = false, offers = 
     const total = [...readings.values()].reduce((sum, own) => sum + own.length, 0)
     const refused = tables['dead-letters'].reduce((sum, letter) => sum + letter.readings, 0)
     return {
-      readings_per_second: empty ? 0 : 197.4,
+      readings_per_second: empty ? 0 : options.lively ? 190 + Math.round(Math.random() * 200) / 10 : 197.4,
       readings: total * 400,
       sensors: tables.sensors.length,
       windows: empty ? 0 : 129_565,
@@ -137,39 +225,58 @@ export async function serve({ port = 0, now = RECORDED, empty = false, offers = 
     }
   }
 
-  function api(method, url, body, headers) {
+  /** What is below /api/v1; undefined where the answer is a stream. */
+  function api(request, response, url, text) {
+    const { method, headers } = request
     const path = url.pathname.slice('/api/v1/'.length)
-    if (path === 'auth/login' && login) {
-      const { user, password } = JSON.parse(body || '{}')
-      if (user !== 'ada' || password !== 'secret') return problem(401, 'user or password is wrong')
-      return { status: 200, body: { token: 'good', expires: new Date(Date.now() + 86_400_000).toISOString() } }
+    const [name, ...rest] = path.split('/').map(decodeURIComponent)
+    let body
+    try {
+      body = text ? JSON.parse(text) : {}
+    } catch {
+      return problem(400, 'the body is no JSON')
     }
-    if (path === 'auth/logout' && login) return { status: 204 }
-    if (login && headers.authorization !== 'Bearer good') return problem(401, 'this route takes a token')
+    if (name === 'auth') return guard.auth(method, rest[0], body, headers)
+    const { me, problem: not } = guard.who(headers)
+    if (not) return not
+    if (me.must_change_password)
+      return problem(403, 'a new password is to be chosen first', {}, 'urn:wheeltapper:password-change-required')
     if (state.fail) return problem(state.fail, 'the store does not answer')
-    const [name, ...rest] = path.split('/')
-    const changes = offers && ((name === 'anomalies' && rest.length === 2) || (name === 'work-orders' && rest.length === 1))
-    const allow = changes ? (name === 'anomalies' ? 'POST, OPTIONS' : 'GET, PATCH, OPTIONS') : 'GET, HEAD, OPTIONS'
-    if (method === 'OPTIONS')
-      return rest.length === 2 && !changes && name !== 'sensors'
-        ? problem(404, `there is nothing at ${url.pathname}`)
-        : { status: 204, headers: { Allow: allow } }
-    if (method === 'POST' || method === 'PATCH') {
-      if (!allow.includes(method)) return problem(405, `takes ${allow}`, { Allow: allow })
-      const change = body ? JSON.parse(body) : {}
-      seen.changes.push([method, path, change])
-      if (method === 'PATCH') Object.assign(tables['work-orders'].find(order => order.id === rest[0]) ?? {}, change)
-      return { status: 204 }
+    if (!['GET', 'HEAD', 'OPTIONS'].includes(method)) {
+      if (!me.permissions.includes('write')) return problem(403, 'this takes the permission write')
+      seen.changes.push([method, path, body])
     }
+    const unknown = (known = []) => [...url.searchParams.keys()].find(key => ![...known, 'limit', 'cursor'].includes(key))
+    if (FILTERS[name] === undefined && !LISTS.includes(name) && unknown(['technician', 'last_event_id']))
+      return problem(400, `the query names "${unknown()}"; this route takes none`)
+    const admin = guard.admin(method, [name, ...rest], url, body, me)
+    if (admin) return unknown() ? problem(400, `the query names "${unknown()}"`) : admin
+    const row = table => tables[table].find(row => (row.id ?? row.name) === rest[0])
+    if (rest.at(-1) === 'stream' && method === 'GET' && stream !== 'none') {
+      if (name === 'anomalies' && rest.length === 1) return void flow.events(request, response, url)
+      if (name === 'sensors' && rest.length === 2 && row('sensors')) return void flow.sensor(request, response, rest[0])
+    }
+    if (name === 'maintenance') return maintenance(method, rest, url, body)
+    if (method === 'POST' && name === 'anomalies' && rest.length === 2)
+      return row(name) ? desk.deed(row(name), rest[1], body, me) : problem(404, `there is no anomaly "${rest[0]}"`)
+    if (method === 'PATCH' && name === 'work-orders' && rest.length === 1)
+      return row(name) ? desk.patch(row(name), body, me) : problem(404, `there is no work order "${rest[0]}"`)
+    if (method !== 'GET') return problem(405, 'takes GET, HEAD, OPTIONS', { Allow: 'GET, HEAD, OPTIONS' })
     if (path === 'overview') return { status: 200, body: overview() }
-    if (LISTS.includes(name) && rest.length === 0) return list(name, url)
-    if (name === 'sensors' && rest.length === 2 && rest[1] === 'readings')
-      return course(decodeURIComponent(rest[0]), url.searchParams)
+    if ((LISTS.includes(name) || name === 'machines' || name === 'actions') && rest.length === 0) return list(name, url)
+    if (name === 'sensors' && rest.length === 2 && rest[1] === 'readings') return course(rest[0], url.searchParams)
     if (LISTS.includes(name) && rest.length === 1) {
-      const id = decodeURIComponent(rest[0])
-      const row = tables[name].find(row => (row.id ?? row.name) === id)
-      return row ? { status: 200, body: row } : problem(404, `there is no such item "${id}"`)
+      const found = row(name)
+      if (!found) return problem(404, `there is no such item "${rest[0]}"`)
+      return { status: 200, body: name === 'anomalies' ? desk.withActions(found) : found }
     }
+    return problem(404, `there is nothing at ${url.pathname}`)
+  }
+
+  function maintenance(method, [what, task], url, body) {
+    if (what === 'schedule' && method === 'POST') return desk.schedule(body)
+    if (what === 'status' && method === 'GET' && task) return desk.status(task)
+    if (what === 'plan.ics' && method === 'GET') return desk.ics(url.searchParams.get('technician'))
     return problem(404, `there is nothing at ${url.pathname}`)
   }
 
@@ -187,15 +294,18 @@ export async function serve({ port = 0, now = RECORDED, empty = false, offers = 
     }
   }
 
+  const responses = new Set()
   const server = createServer((request, response) => {
     const url = new URL(request.url, 'http://host')
     if (!url.pathname.startsWith('/api/v1/')) return void file(url.pathname, response)
     let body = ''
     request.on('data', part => (body += part))
     request.on('end', () => {
-      const answer = api(request.method, url, body, request.headers)
+      seen.asked.push(`${request.method} ${url.pathname}${url.search}`)
+      const answer = api(request, response, url, body)
+      if (!answer) return responses.add(response)
       if (answer.status === 400) seen.refused.push(`${url.pathname}${url.search}: ${answer.body.detail}`)
-      const text = answer.body === undefined ? '' : JSON.stringify(answer.body)
+      const text = answer.text ?? (answer.body === undefined ? '' : JSON.stringify(answer.body))
       const tag = `"${createHash('sha256').update(text).digest('hex').slice(0, 32)}"`
       if (request.method === 'GET' && answer.status === 200 && request.headers['if-none-match'] === tag) {
         seen.notModified++
@@ -217,8 +327,15 @@ export async function serve({ port = 0, now = RECORDED, empty = false, offers = 
     state,
     tables,
     readings,
+    guard,
+    flow,
+    emit: flow.emit,
+    /** Hangs up on all streams. */
+    cut: () => flow.cut([...responses]),
     close: () =>
       new Promise(resolve => {
+        clearInterval(pulse)
+        flow.close()
         server.close(resolve)
         server.closeAllConnections()
       }),
@@ -226,6 +343,13 @@ export async function serve({ port = 0, now = RECORDED, empty = false, offers = 
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const { url } = await serve({ port: Number(process.argv[2] ?? 8090), now: Date.now(), offers: true })
+  // WHEELTAPPER_PASSWORD: one has to sign in, and this is admin's password for once.
+  const password = process.env.WHEELTAPPER_PASSWORD
+  const { url } = await serve({
+    port: Number(process.argv[2] ?? 8090),
+    now: Date.now(),
+    lively: true,
+    ...(password ? { mode: 'on', password } : {}),
+  })
   console.log(`${url} shows the fixtures; Ctrl-C stops`)
 }

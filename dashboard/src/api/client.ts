@@ -1,6 +1,6 @@
 // Asks the API. What has not changed since (ETag) is not sent again and not drawn again.
 
-import { refused, token } from './session'
+import { changeWanted, refused, renew, token } from './session'
 
 /** Why there is no answer; each kind has its own advice for people. */
 export class ApiError extends Error {
@@ -8,6 +8,8 @@ export class ApiError extends Error {
     /** 0: no answer at all. */
     readonly status: number,
     message: string,
+    /** What kind of problem the host calls it. */
+    readonly type = '',
   ) {
     super(message)
   }
@@ -45,37 +47,47 @@ function headers(): Record<string, string> {
   return known ? { Authorization: `Bearer ${known}` } : {}
 }
 
-async function ask(url: string, init: RequestInit): Promise<Response> {
+/** The first part of it all: sends, and where the token has ended gets a new one and sends again. */
+async function ask(url: string, init: RequestInit & { headers: Record<string, string> }): Promise<Response> {
+  // A new request by ourselves, as the browser's own cache would hide what the host says.
+  const once = () => fetch(url, { cache: 'no-store', ...init, headers: { ...init.headers, ...headers() } })
   try {
-    // A new request by ourselves, as the browser's own cache would hide what the host says.
-    return await fetch(url, { cache: 'no-store', ...init })
+    const answer = await once()
+    if (answer.status !== 401) return answer
+    if (token() !== null && (await renew())) return await once()
+    refused()
+    return answer
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') throw error
     throw new ApiError(0, 'no answer')
   }
 }
 
+const PASSWORD_FIRST = 'urn:wheeltapper:password-change-required'
+
 /** What the host says went wrong: problem details (RFC 9457), or the status alone. */
 async function problem(answer: Response): Promise<ApiError> {
   let said = answer.statusText
+  let type = ''
   try {
-    const body = (await answer.json()) as { detail?: unknown; title?: unknown }
+    const body = (await answer.json()) as { detail?: unknown; title?: unknown; type?: unknown }
     said = String(body.detail ?? body.title ?? said)
+    type = String(body.type ?? '')
   } catch {
     // No JSON: the status must do.
   }
-  return new ApiError(answer.status, said)
+  if (answer.status === 403 && type === PASSWORD_FIRST) changeWanted()
+  return new ApiError(answer.status, said, type)
 }
 
 /** GETs JSON. The same object as before when it has not changed. */
 export async function get(url: string, signal?: AbortSignal): Promise<unknown> {
   const before = kept.get(url)
   const answer = await ask(url, {
-    headers: { ...headers(), Accept: 'application/json', ...(before ? { 'If-None-Match': before.etag } : {}) },
+    headers: { Accept: 'application/json', ...(before ? { 'If-None-Match': before.etag } : {}) },
     ...(signal ? { signal } : {}),
   })
   if (answer.status === 304 && before) return before.body
-  if (answer.status === 401) refused()
   if (!answer.ok) throw await problem(answer)
   const body: unknown = await answer.json()
   kept.delete(url)
@@ -90,44 +102,28 @@ export async function get(url: string, signal?: AbortSignal): Promise<unknown> {
   return body
 }
 
-/** Sends a change. */
-export async function send(method: 'POST' | 'PATCH', url: string, body: unknown = {}): Promise<void> {
+/** What was kept is somebody's: another one who signs in does not get it. */
+export const forget = (): void => kept.clear()
+
+/** Sends a change; gives what the host answers, if anything. */
+export async function send(method: 'POST' | 'PATCH' | 'DELETE', url: string, body?: unknown): Promise<unknown> {
   const answer = await ask(url, {
     method,
-    headers: { ...headers(), 'Content-Type': 'application/json' },
-    body: JSON.stringify(body),
+    headers: { Accept: 'application/json', ...(body === undefined ? {} : { 'Content-Type': 'application/json' }) },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   })
-  if (answer.status === 401) refused()
   if (!answer.ok) throw await problem(answer)
+  const text = await answer.text()
+  return text ? JSON.parse(text) : undefined
 }
 
-const offers = new Map<string, Promise<boolean>>()
+/** Opens a stream of events from after the one of this id on. */
+export const openStream = (url: string, lastId: string, signal: AbortSignal): Promise<Response> =>
+  ask(url, { signal, headers: { Accept: 'text/event-stream', ...(lastId ? { 'Last-Event-ID': lastId } : {}) } })
 
-/**
- * Whether the API has a route for this method: OPTIONS answers with what is allowed, and a 405 names it too. `name` is what
- * the answer is kept under, as it is the same for all ids.
- */
-export function offered(name: string, method: string, url: string): Promise<boolean> {
-  let answer = offers.get(name)
-  if (!answer) {
-    answer = ask(url, { method: 'OPTIONS', headers: headers() }).then(
-      ({ ok, status, headers }) => {
-        const allowed = headers.get('Allow') ?? headers.get('Access-Control-Allow-Methods') ?? ''
-        return (
-          (ok || status === 405) &&
-          allowed
-            .toUpperCase()
-            .split(/[\s,]+/)
-            .includes(method)
-        )
-      },
-      () => {
-        // Without an answer nothing is known; the next page asks again.
-        offers.delete(name)
-        return false
-      },
-    )
-    offers.set(name, answer)
-  }
-  return answer
+/** A file, for the reader to keep. */
+export async function file(url: string): Promise<Blob> {
+  const answer = await ask(url, { headers: {} })
+  if (!answer.ok) throw await problem(answer)
+  return await answer.blob()
 }

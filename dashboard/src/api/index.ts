@@ -1,17 +1,25 @@
 // The API's routes, as functions.
 
-import { address, following, get, offered, send } from './client'
+import { address, file, following, get, openStream, send } from './client'
 import * as rows from './rows'
 import type {
   Alert,
+  Amendment,
   Anomaly,
+  Audited,
+  AuditEntry,
   DeadLetter,
+  Deed,
   Drift,
+  Key,
+  Machine,
   Overview,
   Page,
   Prognosis,
   Readings,
   Sensor,
+  Task,
+  User,
   Waveform,
   Window,
   WorkOrder,
@@ -23,9 +31,6 @@ export type * from './types'
 /** What narrows a list. */
 export type Query = Record<string, string | number | undefined>
 
-/** Of one list more than so many rows are not fetched: a page that shows them would help nobody. */
-const MOST_ROWS = 20_000
-
 /** Each answer's rows are made once: what the client gives again is the same object. */
 const made = new WeakMap<object, unknown>()
 
@@ -36,64 +41,45 @@ async function read<T>(url: string, make: (answer: unknown) => T, signal?: Abort
   return made.get(answer) as T
 }
 
+/** A list's rows; its second function gives the rows after those of `query`. */
 function list<T>(path: string, each: (row: rows.Row) => T) {
-  return (query: Query = {}, signal?: AbortSignal): Promise<Page<T>> =>
-    read(address(path, query), answer => rows.page(answer, each), signal)
-}
-
-/** Pages of a list one after the other, whole. */
-function whole<T>(path: string, each: (row: rows.Row) => T) {
-  let last: { pages: readonly Page<T>[]; items: T[] } | undefined
-  return async (query: Query = {}, signal?: AbortSignal): Promise<T[]> => {
-    const pages: Page<T>[] = []
-    let fetched = 0
-    for (let url: string | null = address(path, query); url && fetched < MOST_ROWS; ) {
-      const page: Page<T> = await read(url, answer => rows.page(answer, each), signal)
-      pages.push(page)
-      fetched += page.items.length
-      url = page.next && page.items.length ? following(url, page.next) : null
-    }
-    // The same list as before where no page has changed, so that nothing is drawn anew.
-    if (last?.pages.length === pages.length && pages.every((page, n) => page === last!.pages[n])) return last.items
-    last = { pages, items: pages.flatMap(page => page.items) }
-    return last.items
+  const make = (answer: unknown) => rows.page(answer, each)
+  return {
+    first: (query: Query = {}, signal?: AbortSignal): Promise<Page<T>> => read(address(path, query), make, signal),
+    more: (query: Query, next: string): Promise<Page<T>> => read(following(address(path, query), next), make),
   }
 }
 
 export const overview = (signal?: AbortSignal): Promise<Overview> => read(address('/overview'), rows.overview, signal)
-export const sensors = whole<Sensor>('/sensors', rows.sensor)
-export const openAlerts = whole<Alert>('/alerts', rows.alert)
-export const workOrders = whole<WorkOrder>('/work-orders', rows.workOrder)
-export const alerts = list<Alert>('/alerts', rows.alert)
-export const anomalies = list<Anomaly>('/anomalies', rows.anomaly)
-export const drifts = list<Drift>('/drifts', rows.drift)
-export const prognoses = list<Prognosis>('/prognoses', rows.prognosis)
-export const deadLetters = list<DeadLetter>('/dead-letters', rows.deadLetter)
-export const windows = list<Window>('/windows', rows.window)
-export const waveforms = list<Waveform>('/waveforms', rows.waveform)
-
-const sensorsOf = list<Sensor>('/sensors', rows.sensor)
-const ordersOf = list<WorkOrder>('/work-orders', rows.workOrder)
+export const { first: machines, more: moreMachines } = list<Machine>('/machines', rows.machine)
+export const { first: alerts, more: moreAlerts } = list<Alert>('/alerts', rows.alert)
+export const { first: deadLetters, more: moreDeadLetters } = list<DeadLetter>('/dead-letters', rows.deadLetter)
+export const { first: anomalies } = list<Anomaly>('/anomalies', rows.anomaly)
+export const { first: drifts } = list<Drift>('/drifts', rows.drift)
+export const { first: prognoses } = list<Prognosis>('/prognoses', rows.prognosis)
+export const { first: windows } = list<Window>('/windows', rows.window)
+export const { first: waveforms } = list<Waveform>('/waveforms', rows.waveform)
+export const { first: sensors } = list<Sensor>('/sensors', rows.sensor)
+export const { first: workOrders } = list<WorkOrder>('/work-orders', rows.workOrder)
+export const { first: users } = list<User>('/users', rows.user)
+export const { first: keys } = list<Key>('/keys', rows.key)
+export const { first: audit, more: moreAudit } = list<AuditEntry>('/audit', rows.auditEntry)
 
 /** One machine's sensors. */
 export const machineSensors = async (asset: string, signal?: AbortSignal): Promise<Sensor[]> =>
-  (await sensorsOf({ asset, limit: 1000 }, signal)).items
+  (await sensors({ asset, limit: 200 }, signal)).items
 
 /** One machine's work orders. */
 export const machineOrders = async (asset: string, signal?: AbortSignal): Promise<WorkOrder[]> =>
-  (await ordersOf({ asset, limit: 200 }, signal)).items
+  (await workOrders({ asset, limit: 50 }, signal)).items
 
-/** The rows after those of `query`. */
-const after =
-  <T>(path: string, each: (row: rows.Row) => T) =>
-  (query: Query, next: string): Promise<Page<T>> =>
-    read(following(address(path, query), next), answer => rows.page(answer, each))
-
-export const moreAlerts = after<Alert>('/alerts', rows.alert)
-export const moreDeadLetters = after<DeadLetter>('/dead-letters', rows.deadLetter)
+const item = (path: string, id: string, tail = ''): string => address(`${path}/${encodeURIComponent(id)}${tail}`)
 
 export const anomaly = (id: string, signal?: AbortSignal): Promise<Anomaly> =>
-  read(address(`/anomalies/${encodeURIComponent(id)}`), answer => rows.anomaly(answer as rows.Row), signal)
+  read(item('/anomalies', id), answer => rows.anomaly(answer as rows.Row), signal)
+
+export const workOrder = (id: string, signal?: AbortSignal): Promise<WorkOrder> =>
+  read(item('/work-orders', id), answer => rows.workOrder(answer as rows.Row), signal)
 
 /** Readings of a stretch of time, thinned by the host to about `points`. */
 export const readings = (
@@ -113,19 +99,71 @@ export const readings = (
     signal,
   )
 
-/** What can be done about an anomaly. */
-export type Action = 'acknowledge' | 'false-alarm' | 'order-repair'
+/** What a sensor measures from now on, as it comes. */
+export const sensorStream = (sensor: string, lastId: string, signal: AbortSignal): Promise<Response> =>
+  openStream(item('/sensors', sensor, '/stream'), lastId, signal)
 
-const actionPath = (id: string, action: Action): string => address(`/anomalies/${encodeURIComponent(id)}/${action}`)
+/** Anomalies, alerts and work orders, as they come. */
+export const eventStream = (lastId: string, signal: AbortSignal): Promise<Response> =>
+  openStream(address('/anomalies/stream'), lastId, signal)
 
-export const canAct = (id: string, action: Action): Promise<boolean> => offered(action, 'POST', actionPath(id, action))
+/** Does something about an anomaly; gives it with what was done. */
+export const act = async (id: string, deed: Deed, comment = ''): Promise<Anomaly> =>
+  rows.anomaly((await send('POST', item('/anomalies', id, `/${deed}`), comment ? { comment } : {})) as rows.Row)
 
-export const act = (id: string, action: Action): Promise<void> => send('POST', actionPath(id, action))
+/** Changes a work order; gives it as it is then. */
+export const amend = async (id: string, change: Amendment): Promise<WorkOrder> =>
+  rows.workOrder((await send('PATCH', item('/work-orders', id), change)) as rows.Row)
 
-const orderPath = (id: string): string => address(`/work-orders/${encodeURIComponent(id)}`)
+/** What a plan is asked with. */
+export interface Wish {
+  hours: number
+  technicians: string[]
+  notBefore: number | null
+}
 
-export const canMove = (id: string): Promise<boolean> => offered('move', 'PATCH', orderPath(id))
+/** Asks what a plan would look like; gives its task's id. */
+export async function askPlan({ hours, technicians, notBefore }: Wish): Promise<string> {
+  const constraints = {
+    ...(technicians.length ? { technicians } : {}),
+    ...(notBefore === null ? {} : { not_before: new Date(notBefore).toISOString() }),
+  }
+  // No sensor stands for all of them.
+  const wish = { sensor_ids: [], time_horizon_hours: hours, constraints }
+  return rows.task(await send('POST', address('/maintenance/schedule'), wish)).id
+}
 
-/** Moves a work order to another time or technician. */
-export const move = (id: string, scheduled: number, technician: string): Promise<void> =>
-  send('PATCH', orderPath(id), { scheduled_time: new Date(scheduled).toISOString(), technician })
+export const plan = (task: string, signal?: AbortSignal): Promise<Task> =>
+  read(item('/maintenance/status', task), rows.task, signal)
+
+/** The plan for a calendar. */
+export const calendar = (technician?: string): Promise<Blob> => file(address('/maintenance/plan.ics', { technician }))
+
+/** What is told once: a password or a key. */
+const secret = (answer: unknown, name: string): string => String((answer as Record<string, unknown> | undefined)?.[name] ?? '')
+
+export const addUser = async (user: string, roles: string[], sites: string[] | null): Promise<string> =>
+  secret(await send('POST', address('/users'), { user, roles, ...(sites ? { sites } : {}) }), 'one_time_password')
+
+/** What of a user can be changed. */
+export interface UserChange {
+  roles?: string[]
+  sites?: string[] | null
+  disabled?: boolean
+  reset_password?: true
+}
+
+/** Changes a user; gives the new password where one was asked for. */
+export const changeUser = async (user: string, change: UserChange): Promise<string> =>
+  secret(await send('PATCH', item('/users', user), change), 'one_time_password')
+
+export const removeUser = (user: string): Promise<unknown> => send('DELETE', item('/users', user))
+
+export const addKey = async (name: string, scopes: string[], sites: string[] | null, expires: number | null): Promise<string> => {
+  const more = { ...(sites ? { sites } : {}), ...(expires === null ? {} : { expires: new Date(expires).toISOString() }) }
+  return secret(await send('POST', address('/keys'), { name, scopes, ...more }), 'key')
+}
+
+export const removeKey = (id: string): Promise<unknown> => send('DELETE', item('/keys', id))
+
+export const verifyAudit = async (): Promise<Audited> => rows.audited(await get(address('/audit/verify')))

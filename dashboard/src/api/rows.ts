@@ -2,18 +2,25 @@
 // keeps as text, they are nanoseconds since 1970. Both are taken everywhere, and what is missing does not break a page.
 
 import type {
+  Action,
   Alert,
   Anomaly,
+  AuditEntry,
+  Audited,
   Contribution,
   DeadLetter,
   Drift,
+  Key,
+  Machine,
   Overview,
   Page,
   Prognosis,
   Readings,
   Sensor,
   Severity,
+  Task,
   Trend,
+  User,
   Waveform,
   Window,
   WorkOrder,
@@ -57,6 +64,8 @@ export function time(value: unknown): number | null {
 }
 
 const at = (value: unknown): number => time(value) ?? 0
+
+const yes = (value: unknown): boolean => value === true || value === 1
 
 const severity = (value: unknown): Severity => (value === 'critical' || value === 'high' || value === 'medium' ? value : 'low')
 
@@ -127,11 +136,39 @@ export function anomaly(from: Row): Anomaly {
     confidence: amount(from.confidence),
     model: text(from.model),
     severity: severity(from.severity),
-    handled: from.handled === true || from.handled === 1,
+    handled: yes(from.handled),
     fault: textOrNull(from.fault_mode),
     message: text(from.message),
     contributions: list(metadata.contributions ?? from.contributions).map(contribution),
     trend: trend(metadata.trend ?? from.trend),
+    actions: list(from.actions)
+      .map(item => action(row(item)))
+      .sort((one, other) => one.time - other.time),
+  }
+}
+
+export const action = (from: Row): Action => ({
+  id: text(from.id, String(from.id ?? '')),
+  time: at(from.time),
+  deed: text(from.deed),
+  target: text(from.target),
+  asset: text(from.asset),
+  actor: text(from.actor),
+  text: text(from.text),
+})
+
+export function machine(from: Row): Machine {
+  const told = numeric(from.health) === null ? undefined : prognosis({ ...from, time: from.prognosis_time })
+  return {
+    asset: text(from.asset),
+    sensors: amount(from.sensors),
+    openAlerts: amount(from.open_alerts),
+    severity: textOrNull(from.severity) === null ? null : severity(from.severity),
+    title: text(from.title),
+    fault: textOrNull(from.fault_mode),
+    lastAnomaly: time(from.last_anomaly),
+    prognosis: told,
+    nextOrder: time(from.next_order),
   }
 }
 
@@ -179,6 +216,7 @@ export const workOrder = (from: Row): WorkOrder => ({
   kind: text(from.type, text(from.kind)),
   priority: amount(from.priority) || 5,
   status: text(from.status),
+  pinned: yes(from.pinned),
   scheduled: time(from.scheduled_time ?? from.scheduled),
   minutes: amount(from.estimated_duration_minutes ?? from.duration_minutes),
   technician: textOrNull(from.technician),
@@ -227,6 +265,72 @@ export function overview(answer: unknown): Overview {
     uptimeSeconds: numeric(from.uptime_seconds),
     behindBytes: numeric(from.behind_bytes),
     refusedReadings: numeric(counts.rejected_readings) ?? numeric(from.rejected_readings),
-    refusedAtLeast: list(from.at_least).includes('rejected_readings'),
+    atLeast: texts(from.at_least),
+  }
+}
+
+export function task(answer: unknown): Task {
+  const from = row(answer)
+  const plan = isRow(from.plan) ? from.plan : null
+  const orders = list(plan?.work_orders).map(item => workOrder(row(item)))
+  const status = from.status === 'done' || from.status === 'failed' ? from.status : 'queued'
+  return {
+    id: text(from.task_id),
+    status,
+    progress: status === 'queued' ? Math.min(1, Math.max(0, amount(from.progress))) : 1,
+    plan: plan && {
+      orders,
+      // A number, or the orders themselves.
+      unscheduled: Array.isArray(plan.unscheduled) ? plan.unscheduled.length : amount(plan.unscheduled),
+      makespanHours: numeric(plan.makespan_hours),
+      cost: numeric(plan.cost),
+    },
+  }
+}
+
+const sites = (value: unknown): string[] | null => (Array.isArray(value) ? texts(value) : null)
+
+export const user = (from: Row): User => ({
+  user: text(from.user),
+  roles: texts(from.roles),
+  sites: sites(from.sites),
+  disabled: yes(from.disabled),
+  created: time(from.created),
+  lastLogin: time(from.last_login),
+  mustChange: yes(from.must_change_password),
+})
+
+export const key = (from: Row): Key => ({
+  id: text(from.id),
+  name: text(from.name),
+  scopes: texts(from.scopes),
+  sites: sites(from.sites),
+  created: time(from.created),
+  expires: time(from.expires),
+  lastUsed: time(from.last_used),
+})
+
+export const auditEntry = (from: Row): AuditEntry => ({
+  seq: amount(from.seq),
+  time: at(from.time),
+  actor: text(from.actor),
+  action: text(from.action),
+  target: text(from.target),
+  outcome: text(from.outcome),
+  address: text(from.address),
+})
+
+export function audited(answer: unknown): Audited {
+  const from = row(answer)
+  const bad = isRow(from.first_bad) ? from.first_bad : null
+  return { ok: yes(from.ok), entries: amount(from.entries), firstBad: bad && { seq: amount(bad.seq), why: text(bad.why) } }
+}
+
+/** What a sensor's stream tells. */
+export function streamed(data: string): Readings {
+  try {
+    return readings(JSON.parse(data))
+  } catch {
+    return { times: [], values: [] }
   }
 }

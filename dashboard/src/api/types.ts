@@ -58,6 +58,38 @@ export interface Anomaly {
   message: string
   contributions: Contribution[]
   trend: Trend | null
+  /** What people did about it, oldest first; only of an anomaly that was asked for by itself. */
+  actions: Action[]
+}
+
+/** What can be done about an anomaly. */
+export type Deed = 'acknowledge' | 'handle' | 'false-alarm' | 'comment' | 'order-repair'
+
+/** What somebody did. */
+export interface Action {
+  id: string
+  time: number
+  deed: string
+  target: string
+  asset: string
+  actor: string
+  text: string
+}
+
+/** A machine as the fleet sees it. */
+export interface Machine {
+  asset: string
+  sensors: number
+  openAlerts: number
+  /** Of the worst open alert; null: it is well. */
+  severity: Severity | null
+  title: string
+  fault: string | null
+  lastAnomaly: number | null
+  /** None without a prognosis. */
+  prognosis: Prognosis | undefined
+  /** When the next repair is planned. */
+  nextOrder: number | null
 }
 
 /** Anomalies of one machine that belong together. */
@@ -111,6 +143,8 @@ export interface WorkOrder {
   /** 1 is the most urgent, 5 the least. */
   priority: number
   status: string
+  /** Somebody put it there; the planner leaves it. */
+  pinned: boolean
   scheduled: number | null
   minutes: number
   technician: string | null
@@ -161,8 +195,65 @@ export interface Overview {
   uptimeSeconds: number | null
   behindBytes: number | null
   refusedReadings: number | null
-  /** Whether more may have been refused than is told. */
-  refusedAtLeast: boolean
+  /** Names of the figures that may be higher. */
+  atLeast: string[]
+}
+
+/** What of a work order somebody wants otherwise. */
+export interface Amendment {
+  scheduled_time?: string
+  technician?: string
+  pinned?: boolean
+  status?: 'planned' | 'done' | 'cancelled'
+}
+
+/** A plan that was asked for. */
+export interface Task {
+  id: string
+  status: 'queued' | 'done' | 'failed'
+  /** 0 to 1. */
+  progress: number
+  plan: { orders: WorkOrder[]; unscheduled: number; makespanHours: number | null; cost: number | null } | null
+}
+
+/** Somebody who may sign in. */
+export interface User {
+  user: string
+  roles: string[]
+  sites: string[] | null
+  disabled: boolean
+  created: number | null
+  lastLogin: number | null
+  mustChange: boolean
+}
+
+/** What a device signs in with. */
+export interface Key {
+  id: string
+  name: string
+  scopes: string[]
+  sites: string[] | null
+  created: number | null
+  expires: number | null
+  lastUsed: number | null
+}
+
+/** A line of the audit log. */
+export interface AuditEntry {
+  seq: number
+  time: number
+  actor: string
+  action: string
+  target: string
+  outcome: string
+  address: string
+}
+
+/** Whether the audit log is whole. */
+export interface Audited {
+  ok: boolean
+  entries: number
+  firstBad: { seq: number; why: string } | null
 }
 
 /** Rows, and where the next ones are. */

@@ -1,28 +1,14 @@
-// The machines, made of what the lists tell: their sensors, open alerts, how long they have, and the next repair.
+// The machines as the API lists them, by site.
 
-import { type Alert, type Prognosis, type Sensor, type Severity, type WorkOrder } from '../api/types'
+import { type Machine, type Prognosis, type Sensor, type Severity } from '../api/types'
 import { lastPart, siteOf } from '../format'
+import { fault } from '../words'
 
 /** How a machine is: the worst open alert's severity, or well. */
 export type Standing = Severity | 'well'
 
 /** Worst first. */
 export const STANDINGS: readonly Standing[] = ['critical', 'high', 'medium', 'low', 'well']
-
-/** A machine. */
-export interface Machine {
-  id: string
-  site: string
-  /** What the machine itself is called. */
-  name: string
-  sensors: Sensor[]
-  standing: Standing
-  /** Open alerts, worst first. */
-  alerts: Alert[]
-  prognosis: Prognosis | undefined
-  /** The repair that comes next. */
-  order: WorkOrder | undefined
-}
 
 /** A site and its machines, worst first. */
 export interface Site {
@@ -33,7 +19,14 @@ export interface Site {
 /** Without an open alert a prognosis is believed for so long. */
 const STALE = 24 * 3600_000
 
-const rank = (standing: Standing): number => STANDINGS.indexOf(standing)
+/** How a machine is. */
+export const standing = (machine: Machine): Standing => machine.severity ?? 'well'
+
+const rank = (machine: Machine): number => STANDINGS.indexOf(standing(machine))
+
+/** What is still worth telling of a machine's remaining life. */
+export const believed = (machine: Machine, now: number): Prognosis | undefined =>
+  machine.prognosis && (machine.severity || now - machine.prognosis.time < STALE) ? machine.prognosis : undefined
 
 /** Groups by what `key` says. */
 export function grouped<T>(items: readonly T[], key: (item: T) => string): Map<string, T[]> {
@@ -57,63 +50,43 @@ export function newest(prognoses: readonly Prognosis[]): Map<string, Prognosis> 
   return found
 }
 
-/** The machines, worst first. Machines that only an alert names are there too. */
-export function machines(
-  sensors: readonly Sensor[],
-  alerts: readonly Alert[],
-  prognoses: readonly Prognosis[],
-  orders: readonly WorkOrder[],
-  now: number,
-): Machine[] {
-  const bySensors = grouped(sensors, sensor => sensor.asset)
-  const byAlerts = grouped(
-    alerts.filter(alert => alert.state === 'open'),
-    alert => alert.asset,
-  )
-  const byOrders = grouped(
-    orders.filter(order => order.status === 'planned' && order.scheduled !== null),
-    order => order.asset,
-  )
-  const latest = newest(prognoses)
-  const ids = new Set([...bySensors.keys(), ...byAlerts.keys()])
-  const made = [...ids].filter(Boolean).map((id): Machine => {
-    const open = (byAlerts.get(id) ?? []).toSorted((a, b) => rank(a.severity) - rank(b.severity) || b.updated - a.updated)
-    const told = latest.get(id)
-    const orders = (byOrders.get(id) ?? []).toSorted((a, b) => a.scheduled! - b.scheduled!)
-    return {
-      id,
-      site: siteOf(id),
-      name: lastPart(id),
-      sensors: bySensors.get(id) ?? [],
-      standing: open[0]?.severity ?? 'well',
-      alerts: open,
-      prognosis: told && (open.length > 0 || now - told.time < STALE) ? told : undefined,
-      order: orders[0],
-    }
-  })
-  return made.sort(worse)
+/** Pages of machines as one list, each machine once, worst first: by severity, then the time that is left, then the name. */
+export function gathered(pages: readonly (readonly Machine[])[]): Machine[] {
+  const all = new Map<string, Machine>()
+  // A machine that moved between two questions is in both: the first page is the newest.
+  for (const machine of pages.flat()) if (machine.asset && !all.has(machine.asset)) all.set(machine.asset, machine)
+  return [...all.values()].sort(worse)
 }
 
-/** Order of worst first: severity, then the time that is left, then the name. */
-export function worse(one: Machine, other: Machine): number {
+function worse(one: Machine, other: Machine): number {
   const left = (machine: Machine) => machine.prognosis?.p50 ?? Infinity
   const [mine, theirs] = [left(one), left(other)]
   return (
-    rank(one.standing) - rank(other.standing) ||
+    rank(one) - rank(other) ||
     (mine === theirs ? 0 : mine - theirs) ||
-    one.id.localeCompare(other.id, undefined, { numeric: true })
+    one.asset.localeCompare(other.asset, undefined, { numeric: true })
   )
+}
+
+/** The machines whose place, standing or fault has all these words. */
+export function matching(all: readonly Machine[], search: string): readonly Machine[] {
+  const words = search.toLowerCase().split(/\s+/).filter(Boolean)
+  if (words.length === 0) return all
+  return all.filter(machine => {
+    const text = `${machine.asset} ${standing(machine)} ${machine.severity ? `${fault(machine.fault)} ${machine.title}` : ''}`
+    return words.every(word => text.toLowerCase().includes(word))
+  })
 }
 
 /** The machines by site; the site with the worst machine first. */
 export function sites(all: readonly Machine[]): Site[] {
-  return [...grouped(all, machine => machine.site)].map(([name, machines]) => ({ name, machines }))
+  return [...grouped(all, machine => siteOf(machine.asset))].map(([name, machines]) => ({ name, machines }))
 }
 
 /** How many machines stand how. */
 export function tally(all: readonly Machine[]): Record<Standing, number> {
   const counts: Record<Standing, number> = { critical: 0, high: 0, medium: 0, low: 0, well: 0 }
-  for (const machine of all) counts[machine.standing]++
+  for (const machine of all) counts[standing(machine)]++
   return counts
 }
 

@@ -100,3 +100,28 @@ export function dropped(
   const moved = Math.abs(scheduled - bar.start) >= STEP || row !== bar.row
   return moved ? { scheduled, technician } : null
 }
+
+/** A place that an order is about to get. */
+export interface Place {
+  scheduled: number
+  technician: string
+}
+
+/** Where arrow keys bring an order: by the hour, or to the next technician; null when the key or the way is none. */
+export function stepped(from: Place, key: string, rows: readonly Row[]): Place | null {
+  const hour = key === 'ArrowRight' ? 1 : key === 'ArrowLeft' ? -1 : 0
+  if (hour) return { ...from, scheduled: from.scheduled + hour * HOUR }
+  const by = key === 'ArrowDown' ? 1 : key === 'ArrowUp' ? -1 : 0
+  const names = rows.map(row => row.technician).filter(name => name !== NOBODY)
+  const technician = names[names.indexOf(from.technician) + by]
+  return by && technician !== undefined ? { ...from, technician } : null
+}
+
+/** What a new plan made otherwise of the orders that were there before, but for the one that somebody moved. */
+export function replanned(before: readonly WorkOrder[], after: readonly WorkOrder[], but: string): WorkOrder[] {
+  const known = new Map(before.map(order => [order.id, order]))
+  return after.filter(order => {
+    const old = known.get(order.id)
+    return order.id !== but && old && (old.scheduled !== order.scheduled || old.technician !== order.technician)
+  })
+}

@@ -62,3 +62,9 @@ export function limits(low: number, high: number): [number, number] {
   const room = (high - low) * 0.08 || Math.abs(high) * 0.05 || 1
   return [low - room, high + room]
 }
+
+/** The id that a sensor's stream gives its newest reading: nanoseconds since 1970. */
+export function eventId(course: Readings | undefined): string {
+  const last = course?.times.at(-1)
+  return last === undefined ? '' : String(BigInt(Math.floor(last)) * 1_000_000n)
+}

@@ -1,11 +1,10 @@
 // All alerts, with filters. What is filtered by stands in the address, so that a list can be sent to somebody.
 
 import { useEffect, useState } from 'preact/hooks'
-import { type Alert, alerts, moreAlerts, type Page, prognoses } from '../api'
+import { type Alert, alerts, machines, moreAlerts, type Page, type Prognosis } from '../api'
 import { SEVERITIES } from '../api/types'
 import { counted, placeOf, lastPart, siteOf } from '../format'
 import { type Filters, filtersOf, passes } from '../model/filters'
-import { newest } from '../model/fleet'
 import { onArrows } from '../parts/arrows'
 import { Life } from '../parts/health'
 import { Empty, Shown } from '../parts/notes'
@@ -21,7 +20,7 @@ const order = (one: Alert, other: Alert): number =>
   (one.state === 'open' ? SEVERITIES.indexOf(one.severity) - SEVERITIES.indexOf(other.severity) : 0) ||
   other.updated - one.updated
 
-function Row({ alert, left }: { alert: Alert; left: ReturnType<typeof newest> }) {
+function Row({ alert, left }: { alert: Alert; left: ReadonlyMap<string, Prognosis | undefined> }) {
   const prognosis = left.get(alert.asset)
   return (
     <li class={`card alert-card ${alert.state === 'open' ? alert.severity : 'resolved'}`}>
@@ -68,9 +67,10 @@ function Row({ alert, left }: { alert: Alert; left: ReturnType<typeof newest> })
 export function AlertsPage({ query }: { query: URLSearchParams }) {
   const filters = filtersOf(query)
   // The API narrows by one word, severity or state; the rest is narrowed here.
-  const asked = { limit: 200, ...(filters.state === 'all' ? {} : { state: filters.state }) }
-  const first = usePoll(signal => alerts(asked, signal), 3_000, [filters.state])
-  const told = usePoll(signal => prognoses({ limit: 1000 }, signal), 10_000, [])
+  const asked = { limit: 100, ...(filters.state === 'all' ? {} : { state: filters.state }) }
+  const first = usePoll(signal => alerts(asked, signal), 3_000, [filters.state], ['alert'])
+  // The worst machines first: those with open alerts.
+  const told = usePoll(signal => machines({ limit: 100 }, signal), 15_000, [])
   const [older, setOlder] = useState<Page<Alert>[]>([])
   const [typed, setTyped] = useState(filters.search)
   useEffect(() => setOlder([]), [filters.state])
@@ -141,7 +141,7 @@ export function AlertsPage({ query }: { query: URLSearchParams }) {
           const found = all.filter(alert => passes(alert, filters)).sort(order)
           const last = older.at(-1) ?? page
           const narrowed = Boolean(filters.severity || filters.site || filters.search)
-          const left = newest(told.data?.items ?? [])
+          const left = new Map((told.data?.items ?? []).map(machine => [machine.asset, machine.prognosis]))
           return (
             <>
               <p class="faint" role="status">

@@ -1,7 +1,7 @@
 // One anomaly: what was seen, why it counts, what it points to, and what to do about it.
 
-import { useEffect, useState } from 'preact/hooks'
-import { act, type Action, alerts, type Anomaly, anomaly, type ApiError, canAct, waveforms, windows } from '../api'
+import { useState } from 'preact/hooks'
+import { alerts, type Anomaly, anomaly, waveforms, windows } from '../api'
 import { Contributions } from '../charts/contributions'
 import { Trend } from '../charts/trend'
 import { inFull, lastPart, number, percent, placeOf } from '../format'
@@ -14,56 +14,7 @@ import { usePoll } from '../poll'
 import { link } from '../router'
 import { namedPart, partOf } from '../signal/bearing'
 import { fault, featureName, modelName } from '../words'
-
-const ACTIONS: readonly { action: Action; name: string; done: string }[] = [
-  { action: 'acknowledge', name: 'Acknowledge', done: 'Acknowledged' },
-  { action: 'false-alarm', name: 'False alarm', done: 'Marked as a false alarm' },
-  { action: 'order-repair', name: 'Order repair', done: 'Repair ordered' },
-]
-
-/** Buttons for what the API offers; nothing where it offers nothing. */
-function Actions({ id }: { id: string }) {
-  const [offered, setOffered] = useState<readonly Action[]>([])
-  const [said, setSaid] = useState<{ text: string; bad: boolean }>()
-  const [busy, setBusy] = useState(false)
-  useEffect(() => {
-    let gone = false
-    void Promise.all(ACTIONS.map(async ({ action }) => ((await canAct(id, action)) ? action : null))).then(found => {
-      if (!gone) setOffered(found.filter(action => action !== null))
-    })
-    return () => void (gone = true)
-  }, [id])
-  if (offered.length === 0) return null
-  const run = async (action: Action, done: string) => {
-    setBusy(true)
-    try {
-      await act(id, action)
-      setSaid({ text: done, bad: false })
-    } catch (failure) {
-      const { status, message } = failure as ApiError
-      setSaid({ text: status === 0 ? 'The host does not answer; nothing was changed.' : `It was refused: ${message}`, bad: true })
-    }
-    setBusy(false)
-  }
-  return (
-    <div class="actions">
-      {ACTIONS.filter(({ action }) => offered.includes(action)).map(({ action, name, done }) => (
-        <button
-          key={action}
-          type="button"
-          class={action === 'order-repair' ? 'primary' : ''}
-          disabled={busy}
-          onClick={() => void run(action, done)}
-        >
-          {name}
-        </button>
-      ))}
-      <span role="status" class={said?.bad ? 'failure-text' : ''}>
-        {said?.text}
-      </span>
-    </div>
-  )
-}
+import { Actions } from './anomaly-actions'
 
 function Verdict({ of }: { of: Anomaly }) {
   const beyond = ratio(of)
@@ -107,7 +58,7 @@ function Verdict({ of }: { of: Anomaly }) {
 
 /** What to do first, from the alert that gathers the anomaly. */
 function Advice({ of }: { of: Anomaly }) {
-  const asked = usePoll(signal => alerts({ asset: of.asset, limit: 50 }, signal), 10_000, [of.asset])
+  const asked = usePoll(signal => alerts({ asset: of.asset, limit: 20 }, signal), 10_000, [of.asset], ['alert'])
   const alert = asked.data?.items.find(alert => alert.opened <= of.end + 60_000 && (alert.resolved ?? Infinity) >= of.start)
   if (!alert) return null
   return (
@@ -170,7 +121,7 @@ function Burst({ of }: { of: Anomaly }) {
   )
 }
 
-function Body({ of }: { of: Anomaly }) {
+function Body({ of, changed }: { of: Anomaly; changed: (anomaly: Anomaly) => void }) {
   const isBurst = of.model === 'envelope' || of.model === 'octaves'
   const leading = of.contributions[0]
   const expected =
@@ -195,8 +146,8 @@ function Body({ of }: { of: Anomaly }) {
         </span>
       </p>
       <p class="message">{of.message}</p>
-      <Actions id={of.id} />
       <Advice of={of} />
+      <Actions of={of} changed={changed} />
       <div class="columns">
         <section>
           <h2>Why</h2>
@@ -242,11 +193,18 @@ function Body({ of }: { of: Anomaly }) {
 /** The page. */
 export function AnomalyPage({ id }: { id: string }) {
   const asked = usePoll(signal => anomaly(id, signal), 15_000, [id])
+  // What a change was answered with is newer than what was asked for before it.
+  const [answered, setAnswered] = useState<Anomaly>()
+  const shown = answered && asked.data && answered.actions.length >= asked.data.actions.length ? answered : asked.data
+  const changed = (anomaly: Anomaly) => {
+    setAnswered(anomaly)
+    asked.again()
+  }
   return (
     <>
       {asked.data ? null : <h1>Anomaly</h1>}
-      <Shown of={asked} what="The anomaly" lines={6}>
-        {of => <Body of={of} />}
+      <Shown of={{ data: shown, error: asked.error }} what="The anomaly" lines={6}>
+        {of => <Body of={of} changed={changed} />}
       </Shown>
     </>
   )

@@ -1,9 +1,10 @@
-// The fleet: which machines go bad, worst first, and all machines by site.
+// The fleet: which machines go bad, worst first, and all machines by site. The API gives the machines worst first and in
+// pages, so that a large plant's first page comes as quickly as a small one's.
 
-import { useMemo, useState } from 'preact/hooks'
-import { type Alert, openAlerts, overview, prognoses, sensors, workOrders } from '../api'
-import { count, counted, placeOf, when } from '../format'
-import { type Machine, machines, type Site, sites, STANDINGS, tally } from '../model/fleet'
+import { useEffect, useMemo, useState } from 'preact/hooks'
+import { type Alert, alerts, type Machine, machines, moreMachines, overview, type Page } from '../api'
+import { count, counted, lastPart, placeOf, when } from '../format'
+import { believed, gathered, matching, type Site, sites, standing, STANDINGS, tally } from '../model/fleet'
 import { onArrows } from '../parts/arrows'
 import { Health, Life } from '../parts/health'
 import { Command, Empty, Failure, Skeleton } from '../parts/notes'
@@ -11,10 +12,12 @@ import { Severity, severityName, Shape } from '../parts/severity'
 import { Ago } from '../parts/time'
 import { usePoll } from '../poll'
 import { link } from '../router'
-import { fault, work } from '../words'
+import { fault } from '../words'
 
-/** Alerts in full beneath the heading; the rest is on the page of alerts. */
+/** Machines in full beneath the heading; the rest is on the page of alerts. */
 const SHOWN = 6
+/** Machines that one question asks for. */
+const LIMIT = 100
 
 function Figure({ value, name, href, tone = '' }: { value: string; name: string; href?: string; tone?: string }) {
   const inside = (
@@ -32,58 +35,67 @@ function Figure({ value, name, href, tone = '' }: { value: string; name: string;
   )
 }
 
-function AlertCard({ machine, alert }: { machine: Machine; alert: Alert }) {
+function MachineCard({ machine, alert }: { machine: Machine; alert: Alert | undefined }) {
+  const name = lastPart(machine.asset)
+  const updated = alert?.updated ?? machine.lastAnomaly
+  const prognosis = believed(machine, Date.now())
   return (
-    <li class={`card alert-card ${alert.severity}`}>
+    <li class={`card alert-card ${standing(machine)}`}>
       <div class="card-head">
         <h3>
-          <Severity of={alert.severity} />
-          <a href={link('machine', machine.id)} data-item>
-            {machine.name}
+          <Severity of={standing(machine)} />
+          <a href={link('machine', machine.asset)} data-item>
+            {name}
           </a>
-          <span class="faint">{placeOf(machine.id)}</span>
+          <span class="faint">{placeOf(machine.asset)}</span>
         </h3>
-        <span class="faint">
-          updated <Ago at={alert.updated} />
-        </span>
+        {updated ? (
+          <span class="faint">
+            updated <Ago at={updated} />
+          </span>
+        ) : null}
       </div>
-      <p class="fault">{fault(alert.fault)}</p>
-      <p>{alert.message}</p>
-      <p class="todo">
-        <b>Do:</b> {alert.recommendation}
-      </p>
+      <p class="fault">{fault(machine.fault)}</p>
+      <p>{alert?.message ?? machine.title}</p>
+      {alert ? (
+        <p class="todo">
+          <b>Do:</b> {alert.recommendation}
+        </p>
+      ) : null}
       <dl class="facts">
         <div>
           <dt>Time left</dt>
           <dd>
-            <Life of={machine.prognosis} />
+            <Life of={prognosis} />
           </dd>
         </div>
-        {machine.prognosis ? (
+        {prognosis ? (
           <div>
             <dt>Health</dt>
             <dd>
-              <Health of={machine.prognosis} />
+              <Health of={prognosis} />
             </dd>
           </div>
         ) : null}
         <div>
           <dt>Repair</dt>
           <dd>
-            {machine.order ? (
-              <a href={link('schedule', '', { order: machine.order.id })}>
-                {work(machine.order.kind)}, {machine.order.technician ?? 'nobody yet'}, {when(machine.order.scheduled)}
-              </a>
-            ) : (
+            {machine.nextOrder === null ? (
               <span class="faint">not planned</span>
+            ) : (
+              <a href={link('schedule', '', { asset: machine.asset })}>
+                planned {when(machine.nextOrder)}
+                <span class="hidden"> for {name}</span>
+              </a>
             )}
           </dd>
         </div>
         <div>
           <dt>Why</dt>
           <dd>
-            <a href={link('anomaly', alert.anomaly)}>
-              See the reason<span class="hidden"> for the alert on {machine.name}</span>
+            <a href={alert ? link('anomaly', alert.anomaly) : link('machine', machine.asset)}>
+              {alert ? 'See the reason' : 'Look at it'}
+              <span class="hidden"> for the alert on {name}</span>
             </a>
           </dd>
         </div>
@@ -93,29 +105,31 @@ function AlertCard({ machine, alert }: { machine: Machine; alert: Alert }) {
 }
 
 function Tile({ machine }: { machine: Machine }) {
-  const place = placeOf(machine.id).split(' › ').slice(1).join(' › ')
-  const worst = machine.alerts[0]
+  const place = placeOf(machine.asset).split(' › ').slice(1).join(' › ')
   return (
     <li>
-      <a class={`tile ${machine.standing}`} href={link('machine', machine.id)} data-item>
+      <a class={`tile ${standing(machine)}`} href={link('machine', machine.asset)} data-item>
         <span class="tile-name">
-          <Shape of={machine.standing} label={severityName(machine.standing)} /> {machine.name}
+          <Shape of={standing(machine)} label={severityName(standing(machine))} /> {lastPart(machine.asset)}
         </span>
         <span class="faint tile-place">{place}</span>
-        {worst ? <span class="tile-fault">{fault(worst.fault)}</span> : null}
-        {machine.prognosis ? <Health of={machine.prognosis} /> : null}
+        {machine.severity ? <span class="tile-fault">{fault(machine.fault)}</span> : null}
+        <Health of={believed(machine, Date.now())} />
       </a>
     </li>
   )
 }
 
-function SiteSection({ site }: { site: Site }) {
+function SiteSection({ site, whole }: { site: Site; whole: boolean }) {
   const counts = tally(site.machines)
   const bad = STANDINGS.filter(standing => standing !== 'well' && counts[standing] > 0)
   return (
     <section class="site" aria-label={site.name || 'Machines without a site'}>
       <h3>
-        {site.name || 'No site'} <span class="faint">{counted(site.machines.length, 'machine')}</span>
+        {site.name || 'No site'}{' '}
+        <span class="faint">
+          {whole ? counted(site.machines.length, 'machine') : `the ${counted(site.machines.length, 'worst one', 'worst ones')}`}
+        </span>
         <span class="site-counts">
           {bad.map(standing => (
             <span key={standing} class={`severity ${standing}`}>
@@ -131,7 +145,7 @@ function SiteSection({ site }: { site: Site }) {
       </h3>
       <ul class="tiles" onKeyDown={onArrows}>
         {site.machines.map(machine => (
-          <Tile key={machine.id} machine={machine} />
+          <Tile key={machine.asset} machine={machine} />
         ))}
       </ul>
     </section>
@@ -149,27 +163,82 @@ function NoSensors() {
   )
 }
 
+/** What follows the first page: it is asked for when somebody wants to see it, or searches. */
+function useOlder(first: Page<Machine> | undefined) {
+  const [older, setOlder] = useState<Page<Machine>[]>([])
+  const [busy, setBusy] = useState(false)
+  const next = (older.at(-1) ?? first)?.next ?? null
+  const more = async (all: boolean) => {
+    if (busy) return
+    setBusy(true)
+    const pages = [...older]
+    try {
+      for (let cursor = next; cursor;) {
+        const page = await moreMachines({ limit: LIMIT }, cursor)
+        pages.push(page)
+        setOlder([...pages])
+        cursor = all && page.items.length ? page.next : null
+      }
+    } catch {
+      // The line at the top tells that the host is silent; the button is still there.
+    }
+    setBusy(false)
+  }
+  return { older, busy, next, more }
+}
+
+function Figures({ all, whole }: { all: readonly Machine[]; whole: boolean }) {
+  const { data } = usePoll(overview, 2_000, [])
+  const bad = all.filter(machine => machine.severity)
+  // The list begins with the worst: where it reaches to one that is well, all bad ones are known.
+  const known = whole || bad.length < all.length
+  const plus = known ? '' : '+'
+  const planned = all.filter(machine => machine.nextOrder !== null).length
+  const refused = data?.refusedReadings
+  const more = (name: string) => (data?.atLeast.includes(name) ? '+' : '')
+  return (
+    <div class="figures">
+      <Figure
+        value={`${count(bad.length)}${plus}${whole ? ` of ${count(all.length)}` : ''}`}
+        name={whole || bad.length !== 1 ? 'machines need attention' : 'machine needs attention'}
+        tone={bad[0] ? standing(bad[0]) : 'well'}
+      />
+      <Figure
+        value={`${count(bad.reduce((sum, machine) => sum + machine.openAlerts, 0))}${plus}`}
+        name="open alerts"
+        href={link('alerts')}
+      />
+      <Figure value={`${count(planned)}${whole ? '' : '+'}`} name="machines with a repair planned" href={link('schedule')} />
+      <Figure value={data?.sensors == null ? '–' : `${count(data.sensors)}${more('sensors')}`} name="sensors" />
+      <Figure value={data?.readingsPerSecond == null ? '–' : count(data.readingsPerSecond)} name="readings a second" />
+      <Figure
+        value={refused == null ? '–' : `${count(refused)}${more('rejected_readings')}`}
+        name="readings refused"
+        href={link('quality')}
+        tone={refused ? 'medium' : ''}
+      />
+    </div>
+  )
+}
+
 /** The page. */
 export function FleetPage({ query }: { query: URLSearchParams }) {
-  const known = usePoll(signal => sensors({ limit: 1000 }, signal), 60_000, [])
-  const open = usePoll(signal => openAlerts({ state: 'open', limit: 1000 }, signal), 3_000, [])
-  const told = usePoll(signal => prognoses({ limit: 1000 }, signal), 10_000, [])
-  const orders = usePoll(signal => workOrders({ status: 'planned', limit: 1000 }, signal), 10_000, [])
-  const figures = usePoll(overview, 2_000, [])
+  const first = usePoll(signal => machines({ limit: LIMIT }, signal), 5_000, [], ['alert', 'work-order'])
+  const open = usePoll(signal => alerts({ state: 'open', limit: 50 }, signal), 5_000, [], ['alert'])
+  const { older, busy, next, more } = useOlder(first.data)
   const [search, setSearch] = useState(query.get('search') ?? '')
-  const all = useMemo(
-    () => machines(known.data ?? [], open.data ?? [], told.data?.items ?? [], orders.data ?? [], Date.now()),
-    [known.data, open.data, told.data, orders.data],
-  )
-  const failure = known.error ?? open.error
-  if (!known.data || !open.data) {
+  const all = useMemo(() => gathered([first.data?.items ?? [], ...older.map(page => page.items)]), [first.data, older])
+  const searching = search.trim() !== ''
+  useEffect(() => {
+    if (searching && next && !busy) void more(true)
+  }, [searching, next])
+  if (!first.data)
     return (
       <>
         <h1>Fleet</h1>
-        {failure ? <Failure error={failure} what="the machines" /> : <Skeleton label="Machines" lines={8} />}
+        {first.error ? <Failure error={first.error} what="the machines" /> : <Skeleton label="Machines" lines={8} />}
       </>
     )
-  }
   if (all.length === 0)
     return (
       <>
@@ -177,45 +246,16 @@ export function FleetPage({ query }: { query: URLSearchParams }) {
         <NoSensors />
       </>
     )
-  const bad = all.filter(machine => machine.standing !== 'well')
-  const words = search.toLowerCase().split(/\s+/).filter(Boolean)
-  const found = words.length
-    ? all.filter(machine =>
-        words.every(word =>
-          `${machine.id} ${machine.standing} ${machine.alerts.map(alert => fault(alert.fault)).join(' ')}`
-            .toLowerCase()
-            .includes(word),
-        ),
-      )
-    : all
-  const refused = figures.data?.refusedReadings
+  const bad = all.filter(machine => machine.severity)
+  const found = matching(all, search)
+  const alertOf = (machine: Machine) =>
+    open.data?.items
+      .filter(alert => alert.asset === machine.asset)
+      .sort((a, b) => STANDINGS.indexOf(a.severity) - STANDINGS.indexOf(b.severity))[0]
   return (
     <>
       <h1>Fleet</h1>
-      <div class="figures">
-        <Figure
-          value={`${count(bad.length)} of ${count(all.length)}`}
-          name="machines need attention"
-          tone={bad[0]?.standing ?? 'well'}
-        />
-        <Figure value={count(open.data.length)} name="open alerts" href={link('alerts')} />
-        <Figure
-          value={orders.data ? count(orders.data.filter(order => order.status === 'planned').length) : '–'}
-          name="repairs planned"
-          href={link('schedule')}
-        />
-        <Figure value={count(known.data.length)} name="sensors" />
-        <Figure
-          value={figures.data?.readingsPerSecond == null ? '–' : count(figures.data.readingsPerSecond)}
-          name="readings a second"
-        />
-        <Figure
-          value={refused == null ? '–' : `${count(refused)}${figures.data?.refusedAtLeast ? ' or more' : ''}`}
-          name="readings refused"
-          href={link('quality')}
-          tone={refused ? 'medium' : ''}
-        />
-      </div>
+      <Figures all={all} whole={!next} />
 
       <h2>Needs attention</h2>
       {bad.length === 0 ? (
@@ -228,13 +268,13 @@ export function FleetPage({ query }: { query: URLSearchParams }) {
       ) : (
         <ul class="cards attention" onKeyDown={onArrows}>
           {bad.slice(0, SHOWN).map(machine => (
-            <AlertCard key={machine.id} machine={machine} alert={machine.alerts[0]!} />
+            <MachineCard key={machine.asset} machine={machine} alert={alertOf(machine)} />
           ))}
         </ul>
       )}
       {bad.length > SHOWN ? (
         <p>
-          <a href={link('alerts')}>All {counted(open.data.length, 'open alert')}</a>
+          <a href={link('alerts')}>All open alerts</a>
         </p>
       ) : null}
 
@@ -250,10 +290,10 @@ export function FleetPage({ query }: { query: URLSearchParams }) {
           />
         </label>
       </div>
-      <p class="hidden" role="status">
-        {words.length ? `${counted(found.length, 'machine')} found` : ''}
+      <p class={searching && busy ? 'faint' : 'hidden'} role="status">
+        {!searching ? '' : busy ? 'Looking through all machines' : `${counted(found.length, 'machine')} found`}
       </p>
-      {found.length === 0 ? (
+      {found.length === 0 && !busy ? (
         <Empty title={`No machine matches “${search}”`}>
           <p>
             <button type="button" class="quiet" onClick={() => setSearch('')}>
@@ -263,8 +303,16 @@ export function FleetPage({ query }: { query: URLSearchParams }) {
         </Empty>
       ) : null}
       {sites(found).map(site => (
-        <SiteSection key={site.name} site={site} />
+        <SiteSection key={site.name} site={site} whole={!next} />
       ))}
+      {next && !searching ? (
+        <p>
+          <button type="button" disabled={busy} onClick={() => void more(false)}>
+            {busy ? 'Asking' : `Show ${LIMIT} more`}
+          </button>{' '}
+          <span class="faint">{counted(all.length, 'machine')} so far, the worst first; a search looks through all of them.</span>
+        </p>
+      ) : null}
     </>
   )
 }

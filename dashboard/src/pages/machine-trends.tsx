@@ -9,6 +9,7 @@ import { mayVibrate } from '../model/fleet'
 import { extent, gapped } from '../model/series'
 import { Skeleton } from '../parts/notes'
 import { useReadings } from '../parts/readings'
+import { useSeen } from '../parts/seen'
 import { usePoll } from '../poll'
 import { setQuery } from '../router'
 
@@ -21,13 +22,28 @@ export const RANGES = [
 ] as const
 
 /** Live while the range is short; a day's course does not move in two seconds. */
-const every = (minutes: number): number => (minutes <= 60 ? 2_000 : 15_000)
+const LIVE = 60
+
+const every = (minutes: number): number => (minutes <= LIVE ? 2_000 : 15_000)
+
+/** Bursts whose RMS is shown at most: each comes with all its features. */
+const BURSTS = 120
 
 /** A mark on the course of one sensor. */
 export type SensorMark = Mark & { sensor: string }
 
-function SensorTrend({ sensor, minutes, marks }: { sensor: Sensor; minutes: number; marks: readonly Mark[] }) {
-  const course = useReadings(sensor.name, minutes, every(minutes))
+/** Its place; what is in view is told by a stream. */
+function SensorTrend(props: { sensor: Sensor; minutes: number; marks: readonly Mark[] }) {
+  const [place, seen] = useSeen<HTMLDivElement>()
+  return (
+    <div ref={place} class="trend-place">
+      <Course {...props} seen={seen} />
+    </div>
+  )
+}
+
+function Course({ sensor, minutes, marks, seen }: { sensor: Sensor; minutes: number; marks: readonly Mark[]; seen: boolean }) {
+  const course = useReadings(sensor.name, minutes, every(minutes), seen && minutes <= LIVE)
   const data = useMemo(() => gapped(course.data ?? { times: [], values: [] }), [course.data])
   const name = lastPart(sensor.name)
   if (!course.data)
@@ -68,7 +84,7 @@ function SensorTrend({ sensor, minutes, marks }: { sensor: Sensor; minutes: numb
 function BurstTrend({ sensor, minutes, marks }: { sensor: Sensor; minutes: number; marks: readonly Mark[] }) {
   const since = Math.floor((Date.now() - minutes * 60_000) / 60_000) * 60_000
   const asked = usePoll(
-    signal => windows({ sensor: sensor.name, from: new Date(since).toISOString(), limit: 1000 }, signal),
+    signal => windows({ sensor: sensor.name, from: new Date(since).toISOString(), limit: BURSTS }, signal),
     10_000,
     [sensor.name, minutes],
   )

@@ -1,12 +1,13 @@
 // How a machine vibrates: its newest burst, and the last ones.
 
-import { useEffect, useMemo, useState } from 'preact/hooks'
-import { type Alert, type Anomaly, type Sensor, waveforms, windows } from '../api'
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
+import { type Alert, type Anomaly, type Sensor, type Waveform, waveforms, windows } from '../api'
 import { Waterfall } from '../charts/waterfall'
 import { lastPart, number } from '../format'
 import { mayVibrate } from '../model/fleet'
 import { BurstView } from '../parts/burst'
 import { Command, Empty, Shown, Skeleton } from '../parts/notes'
+import { useSeen } from '../parts/seen'
 import { Time } from '../parts/time'
 import { usePoll } from '../poll'
 import { namedPart, partOf } from '../signal/bearing'
@@ -73,9 +74,24 @@ export function Vibration({
   )
 }
 
+/** The last bursts, once somebody looks: they are the heaviest part of the page. What came since then is at hand. */
+function Past({ sensor, newest }: { sensor: Sensor; newest: Waveform }) {
+  const [place, seen] = useSeen<HTMLDivElement>(true)
+  const asked = usePoll(
+    async signal => (seen ? await waveforms({ sensor: sensor.name, limit: BURSTS }, signal) : undefined),
+    120_000,
+    [sensor.name, seen],
+  )
+  const since = useRef<Waveform[]>([])
+  if (since.current[0]?.start !== newest.start) since.current = [newest, ...since.current].slice(0, BURSTS)
+  const all = [...new Map([...since.current, ...(asked.data?.items ?? [])].map(burst => [burst.start, burst])).values()]
+  const bursts = useMemo(() => all.toSorted((a, b) => b.start - a.start).slice(0, BURSTS), [all.map(burst => burst.start).join()])
+  return <div ref={place}>{asked.data && bursts.length > 1 ? <Waterfall bursts={bursts} upTo={newest.rate / 2} /> : null}</div>
+}
+
 function Bursts({ sensor, found, open }: { sensor: Sensor; found: readonly Anomaly[]; open: Alert | undefined }) {
-  const asked = usePoll(signal => waveforms({ sensor: sensor.name, limit: BURSTS }, signal), 10_000, [sensor.name])
-  const told = usePoll(signal => windows({ sensor: sensor.name, limit: BURSTS }, signal), 10_000, [sensor.name])
+  const asked = usePoll(signal => waveforms({ sensor: sensor.name, limit: 1 }, signal), 5_000, [sensor.name])
+  const told = usePoll(signal => windows({ sensor: sensor.name, limit: 3 }, signal), 5_000, [sensor.name])
   return (
     <Shown of={asked} what="The bursts" lines={5}>
       {({ items }) => {
@@ -93,7 +109,7 @@ function Bursts({ sensor, found, open }: { sensor: Sensor; found: readonly Anoma
               {rms == null ? '' : `, RMS ${number(rms)} ${sensor.unit.replace('s2', 's²')}`}.
             </p>
             <BurstView burst={burst} window={window} named={named} unit={sensor.unit} />
-            {items.length > 1 ? <Waterfall bursts={items} upTo={burst.rate / 2} /> : null}
+            <Past sensor={sensor} newest={burst} />
           </>
         )
       }}

@@ -101,10 +101,10 @@ function Events({ id, found }: { id: string; found: readonly Anomaly[] }) {
 /** The page. */
 export function MachinePage({ id, query }: { id: string; query: URLSearchParams }) {
   const known = usePoll(signal => machineSensors(id, signal), 60_000, [id])
-  const raised = usePoll(signal => alerts({ asset: id, limit: 50 }, signal), 3_000, [id])
-  const found = usePoll(signal => anomalies({ asset: id, limit: 200 }, signal), 5_000, [id])
-  const told = usePoll(signal => prognoses({ asset: id, limit: 500 }, signal), 10_000, [id])
-  const planned = usePoll(signal => machineOrders(id, signal), 10_000, [id])
+  const raised = usePoll(signal => alerts({ asset: id, limit: 20 }, signal), 3_000, [id], ['alert'])
+  const found = usePoll(signal => anomalies({ asset: id, limit: 60 }, signal), 5_000, [id], ['anomaly'])
+  const told = usePoll(signal => prognoses({ asset: id, limit: 200 }, signal), 10_000, [id])
+  const planned = usePoll(signal => machineOrders(id, signal), 10_000, [id], ['work-order'])
   const wanted = Number(query.get('range'))
   const minutes = RANGES.find(range => range.minutes === wanted)?.minutes ?? 15
   const open = (raised.data?.items ?? [])

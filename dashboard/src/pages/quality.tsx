@@ -13,7 +13,7 @@ import { link, setQuery } from '../router'
 import { driftName, fault, refusal } from '../words'
 
 /** Letters that one question asks for. */
-const LIMIT = 200
+const LIMIT = 100
 
 function Reasons({ letters, chosen }: { letters: readonly DeadLetter[]; chosen: string }) {
   const rows = byReason(letters)
@@ -158,7 +158,7 @@ function Letters({ reason }: { reason: string }) {
 }
 
 function Sensors() {
-  const asked = usePoll(signal => alerts({ state: 'open', limit: 1000 }, signal), 5_000, [])
+  const asked = usePoll(signal => alerts({ state: 'open', limit: 200 }, signal), 5_000, [], ['alert'])
   return (
     <Shown of={asked} what="Sensors’ faults">
       {({ items }) => {
@@ -198,7 +198,7 @@ function Figures() {
       <div class="figure">
         <b class={data.refusedReadings ? 'medium' : ''}>
           {shown(data.refusedReadings)}
-          {data.refusedAtLeast ? '+' : ''}
+          {data.atLeast.includes('rejected_readings') ? '+' : ''}
         </b>
         <span>refused{share ? `, ${percent(share)}` : ''}</span>
       </div>

@@ -17,10 +17,10 @@ export interface FaultLine {
 }
 
 const PARTS: readonly { part: Part; label: string; mode: string }[] = [
-  { part: 'outer', label: 'outer race', mode: 'bearing-outer-race' },
-  { part: 'inner', label: 'inner race', mode: 'bearing-inner-race' },
-  { part: 'ball', label: 'rolling element', mode: 'bearing-ball' },
-  { part: 'cage', label: 'cage', mode: 'bearing-cage' },
+  { part: 'outer', label: 'outer race (BPFO)', mode: 'bearing-outer-race' },
+  { part: 'inner', label: 'inner race (BPFI)', mode: 'bearing-inner-race' },
+  { part: 'ball', label: 'rolling element (2 × BSF)', mode: 'bearing-ball' },
+  { part: 'cage', label: 'cage (FTF)', mode: 'bearing-cage' },
 ]
 
 /** Features of a window, by name; what is not defined is null. */

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Alert, Prognosis, WorkOrder } from '../../src/api/types'
+import type { Alert, Machine, Prognosis, WorkOrder } from '../../src/api/types'
 import { change, places, ratio } from '../../src/model/reason'
 import { merged } from '../../src/model/marks'
 import { fan } from '../../src/model/fan'
-import { machines, sites, tally } from '../../src/model/fleet'
-import { days, dropped, layout, NOBODY } from '../../src/model/gantt'
-import { extent, gapped, joined, limits } from '../../src/model/series'
+import { isBad, passes as allowed } from '../../src/model/audit'
+import { repairOf } from '../../src/model/deeds'
+import { believed, gathered, matching, sites, tally } from '../../src/model/fleet'
+import { days, dropped, layout, NOBODY, replanned, stepped } from '../../src/model/gantt'
+import { eventId, extent, gapped, joined, limits } from '../../src/model/series'
 import { filtersOf, passes } from '../../src/model/filters'
 import { byReason } from '../../src/model/refusals'
 
@@ -48,6 +50,7 @@ const order = (more: Partial<WorkOrder>): WorkOrder => ({
   kind: 'inspection',
   priority: 2,
   status: 'planned',
+  pinned: false,
   scheduled: NOW,
   minutes: 60,
   technician: 'Ada',
@@ -57,38 +60,99 @@ const order = (more: Partial<WorkOrder>): WorkOrder => ({
   notes: '',
   ...more,
 })
-const sensor = (asset: string) => ({ name: `${asset}/s`, asset, unit: '', kind: '' })
+const machine = (asset: string, more: Partial<Machine> = {}): Machine => ({
+  asset,
+  sensors: 1,
+  openAlerts: 0,
+  severity: null,
+  title: '',
+  fault: null,
+  lastAnomaly: null,
+  prognosis: undefined,
+  nextOrder: null,
+  ...more,
+})
 
-test('machines stand worst first, then by the time that is left, then by number', () => {
-  const all = machines(
-    ['n/h/m-10', 'n/h/m-2', 's/h/m-1', 's/h/m-3'].map(sensor),
-    [
-      alert({ asset: 's/h/m-1', severity: 'high' }),
-      alert({ asset: 's/h/m-3', severity: 'high' }),
-      alert({ asset: 's/h/m-3', severity: 'low' }),
-      alert({ asset: 'n/h/gone', severity: 'low', state: 'resolved' }),
-    ],
-    [
-      prognosis({ asset: 's/h/m-3', p50: 5 }),
-      prognosis({ asset: 's/h/m-3', p50: 50, time: NOW - HOUR }),
-      prognosis({ asset: 'n/h/m-2', time: NOW - 48 * HOUR }),
-    ],
-    [order({ asset: 's/h/m-1', scheduled: NOW + HOUR }), order({ id: 'p', asset: 's/h/m-1' })],
-    NOW,
-  )
+test('machines stand worst first, then by the time that is left, then by number; each of them once', () => {
+  const worst = machine('s/h/m-3', { severity: 'high', prognosis: prognosis({ p50: 5 }), fault: 'bearing-outer-race' })
+  const all = gathered([
+    [machine('s/h/m-1', { severity: 'high' }), machine('n/h/m-10'), worst],
+    [machine('n/h/m-2'), machine('s/h/m-3', { severity: 'low' })],
+  ])
   assert.deepEqual(
-    all.map(({ id }) => id),
+    all.map(({ asset }) => asset),
     ['s/h/m-3', 's/h/m-1', 'n/h/m-2', 'n/h/m-10'],
   )
-  assert.equal(all[0]!.prognosis?.p50, 5)
-  assert.equal(all[0]!.alerts[0]!.severity, 'high')
-  assert.equal(all[1]!.order?.id, 'p')
-  assert.equal(all[2]!.prognosis, undefined, 'what was told two days ago of a machine that is well is not believed')
+  assert.equal(all[0], worst, 'the first page is the newest')
   assert.deepEqual(
     sites(all).map(({ name }) => name),
     ['s', 'n'],
   )
   assert.deepEqual(tally(all), { critical: 0, high: 2, medium: 0, low: 0, well: 2 })
+  assert.deepEqual(matching(all, 'Outer  high'), [worst])
+  assert.equal(matching(all, ' '), all)
+})
+
+test('what was told of a machine that is well holds for a day', () => {
+  const told = prognosis({ time: NOW - 48 * HOUR })
+  assert.equal(believed(machine('a', { prognosis: told }), NOW), undefined)
+  assert.equal(believed(machine('a', { prognosis: told, severity: 'low' }), NOW), told)
+  assert.equal(believed(machine('a', { prognosis: told }), told.time + HOUR), told)
+})
+
+test('arrow keys move an order by the hour and to the next technician', () => {
+  const rows = [
+    { technician: 'Ada', lanes: 1 },
+    { technician: 'Bo', lanes: 2 },
+    { technician: NOBODY, lanes: 1 },
+  ]
+  const from = { scheduled: NOW, technician: 'Ada' }
+  assert.deepEqual(stepped(from, 'ArrowRight', rows), { scheduled: NOW + HOUR, technician: 'Ada' })
+  assert.deepEqual(stepped(from, 'ArrowLeft', rows), { scheduled: NOW - HOUR, technician: 'Ada' })
+  assert.deepEqual(stepped(from, 'ArrowDown', rows), { scheduled: NOW, technician: 'Bo' })
+  assert.equal(stepped(from, 'ArrowUp', rows), null)
+  assert.equal(stepped({ ...from, technician: 'Bo' }, 'ArrowDown', rows), null, 'nobody is no technician')
+  assert.deepEqual(stepped({ ...from, technician: NOBODY }, 'ArrowDown', rows), { scheduled: NOW, technician: 'Ada' })
+  assert.equal(stepped(from, 'Home', rows), null)
+})
+
+test('a new plan tells which other orders it moved', () => {
+  const before = [order({ id: 'a' }), order({ id: 'b' }), order({ id: 'c' })]
+  const after = [
+    order({ id: 'a', scheduled: NOW + HOUR }),
+    order({ id: 'b', technician: 'Bo' }),
+    order({ id: 'c' }),
+    order({ id: 'd' }),
+  ]
+  assert.deepEqual(
+    replanned(before, after, 'a').map(({ id }) => id),
+    ['b'],
+  )
+})
+
+test('the repair of an anomaly is the order that names it, else the most urgent one of its machine', () => {
+  const anomaly = { id: 'y', asset: 'a/b/m' }
+  const own = order({ id: 'own', alert: 'y', priority: 5 })
+  const urgent = order({ id: 'urgent', priority: 1 })
+  const other = order({ id: 'other', asset: 'a/b/n', priority: 1 })
+  assert.equal(repairOf([urgent, own, other], anomaly), own)
+  assert.equal(repairOf([order({}), urgent, other], anomaly), urgent)
+  assert.equal(repairOf([order({ status: 'done', alert: 'y' }), other], anomaly), undefined)
+})
+
+test('the audit log is narrowed by who, how it ended, and words', () => {
+  const entry = { seq: 7, time: NOW, actor: 'ada', action: 'user.remove', target: 'vic', outcome: 'ok', address: '10.0.0.1' }
+  const all = { actor: '', outcome: '', search: '' }
+  assert.ok(allowed(entry, all))
+  assert.ok(allowed(entry, { ...all, search: 'REMOVE  vic' }))
+  assert.ok(!allowed(entry, { ...all, actor: 'bo' }))
+  assert.ok(!allowed(entry, { ...all, outcome: 'denied' }))
+  assert.ok(isBad('denied') && isBad('failed') && !isBad('ok'))
+})
+
+test('a stream goes on after the newest reading', () => {
+  assert.equal(eventId(undefined), '')
+  assert.equal(eventId({ times: [NOW, NOW + 1], values: [1, 2] }), `${NOW + 1}000000`)
 })
 
 test('readings that come are joined to those that are known', () => {

@@ -77,3 +77,69 @@ test('an answer that is nothing like one breaks nothing', () => {
     assert.equal(rows.overview(answer).readings, null)
   }
 })
+
+test('a machine without an alert is well, and without a prognosis has none', () => {
+  const bare = { asset: 'a/b', sensors: 3, open_alerts: 0, severity: null, title: null, health: null, next_order: null }
+  const well = rows.machine(bare)
+  assert.equal(well.severity, null)
+  assert.equal(well.prognosis, undefined)
+  assert.equal(well.nextOrder, null)
+  const bad = rows.machine({ ...bare, severity: 'high', health: 0.4, p50_hours: 7, prognosis_time: '2026-11-25T05:38:00Z' })
+  assert.equal(bad.severity, 'high')
+  assert.deepEqual([bad.prognosis?.asset, bad.prognosis?.health, bad.prognosis?.p50, bad.prognosis?.p10], ['a/b', 0.4, 7, null])
+})
+
+test('what people did stands in the order that they did it', () => {
+  const action = (id: string, time: string) => ({ id, time, deed: 'comment', target: 'x', asset: 'a', actor: 'ada', text: 't' })
+  const { actions } = rows.anomaly({
+    id: 'x',
+    actions: [action('2', '2026-11-25T06:00:00Z'), action('1', '2026-11-25T05:00:00Z')],
+  })
+  assert.deepEqual(
+    actions.map(({ id }) => id),
+    ['1', '2'],
+  )
+})
+
+test('a plan that was asked for', () => {
+  assert.deepEqual(rows.task({ task_id: 't', status: 'queued', progress: 0.25, plan: null }), {
+    id: 't',
+    status: 'queued',
+    progress: 0.25,
+    plan: null,
+  })
+  const done = rows.task({
+    task_id: 't',
+    status: 'done',
+    plan: { work_orders: [{ id: 'o', pinned: 1 }], unscheduled: ['a', 'b'], cost: 9 },
+  })
+  assert.equal(done.plan?.unscheduled, 2)
+  assert.equal(done.plan?.makespanHours, null)
+  assert.equal(done.plan?.orders[0]?.pinned, true)
+})
+
+test('users, keys and the audit log', () => {
+  const user = rows.user({
+    user: 'ada',
+    roles: ['admin'],
+    sites: null,
+    disabled: false,
+    last_login: null,
+    must_change_password: true,
+  })
+  assert.deepEqual([user.sites, user.lastLogin, user.mustChange], [null, null, true])
+  assert.deepEqual(rows.key({ id: 'k', name: 'n', scopes: ['ingest'], sites: ['a'], expires: null }).sites, ['a'])
+  assert.deepEqual(rows.audited({ ok: false, entries: 3, first_bad: { seq: 2, why: 'w' } }), {
+    ok: false,
+    entries: 3,
+    firstBad: { seq: 2, why: 'w' },
+  })
+})
+
+test('what a sensor’s stream tells', () => {
+  assert.deepEqual(rows.streamed('{"sensor": "s", "items": [{"time": "1970-01-01T00:00:01Z", "value": 2}]}'), {
+    times: [1000],
+    values: [2],
+  })
+  assert.deepEqual(rows.streamed('no JSON'), { times: [], values: [] })
+})
