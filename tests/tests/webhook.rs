@@ -47,7 +47,7 @@ fn health_metrics_and_page() {
         assert!(metrics.contains(&format!("wheeltapper_{name}")), "{name} is not in\n{metrics}");
     }
     let (status, page) = host.get("/").unwrap();
-    assert!(status == 200 && page.contains("<html") && page.contains("overview"), "{page}");
+    assert!(status == 200 && page.contains("<html") && page.contains("Wheeltapper"), "{page}");
     let (status, overview) = host.get("/api/v1/overview").unwrap();
     assert!(status == 200 && overview.contains("readings_per_second"), "{overview}");
     assert_eq!(host.get("/nowhere").unwrap().0, 404);

@@ -61,7 +61,8 @@ const RECIPES: &[Recipe] = &[
     spin("redis", false),
     spin("mqtt", false),
     spin("cron", false),
-    Recipe { api: true, ..wasmcloud("http", &["ingest"]) },
+    // Values that somebody wants judged go through the stages on the side.
+    Recipe { api: true, ..wasmcloud("http", &["ingest", "featurize", "detect"]) },
     wasmcloud("whole", &STAGES),
     wasmcloud("ingest", &["ingest"]),
     wasmcloud("featurize", &["featurize"]),
@@ -69,6 +70,22 @@ const RECIPES: &[Recipe] = &[
     wasmcloud("alert", &["alert"]),
     wasmcloud("schedule", &["schedule"]),
 ];
+
+/// The API before an answer that is always the same, for a host that has no line: what `cargo xtask bench api` compares with.
+const STAND_IN: Recipe =
+    Recipe { host: "bench", name: "api", adapter: "wheeltapper-stand-in", feature: "front", stages: &[], api: true };
+
+/// Composes the API with what stands in for a line; gives its file.
+pub(crate) fn stand_in() -> anyhow::Result<PathBuf> {
+    setup::dashboard()?;
+    let types = Part { name: "types".to_owned(), bytes: types()? };
+    let api = Part::read("api", &build(API, None)?)?;
+    let adapter = Part::read("adapter", &build(STAND_IN.adapter, Some(STAND_IN.feature))?)?;
+    let path = folder().join(format!("{}.wasm", STAND_IN.path()));
+    fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
+    fs::write(&path, join(&[&types, &adapter, &api])?).with_context(|| format!("writing {}", path.display()))?;
+    Ok(path)
+}
 
 /// Joins the stages with a platform's adapter
 #[derive(Debug, clap::Args)]

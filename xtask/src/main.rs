@@ -33,7 +33,8 @@ enum Task {
         /// Only the tests whose name has this in it
         filter: Option<String>,
     },
-    /// Measure: throughput, latency, bytes on disk, memory, cold start, calls of components
+    /// Measure: throughput, latency, bytes on disk, memory, cold start, calls of components; api beside `wasmtime serve`;
+    /// pages at 10,000 sensors and 30 days
     Bench {
         /// What follows goes to the benchmark: --json FILE, --seconds N, names of measurements
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -124,6 +125,7 @@ fn test(filter: Option<&str>) -> anyhow::Result<()> {
     setup::peers()?;
     let python = setup::python()?;
     let browser = setup::browser()?;
+    setup::dashboard()?;
     if filter.is_none() {
         check()?;
     }
@@ -142,6 +144,13 @@ fn test(filter: Option<&str>) -> anyhow::Result<()> {
 
 fn bench(arguments: &[String]) -> anyhow::Result<()> {
     setup::target()?;
+    setup::dashboard()?;
     binaries()?;
-    run(Command::new(target().join("release/bench")).args(arguments).current_dir(root()))
+    let mut command = Command::new(target().join("release/bench"));
+    command.args(arguments).current_dir(root());
+    if arguments.iter().any(|argument| argument == "api") {
+        command.env("WHEELTAPPER_STAND_IN", std::path::absolute(compose::stand_in()?)?);
+        command.env("WHEELTAPPER_WASMTIME", std::path::absolute(setup::wasmtime()?)?);
+    }
+    run(&mut command)
 }

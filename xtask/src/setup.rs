@@ -19,9 +19,8 @@ const PROGRAMS: [(&str, &str); 6] = [
     ("python3", "python3"),
     ("redis-server", "redis-server"),
 ];
-/// Python packages that tests drive or compare with, pinned.
-const PYTHON_PACKAGES: [&str; 1] = ["paho-mqtt==2.1.0"];
-
+/// The peer of `cargo xtask bench api`: the engine's own server, of the version that the host embeds.
+const WASMTIME: &str = "48.0.8";
 /// Drives pages; the version is pinned.
 const PLAYWRIGHT: (&str, &str) = ("playwright-core", "1.65.1");
 /// Browsers that it can drive.
@@ -75,17 +74,19 @@ fn install(missing: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// An environment with [`PYTHON_PACKAGES`] in the target folder; gives its interpreter.
+/// An environment with what `tests/clients/requirements.txt` names in the target folder; gives its interpreter.
 pub(crate) fn python() -> anyhow::Result<PathBuf> {
     let folder = target_folder().join("python");
     let interpreter = folder.join("bin/python");
-    let (list, kept) = (PYTHON_PACKAGES.join("\n"), folder.join("packages.txt"));
+    let wanted = crate::root().join("tests/clients/requirements.txt");
+    let list = fs::read_to_string(&wanted).with_context(|| format!("reading {}", wanted.display()))?;
+    let kept = folder.join("packages.txt");
     if interpreter.exists() && fs::read_to_string(&kept).is_ok_and(|text| text == list) {
         return Ok(interpreter);
     }
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-    run(Command::new(&interpreter).args(pip).args(PYTHON_PACKAGES))?;
+    run(Command::new(&interpreter).args(pip).arg("--requirement").arg(&wanted))?;
     fs::write(&kept, list)?;
     Ok(interpreter)
 }
@@ -146,4 +147,21 @@ pub(crate) fn dashboard() -> anyhow::Result<()> {
         npm(&["ci", "--no-audit", "--no-fund"])?;
     }
     npm(&["run", "build"]).context("building the dashboard")
+}
+
+/// The `wasmtime` program, built from crates.io into the target folder; takes minutes the first time.
+pub(crate) fn wasmtime() -> anyhow::Result<PathBuf> {
+    let folder = target_folder().join("peers");
+    let program = folder.join("bin/wasmtime");
+    let version = Command::new(&program).arg("--version").output();
+    if version.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(WASMTIME)) {
+        return Ok(program);
+    }
+    eprintln!("building wasmtime {WASMTIME} to compare with (some minutes, once)");
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["install", "wasmtime-cli", "--version", WASMTIME, "--locked", "--force", "--no-default-features"]);
+    command.args(["--features", "serve,run,component-model-async,cranelift,parallel-compilation,pooling-allocator"]);
+    command.arg("--root").arg(&folder).arg("--target-dir").arg(folder.join("build"));
+    run(&mut command)?;
+    Ok(program)
 }

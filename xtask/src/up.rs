@@ -56,6 +56,7 @@ impl Program {
 impl Up {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         setup::target()?;
+        setup::dashboard()?;
         eprintln!("building (the first time takes some minutes)");
         binaries()?;
         let folder = target().join("up");

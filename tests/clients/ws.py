@@ -1,0 +1,15 @@
+"""Listens to the WebSocket: python socket.py URL COUNT; prints one JSON line a message."""
+
+import json
+import os
+import sys
+
+from websockets.sync.client import connect
+
+url, count = sys.argv[1], int(sys.argv[2])
+token = os.environ.get("TOKEN")
+headers = {"Authorization": f"Bearer {token}"} if token else {}
+with connect(url, additional_headers=headers) as socket:
+    print(json.dumps({"open": True}), flush=True)
+    for _ in range(count):
+        print(json.dumps(json.loads(socket.recv(timeout=60))), flush=True)
