@@ -48,7 +48,7 @@ pub(crate) fn pages(cli: &Cli, figures: &mut Figures) -> anyhow::Result<()> {
     history(&plant, machines)?;
     println!("{} sensors, {DAYS} days of history made in {:.0} s", cli.sensors, began.elapsed().as_secs_f64());
     #[allow(clippy::cast_precision_loss, reason = "figures for people")]
-    say(figures, "pages_store", bytes(plant.path(), "store") as f64 / 1e6, "MB", "the store's file");
+    say(figures, "pages_store", bytes(plant.path(), "wheeltapper.db") as f64 / 1e6, "MB", "the store's file");
     let host = plant.start()?;
     let busy = encode(&sensor(0));
     let asset = encode(&machine(0));
@@ -57,7 +57,7 @@ pub(crate) fn pages(cli: &Cli, figures: &mut Figures) -> anyhow::Result<()> {
     ask("fleet: overview", "/api/v1/overview", figures)?;
     ask("fleet: machines, the worst 100", "/api/v1/machines?limit=100", figures)?;
     ask("fleet: open alerts", "/api/v1/alerts?state=open&limit=200", figures)?;
-    ask("fleet: a machine deep in the list", "/api/v1/machines?limit=100&cursor=MTkwMA", figures)?;
+    ask("fleet: a machine deep in the list", "/api/v1/machines?limit=100&cursor=0000076c", figures)?;
     ask("assets tree", "/api/v1/assets", figures)?;
     ask("machine: its row", &format!("/api/v1/machines?asset={asset}"), figures)?;
     ask("machine: its sensors", &format!("/api/v1/sensors?asset={asset}"), figures)?;
