@@ -1,11 +1,9 @@
 //! `cargo xtask conformance`: the same cases on any host.
 
-use std::process::Command;
-
 use anyhow::ensure;
 use clap::ValueEnum;
 
-use crate::{compose, root, run, setup};
+use crate::{cargo_command, compose, run, setup};
 
 /// Runs the cases of tests/conformance on a host
 #[derive(Debug, clap::Args)]
@@ -68,8 +66,8 @@ impl Conformance {
         }
         // With the features of the whole workspace, so that little is built anew after `cargo xtask test`.
         let arguments = ["test", "--release", "--workspace", "--test", test, "--", "--nocapture", "--include-ignored"];
-        let mut command = Command::new(env!("CARGO"));
-        command.current_dir(root()).args(arguments).env("WHEELTAPPER_COMPOSED", compose::folder());
+        let mut command = cargo_command();
+        command.args(arguments).env("WHEELTAPPER_COMPOSED", compose::folder());
         match &self.case {
             Some(case) => command.env("CASE", case),
             None => command.env_remove("CASE"),

@@ -90,7 +90,22 @@ fn target() -> PathBuf {
 }
 
 fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
-    run(Command::new(env!("CARGO")).args(arguments).current_dir(root()))
+    run(cargo_command().args(arguments))
+}
+
+/// Cargo, as if called from a shell in the root: what `cargo run` told of xtask's own package would have some dependencies
+/// (ring) built anew after each call from elsewhere, and all that stands on them.
+fn cargo_command() -> Command {
+    let mut command = Command::new(env!("CARGO"));
+    command.current_dir(root());
+    for (name, _) in std::env::vars_os() {
+        let own =
+            name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"));
+        if own {
+            command.env_remove(name);
+        }
+    }
+    command
 }
 
 /// Runs a command that must succeed.
@@ -133,8 +148,8 @@ fn test(filter: Option<&str>) -> anyhow::Result<()> {
     compose::all()?;
     // The binary that end-to-end tests run is built with the rest, as a test of its own package runs it too.
     let arguments = ["test", "--release", "--workspace", "--no-fail-fast"].into_iter().chain(filter);
-    let mut command = Command::new(env!("CARGO"));
-    command.args(arguments).current_dir(root());
+    let mut command = cargo_command();
+    command.args(arguments);
     command.env("WHEELTAPPER_PYTHON", python).env("WHEELTAPPER_COMPOSED", std::path::absolute(compose::folder())?);
     if let Some((pages, browser)) = browser {
         command.env("WHEELTAPPER_PAGES", pages).env("WHEELTAPPER_CHROMIUM", browser);

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use crate::{run, target as target_folder};
+use crate::{cargo_command, run, target as target_folder};
 
 /// Programs that tests drive, and the Debian packages that have them.
 const PROGRAMS: [(&str, &str); 6] = [
@@ -158,7 +158,7 @@ pub(crate) fn wasmtime() -> anyhow::Result<PathBuf> {
         return Ok(program);
     }
     eprintln!("building wasmtime {WASMTIME} to compare with (some minutes, once)");
-    let mut command = Command::new(env!("CARGO"));
+    let mut command = cargo_command();
     command.args(["install", "wasmtime-cli", "--version", WASMTIME, "--locked", "--force", "--no-default-features"]);
     command.args(["--features", "serve,run,component-model-async,cranelift,parallel-compilation,pooling-allocator"]);
     command.arg("--root").arg(&folder).arg("--target-dir").arg(folder.join("build"));

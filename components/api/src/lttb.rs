@@ -15,8 +15,8 @@ pub fn thin(readings: &[(i64, f64)], points: usize) -> Vec<(i64, f64)> {
     // Nanoseconds since 1970 are more than a double tells apart; since the first reading they are not.
     let place = |&(time, value): &(i64, f64)| (time.saturating_sub(first.0) as f64, value);
     let edge = |bucket: usize| {
-        // In 128 bits: a product of two lengths.
-        usize::try_from(bucket as u128 * between.len() as u128 / buckets as u128).unwrap_or(between.len())
+        // In 64 bits, as this also runs where a length has 32: a product of two lengths.
+        usize::try_from(bucket as u64 * between.len() as u64 / buckets as u64).unwrap_or(between.len())
     };
     let mut kept = Vec::with_capacity(points);
     kept.push(first);

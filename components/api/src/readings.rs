@@ -1,10 +1,7 @@
 //! `GET /api/v1/sensors/{id}/readings`: a sensor's course, thinned to as many points as a screen shows.
 
-use std::fmt::Write as _;
-
-use http::{HeaderValue, StatusCode, header};
-use serde::Deserialize;
-use serde_json::json;
+use http::{StatusCode, header};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{Filter, Front, Table, answer::Answer, listing, lttb, problem::Problem, query::Query, rows::ask_as, time};
 
@@ -82,15 +79,9 @@ pub(crate) fn readings(front: &impl Front, id: &str, path: &str, query: &Query) 
     sort(&mut readings);
     let thinned = lttb::thin(&readings, usize::try_from(points).unwrap_or(usize::MAX));
     let next = more.then(|| query.link(path, filter.offset));
-    let mut body = format!(
-        "{{\"sensor\":{},\"count\":{},\"next\":{},\"items\":",
-        json!(id),
-        readings.len() + left_out,
-        json!(next)
-    );
-    write_items(&mut body, &thinned);
-    body.push('}');
-    let answer = Answer::text(StatusCode::OK, HeaderValue::from_static("application/json"), body);
+    let count = readings.len() + left_out;
+    let course = Course { sensor: id, count, next: next.as_deref(), items: Items(&thinned) };
+    let answer = Answer::json(StatusCode::OK, &course);
     Ok(match listing::link(next.as_deref()) {
         Some(link) => answer.with(header::LINK, link),
         None => answer,
@@ -103,14 +94,25 @@ pub(crate) fn sort(readings: &mut Vec<(i64, f64)>) {
     readings.dedup_by(|a, b| a.0 == b.0 && a.1.to_bits() == b.1.to_bits());
 }
 
-/// Readings as a JSON array, straight into the body: there may be ten thousand.
-pub(crate) fn write_items(body: &mut String, readings: &[(i64, f64)]) {
-    body.reserve(readings.len() * 60);
-    body.push('[');
-    for (index, &(at, value)) in readings.iter().enumerate() {
-        let comma = if index == 0 { "" } else { "," };
-        // Writing to a text cannot fail.
-        let _ = write!(body, "{comma}{{\"time\":\"{}\",\"value\":{}}}", time::text(at), json!(value));
+/// What the route answers.
+#[derive(Serialize)]
+struct Course<'a> {
+    sensor: &'a str,
+    count: usize,
+    next: Option<&'a str>,
+    items: Items<'a>,
+}
+
+/// Readings as a client reads them. Written straight to text: there may be ten thousand.
+pub(crate) struct Items<'a>(pub(crate) &'a [(i64, f64)]);
+
+impl Serialize for Items<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Item {
+            time: time::Text,
+            value: f64,
+        }
+        serializer.collect_seq(self.0.iter().map(|&(at, value)| Item { time: time::Text(at), value }))
     }
-    body.push(']');
 }

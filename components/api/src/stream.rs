@@ -12,7 +12,7 @@ use crate::{
     listing::SENSORS,
     problem::Problem,
     query::Query,
-    readings::{Chunk, sort, write_items},
+    readings::{Chunk, Items, sort},
     rows::{Row, ask, ask_as, readable},
 };
 
@@ -54,9 +54,8 @@ pub(crate) fn readings(front: &impl Front, id: &str, headers: &HeaderMap, query:
     }
     // Without an id, from now on: the first answer only says from where.
     if since.is_some() && !readings.is_empty() {
-        let _ = write!(body, "event: readings\ndata: {{\"sensor\":{},\"items\":", json!(id));
-        write_items(&mut body, &readings[readings.len().saturating_sub(READINGS)..]);
-        body.push_str("}\n");
+        let items = Items(&readings[readings.len().saturating_sub(READINGS)..]);
+        let _ = writeln!(body, "event: readings\ndata: {}", json!({ "items": items, "sensor": id }));
     }
     body.push('\n');
     Ok(events(body))

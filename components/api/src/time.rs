@@ -1,12 +1,34 @@
 //! Times as people write them: RFC 3339, or nanoseconds since 1970.
 
+use std::fmt;
+
 use jiff::{Timestamp, civil::DateTime};
+use serde::{Serialize, Serializer};
 
 /// As RFC 3339 in UTC, the fraction no longer than it has to be.
 pub(crate) fn text(nanoseconds: i64) -> String {
-    // Every i64 of nanoseconds is a time that jiff has.
-    Timestamp::from_nanosecond(i128::from(nanoseconds))
-        .map_or_else(|_| nanoseconds.to_string(), |time| time.to_string())
+    Text(nanoseconds).to_string()
+}
+
+/// Nanoseconds since 1970 that are written as [`text`] does.
+pub(crate) struct Text(pub(crate) i64);
+
+impl fmt::Display for Text {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not by way of 128 bits, whose division is slow in WebAssembly.
+        let (seconds, rest) = (self.0.div_euclid(1_000_000_000), self.0.rem_euclid(1_000_000_000));
+        // Every i64 of nanoseconds is a time that jiff has.
+        match i32::try_from(rest).ok().and_then(|rest| Timestamp::new(seconds, rest).ok()) {
+            Some(time) => time.fmt(out),
+            None => self.0.fmt(out),
+        }
+    }
+}
+
+impl Serialize for Text {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 /// In nanoseconds since 1970; none where it is no time. What is before 1677 or after 2262 counts as the first or the last

@@ -6,7 +6,7 @@ use wasmtime::{ResourceLimiter, component::ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
-use super::desk::Desk;
+use super::{desk::Desk, turns::Turn};
 
 #[allow(missing_docs, missing_debug_implementations, clippy::all, reason = "generated from wit/, which documents them")]
 pub(super) mod bindings {
@@ -52,8 +52,12 @@ pub(super) struct Guest {
     table: ResourceTable,
     desk: Arc<Desk>,
     pub(super) memory: Memory,
+    /// Ticks of the deadline clock that it has computed for this answer.
+    pub(super) ticks: u64,
     /// Whose request is being answered.
     pub(super) caller: Caller,
+    /// The turn that it is answered in; dropped with the answer.
+    pub(super) turn: Option<Turn>,
 }
 
 impl Guest {
@@ -70,18 +74,28 @@ impl Guest {
             table: ResourceTable::new(),
             desk,
             memory: Memory::default(),
+            ticks: 0,
             caller: Caller::default(),
+            turn: None,
         }
+    }
+}
+
+/// Lets others compute while the line takes long.
+async fn waited<T>(turn: &mut Option<Turn>, answer: impl Future<Output = T>) -> T {
+    match turn {
+        Some(turn) => turn.while_waiting(answer).await,
+        None => answer.await,
     }
 }
 
 impl front::Host for Guest {
     async fn submit(&mut self, event: front::Submission) -> Result<front::Receipt, front::FrontError> {
-        self.desk.submit(&self.caller, event).await
+        waited(&mut self.turn, self.desk.submit(&self.caller, event)).await
     }
 
     async fn look(&mut self, table: front::Table, filter: front::Filter) -> Result<String, front::FrontError> {
-        self.desk.look(&self.caller, table, filter).await
+        waited(&mut self.turn, self.desk.look(&self.caller, table, filter)).await
     }
 
     async fn tick(&mut self, _now: i64) -> Result<(), front::FrontError> {
@@ -93,11 +107,11 @@ impl front::Host for Guest {
             let text = format!("{} may only look; ask an admin for the role operator", self.caller.actor);
             return Err(front::FrontError::Conflict(text));
         }
-        self.desk.act(&self.caller, change).await
+        waited(&mut self.turn, self.desk.act(&self.caller, change)).await
     }
 
     async fn detect(&mut self, sample: front::Sample) -> Result<front::Verdict, front::FrontError> {
-        self.desk.detect(&self.caller, sample).await
+        waited(&mut self.turn, self.desk.detect(&self.caller, sample)).await
     }
 }
 

@@ -7,15 +7,18 @@ use futures_util::future::{Either, select};
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use tokio::sync::oneshot;
-use wasmtime::{Store, error::Context as _};
+use wasmtime::{Store, UpdateDeadline, error::Context as _};
 use wasmtime_wasi_http::{
     WasiHttpView as _,
     p2::bindings::{Proxy, ProxyPre, http::types::Scheme},
 };
 
-use super::guest::{Caller, Guest};
+use super::{
+    guest::{Caller, Guest},
+    turns::Turn,
+};
 
-/// Ticks of the engine's deadline clock (10 ms each) that an answer may take.
+/// Ticks of the engine's deadline clock (10 ms each) that an answer may compute for.
 const DEADLINE: u64 = 3_000;
 /// An instance is given up after so many answers,
 const ANSWERS: u32 = 10_000;
@@ -32,7 +35,16 @@ impl Instance {
     pub(super) async fn new(proxy: &ProxyPre<Guest>, guest: Guest) -> wasmtime::Result<Self> {
         let mut store = Store::new(proxy.engine(), guest);
         store.limiter(|guest| &mut guest.memory);
-        store.set_epoch_deadline(DEADLINE);
+        store.set_epoch_deadline(1);
+        // At each tick others get their turn on this thread.
+        store.epoch_deadline_callback(|mut context| {
+            let ticks = &mut context.data_mut().ticks;
+            *ticks += 1;
+            if *ticks > DEADLINE {
+                return Err(wasmtime::Error::msg("the answer took too long"));
+            }
+            Ok(UpdateDeadline::Yield(1))
+        });
         let proxy = proxy.instantiate_async(&mut store).await?;
         Ok(Self { store, proxy, answers: 0 })
     }
@@ -45,11 +57,19 @@ impl Instance {
     pub(super) async fn answer(
         &mut self,
         caller: Caller,
+        turn: Turn,
         request: Request<Bytes>,
     ) -> wasmtime::Result<Response<Bytes>> {
+        self.store.data_mut().turn = Some(turn);
+        let answered = self.answer_now(caller, request).await;
+        self.store.data_mut().turn = None;
+        answered
+    }
+
+    async fn answer_now(&mut self, caller: Caller, request: Request<Bytes>) -> wasmtime::Result<Response<Bytes>> {
         self.answers += 1;
         let Self { store, proxy, .. } = self;
-        store.set_epoch_deadline(DEADLINE);
+        store.data_mut().ticks = 0;
         store.data_mut().caller = caller;
         let request =
             request.map(|body| Full::new(body).map_err(|never| -> wasmtime_wasi_http::Error { match never {} }));

@@ -1,5 +1,6 @@
 //! Rows of the store for the component, and what the line holds that is not stored yet.
 
+use serde::Serialize;
 use serde_json::{Value as Json, json};
 use tokio::sync::oneshot;
 use wheeltapper_line::{Filter, Table, Value, answer, question};
@@ -21,6 +22,17 @@ use crate::{
 const MOST: u32 = 1_000;
 /// A sensor's course has about so many readings at most, least and greatest of each stretch.
 const COURSE: usize = 40_000;
+
+/// A sensor's readings as one chunk. Written straight to text, as there may be many.
+#[derive(Serialize)]
+struct Course<'a> {
+    sensor: &'a str,
+    start_time: i64,
+    end_time: i64,
+    count: usize,
+    times: Vec<i64>,
+    vals: Vec<f64>,
+}
 
 impl Desk {
     pub(super) async fn look(
@@ -107,15 +119,14 @@ impl Desk {
             readings.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
             readings.dedup_by(|a, b| a.0 == b.0 && a.1.to_bits() == b.1.to_bits());
         }
-        let (Some(&(start, _)), Some(&(end, _))) = (readings.first(), readings.last()) else { return Ok("[]".into()) };
+        let (Some(&(start_time, _)), Some(&(end_time, _))) = (readings.first(), readings.last()) else {
+            return Ok("[]".into());
+        };
         let count = readings.len();
         let most = filter.points.and_then(|points| usize::try_from(points).ok()).unwrap_or(COURSE).clamp(2, COURSE);
-        let readings = extremes(&readings, most);
-        let (times, values): (Vec<i64>, Vec<f64>) = readings.into_iter().unzip();
-        let row = json!({
-            "sensor": name, "start_time": start, "end_time": end, "count": count, "times": times, "vals": values,
-        });
-        Ok(Json::Array(vec![row]).to_string())
+        let (times, vals) = extremes(readings, most).into_iter().unzip();
+        let course = Course { sensor: name, start_time, end_time, count, times, vals };
+        serde_json::to_string(&[course]).map_err(|error| FrontError::Broken(error.to_string()))
     }
 
     async fn windows(&self, caller: &Caller, filter: front::Filter) -> Result<String, FrontError> {
@@ -232,9 +243,9 @@ fn value(cell: Cell) -> Value {
 
 /// At most about `most` readings: of each stretch the least and the greatest, in order of time. What a picture shows
 /// stays the same (MinMax preselection: Van Der Donckt et al., "MinMaxLTTB", IEEE VIS 2023).
-fn extremes(readings: &[(i64, f64)], most: usize) -> Vec<(i64, f64)> {
+fn extremes(readings: Vec<(i64, f64)>, most: usize) -> Vec<(i64, f64)> {
     if readings.len() <= most {
-        return readings.to_vec();
+        return readings;
     }
     let stretch = readings.len().div_ceil(most / 2);
     let mut kept = Vec::with_capacity(most + 2);
@@ -260,10 +271,10 @@ mod tests {
     fn a_long_course_keeps_its_extremes() {
         let readings: Vec<(i64, f64)> =
             (0..100_000).map(|at| (at, if at == 77_777 { 9.0 } else { (at % 7) as f64 * 0.1 })).collect();
-        let kept = extremes(&readings, 1_000);
+        let kept = extremes(readings.clone(), 1_000);
         assert!(kept.len() <= 1_002, "{}", kept.len());
         assert!(kept.contains(&(77_777, 9.0)));
         assert!(kept.is_sorted_by_key(|&(time, _)| time));
-        assert_eq!(extremes(&readings, 100_000), readings);
+        assert_eq!(extremes(readings.clone(), 100_000), readings);
     }
 }

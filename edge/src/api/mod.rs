@@ -10,13 +10,14 @@ mod detect;
 mod guest;
 mod instance;
 mod look;
+mod turns;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use bytes::Bytes;
 use http::{Request, Response};
-use tokio::{runtime::Handle, sync::Semaphore};
+use tokio::runtime::{Builder, Runtime};
 use wasmtime::component::Linker;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
@@ -25,10 +26,9 @@ pub use desk::Desk;
 pub use guest::Caller;
 use guest::{Guest, bindings};
 use instance::Instance;
+use turns::{Turns, threads};
 
 const COMPONENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/api.wasm"));
-/// Requests that are answered at once; the others wait.
-const AT_ONCE: usize = 16;
 /// Instances that wait for the next request.
 const IDLE: usize = 4;
 
@@ -38,7 +38,8 @@ pub struct Api {
     desk: Arc<Desk>,
     environment: Vec<(String, String)>,
     idle: Mutex<Vec<Instance>>,
-    turns: Semaphore,
+    turns: Turns,
+    threads: Option<Runtime>,
 }
 
 impl std::fmt::Debug for Api {
@@ -70,7 +71,14 @@ impl Api {
             ("WHEELTAPPER_HOST".to_owned(), "edge".to_owned()),
             ("WHEELTAPPER_CORS_ORIGINS".to_owned(), origins.join(",")),
         ];
-        Ok(Self { proxy, desk, environment, idle: Mutex::default(), turns: Semaphore::new(AT_ONCE) })
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(threads())
+            .thread_name("api")
+            .enable_time()
+            .build()
+            .context("starting the threads of the API")?;
+        let turns = Turns::new(threads());
+        Ok(Self { proxy, desk, environment, idle: Mutex::default(), turns, threads: Some(runtime) })
     }
 
     /// The answer to a request of `caller`.
@@ -79,25 +87,32 @@ impl Api {
     /// When the component traps, runs past its deadline or wants more memory than it may have; the next request gets a
     /// fresh instance.
     pub async fn answer(self: Arc<Self>, caller: Caller, request: Request<Bytes>) -> anyhow::Result<Response<Bytes>> {
-        let _turn = self.turns.acquire().await?;
+        let turn = self.turns.take().await?;
         let api = Arc::clone(&self);
+        let threads = self.threads.as_ref().context("the host is stopping")?;
         // The component computes and the store is read: neither belongs on a thread that serves sockets.
-        tokio::task::spawn_blocking(move || {
+        let answered = threads.spawn(async move {
             let idle = api.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            Handle::current().block_on(async move {
-                let mut instance = match idle {
-                    Some(instance) => instance,
-                    None => Instance::new(&api.proxy, Guest::new(Arc::clone(&api.desk), &api.environment)).await?,
-                };
-                let response = instance.answer(caller, request).await?;
-                let mut idle = api.idle.lock().unwrap_or_else(PoisonError::into_inner);
-                if idle.len() < IDLE && !instance.is_worn() {
-                    idle.push(instance);
-                }
-                Ok(response)
-            })
-        })
-        .await?
-        .map_err(|error: wasmtime::Error| anyhow::anyhow!("{error:#}"))
+            let mut instance = match idle {
+                Some(instance) => instance,
+                None => Instance::new(&api.proxy, Guest::new(Arc::clone(&api.desk), &api.environment)).await?,
+            };
+            let response = instance.answer(caller, turn, request).await?;
+            let mut idle = api.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            if idle.len() < IDLE && !instance.is_worn() {
+                idle.push(instance);
+            }
+            Ok(response)
+        });
+        answered.await?.map_err(|error: wasmtime::Error| anyhow::anyhow!("{error:#}"))
+    }
+}
+
+impl Drop for Api {
+    fn drop(&mut self) {
+        // Not waiting: this may run on a thread that must not.
+        if let Some(threads) = self.threads.take() {
+            threads.shutdown_background();
+        }
     }
 }

@@ -4,7 +4,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
-    process::Command,
 };
 
 use anyhow::{Context as _, ensure};
@@ -12,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Commit, Component, sha256};
-use crate::{components, root};
+use crate::{cargo_command, components};
 
 /// SHA-256 of the packages from a registry, by name and version.
 pub(super) type Checksums = BTreeMap<(String, String), String>;
@@ -111,8 +110,8 @@ impl Trees {
 impl Tree {
     /// Asks cargo, for the components' target, without what only builds and tests need.
     fn ask(package: &str, features: Option<&str>) -> anyhow::Result<Self> {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.current_dir(root()).args(["tree", "--package", package, "--target", components::TARGET]);
+        let mut cargo = cargo_command();
+        cargo.args(["tree", "--package", package, "--target", components::TARGET]);
         cargo.args(["--edges", "normal", "--prefix", "depth", "--format", ";{p};{l}"]);
         if let Some(features) = features {
             cargo.args(["--no-default-features", "--features", features]);

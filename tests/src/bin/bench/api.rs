@@ -103,9 +103,10 @@ pub(crate) fn api(cli: &Cli, figures: &mut Figures) -> anyhow::Result<()> {
         let rounds = 3;
         let seconds = (cli.seconds / rounds).max(2);
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        let (mut our_next, mut their_next) = (0, 0);
         for _ in 0..rounds {
-            theirs.push(load(&peer.address, question, seconds)?);
-            ours.push(load(&host.http, question, seconds)?);
+            theirs.push(load(&peer.address, question, seconds, &mut their_next)?);
+            ours.push(load(&host.http, question, seconds, &mut our_next)?);
         }
         tell(figures, question.name, "wheeltapper", &mut ours);
         tell(figures, question.name, "wasmtime serve", &mut theirs);
@@ -208,17 +209,20 @@ fn ask(
     }
 }
 
+/// Puts a question for so long. `next` counts on from one run to the next: what was sent once is late the next time, and
+/// no device does that.
 #[allow(clippy::cast_precision_loss, reason = "figures for people")]
-fn load(address: &str, question: &Question, seconds: u64) -> anyhow::Result<Run> {
+fn load(address: &str, question: &Question, seconds: u64, next: &mut u64) -> anyhow::Result<Run> {
+    let first = *next;
     let began = Instant::now();
     let end = began + Duration::from_secs(seconds);
     let worked = thread::scope(|scope| {
         let workers: Vec<_> = (0..CONNECTIONS as u64)
             .map(|worker| {
-                scope.spawn(move || -> anyhow::Result<Vec<f64>> {
+                scope.spawn(move || -> anyhow::Result<(Vec<f64>, u64)> {
                     let mut connection = connect(address)?;
                     let mut took = Vec::new();
-                    let mut number = worker;
+                    let mut number = first + worker;
                     while Instant::now() < end {
                         let asked = Instant::now();
                         let (status, _) = ask(&mut connection, address, question, number)?;
@@ -226,16 +230,22 @@ fn load(address: &str, question: &Question, seconds: u64) -> anyhow::Result<Run>
                         ensure!(status == question.status, "{} answered {status}", question.name);
                         number += CONNECTIONS as u64;
                     }
-                    Ok(took)
+                    Ok((took, number))
                 })
             })
             .collect();
-        workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| Ok(Vec::new()))).collect::<Vec<_>>()
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap_or_else(|_| anyhow::bail!("a connection's thread panicked")))
+            .collect::<Vec<_>>()
     });
     let elapsed = began.elapsed().as_secs_f64();
     let mut took = Vec::new();
     for each in worked {
-        took.extend(each?);
+        let (each, number) = each?;
+        took.extend(each);
+        // A multiple of the connections, so that each goes on with its own machines.
+        *next = (*next).max(number.next_multiple_of(CONNECTIONS as u64));
     }
     took.sort_by(f64::total_cmp);
     let at = |share: f64| took.get((took.len() as f64 * share) as usize).copied().unwrap_or(f64::NAN);
