@@ -6,7 +6,8 @@
 //! the adjusted deviations in that block are divided by what makes their root mean square 1, if it was larger. What the
 //! sum of those deviations then reaches is compared with the limit likewise.
 
-use super::{scale, whiten, whiten::Square};
+use super::{whiten, whiten::Square};
+use crate::rows;
 
 /// Blocks left out in turn, at most.
 const BLOCKS: usize = 8;
@@ -73,7 +74,7 @@ impl Fitted<'_> {
         let mut squares = vec![0.0; self.deviations.len()];
         for row in &validated {
             for (square, value) in squares.iter_mut().zip(row) {
-                *square += value * value / scale::count(rows.max(1));
+                *square += value * value / rows::count(rows.max(1));
             }
         }
         let excess: Vec<f64> = squares.iter().map(|square| square.sqrt().max(1.0)).collect();
@@ -83,6 +84,6 @@ impl Fitted<'_> {
         let sums: Vec<f64> = validated.iter().map(sum).collect();
         let (scatter, mut adjusting) = self.adjusting(0..0);
         adjusting.divide_rows(&excess);
-        Calibration { scatter, adjusting, room: (ROOM * scale::quantile(&sums, 0.99) / limit).max(1.0) }
+        Calibration { scatter, adjusting, room: (ROOM * rows::quantile(&sums, 0.99) / limit).max(1.0) }
     }
 }

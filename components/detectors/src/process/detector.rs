@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::FitError;
+use crate::{FitError, rows};
 
 use super::{
     calibrate::Fitted, reference, reference::Reference, scale, settings::Settings, smooth::Smoother, spread::Spread,
@@ -144,7 +144,7 @@ impl Detector {
             independent: settings.independent(),
         };
         let calibration = fitted.calibrate(settings.deadband, settings.limit);
-        let learnt = scale::count(rows.len() - settle);
+        let learnt = rows::count(rows.len() - settle);
         Ok(Self {
             memory: settings.memory_rows.max(learnt),
             channels,

@@ -6,7 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{scale, whiten, whiten::Square};
+use super::{whiten, whiten::Square};
+use crate::rows;
 
 /// More scales than that do not count.
 const MOST: f64 = 6.0;
@@ -49,10 +50,10 @@ impl Spread {
                         *sum += weight * value;
                     }
                 }
-                let mut one = One { scale: scale::deviation(&adjusted).max(0.05), mean: 0.0, spread: 1.0 };
+                let mut one = One { scale: rows::deviation(&adjusted).max(0.05), mean: 0.0, spread: 1.0 };
                 let roots: Vec<f64> = adjusted.iter().map(|value| one.root(*value)).collect();
-                one.mean = scale::mean(&roots);
-                one.spread = scale::deviation(&roots).max(0.1);
+                one.mean = rows::mean(&roots);
+                one.spread = rows::deviation(&roots).max(0.1);
                 let feature = roots.iter().map(|root| (root - one.mean) / one.spread).collect::<Vec<_>>();
                 (one, feature)
             })

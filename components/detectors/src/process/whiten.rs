@@ -7,7 +7,7 @@
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
-use super::scale;
+use crate::rows;
 
 /// A square matrix, row by row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -72,12 +72,12 @@ impl Square {
 
 /// How much of the identity goes in: less than `least` never, and more the fewer rows there are for each feature.
 pub(crate) fn shrinkage(features: usize, rows: usize, least: f64) -> f64 {
-    (scale::count(features) / scale::count((features + rows).max(1))).max(least)
+    (rows::count(features) / rows::count((features + rows).max(1))).max(least)
 }
 
 /// Second moments about 0, `diagonal` added on the diagonal, as correlation and scales.
 pub(crate) fn correlation(series: &[Vec<f64>], diagonal: &[f64]) -> (Square, Vec<f64>) {
-    let rows = scale::count(series.first().map_or(0, Vec::len).max(1));
+    let rows = rows::count(series.first().map_or(0, Vec::len).max(1));
     let moment = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>() / rows;
     let scales: Vec<f64> = series
         .iter()
@@ -105,7 +105,7 @@ pub(crate) fn centered(series: &[Vec<f64>]) -> Vec<Vec<f64>> {
     series
         .iter()
         .map(|values| {
-            let mean = scale::mean(values);
+            let mean = rows::mean(values);
             values.iter().map(|value| value - mean).collect()
         })
         .collect()
@@ -114,8 +114,9 @@ pub(crate) fn centered(series: &[Vec<f64>]) -> Vec<Vec<f64>> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 mod tests {
-    use super::super::{scale, smooth::Smoother};
+    use super::super::smooth::Smoother;
     use super::{correlation, shrinkage};
+    use crate::rows;
 
     /// From NumPy, pandas, SciPy and scikit-learn; made by `py/fixture.py`.
     #[derive(serde::Deserialize)]
@@ -191,10 +192,10 @@ mod tests {
         let reference = reference();
         let first = reference.series.first().unwrap();
         for (share, expected) in &reference.quantiles {
-            close(scale::quantile(first, *share), *expected);
+            close(rows::quantile(first, *share), *expected);
         }
-        close(scale::median(first), reference.median);
-        close(scale::deviation(reference.series.get(1).unwrap()), reference.std);
+        close(rows::median(first), reference.median);
+        close(rows::deviation(reference.series.get(1).unwrap()), reference.std);
     }
 
     #[test]

@@ -101,8 +101,12 @@ pub(crate) fn throughput(cli: &Cli, figures: &mut Figures) -> anyhow::Result<()>
             .sum::<anyhow::Result<u64>>()
     })?;
     let acknowledged = began.elapsed();
-    settled(&plant, sent)?;
+    // Stopped, it works through all that it took and stores it at once; running, at its next checkpoint.
+    let most = watch_memory(host.id());
+    host.stop()?;
     let through = began.elapsed();
+    let counts = plant.counts()?;
+    ensure!(counts["readings"].as_u64() == Some(sent), "{sent} readings were acknowledged, but the store has {counts}");
     let name = "HTTP NDJSON in, all stages, fsynced, in the store; load generator included";
     say(figures, "throughput", sent as f64 / through.as_secs_f64(), "readings/s", name);
     say(
@@ -112,20 +116,19 @@ pub(crate) fn throughput(cli: &Cli, figures: &mut Figures) -> anyhow::Result<()>
         "readings/s",
         "  of which acknowledged (durable in the log) at",
     );
-    say(figures, "memory", memory(host.id()), "MB", "  peak resident memory of the host");
-    let windows = plant.counts()?["windows"].as_u64().unwrap_or(0);
+    let most = most.join().map_err(|_| anyhow::anyhow!("watching the memory failed"))?;
+    say(figures, "memory", most, "MB", "  peak resident memory of the host");
+    let windows = counts["windows"].as_u64().unwrap_or(0);
     say(figures, "windows", windows as f64 / through.as_secs_f64(), "windows/s", "  windows computed and scored");
-    let stored = plant.counts()?["readings"].as_u64().unwrap_or(0);
-    host.stop()?;
     let log = bytes(&plant.path().join("data/log"), "raw-sensor-data");
     let store =
         plant.query(&["sql", "select coalesce(sum(length(times) + length(vals)), 0) n from reading_chunks"]).ok();
-    say(figures, "log_bytes", log as f64 / stored as f64, "bytes", "  a reading in the log");
+    say(figures, "log_bytes", log as f64 / sent as f64, "bytes", "  a reading in the log");
     if let Some(Value::Number(chunks)) = store.and_then(|rows| rows.first()?.get("n").cloned()) {
         say(
             figures,
             "store_bytes_reading",
-            chunks.as_f64().unwrap_or(0.0) / stored as f64,
+            chunks.as_f64().unwrap_or(0.0) / sent as f64,
             "bytes",
             "  a reading in the store, compressed columns",
         );
@@ -134,11 +137,25 @@ pub(crate) fn throughput(cli: &Cli, figures: &mut Figures) -> anyhow::Result<()>
     say(
         figures,
         "store_bytes",
-        whole as f64 / stored as f64,
+        whole as f64 / sent as f64,
         "bytes",
         "  a reading in the whole store file, windows included",
     );
     Ok(())
+}
+
+/// The most resident memory of a process until its end, in MB.
+fn watch_memory(process: u32) -> thread::JoinHandle<f64> {
+    thread::spawn(move || {
+        let mut most = 0.0_f64;
+        loop {
+            match memory(process) {
+                0.0 => return most,
+                now => most = most.max(now),
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    })
 }
 
 /// Gives each connection's sensors a line of their own: `bench/` becomes `benc0/`, of the same length.
