@@ -7,6 +7,8 @@ use crate::{
 
 /// Beyond so many scales a feature clearly rose or fell.
 const CLEAR: f64 = 3.0;
+/// What carries this share of an anomaly has a part in it.
+const CARRIES: f64 = 0.05;
 /// A line is at a frequency when it is within this share of it, or within a line of the spectrum.
 const AT: f64 = 0.04;
 /// Orders this near to a whole number are the shaft's own.
@@ -119,11 +121,13 @@ pub(crate) fn of_scalars(context: &Context<'_>, parts: &[Contribution], z: &[f64
     let named = kind(&first.sensor);
     let is = |words: &[&str]| words.iter().any(|word| named.contains(word));
     if is(&["vibration", "accel", "velocity"]) {
-        let impacts = rose("kurtosis") || rose("crest_factor");
+        // Impacts leave most readings as they were: what lifts the median more than the tail is no knocking.
+        let tail = of("kurtosis").max(of("crest_factor"));
+        let impacts = tail > CLEAR && tail > of("q50");
         let louder = rose("rms") || rose("std") || rose("iqr");
         let pressure = parts.iter().any(|part| {
             let kind = kind(&part.sensor);
-            (kind.contains("pressure") || kind.contains("flow")) && part.seen != part.expected
+            (kind.contains("pressure") || kind.contains("flow")) && part.share >= CARRIES
         });
         return match () {
             () if impacts => Some("bearing-impacts"),

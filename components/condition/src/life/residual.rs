@@ -7,8 +7,11 @@ use serde::{Deserialize, Serialize};
 const POINTS: usize = 51;
 /// Kernel width as a share of the horizon (4 windows of 125).
 const WIDTH: f64 = 0.032;
-/// Units from which on the outer quantiles are taken as they are. From n fewer they lie at 0.1 − 0.9 (1/n − 1/40) and as
-/// much above 0.9: split conformal prediction's (n + 1)/n, less what the folds' smaller libraries already add.
+/// The outer quantiles lie so far from the ends. Whoever plans cuts both the life and the band at the horizon, and so it
+/// holds more: of FD001's held-back units 82 % of the lives cut there and 78 % of the whole ones, with a tenth 84 % and 80 %.
+const OUTER: f64 = 0.11;
+/// Units from which on the outer quantiles are taken as they are. From n fewer they lie by 0.9 (1/n − 1/40) further out:
+/// split conformal prediction's (n + 1)/n, less what the folds' smaller libraries already add.
 const MANY: f64 = 40.0;
 
 /// Quantiles of true − predicted by prediction, on an even grid from 0 to the horizon.
@@ -29,7 +32,7 @@ impl Residuals {
         let mut sorted: Vec<(f64, f64)> =
             pairs.iter().map(|(predicted, life)| (*predicted, life - predicted)).collect();
         sorted.sort_by(|a, b| a.1.total_cmp(&b.1));
-        let outer = (0.1 - (0.9 / units.max(1) as f64 - 0.9 / MANY).max(0.0)).max(0.0);
+        let outer = (OUTER - (0.9 / units.max(1) as f64 - 0.9 / MANY).max(0.0)).max(0.0);
         let shares = [outer, 0.5, 1.0 - outer];
         let table = (0..POINTS)
             .map(|point| {
