@@ -5,7 +5,7 @@
 
 use std::{
     fs,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -14,93 +14,14 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use wheeltapper_access::{Access, Role, Scope, Settings};
 use wheeltapper_api::{Class, Permission, ROUTES, RouteInfo};
-use wheeltapper_tests::{Plant, Running, T0};
+use wheeltapper_tests::{
+    Plant, Running, T0,
+    door::{ON, PASSWORD, add, door, filled, login, now, send, token, with},
+};
 
-const PASSWORD: &str = "correct horse battery";
-/// A door without limits that a test would run into.
-const ON: &str =
-    "[access]\nmode = \"on\"\n[access.limits]\nlogin = 100000\nother = 100000\ndetect = 1000\nschedule = 1000\n";
 /// The public key of RFC 7515, A.3.
 const X: &str = "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU";
 const Y: &str = "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0";
-
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    i64::try_from(since.as_nanos()).unwrap()
-}
-
-struct Answer {
-    status: u16,
-    headers: ureq::http::HeaderMap,
-    body: Value,
-}
-
-impl Answer {
-    fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
-    }
-}
-
-fn agent() -> ureq::Agent {
-    ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .allow_non_standard_methods(true)
-        .timeout_global(Some(Duration::from_secs(60)))
-        .build()
-        .into()
-}
-
-fn send(host: &Running, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Answer {
-    let mut request = ureq::http::Request::builder().method(method).uri(format!("http://{}{path}", host.http));
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    let mut answer = match body {
-        Some(body) => {
-            let request = request.header("Content-Type", "application/json").body(body.to_string()).unwrap();
-            agent().run(request).unwrap()
-        }
-        None => agent().run(request.body(()).unwrap()).unwrap(),
-    };
-    // A stream has no end.
-    let stream = answer.headers().get("content-type").is_some_and(|kind| kind == "text/event-stream");
-    let text = if stream { String::new() } else { answer.body_mut().read_to_string().unwrap_or_default() };
-    let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-    Answer { status: answer.status().as_u16(), headers: answer.headers().clone(), body }
-}
-
-fn with(host: &Running, token: &str, method: &str, path: &str, body: Option<&Value>) -> Answer {
-    send(host, method, path, &[("Authorization", &format!("Bearer {token}"))], body)
-}
-
-fn login(host: &Running, user: &str, password: &str) -> Answer {
-    send(host, "POST", "/api/v1/auth/login", &[], Some(&json!({"user": user, "password": password})))
-}
-
-fn token(host: &Running, user: &str) -> String {
-    let answer = login(host, user, PASSWORD);
-    assert_eq!(answer.status, 200, "{user}: {}", answer.body);
-    answer.body["token"].as_str().unwrap().to_owned()
-}
-
-/// The door's files, opened beside the host as a command does.
-fn door(plant: &Plant) -> Access {
-    Access::open(&plant.path().join("data"), Settings::default(), now()).unwrap()
-}
-
-/// A user with a password of their own.
-fn add(plant: &Plant, name: &str, role: Role, sites: Option<Vec<String>>) {
-    let door = door(plant);
-    let first = door.add_user(name, &[role], sites, now()).unwrap();
-    door.change_password(name, &first, PASSWORD, now()).unwrap();
-}
-
-fn filled(path: &str) -> String {
-    match (path.find('{'), path.find('}')) {
-        (Some(start), Some(end)) => format!("{}nothing{}", &path[..start], &path[end + 1..]),
-        _ => path.to_owned(),
-    }
-}
 
 #[test]
 fn the_first_login_asks_for_a_password_and_all_else_waits() {

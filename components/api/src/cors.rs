@@ -5,9 +5,9 @@ use http::{HeaderValue, Method, Request, StatusCode, header};
 use crate::{Settings, answer::Answer};
 
 /// What a page may read of a response beside its body.
-const EXPOSED: &str = "ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id";
+pub const EXPOSED: &str = "ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id";
 /// What a page may send.
-const SENT: &str =
+pub const SENT: &str =
     "Authorization, Content-Encoding, Content-Type, If-None-Match, Last-Event-ID, X-API-Key, X-Request-Id";
 
 /// Whether this asks what a page may do.

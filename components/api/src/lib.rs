@@ -35,6 +35,7 @@ mod shapes;
 mod stream;
 mod time;
 
+pub use cors::{EXPOSED, SENT};
 pub use front::{
     Change, Deed, Filter, Front, FrontError, Reason, Receipt, Refused, Sample, Submission, Table, Verdict,
 };

@@ -1,6 +1,6 @@
 //! What an instance of the component has: WASI, HTTP, a limited memory, and the desk that it asks.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use wasmtime::{ResourceLimiter, component::ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -24,7 +24,7 @@ use bindings::wheeltapper::pipeline::front;
 const MEMORY: usize = 512 << 20;
 
 /// Who asks.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Caller {
     /// The name that stands beside what is done.
     pub actor: String,
@@ -32,6 +32,36 @@ pub struct Caller {
     pub sites: Option<Vec<String>>,
     /// Whether they may look and no more: GraphQL's route alone does not tell who may change things by it.
     pub read_only: bool,
+    /// Where what they do is noted.
+    pub deeds: Deeds,
+}
+
+/// What was done on a request, for the audit: a GraphQL request does not tell by its looks.
+#[derive(Clone, Debug, Default)]
+pub struct Deeds(Arc<Mutex<Vec<Done>>>);
+
+/// Something that somebody did, or tried.
+#[derive(Clone, Debug)]
+pub struct Done {
+    /// Its name.
+    pub deed: &'static str,
+    /// What it was done to.
+    pub target: String,
+    /// What was said with it: a comment, or what is to be changed.
+    pub text: String,
+    /// Whether it came to pass.
+    pub done: bool,
+}
+
+impl Deeds {
+    fn note(&self, done: Done) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(done);
+    }
+
+    /// All so far, which are forgotten.
+    pub fn take(&self) -> Vec<Done> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl Caller {
@@ -81,6 +111,18 @@ impl Guest {
     }
 }
 
+fn deed_name(deed: front::Deed) -> &'static str {
+    match deed {
+        front::Deed::Acknowledge => "acknowledge",
+        front::Deed::Handle => "handle",
+        front::Deed::FalseAlarm => "false-alarm",
+        front::Deed::Comment => "comment",
+        front::Deed::OrderRepair => "order-repair",
+        front::Deed::Amend => "amend",
+        front::Deed::Plan => "plan",
+    }
+}
+
 /// Lets others compute while the line takes long.
 async fn waited<T>(turn: &mut Option<Turn>, answer: impl Future<Output = T>) -> T {
     match turn {
@@ -103,11 +145,17 @@ impl front::Host for Guest {
     }
 
     async fn act(&mut self, change: front::Change) -> Result<String, front::FrontError> {
-        if self.caller.read_only {
+        let mut done =
+            Done { deed: deed_name(change.deed), target: change.id.clone(), text: change.text.clone(), done: false };
+        let result = if self.caller.read_only {
             let text = format!("{} may only look; ask an admin for the role operator", self.caller.actor);
-            return Err(front::FrontError::Conflict(text));
-        }
-        waited(&mut self.turn, self.desk.act(&self.caller, change)).await
+            Err(front::FrontError::Conflict(text))
+        } else {
+            waited(&mut self.turn, self.desk.act(&self.caller, change)).await
+        };
+        done.done = result.is_ok();
+        self.caller.deeds.note(done);
+        result
     }
 
     async fn detect(&mut self, sample: front::Sample) -> Result<front::Verdict, front::FrontError> {

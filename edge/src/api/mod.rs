@@ -23,7 +23,7 @@ use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 use crate::components;
 pub use desk::Desk;
-pub use guest::Caller;
+pub use guest::{Caller, Deeds, Done};
 use guest::{Guest, bindings};
 use instance::Instance;
 use turns::{Turns, threads};

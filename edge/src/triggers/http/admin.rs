@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::{Path, RawQuery, Request, State, rejection::PathRejection},
     http::{HeaderMap, StatusCode},
     response::Response,
@@ -17,6 +17,7 @@ use super::{
     Problem,
     guard::Door,
     reply::{Place, apart, found, json as reply, other_method, page, part, problem, read, time},
+    trail::Note,
 };
 use crate::clock;
 
@@ -81,8 +82,13 @@ async fn users(
     Ok(slice(&headers, "/api/v1/users", &place, users.iter().map(user_json)))
 }
 
-async fn add_user(State(door): State<Arc<Door>>, request: Request) -> Result<Response, Problem> {
+async fn add_user(
+    State(door): State<Arc<Door>>,
+    Extension(note): Extension<Note>,
+    request: Request,
+) -> Result<Response, Problem> {
     let new: NewUser = read(request).await?;
+    note.tell(&new.user, &json!({ "roles": new.roles, "sites": new.sites }));
     let (user, password) = apart(move || {
         let password = door.access.add_user(&new.user, &new.roles, new.sites, clock::now())?;
         Ok((door.access.user(&new.user)?, password))
@@ -95,10 +101,12 @@ async fn add_user(State(door): State<Arc<Door>>, request: Request) -> Result<Res
 async fn change_user(
     State(door): State<Arc<Door>>,
     name: Result<Path<String>, PathRejection>,
+    Extension(note): Extension<Note>,
     request: Request,
 ) -> Result<Response, Problem> {
     let name = part(name)?;
     let Change { roles, sites, disabled, reset_password } = read(request).await?;
+    note.tell(&name, &changed(roles.as_ref(), sites.as_ref(), disabled, reset_password));
     if roles.is_none() && sites.is_none() && disabled.is_none() && reset_password.is_none() {
         let detail = "nothing is to be changed; give roles, sites, disabled or reset_password";
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
@@ -116,6 +124,26 @@ async fn change_user(
     .map_err(problem)?;
     let body = user_json(&user);
     Ok(reply(StatusCode::OK, &password.map_or(body.clone(), |password| with(body, "one_time_password", &password))))
+}
+
+/// What of a user is to be changed.
+fn changed(
+    roles: Option<&Vec<Role>>,
+    sites: Option<&Option<Vec<String>>>,
+    disabled: Option<bool>,
+    reset_password: Option<bool>,
+) -> Value {
+    let mut members = serde_json::Map::new();
+    let mut tell = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            members.insert(name.to_owned(), value);
+        }
+    };
+    tell("roles", roles.map(|roles| json!(roles)));
+    tell("sites", sites.map(|sites| json!(sites)));
+    tell("disabled", disabled.map(Value::Bool));
+    tell("reset_password", reset_password.map(Value::Bool));
+    Value::Object(members)
 }
 
 async fn remove_user(
@@ -137,8 +165,14 @@ async fn keys(
     Ok(slice(&headers, "/api/v1/keys", &place, keys.iter().map(key_json)))
 }
 
-async fn add_key(State(door): State<Arc<Door>>, request: Request) -> Result<Response, Problem> {
+async fn add_key(
+    State(door): State<Arc<Door>>,
+    Extension(note): Extension<Note>,
+    request: Request,
+) -> Result<Response, Problem> {
     let new: NewKey = read(request).await?;
+    let given = json!({ "name": new.name, "scopes": new.scopes, "sites": new.sites, "expires": new.expires });
+    note.tell("", &given);
     let expires =
         match &new.expires {
             None => None,
@@ -149,6 +183,7 @@ async fn add_key(State(door): State<Arc<Door>>, request: Request) -> Result<Resp
     let (key, text) = apart(move || door.access.add_api_key(&new.name, &new.scopes, new.sites, expires, clock::now()))
         .await?
         .map_err(problem)?;
+    note.tell(&key.id, &given);
     Ok(reply(StatusCode::CREATED, &with(key_json(&key), "key", &text)))
 }
 

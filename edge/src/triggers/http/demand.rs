@@ -89,6 +89,11 @@ pub(super) fn demand(method: &Method, path: &str) -> Demand {
 }
 
 impl Demand {
+    /// Whether it is gone through with also where whoever asked has hung up: what is changed must be written down.
+    pub(super) fn is_lasting(&self) -> bool {
+        self.audited != Audited::No || self.template.starts_with(AUTH)
+    }
+
     /// Why this identity may not; none where it may.
     pub(super) fn refuse(&self, identity: &Identity) -> Option<Problem> {
         if identity.must_change_password && !self.template.starts_with(AUTH) && self.needs != Needs::Nothing {
@@ -101,6 +106,11 @@ impl Demand {
             Needs::Ingest => (identity.may_ingest(), "ingest"),
             Needs::Permission(permission) => (identity.may(permission), permission.name()),
         };
+        if may && self.needs == Needs::Permission(Permission::Configure) && identity.sites.is_some() {
+            // Users, keys and the audit are of the whole plant: who could change them would see all of it.
+            let detail = format!("{} is of some sites; ask an admin of the whole plant", identity.name);
+            return Some(Problem::new(StatusCode::FORBIDDEN, detail));
+        }
         if may {
             return None;
         }
@@ -155,6 +165,15 @@ mod tests {
             let nobody = somebody(&[], &[]);
             let open = matches!(route.permission, RoutePermission::None | RoutePermission::SignedIn);
             assert_eq!(demand.refuse(&nobody).is_none(), open, "no role on {route:?}");
+        }
+    }
+
+    #[test]
+    fn an_admin_of_some_sites_does_not_manage_users() {
+        let of_south = Identity { sites: Some(vec!["south".into()]), ..somebody(&[Role::Admin], &[]) };
+        for route in ROUTES {
+            let may = demand(&route.method, &filled(route.path)).refuse(&of_south).is_none();
+            assert_eq!(may, route.permission != RoutePermission::Configure, "{route:?}");
         }
     }
 

@@ -18,6 +18,8 @@ use wheeltapper_access::{Access, Allowance, AuthError, Class, Fetch, Identity, a
 use super::{
     Problem,
     demand::{Demand, Needs, demand},
+    seal::{Seal, host_name},
+    standing::Standing,
     trail::Trail,
 };
 use crate::{access, api::Caller, clock, host::Host};
@@ -35,8 +37,11 @@ pub(super) struct Door {
     /// Whether nobody has to sign in.
     pub(super) open: bool,
     pub(super) passwords: Semaphore,
-    tls: bool,
-    origins: Vec<String>,
+    pub(super) tls: bool,
+    /// Origins whose pages may read and send.
+    pub(super) origins: Vec<String>,
+    /// Whether only programs of this machine reach it.
+    local: bool,
     fetch: Fetch,
 }
 
@@ -58,6 +63,15 @@ enum Shown {
     Credential(String),
 }
 
+impl Shown {
+    fn credential(&self) -> Option<&str> {
+        match self {
+            Self::Nothing(_) => None,
+            Self::Credential(credential) => Some(credential),
+        }
+    }
+}
+
 impl Door {
     /// Opens the data folder's, and makes the first admin where one has to sign in and nobody can.
     pub(super) fn new(host: &Host) -> anyhow::Result<Self> {
@@ -71,6 +85,7 @@ impl Door {
             open,
             passwords: Semaphore::new(PASSWORDS),
             tls: config.http.tls.is_some(),
+            local: access::is_loopback(&config.http.listen),
             origins: config.http.origins.clone(),
             fetch: access::fetch(),
         })
@@ -79,6 +94,7 @@ impl Door {
     /// What a request shows to be known by.
     fn look(&self, demand: &Demand, request: &Request) -> Result<Shown, Problem> {
         if self.open {
+            self.own_name(request)?;
             return self.same_site(request).map(|()| Shown::Nothing(Some(Identity::local())));
         }
         if demand.needs == Needs::Nothing {
@@ -117,18 +133,36 @@ impl Door {
         identity(told.await.unwrap_or(Err(wheeltapper_access::Refusal::Key.into())))
     }
 
-    /// Where nobody signs in, a page of another site must not act in the name of who looks at it.
+    /// Where nobody signs in, a page of another site must not act in the name of who looks at it, nor listen.
     fn same_site(&self, request: &Request) -> Result<(), Problem> {
         let text = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
-        let Some(origin) = text(header::ORIGIN).filter(|_| !request.method().is_safe()) else { return Ok(()) };
+        // Browsers let any page open a WebSocket anywhere.
+        let is_harmless = request.method().is_safe() && !request.headers().contains_key(header::UPGRADE);
+        let Some(origin) = text(header::ORIGIN).filter(|_| !is_harmless) else { return Ok(()) };
         let own = text(header::HOST).is_some_and(|host| origin.split_once("://").is_some_and(|(_, of)| of == host));
         let listed = self.origins.iter().any(|known| known == "*" || known.eq_ignore_ascii_case(origin));
         if own || listed {
             return Ok(());
         }
-        let detail =
-            format!("pages of {origin} may not change anything here; list it in [http] origins if they should");
+        let detail = format!("pages of {origin} may do nothing here; list it in [http] origins if they should");
         Err(Problem::new(StatusCode::FORBIDDEN, detail))
+    }
+
+    /// Where nobody signs in and only this machine is served, a name of elsewhere that leads here is a trick: a page may
+    /// have its own name point to 127.0.0.1, and is then of the same origin (DNS rebinding).
+    fn own_name(&self, request: &Request) -> Result<(), Problem> {
+        let Some(host) = request.headers().get(header::HOST).filter(|_| self.local) else { return Ok(()) };
+        let name = host.to_str().map(host_name).unwrap_or_default();
+        let of_origin = |origin: &String| {
+            origin.split_once("://").is_some_and(|(_, host)| host_name(host).eq_ignore_ascii_case(name))
+        };
+        if access::is_this_machine(name) || self.origins.iter().any(of_origin) {
+            return Ok(());
+        }
+        let detail = format!(
+            "this host serves its own machine and does not answer to {name:?}; ask http://localhost, or list http://{name} in [http] origins"
+        );
+        Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail))
     }
 
     /// Takes from the bucket of whoever asks.
@@ -148,54 +182,78 @@ impl Door {
 /// Stands before all routes.
 pub(super) async fn guard(State(door): State<Arc<Door>>, mut request: Request, next: Next) -> Response {
     clean(request.headers_mut());
+    let seal = Seal::of(&request);
     let demand = demand(request.method(), request.uri().path());
     let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
     let address = address.map_or_else(|| "unknown".to_owned(), |address| address.to_canonical().to_string());
     let who = match door.look(&demand, &request) {
-        Ok(shown) => door.identify(shown).await,
+        Ok(shown) => {
+            let credential = shown.credential().filter(|_| demand.stream).map(str::to_owned);
+            let who = door.identify(shown).await;
+            if let (Ok(Some(identity)), Some(credential)) = (&who, credential) {
+                let standing = Standing::new(Arc::clone(&door), credential, identity.clone());
+                request.extensions_mut().insert(standing);
+            }
+            who
+        }
         Err(problem) => Err(problem),
     };
     let (mut response, allowance) = match who {
-        Ok(who) => admit(&door, demand, who, &address, request, next).await,
+        Ok(who) => {
+            let admitted = admit(Arc::clone(&door), demand, who, address, request, next);
+            if demand.is_lasting() { lasting(admitted).await } else { admitted.await }
+        }
         Err(problem) => (problem.into_response(), None),
     };
     if let Some(allowance) = allowance {
         tell_limits(&allowance, response.headers_mut());
     }
-    secure(&door, response.headers_mut());
+    seal.put(&door, &mut response);
     response
+}
+
+/// The answer, and what is left to whoever asked.
+type Admitted = (Response, Option<Allowance>);
+
+/// Goes on where whoever asked hangs up.
+async fn lasting(admitted: impl Future<Output = Admitted> + Send + 'static) -> Admitted {
+    tokio::spawn(admitted).await.unwrap_or_else(|_| {
+        let detail = "the host gave up on this; its log tells why";
+        (Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response(), None)
+    })
 }
 
 /// Lets a request through that may pass.
 async fn admit(
-    door: &Arc<Door>,
+    door: Arc<Door>,
     demand: Demand,
     who: Option<Identity>,
-    address: &str,
-    request: Request,
+    address: String,
+    mut request: Request,
     next: Next,
-) -> (Response, Option<Allowance>) {
+) -> Admitted {
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    let key = address.parse().map_or_else(|_| address.to_owned(), address_key);
+    let key = address.parse().map_or_else(|_| address.clone(), address_key);
     let allowance = door.limit(&demand, who.as_ref(), &key, length.unwrap_or(0));
     if let Some(allowance) = allowance.filter(|allowance| !allowance.allowed) {
         return (too_much(&allowance).into_response(), Some(allowance));
     }
     let refused = who.as_ref().and_then(|identity| demand.refuse(identity));
-    let (trail, mut request) = Trail::begin(&demand, who.as_ref(), address, request).await;
+    let trail = Trail::begin(&demand, who.as_ref(), &address, &mut request);
     if let Some(problem) = refused {
-        let response = trail.end(door, problem.into_response()).await;
+        let response = trail.end(&door, problem.into_response()).await;
         return (response, allowance);
     }
     match who {
         Some(identity) => {
             if length.is_none() && demand.class == Class::Ingest && !door.open {
-                request = charge_as_it_comes(door, &identity.name, request);
+                request = charge_as_it_comes(&door, &identity.name, request);
             }
             request.extensions_mut().insert(Caller {
                 actor: identity.name.clone(),
                 sites: identity.sites.clone(),
                 read_only: !identity.may(wheeltapper_access::Permission::Write),
+                deeds: trail.deeds.clone(),
             });
             request.extensions_mut().insert(identity);
         }
@@ -206,7 +264,7 @@ async fn admit(
     }
     forget_credentials(&mut request);
     let response = next.run(request).await;
-    (trail.end(door, response).await, allowance)
+    (trail.end(&door, response).await, allowance)
 }
 
 /// Counts the bytes of a body that did not say how long it is.
@@ -297,22 +355,6 @@ fn tell_limits(allowance: &Allowance, headers: &mut HeaderMap) {
         if let Ok(value) = HeaderValue::from_str(&text) {
             headers.insert(HeaderName::from_static(name), value);
         }
-    }
-}
-
-/// What keeps browsers from being used against who looks at us.
-fn secure(door: &Door, headers: &mut HeaderMap) {
-    let mut say = |name: HeaderName, value: &'static str| {
-        headers.entry(name).or_insert(HeaderValue::from_static(value));
-    };
-    say(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    say(header::REFERRER_POLICY, "no-referrer");
-    say(header::X_FRAME_OPTIONS, "DENY");
-    say(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
-    say(HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=(), payment=(), usb=()");
-    say(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
-    if door.tls {
-        say(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
     }
 }
 

@@ -20,8 +20,10 @@ mod ingest;
 mod overview;
 mod problem;
 mod reply;
+mod seal;
 mod server;
 mod signature;
+mod standing;
 mod streams;
 mod trail;
 
@@ -40,6 +42,7 @@ use http_body_util::{BodyExt as _, Limited};
 use percent_encoding::percent_decode_str;
 use serde_json::json;
 use tokio::sync::watch;
+use tower_http::compression::{CompressionLayer, predicate::SizeAbove};
 use wheeltapper_mqtt::Mapping;
 
 use crate::{
@@ -50,10 +53,16 @@ use crate::{
 pub use problem::Problem;
 pub use server::{serve, tls_acceptor};
 use signature::Sources;
+use standing::Standing;
 use streams::{Streams, last_event};
 
 /// Bodies of requests that the component answers; readings have a route of their own.
 const MOST_BODY: usize = 1 << 20;
+
+/// A smaller answer fits into one packet anyway.
+const LEAST_PACKED: u16 = 1024;
+/// What a listener sends to a WebSocket is not looked at, in bytes.
+const MOST_MESSAGE: usize = 4 << 10;
 
 /// What the handlers share.
 #[derive(Debug)]
@@ -90,16 +99,24 @@ pub fn router(host: Arc<Host>, mapping: Arc<Mapping>, stopping: watch::Receiver<
         mapping,
         host,
     };
-    Ok(Router::new()
-        .route("/api/v1/ingest", post(ingest::ingest))
+    let front = Arc::new(front);
+    // Packed here; the component packs what it answers itself.
+    let packed = Router::new()
         .route("/api/v1/overview", get(overview::overview))
-        .route("/health", get(health))
-        .route("/ready", get(ready))
         .route("/metrics", get(metrics))
-        .fallback(elsewhere)
-        .with_state(Arc::new(front))
+        .method_not_allowed_fallback(reply::other_method)
+        .with_state(Arc::clone(&front))
         .merge(accounts::routes(Arc::clone(&door)))
         .merge(admin::routes(Arc::clone(&door)))
+        .layer(CompressionLayer::new().compress_when(SizeAbove::new(LEAST_PACKED)));
+    Ok(Router::new()
+        .route("/api/v1/ingest", post(ingest::ingest))
+        .route("/health", get(health))
+        .route("/ready", get(ready))
+        .method_not_allowed_fallback(reply::other_method)
+        .fallback(elsewhere)
+        .with_state(front)
+        .merge(packed)
         .layer(axum::middleware::from_fn_with_state(door, guard::guard)))
 }
 
@@ -109,25 +126,26 @@ async fn elsewhere(State(front): State<Arc<Front>>, request: Request) -> Respons
     if request.method() == Method::GET {
         let path = request.uri().path();
         let last = || last_event(request.headers(), request.uri().query());
+        let standing = || request.extensions().get::<Standing>().cloned();
         if path == "/ws/anomalies" {
             return socket(&front, caller, request).await.unwrap_or_else(IntoResponse::into_response);
         }
         if path == "/api/v1/anomalies/stream" {
-            let told = front.streams.findings(caller, last().as_deref());
+            let told = front.streams.findings(caller, standing(), last().as_deref());
             return told.unwrap_or_else(IntoResponse::into_response);
         }
         if let Some(id) = path.strip_prefix("/api/v1/sensors/").and_then(|rest| rest.strip_suffix("/stream"))
             && let Ok(id) = percent_decode_str(id).decode_utf8()
             && let Some((place, _)) = front.desk.sensor(&caller, &id)
         {
-            let told = front.streams.readings(id.into_owned(), place, last().as_deref());
+            let told = front.streams.readings(id.into_owned(), place, standing(), last().as_deref());
             return told.unwrap_or_else(IntoResponse::into_response);
         }
     }
     component(&front, caller, request).await
 }
 
-async fn component(front: &Front, caller: Caller, request: Request) -> Response {
+pub(super) async fn component(front: &Front, caller: Caller, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(body) = Limited::new(body, MOST_BODY).collect().await else {
         let detail = format!("the body is larger than {MOST_BODY} bytes, or broke off; send less at once");
@@ -147,13 +165,15 @@ async fn component(front: &Front, caller: Caller, request: Request) -> Response 
 async fn socket(front: &Front, caller: Caller, request: Request) -> Result<Response, Problem> {
     let last = last_event(request.headers(), request.uri().query());
     let from = front.streams.place(last.as_deref())?;
+    let standing = request.extensions().get::<Standing>().cloned();
     let (mut parts, _) = request.into_parts();
     let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await.map_err(|_| {
         let detail = "this is a WebSocket: ask for an upgrade; GET /api/v1/anomalies/stream tells the same as Server-Sent Events";
         Problem::new(StatusCode::UPGRADE_REQUIRED, detail)
     })?;
     let streams = front.streams.clone();
-    Ok(upgrade.on_upgrade(move |socket| streams.socket(caller, from, socket)))
+    let upgrade = upgrade.max_message_size(MOST_MESSAGE).max_frame_size(MOST_MESSAGE);
+    Ok(upgrade.on_upgrade(move |socket| streams.socket(caller, standing, from, socket)))
 }
 
 async fn health() -> Response {

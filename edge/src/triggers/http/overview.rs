@@ -2,13 +2,26 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{
+    Extension,
+    extract::{Request, State},
+    http::StatusCode,
+    response::Response,
+};
 use serde_json::{Value, json};
 
-use super::{Front, Problem};
-use crate::report;
+use super::{Front, Problem, component, reply::found};
+use crate::{api::Caller, report};
 
-pub(super) async fn overview(State(front): State<Arc<Front>>) -> Result<Json<Value>, Problem> {
+pub(super) async fn overview(
+    State(front): State<Arc<Front>>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<Response, Problem> {
+    if caller.sites.is_some() {
+        // The component asks as everybody does, and is told of what the caller may see.
+        return Ok(component(&front, caller, request).await);
+    }
     let host = Arc::clone(&front.host);
     let made = tokio::task::spawn_blocking(move || -> anyhow::Result<Value> {
         let latest = report::Latest::read(&host.store)?;
@@ -29,7 +42,7 @@ pub(super) async fn overview(State(front): State<Arc<Front>>) -> Result<Json<Val
     })
     .await;
     match made {
-        Ok(Ok(value)) => Ok(Json(value)),
+        Ok(Ok(value)) => Ok(found(request.headers(), &value)),
         Ok(Err(error)) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}"))),
         Err(error) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())),
     }

@@ -119,10 +119,12 @@ pub(super) fn page(headers: &HeaderMap, path: &str, items: Vec<Value>, limit: us
 pub(super) fn found(headers: &HeaderMap, body: &Value) -> Response {
     let body = body.to_string();
     let hash = blake3::hash(body.as_bytes()).to_hex();
-    let tag = format!("\"{}\"", hash.get(..32).unwrap_or_default());
+    // Weak: packed it is the same, but not byte for byte.
+    let tag = format!("W/\"{}\"", hash.get(..32).unwrap_or_default());
     let known = headers.get(header::IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
-    let known = known
-        .is_some_and(|tags| tags.split(',').any(|one| one.trim() == "*" || one.trim().trim_start_matches("W/") == tag));
+    let known = known.is_some_and(|tags| {
+        tags.split(',').any(|one| one.trim() == "*" || one.trim().trim_start_matches("W/") == &tag[2..])
+    });
     let mut response = match known {
         true => StatusCode::NOT_MODIFIED.into_response(),
         false => with_body(StatusCode::OK, body),
@@ -133,9 +135,11 @@ pub(super) fn found(headers: &HeaderMap, body: &Value) -> Response {
     private(response)
 }
 
-/// An answer of JSON that nobody keeps.
+/// An answer of JSON that nobody keeps: it may hold a password or a key.
 pub(super) fn json(status: StatusCode, body: &Value) -> Response {
-    private(with_body(status, body.to_string()))
+    let mut response = with_body(status, body.to_string());
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 fn with_body(status: StatusCode, body: String) -> Response {
@@ -161,6 +165,10 @@ pub(super) async fn other_method(request: Request) -> Response {
         .filter(|method| wheeltapper_api::route_of(method, path).is_some())
         .map(Method::as_str)
         .collect();
+    if path == "/metrics" {
+        // Not of the API.
+        methods.push("GET");
+    }
     if methods.contains(&"GET") {
         methods.push("HEAD");
     }

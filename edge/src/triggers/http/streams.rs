@@ -18,7 +18,10 @@ use tokio::{
     time::timeout,
 };
 
-use super::Problem;
+use super::{
+    Problem,
+    standing::{Standing, lost},
+};
 use crate::{
     api::Caller,
     registry,
@@ -71,13 +74,19 @@ impl Streams {
     }
 
     /// `GET /api/v1/anomalies/stream`.
-    pub(super) fn findings(&self, caller: Caller, last: Option<&str>) -> Result<Response, Problem> {
+    pub(super) fn findings(
+        &self,
+        caller: Caller,
+        standing: Option<Standing>,
+        last: Option<&str>,
+    ) -> Result<Response, Problem> {
         let from = self.place(last)?;
         let (sender, told) = mpsc::channel(WAITING);
         let (feed, mut stopping) = (Arc::clone(&self.feed), self.stopping.clone());
         tokio::spawn(async move {
             tokio::select! {
                 _ = follow(&feed, &caller, from, &sender) => {}
+                () = lost(standing) => {}
                 () = crate::triggers::stopped(&mut stopping) => {}
             }
         });
@@ -93,13 +102,21 @@ impl Streams {
     }
 
     /// `GET /ws/anomalies`, once it is a WebSocket.
-    pub(super) async fn socket(self, caller: Caller, from: Option<Place>, mut socket: WebSocket) {
+    pub(super) async fn socket(
+        self,
+        caller: Caller,
+        standing: Option<Standing>,
+        from: Option<Place>,
+        mut socket: WebSocket,
+    ) {
         let mut stopping = self.stopping.clone();
         let (sender, mut told) = mpsc::channel(WAITING);
+        let mut lost = std::pin::pin!(lost(standing));
         let mut following = std::pin::pin!(follow(&self.feed, &caller, from, &sender));
         loop {
             tokio::select! {
                 _ = &mut following => break,
+                () = &mut lost => break,
                 () = crate::triggers::stopped(&mut stopping) => break,
                 event = told.recv() => {
                     let message = match event.flatten() {
@@ -137,6 +154,7 @@ impl Streams {
         &self,
         sensor: String,
         place: registry::Place,
+        standing: Option<Standing>,
         last: Option<&str>,
     ) -> Result<Response, Problem> {
         let from = last.map(str::parse::<i64>).transpose().map_err(|_| {
@@ -150,6 +168,7 @@ impl Streams {
         tokio::spawn(async move {
             tokio::select! {
                 _ = watch_sensor(&live, &sensor, place, from, &sender) => {}
+                () = lost(standing) => {}
                 () = crate::triggers::stopped(&mut stopping) => {}
             }
         });
