@@ -196,7 +196,8 @@ mod properties {
             let mut lines = Vec::new();
             for (at, byte) in &cuts {
                 let mut line = good.as_bytes().to_vec();
-                line[*at] = if *byte == b'\n' { b' ' } else { *byte };
+                // What begins with a bracket is an array, and counts by its elements.
+                line[*at] = if matches!(byte, b'\n' | b'[') { b' ' } else { *byte };
                 lines.push(line);
             }
             let decoded = Ingester::open("").unwrap().decode([envelope(Some("ndjson"), &lines.join(&b'\n'))]);
