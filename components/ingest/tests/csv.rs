@@ -1,10 +1,10 @@
-//! CSV: what is no text.
+//! CSV: what is no text, and what is no number.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 
-use common::{envelope, messages, one, readings, reasons};
-use wheeltapper_ingest::{Decoded, Ingester, Reason};
+use common::{decode, envelope, messages, one, readings, reasons};
+use wheeltapper_ingest::{Decoded, Envelope, Ingester, Reason};
 
 fn bytes(payload: &[u8]) -> Decoded {
     Ingester::open("").unwrap().decode([envelope(Some("csv"), payload)])
@@ -32,4 +32,18 @@ fn a_header_that_is_not_utf8_refuses_the_file() {
         assert_eq!((reasons(&decoded), readings(&decoded)), (vec![(0, Reason::Malformed)], vec![]));
         assert!(messages(&decoded)[0].contains("UTF-8"), "{:?}", messages(&decoded));
     }
+}
+
+#[test]
+fn a_decimal_comma_is_told_of() {
+    let decoded =
+        decode(None, "time;a;b\n1700000000;1,5;2\n1700000000;-1.234,5e3;2\n1700000000;1,2,3;x\n1700000000;,;1.5\n");
+    assert_eq!(decoded.accepted, [3]);
+    let said = messages(&decoded);
+    let told: Vec<bool> = said.iter().map(|said| said.contains("decimal point")).collect();
+    assert_eq!(told, [true, true, false, false, false], "{said:?}");
+    assert!(said[0].contains("\"1,5\"") && said[0].contains("1.5"), "{said:?}");
+    let long = Envelope { sensor: Some("a"), ..envelope(Some("csv"), b"time;value\n1700000000;1,5\n") };
+    let long = Ingester::open("").unwrap().decode([long]);
+    assert!(messages(&long)[0].contains("decimal point"), "{:?}", messages(&long));
 }

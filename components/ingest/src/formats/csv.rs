@@ -159,8 +159,19 @@ fn number(text: &str) -> Result<f64, Rejection> {
     match text {
         "true" | "True" | "TRUE" => Ok(1.0),
         "false" | "False" | "FALSE" => Ok(0.0),
-        text => text
-            .parse()
-            .map_err(|_| Rejection::malformed(format!("expected a number; got {:?}", excerpt(text.as_bytes())))),
+        text => text.parse().map_err(|_| no_number(text)),
     }
+}
+
+fn no_number(text: &str) -> Rejection {
+    let got = excerpt(text.as_bytes());
+    // As much of the world writes it: 1.234,5 with points between the thousands.
+    let pointed = text.replace('.', "").replacen(',', ".", 1);
+    Rejection::malformed(if text.contains(',') && pointed.parse::<f64>().is_ok() {
+        format!(
+            "expected a number with a decimal point, as {pointed}; got {got:?} with a comma: export the file with decimal points"
+        )
+    } else {
+        format!("expected a number; got {got:?}")
+    })
 }
