@@ -27,6 +27,7 @@ struct Record {
     bn: Option<String>,
     bt: Option<f64>,
     bv: Option<f64>,
+    bs: Option<f64>,
     bver: Option<f64>,
     n: Option<String>,
     t: Option<f64>,
@@ -54,6 +55,7 @@ struct Base {
     name: String,
     time: f64,
     value: f64,
+    sum: f64,
 }
 
 /// A label that ends in `_` changes what other labels mean; none such is understood (RFC 8428, section 4.4).
@@ -121,10 +123,11 @@ fn take(element: &[u8], sensor: Option<&str>, base: &mut Base, intake: &mut Inta
     base.name = record.bn.unwrap_or(std::mem::take(&mut base.name));
     base.time = record.bt.unwrap_or(base.time);
     base.value = record.bv.unwrap_or(base.value);
+    base.sum = record.bs.unwrap_or(base.sum);
     let value = match (record.v, record.vb, record.s) {
         (Some(value), ..) => value + base.value,
         (None, Some(value), _) => f64::from(u8::from(value)),
-        (None, None, Some(sum)) => sum,
+        (None, None, Some(sum)) => sum + base.sum,
         _ if record.vs.is_some() || record.vd.is_some() => {
             return Err(Rejection::malformed(
                 "the record holds text or data; a reading is a number (v) or a truth value (vb)",
