@@ -2,14 +2,14 @@
 
 use crate::{
     config::{ConfigError, Rules},
-    formats::{self, Aliases},
+    formats::{self, Aliases, Version1},
     intake::{Decoded, Envelope, Intake},
     names::Names,
     rejection::{Reason, Rejection},
 };
 
-/// First byte of a snapshot.
-const SNAPSHOT_VERSION: u8 = 1;
+/// First byte of a snapshot. Version 1 did not keep the numbers of births.
+const SNAPSHOT_VERSION: u8 = 2;
 
 /// Why a snapshot cannot be used.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -18,7 +18,7 @@ pub enum RestoreError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// Not a snapshot of this stage and version.
-    #[error("expected a snapshot of ingest, version {SNAPSHOT_VERSION}; {0}")]
+    #[error("expected a snapshot of ingest, version 1 or {SNAPSHOT_VERSION}; {0}")]
     Snapshot(String),
 }
 
@@ -44,9 +44,10 @@ impl Ingester {
     /// # Errors
     /// [`RestoreError`].
     pub fn restore(config: &str, snapshot: &[u8]) -> Result<Self, RestoreError> {
+        let unreadable = |error| RestoreError::Snapshot(format!("its body cannot be read: {error}"));
         let aliases = match snapshot {
-            [SNAPSHOT_VERSION, body @ ..] => postcard::from_bytes(body)
-                .map_err(|error| RestoreError::Snapshot(format!("its body cannot be read: {error}")))?,
+            [SNAPSHOT_VERSION, body @ ..] => postcard::from_bytes(body).map_err(unreadable)?,
+            [1, body @ ..] => postcard::from_bytes::<Version1>(body).map_err(unreadable)?.into(),
             [version, ..] => return Err(RestoreError::Snapshot(format!("got version {version}"))),
             [] => return Err(RestoreError::Snapshot("got no bytes".into())),
         };

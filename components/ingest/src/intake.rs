@@ -10,6 +10,9 @@ use crate::{
 /// A refused part is kept up to this size.
 const KEPT: usize = 4096;
 
+/// Sampling rates that are taken, in Hz: from a sample in eleven days to what no sensor reaches.
+const RATES: std::ops::RangeInclusive<f64> = 1e-6..=1e9;
+
 /// One event as a trigger received it.
 #[derive(Clone, Copy, Debug)]
 pub struct Envelope<'a> {
@@ -111,9 +114,7 @@ impl Intake<'_> {
     /// A burst of samples, taken or refused as one.
     pub(crate) fn waveform(&mut self, name: &str, start: i64, rate: f64, samples: Vec<f32>) -> Result<(), Rejection> {
         let (number, about) = self.checked(name, start)?;
-        if !(rate.is_finite() && rate > 0.0) {
-            return Err(Rejection::malformed(format!("expected a sampling rate above 0 Hz; got {rate}")));
-        }
+        check_rate(rate)?;
         #[allow(clippy::cast_precision_loss, reason = "a length in seconds")]
         let last = time::from_seconds(samples.len() as f64 / rate).and_then(|length| start.checked_add(length));
         let last = last.ok_or_else(|| {
@@ -233,6 +234,18 @@ impl Intake<'_> {
             ),
         ))
     }
+}
+
+/// Whether a sensor can have this sampling rate.
+pub(crate) fn check_rate(rate: f64) -> Result<(), Rejection> {
+    if RATES.contains(&rate) {
+        return Ok(());
+    }
+    Err(Rejection::malformed(format!(
+        "expected a sampling rate of {} to {} Hz; got {rate}: send the number of samples a second",
+        RATES.start(),
+        RATES.end()
+    )))
 }
 
 fn non_finite(value: f64) -> Rejection {

@@ -47,7 +47,7 @@ impl Slow {
         let mean = envelope.values.iter().sum::<f64>() / count as f64;
         let mut work: Vec<f64> = envelope.values.iter().map(|value| value - mean).collect();
         let mut lines = transforms.forward(&mut work);
-        let keep = ((limit * envelope.duration()) as usize + 1).min(lines.len());
+        let keep = ((limit * envelope.duration()) as usize).saturating_add(1).min(lines.len());
         lines.truncate(keep);
         if let Some(first) = lines.first_mut() {
             *first = Complex64::default();
@@ -69,8 +69,11 @@ impl Slow {
         }
         let last = (HARMONICS as f64 + 0.5) * nominal * duration;
         let (low, high) = (((0.5 * nominal * duration) as usize).max(1), last as usize);
+        if high >= self.values.len() / 2 {
+            return None;
+        }
         let freedom = 2.0 * (high + 1).saturating_sub(low) as f64 - COLUMNS as f64;
-        if high >= self.values.len() / 2 || freedom < 6.0 {
+        if freedom < 6.0 {
             return None;
         }
         // The last harmonics of neighbouring fundamentals are half a line apart.

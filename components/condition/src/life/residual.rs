@@ -38,7 +38,8 @@ impl Residuals {
             .map(|point| {
                 let centre = horizon * point as f64 / (POINTS - 1) as f64;
                 // Widen until the equivalent of ten pairs is near.
-                let mut width = WIDTH * horizon;
+                // A width of 0 would never become wider.
+                let mut width = (WIDTH * horizon).max(f64::MIN_POSITIVE);
                 loop {
                     let weights: Vec<f64> = sorted
                         .iter()

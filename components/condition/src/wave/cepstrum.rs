@@ -31,7 +31,8 @@ pub fn peak(transforms: &mut Transforms, samples: &[f64], rate: f64, low: f64, h
     let cepstrum = transforms.inverse(&logs, count);
     let first = (rate / high).ceil() as usize;
     let last = ((rate / low).floor() as usize).min(count / 2);
-    if last < first + 8 {
+    // An extreme rate saturates `first`.
+    if last.checked_sub(first).is_none_or(|more| more < 8) {
         return None;
     }
     let range = &cepstrum[first..=last];

@@ -1,7 +1,7 @@
 //! CSV with a header. Long: the columns sensor_id, timestamp, value. Wide: a time column, and every other column is a
 //! sensor. Comma, semicolon or tab; an empty cell is no reading.
 
-use csv::{ByteRecord, ReaderBuilder};
+use csv::{ByteRecord, ReaderBuilder, StringRecord};
 
 use crate::{
     intake::Intake,
@@ -40,18 +40,26 @@ enum Shape {
     Wide { time: usize, sensors: Vec<(usize, String)> },
 }
 
+impl Shape {
+    /// How many readings a row has.
+    fn readings(&self, record: &ByteRecord) -> usize {
+        match self {
+            Self::Long { .. } => 1,
+            Self::Wide { sensors, .. } => {
+                sensors.iter().filter(|(column, _)| record.get(*column).is_some_and(|cell| !cell.is_empty())).count()
+            }
+        }
+    }
+}
+
 pub(super) fn decode(payload: &[u8], sensor: Option<&str>, intake: &mut Intake<'_>) {
     let header = payload.split(|&byte| byte == b'\n').next().unwrap_or_default();
     let mut reader =
         ReaderBuilder::new().delimiter(delimiter(header)).flexible(true).trim(csv::Trim::All).from_reader(payload);
-    let shape = match reader
-        .byte_headers()
-        .map_err(|error| Rejection::malformed(format!("the header cannot be read: {error}")))
-    {
-        Ok(header) => shape(header, sensor),
-        Err(rejection) => Err(rejection),
-    };
-    let shape = match shape {
+    let header = reader.headers().map_err(|error| {
+        Rejection::malformed(format!("expected a header in UTF-8: {error}; export the file as UTF-8"))
+    });
+    let shape = match header.and_then(|header| shape(header, sensor)) {
         Ok(shape) => shape,
         Err(rejection) => return intake.refuse(0, rejection, payload, 1),
     };
@@ -75,8 +83,8 @@ pub(super) fn decode(payload: &[u8], sensor: Option<&str>, intake: &mut Intake<'
     }
 }
 
-fn shape(header: &ByteRecord, sensor: Option<&str>) -> Result<Shape, Rejection> {
-    let find = |names: &[&str]| header.iter().position(|cell| is_one_of(names, cell));
+fn shape(header: &StringRecord, sensor: Option<&str>) -> Result<Shape, Rejection> {
+    let find = |names: &[&str]| header.iter().position(|cell| is_one_of(names, cell.as_bytes()));
     let (times, sensors, values) = (find(&TIMES), find(&SENSORS), find(&VALUES));
     if let (Some(value), true) = (values, sensors.is_some() || (sensor.is_some() && header.len() <= 2)) {
         return Ok(Shape::Long { sensor: sensors, time: times, value });
@@ -84,17 +92,14 @@ fn shape(header: &ByteRecord, sensor: Option<&str>) -> Result<Shape, Rejection> 
     let time = times.ok_or_else(|| {
         Rejection::malformed(format!(
             "expected a header with the columns sensor_id, timestamp, value, or with a timestamp column and one column a sensor; got {:?}",
-            excerpt(&header.iter().collect::<Vec<_>>().join(&b','))
+            excerpt(header.iter().collect::<Vec<_>>().join(",").as_bytes())
         ))
     })?;
     let sensors: Vec<_> = header
         .iter()
         .enumerate()
         .filter(|(column, cell)| *column != time && !cell.is_empty())
-        .map(|(column, cell)| {
-            let name = String::from_utf8_lossy(cell);
-            (column, sensor.map_or_else(|| name.to_string(), |prefix| format!("{prefix}/{name}")))
-        })
+        .map(|(column, name)| (column, sensor.map_or_else(|| name.to_owned(), |prefix| format!("{prefix}/{name}"))))
         .collect();
     if sensors.is_empty() {
         return Err(Rejection::malformed("the header has a time column and no other; expected one column a sensor"));
@@ -104,34 +109,35 @@ fn shape(header: &ByteRecord, sensor: Option<&str>) -> Result<Shape, Rejection> 
 
 fn row(record: &ByteRecord, position: usize, shape: &Shape, mapped: Option<&str>, intake: &mut Intake<'_>) {
     let raw = || record.iter().collect::<Vec<_>>().join(&b',');
+    if !is_utf8(record) {
+        let message = format!("expected a row in UTF-8; got {:?}: export the file as UTF-8", excerpt(&raw()));
+        return intake.refuse(position, Rejection::malformed(message), &raw(), shape.readings(record));
+    }
     let at = |column: Option<usize>, intake: &Intake<'_>| match column {
         None => Ok(intake.arrival),
-        Some(column) => time::parse_text(&String::from_utf8_lossy(record.get(column).unwrap_or_default())),
+        Some(column) => time::parse_text(text(record, column)),
     };
     match shape {
         Shape::Long { sensor, time, value } => {
-            let cell = record.get(*value).unwrap_or_default();
-            let name =
-                sensor.map(|column| String::from_utf8_lossy(record.get(column).unwrap_or_default()).into_owned());
+            let name = sensor.map(|column| text(record, column));
             let taken = at(*time, intake).and_then(|time| {
-                let name = name.as_deref().or(mapped).unwrap_or_default();
-                intake.reading(name, time, number(cell)?)
+                intake.reading(name.or(mapped).unwrap_or_default(), time, number(text(record, *value))?)
             });
             if let Err(rejection) = taken {
                 intake.refuse(position, rejection, &raw(), 1);
             }
         }
         Shape::Wide { time, sensors } => {
-            let filled =
-                || sensors.iter().filter(|(column, _)| record.get(*column).is_some_and(|cell| !cell.is_empty()));
             let time = match at(Some(*time), intake) {
                 Ok(time) => time,
-                Err(rejection) => return intake.refuse(position, rejection, &raw(), filled().count()),
+                Err(rejection) => return intake.refuse(position, rejection, &raw(), shape.readings(record)),
             };
-            for (column, name) in filled() {
-                let taken =
-                    number(record.get(*column).unwrap_or_default()).and_then(|value| intake.reading(name, time, value));
-                if let Err(rejection) = taken {
+            for (column, name) in sensors {
+                let cell = text(record, *column);
+                if cell.is_empty() {
+                    continue;
+                }
+                if let Err(rejection) = number(cell).and_then(|value| intake.reading(name, time, value)) {
                     intake.refuse(position, rejection, &raw(), 1);
                 }
             }
@@ -139,11 +145,33 @@ fn row(record: &ByteRecord, position: usize, shape: &Shape, mapped: Option<&str>
     }
 }
 
-fn number(cell: &[u8]) -> Result<f64, Rejection> {
-    let text = std::str::from_utf8(cell).unwrap_or_default();
+/// By cells: two of them can hold a letter's bytes between them.
+fn is_utf8(record: &ByteRecord) -> bool {
+    record.as_slice().is_ascii() || record.iter().all(|cell| std::str::from_utf8(cell).is_ok())
+}
+
+/// A cell of a row that is UTF-8; empty where the row is too short.
+fn text(record: &ByteRecord, column: usize) -> &str {
+    record.get(column).and_then(|cell| std::str::from_utf8(cell).ok()).unwrap_or_default()
+}
+
+fn number(text: &str) -> Result<f64, Rejection> {
     match text {
         "true" | "True" | "TRUE" => Ok(1.0),
         "false" | "False" | "FALSE" => Ok(0.0),
-        text => text.parse().map_err(|_| Rejection::malformed(format!("expected a number; got {:?}", excerpt(cell)))),
+        text => text.parse().map_err(|_| no_number(text)),
     }
+}
+
+fn no_number(text: &str) -> Rejection {
+    let got = excerpt(text.as_bytes());
+    // As much of the world writes it: 1.234,5 with points between the thousands.
+    let pointed = text.replace('.', "").replacen(',', ".", 1);
+    Rejection::malformed(if text.contains(',') && pointed.parse::<f64>().is_ok() {
+        format!(
+            "expected a number with a decimal point, as {pointed}; got {got:?} with a comma: export the file with decimal points"
+        )
+    } else {
+        format!("expected a number; got {got:?}")
+    })
 }

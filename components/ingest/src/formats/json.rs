@@ -14,7 +14,7 @@ use serde::{
 };
 
 use crate::{
-    intake::Intake,
+    intake::{Intake, check_rate},
     rejection::{Reason, Rejection, excerpt},
     time,
 };
@@ -290,9 +290,7 @@ fn many(
     intake: &mut Intake<'_>,
 ) -> Result<(), Rejection> {
     let rate = rate.or_else(|| intake.sampling_hz(name));
-    if let Some(rate) = rate.filter(|rate| !(rate.is_finite() && *rate > 0.0)) {
-        return Err(Rejection::malformed(format!("expected a sampling rate above 0 Hz; got {rate}")));
-    }
+    rate.map_or(Ok(()), check_rate)?;
     match (values, rate) {
         ([], _) => Err(Rejection::malformed("`values` is an empty array; expected numbers")),
         ([value], _) => intake.reading(name, at, *value),

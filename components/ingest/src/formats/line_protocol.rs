@@ -102,12 +102,26 @@ fn number(value: &[u8]) -> Result<f64, Rejection> {
         "f" | "F" | "false" | "False" | "FALSE" => return Ok(0.0),
         _ => {}
     }
-    let digits = text.strip_suffix(['i', 'u']).unwrap_or(text);
-    digits.parse().map_err(|_| {
-        Rejection::malformed(format!(
-            "expected a field's value such as 1.5, 2i, true or \"text\"; got {:?}",
-            excerpt(value)
+    #[allow(clippy::cast_precision_loss, reason = "readings are doubles")]
+    let parsed = match (text.strip_suffix('i'), text.strip_suffix('u')) {
+        (Some(digits), _) => digits.parse::<i64>().map(|whole| whole as f64).map_err(|_| whole(digits, 'i')),
+        (_, Some(digits)) => digits.parse::<u64>().map(|whole| whole as f64).map_err(|_| whole(digits, 'u')),
+        _ => text.parse().map_err(|_| None),
+    };
+    parsed.map_err(|wrong| {
+        let got = excerpt(value);
+        Rejection::malformed(wrong.map_or_else(
+            || format!("expected a field's value such as 1.5, 2i, true or \"text\"; got {got:?}"),
+            |expected| format!("{expected}; got {got:?}"),
         ))
+    })
+}
+
+/// What is expected before a whole number's suffix, if it is a number at all.
+fn whole(digits: &str, suffix: char) -> Option<String> {
+    let (least, most) = if suffix == 'i' { (i64::MIN.into(), i64::MAX.into()) } else { (0_i128, i128::from(u64::MAX)) };
+    digits.trim_start_matches(['+', '-']).starts_with(|first: char| first.is_ascii_digit()).then(|| {
+        format!("expected a whole number from {least} to {most} before {suffix}; send others without the {suffix}")
     })
 }
 

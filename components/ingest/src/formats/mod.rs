@@ -3,6 +3,7 @@
 //! Chosen by the format that the trigger names (a media type or a short name), else by the topic (`spBv1.0/…` is
 //! Sparkplug B), else by the first bytes.
 
+mod aliases;
 mod csv;
 pub mod json;
 mod line_protocol;
@@ -10,7 +11,7 @@ mod senml;
 mod sparkplug;
 mod waveform;
 
-pub use sparkplug::Aliases;
+pub use aliases::{Aliases, Version1};
 
 use crate::{
     intake::{Envelope, Intake},

@@ -1,6 +1,13 @@
-//! SenML (RFC 8428) as JSON: an array of records, whose base fields hold for the records after them.
+//! SenML (RFC 8428) as JSON: an array of records, whose base fields hold for the records after them. A record's reading is
+//! its value (v, vb), or without one its sum (s).
 
-use serde::{Deserialize, de::IgnoredAny};
+use std::{borrow::Cow, fmt};
+
+use memchr::memmem;
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, Visitor},
+};
 
 use super::json::{elements, syntax};
 use crate::{
@@ -20,6 +27,7 @@ struct Record {
     bn: Option<String>,
     bt: Option<f64>,
     bv: Option<f64>,
+    bs: Option<f64>,
     bver: Option<f64>,
     n: Option<String>,
     t: Option<f64>,
@@ -47,9 +55,54 @@ struct Base {
     name: String,
     time: f64,
     value: f64,
+    sum: f64,
+}
+
+/// A label that ends in `_` changes what other labels mean; none such is understood (RFC 8428, section 4.4).
+struct Mandatory(Option<String>);
+
+impl<'de> Deserialize<'de> for Mandatory {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        struct Labels;
+        impl<'de> Visitor<'de> for Labels {
+            type Value = Mandatory;
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a SenML record")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Mandatory, A::Error> {
+                let mut found = None;
+                while let Some((label, _)) = map.next_entry::<Cow<'de, str>, IgnoredAny>()? {
+                    if label.ends_with('_') {
+                        found = Some(label.into_owned());
+                    }
+                }
+                Ok(Mandatory(found))
+            }
+        }
+        reader.deserialize_map(Labels)
+    }
+}
+
+/// The first record with a label that must be understood and is not, and how many records there are.
+fn not_understood(payload: &[u8]) -> Option<(Rejection, usize)> {
+    // A pack in which no text ends in `_`, written out or as \u005f, need not be read twice.
+    if memmem::find(payload, b"_\"").is_none() && memmem::find(payload, b"\\u005").is_none() {
+        return None;
+    }
+    let (position, label) = elements(payload).find_map(|(position, element)| {
+        let Mandatory(label) = serde_json::from_slice(element).ok()?;
+        Some((position, label?))
+    })?;
+    let message = format!(
+        "record {position} has the label {label:?}, which must be understood (RFC 8428, section 4.4) and is not: expected the pack without it, as it changes what the pack means"
+    );
+    Some((Rejection::malformed(message), elements(payload).count()))
 }
 
 pub(super) fn decode(payload: &[u8], sensor: Option<&str>, intake: &mut Intake<'_>) {
+    if let Some((rejection, records)) = not_understood(payload) {
+        return intake.refuse(0, rejection, payload, records);
+    }
     let mut base = Base::default();
     for (position, element) in elements(payload) {
         if let Err(rejection) = take(element, sensor, &mut base, intake) {
@@ -70,10 +123,11 @@ fn take(element: &[u8], sensor: Option<&str>, base: &mut Base, intake: &mut Inta
     base.name = record.bn.unwrap_or(std::mem::take(&mut base.name));
     base.time = record.bt.unwrap_or(base.time);
     base.value = record.bv.unwrap_or(base.value);
+    base.sum = record.bs.unwrap_or(base.sum);
     let value = match (record.v, record.vb, record.s) {
         (Some(value), ..) => value + base.value,
         (None, Some(value), _) => f64::from(u8::from(value)),
-        (None, None, Some(sum)) => sum,
+        (None, None, Some(sum)) => sum + base.sum,
         _ if record.vs.is_some() || record.vd.is_some() => {
             return Err(Rejection::malformed(
                 "the record holds text or data; a reading is a number (v) or a truth value (vb)",

@@ -1,17 +1,17 @@
-//! Eclipse Sparkplug B 3.0: births name the metrics and give them aliases, data speaks by alias.
+//! Eclipse Sparkplug B 3.0: births name the metrics and give them aliases, data speaks by alias until a death.
 //!
 //! A metric's sensor id is `group/node/metric`, or `group/node/device/metric`. Text and data metrics, `bdSeq` and the
 //! `Node Control` and `Device Control` metrics are no readings and are passed over.
 
-use std::collections::BTreeMap;
-
 use prost::Message as _;
-use serde::{Deserialize, Serialize};
 
+use super::aliases::{Alias, Aliases};
 use crate::{intake::Intake, rejection::Rejection, time};
 
 /// What Sparkplug topics start with.
 pub(super) const TOPICS: &str = "spBv1.0/";
+/// The metric of a node's births and deaths that says which of them belong together.
+pub(super) const BIRTH_NUMBER: &str = "bdSeq";
 
 /// The parts of Sparkplug's payload that hold readings; field numbers as in the specification's protobuf schema.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -23,15 +23,15 @@ struct Payload {
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-struct Metric {
+pub(super) struct Metric {
     #[prost(string, optional, tag = "1")]
-    name: Option<String>,
+    pub(super) name: Option<String>,
     #[prost(uint64, optional, tag = "2")]
-    alias: Option<u64>,
+    pub(super) alias: Option<u64>,
     #[prost(uint64, optional, tag = "3")]
     timestamp: Option<u64>,
     #[prost(uint32, optional, tag = "4")]
-    datatype: Option<u32>,
+    pub(super) datatype: Option<u32>,
     #[prost(bool, optional, tag = "7")]
     is_null: Option<bool>,
     #[prost(oneof = "Value", tags = "10, 11, 12, 13, 14, 15, 16")]
@@ -56,6 +56,17 @@ enum Value {
     Bytes(Vec<u8>),
 }
 
+impl Metric {
+    /// The whole number that it holds, if it holds one.
+    pub(super) fn integer(&self) -> Option<u64> {
+        match *self.value.as_ref()? {
+            Value::Int(value) => Some(value.into()),
+            Value::Long(value) => Some(value),
+            _ => None,
+        }
+    }
+}
+
 /// Sparkplug's signed data types, Int8 to Int64.
 const SIGNED: std::ops::RangeInclusive<u32> = 1..=4;
 
@@ -73,48 +84,6 @@ impl Value {
             Self::Boolean(value) => f64::from(u8::from(value)),
             Self::Text(_) | Self::Bytes(_) => return None,
         })
-    }
-}
-
-/// What an alias stands for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Alias {
-    device: Option<String>,
-    metric: String,
-    datatype: u32,
-}
-
-/// The aliases of every edge node, `group/node`. An alias is unique within its node, devices included.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Aliases {
-    nodes: BTreeMap<String, BTreeMap<u64, Alias>>,
-    #[serde(skip)]
-    changed: bool,
-}
-
-impl Aliases {
-    /// Whether a birth changed them since this was last asked.
-    pub(crate) fn take_changed(&mut self) -> bool {
-        std::mem::take(&mut self.changed)
-    }
-
-    fn birth(&mut self, node: &str, device: Option<&str>, metrics: &[Metric]) {
-        let known = self.nodes.entry(node.to_owned()).or_default();
-        match device {
-            None => known.clear(),
-            Some(device) => known.retain(|_, alias| alias.device.as_deref() != Some(device)),
-        }
-        for metric in metrics {
-            if let (Some(name), Some(alias)) = (&metric.name, metric.alias) {
-                let about = Alias {
-                    device: device.map(str::to_owned),
-                    metric: name.clone(),
-                    datatype: metric.datatype.unwrap_or(0),
-                };
-                known.insert(alias, about);
-            }
-        }
-        self.changed = true;
     }
 }
 
@@ -139,19 +108,32 @@ fn take(topic: &str, payload: &[u8], aliases: &mut Aliases, intake: &mut Intake<
         return Err(expected());
     };
     let node = format!("{group}/{node}");
-    match (kind, device) {
-        // Commands go the other way, deaths bear no readings.
-        ("NCMD" | "DCMD" | "NDEATH" | "DDEATH", _) => return Ok(()),
-        ("NBIRTH" | "NDATA", None) | ("DBIRTH" | "DDATA", Some(_)) => {}
+    let message = || {
+        Payload::decode(payload)
+            .map_err(|error| Rejection::malformed(format!("expected a Sparkplug B payload (protobuf): {error}")))
+    };
+    let message = match (kind, device) {
+        // Commands go the other way.
+        ("NCMD" | "DCMD", _) => return Ok(()),
+        // Deaths bear no readings.
+        ("NDEATH", None) => {
+            aliases.node_death(&node, &message()?.metrics);
+            return Ok(());
+        }
+        ("DDEATH", Some(device)) => {
+            aliases.device_death(&node, device);
+            return Ok(());
+        }
+        ("NBIRTH", None) | ("DBIRTH", Some(_)) => {
+            let message = message()?;
+            aliases.birth(&node, device, &message.metrics);
+            message
+        }
+        ("NDATA", None) | ("DDATA", Some(_)) => message()?,
         _ => return Err(expected()),
-    }
-    let message = Payload::decode(payload)
-        .map_err(|error| Rejection::malformed(format!("expected a Sparkplug B payload (protobuf): {error}")))?;
-    if kind.ends_with("BIRTH") {
-        aliases.birth(&node, device, &message.metrics);
-    }
-    let known = aliases.nodes.get(&node);
+    };
     for (position, metric) in (1..).zip(&message.metrics) {
+        let known = metric.alias.and_then(|alias| aliases.find(&node, alias));
         if let Err(rejection) = metric_reading(metric, &message, &node, device, known, intake) {
             intake.refuse(position, rejection, &metric.encode_to_vec(), 1);
         }
@@ -164,23 +146,16 @@ fn metric_reading(
     message: &Payload,
     node: &str,
     device: Option<&str>,
-    known: Option<&BTreeMap<u64, Alias>>,
+    known: Option<&Alias>,
     intake: &mut Intake<'_>,
 ) -> Result<(), Rejection> {
-    let alias = metric.alias.and_then(|alias| known?.get(&alias));
+    let alias = known.filter(|alias| alias.device.as_deref() == device);
     let name = match (&metric.name, alias) {
         (Some(name), _) => name,
         (None, Some(alias)) => &alias.metric,
-        (None, None) => {
-            return Err(Rejection::malformed(match metric.alias {
-                Some(alias) => format!(
-                    "alias {alias} of {node} is not known: its birth has not been seen; ask the node for a rebirth (NCMD Node Control/Rebirth)"
-                ),
-                None => "the metric has neither a name nor an alias".to_owned(),
-            }));
-        }
+        (None, None) => return Err(nameless(metric.alias, known, node, device)),
     };
-    if name == "bdSeq"
+    if name == BIRTH_NUMBER
         || name.starts_with("Node Control/")
         || name.starts_with("Device Control/")
         || metric.is_null == Some(true)
@@ -202,4 +177,20 @@ fn metric_reading(
             .ok_or_else(|| time::no_time(stamp.to_string().as_bytes()))?,
     };
     intake.reading(&sensor, at, value)
+}
+
+/// Why a metric without a name cannot be told.
+fn nameless(alias: Option<u64>, known: Option<&Alias>, node: &str, device: Option<&str>) -> Rejection {
+    let whose = |device: Option<&str>| device.map_or("the node".to_owned(), |device| format!("device {device}"));
+    Rejection::malformed(match (alias, known) {
+        (None, _) => "the metric has neither a name nor an alias".to_owned(),
+        (Some(alias), None) => format!(
+            "alias {alias} of {node} is not known: its birth has not been seen; ask the node for a rebirth (NCMD Node Control/Rebirth)"
+        ),
+        (Some(alias), Some(known)) => format!(
+            "alias {alias} of {node} was born by {}, not by {}, which uses it; ask the node for a rebirth (NCMD Node Control/Rebirth)",
+            whose(known.device.as_deref()),
+            whose(device)
+        ),
+    })
 }

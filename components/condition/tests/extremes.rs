@@ -1,0 +1,180 @@
+//! Rates, speeds and samples that no machine has: nothing may panic on them, since in a component a panic takes the stage
+//! down. Overflow is checked in tests, so that what would only saturate or wrap elsewhere is found as well. `usize` has
+//! 32 bits in a component and 64 here; rates of 1e300 saturate either.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod common;
+
+use wheeltapper_condition::{
+    bearing::{
+        diagnosis::{Limits, diagnose},
+        geometry::Orders,
+        harmonic::Slow,
+        table,
+    },
+    life::residual::Residuals,
+    wave::{
+        bands, cepstrum,
+        envelope::{self, Source, SquaredEnvelope},
+        features::{Machine, Unit, features},
+        fft::Transforms,
+        gear,
+        iso20816::MachineClass,
+        level,
+        order::Lines,
+        welch,
+    },
+};
+
+/// Hz: also what no check before the features lets through.
+const NUMBERS: [f64; 19] = [
+    f64::NAN,
+    f64::NEG_INFINITY,
+    -1.0,
+    0.0,
+    5e-324,
+    1e-310,
+    1e-300,
+    1e-9,
+    1e-6,
+    0.5,
+    29.95,
+    12_000.0,
+    4.3e9,
+    1e12,
+    1.9e19,
+    1e40,
+    1e300,
+    f64::MAX,
+    f64::INFINITY,
+];
+
+const LENGTHS: [usize; 9] = [0, 1, 2, 3, 8, 16, 63, 64, 100];
+
+/// Samples of one kind; the kinds are what a burst of f32 can hold, and f64 beyond it.
+fn samples(kind: usize, count: usize) -> Vec<f64> {
+    let mut random = common::Random(5);
+    let sign = |index: usize| if index.is_multiple_of(2) { 1.0 } else { -1.0 };
+    (0..count)
+        .map(|index| match kind {
+            0 => random.uniform() - 0.5,
+            1 => 0.0,
+            2 => 1.5,
+            3 => f64::from(f32::MAX),
+            4 => f64::from(f32::MAX) * sign(index),
+            5 => f64::from(f32::from_bits(1)) * sign(index),
+            6 => f64::from(f32::from_bits(1)),
+            7 => f64::from(u8::from(index == count / 2)),
+            8 => 1e300 * (random.uniform() - 0.5),
+            9 => f64::MAX * sign(index),
+            _ => 5e-324 * sign(index),
+        })
+        .collect()
+}
+const KINDS: usize = 11;
+
+fn orders() -> Orders {
+    table::find("6205").unwrap().geometry.orders().unwrap()
+}
+
+#[test]
+fn a_burst_at_a_rate_of_1e300_has_features() {
+    let found = features(&mut Transforms::default(), &samples(0, 64), 1e300, None, &Machine::default()).unwrap();
+    assert_eq!(found.rahmonic, None);
+}
+
+#[test]
+fn no_burst_makes_the_features_panic() {
+    let mut transforms = Transforms::default();
+    for rate in NUMBERS {
+        for shaft in NUMBERS.map(Some).into_iter().chain([None]) {
+            // What the samples are matters less than rate and speed; each pair gets another kind.
+            for length in [1, 63, 64, 101] {
+                let kind = (rate.to_bits() >> 40) as usize + shaft.map_or(0, |shaft| (shaft.to_bits() >> 41) as usize);
+                let machine = Machine {
+                    shaft,
+                    bearing: Some(orders()),
+                    teeth: Some(u32::MAX),
+                    class: Some(MachineClass::Small),
+                    limits: None,
+                };
+                for kind in [0, kind % KINDS] {
+                    features(&mut transforms, &samples(kind, length), rate, Some(Unit::G), &machine);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn no_samples_make_the_features_panic() {
+    let mut transforms = Transforms::default();
+    let machine = Machine { shaft: Some(29.95), bearing: Some(orders()), teeth: Some(23), class: None, limits: None };
+    for kind in 0..KINDS {
+        for count in (0..=64).chain([65, 66, 67, 97, 100, 1000]) {
+            for rate in [1e-300, 800.0, 12_000.0, 1e300] {
+                features(&mut transforms, &samples(kind, count), rate, Some(Unit::MillimetrePerSecond), &machine);
+            }
+        }
+    }
+}
+
+/// The parts are public: they must hold without the checks of [`features`].
+#[test]
+fn no_number_makes_a_part_panic() {
+    let mut transforms = Transforms::default();
+    for count in LENGTHS {
+        let wave = samples(0, count);
+        envelope::hilbert(&mut transforms, &wave);
+        for rate in NUMBERS {
+            let _ = bands::candidates(rate, 1000.0);
+            welch::octaves(&mut transforms, &wave, rate, 0);
+            welch::nominal(&mut transforms, &wave, rate, 4);
+            welch::density(&mut transforms, &wave, rate, 16);
+            let source = Source::new(&mut transforms, &wave, rate);
+            for other in NUMBERS {
+                cepstrum::peak(&mut transforms, &wave, rate, other, 1000.0);
+                cepstrum::peak(&mut transforms, &wave, rate, 5.0, other);
+                level::velocity_rms(&mut transforms, &wave, rate, other, 1000.0);
+                level::band_rms(&mut transforms, &wave, rate, 10.0, other);
+                gear::mesh(&mut transforms, &wave, rate, other, 0);
+                gear::mesh(&mut transforms, &wave, rate, other, u32::MAX);
+                diagnose(&mut transforms, &wave, rate, other, &orders(), &Limits::default());
+                envelope_parts(&mut transforms, &source.band(&mut Transforms::default(), 0.0, other), other);
+                envelope_parts(&mut transforms, &source.band(&mut Transforms::default(), other, rate), other);
+                let lines = Lines { powers: &wave, step: rate, duration: other };
+                let _ = lines.by_order(other, 3, 4);
+                for frequency in NUMBERS {
+                    let _ = lines.at(frequency, 0.01, rate);
+                }
+            }
+        }
+    }
+}
+
+fn envelope_parts(transforms: &mut Transforms, envelope: &SquaredEnvelope, number: f64) {
+    let _ = envelope.kurtosis();
+    envelope.spectrum(transforms, number);
+    let slow = Slow::new(transforms, envelope, number);
+    for frequency in [number, 1.0, 4.3e9, 1e300] {
+        slow.family(transforms, frequency, 0.015, 3.5);
+    }
+}
+
+#[test]
+fn limits_of_any_size_are_taken() {
+    let mut transforms = Transforms::default();
+    for number in NUMBERS {
+        let limits = Limits { periods: number, revolutions: number, narrowest: number, ..Limits::default() };
+        for shaft in [1e-300, 29.95, 4.3e9, 1e300] {
+            diagnose(&mut transforms, &samples(0, 257), 12_000.0, shaft, &orders(), &limits);
+        }
+    }
+}
+
+#[test]
+fn the_smallest_horizon_comes_to_an_end() {
+    let pairs: Vec<(f64, f64)> = (0..40).map(|at| (f64::from(at), f64::from(at) + 1.0)).collect();
+    for horizon in [5e-324, 1e-300, 1.0, 1e300, f64::MAX] {
+        assert!(Residuals::fit(&pairs, horizon, 10).is_some());
+    }
+}
