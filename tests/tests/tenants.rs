@@ -74,7 +74,7 @@ fn nothing_of_another_site_is_told_on_any_route() {
             assert!(answer.status >= 400 || !told.contains("south"), "{path}: {told}");
         }
     }
-    let query = json!({"query": "{ sensors(first: 9) { nodes { id } } anomalies(first: 9) { nodes { id sensor } } alerts(first: 9) { nodes { id asset } } workOrders(first: 9) { nodes { id asset } } assets { path } }"});
+    let query = json!({"query": "{ sensors(first: 9) { nodes { name asset } } anomalies(first: 9) { nodes { id asset } } alerts(first: 9) { nodes { id asset } } workOrders(first: 9) { nodes { id asset } } assets { path } }"});
     let (seen, all) =
         (with(&host, &bob, "POST", "/graphql", Some(&query)), with(&host, &ada, "POST", "/graphql", Some(&query)));
     assert!(!seen.body.to_string().contains("south"), "{}", seen.body);
