@@ -107,12 +107,10 @@ fn explain(said: &str) -> (String, Option<String>) {
             return (format!("unknown {what} `{wrong}`"), Some(help));
         }
         let known: Vec<&str> = quoted.collect();
-        let nearest =
-            known.iter().max_by(|a, b| strsim::jaro_winkler(wrong, a).total_cmp(&strsim::jaro_winkler(wrong, b)));
-        let help = match nearest {
-            Some(near) if strsim::jaro_winkler(wrong, near) > 0.75 => format!("did you mean `{near}`?"),
-            _ if known.is_empty() => "remove it".to_owned(),
-            _ => format!("known here: {}", known.join(", ")),
+        let help = match nearest(wrong, &known) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if known.is_empty() => "remove it".to_owned(),
+            None => format!("known here: {}", known.join(", ")),
         };
         return (format!("unknown {what} `{wrong}`"), Some(help));
     }
@@ -121,4 +119,10 @@ fn explain(said: &str) -> (String, Option<String>) {
         return (format!("`{name}` is missing"), Some(format!("add `{name} = ...` to this table")));
     }
     (said.to_owned(), None)
+}
+
+/// The one of `known` that `wrong` was probably meant to be.
+pub(crate) fn nearest<'a>(wrong: &str, known: &[&'a str]) -> Option<&'a str> {
+    let scored = known.iter().map(|word| (strsim::jaro_winkler(wrong, word), *word));
+    scored.filter(|(likeness, _)| *likeness > 0.75).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, word)| word)
 }

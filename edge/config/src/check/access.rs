@@ -11,7 +11,7 @@ use crate::{ByteSize, Duration};
 /// Where `[access]` says what.
 #[derive(Debug, Deserialize)]
 #[serde(default)]
-pub(super) struct AccessPlaces {
+struct AccessPlaces {
     token_lifetime: Spanned<Duration>,
     refresh_lifetime: Spanned<Duration>,
     limits: LimitPlaces,
@@ -52,7 +52,14 @@ struct OidcPlaces {
     jwks_url: Option<Spanned<String>>,
 }
 
-pub(super) fn check(checker: &mut Checker<'_>, places: &AccessPlaces) {
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Places {
+    access: AccessPlaces,
+}
+
+pub(super) fn check(checker: &mut Checker<'_>) {
+    let Ok(Places { access: places }) = toml::from_str(checker.text) else { return };
     let (token, refresh) = (&places.token_lifetime, &places.refresh_lifetime);
     if token.get_ref().seconds() < 60.0 {
         checker.say(token.span(), "a token has to be good for at least a minute", "leave it out for 24 hours");
