@@ -3,6 +3,7 @@
 mod access;
 mod plant;
 mod stages;
+mod topics;
 
 use std::ops::Range;
 
@@ -70,6 +71,7 @@ pub(crate) fn check(config: &Config, text: &str, file: &str) -> Vec<ConfigError>
     let Ok(root) = DeTable::parse(text) else { return Vec::new() };
     let mut checker = Checker { text, file, root: DeValue::Table(root.into_inner()), errors: Vec::new() };
     stages::check(&mut checker, config);
+    topics::check(&mut checker, config);
     plant::check(&mut checker, config);
     access::check(&mut checker);
     checker.errors

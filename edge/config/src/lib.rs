@@ -6,6 +6,7 @@
 mod access;
 mod check;
 mod error;
+mod formats;
 mod plant;
 mod settings;
 mod stages;
@@ -13,6 +14,7 @@ mod units;
 
 pub use access::{Access, AccessLimits, AccessMode, Audit, Oidc};
 pub use error::{ConfigError, ConfigErrors};
+pub use formats::FORMATS;
 pub use plant::{Area, BearingGeometry, Limits, Machine, Sensor, SensorRef, Shift, Site, Technician, asset_of};
 pub use settings::{
     AlertRoute, Alerts, Broker, Config, Detect, Http, HttpSource, Ingest, Line, Lives, Log, Mqtt, MqttClient, MqttUser,

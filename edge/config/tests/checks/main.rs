@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod stages;
+mod topics;
 
 fn told(text: &str) -> String {
     match wheeltapper_config::parse(text, "wheeltapper.toml") {
