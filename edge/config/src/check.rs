@@ -1,6 +1,8 @@
 //! What a parser cannot see: names that clash, limits the wrong way round, times that are none.
 
 mod access;
+mod address;
+mod network;
 mod plant;
 mod stages;
 mod topics;
@@ -71,6 +73,7 @@ pub(crate) fn check(config: &Config, text: &str, file: &str) -> Vec<ConfigError>
     let Ok(root) = DeTable::parse(text) else { return Vec::new() };
     let mut checker = Checker { text, file, root: DeValue::Table(root.into_inner()), errors: Vec::new() };
     stages::check(&mut checker, config);
+    network::check(&mut checker, config);
     topics::check(&mut checker, config);
     plant::check(&mut checker, config);
     access::check(&mut checker);

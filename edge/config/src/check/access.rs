@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::Checker;
+use super::{Checker, address::Address};
 use crate::{ByteSize, Duration};
 
 /// Where `[access]` says what.
@@ -119,6 +119,6 @@ fn issuer(checker: &mut Checker<'_>, oidc: &OidcPlaces) {
 }
 
 fn is_syslog(target: &str) -> bool {
-    let udp = target.strip_prefix("udp://").and_then(|address| address.rsplit_once(':'));
-    udp.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()) || target.starts_with("unix:/")
+    let udp = target.strip_prefix("udp://").map(Address::parse);
+    udp.is_some_and(|address| address.is_ok_and(|address| address.port != 0)) || target.starts_with("unix:/")
 }
