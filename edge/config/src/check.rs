@@ -4,6 +4,7 @@ mod access;
 mod address;
 mod network;
 mod plant;
+mod sizes;
 mod stages;
 mod topics;
 
@@ -11,7 +12,7 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::{Config, ConfigError, error::nearest};
+use crate::{Config, ConfigError, words::nearest};
 
 struct Checker<'a> {
     text: &'a str,
@@ -73,6 +74,7 @@ pub(crate) fn check(config: &Config, text: &str, file: &str) -> Vec<ConfigError>
     let Ok(root) = DeTable::parse(text) else { return Vec::new() };
     let mut checker = Checker { text, file, root: DeValue::Table(root.into_inner()), errors: Vec::new() };
     stages::check(&mut checker, config);
+    sizes::check(&mut checker, config);
     network::check(&mut checker, config);
     topics::check(&mut checker, config);
     plant::check(&mut checker, config);

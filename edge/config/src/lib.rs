@@ -11,6 +11,7 @@ mod plant;
 mod settings;
 mod stages;
 mod units;
+mod words;
 
 pub use access::{Access, AccessLimits, AccessMode, Audit, Oidc};
 pub use error::{ConfigError, ConfigErrors};

@@ -30,7 +30,7 @@ pub(super) fn check(checker: &mut Checker<'_>, config: &Config) {
 
 impl Checker<'_> {
     /// Says it of a time that is not `from` to `to`, both in seconds and in words.
-    fn lasts(&mut self, path: &str, time: Duration, (from, to): (f64, f64), words: &str, help: &str) {
+    pub(super) fn lasts(&mut self, path: &str, time: Duration, (from, to): (f64, f64), words: &str, help: &str) {
         if !(from..=to).contains(&time.seconds()) {
             let key = path.rsplit('.').next().unwrap_or(path);
             let came = humantime::format_duration(time.get());

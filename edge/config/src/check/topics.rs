@@ -1,7 +1,7 @@
 //! Topic filters, as `wheeltapper-mqtt` takes them, and what `[[mqtt.topic]]` makes of topics.
 
 use super::Checker;
-use crate::{Config, FORMATS, error::nearest};
+use crate::{Config, FORMATS, words::nearest};
 
 /// A topic's length in MQTT, in bytes.
 const LONGEST: usize = 65_535;

@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod network;
+mod sizes;
 mod stages;
 mod topics;
+mod words;
 
 fn told(text: &str) -> String {
     match wheeltapper_config::parse(text, "wheeltapper.toml") {
