@@ -2,6 +2,8 @@
 
 use std::{fmt, ops::Range};
 
+use crate::words::explain;
+
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
@@ -88,37 +90,8 @@ impl ConfigErrors {
     }
 
     pub(crate) fn from_toml(error: &toml::de::Error, text: &str, file: &str) -> Self {
-        let said = error.message().trim();
-        let (message, help) = explain(said);
-        Self::new(vec![ConfigError::at(message, help, error.span(), text, file)])
+        let came = error.span().and_then(|span| text.get(span)).unwrap_or("");
+        let (message, help) = explain(error.message().trim(), came);
+        Self::new(vec![ConfigError::at(message, Some(help), error.span(), text, file)])
     }
-}
-
-/// Turns serde's words into ours, with a suggestion.
-fn explain(said: &str) -> (String, Option<String>) {
-    let mut quoted = said.split('`').skip(1).step_by(2);
-    if said.starts_with("unknown field") || said.starts_with("unknown variant") {
-        let what = if said.starts_with("unknown field") { "key" } else { "value" };
-        let wrong = quoted.next().unwrap_or("");
-        if ["password", "secret", "token"].contains(&wrong) {
-            let help = format!(
-                "secrets do not belong in this file: use `{wrong}_env` (an environment variable) or `{wrong}_file`"
-            );
-            return (format!("unknown {what} `{wrong}`"), Some(help));
-        }
-        let known: Vec<&str> = quoted.collect();
-        let nearest =
-            known.iter().max_by(|a, b| strsim::jaro_winkler(wrong, a).total_cmp(&strsim::jaro_winkler(wrong, b)));
-        let help = match nearest {
-            Some(near) if strsim::jaro_winkler(wrong, near) > 0.75 => format!("did you mean `{near}`?"),
-            _ if known.is_empty() => "remove it".to_owned(),
-            _ => format!("known here: {}", known.join(", ")),
-        };
-        return (format!("unknown {what} `{wrong}`"), Some(help));
-    }
-    if said.starts_with("missing field") {
-        let name = quoted.next().unwrap_or("");
-        return (format!("`{name}` is missing"), Some(format!("add `{name} = ...` to this table")));
-    }
-    (said.to_owned(), None)
 }

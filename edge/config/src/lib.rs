@@ -4,15 +4,22 @@
 //! what to write instead.
 
 mod access;
+mod advice;
 mod check;
 mod error;
+mod formats;
+mod machine;
 mod plant;
 mod settings;
 mod stages;
 mod units;
+mod words;
 
 pub use access::{Access, AccessLimits, AccessMode, Audit, Oidc};
+pub use advice::{Warning, warnings};
 pub use error::{ConfigError, ConfigErrors};
+pub use formats::FORMATS;
+pub use machine::{MachineProblem, check_machine};
 pub use plant::{Area, BearingGeometry, Limits, Machine, Sensor, SensorRef, Shift, Site, Technician, asset_of};
 pub use settings::{
     AlertRoute, Alerts, Broker, Config, Detect, Http, HttpSource, Ingest, Line, Lives, Log, Mqtt, MqttClient, MqttUser,

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::Deserialize;
 
-use crate::{Access, ByteSize, Duration, Site, Technician};
+use crate::{Access, ByteSize, Duration, Site, Technician, units};
 
 /// Everything.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -12,7 +12,8 @@ use crate::{Access, ByteSize, Duration, Site, Technician};
 pub struct Config {
     /// The data folder, relative to the configuration file.
     pub data: PathBuf,
-    /// How many partitions the line has; 0 is one a core. Fixed once the data folder is made.
+    /// How many partitions the line has, up to 1024; 0 is one a core. Fixed once the data folder is made.
+    #[serde(deserialize_with = "units::partitions")]
     pub partitions: u16,
     /// What becomes of readings of sensors that are not configured.
     pub unknown_sensors: UnknownSensors,

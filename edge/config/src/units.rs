@@ -105,3 +105,25 @@ impl<'de> Deserialize<'de> for ByteSize {
         from.deserialize_any(Visitor)
     }
 }
+
+/// A thread and instances of the stages for each: more would only wait for each other.
+const MOST_PARTITIONS: u16 = 1024;
+
+/// A number of partitions.
+pub(crate) fn partitions<'de, D: Deserializer<'de>>(from: D) -> Result<u16, D::Error> {
+    struct Visitor;
+    impl de::Visitor<'_> for Visitor {
+        type Value = u16;
+        fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(out, "a whole number from 0 (one a core) to {MOST_PARTITIONS}")
+        }
+        fn visit_i64<E: de::Error>(self, number: i64) -> Result<u16, E> {
+            let partitions = u16::try_from(number).ok().filter(|partitions| *partitions <= MOST_PARTITIONS);
+            partitions.ok_or_else(|| E::invalid_value(de::Unexpected::Signed(number), &self))
+        }
+        fn visit_u64<E: de::Error>(self, number: u64) -> Result<u16, E> {
+            self.visit_i64(i64::try_from(number).unwrap_or(i64::MAX))
+        }
+    }
+    from.deserialize_any(Visitor)
+}

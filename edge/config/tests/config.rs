@@ -47,7 +47,10 @@ fn a_wrong_type_and_a_bad_duration_name_what_was_expected() {
     let text = told("[log]\nsegment = \"many\"\n");
     assert!(text.contains("wheeltapper.toml:2:11") && text.contains("a size such as \"64 MiB\""), "{text}");
     let text = told("partitions = \"two\"\n");
-    assert!(text.contains("wheeltapper.toml:1:14") && text.contains("expected u16"), "{text}");
+    assert!(
+        text.contains("wheeltapper.toml:1:14") && text.contains("a whole number from 0 (one a core) to 1024"),
+        "{text}"
+    );
 }
 
 #[test]

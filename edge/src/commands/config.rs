@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::Global;
+use super::{BadConfig, Global};
 
 /// The configuration file.
 #[derive(Debug, clap::Args)]
@@ -13,7 +13,8 @@ pub(super) struct ConfigCommand {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Check it; every error is told with line, column and what to do. Exit code 2 when it cannot be used
+    /// Check it, and whether this machine has what it names; every error is told with line, column and what to do. Exit
+    /// code 2 when the host would not start with it
     Check,
     /// Print what the line needs to know of the plant as one line of JSON: the variable `plant` on Spin and wasmCloud
     Plant,
@@ -26,6 +27,18 @@ impl ConfigCommand {
         match self.what {
             What::Check => {
                 let config = global.load()?;
+                for warning in wheeltapper_config::warnings(&config) {
+                    eprint!("{warning}");
+                }
+                let (stopping, lacking): (Vec<_>, Vec<_>) =
+                    wheeltapper_config::check_machine(&config).into_iter().partition(|problem| problem.stops);
+                for problem in lacking {
+                    eprint!("{problem}");
+                }
+                if !stopping.is_empty() {
+                    let told: String = stopping.iter().map(ToString::to_string).collect();
+                    return Err(BadConfig(told).into());
+                }
                 // What only shows when it is put to use.
                 crate::serve::mapping(&config)?;
                 let sensors = config.sensors().count();

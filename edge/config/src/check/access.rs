@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::Checker;
+use super::{Checker, address::Address};
 use crate::{ByteSize, Duration};
 
 /// Where `[access]` says what.
 #[derive(Debug, Deserialize)]
 #[serde(default)]
-pub(super) struct AccessPlaces {
+struct AccessPlaces {
     token_lifetime: Spanned<Duration>,
     refresh_lifetime: Spanned<Duration>,
     limits: LimitPlaces,
@@ -52,7 +52,14 @@ struct OidcPlaces {
     jwks_url: Option<Spanned<String>>,
 }
 
-pub(super) fn check(checker: &mut Checker<'_>, places: &AccessPlaces) {
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Places {
+    access: AccessPlaces,
+}
+
+pub(super) fn check(checker: &mut Checker<'_>) {
+    let Ok(Places { access: places }) = toml::from_str(checker.text) else { return };
     let (token, refresh) = (&places.token_lifetime, &places.refresh_lifetime);
     if token.get_ref().seconds() < 60.0 {
         checker.say(token.span(), "a token has to be good for at least a minute", "leave it out for 24 hours");
@@ -112,6 +119,6 @@ fn issuer(checker: &mut Checker<'_>, oidc: &OidcPlaces) {
 }
 
 fn is_syslog(target: &str) -> bool {
-    let udp = target.strip_prefix("udp://").and_then(|address| address.rsplit_once(':'));
-    udp.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()) || target.starts_with("unix:/")
+    let udp = target.strip_prefix("udp://").map(Address::parse);
+    udp.is_some_and(|address| address.is_ok_and(|address| address.port != 0)) || target.starts_with("unix:/")
 }

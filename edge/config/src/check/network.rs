@@ -1,0 +1,255 @@
+//! What listens, and whom it calls: `[http]`, `[mqtt.broker]`, `[[mqtt.client]]`, `[[nats]]`.
+
+use std::{collections::BTreeSet, path::Path};
+
+use super::{
+    Checker,
+    address::{self, Address},
+    topics,
+};
+use crate::{Broker, Config, HttpSource, MqttClient, Nats};
+
+const SOURCE_SECRET: &str =
+    "write secret_env = \"VARIABLE\" (an environment variable that holds it) or secret_file = \"FILE\" (a file)";
+const PASSWORD: &str =
+    "write password_env = \"VARIABLE\" (an environment variable that holds it) or password_file = \"FILE\" (a file)";
+
+pub(super) fn check(checker: &mut Checker<'_>, config: &Config) {
+    listeners(checker, config);
+    sources(checker, &config.http.sources);
+    origins(checker, &config.http.origins);
+    if let Some(broker) = config.mqtt.broker.as_ref().filter(|broker| broker.enabled) {
+        self::broker(checker, broker);
+    }
+    let mut sessions = BTreeSet::new();
+    for (number, client) in config.mqtt.clients.iter().enumerate() {
+        let at = format!("mqtt.client.{number}");
+        self::client(checker, &at, client);
+        if !sessions.insert((client.url.as_str(), client.client_id.as_str())) {
+            let message = format!(
+                "two clients of one broker are both called {:?}: each would end the other's connection",
+                client.client_id
+            );
+            checker.at(&format!("{at}.url"), message, "give each its own client_id, or one of them all the topics");
+        }
+    }
+    for (number, nats) in config.nats.iter().enumerate() {
+        self::nats(checker, &format!("nats.{number}"), nats);
+    }
+}
+
+/// Each on an address that can be, and no two on the same.
+fn listeners(checker: &mut Checker<'_>, config: &Config) {
+    let mut wanted = vec![("http.listen", config.http.listen.as_str(), 8080)];
+    if let Some(broker) = config.mqtt.broker.as_ref().filter(|broker| broker.enabled) {
+        wanted.push(("mqtt.broker.listen", &broker.listen, 1883));
+        wanted.extend(broker.tls_listen.as_deref().map(|listen| ("mqtt.broker.tls_listen", listen, 8883)));
+    }
+    let mut taken: Vec<(&str, Address)> = Vec::new();
+    for (path, listen, port) in wanted {
+        let address = match Address::parse(listen) {
+            Ok(address) => address,
+            Err(why) => {
+                let message = format!("{listen:?} {why}, so that nothing can listen there");
+                checker.at(path, message, &address::instead(listen, port));
+                continue;
+            }
+        };
+        if let Some((other, _)) = taken.iter().find(|(_, other)| other.clashes(&address)) {
+            // A default clashes with what was written, not the other way round.
+            let (at, with) = if checker.written(path) { (path, *other) } else { (*other, path) };
+            let message = format!("{} has the same port as {}", shown(at), shown(with));
+            let help =
+                format!("give each its own; {} usually has {port}, and port 0 takes any that is free", shown(path));
+            checker.at(at, message, &help);
+        }
+        taken.push((path, address));
+    }
+}
+
+/// `[mqtt.broker] listen` for `mqtt.broker.listen`.
+fn shown(path: &str) -> String {
+    path.rsplit_once('.').map_or_else(|| path.to_owned(), |(table, key)| format!("[{table}] {key}"))
+}
+
+fn sources(checker: &mut Checker<'_>, sources: &[HttpSource]) {
+    let mut seen = BTreeSet::new();
+    for (number, source) in sources.iter().enumerate() {
+        let at = format!("http.source.{number}");
+        name(checker, &at, &source.name, "the source", &mut seen);
+        secret(
+            checker,
+            &at,
+            &source.name,
+            ("secret", SOURCE_SECRET),
+            (source.secret_env.as_deref(), source.secret_file.as_deref()),
+        );
+    }
+}
+
+fn name<'a>(checker: &mut Checker<'_>, at: &str, name: &'a str, what: &str, seen: &mut BTreeSet<&'a str>) {
+    let at = format!("{at}.name");
+    if name.trim().is_empty() {
+        checker.at(&at, format!("{what} has an empty name"), "write the name that it gives when it comes");
+    } else if !seen.insert(name) {
+        checker.at(&at, format!("{what} {name} is there twice"), "give each its own name");
+    }
+}
+
+/// A secret lies in a variable or in a file: in one of them, and not in both.
+fn secret(
+    checker: &mut Checker<'_>,
+    at: &str,
+    whose: &str,
+    (what, help): (&str, &str),
+    (variable, file): (Option<&str>, Option<&Path>),
+) {
+    match (variable, file) {
+        (None, None) => checker.at(&format!("{at}.name"), format!("{whose} has no {what}"), help),
+        _ => places(checker, at, what, (variable, file)),
+    }
+}
+
+/// The places of a secret, where there are any.
+fn places(checker: &mut Checker<'_>, at: &str, what: &str, (variable, file): (Option<&str>, Option<&Path>)) {
+    if variable.is_some() && file.is_some() {
+        let message = format!("there are {what}_env and {what}_file, and only one of them can hold");
+        checker.at(&format!("{at}.{what}_file"), message, "remove one of them");
+    }
+    if variable.is_some_and(|name| name.is_empty() || name.contains(['=', '\0', ' ', '$'])) {
+        let help = "write just its name, such as \"PLC_PASSWORD\"; the value does not belong into this file";
+        checker.at(&format!("{at}.{what}_env"), "this is no name of an environment variable", help);
+    }
+    if file.is_some_and(|file| file.as_os_str().is_empty()) {
+        checker.at(&format!("{at}.{what}_file"), "a file has a name", "write the path of the file");
+    }
+}
+
+fn origins(checker: &mut Checker<'_>, origins: &[String]) {
+    for (number, origin) in origins.iter().enumerate().filter(|(_, origin)| *origin != "*") {
+        let bare = origin.trim_end_matches('/');
+        let path = bare.split_once("://").is_some_and(|(_, rest)| rest.contains(['/', '?', '#', ',']));
+        let why = match address::url(bare, &["http", "https"]) {
+            Ok(()) if path => "has a path",
+            Ok(()) => continue,
+            Err(why) => why,
+        };
+        let help =
+            "write scheme, host and perhaps port of the pages, such as \"https://plant.example\", or \"*\" for all";
+        checker.at(&format!("http.origins.{number}"), format!("{origin:?} {why}, and no browser would send it"), help);
+    }
+}
+
+fn broker(checker: &mut Checker<'_>, broker: &Broker) {
+    let mut seen = BTreeSet::new();
+    for (number, user) in broker.users.iter().enumerate() {
+        let at = format!("mqtt.broker.user.{number}");
+        name(checker, &at, &user.name, "the user", &mut seen);
+        secret(
+            checker,
+            &at,
+            &user.name,
+            ("password", PASSWORD),
+            (user.password_env.as_deref(), user.password_file.as_deref()),
+        );
+    }
+    match (&broker.tls_listen, &broker.tls) {
+        (Some(_), None) => {
+            let help = "add tls = { cert = \"cert.pem\", key = \"key.pem\" }";
+            checker.at("mqtt.broker.tls_listen", "there is no certificate for TLS", help);
+        }
+        (None, Some(_)) => {
+            let help = "add tls_listen = \"0.0.0.0:8883\": without it nothing would be encrypted";
+            checker.at("mqtt.broker.tls", "there is a certificate, but no address for TLS", help);
+        }
+        _ => {}
+    }
+    for (number, filter) in broker.ingest.iter().enumerate() {
+        topics::filter(checker, &format!("mqtt.broker.ingest.{number}"), filter);
+    }
+}
+
+fn client(checker: &mut Checker<'_>, at: &str, client: &MqttClient) {
+    if let Err(why) = address::url(&client.url, &["mqtt", "tcp", "mqtts", "ssl"]) {
+        let help = match why {
+            "has a user name in it" => "write user = \"NAME\" and password_env = \"VARIABLE\" below it instead",
+            _ => "write \"mqtt://host:1883\", or \"mqtts://host:8883\" with TLS",
+        };
+        checker.at(&format!("{at}.url"), format!("{:?} {why}", hidden(&client.url)), help);
+    }
+    if client.qos > 2 {
+        checker.at(&format!("{at}.qos"), "qos is 0, 1 or 2", "write 1: each message is acknowledged once it is stored");
+    }
+    if !matches!(client.version, 4 | 5) {
+        checker.at(&format!("{at}.version"), "version is 4 (MQTT 3.1.1) or 5", "leave it out for 5");
+    }
+    if client.client_id.is_empty() {
+        checker.at(
+            &format!("{at}.client_id"),
+            "the broker keeps the session under a name",
+            "leave it out for \"wheeltapper\"",
+        );
+    }
+    if client.topics.is_empty() {
+        checker.at(&format!("{at}.topics"), "there is nothing to subscribe to", "write topics, such as [\"plant/#\"]");
+    }
+    for (number, topic) in client.topics.iter().enumerate() {
+        topics::subscription(checker, &format!("{at}.topics.{number}"), topic);
+    }
+    let secret = (client.password_env.as_deref(), client.password_file.as_deref());
+    places(checker, at, "password", secret);
+    let key = if client.password_env.is_some() { "password_env" } else { "password_file" };
+    if client.version == 4 && client.user.is_none() && secret != (None, None) {
+        checker.at(&format!("{at}.{key}"), "MQTT 3.1.1 knows no password without a user", "add user = \"NAME\"");
+    }
+    let secure = ["mqtts://", "ssl://"].iter().any(|scheme| client.url.to_ascii_lowercase().starts_with(scheme));
+    if client.ca_file.is_some() && !secure {
+        let help = "write mqtts:// in the url, usually with port 8883, or remove ca_file";
+        checker.at(&format!("{at}.ca_file"), "certificates are only looked at where there is TLS", help);
+    }
+}
+
+/// A URL without the password in it.
+fn hidden(url: &str) -> String {
+    match (url.find("://"), url.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme < at => format!("{}://...{}", &url[..scheme], &url[at..]),
+        _ => url.to_owned(),
+    }
+}
+
+fn nats(checker: &mut Checker<'_>, at: &str, nats: &Nats) {
+    if let Err(why) = address::url(&nats.url, &["nats", "tls", "ws", "wss"]) {
+        let help = match why {
+            "has a user name in it" => "write user = \"NAME\" and password_env = \"VARIABLE\" below it instead",
+            _ => "write \"nats://host:4222\", or \"tls://host:4222\"",
+        };
+        checker.at(&format!("{at}.url"), format!("{:?} {why}", hidden(&nats.url)), help);
+    }
+    for (key, name) in [("stream", &nats.stream), ("durable", &nats.durable)] {
+        let odd = |character: char| character.is_whitespace() || character.is_control() || ".*>/\\".contains(character);
+        if name.is_empty() || name.contains(odd) {
+            let message = format!("{name:?} cannot be the name of a {key} in NATS");
+            checker.at(
+                &format!("{at}.{key}"),
+                message,
+                "use letters, digits, dashes: no dots, wildcards, slashes, spaces",
+            );
+        }
+    }
+    for (number, subject) in nats.subjects.iter().enumerate() {
+        topics::subject(checker, &format!("{at}.subjects.{number}"), subject);
+    }
+    places(checker, at, "password", (nats.password_env.as_deref(), None));
+    places(checker, at, "token", (nats.token_env.as_deref(), None));
+    match (&nats.user, &nats.password_env) {
+        (Some(_), None) => {
+            let help = "write password_env = \"VARIABLE\": an environment variable that holds it";
+            checker.at(&format!("{at}.user"), "a user without a password is not told to the server", help);
+        }
+        (None, Some(_)) => {
+            let message = "a password without a user is not told to the server";
+            checker.at(&format!("{at}.password_env"), message, "add user = \"NAME\"");
+        }
+        _ => {}
+    }
+}

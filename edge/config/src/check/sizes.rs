@@ -1,0 +1,104 @@
+//! Sizes, counts and times of the host itself.
+
+use super::Checker;
+use crate::{ByteSize, Config};
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const TIB: u64 = 1 << 40;
+/// The most that a packet of MQTT can have, with its header.
+const LARGEST_PACKET: u64 = 268_435_460;
+const DAY: f64 = 86_400.0;
+/// Of batches; more readings than that are no faster together.
+const MOST_READINGS: usize = 10_000_000;
+
+pub(super) fn check(checker: &mut Checker<'_>, config: &Config) {
+    if config.data.as_os_str().is_empty() {
+        checker.at("data", "the data folder has no name", "leave it out for \"data\", beside this file");
+    }
+    memory(checker, config);
+    log(checker, config);
+    times(checker, config);
+    if !(1..=MOST_READINGS).contains(&config.line.max_batch) {
+        let message = format!("max_batch goes from 1 to {MOST_READINGS} readings, and is {}", config.line.max_batch);
+        checker.at("line.max_batch", message, "leave it out for 32768");
+    }
+}
+
+impl Checker<'_> {
+    /// Says it of a size that is not `from` to `to`.
+    fn holds(&mut self, path: &str, size: ByteSize, (from, to): (u64, u64), help: &str) {
+        if !(from..=to).contains(&size.bytes()) {
+            let key = path.rsplit('.').next().unwrap_or(path);
+            self.at(
+                path,
+                format!("`{key}` goes from {} to {}, and is {}", shown(from), shown(to), shown(size.bytes())),
+                help,
+            );
+        }
+    }
+}
+
+/// In the largest unit that divides it.
+fn shown(bytes: u64) -> String {
+    let units = [(TIB, "TiB"), (GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")];
+    match units.into_iter().find(|(unit, _)| bytes >= *unit && bytes.is_multiple_of(*unit)) {
+        Some((unit, name)) => format!("{} {name}", bytes / unit),
+        None => format!("{bytes} bytes"),
+    }
+}
+
+fn memory(checker: &mut Checker<'_>, config: &Config) {
+    let help = "leave it out for 16 MiB: a body is held in memory";
+    checker.holds("http.max_body", config.http.max_body, (KIB, GIB), help);
+    if let Some(broker) = config.mqtt.broker.as_ref().filter(|broker| broker.enabled) {
+        let help = "leave it out for 16 MiB; MQTT allows no packet above 256 MiB";
+        checker.holds("mqtt.broker.max_packet", broker.max_packet, (128, LARGEST_PACKET), help);
+    }
+    let help = "leave it out for 2 GiB; an instance cannot address more than 4 GiB";
+    checker.holds("line.memory", config.line.memory, (2 * MIB, 4 * GIB), help);
+    checker.holds("line.queue", config.line.queue, (64 * KIB, TIB), "leave it out for 64 MiB: it is held in memory");
+}
+
+fn log(checker: &mut Checker<'_>, config: &Config) {
+    let log = &config.log;
+    checker.holds("log.segment", log.segment, (4 * KIB, TIB), "leave it out for 64 MiB: it is the size of one file");
+    checker.holds("log.retention_size", log.retention_size, (4 * KIB, KIB * TIB), "leave it out for 10 GiB");
+    if log.retention_size < log.segment {
+        let at = if checker.written("log.retention_size") { "log.retention_size" } else { "log.segment" };
+        let message = format!(
+            "files of {} do not fit into the {} that a partition may have",
+            shown(log.segment.bytes()),
+            shown(log.retention_size.bytes())
+        );
+        checker.at(at, message, "write a retention_size of several segments; without them they are 10 GiB and 64 MiB");
+    }
+    if log.retention_age.get().is_zero() {
+        checker.at("log.retention_age", "a log that keeps nothing cannot be replayed", "leave it out for 7 days");
+    }
+    checker.lasts(
+        "log.group_commit",
+        log.group_commit,
+        (0.0, 10.0),
+        "up to 10s",
+        "leave it out: who sends waits for it",
+    );
+}
+
+fn times(checker: &mut Checker<'_>, config: &Config) {
+    let line = &config.line;
+    let help = "leave it out for 5s: what takes longer is given up";
+    checker.lasts("line.deadline", line.deadline, (0.01, DAY), "from 10ms to 1 day", help);
+    let help = "leave it out for 30s: after a crash so much is worked through again";
+    checker.lasts("line.checkpoint", line.checkpoint, (0.01, DAY), "from 10ms to 1 day", help);
+    let help = "leave it out for 15s: windows of sensors that fell silent close then";
+    checker.lasts("line.tick", line.tick, (0.01, DAY), "from 10ms to 1 day", help);
+    if config.store.retention.is_some_and(|retention| retention.get().is_zero()) {
+        let help = "leave it out to keep them for ever, or write \"365 days\"";
+        checker.at("store.retention", "readings that are kept for no time are gone at once", help);
+    }
+    let (range, words) = ((0.0, 36_525.0 * DAY), "up to 100 years");
+    checker.lasts("access.token_lifetime", config.access.token_lifetime, range, words, "leave it out for 24 hours");
+    checker.lasts("access.refresh_lifetime", config.access.refresh_lifetime, range, words, "leave it out for 30 days");
+}

@@ -1,0 +1,36 @@
+//! The formats of payloads.
+
+/// What `format` of `[[mqtt.topic]]` may say: the short names and media types that the stage ingest knows, in lower case.
+/// A media type that says nothing leaves it to the payload.
+pub const FORMATS: &[&str] = &[
+    "json",
+    "ndjson",
+    "line-protocol",
+    "senml",
+    "csv",
+    "sparkplug",
+    "waveform",
+    "application/json",
+    "text/json",
+    "application/x-ndjson",
+    "application/ndjson",
+    "application/jsonl",
+    "application/x-jsonlines",
+    "application/json-lines",
+    "application/senml+json",
+    "application/sensml+json",
+    "text/csv",
+    "application/csv",
+    "application/vnd.influxdata.line-protocol",
+    "application/x-influxdb-line-protocol",
+    "text/x-influxdb-line-protocol",
+    "application/vnd.sparkplug",
+    "application/vnd.eclipse.sparkplug",
+    "application/x-protobuf",
+    "application/protobuf",
+    "application/vnd.wheeltapper.waveform",
+    "application/octet-stream",
+    "text/plain",
+    "application/x-www-form-urlencoded",
+    "*/*",
+];

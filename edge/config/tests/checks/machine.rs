@@ -1,0 +1,140 @@
+//! What does not work on this machine, and what can be run but is hardly meant so.
+
+use std::fs;
+
+use wheeltapper_config::{EXAMPLE, check_machine, parse, warnings};
+
+fn problems(text: &str) -> String {
+    check_machine(&parse(text, "x").unwrap()).iter().map(ToString::to_string).collect()
+}
+
+fn advice(text: &str) -> String {
+    warnings(&parse(text, "x").unwrap()).iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_machine_with_all_of_it_has_no_problem() {
+    assert_eq!(problems(""), "");
+    assert_eq!(problems(EXAMPLE), "");
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        fs::write(folder.path().join(name), text).unwrap();
+        folder.path().join(name)
+    };
+    let secret = write("secret", "hunter2\n");
+    let cert = write("cert.pem", "-----BEGIN CERTIFICATE-----\n");
+    let key = write("key.pem", "-----BEGIN RSA PRIVATE KEY-----\n");
+    // cargo sets this one.
+    let text = format!(
+        "[http]\ntls = {{ cert = {cert:?}, key = {key:?} }}\n[[http.source]]\nname = \"a\"\nsecret_file = {secret:?}\n\
+         [[http.source]]\nname = \"b\"\nsecret_env = \"CARGO_MANIFEST_DIR\"\n"
+    );
+    assert_eq!(problems(&text), "");
+}
+
+#[test]
+fn what_is_missing_on_this_machine_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("empty"), "\n").unwrap();
+    fs::write(folder.path().join("partitions"), "4\n").unwrap();
+    let data = folder.path().to_str().unwrap();
+    let text = format!(
+        r#"
+partitions = 2
+data = "{data}"
+[[http.source]]
+name = "gateway"
+secret_env = "WHEELTAPPER_TEST_NOT_SET"
+[[http.source]]
+name = "erp"
+secret_file = "{data}/empty"
+[http.tls]
+cert = "{data}/empty"
+key = "{data}/none.pem"
+[[mqtt.broker.user]]
+name = "plc"
+password_file = "{data}/none"
+[[mqtt.client]]
+url = "mqtts://broker"
+topics = ["a"]
+ca_file = "{data}/none"
+[[nats]]
+url = "nats://server"
+stream = "s"
+token_env = "WHEELTAPPER_TEST_NOT_SET"
+[[alerts.route]]
+name = "on-call"
+webhook_env = "CARGO_MANIFEST_DIR"
+[line.components]
+detect = "{data}/none.wasm"
+[[access.oidc]]
+issuer = "https://id"
+audience = "w"
+jwks_file = "{data}/none.json"
+"#
+    );
+    insta::assert_snapshot!(problems(&text).replace(data, "DATA"));
+}
+
+#[test]
+fn a_broker_that_is_off_needs_nothing() {
+    let off = "[mqtt.broker]\nenabled = false\n[[mqtt.broker.user]]\nname = \"a\"\npassword_file = \"/none\"\n";
+    assert_eq!(problems(off), "");
+}
+
+#[test]
+fn what_is_hardly_meant_so_is_told() {
+    assert_eq!(advice(""), "");
+    let text = r#"
+unknown_sensors = "reject"
+[mqtt.broker]
+listen = "0.0.0.0:1883"
+ingest = ["plant/#", "wheeltapper/#"]
+[[alerts.route]]
+name = "on-call"
+sites = ["plnat"]
+webhook_env = "HOOK"
+[[technician]]
+name = "Ada"
+skills = ["mechnic", "instrumentation", "painter"]
+[[site]]
+name = "plant"
+[[site.area]]
+name = "hall"
+[[site.area.machine]]
+name = "pump"
+[[site.area.machine.sensor]]
+name = "a"
+kind = "vibraton"
+[[site.area.machine.sensor]]
+name = "b"
+kind = "speed"
+unit = "km/h"
+[[site.area.machine.sensor]]
+name = "c"
+kind = "vibration"
+unit = "volt"
+[[site.area.machine.sensor]]
+name = "d"
+kind = "humidity"
+"#;
+    insta::assert_snapshot!(advice(text));
+    let nobody = "unknown_sensors = \"reject\"\n[mqtt.broker]\nanonymous = false\n";
+    assert!(advice(nobody).contains("every reading ends in the dead letters"), "{}", advice(nobody));
+    assert!(advice(nobody).contains("nobody can come in"), "{}", advice(nobody));
+}
+
+/// What the stage schedule cannot place for want of a skill, by fault.
+#[test]
+fn the_skills_are_those_that_jobs_ask_for() {
+    let source = include_str!("../../../../components/schedule/src/catalogue.rs");
+    let built_in = source.split("fn built_in").nth(1).unwrap().split("fn check").next().unwrap();
+    for skill in ["mechanic", "vibration-analyst", "electrician", "instrumentation"] {
+        assert!(built_in.contains(&format!("{skill:?}")), "no job asks for {skill}");
+    }
+    let asked = built_in.split("job(").skip(1).filter_map(|job| job.split('"').nth(3));
+    let missing = advice("[[technician]]\nname = \"A\"\nskills = [\"x\"]\n");
+    for skill in asked.filter(|skill| !skill.is_empty()) {
+        assert!(missing.contains(skill), "{skill} is not known");
+    }
+}

@@ -1,0 +1,85 @@
+//! What listens, whom it calls, and with which secrets.
+
+use crate::{each, told};
+
+#[test]
+fn addresses_that_nothing_can_listen_on_are_told() {
+    each(&[
+        ("[http]\nlisten = \"127.0.0.1\"\n", "2:10", "write \"127.0.0.1:8080\""),
+        ("[http]\nlisten = \"localhost\"\n", "2:10", "write \"localhost:8080\""),
+        ("[http]\nlisten = \":9000\"\n", "2:10", "write \"0.0.0.0:9000\""),
+        ("[http]\nlisten = \"127.0.0.1:80800\"\n", "2:10", "65535"),
+        ("[mqtt.broker]\nlisten = \"0.0.0.0\"\n", "2:10", "write \"0.0.0.0:1883\""),
+        ("[mqtt.broker]\ntls_listen = \"[::]\"\ntls = { cert = \"c\", key = \"k\" }\n", "2:14", "write \"[::]:8883\""),
+        ("[access.audit]\nsyslog = \"udp://siem plant:514\"\n", "2:10", "udp://host:514"),
+        ("[access.audit]\nsyslog = \"udp://siem:0\"\n", "2:10", "udp://host:514"),
+    ]);
+    for good in ["localhost:8080", "0.0.0.0:80", "[::1]:0", "plant.example:443"] {
+        assert_eq!(told(&format!("[http]\nlisten = {good:?}\n")), "nothing");
+    }
+    assert_eq!(told("[mqtt.broker]\nenabled = false\nlisten = \"\"\n"), "nothing");
+}
+
+#[test]
+fn two_listeners_on_one_port_are_told() {
+    let tls = "tls = { cert = \"c\", key = \"k\" }";
+    each(&[
+        ("[http]\nlisten = \"0.0.0.0:1883\"\n", "2:10", "as [mqtt.broker] listen"),
+        ("[mqtt.broker]\nlisten = \"127.0.0.1:8080\"\n", "2:10", "as [http] listen"),
+        ("[http]\nlisten = \"localhost:90\"\n[mqtt.broker]\nlisten = \"127.0.0.1:90\"\n", "4:10", "as [http] listen"),
+        (&format!("[mqtt.broker]\ntls_listen = \"0.0.0.0:1883\"\n{tls}\n"), "2:14", "as [mqtt.broker] listen"),
+    ]);
+    for good in [
+        "[http]\nlisten = \"127.0.0.1:1883\"\n[mqtt.broker]\nenabled = false\n",
+        "[http]\nlisten = \"127.0.0.1:0\"\n[mqtt.broker]\nlisten = \"127.0.0.1:0\"\n",
+        "[http]\nlisten = \"127.0.0.2:1883\"\n",
+    ] {
+        assert_eq!(told(good), "nothing", "{good}");
+    }
+}
+
+#[test]
+fn secrets_have_one_place() {
+    each(&[
+        ("[[http.source]]\nname = \"gateway\"\n", "2:8", "secret_env = \"VARIABLE\""),
+        ("[[http.source]]\nname = \"\"\nsecret_env = \"A\"\n", "2:8", "empty name"),
+        ("[[http.source]]\nname = \"a\"\nsecret_env = \"A\"\nsecret_file = \"f\"\n", "4:15", "remove one"),
+        ("[[http.source]]\nname = \"a\"\nsecret_env = \"\"\n", "3:14", "just its name"),
+        ("[[http.source]]\nname = \"a\"\nsecret_env = \"$A\"\n", "3:14", "just its name"),
+        ("[[http.source]]\nname = \"a\"\nsecret_file = \"\"\n", "3:15", "path of the file"),
+        (&"[[http.source]]\nname = \"a\"\nsecret_env = \"A\"\n".repeat(2), "5:8", "there twice"),
+        ("[[mqtt.broker.user]]\nname = \"plc\"\n", "2:8", "password_env = \"VARIABLE\""),
+        (&"[[mqtt.broker.user]]\nname = \"a\"\npassword_env = \"A\"\n".repeat(2), "5:8", "there twice"),
+        ("[mqtt.broker]\ntls_listen = \"0.0.0.0:8883\"\n", "2:14", "add tls"),
+        ("[mqtt.broker]\ntls = { cert = \"c\", key = \"k\" }\n", "2:7", "add tls_listen"),
+        ("[http]\norigins = [\"https://plant.example/app\"]\n", "2:12", "has a path"),
+        ("[http]\norigins = [\"*\", \"plant.example\"]\n", "2:17", "https://plant.example"),
+    ]);
+    assert_eq!(told("[http]\norigins = [\"*\", \"https://plant.example/\", \"http://10.0.0.1:81\"]\n"), "nothing");
+}
+
+#[test]
+fn brokers_that_cannot_be_called_are_told() {
+    let client = |url: &str, rest: &str| format!("[[mqtt.client]]\nurl = {url:?}\ntopics = [\"a\"]\n{rest}\n");
+    each(&[
+        (&client("broker:1883", ""), "2:7", "mqtt://host:1883"),
+        (&client("http://broker", ""), "2:7", "another scheme"),
+        (&client("mqtt://broker:0", ""), "2:7", "1 to 65535"),
+        (&client("mqtt://broker", "qos = 3"), "4:7", "0, 1 or 2"),
+        (&client("mqtt://broker", "version = 3"), "4:11", "4 (MQTT 3.1.1)"),
+        (&client("mqtt://broker", "client_id = \"\""), "4:13", "under a name"),
+        (&client("mqtt://broker", "ca_file = \"ca.pem\""), "4:11", "mqtts://"),
+        (&client("mqtt://broker", "version = 4\npassword_env = \"A\""), "5:16", "without a user"),
+        (&client("mqtt://broker", "").replace("[\"a\"]", "[]"), "3:10", "nothing to subscribe to"),
+        (&client("mqtt://broker", "").replace("[\"a\"]", "[\"$share/a\"]"), "3:11", "$share/group/filter"),
+        (&client("mqtt://broker", "").replace("[\"a\"]", "[\"a\", \"$share/g/a/#/b\"]"), "3:16", "\"a/#\""),
+        (&client("mqtt://broker", "").repeat(2), "6:7", "own client_id"),
+        ("[[nats]]\nurl = \"mqtt://a\"\nstream = \"s\"\n", "2:7", "nats://host:4222"),
+        ("[[nats]]\nurl = \"nats://a\"\nstream = \"a.b\"\n", "3:10", "no dots"),
+        ("[[nats]]\nurl = \"nats://a\"\nstream = \"s\"\nsubjects = [\"a.>.b\"]\n", "4:13", "at the end"),
+        ("[[nats]]\nurl = \"nats://a\"\nstream = \"s\"\nuser = \"u\"\n", "4:8", "password_env"),
+        ("[[nats]]\nurl = \"nats://a\"\nstream = \"s\"\npassword_env = \"P\"\n", "4:16", "add user"),
+    ]);
+    let text = told(&client("mqtt://u:hunter2@broker", ""));
+    assert!(text.contains("error: \"mqtt://...@broker\" has a user name in it"), "{text}");
+}
