@@ -7,10 +7,10 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::{
-    Filter, Front, Table,
+    Filter, Front, FrontError, Table,
     answer::Answer,
     problem::Problem,
-    rows::{Row, ask, parse},
+    rows::{Row, ask, parse, read},
 };
 
 /// How many of each.
@@ -109,11 +109,14 @@ fn sensors(front: &impl Front) -> Result<usize, Problem> {
     Ok(count)
 }
 
-/// Readings a second, by their own times.
-fn rate(front: &impl Front, now: i64) -> Result<f64, Problem> {
+/// Readings a second, by their own times. None where the host tells readings of one sensor at a time.
+fn rate(front: &impl Front, now: i64) -> Result<Option<f64>, Problem> {
     let since = now.saturating_sub(SPAN);
     let filter = Filter { after: Some(since), before: Some(now), limit: CHUNKS, ..Filter::default() };
-    let chunks: Vec<Row> = ask(front, Table::Readings, &filter)?;
+    let chunks: Vec<Row> = match front.look(Table::Readings, &filter) {
+        Err(FrontError::Invalid(_)) => return Ok(None),
+        chunks => read(&chunks?, "readings")?,
+    };
     let whole = |chunk: &Row, column: &str| chunk.get(column).and_then(Value::as_i64);
     let readings: i64 = chunks.iter().filter_map(|chunk| whole(chunk, "count")).sum();
     let oldest = match chunks.len() < CHUNKS as usize {
@@ -122,5 +125,5 @@ fn rate(front: &impl Front, now: i64) -> Result<f64, Problem> {
         false => chunks.iter().filter_map(|chunk| whole(chunk, "start_time")).min().unwrap_or(since).max(since),
     };
     let seconds = now.saturating_sub(oldest) as f64 / 1e9;
-    Ok(if seconds > 0.0 { (readings as f64 / seconds * 10.0).round() / 10.0 } else { 0.0 })
+    Ok(Some(if seconds > 0.0 { (readings as f64 / seconds * 10.0).round() / 10.0 } else { 0.0 }))
 }

@@ -12,6 +12,9 @@ function make(name, attributes = {}, ...content) {
   return element
 }
 
+/** A text in which code stands between backticks. */
+const prose = (text = '') => text.split('`').map((part, at) => (at % 2 ? make('code', {}, part) : part))
+
 /** What a reference leads to. */
 function resolve(value) {
   const path = value?.$ref
@@ -61,7 +64,7 @@ function members(schema) {
       make('dt', {}, make('code', {}, name), make('span', { class: 'dim' }, ` ${seen}${bounds(property)}${required}`)),
     )
     const about = property.description ?? resolve(property).description
-    if (about) list.append(make('dd', {}, about))
+    if (about) list.append(make('dd', {}, ...prose(about)))
   }
   return list
 }
@@ -151,14 +154,14 @@ function trial(path, operation, id) {
 
 /** What a route is for, what it takes and what it gives. */
 function inside(method, path, operation) {
-  const parts = [make('p', {}, operation.description ?? '')]
+  const parts = [make('p', {}, ...prose(operation.description))]
   if (operation.parameters?.length) {
     const list = make('dl')
     for (const parameter of operation.parameters) {
       const schema = parameter.schema ?? { type: 'JSON object' }
       const about = ` ${kind(schema)}${bounds(schema)}, in ${parameter.in}${parameter.required ? ', required' : ''}`
       list.append(make('dt', {}, make('code', {}, parameter.name), make('span', { class: 'dim' }, about)))
-      list.append(make('dd', {}, parameter.description ?? ''))
+      list.append(make('dd', {}, ...prose(parameter.description)))
     }
     parts.push(make('h4', {}, 'Parameters'), list)
   }
@@ -174,7 +177,7 @@ function inside(method, path, operation) {
     const [media, first] = Object.entries(response.content ?? {})[0] ?? []
     const about = media ? ` ${media}${first.schema ? `: ${kind(first.schema)}` : ''}` : ''
     answers.append(make('dt', {}, make('code', {}, status), make('span', { class: 'dim' }, about)))
-    answers.append(make('dd', {}, response.description))
+    answers.append(make('dd', {}, ...prose(response.description)))
     if (status < '3' && nameOf(first?.schema)) answers.append(make('dd', {}, ...shown(first.schema)))
   }
   parts.push(answers, make('h4', {}, 'By curl'), make('pre', { tabindex: '0' }, curl(method, path, operation)))
@@ -201,14 +204,14 @@ function route(method, path, operation) {
 
 function show() {
   document.title = `${api.info.title} API ${api.info.version}`
-  document.getElementById('about').textContent = api.info.description
+  document.getElementById('about').replaceChildren(...prose(api.info.description))
   const main = document.getElementById('main')
   const groups = make('ul')
   main.replaceChildren()
   for (const tag of api.tags) {
     const id = `group-${tag.name}`
     groups.append(make('li', {}, make('a', { href: `#${id}` }, tag.name)))
-    const section = make('section', { 'aria-labelledby': id }, make('h2', { id }, tag.name), make('p', {}, tag.description))
+    const section = make('section', { 'aria-labelledby': id }, make('h2', { id }, tag.name), make('p', {}, ...prose(tag.description)))
     for (const [path, item] of Object.entries(api.paths)) {
       for (const method of METHODS) {
         if (item[method]?.tags?.includes(tag.name)) section.append(route(method, path, item[method]))

@@ -101,7 +101,7 @@ pub(crate) struct Point {
 /// What the first page shows. Times in nanoseconds since 1970.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Overview {
-    pub(crate) readings_per_second: f64,
+    pub(crate) readings_per_second: Option<f64>,
     pub(crate) readings: Option<u64>,
     pub(crate) sensors: u64,
     pub(crate) windows: Option<u64>,
