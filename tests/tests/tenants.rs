@@ -97,6 +97,65 @@ fn nothing_of_another_site_is_told_on_any_route() {
     assert_eq!(with(&host, &bob, "POST", &act, Some(&json!({}))).status, 404);
 }
 
+#[test]
+fn a_tenant_cannot_ask_what_others_have() {
+    let plant = Plant::new(ON).unwrap();
+    let north = "[[site]]\nname = \"north\"\n[[site.area]]\nname = \"hall\"\n[[site.area.machine]]\nname = \"pump\"\n\
+        [[site.area.machine.sensor]]\nname = \"hot\"\nunit = \"degC\"\nlimits = { min = 0.0, max = 200.0 }\n";
+    plant.configure(&format!("{ON}{north}")).unwrap();
+    let host = plant.start().unwrap();
+    let south = || Some(vec!["south".to_owned()]);
+    add(&plant, "ada", Role::Operator, None);
+    add(&plant, "sam", Role::Operator, south());
+    add(&plant, "sue", Role::Viewer, south());
+    let [ada, sam, sue] = ["ada", "sam", "sue"].map(|user| token(&host, user));
+    let reading =
+        |sensor: &str, value: f64| json!({"sensor_id": sensor, "timestamp": T0 / 1_000_000_000, "values": value});
+    let both = json!([reading("north/pump/t", 1.5), reading("south/pump/t", 1.5)]);
+    assert_eq!(with(&host, &ada, "POST", "/api/v1/ingest", Some(&both)).status, 202);
+
+    // Plans, by the id that another was told.
+    let planned = |token: &str, sensors: &[&str]| {
+        let asked = json!({"sensor_ids": sensors, "time_horizon_hours": 24});
+        let answer = with(&host, token, "POST", "/api/v1/maintenance/schedule", Some(&asked));
+        assert_eq!(answer.status, 202, "{}", answer.body);
+        answer.body["check_status_url"].as_str().unwrap().to_owned()
+    };
+    let seen = |token: &str, path: &str| with(&host, token, "GET", path, None).status;
+    let (whole, north, own) =
+        (planned(&ada, &[]), planned(&ada, &["north/pump/t", "south/pump/t"]), planned(&sam, &["south/pump/t"]));
+    assert_eq!([&whole, &north, &own].map(|path| seen(&ada, path)), [200; 3]);
+    assert_eq!([&whole, &north, &own].map(|path| seen(&sam, path)), [404, 404, 200]);
+    assert_eq!(seen(&sue, &own), 200, "it is her site too");
+
+    // A sensor that is configured elsewhere answers as one that is not.
+    let told = |path: &str, body: &dyn Fn(&str) -> Value, sensor: &str| {
+        let answer = with(&host, &sam, "POST", path, Some(&body(sensor)));
+        (answer.status, answer.body.to_string().replace(sensor, "?"))
+    };
+    let sent = |sensor: &str| reading(sensor, 900.0);
+    let judged = |sensor: &str| json!({"sensor_data": reading(sensor, 900.0)});
+    let places: [(&str, &dyn Fn(&str) -> Value); 2] = [("/api/v1/ingest", &sent), ("/api/v1/detect", &judged)];
+    for (path, body) in places {
+        assert_eq!(told(path, body, "north/hall/pump/hot"), told(path, body, "north/hall/pump/not"), "{path}");
+    }
+
+    let query = json!({"query": "mutation { acknowledgeAnomaly(id: \"ff\") { id } }"});
+    let answer = with(&host, &sue, "POST", "/graphql", Some(&query));
+    assert_eq!(answer.body["errors"][0]["extensions"]["code"], "FORBIDDEN", "{}", answer.body);
+
+    let bare = |head: &str| {
+        let mut stream = TcpStream::connect(&host.http).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer[9..]).into_owned()
+    };
+    assert_eq!(bare(&format!("GET /api/v1/sensors HTTP/1.0\r\nAuthorization: Bearer {sam}\r\n\r\n")), "200");
+    assert_eq!(bare(&format!("GET /api/v1/sensors HTTP/1.1\r\nAuthorization: Bearer {sam}\r\n\r\n")), "400");
+}
+
 /// What the audit holds, newest first.
 fn audit(host: &Running, ada: &str) -> Vec<Value> {
     with(host, ada, "GET", "/api/v1/audit?limit=1000", None).body["items"].as_array().unwrap().clone()

@@ -151,6 +151,8 @@ pub struct Filter {
 impl Filter {
     /// Rows of one answer, at most.
     pub const MOST: u32 = 1_000;
+    /// Rows to pass over, at most, of windows and waveforms: a host may have to put all of them together to pass over them.
+    pub const DEEPEST: u32 = 100_000;
 }
 
 /// What lies behind did not do what it was asked.

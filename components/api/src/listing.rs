@@ -66,6 +66,14 @@ impl Listing {
         query: &Query,
         mut filter: Filter,
     ) -> Result<Answer, Problem> {
+        if matches!(self.table, Table::Windows | Table::Waveforms) && filter.offset > Filter::DEEPEST {
+            return Err(Problem::bad_request(format!(
+                "the cursor passes over {} {}, at most {} can be; narrow the question by from and to, and begin anew",
+                filter.offset,
+                self.name,
+                Filter::DEEPEST
+            )));
+        }
         let mut kinds = self.kinds.iter().filter_map(|name| Some((*name, query.get(name)?)));
         filter.kind = kinds.next().map(|(_, value)| value.to_owned());
         let (mut items, next) = match kinds.next() {

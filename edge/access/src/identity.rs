@@ -146,7 +146,7 @@ pub enum Method {
 /// Somebody who was let in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// The user's name, or `key:` and the key's id, or `oidc:` and the name the issuer gives.
+    /// The user's name, or `key:` and the key's id, or `oidc:`, the name the issuer gives, `@` and where the issuer is.
     pub name: String,
     /// Roles; a key has none.
     pub roles: Vec<Role>,

@@ -136,12 +136,12 @@ impl Issuer {
         }
         let validation = validation(*algorithm, &self.settings.issuer, &self.settings.audience);
         let claims = decode::<Map<String, Value>>(token, key, &validation).map_err(refusal)?.claims;
-        let seconds = |name: &str| claims.get(name).and_then(|value| value.as_i64().or(value.as_f64().map(whole)));
-        timely(seconds("exp"), seconds("nbf"), seconds("iat"), now, LEEWAY)?;
-        self.person(&claims, seconds("exp"))
+        let exp = seconds(&claims, "exp")?;
+        timely(exp, seconds(&claims, "nbf")?, seconds(&claims, "iat")?, now, LEEWAY)?;
+        self.person(&claims, token, exp)
     }
 
-    fn person(&self, claims: &Map<String, Value>, exp: Option<i64>) -> Result<Identity, AuthError> {
+    fn person(&self, claims: &Map<String, Value>, token: &str, exp: Option<i64>) -> Result<Identity, AuthError> {
         let text = |name: &str| claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         let subject = text("sub").ok_or(Refusal::Malformed)?;
         let name = text("preferred_username").or_else(|| text("email")).unwrap_or(subject);
@@ -149,19 +149,58 @@ impl Issuer {
         // An issuer knows roles of other programs too.
         let roles: Vec<Role> = roles.iter().filter_map(|role| Role::from_str(role).ok()).collect();
         let sites = self.settings.sites_claim.as_deref().map(|claim| list(claims, claim));
+        // A token with a site that is none is the issuer's mistake: what is wrong is the token, nothing here.
+        let sites = crate::identity::clean_sites(sites).map_err(|_| Refusal::Malformed)?;
+        let issuer = &self.settings.issuer;
         Ok(Identity {
-            name: format!("oidc:{name}"),
+            name: format!("oidc:{}@{}", shown(name), place(issuer)),
             roles,
             scopes: Vec::new(),
-            sites: crate::identity::clean_sites(sites)?,
+            sites,
             method: Method::Oidc,
             // Another issuer may use the same ids.
-            jti: text("jti").map(|jti| format!("{}#{jti}", self.settings.issuer)),
+            jti: Some(match text("jti") {
+                Some(jti) => format!("{issuer}#{jti}"),
+                None => format!("{issuer}#signed:{}", fingerprint(token)),
+            }),
             session: None,
             expires: exp.map(|exp| exp.saturating_mul(SECOND)),
             must_change_password: false,
         })
     }
+}
+
+/// A claim that is a time. One of another type must not count as one that is missing.
+fn seconds(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, Refusal> {
+    match claims.get(name) {
+        None => Ok(None),
+        Some(value) => value.as_i64().or(value.as_f64().map(whole)).map(Some).ok_or(Refusal::Malformed),
+    }
+}
+
+/// An issuer without what is the same for all: of two issuers, two people may have one name.
+fn place(issuer: &str) -> &str {
+    let bare = issuer.split_once("://").map_or(issuer, |(_, rest)| rest);
+    bare.trim_end_matches('/')
+}
+
+/// A name as it may be written anywhere: what does not show, or turns the text around it, is replaced where it can be seen,
+/// so that nobody is taken for another.
+fn shown(name: &str) -> String {
+    let hides = |letter: char| {
+        letter.is_control()
+            || matches!(
+                letter,
+                '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            )
+    };
+    name.chars().map(|letter| if hides(letter) { char::REPLACEMENT_CHARACTER } else { letter }).collect()
+}
+
+/// Stands for a token that has no id. The signature is left out: for what is signed there may be others as good.
+fn fingerprint(token: &str) -> String {
+    let signed = token.rsplit_once('.').map_or(token, |(signed, _)| signed);
+    blake3::hash(signed.as_bytes()).to_hex().to_string()
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "`as` saturates")]

@@ -275,7 +275,7 @@ fn an_issuers_tokens_are_taken() {
     for (algorithm, kid) in [("RS256", "rsa"), ("ES256", "ec")] {
         let token = issuer.sign(&json!({"alg": algorithm, "kid": issuer.name(kid)}), &issuer.claims());
         let grace: Identity = access.authenticate(&token, NOW).unwrap();
-        assert_eq!((grace.name.as_str(), grace.method), ("oidc:grace", Method::Oidc));
+        assert_eq!((grace.name.as_str(), grace.method), ("oidc:grace@id.example", Method::Oidc));
         assert_eq!(grace.roles, [Role::Operator]);
         assert!(grace.sees("plant/x") && !grace.sees("other"));
         let mut claims = issuer.claims();
@@ -331,6 +331,62 @@ fn an_issuers_tokens_that_are_not_right_are_refused() {
     assert!(access.fetch_keys(0, &fetch, NOW).unwrap());
     let token = issuer.sign(&json!({"alg": "ES256", "kid": other.name("ec")}), &issuer.claims());
     assert_eq!(refused(&access, &token, NOW), Refusal::Key, "a key of another issuer");
+}
+
+#[test]
+fn times_and_sites_of_another_kind_are_refused() {
+    let issuer = Issuer::new("https://id.example");
+    let (_folder, access) = open_with(&[&issuer]);
+    let head = json!({"alg": "ES256", "kid": issuer.name("ec")});
+    let with = |name: &str, value: Value| {
+        let mut claims = issuer.claims();
+        claims[name] = value;
+        issuer.sign(&head, &claims)
+    };
+    let now = NOW / S;
+    for name in ["nbf", "iat"] {
+        for value in [json!((now + 3600).to_string()), json!("soon"), json!([now]), json!(true), json!(null)] {
+            assert_eq!(refused(&access, &with(name, value.clone()), NOW), Refusal::Malformed, "{name} {value}");
+        }
+        assert!(access.authenticate(&with(name, json!(now as f64 - 0.5)), NOW).is_ok());
+    }
+    for sites in [json!(["hall 1"]), json!(["plant", ""]), json!("plant//x")] {
+        assert_eq!(refused(&access, &with("sites", sites.clone()), NOW), Refusal::Malformed, "{sites}");
+    }
+}
+
+#[test]
+fn a_token_without_an_id_can_be_revoked() {
+    let issuer = Issuer::new("https://id.example");
+    let (_folder, access) = open_with(&[&issuer]);
+    let head = json!({"alg": "ES256", "kid": issuer.name("ec")});
+    let mut claims = issuer.claims();
+    claims.as_object_mut().unwrap().remove("jti");
+    let token = issuer.sign(&head, &claims);
+    let grace = access.authenticate(&token, NOW).unwrap();
+    claims["exp"] = json!(NOW / S + 601);
+    let other = issuer.sign(&head, &claims);
+    access.logout(&grace, NOW).unwrap();
+    assert_eq!(refused(&access, &token, NOW), Refusal::Revoked);
+    claims["exp"] = json!(NOW / S + 600);
+    assert_eq!(refused(&access, &issuer.sign(&head, &claims), NOW), Refusal::Revoked, "another signature of the same");
+    assert!(access.authenticate(&other, NOW).is_ok(), "another token of the same person");
+}
+
+#[test]
+fn names_of_two_issuers_are_two_and_can_be_read() {
+    let (first, second) = (Issuer::new("https://id.example/"), Issuer::new("https://id.example/realms/two"));
+    let (_folder, access) = open_with(&[&first, &second]);
+    let name = |issuer: &Issuer, username: &str| {
+        let mut claims = issuer.claims();
+        claims["preferred_username"] = json!(username);
+        let token = issuer.sign(&json!({"alg": "ES256", "kid": issuer.name("ec")}), &claims);
+        access.authenticate(&token, NOW).unwrap().name
+    };
+    assert_eq!(name(&first, "ada"), "oidc:ada@id.example");
+    assert_eq!(name(&second, "ada"), "oidc:ada@id.example/realms/two");
+    let told = name(&first, "ad\u{202e}a\r\n\u{200b}\u{7f}é");
+    assert_eq!(told, "oidc:ad\u{fffd}a\u{fffd}\u{fffd}\u{fffd}\u{fffd}é@id.example");
 }
 
 #[test]

@@ -116,6 +116,7 @@ impl Desk {
             ));
         }
         let id = change.id();
+        let request = task_request(&change.text, &assets)?;
         let wish = Wish::Plan {
             task: id.clone(),
             now: change.now,
@@ -123,7 +124,7 @@ impl Desk {
             assets: (!assets.is_empty()).then_some(assets),
         };
         let written = Written {
-            task: Some(TaskRow { id: id.clone(), time: change.now, request: change.text.clone() }),
+            task: Some(TaskRow { id: id.clone(), time: change.now, request }),
             wish: Some(packed(&wish)?),
             ..Written::default()
         };
@@ -177,6 +178,16 @@ fn action(caller: &Caller, change: &acts::Change, target: &Json) -> ActionRow {
     }
 }
 
+/// What was asked, and of which machines it is: by them it is known later who may see the plan.
+fn task_request(text: &str, assets: &[String]) -> Result<String, FrontError> {
+    let mut request: serde_json::Map<String, Json> = serde_json::from_str(text)
+        .map_err(|error| FrontError::Invalid(format!("what a plan is asked with is no JSON object: {error}")))?;
+    if !assets.is_empty() {
+        request.insert("assets".to_owned(), assets.into());
+    }
+    Ok(Json::Object(request).to_string())
+}
+
 fn packed(wish: &Wish) -> Result<Vec<u8>, FrontError> {
     serde_json::to_vec(wish).map_err(|error| FrontError::Broken(format!("a wish cannot be written: {error}")))
 }
@@ -206,5 +217,22 @@ fn alert(repair: Repair) -> Alert {
         title: repair.title,
         message: repair.message,
         recommendation: repair.recommendation,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_keeps_the_machines_that_it_is_of() {
+        let kept = |text: &str, assets: &[&str]| {
+            let assets: Vec<String> = assets.iter().map(|&asset| asset.to_owned()).collect();
+            serde_json::from_str::<Json>(&task_request(text, &assets).unwrap()).unwrap()
+        };
+        let asked = r#"{"sensor_ids":["n/m/x"],"horizon_hours":24.0}"#;
+        let expected = serde_json::json!({ "sensor_ids": ["n/m/x"], "horizon_hours": 24.0, "assets": ["n/m"] });
+        assert_eq!(kept(asked, &["n/m"]), expected);
+        assert_eq!(kept("{}", &[]), serde_json::json!({}));
     }
 }

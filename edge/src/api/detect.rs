@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde_json::Value as Json;
 use tokio::sync::oneshot;
 use wheeltapper_config::Config;
 use wheeltapper_line::acts;
@@ -42,6 +43,10 @@ pub(super) struct Judges(Mutex<Vec<Judge>>);
 
 impl Desk {
     pub(super) async fn detect(&self, caller: &Caller, sample: Sample) -> Result<Verdict, FrontError> {
+        // Before anything that depends on how the sensor is configured: what is there for others is as if it were not.
+        if let Some(name) = named(&sample.payload).iter().find(|name| self.sensor(caller, name).is_none()) {
+            return Err(unknown(name));
+        }
         let mut judge = self.judge()?;
         let (name, batch) = self.decoded(&mut judge, caller, &sample)?;
         let features = judge.featurizer.push(&batch).and_then(|pushed| {
@@ -92,7 +97,10 @@ impl Desk {
         if let Some(refusal) = decoded.refusals.first() {
             let message = refusal.rejection.message.clone();
             return Err(match refusal.rejection.reason {
-                Reason::UnknownSensor => FrontError::Absent(message),
+                Reason::UnknownSensor => match named(&sample.payload).first() {
+                    Some(name) => unknown(name),
+                    None => FrontError::Absent(message),
+                },
                 // What a sample looks like has been looked at before: this is one, but none that the line would take.
                 _ => FrontError::Conflict(message),
             });
@@ -169,6 +177,18 @@ fn verdict(asset: &str, probed: Vec<Probed>) -> Result<Verdict, FrontError> {
     })
 }
 
+/// The sensors that a sample is of, as ingest puts their names together. None where it is no sample: ingest tells what it is.
+fn named(payload: &[u8]) -> Vec<String> {
+    let sample: Json = serde_json::from_slice(payload).unwrap_or_default();
+    let Some(id) = sample.get("sensor_id").and_then(Json::as_str) else { return Vec::new() };
+    match sample.get("values") {
+        Some(Json::Object(parts)) => {
+            parts.keys().map(|key| if key == "value" { id.to_owned() } else { format!("{id}/{key}") }).collect()
+        }
+        _ => vec![id.to_owned()],
+    }
+}
+
 fn unknown(name: &str) -> FrontError {
     FrontError::Absent(format!(
         "there is no sensor {name}; GET /api/v1/sensors lists those there are, and a sensor comes to be with its first reading"
@@ -177,4 +197,18 @@ fn unknown(name: &str) -> FrontError {
 
 fn broken(error: CallError) -> FrontError {
     FrontError::Broken(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_tells_its_sensors_before_it_is_decoded() {
+        let named = |payload: &str| named(payload.as_bytes());
+        assert_eq!(named(r#"{"sensor_id":"n/m/x","timestamp":1,"values":1.5}"#), ["n/m/x"]);
+        assert_eq!(named(r#"{"sensor_id":"n/m/x","values":[1,2]}"#), ["n/m/x"]);
+        assert_eq!(named(r#"{"sensor_id":"n/m","values":{"value":2,"x":1}}"#), ["n/m", "n/m/x"]);
+        assert!(named("[").is_empty() && named("[]").is_empty());
+    }
 }

@@ -54,6 +54,11 @@ impl Instance {
         self.answers >= ANSWERS || self.store.data().memory.held() > MEMORY
     }
 
+    /// Whether it computed for longer than it may, and was stopped for that.
+    pub(super) fn is_late(&self) -> bool {
+        self.store.data().ticks > DEADLINE
+    }
+
     pub(super) async fn answer(
         &mut self,
         caller: Caller,

@@ -20,6 +20,8 @@ use crate::{
 
 /// Windows and bursts of an answer, at most.
 const MOST: u32 = 1_000;
+/// Rows that may be passed over, at most: as far as the component lets a cursor go, and one look whether there are more.
+const DEEPEST: u32 = wheeltapper_api::Filter::DEEPEST + wheeltapper_api::Filter::MOST;
 /// A sensor's course has about so many readings at most, least and greatest of each stretch.
 const COURSE: usize = 40_000;
 
@@ -130,6 +132,7 @@ impl Desk {
     }
 
     async fn windows(&self, caller: &Caller, filter: front::Filter) -> Result<String, FrontError> {
+        shallow(&filter)?;
         let mut span = Span { asset: filter.asset, after: filter.after, before: filter.before, sensor: None };
         if let Some(name) = &filter.sensor {
             let Some((place, asset)) = self.sensor(caller, name) else { return Ok("[]".into()) };
@@ -178,6 +181,7 @@ impl Desk {
     }
 
     async fn waveforms(&self, caller: &Caller, filter: front::Filter) -> Result<String, FrontError> {
+        shallow(&filter)?;
         let mut span = Span { after: filter.after, before: filter.before, ..Span::default() };
         let mut partitions = 0..u16::try_from(self.host.workers().len()).unwrap_or(u16::MAX);
         if let Some(name) = &filter.sensor {
@@ -219,6 +223,16 @@ impl Desk {
 fn narrowed(caller: &Caller, filter: front::Filter) -> Filter {
     let front::Filter { id, asset, sensor, kind, after, before, limit, offset, points: _ } = filter;
     Filter { id, asset, sensor, kind, after, before, limit, offset, sites: caller.sites.clone() }
+}
+
+/// What is passed over has to be read and put in order first.
+fn shallow(filter: &front::Filter) -> Result<(), FrontError> {
+    match filter.offset {
+        0..=DEEPEST => Ok(()),
+        offset => Err(FrontError::Invalid(format!(
+            "{offset} rows are to be passed over, at most {DEEPEST} can be; narrow the question by its times"
+        ))),
+    }
 }
 
 fn cell(value: Value) -> Cell {

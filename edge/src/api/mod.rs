@@ -10,6 +10,7 @@ mod detect;
 mod guest;
 mod instance;
 mod look;
+mod turn_away;
 mod turns;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,6 +27,7 @@ pub use desk::Desk;
 pub use guest::{Caller, Deeds, Done};
 use guest::{Guest, bindings};
 use instance::Instance;
+use turn_away::{addressed, permitted, too_slow};
 use turns::{Turns, threads};
 
 const COMPONENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/api.wasm"));
@@ -84,9 +86,17 @@ impl Api {
     /// The answer to a request of `caller`.
     ///
     /// # Errors
-    /// When the component traps, runs past its deadline or wants more memory than it may have; the next request gets a
-    /// fresh instance.
-    pub async fn answer(self: Arc<Self>, caller: Caller, request: Request<Bytes>) -> anyhow::Result<Response<Bytes>> {
+    /// When the component traps or wants more memory than it may have; the next request gets a fresh instance. So it does
+    /// after one that ran past its deadline, which is answered.
+    pub async fn answer(
+        self: Arc<Self>,
+        caller: Caller,
+        mut request: Request<Bytes>,
+    ) -> anyhow::Result<Response<Bytes>> {
+        if let Err(refusal) = addressed(&mut request) {
+            return Ok(refusal);
+        }
+        permitted(&caller, &mut request);
         let turn = self.turns.take().await?;
         let api = Arc::clone(&self);
         let threads = self.threads.as_ref().context("the host is stopping")?;
@@ -97,7 +107,14 @@ impl Api {
                 Some(instance) => instance,
                 None => Instance::new(&api.proxy, Guest::new(Arc::clone(&api.desk), &api.environment)).await?,
             };
-            let response = instance.answer(caller, turn, request).await?;
+            let path = request.uri().path().to_owned();
+            let response = match instance.answer(caller, turn, request).await {
+                Err(_) if instance.is_late() => {
+                    tracing::warn!(path, "the API's component was stopped: the answer took too long");
+                    return Ok(too_slow());
+                }
+                answered => answered?,
+            };
             let mut idle = api.idle.lock().unwrap_or_else(PoisonError::into_inner);
             if idle.len() < IDLE && !instance.is_worn() {
                 idle.push(instance);

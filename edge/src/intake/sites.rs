@@ -1,7 +1,5 @@
 //! Readings of whoever may send for some sites only.
 
-use std::collections::BTreeMap;
-
 use crate::{
     components::wit::{
         ingest::{Decoded, Envelope, Refusal},
@@ -20,22 +18,67 @@ fn lies(sensor: &str, sites: &[String]) -> bool {
     sites.iter().any(below)
 }
 
-/// What one event gave, without the readings of sensors that lie elsewhere: these are refused.
+/// Whether a refusal speaks of a sensor that lies elsewhere. Of what depends on how a sensor is configured the message begins
+/// with the sensor; the other reasons are the same for all.
+fn speaks_of_others(rejection: &Rejection, sites: &[String]) -> bool {
+    let then = match rejection.reason {
+        Reason::OutOfRange => " read ",
+        Reason::UnknownSensor => " is not configured",
+        _ => return false,
+    };
+    let own = |site: &String| {
+        rejection
+            .message
+            .strip_prefix(site.as_str())
+            .is_some_and(|rest| rest.starts_with('/') || rest.starts_with(then))
+    };
+    !sites.iter().any(own)
+}
+
+/// What one event gave, without what is of sensors that lie elsewhere: that is refused as one, in the same words whether there
+/// are such sensors or not, so that nobody can ask which sensors others have and what these can read.
 pub(super) fn keep(mut decoded: Decoded, envelope: &Envelope, sites: &[String]) -> Decoded {
     let names: Vec<String> = dictionary::names(&decoded.sensors).map(str::to_owned).collect();
-    if names.iter().all(|name| lies(name, sites)) {
-        return decoded;
+    let mut lost = 0_u32;
+    if !names.iter().all(|name| lies(name, sites)) {
+        lost = leave_out(&mut decoded, &names, sites);
+        if let Some(accepted) = decoded.accepted.first_mut() {
+            *accepted = accepted.saturating_sub(lost);
+        }
     }
+    decoded.refusals.retain(|refusal| {
+        let others = speaks_of_others(&refusal.rejection, sites);
+        if others {
+            lost = lost.saturating_add(refusal.readings);
+        }
+        !others
+    });
+    if lost > 0 {
+        decoded.refusals.push(Refusal {
+            envelope: 0,
+            position: 0,
+            rejection: Rejection {
+                reason: Reason::UnknownSensor,
+                message: format!(
+                    "{lost} of the readings are of sensors at none of the sites that this sender may send for: {}; leave them out",
+                    sites.join(", ")
+                ),
+            },
+            payload: envelope.payload.get(..envelope.payload.len().min(KEPT)).unwrap_or_default().to_vec(),
+            readings: lost,
+        });
+    }
+    decoded
+}
+
+/// Takes the readings out that are of sensors elsewhere; tells how many.
+fn leave_out(decoded: &mut Decoded, names: &[String], sites: &[String]) -> u32 {
     // A sensor that is not to be known must not come into the dictionary either: the host would make it known.
     let mut kept = dictionary::empty();
     let new: Vec<Option<u32>> =
         names.iter().map(|name| lies(name, sites).then(|| dictionary::push(&mut kept, name))).collect();
     let at = |sensor: u32| new.get(sensor as usize).copied().flatten();
-    let mut refused: BTreeMap<u32, u32> = BTreeMap::new();
-    let mut refuse = |sensor: u32, readings: usize| {
-        let count = refused.entry(sensor).or_default();
-        *count = count.saturating_add(u32::try_from(readings).unwrap_or(u32::MAX));
-    };
+    let mut lost = 0_usize;
 
     let old = std::mem::take(&mut decoded.readings.sensor);
     let times = std::mem::take(&mut decoded.readings.time);
@@ -47,7 +90,7 @@ pub(super) fn keep(mut decoded: Decoded, envelope: &Envelope, sites: &[String]) 
                 decoded.readings.time.push(time);
                 decoded.readings.value.push(value);
             }
-            None => refuse(sensor, 1),
+            None => lost += 1,
         }
     }
     let mut waveforms = Vec::new();
@@ -57,30 +100,12 @@ pub(super) fn keep(mut decoded: Decoded, envelope: &Envelope, sites: &[String]) 
                 waveform.sensor = sensor;
                 waveforms.push(waveform);
             }
-            None => refuse(waveform.sensor, waveform.samples.len()),
+            None => lost += waveform.samples.len(),
         }
     }
     decoded.waveforms = waveforms;
     decoded.sensors = kept;
-
-    let lost: u32 = refused.values().fold(0, |sum, count| sum.saturating_add(*count));
-    if let Some(accepted) = decoded.accepted.first_mut() {
-        *accepted = accepted.saturating_sub(lost);
-    }
-    for (sensor, readings) in refused {
-        let name = names.get(sensor as usize).map_or("", String::as_str);
-        decoded.refusals.push(Refusal {
-            envelope: 0,
-            position: 0,
-            rejection: Rejection {
-                reason: Reason::UnknownSensor,
-                message: format!("{name} is at none of the sites that this sender may send for: {}", sites.join(", ")),
-            },
-            payload: envelope.payload.get(..envelope.payload.len().min(KEPT)).unwrap_or_default().to_vec(),
-            readings,
-        });
-    }
-    decoded
+    u32::try_from(lost).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -118,7 +143,53 @@ mod tests {
         assert_eq!(kept.waveforms[0].sensor, 1);
         assert_eq!(kept.accepted, [4]);
         let refused: Vec<_> = kept.refusals.iter().map(|refusal| refusal.readings).collect();
-        assert_eq!(refused, [5, 1]);
-        assert!(kept.refusals[0].rejection.message.starts_with("other/m/t is at none"));
+        assert_eq!(refused, [6]);
+        let message = &kept.refusals[0].rejection.message;
+        assert!(message.starts_with("6 of the readings") && !message.contains("other"), "{message}");
+    }
+
+    #[test]
+    fn others_sensors_are_refused_alike_whether_they_are_configured_or_not() {
+        let refusal = |reason: Reason, message: &str| Refusal {
+            envelope: 0,
+            position: 1,
+            rejection: Rejection { reason, message: message.into() },
+            payload: vec![],
+            readings: 1,
+        };
+        let sites = ["plant".to_owned()];
+        let envelope =
+            Envelope { source: "s".into(), format: None, sensor: None, arrival: 0, payload: b"body".to_vec() };
+        let empty = || Decoded {
+            sensors: dictionary::empty(),
+            readings: ReadingColumns { sensor: vec![], time: vec![], value: vec![] },
+            waveforms: vec![],
+            accepted: vec![0],
+            refusals: vec![],
+            state_changed: false,
+        };
+        let told = |decoded: Decoded| {
+            let kept = keep(decoded, &envelope, &sites);
+            let told = |refusal: &Refusal| {
+                let Rejection { reason, message } = &refusal.rejection;
+                (refusal.position, *reason, message.clone(), refusal.readings)
+            };
+            (kept.accepted, kept.refusals.iter().map(told).collect::<Vec<_>>())
+        };
+        let out_of_range = "plants/m/t read 900 °C; it can read 0 to 200 °C: check the sensor or its limits";
+        let refused =
+            |reason: Reason, message: &str| told(Decoded { refusals: vec![refusal(reason, message)], ..empty() });
+        let configured = refused(Reason::OutOfRange, out_of_range);
+        let strict = refused(Reason::UnknownSensor, "plants/m/t is not configured and unknown_sensors is \"reject\"");
+        let mut sensors = dictionary::empty();
+        dictionary::push(&mut sensors, "plants/m/t");
+        let readings = ReadingColumns { sensor: vec![0], time: vec![1], value: vec![900.0] };
+        let taken = told(Decoded { sensors, readings, accepted: vec![1], ..empty() });
+        assert_eq!(configured, taken);
+        assert_eq!(strict, taken);
+        assert_eq!(taken.1[0].1, Reason::UnknownSensor);
+        for own in ["plant/m/t read 900 °C; it can read 0 to 200 °C", "plant read 900 ; it can read 0 to 200 "] {
+            assert_eq!(refused(Reason::OutOfRange, own).1[0].2, own, "one's own are told of as they are");
+        }
     }
 }

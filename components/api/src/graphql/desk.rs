@@ -20,23 +20,39 @@ pub(super) struct Now(pub(super) i64);
 /// What a resolver wants.
 enum Wish {
     Look(Table, Filter),
+    /// Asked of the line once a request, however many want it.
+    Once(Table, Filter),
     Act(Change),
 }
 
 enum Slot {
     Asked(Wish, Waker),
-    Answered(Result<String, FrontError>),
+    Answered(Told),
     Taken,
 }
 
+type Told = Result<String, FrontError>;
+
 /// The desk of one request.
 #[derive(Clone, Default)]
-pub(super) struct Desk(Arc<Mutex<Vec<Slot>>>);
+pub(super) struct Desk {
+    slots: Arc<Mutex<Vec<Slot>>>,
+    known: Arc<Mutex<Vec<(Table, Filter, Told)>>>,
+}
 
 impl Desk {
     /// Rows of a table.
     pub(super) async fn look<T: DeserializeOwned>(&self, table: Table, filter: Filter) -> Result<Vec<T>, Error> {
-        let rows = self.ask(Wish::Look(table, filter)).await.map_err(|error| wrong(&error.into()))?;
+        self.rows(table, Wish::Look(table, filter)).await
+    }
+
+    /// Rows that others in the same request are likely to want as well.
+    pub(super) async fn look_once<T: DeserializeOwned>(&self, table: Table, filter: Filter) -> Result<Vec<T>, Error> {
+        self.rows(table, Wish::Once(table, filter)).await
+    }
+
+    async fn rows<T: DeserializeOwned>(&self, table: Table, wish: Wish) -> Result<Vec<T>, Error> {
+        let rows = self.ask(wish).await.map_err(|error| wrong(&error.into()))?;
         rows::read(&rows, &format!("{table:?}")).map_err(|problem| wrong(&problem))
     }
 
@@ -70,6 +86,7 @@ impl Desk {
             if let Slot::Asked(wish, waker) = slot {
                 let answer = match wish {
                     Wish::Look(table, filter) => front.look(*table, filter),
+                    Wish::Once(table, filter) => self.once(front, *table, filter),
                     Wish::Act(change) => front.act(change),
                 };
                 waker.wake_by_ref();
@@ -80,8 +97,18 @@ impl Desk {
         any
     }
 
+    fn once(&self, front: &impl Front, table: Table, filter: &Filter) -> Told {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((.., told)) = known.iter().find(|(about, with, _)| *about == table && with == filter) {
+            return told.clone();
+        }
+        let told = front.look(table, filter);
+        known.push((table, filter.clone(), told.clone()));
+        told
+    }
+
     fn slots(&self) -> MutexGuard<'_, Vec<Slot>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -94,7 +121,7 @@ struct Answer {
 }
 
 impl Future for Answer {
-    type Output = Result<String, FrontError>;
+    type Output = Told;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let desk = self.desk.clone();

@@ -1,5 +1,7 @@
 //! What can be asked for.
 
+use std::collections::BTreeSet;
+
 use async_graphql::{Context, Enum, Error, Object, OutputType, SimpleObject};
 use serde::de::DeserializeOwned;
 
@@ -74,10 +76,24 @@ pub(super) struct Page<T: OutputType> {
     page_info: PageInfo,
 }
 
-/// What a page costs: its fields once for each row.
-fn cost(first: Option<i32>, of_each: usize) -> usize {
+/// What a look into the store costs beside its rows: it may pass over many to find them.
+const LOOK: usize = 50;
+/// What it costs where the rows are found by reading a whole table.
+const WHOLE: usize = 500;
+/// The tree is made of all sensors, and tells them all.
+const TREE: usize = 2_000;
+/// So many looks a page, where it is told here which rows are wanted. A client goes on where they did not do.
+const LOOKS: u32 = 10;
+
+/// What a page costs: its fields once for each row, and the look.
+fn cost(first: Option<i32>, of_each: usize, look: usize) -> usize {
     let rows = first.and_then(|first| usize::try_from(first).ok()).unwrap_or(LIMIT as usize);
-    rows.saturating_mul(of_each).saturating_add(1)
+    rows.saturating_mul(of_each).saturating_add(look)
+}
+
+/// What a look costs that reads a whole table in some cases.
+const fn whole(reads_all: bool) -> usize {
+    if reads_all { WHOLE } else { LOOK }
 }
 
 /// How many are asked for, and from where.
@@ -102,8 +118,38 @@ fn bounds(first: Option<i32>, after: Option<&str>) -> Result<(u32, u32), Error> 
     Ok((limit, offset))
 }
 
-/// A page of the rows that are wanted. What the line cannot tell apart is told apart here.
+/// A page of the rows.
 async fn page<T: DeserializeOwned + OutputType>(
+    context: &Context<'_>,
+    table: Table,
+    mut filter: Filter,
+    (first, after): (Option<i32>, Option<String>),
+) -> Result<Page<T>, Error> {
+    let (limit, offset) = bounds(first, after.as_deref())?;
+    if cannot_be(&filter) {
+        return Ok(Page::of(Vec::new(), None, false));
+    }
+    let desk = context.data::<Desk>()?;
+    (filter.limit, filter.offset) = (Filter::MOST.min(limit.saturating_add(1)), offset);
+    let mut nodes: Vec<T> = desk.look(table, filter.clone()).await?;
+    let next = offset.saturating_add(limit);
+    let more = match nodes.len() > limit as usize {
+        true => true,
+        // One more than the most cannot be asked for at once.
+        false if limit == Filter::MOST && nodes.len() == limit as usize => {
+            (filter.limit, filter.offset) = (1, next);
+            !desk.look::<T>(table, filter).await?.is_empty()
+        }
+        false => false,
+    };
+    nodes.truncate(limit as usize);
+    let end = offset.saturating_add(u32::try_from(nodes.len()).unwrap_or(u32::MAX));
+    let end = (!nodes.is_empty()).then_some(end);
+    Ok(Page::of(nodes, end, more))
+}
+
+/// A page of the rows that are wanted, which the line cannot tell apart. Whatever is wanted, it takes few looks.
+async fn picked<T: DeserializeOwned + OutputType>(
     context: &Context<'_>,
     table: Table,
     mut filter: Filter,
@@ -111,33 +157,42 @@ async fn page<T: DeserializeOwned + OutputType>(
     wanted: impl Fn(&T) -> bool,
 ) -> Result<Page<T>, Error> {
     let (limit, offset) = bounds(first, after.as_deref())?;
-    let texts = [&filter.id, &filter.asset, &filter.sensor, &filter.kind];
-    if texts.into_iter().flatten().any(|text| text.contains('\0')) {
-        return Ok(Page { nodes: Vec::new(), page_info: PageInfo { end_cursor: None, has_next_page: false } });
+    if cannot_be(&filter) {
+        return Ok(Page::of(Vec::new(), None, false));
     }
-    filter.limit = Filter::MOST.min(limit.saturating_add(1));
-    filter.offset = offset;
+    let desk = context.data::<Desk>()?;
+    (filter.limit, filter.offset) = (Filter::MOST, offset);
     let mut nodes = Vec::new();
-    let mut more = false;
-    loop {
-        let rows: Vec<T> = context.data::<Desk>()?.look(table, filter.clone()).await?;
+    for _ in 0..LOOKS {
+        let rows: Vec<T> = desk.look_once(table, filter.clone()).await?;
         let last = rows.len() < filter.limit as usize;
         for row in rows {
             if nodes.len() == limit as usize {
-                more = true;
-                break;
+                return Ok(Page::of(nodes, Some(filter.offset), true));
             }
             filter.offset = filter.offset.saturating_add(1);
             if wanted(&row) {
                 nodes.push(row);
             }
         }
-        if last || more {
-            break;
+        if last {
+            let end = (!nodes.is_empty()).then_some(filter.offset);
+            return Ok(Page::of(nodes, end, false));
         }
     }
-    let end_cursor = (!nodes.is_empty()).then(|| cursor_of(filter.offset));
-    Ok(Page { nodes, page_info: PageInfo { end_cursor, has_next_page: more } })
+    Ok(Page::of(nodes, Some(filter.offset), true))
+}
+
+/// No store has a name with a NUL in it, and some take offence at being asked.
+fn cannot_be(filter: &Filter) -> bool {
+    let texts = [&filter.id, &filter.asset, &filter.sensor, &filter.kind];
+    texts.into_iter().flatten().any(|text| text.contains('\0'))
+}
+
+impl<T: OutputType> Page<T> {
+    fn of(nodes: Vec<T>, end: Option<u32>, has_next_page: bool) -> Self {
+        Self { nodes, page_info: PageInfo { end_cursor: end.map(cursor_of), has_next_page } }
+    }
 }
 
 fn span(start: Option<Moment>, end: Option<Moment>) -> (Option<i64>, Option<i64>) {
@@ -150,7 +205,7 @@ pub(super) struct Query;
 #[Object]
 impl Query {
     /// Sensors by name.
-    #[graphql(complexity = "cost(first, child_complexity)")]
+    #[graphql(complexity = "cost(first, child_complexity, whole(status.is_some()))")]
     async fn sensors(
         &self,
         context: &Context<'_>,
@@ -159,19 +214,15 @@ impl Query {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<Page<Sensor>, Error> {
-        let alerting = match status {
-            None => Vec::new(),
-            Some(_) => open_alerts(context).await?,
-        };
-        let wanted = |sensor: &Sensor| {
-            let alerts = alerting.contains(&sensor.asset);
-            status.is_none_or(|status| alerts == (status == SensorStatus::Alerting))
-        };
-        page(context, Table::Sensors, Filter { asset, ..Filter::default() }, (first, after), wanted).await
+        let filter = Filter { asset, ..Filter::default() };
+        let Some(status) = status else { return page(context, Table::Sensors, filter, (first, after)).await };
+        let alerting = open_alerts(context).await?;
+        let wanted = |sensor: &Sensor| alerting.contains(&sensor.asset) == (status == SensorStatus::Alerting);
+        picked(context, Table::Sensors, filter, (first, after), wanted).await
     }
 
     /// Anomalies, the newest first.
-    #[graphql(complexity = "cost(first, child_complexity)")]
+    #[graphql(complexity = "cost(first, child_complexity, LOOK)")]
     #[allow(clippy::too_many_arguments, reason = "each is an argument of the field")]
     async fn anomalies(
         &self,
@@ -187,17 +238,17 @@ impl Query {
         let (from, before) = span(start_time, end_time);
         let kind = severity.map(|severity| severity.name().to_owned());
         let filter = Filter { sensor: sensor_id, asset, kind, after: from, before, ..Filter::default() };
-        page(context, Table::Anomalies, filter, (first, after), |_| true).await
+        page(context, Table::Anomalies, filter, (first, after)).await
     }
 
     /// One anomaly.
     async fn anomaly(&self, context: &Context<'_>, id: String) -> Result<Option<Anomaly>, Error> {
         let filter = Filter { id: Some(id), ..Filter::default() };
-        Ok(page(context, Table::Anomalies, filter, (Some(1), None), |_| true).await?.nodes.pop())
+        Ok(page(context, Table::Anomalies, filter, (Some(1), None)).await?.nodes.pop())
     }
 
     /// What people did, the newest first; with `target`, to this anomaly or work order.
-    #[graphql(complexity = "cost(first, child_complexity)")]
+    #[graphql(complexity = "cost(first, child_complexity, LOOK)")]
     async fn actions(
         &self,
         context: &Context<'_>,
@@ -205,17 +256,17 @@ impl Query {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<Page<Action>, Error> {
-        page(context, Table::Actions, Filter { id: target, ..Filter::default() }, (first, after), |_| true).await
+        page(context, Table::Actions, Filter { id: target, ..Filter::default() }, (first, after)).await
     }
 
     /// The tree of sites, areas and machines.
-    #[graphql(complexity = "10 * child_complexity")]
+    #[graphql(complexity = "10 * child_complexity + TREE")]
     async fn assets(&self, context: &Context<'_>) -> Result<Vec<Asset>, Error> {
         let mut sensors: Vec<Sensor> = Vec::new();
         loop {
             let offset = u32::try_from(sensors.len()).unwrap_or(u32::MAX);
             let filter = Filter { limit: Filter::MOST, offset, ..Filter::default() };
-            let rows = context.data::<Desk>()?.look(Table::Sensors, filter).await?;
+            let rows = context.data::<Desk>()?.look_once(Table::Sensors, filter).await?;
             let last = rows.len() < Filter::MOST as usize;
             sensors.extend(rows);
             if last || sensors.len() >= assets::MOST as usize {
@@ -225,7 +276,7 @@ impl Query {
     }
 
     /// Alerts, the newest first.
-    #[graphql(complexity = "cost(first, child_complexity)")]
+    #[graphql(complexity = "cost(first, child_complexity, whole(state.is_some() && severity.is_some()))")]
     async fn alerts(
         &self,
         context: &Context<'_>,
@@ -235,15 +286,27 @@ impl Query {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<Page<Alert>, Error> {
-        let state = state.map(|state| if state == AlertState::Open { "open" } else { "resolved" });
+        let of = |kind: &str| Filter { asset: asset.clone(), kind: Some(kind.to_owned()), ..Filter::default() };
         let severity = severity.map(Severity::name);
-        let filter = Filter { asset, kind: severity.or(state).map(str::to_owned), ..Filter::default() };
-        let wanted = |alert: &Alert| state.is_none_or(|state| alert.state == state);
-        page(context, Table::Alerts, filter, (first, after), wanted).await
+        match (state, severity) {
+            (None, None) => page(context, Table::Alerts, Filter { asset, ..Filter::default() }, (first, after)).await,
+            (Some(AlertState::Open), None) => page(context, Table::Alerts, of("open"), (first, after)).await,
+            (Some(AlertState::Resolved), None) => page(context, Table::Alerts, of("resolved"), (first, after)).await,
+            (None, Some(severity)) => page(context, Table::Alerts, of(severity), (first, after)).await,
+            // Of those that are open there are few.
+            (Some(AlertState::Open), Some(severity)) => {
+                let wanted = |alert: &Alert| alert.severity == severity;
+                picked(context, Table::Alerts, of("open"), (first, after), wanted).await
+            }
+            (Some(AlertState::Resolved), Some(severity)) => {
+                let wanted = |alert: &Alert| alert.state == "resolved";
+                picked(context, Table::Alerts, of(severity), (first, after), wanted).await
+            }
+        }
     }
 
     /// Work orders, those that are due first, first.
-    #[graphql(complexity = "cost(first, child_complexity)")]
+    #[graphql(complexity = "cost(first, child_complexity, LOOK)")]
     async fn work_orders(
         &self,
         context: &Context<'_>,
@@ -259,11 +322,11 @@ impl Query {
             OrderStatus::Cancelled => "cancelled",
         });
         let filter = Filter { asset, kind: kind.map(str::to_owned), ..Filter::default() };
-        page(context, Table::WorkOrders, filter, (first, after), |_| true).await
+        page(context, Table::WorkOrders, filter, (first, after)).await
     }
 
     /// Machines, the worst first.
-    #[graphql(complexity = "cost(first, child_complexity)")]
+    #[graphql(complexity = "cost(first, child_complexity, WHOLE)")]
     async fn machines(
         &self,
         context: &Context<'_>,
@@ -271,13 +334,13 @@ impl Query {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<Page<Machine>, Error> {
-        page(context, Table::Machines, Filter { asset, ..Filter::default() }, (first, after), |_| true).await
+        page(context, Table::Machines, Filter { asset, ..Filter::default() }, (first, after)).await
     }
 }
 
 /// The machines that have an open alert.
-async fn open_alerts(context: &Context<'_>) -> Result<Vec<String>, Error> {
+async fn open_alerts(context: &Context<'_>) -> Result<BTreeSet<String>, Error> {
     let filter = Filter { kind: Some("open".to_owned()), limit: Filter::MOST, ..Filter::default() };
-    let alerts: Vec<Alert> = context.data::<Desk>()?.look(Table::Alerts, filter).await?;
+    let alerts: Vec<Alert> = context.data::<Desk>()?.look_once(Table::Alerts, filter).await?;
     Ok(alerts.into_iter().map(|alert| alert.asset).collect())
 }

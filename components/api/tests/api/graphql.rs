@@ -2,9 +2,9 @@
 
 use http::{Method, Response};
 use serde_json::{Value, json};
-use wheeltapper_api::{Deed, FrontError, Settings, respond};
+use wheeltapper_api::{Deed, FrontError, Settings, Table, respond};
 
-use crate::memory::{Memory, NOW, body, get, get_with, plant, problem, request, send, text};
+use crate::memory::{Memory, NOW, alert, body, get, get_with, plant, problem, request, send, sensor, text};
 
 fn post(front: &Memory, sent: &Value) -> Response<Vec<u8>> {
     send(front, Method::POST, "/graphql", &sent.to_string())
@@ -85,6 +85,78 @@ fn sensors_of_machines_that_alert() {
     };
     assert_eq!(names("ALERTING"), json!([{ "name": "south/fan" }]));
     assert_eq!(names("OK").as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn rows_that_are_picked_take_few_looks() {
+    let mut front = plant();
+    let sensors: Vec<Value> = (0..12_500).map(|at| sensor(&format!("north/m{at:05}/x"))).collect();
+    front.rows.insert(Table::Sensors, sensors);
+    let looks =
+        |front: &Memory| front.asked.borrow_mut().drain(..).filter(|(table, _)| *table == Table::Sensors).count();
+    let fields = |count: usize, field: &str| {
+        (0..count).fold("{".to_owned(), |query, at| query + &format!("a{at}:{field} ")) + "}"
+    };
+    let none = "sensors(status: ALERTING, first: 1) { nodes { name } pageInfo { endCursor hasNextPage } }";
+    let first = data(&front, &fields(15, none));
+    // There may be more where the looks did not do: a client goes on from there.
+    assert_eq!(first["a14"], json!({ "nodes": [], "pageInfo": { "endCursor": "00002710", "hasNextPage": true } }));
+    assert_eq!(looks(&front), 10);
+    let on = none.replace("first: 1", "after: \"00002710\"");
+    let last = json!({ "nodes": [], "pageInfo": { "endCursor": null, "hasNextPage": false } });
+    assert_eq!(data(&front, &format!("{{ {on} }}"))["sensors"], last);
+    assert_eq!(looks(&front), 3);
+    data(&front, &fields(3, "assets { path }"));
+    assert_eq!(looks(&front), 13);
+
+    for (most, field) in [
+        (19, "sensors(status: OK, first: 1) { pageInfo { hasNextPage } }"),
+        (19, "alerts(state: RESOLVED, severity: LOW, first: 1) { pageInfo { hasNextPage } }"),
+        (19, "machines(first: 1) { pageInfo { hasNextPage } }"),
+        (4, "assets { path }"),
+        (192, "anomalies(sensorId: \"x\", first: 1) { pageInfo { hasNextPage } }"),
+    ] {
+        data(&front, &fields(most, field));
+        assert!(error(&ask(&front, &fields(most + 1, field))).contains("too complex"), "{field}");
+    }
+}
+
+#[test]
+fn alerts_of_a_state_and_a_severity() {
+    let mut front = plant();
+    let alerts = [("a", "open", "high"), ("b", "resolved", "high"), ("c", "open", "low"), ("d", "resolved", "low")];
+    let rows = alerts.map(|(id, state, severity)| {
+        let mut row = alert();
+        (row["id"], row["state"], row["severity"]) = (json!(id), json!(state), json!(severity));
+        row
+    });
+    front.rows.insert(Table::Alerts, rows.to_vec());
+    let ids = |given: &str| {
+        let told = data(&front, &format!("{{ alerts{given} {{ nodes {{ id }} }} }}"));
+        let nodes = told["alerts"]["nodes"].as_array().unwrap().clone();
+        nodes.iter().map(|node| node["id"].as_str().unwrap().to_owned()).collect::<String>()
+    };
+    assert_eq!(ids(""), "abcd");
+    assert_eq!(
+        (ids("(state: OPEN)"), ids("(state: RESOLVED)"), ids("(severity: LOW)")),
+        ("ac".into(), "bd".into(), "cd".into())
+    );
+    assert_eq!(
+        (ids("(state: OPEN, severity: HIGH)"), ids("(state: RESOLVED, severity: LOW)")),
+        ("a".into(), "d".into())
+    );
+}
+
+#[test]
+fn a_page_of_the_most_rows_tells_whether_there_are_more() {
+    let mut front = plant();
+    for (count, more) in [(1_000, false), (1_001, true)] {
+        let sensors = (0..count).map(|at| sensor(&format!("n/m/s{at:04}"))).collect();
+        front.rows.insert(Table::Sensors, sensors);
+        let told = data(&front, "{ sensors(first: 1000) { nodes { name } pageInfo { endCursor hasNextPage } } }");
+        assert_eq!(told["sensors"]["nodes"].as_array().unwrap().len(), 1_000);
+        assert_eq!(told["sensors"]["pageInfo"], json!({ "endCursor": "000003e8", "hasNextPage": more }));
+    }
 }
 
 #[test]

@@ -234,3 +234,18 @@ fn the_longest_page_tells_whether_others_follow() {
         assert_eq!(page["next"].is_string(), follows);
     }
 }
+
+#[test]
+fn windows_and_waveforms_are_passed_over_only_so_far() {
+    for (name, table) in [("windows", Table::Windows), ("waveforms", Table::Waveforms)] {
+        let front = Memory::with(table, vec![]);
+        for cursor in ["ffffffff", "000186a1"] {
+            let detail = problem(&get(&front, &format!("/api/v1/{name}?cursor={cursor}")), 400);
+            assert!(detail.contains("at most 100000") && detail.contains("from and to"), "{detail}");
+        }
+        assert!(front.asked.borrow().is_empty());
+        assert_eq!(get(&front, &format!("/api/v1/{name}?cursor=000186a0")).status(), 200);
+    }
+    let front = Memory::with(Table::Anomalies, vec![]);
+    assert_eq!(get(&front, "/api/v1/anomalies?cursor=ffffffff").status(), 200);
+}

@@ -61,7 +61,7 @@ pub struct Filter {
     /// Rows to pass over.
     pub offset: u32,
     /// Only of machines in these sites, where who asks may see no others: a machine's name is the site's, or begins with that
-    /// and a `/`. Of a task only one that is asked for by its id, which whoever asked for the plan alone was told.
+    /// and a `/`. Of tasks only those whose machines all lie there: a plan of the whole plant is for who may see all of it.
     pub sites: Option<Vec<String>>,
 }
 
@@ -96,15 +96,11 @@ impl Question {
     }
 
     /// Rows of these sites. A range rather than LIKE, so that an index serves; `0` comes right after `/`.
-    fn within(&mut self, owner: Owner, sites: &[String], by_id: bool) {
+    fn within(&mut self, owner: Owner, sites: &[String]) {
         let column = match owner {
             Owner::Asset(column) => column,
             Owner::Sensor(_) => "sensors.asset",
-            Owner::WhoKnows if by_id => return,
-            Owner::WhoKnows => {
-                self.conditions.push("1 = 0".to_owned());
-                return;
-            }
+            Owner::Assets(_) => "named.value",
         };
         let mut any = Vec::with_capacity(sites.len());
         for site in sites {
@@ -119,7 +115,11 @@ impl Question {
         let any = if any.is_empty() { "1 = 0".to_owned() } else { any.join(" OR ") };
         self.conditions.push(match owner {
             Owner::Sensor(sensor) => format!("{sensor} IN (SELECT sensors.name FROM sensors WHERE {any})"),
-            Owner::Asset(_) | Owner::WhoKnows => format!("({any})"),
+            Owner::Asset(_) => format!("({any})"),
+            Owner::Assets(json) => format!(
+                "json_array_length({json}, '$.assets') > 0 AND NOT EXISTS \
+                 (SELECT 1 FROM json_each({json}, '$.assets') AS named WHERE NOT ({any}))"
+            ),
         });
     }
 }
@@ -152,7 +152,7 @@ pub fn question(table: Table, filter: &Filter) -> (String, Vec<Value>) {
         }
     }
     if let Some(sites) = &filter.sites {
-        question.within(plan.owner, sites, filter.id.is_some());
+        question.within(plan.owner, sites);
     }
     let limit = question.place(Value::Integer(i64::from(filter.limit.min(MOST))));
     let offset = question.place(Value::Integer(i64::from(filter.offset)));

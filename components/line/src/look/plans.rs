@@ -24,8 +24,9 @@ pub(super) enum Owner {
     Asset(&'static str),
     /// A column with the sensor; rows without one are of no site.
     Sensor(&'static str),
-    /// The row is of whoever asked for it, who alone was told its id.
-    WhoKnows,
+    /// A column with a JSON object whose `assets` are all the machines that the row speaks of; without any it speaks of the
+    /// whole plant, and is of no site.
+    Assets(&'static str),
 }
 
 const NOTHING: Plan = Plan {
@@ -231,7 +232,7 @@ pub(super) fn plan(table: Table) -> Plan {
             kind: &["status"],
             times: Some(("time", "time")),
             order: "time DESC, id",
-            owner: Owner::WhoKnows,
+            owner: Owner::Assets("request"),
             ..NOTHING
         },
     }

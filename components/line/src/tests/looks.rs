@@ -96,21 +96,43 @@ fn who_is_bound_to_sites_sees_no_others() {
         platform.rows(&format!("INSERT INTO drifts VALUES ('{name}', '{asset}', 1, 'drifted', '[]', 0.1, '')"));
     }
     platform.rows("INSERT INTO dead_letters VALUES ('nobody', 1, 's', 'malformed', '', x'', 1, NULL, NULL)");
-    platform.rows("INSERT INTO tasks VALUES ('t', 1, 'done', '{}', '{\"cost\":1}', 1)");
+    let task = |id: &str, request: &str| {
+        platform.rows(&format!("INSERT INTO tasks VALUES ('{id}', 1, 'done', '{request}', '{{\"cost\":1}}', 1)"));
+    };
+    task("plant", r#"{"sensor_ids":[],"horizon_hours":24}"#);
+    task("none", r#"{"sensor_ids":[],"assets":[]}"#);
+    task("own", r#"{"sensor_ids":["north/a/x"],"assets":["north/a","north"]}"#);
+    task("both", r#"{"sensor_ids":["north/a/x"],"assets":["north/a","south/d"]}"#);
+    task("near", r#"{"assets":["north-2/b"]}"#);
     let north = || Filter { sites: Some(vec!["north".into()]), ..Filter::default() };
     assert_eq!(column(&rows(&platform, Table::Sensors, north()), "name"), ["north/a/x", "north/x"]);
     assert_eq!(rows(&platform, Table::Machines, north()).len(), 2);
-    for (table, seen) in [(Table::Waveforms, 5), (Table::Drifts, 5), (Table::DeadLetters, 6), (Table::Tasks, 1)] {
+    for (table, seen) in [(Table::Waveforms, 5), (Table::Drifts, 5), (Table::DeadLetters, 6), (Table::Tasks, 5)] {
         assert_eq!(rows(&platform, table, Filter::default()).len(), seen, "{table:?}");
         let bound = rows(&platform, table, north()).len();
-        assert_eq!(bound, if table == Table::Tasks { 0 } else { 2 }, "{table:?}");
+        assert_eq!(bound, if table == Table::Tasks { 1 } else { 2 }, "{table:?}");
         assert_eq!(rows(&platform, table, Filter { sites: Some(vec![]), ..Filter::default() }).len(), 0);
     }
-    // Of a plan's task whoever asked for it knows the id.
-    let own = rows(&platform, Table::Tasks, Filter { id: Some("t".into()), ..north() });
+    // A plan is for who may see all that it speaks of, also where its id is known.
+    let by_id = |id: &str, sites: &[&str]| {
+        let sites = sites.iter().map(|&site| site.to_owned()).collect();
+        let filter = Filter { id: Some(id.into()), sites: Some(sites), ..Filter::default() };
+        column(&rows(&platform, Table::Tasks, filter), "id")
+    };
+    assert_eq!(by_id("own", &["north"]), ["own"]);
+    assert_eq!(by_id("both", &["south", "north/a"]), ["both"]);
+    for (id, sites) in
+        [("own", ["south"]), ("own", ["north/a"]), ("both", ["north"]), ("plant", ["north"]), ("none", ["north"])]
+    {
+        assert!(by_id(id, &sites).is_empty(), "{id} {sites:?}");
+    }
+    let one = rows(&platform, Table::Tasks, Filter { id: Some("near".into()), ..Filter::default() });
+    let request = r#"{"assets":["north-2/b"]}"#;
     assert_eq!(
-        own,
-        [json!({ "id": "t", "created": 1, "status": "done", "request": "{}", "plan": "{\"cost\":1}", "finished": 1 })]
+        one,
+        [
+            json!({ "id": "near", "created": 1, "status": "done", "request": request, "plan": "{\"cost\":1}", "finished": 1 })
+        ]
     );
 }
 

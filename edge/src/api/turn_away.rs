@@ -1,0 +1,103 @@
+//! What is put right, or answered, before or instead of the component.
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use serde_json::json;
+
+use super::guest::Caller;
+
+/// Stands in where a request of HTTP/1.0 names no host, as it may.
+const HOST: HeaderValue = HeaderValue::from_static("localhost");
+/// By this the component knows what a caller may do; see `components/api/src/graphql/mod.rs`.
+const PERMISSIONS: &str = "x-wheeltapper-permissions";
+
+/// Sees to it that the request names a host, without which WASI takes none (RFC 9112, section 3.2).
+///
+/// # Errors
+/// The answer, where it has to name one and does not.
+pub(super) fn addressed(request: &mut Request<Bytes>) -> Result<(), Response<Bytes>> {
+    let host = request.headers().get(header::HOST);
+    if host.is_some_and(|host| host.to_str().is_ok()) || request.uri().authority().is_some() {
+        return Ok(());
+    }
+    if host.is_some() || request.version() == Version::HTTP_11 {
+        let detail =
+            "the header Host is missing, or has other characters than ASCII; send the host's name and port in it";
+        return Err(problem(StatusCode::BAD_REQUEST, detail));
+    }
+    request.headers_mut().insert(header::HOST, HOST);
+    Ok(())
+}
+
+/// Tells the component what the caller may do; what the request says of that itself is nothing.
+pub(super) fn permitted(caller: &Caller, request: &mut Request<Bytes>) {
+    let permissions = if caller.read_only { "read" } else { "read, write" };
+    request.headers_mut().insert(PERMISSIONS, HeaderValue::from_static(permissions));
+}
+
+/// The component was stopped on its deadline.
+pub(super) fn too_slow() -> Response<Bytes> {
+    let detail = "the answer took too long and was given up; ask for less at once: a shorter span of time, smaller pages, or fewer fields";
+    problem(StatusCode::SERVICE_UNAVAILABLE, detail)
+}
+
+/// As RFC 9457 has it.
+fn problem(status: StatusCode, detail: &str) -> Response<Bytes> {
+    let title = status.canonical_reason().unwrap_or("error");
+    let body = json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail });
+    let mut response = Response::new(Bytes::from(body.to_string()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(version: Version, uri: &str, host: Option<&[u8]>) -> Request<Bytes> {
+        let mut request = Request::new(Bytes::new());
+        *request.version_mut() = version;
+        *request.uri_mut() = uri.parse().unwrap();
+        if let Some(host) = host {
+            request.headers_mut().insert(header::HOST, HeaderValue::from_bytes(host).unwrap());
+        }
+        request
+    }
+
+    #[test]
+    fn a_request_names_a_host_or_need_not() {
+        for (version, uri, host, named) in [
+            (Version::HTTP_11, "/x", Some(&b"plant:8080"[..]), Some("plant:8080")),
+            (Version::HTTP_10, "/x", None, Some("localhost")),
+            (Version::HTTP_2, "http://plant/x", None, None),
+            (Version::HTTP_11, "http://plant/x", None, None),
+        ] {
+            let mut request = request(version, uri, host);
+            assert!(addressed(&mut request).is_ok(), "{version:?} {uri}");
+            assert_eq!(request.headers().get(header::HOST).map(|host| host.to_str().unwrap()), named);
+        }
+        for (version, host) in
+            [(Version::HTTP_11, None), (Version::HTTP_11, Some(&b"\xff"[..])), (Version::HTTP_10, Some(&b"\xff"[..]))]
+        {
+            let refusal = addressed(&mut request(version, "/x", host)).unwrap_err();
+            assert_eq!(
+                (refusal.status().as_u16(), refusal.headers()["content-type"].to_str().unwrap()),
+                (400, "application/problem+json")
+            );
+        }
+        assert_eq!(too_slow().status(), 503);
+    }
+
+    #[test]
+    fn what_a_caller_may_do_is_not_theirs_to_say() {
+        for (read_only, told) in [(true, "read"), (false, "read, write")] {
+            let mut request = request(Version::HTTP_11, "/graphql", None);
+            request.headers_mut().insert(PERMISSIONS, HeaderValue::from_static("read, write, delete"));
+            permitted(&Caller { read_only, ..Caller::default() }, &mut request);
+            assert_eq!(request.headers().get_all(PERMISSIONS).iter().collect::<Vec<_>>(), [told]);
+        }
+    }
+}
