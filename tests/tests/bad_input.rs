@@ -258,6 +258,43 @@ fn a_component_that_traps() {
 }
 
 #[test]
+fn a_machine_that_breaks_a_component_costs_its_neighbours_nothing() {
+    let component = hostile_featurize().unwrap().canonicalize().unwrap();
+    let plant = Plant::new(&format!(
+        "partitions = 1\n[line]\ncheckpoint = \"1h\"\n[line.components]\nfeaturize = {component:?}\n"
+    ))
+    .unwrap();
+    let host = plant.start().unwrap();
+    // What 20 machines send at once, two of them what cannot be borne.
+    let post = |host: &Running, at: i64, poison: &[i64]| {
+        let line = |machine: i64| {
+            let value = if poison.contains(&machine) { 666 } else { machine };
+            format!(r#"{{"sensor_id":"m{machine}/v","timestamp":{},"values":{value}}}"#, T0 + at * SECOND)
+        };
+        let body: Vec<String> = (0..20).map(line).collect();
+        assert_eq!(host.post(LINES, body.join("\n").as_bytes()).unwrap().status, 202);
+    };
+    post(&host, 0, &[]);
+    post(&host, 1, &[3, 17]);
+    reaches(&plant, "dead_letters", 2);
+    post(&host, 2, &[]);
+    post(&host, 3, &[8]);
+    reaches(&plant, "dead_letters", 3);
+    let told = dead_letters(&plant, "stage-failure");
+    assert!(told.contains("m3/v") && told.contains("m17/v") && told.contains("m8/v"), "{told}");
+    // A restart goes through the same again, without what was given up.
+    host.kill().unwrap();
+    let host = plant.start().unwrap();
+    post(&host, 4, &[]);
+    assert!(host.metric("wheeltapper_stage_restarts_total").unwrap() < 1.0);
+    host.stop().unwrap();
+    let counts = plant.counts().unwrap();
+    assert!(counts["readings"] == 97 && counts["rejected_readings"] == 3 && counts["dead_letters"] == 3, "{counts}");
+    let of = |sensor: &str| plant.query(&["readings", "--sensor", sensor]).unwrap().len();
+    assert_eq!((of("m3/v"), of("m17/v"), of("m8/v"), of("m4/v")), (4, 4, 4, 5));
+}
+
+#[test]
 fn a_component_that_loops_for_ever() {
     misbehaves(667, "deadline");
 }

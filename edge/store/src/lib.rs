@@ -25,7 +25,9 @@ pub use error::StoreError;
 pub use export::Table;
 pub use look::{Filter, Hour};
 pub use newest::{FeatureWindow, Span};
-pub use rows::{AlertRow, AnomalyRow, DeadLetter, DriftRow, PartitionState, PrognosisRow, SensorRow, WorkOrderRow};
+pub use rows::{
+    AlertRow, AnomalyRow, DeadLetter, DriftRow, PartitionState, PrognosisRow, SensorRow, SkippedRow, WorkOrderRow,
+};
 
 use std::{
     path::{Path, PathBuf},
