@@ -1,4 +1,4 @@
-//! `wheeltapper query`, `export` and `backup`: looking into the store.
+//! `wheeltapper query` and `export`: looking into the store.
 
 use std::{
     fs::File,
@@ -192,22 +192,6 @@ impl Export {
             _ => bail!("expected a file that ends in .csv or .parquet, got {}", self.file.display()),
         };
         eprintln!("{rows} rows written");
-        Ok(())
-    }
-}
-
-/// Copies the store to a file; the host may be running.
-#[derive(Debug, clap::Args)]
-pub(super) struct Backup {
-    /// The copy: one SQLite file
-    to: PathBuf,
-}
-
-impl Backup {
-    pub(super) fn run(self, global: &Global) -> anyhow::Result<()> {
-        let store = global.store()?;
-        store.backup(&self.to)?;
-        println!("the store was copied to {}", self.to.display());
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod audit;
+mod backup;
 mod config;
 mod dead_letters;
 mod evaluate;
@@ -77,7 +78,7 @@ enum Command {
     /// Who did what: verify that nobody changed it, export, list
     Audit(audit::AuditCommand),
     /// Copy the store while the host runs
-    Backup(look::Backup),
+    Backup(backup::Backup),
     /// Check the configuration
     Config(config::ConfigCommand),
     /// Shell completions: `wheeltapper completions bash > /etc/bash_completion.d/wheeltapper`
