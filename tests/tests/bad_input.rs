@@ -321,3 +321,26 @@ fn dead_letters_are_replayed_once_mended() {
     .unwrap();
     host.stop().unwrap();
 }
+
+#[test]
+fn letters_that_are_refused_again_do_not_double() {
+    let (plant, host) = host();
+    let unknown = br#"{"sensor_id":"plant/hall/pump/new","timestamp":1767225600,"values":1}"#;
+    assert_eq!(host.post(JSON, unknown).unwrap().status, 422);
+    assert_eq!(host.post(JSON, &vec![b' '; 70 << 10]).unwrap().status, 413);
+    for encoding in ["br", "gzip"] {
+        host.post_with(&[("Content-Encoding", encoding)], b"x").unwrap();
+    }
+    reaches(&plant, "dead_letters", 4);
+    let to = format!("http://{}", host.http);
+    let told = plant.command().unwrap().args(["dlq", "replay", "--to", &to]).output().unwrap();
+    let text = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(text.contains("0 taken, 1 refused again") && text.contains("3 kept: too large"), "{text}");
+    assert_eq!(told.status.code(), Some(1), "{}", String::from_utf8_lossy(&told.stderr));
+    // The old letter goes, the new one comes from the log a moment later.
+    wait_until("the letter is there anew", SOON, || Ok(count(&plant, "rejected_readings") == 5)).unwrap();
+    assert_eq!(count(&plant, "dead_letters"), 4);
+    let error = plant.output(&["dlq", "list", "--reason", "nonsense"]).unwrap_err().to_string();
+    assert!(error.contains("malformed") && error.contains("stage-failure"), "{error}");
+    host.stop().unwrap();
+}
