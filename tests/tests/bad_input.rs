@@ -344,3 +344,16 @@ fn letters_that_are_refused_again_do_not_double() {
     assert!(error.contains("malformed") && error.contains("stage-failure"), "{error}");
     host.stop().unwrap();
 }
+
+#[test]
+fn a_changed_setting_that_waits_for_the_next_start_is_named() {
+    let (plant, host) = host();
+    plant.configure(&format!("{CONFIG}\n[log]\nsegment = \"16MiB\"\n")).unwrap();
+    host.signal("HUP").unwrap();
+    wait_until("the warning", SOON, || {
+        let log = std::fs::read_to_string(plant.path().join("host.log"))?;
+        Ok(log.contains("next start only: [log]"))
+    })
+    .unwrap();
+    host.stop().unwrap();
+}
