@@ -4,6 +4,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Stdio,
     time::Duration,
 };
 
@@ -164,6 +165,21 @@ fn a_host_starts_on_a_backup_and_knows_old_and_new() {
     }
     assert!(folder.output(&["user", "list"]).unwrap().contains("ada"));
     assert!(!file.output(&["user", "list"]).unwrap().contains("ada"));
+}
+
+#[test]
+fn a_reader_that_had_enough_is_no_failure() {
+    let plant = Plant::new("").unwrap();
+    fs::write(plant.path().join("r.csv"), "time,a\n2026-01-01 00:00:00,1.25\n").unwrap();
+    plant.output(&["replay", "r.csv"]).unwrap();
+    for arguments in [["completions", "bash", ""], ["export", "readings", "-"]] {
+        let mut command = plant.command().unwrap();
+        command.args(arguments.iter().filter(|argument| !argument.is_empty()));
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let ended = child.wait_with_output().unwrap();
+        assert!(ended.status.success() && ended.stderr.is_empty(), "{arguments:?}: {ended:?}");
+    }
 }
 
 #[test]

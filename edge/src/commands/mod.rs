@@ -14,7 +14,7 @@ mod user;
 
 use std::{
     fmt,
-    io::{self, IsTerminal as _},
+    io::{self, IsTerminal as _, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -106,10 +106,7 @@ pub fn main() -> ExitCode {
         Command::Audit(audit) => audit.run(global),
         Command::Backup(backup) => backup.run(global),
         Command::Config(config) => config.run(global),
-        Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "wheeltapper", &mut io::stdout());
-            Ok(())
-        }
+        Command::Completions { shell } => completions(shell),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -129,6 +126,13 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn completions(shell: clap_complete::Shell) -> anyhow::Result<()> {
+    // The generator panics where it cannot write, as into a pipe that was closed.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "wheeltapper", &mut script);
+    Ok(io::stdout().write_all(&script)?)
 }
 
 fn start_log(global: &Global) {

@@ -44,10 +44,7 @@ pub enum StoreError {
     /// Writing an export failed.
     #[error("the export: {0}")]
     Export(String),
-}
-
-impl From<std::io::Error> for StoreError {
-    fn from(error: std::io::Error) -> Self {
-        Self::Export(error.to_string())
-    }
+    /// What takes the export did not take it.
+    #[error("the export could not be written; check that there is room")]
+    Io(#[from] std::io::Error),
 }
