@@ -183,6 +183,22 @@ fn a_reader_that_had_enough_is_no_failure() {
 }
 
 #[test]
+fn arguments_that_make_no_sense_are_refused() {
+    let plant = Plant::new("").unwrap();
+    fs::write(plant.path().join("r.csv"), "time,a\n2026-01-01 00:00:00,1.25\n").unwrap();
+    plant.output(&["replay", "r.csv", "--sensor", "m/{column}"]).unwrap();
+    for (arguments, word) in [
+        (["simulate", "--faulty", "7", "--write-config=f.toml"], "from 0 to 1"),
+        (["simulate", "--machines", "0", "--write-config=f.toml"], "0 is not in"),
+        (["export", "readings", "-", "--sensor=nope"], "query sensors"),
+    ] {
+        let error = plant.output(&arguments).unwrap_err().to_string();
+        assert!(error.contains(word), "{error}");
+    }
+    assert!(plant.output(&["export", "readings", "-", "--sensor=m/a"]).unwrap().contains("1.25"));
+}
+
+#[test]
 fn configuration_errors_say_where() {
     let plant = Plant::new("[windows]\nsise = \"30s\"\n").unwrap();
     let error = plant.output(&["config", "check"]).unwrap_err().to_string();
