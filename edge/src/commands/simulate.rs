@@ -26,6 +26,9 @@ pub(super) struct Simulate {
     /// Where to: http://host:8080 or mqtt://host:1883
     #[arg(long, default_value = "http://127.0.0.1:8080")]
     to: String,
+    /// An API key with the scope ingest, for HTTP where the host wants one; `wheeltapper key add` makes one
+    #[arg(long, env = "WHEELTAPPER_API_KEY", hide_env_values = true)]
+    key: Option<String>,
     /// How much faster than real time, while in the past
     #[arg(long, default_value_t = 1.0)]
     speed: f64,
@@ -77,7 +80,7 @@ impl Simulate {
         let sent = if self.to.starts_with("mqtt") {
             wheeltapper_simulate::publish_mqtt(&self.to, &mut fleet, &pace)?
         } else {
-            wheeltapper_simulate::publish_http(&self.to, &mut fleet, &pace)?
+            wheeltapper_simulate::publish_http(&self.to, self.key.as_deref(), &mut fleet, &pace)?
         };
         println!("sent {sent} readings");
         Ok(())
