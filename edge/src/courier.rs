@@ -36,6 +36,8 @@ const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_sec
 /// When a receiver has not taken anything for so long, each further notification is tried once only, so that the log
 /// need not be kept for it for ever.
 const PATIENCE: Duration = Duration::from_secs(24 * 3600);
+/// How the keys begin under which the routes' places lie in the store.
+pub(crate) const PLACES: &str = "courier/";
 /// A place that moved only over events that concern nobody is written this seldom.
 const KEEP_PLACE: Duration = Duration::from_secs(30);
 
@@ -335,7 +337,7 @@ impl Carrier {
 }
 
 fn key(route: &str) -> String {
-    format!("courier/{route}")
+    format!("{PLACES}{route}")
 }
 
 fn rank(severity: Severity) -> u8 {

@@ -89,3 +89,8 @@ impl DataFolder {
 pub fn store_path(folder: &Path) -> PathBuf {
     folder.join("wheeltapper.db")
 }
+
+/// The file of users, keys and the audit in a data folder.
+pub fn access_path(folder: &Path) -> PathBuf {
+    folder.join("access.db")
+}

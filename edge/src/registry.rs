@@ -129,6 +129,23 @@ impl Registry {
         }
     }
 
+    /// Numbers of the assets of `sensors`, by number and in their order.
+    pub(crate) fn assets_of(&self, sensors: &[u32]) -> Vec<u32> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let asset = |&sensor: &u32| known.sensors.get(sensor as usize).map_or(u32::MAX, |(_, place)| place.asset);
+        sensors.iter().map(asset).collect()
+    }
+
+    /// The name of an asset.
+    pub(crate) fn asset_name(&self, asset: u32) -> Option<Arc<str>> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).asset_names.get(asset as usize).cloned()
+    }
+
+    /// The number of an asset.
+    pub(crate) fn asset_number(&self, name: &str) -> Option<u32> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).assets.get(name).copied()
+    }
+
     /// How many sensors are known.
     pub fn len(&self) -> usize {
         self.known.read().unwrap_or_else(PoisonError::into_inner).by_name.len()

@@ -126,6 +126,57 @@ pub struct Reload {
     pub file: Option<PathBuf>,
     /// The data folder that was named, if one was.
     pub data: Option<PathBuf>,
+    /// What was read from there at the start.
+    pub begun: Config,
+}
+
+impl Reload {
+    /// Takes the configuration anew.
+    async fn again(&self, host: &Arc<Host>) -> anyhow::Result<()> {
+        let config = match crate::commands::load_config(self.file.as_deref(), self.data.as_deref()) {
+            Ok(config) => config,
+            Err(error) => {
+                tracing::error!("the old configuration stays in force:\n{error}");
+                return Ok(());
+            }
+        };
+        let later = at_next_start(&self.begun, &config);
+        let host = Arc::clone(host);
+        match tokio::task::spawn_blocking(move || host.configure(config)).await? {
+            Ok(()) => tracing::info!("the configuration was read anew"),
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "the old configuration stays in force");
+                return Ok(());
+            }
+        }
+        if !later.is_empty() {
+            tracing::warn!("changed, but in force from the next start only: {}; restart the host", later.join(", "));
+        }
+        Ok(())
+    }
+}
+
+/// The settings that differ and that a running host does not take.
+fn at_next_start(begun: &Config, now: &Config) -> Vec<&'static str> {
+    let (http, other) = (&begun.http, &now.http);
+    let (mqtt, mqtts) = (&begun.mqtt, &now.mqtt);
+    let settings = [
+        ("data", begun.data == now.data),
+        ("partitions", begun.partitions == now.partitions),
+        ("[http] listen", http.listen == other.listen),
+        ("[http] max_body", http.max_body == other.max_body),
+        ("[http] origins", http.origins == other.origins),
+        ("[http.tls]", http.tls == other.tls),
+        ("[[http.source]]", http.sources == other.sources),
+        ("[access]", begun.access == now.access),
+        ("[mqtt.broker]", mqtt.broker == mqtts.broker),
+        ("[[mqtt.client]]", mqtt.clients == mqtts.clients),
+        ("[[mqtt.topic]]", mqtt.topics == mqtts.topics),
+        ("[[nats]]", begun.nats == now.nats),
+        ("[log]", begun.log == now.log),
+        ("[line]", begun.line == now.line),
+    ];
+    settings.into_iter().filter_map(|(name, same)| (!same).then_some(name)).collect()
 }
 
 /// What to tell whoever started the host.
@@ -158,16 +209,7 @@ pub async fn until_stopped(config: Config, reload: Reload, show: Show) -> anyhow
         tokio::select! {
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
-            _ = hangup.recv() => match crate::commands::load_config(reload.file.as_deref(), reload.data.as_deref()) {
-                Ok(config) => {
-                    let host = Arc::clone(&serving.host);
-                    match tokio::task::spawn_blocking(move || host.configure(config)).await? {
-                        Ok(()) => tracing::info!("the configuration was read anew"),
-                        Err(error) => tracing::error!(error = format!("{error:#}"), "the old configuration stays in force"),
-                    }
-                }
-                Err(error) => tracing::error!("the old configuration stays in force:\n{error}"),
-            },
+            _ = hangup.recv() => reload.again(&serving.host).await?,
         }
     }
     tracing::info!("stopping: what was taken in is worked through and stored");
@@ -209,5 +251,24 @@ async fn publish_findings(host: Arc<Host>, broker: BrokerHandle, mut stop: watch
             }
             Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_for_the_next_start_is_named() {
+        let begun = Config::default();
+        assert!(at_next_start(&begun, &begun).is_empty());
+        let mut now = begun.clone();
+        now.technicians.clear();
+        now.windows.size = begun.windows.lateness;
+        assert!(at_next_start(&begun, &now).is_empty(), "these are taken at once");
+        now.http.listen = "127.0.0.1:9999".to_owned();
+        now.line.max_batch += 1;
+        now.partitions = 7;
+        assert_eq!(at_next_start(&begun, &now), ["partitions", "[http] listen", "[line]"]);
     }
 }

@@ -258,6 +258,43 @@ fn a_component_that_traps() {
 }
 
 #[test]
+fn a_machine_that_breaks_a_component_costs_its_neighbours_nothing() {
+    let component = hostile_featurize().unwrap().canonicalize().unwrap();
+    let plant = Plant::new(&format!(
+        "partitions = 1\n[line]\ncheckpoint = \"1h\"\n[line.components]\nfeaturize = {component:?}\n"
+    ))
+    .unwrap();
+    let host = plant.start().unwrap();
+    // What 20 machines send at once, two of them what cannot be borne.
+    let post = |host: &Running, at: i64, poison: &[i64]| {
+        let line = |machine: i64| {
+            let value = if poison.contains(&machine) { 666 } else { machine };
+            format!(r#"{{"sensor_id":"m{machine}/v","timestamp":{},"values":{value}}}"#, T0 + at * SECOND)
+        };
+        let body: Vec<String> = (0..20).map(line).collect();
+        assert_eq!(host.post(LINES, body.join("\n").as_bytes()).unwrap().status, 202);
+    };
+    post(&host, 0, &[]);
+    post(&host, 1, &[3, 17]);
+    reaches(&plant, "dead_letters", 2);
+    post(&host, 2, &[]);
+    post(&host, 3, &[8]);
+    reaches(&plant, "dead_letters", 3);
+    let told = dead_letters(&plant, "stage-failure");
+    assert!(told.contains("m3/v") && told.contains("m17/v") && told.contains("m8/v"), "{told}");
+    // A restart goes through the same again, without what was given up.
+    host.kill().unwrap();
+    let host = plant.start().unwrap();
+    post(&host, 4, &[]);
+    assert!(host.metric("wheeltapper_stage_restarts_total").unwrap() < 1.0);
+    host.stop().unwrap();
+    let counts = plant.counts().unwrap();
+    assert!(counts["readings"] == 97 && counts["rejected_readings"] == 3 && counts["dead_letters"] == 3, "{counts}");
+    let of = |sensor: &str| plant.query(&["readings", "--sensor", sensor]).unwrap().len();
+    assert_eq!((of("m3/v"), of("m17/v"), of("m8/v"), of("m4/v")), (4, 4, 4, 5));
+}
+
+#[test]
 fn a_component_that_loops_for_ever() {
     misbehaves(667, "deadline");
 }
@@ -280,6 +317,42 @@ fn dead_letters_are_replayed_once_mended() {
         // Until the new configuration is read the letter comes back as a new one, which may be kept a moment later.
         let _ = plant.output(&["dlq", "replay", "--reason", "unknown-sensor", "--to", &to]);
         Ok(count(&plant, "readings") == 1 && !dead_letters(&plant, "unknown-sensor").contains("pump/new"))
+    })
+    .unwrap();
+    host.stop().unwrap();
+}
+
+#[test]
+fn letters_that_are_refused_again_do_not_double() {
+    let (plant, host) = host();
+    let unknown = br#"{"sensor_id":"plant/hall/pump/new","timestamp":1767225600,"values":1}"#;
+    assert_eq!(host.post(JSON, unknown).unwrap().status, 422);
+    assert_eq!(host.post(JSON, &vec![b' '; 70 << 10]).unwrap().status, 413);
+    for encoding in ["br", "gzip"] {
+        host.post_with(&[("Content-Encoding", encoding)], b"x").unwrap();
+    }
+    reaches(&plant, "dead_letters", 4);
+    let to = format!("http://{}", host.http);
+    let told = plant.command().unwrap().args(["dlq", "replay", "--to", &to]).output().unwrap();
+    let text = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(text.contains("0 taken, 1 refused again") && text.contains("3 kept: too large"), "{text}");
+    assert_eq!(told.status.code(), Some(1), "{}", String::from_utf8_lossy(&told.stderr));
+    // The old letter goes, the new one comes from the log a moment later.
+    wait_until("the letter is there anew", SOON, || Ok(count(&plant, "rejected_readings") == 5)).unwrap();
+    assert_eq!(count(&plant, "dead_letters"), 4);
+    let error = plant.output(&["dlq", "list", "--reason", "nonsense"]).unwrap_err().to_string();
+    assert!(error.contains("malformed") && error.contains("stage-failure"), "{error}");
+    host.stop().unwrap();
+}
+
+#[test]
+fn a_changed_setting_that_waits_for_the_next_start_is_named() {
+    let (plant, host) = host();
+    plant.configure(&format!("{CONFIG}\n[log]\nsegment = \"16MiB\"\n")).unwrap();
+    host.signal("HUP").unwrap();
+    wait_until("the warning", SOON, || {
+        let log = std::fs::read_to_string(plant.path().join("host.log"))?;
+        Ok(log.contains("next start only: [log]"))
     })
     .unwrap();
     host.stop().unwrap();

@@ -4,9 +4,11 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
 };
 
-use wheeltapper_tests::{Plant, data_folder};
+use wheeltapper_tests::{Plant, Running, SECOND, T0, data_folder, wait_until};
 
 /// Cells that hold readings, counted without the code under test.
 fn cells(csv: &Path) -> u64 {
@@ -114,6 +116,86 @@ fn queries_exports_and_backup() {
     assert!(error.contains("SELECT"), "{error}");
     let missing = plant.query(&["readings", "--sensor", "m/b"]).unwrap_err().to_string();
     assert!(missing.contains("query sensors"), "{missing}");
+}
+
+/// Readings and a dead letter from ingest, which is numbered by its place in the log.
+fn fed(plant: &Plant, host: &Running, from: i64) {
+    let reading = |at: i64, value: &str| {
+        format!(r#"{{"sensor_id":"m/a","timestamp":{},"values":{value}}}"#, T0 + (from + at) * SECOND)
+    };
+    let body = [reading(0, "1"), reading(1, "NaN"), reading(2, "3")].join("\n");
+    let before = plant.counts().unwrap();
+    assert_eq!(host.post("application/x-ndjson", body.as_bytes()).unwrap().status, 202);
+    wait_until("readings and dead letter stored", Duration::from_secs(20), || {
+        let now = plant.counts()?;
+        let more = |name: &str| now[name].as_u64().unwrap() - before[name].as_u64().unwrap();
+        Ok((more("readings"), more("dead_letters"), more("rejected_readings")) == (2, 1, 1))
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_host_starts_on_a_backup_and_knows_old_and_new() {
+    let config = "[line]\ncheckpoint = \"200ms\"\n";
+    let plant = Plant::new(config).unwrap();
+    let host = plant.start().unwrap();
+    fed(&plant, &host, 0);
+    plant.output(&["user", "add", "ada", "--role", "viewer"]).unwrap();
+    plant.output(&["backup", "copy.db"]).unwrap();
+    plant.output(&["backup", "copies/"]).unwrap();
+    let itself = plant.output(&["backup", "data/wheeltapper.db"]).unwrap_err().to_string();
+    assert!(itself.contains("another place"), "{itself}");
+    host.stop().unwrap();
+
+    let (file, folder) = (Plant::new(config).unwrap(), Plant::new(config).unwrap());
+    fs::create_dir(file.path().join("data")).unwrap();
+    fs::copy(plant.path().join("copy.db"), file.path().join("data/wheeltapper.db")).unwrap();
+    fs::rename(plant.path().join("copies"), folder.path().join("data")).unwrap();
+    fs::copy(plant.path().join("data/access.key"), folder.path().join("data/access.key")).unwrap();
+    for restored in [&file, &folder] {
+        let host = restored.start().unwrap();
+        fed(restored, &host, 100);
+        host.kill().unwrap();
+        let host = restored.start().unwrap();
+        fed(restored, &host, 200);
+        host.stop().unwrap();
+        let readings = restored.query(&["readings", "--sensor", "m/a"]).unwrap();
+        assert_eq!(readings.len(), 6, "{readings:?}");
+        assert_eq!(restored.counts().unwrap()["dead_letters"], 3);
+    }
+    assert!(folder.output(&["user", "list"]).unwrap().contains("ada"));
+    assert!(!file.output(&["user", "list"]).unwrap().contains("ada"));
+}
+
+#[test]
+fn a_reader_that_had_enough_is_no_failure() {
+    let plant = Plant::new("").unwrap();
+    fs::write(plant.path().join("r.csv"), "time,a\n2026-01-01 00:00:00,1.25\n").unwrap();
+    plant.output(&["replay", "r.csv"]).unwrap();
+    for arguments in [["completions", "bash", ""], ["export", "readings", "-"]] {
+        let mut command = plant.command().unwrap();
+        command.args(arguments.iter().filter(|argument| !argument.is_empty()));
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let ended = child.wait_with_output().unwrap();
+        assert!(ended.status.success() && ended.stderr.is_empty(), "{arguments:?}: {ended:?}");
+    }
+}
+
+#[test]
+fn arguments_that_make_no_sense_are_refused() {
+    let plant = Plant::new("").unwrap();
+    fs::write(plant.path().join("r.csv"), "time,a\n2026-01-01 00:00:00,1.25\n").unwrap();
+    plant.output(&["replay", "r.csv", "--sensor", "m/{column}"]).unwrap();
+    for (arguments, word) in [
+        (["simulate", "--faulty", "7", "--write-config=f.toml"], "from 0 to 1"),
+        (["simulate", "--machines", "0", "--write-config=f.toml"], "0 is not in"),
+        (["export", "readings", "-", "--sensor=nope"], "query sensors"),
+    ] {
+        let error = plant.output(&arguments).unwrap_err().to_string();
+        assert!(error.contains(word), "{error}");
+    }
+    assert!(plant.output(&["export", "readings", "-", "--sensor=m/a"]).unwrap().contains("1.25"));
 }
 
 #[test]

@@ -95,11 +95,12 @@ fn http_sends_everything_once_though_the_server_is_busy_at_first() {
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let requests = serve(listener, &[(503, "retry-after: 0\r\n"), (429, "retry-after: 1\r\n"), (503, "")]);
     let began = Instant::now();
-    let sent = publish_http(&url, &mut fleet(), &FAST).unwrap();
+    let sent = publish_http(&url, Some("secret"), &mut fleet(), &FAST).unwrap();
     assert!(began.elapsed() >= Duration::from_secs(1), "Retry-After was not waited for");
     let (mut scalars, mut bursts) = (BTreeSet::new(), 0);
     for request in requests.try_iter() {
         assert!(request.head.starts_with("post /api/v1/ingest http/1.1"), "{}", request.head);
+        assert!(request.head.contains("x-api-key: secret"), "{}", request.head);
         if request.head.contains("content-type: application/x-ndjson") {
             for line in request.body.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
                 assert!(scalars.insert(reading(line)));
@@ -122,7 +123,7 @@ fn http_waits_for_a_server_that_is_still_starting() {
         thread::sleep(Duration::from_millis(400));
         serve(TcpListener::bind(address).unwrap(), &[])
     });
-    assert!(publish_http(&format!("http://{address}"), &mut fleet(), &FAST).unwrap() > 0);
+    assert!(publish_http(&format!("http://{address}"), None, &mut fleet(), &FAST).unwrap() > 0);
     assert!(server.join().unwrap().try_iter().count() > 0);
 }
 
@@ -131,10 +132,10 @@ fn http_says_what_the_server_did_not_want() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let _requests = serve(listener, &[(415, "")]);
-    let error = publish_http(&url, &mut fleet(), &FAST).unwrap_err();
+    let error = publish_http(&url, None, &mut fleet(), &FAST).unwrap_err();
     assert!(matches!(error, PublishError::Refused { status: 415, sent: 0, .. }), "{error}");
     for wrong in ["ftp://host", "host:8080", "http://", "https://host"] {
-        let error = publish_http(wrong, &mut fleet(), &FAST).unwrap_err();
+        let error = publish_http(wrong, None, &mut fleet(), &FAST).unwrap_err();
         assert!(error.to_string().contains("http://127.0.0.1:8080"), "{error}");
     }
 }
@@ -152,7 +153,8 @@ fn the_present_is_published_in_real_time() {
         ..FleetSpec::default()
     };
     let began = Instant::now();
-    publish_http(&url, &mut Fleet::new(spec), &Pace { speed: 1e9, run_for: Some(Duration::from_secs(1)) }).unwrap();
+    publish_http(&url, None, &mut Fleet::new(spec), &Pace { speed: 1e9, run_for: Some(Duration::from_secs(1)) })
+        .unwrap();
     // Ten ticks, the first of them at once.
     assert!((850..2500).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
 }

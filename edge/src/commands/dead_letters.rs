@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
-use clap::Subcommand;
-use wheeltapper_store::{Filter, Store};
+use anyhow::{Context as _, bail, ensure};
+use clap::{Subcommand, builder::PossibleValuesParser};
+use wheeltapper_store::{DeadLetter, Filter, Store};
 
 use super::{Global, readable};
-use crate::clock;
+use crate::{
+    clock,
+    components::wit::types::Reason,
+    intake::split::{REASONS, reason_name},
+    line::DeadLetterEvent,
+};
 
 /// Dead letters: events and readings that were refused, with the reason and as they came.
 #[derive(Debug, clap::Args)]
@@ -20,8 +25,8 @@ pub(super) struct Dlq {
 enum What {
     /// Show them, newest first
     List {
-        /// Only those refused for this reason, such as `malformed` or `late`
-        #[arg(long)]
+        /// Only those refused for this reason
+        #[arg(long, value_parser = reasons())]
         reason: Option<String>,
         /// How many at most
         #[arg(long, default_value_t = 50)]
@@ -30,10 +35,10 @@ enum What {
         #[arg(long)]
         payload: bool,
     },
-    /// Send them to a running host again; those it takes are deleted
+    /// Send them to a running host again; what it refuses again lies there as a new one
     Replay {
         /// Only those refused for this reason
-        #[arg(long)]
+        #[arg(long, value_parser = reasons())]
         reason: Option<String>,
         /// The running host
         #[arg(long, default_value = "http://127.0.0.1:8080")]
@@ -82,15 +87,77 @@ fn list(store: &Store, reason: Option<String>, limit: usize, payload: bool) -> a
 }
 
 fn replay(store: &Store, reason: Option<String>, to: &str, key: Option<&str>) -> anyhow::Result<()> {
-    let url = format!("{}/api/v1/ingest", to.trim_end_matches('/'));
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let (mut taken, mut refused) = (0, 0);
+    let host = Receiver { agent, url: format!("{}/api/v1/ingest", to.trim_end_matches('/')), key };
+    let (mut taken, mut refused, mut cut, mut others) = (0, 0, 0, 0);
     for letter in store.dead_letters(&Filter { reason, ..Filter::default() })? {
-        let mut request = agent.post(&url);
+        match Kept::of(&letter) {
+            Kept::Part => cut += 1,
+            Kept::Other => others += 1,
+            Kept::Whole => {
+                if host.takes(&letter)? {
+                    taken += 1;
+                } else {
+                    refused += 1;
+                }
+                // What was refused again lies among the dead letters anew.
+                store.delete_dead_letter(&letter.id)?;
+            }
+        }
+    }
+    println!("{taken} taken, {refused} refused again");
+    if cut > 0 {
+        println!(
+            "{cut} kept: too large to have been kept whole, or not to be unpacked; have them sent by their source"
+        );
+    }
+    if others > 0 {
+        println!("{others} kept: no readings, but alerts that could not be planned for");
+    }
+    ensure!(taken > 0 || refused == 0, "nothing was taken; `wheeltapper dlq list` tells why");
+    Ok(())
+}
+
+/// What there is of a dead letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kept {
+    /// All of it, as it came.
+    Whole,
+    /// The beginning at most: sent again it would be refused for another reason.
+    Part,
+    /// It never came in as readings.
+    Other,
+}
+
+impl Kept {
+    fn of(letter: &DeadLetter) -> Self {
+        let encoded = letter.format.as_deref().is_some_and(|format| format.starts_with(DeadLetterEvent::ENCODED));
+        if letter.source == "planner" {
+            Self::Other
+        } else if letter.payload.is_empty() || letter.reason == reason_name(Reason::Oversize) || encoded {
+            Self::Part
+        } else {
+            Self::Whole
+        }
+    }
+}
+
+/// The host that they are sent to.
+struct Receiver<'a> {
+    agent: ureq::Agent,
+    url: String,
+    key: Option<&'a str>,
+}
+
+impl Receiver<'_> {
+    /// Sends one; false when any of it is refused again.
+    fn takes(&self, letter: &DeadLetter) -> anyhow::Result<bool> {
+        let url = &self.url;
+        let mut request = self.agent.post(url);
         if let Some(format) = &letter.format {
             request = request.header("Content-Type", format);
         }
-        if let Some(key) = key {
+        if let Some(key) = self.key {
             request = request.header("X-API-Key", key);
         }
         if let Some(sensor) = &letter.sensor {
@@ -98,19 +165,49 @@ fn replay(store: &Store, reason: Option<String>, to: &str, key: Option<&str>) ->
         }
         let mut answer =
             request.send(&letter.payload[..]).with_context(|| format!("sending to {url}; is the host running?"))?;
-        match answer.status().as_u16() {
+        let status = answer.status().as_u16();
+        let body = answer.body_mut().read_to_string().unwrap_or_default();
+        match status {
             202 => {
-                let body: serde_json::Value = serde_json::from_str(&answer.body_mut().read_to_string()?)?;
-                // What is refused again lies among the dead letters anew, so the old one can go in any case.
-                store.delete_dead_letter(&letter.id)?;
-                if body["rejected"] == 0 { taken += 1 } else { refused += 1 }
+                let receipt: serde_json::Value = serde_json::from_str(&body)?;
+                Ok(receipt["rejected"] == 0)
             }
-            422 => refused += 1,
-            status => {
-                ensure!(false, "{url} answered {status}: {}", answer.body_mut().read_to_string().unwrap_or_default());
-            }
+            422 => Ok(false),
+            _ => bail!("{url} answered {status}: {body}"),
         }
     }
-    println!("{taken} taken, {refused} refused again");
-    Ok(())
+}
+
+/// A reason, by its name.
+fn reasons() -> PossibleValuesParser {
+    PossibleValuesParser::new(REASONS.map(reason_name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_cut_is_not_sent_again() {
+        let letter = |source: &str, reason: &str, payload: &[u8], format: Option<&str>| DeadLetter {
+            id: String::new(),
+            time: 0,
+            source: source.into(),
+            reason: reason.into(),
+            message: String::new(),
+            payload: payload.into(),
+            readings: 1,
+            sensor: None,
+            format: format.map(str::to_owned),
+        };
+        for (source, reason, payload, format, kept) in [
+            ("/api/v1/ingest", "malformed", b"{".as_slice(), Some("application/json"), Kept::Whole),
+            ("/api/v1/ingest", "oversize", b"{", None, Kept::Part),
+            ("/api/v1/ingest", "malformed", b"", None, Kept::Part),
+            ("/api/v1/ingest", "malformed", b"no gzip", Some("encoding gzip"), Kept::Part),
+            ("planner", "stage-failure", b"{}", None, Kept::Other),
+        ] {
+            assert_eq!(Kept::of(&letter(source, reason, payload, format)), kept, "{source} {reason}");
+        }
+    }
 }

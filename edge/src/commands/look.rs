@@ -1,4 +1,4 @@
-//! `wheeltapper query`, `export` and `backup`: looking into the store.
+//! `wheeltapper query` and `export`: looking into the store.
 
 use std::{
     fs::File,
@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
-use wheeltapper_store::{Filter, Table};
+use wheeltapper_store::{Filter, Store, Table};
 
 use super::{Global, readable};
 
@@ -133,12 +133,16 @@ fn rows<T: serde::Serialize>(rows: Vec<T>, line: &mut impl FnMut(Value) -> io::R
     Ok(())
 }
 
-fn number_of(store: &wheeltapper_store::Store, select: &Select) -> anyhow::Result<u32> {
+fn number_of(store: &Store, select: &Select) -> anyhow::Result<u32> {
     let Some(wanted) = &select.sensor else {
         bail!("name the sensor with --sensor; `wheeltapper query sensors` lists them")
     };
+    number(store, wanted)
+}
+
+fn number(store: &Store, wanted: &str) -> anyhow::Result<u32> {
     let sensors = store.sensors()?;
-    match sensors.iter().find(|sensor| &sensor.name == wanted) {
+    match sensors.iter().find(|sensor| sensor.name == wanted) {
         Some(sensor) => Ok(sensor.id),
         None => bail!("there is no sensor {wanted:?}; `wheeltapper query sensors` lists them"),
     }
@@ -181,6 +185,10 @@ pub(super) struct Export {
 impl Export {
     pub(super) fn run(self, global: &Global) -> anyhow::Result<()> {
         let store = global.store()?;
+        // A dead letter may name a sensor that there is not.
+        if let Some(wanted) = self.select.sensor.as_deref().filter(|_| !matches!(self.table, Exported::DeadLetters)) {
+            number(&store, wanted)?;
+        }
         let (table, filter) = (self.table.into(), self.select.filter());
         let rows = match self.file.extension().and_then(|ending| ending.to_str()) {
             _ if self.file.as_os_str() == "-" => store.export_csv(io::stdout().lock(), table, &filter)?,
@@ -192,22 +200,6 @@ impl Export {
             _ => bail!("expected a file that ends in .csv or .parquet, got {}", self.file.display()),
         };
         eprintln!("{rows} rows written");
-        Ok(())
-    }
-}
-
-/// Copies the store to a file; the host may be running.
-#[derive(Debug, clap::Args)]
-pub(super) struct Backup {
-    /// The copy: one SQLite file
-    to: PathBuf,
-}
-
-impl Backup {
-    pub(super) fn run(self, global: &Global) -> anyhow::Result<()> {
-        let store = global.store()?;
-        store.backup(&self.to)?;
-        println!("the store was copied to {}", self.to.display());
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod audit;
+mod backup;
 mod config;
 mod dead_letters;
 mod evaluate;
@@ -13,7 +14,7 @@ mod user;
 
 use std::{
     fmt,
-    io::{self, IsTerminal as _},
+    io::{self, IsTerminal as _, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -77,7 +78,7 @@ enum Command {
     /// Who did what: verify that nobody changed it, export, list
     Audit(audit::AuditCommand),
     /// Copy the store while the host runs
-    Backup(look::Backup),
+    Backup(backup::Backup),
     /// Check the configuration
     Config(config::ConfigCommand),
     /// Shell completions: `wheeltapper completions bash > /etc/bash_completion.d/wheeltapper`
@@ -105,10 +106,7 @@ pub fn main() -> ExitCode {
         Command::Audit(audit) => audit.run(global),
         Command::Backup(backup) => backup.run(global),
         Command::Config(config) => config.run(global),
-        Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "wheeltapper", &mut io::stdout());
-            Ok(())
-        }
+        Command::Completions { shell } => completions(shell),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -128,6 +126,13 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn completions(shell: clap_complete::Shell) -> anyhow::Result<()> {
+    // The generator panics where it cannot write, as into a pipe that was closed.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "wheeltapper", &mut script);
+    Ok(io::stdout().write_all(&script)?)
 }
 
 fn start_log(global: &Global) {

@@ -26,7 +26,8 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn run(self, global: &Global) -> anyhow::Result<()> {
-        let mut config = global.load()?;
+        let begun = global.load()?;
+        let mut config = begun.clone();
         if let Some(http) = self.http {
             config.http.listen = http;
         }
@@ -37,7 +38,7 @@ impl Run {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(serve::until_stopped(
             config,
-            serve::Reload { file: global.config.clone(), data: global.data.clone() },
+            serve::Reload { file: global.config.clone(), data: global.data.clone(), begun },
             serve::Show { ready_file: self.ready_file, findings: show },
         ))
     }

@@ -15,17 +15,20 @@ use crate::clock;
 #[derive(Debug, clap::Args)]
 pub(super) struct Simulate {
     /// How many machines
-    #[arg(long, default_value_t = 50)]
-    machines: usize,
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    machines: u32,
     /// Which fleet
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Share of the machines that degrade, 0 to 1
-    #[arg(long, default_value_t = 0.2)]
+    #[arg(long, default_value_t = 0.2, value_parser = share)]
     faulty: f64,
     /// Where to: http://host:8080 or mqtt://host:1883
     #[arg(long, default_value = "http://127.0.0.1:8080")]
     to: String,
+    /// An API key with the scope ingest, for HTTP where the host wants one; `wheeltapper key add` makes one
+    #[arg(long, env = "WHEELTAPPER_API_KEY", hide_env_values = true)]
+    key: Option<String>,
     /// How much faster than real time, while in the past
     #[arg(long, default_value_t = 1.0)]
     speed: f64,
@@ -56,7 +59,7 @@ impl Simulate {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let backfill = i64::try_from(self.backfill.as_nanos()).unwrap_or(i64::MAX);
         let spec = FleetSpec {
-            machines: self.machines,
+            machines: usize::try_from(self.machines).unwrap_or(usize::MAX),
             seed: self.seed,
             start_ns: self.start.unwrap_or_else(|| clock::now().saturating_sub(backfill)),
             faulty_fraction: self.faulty,
@@ -77,9 +80,14 @@ impl Simulate {
         let sent = if self.to.starts_with("mqtt") {
             wheeltapper_simulate::publish_mqtt(&self.to, &mut fleet, &pace)?
         } else {
-            wheeltapper_simulate::publish_http(&self.to, &mut fleet, &pace)?
+            wheeltapper_simulate::publish_http(&self.to, self.key.as_deref(), &mut fleet, &pace)?
         };
         println!("sent {sent} readings");
         Ok(())
     }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let wanted = || format!("expected a share from 0 to 1, such as 0.2; got {text}");
+    text.parse().ok().filter(|share| (0.0..=1.0).contains(share)).ok_or_else(wanted)
 }

@@ -86,6 +86,20 @@ fn part(parts: &mut Vec<(usize, Vec<u8>)>, partition: usize) -> &mut Vec<u8> {
     &mut parts[index].1
 }
 
+/// All reasons.
+pub(crate) const REASONS: [Reason; 10] = [
+    Reason::Malformed,
+    Reason::Oversize,
+    Reason::NonFinite,
+    Reason::TooOld,
+    Reason::InFuture,
+    Reason::UnknownSensor,
+    Reason::OutOfRange,
+    Reason::Duplicate,
+    Reason::Late,
+    Reason::StageFailure,
+];
+
 /// The name that senders, metrics and the store see.
 pub(crate) fn reason_name(reason: Reason) -> &'static str {
     match reason {

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use wheeltapper_log::Record;
 
-use super::record::{RawRecord, RecordError};
+use super::{
+    record::{RawRecord, RecordError},
+    sieve::Sieve,
+};
 use crate::{
     components::wit::types::{ReadingBatch, ReadingColumns, SensorTable, Waveform},
     dictionary,
@@ -23,6 +26,8 @@ pub(super) enum Step {
     Tick(i64),
     /// Close every window.
     Flush,
+    /// Nothing of the records is left.
+    Pass,
 }
 
 /// Readings of consecutive records.
@@ -76,13 +81,14 @@ impl Batcher {
         Self { registry, met: Vec::new(), batch: 0, max_readings: max_readings.max(1) }
     }
 
-    /// Steps for all of `records`, in order. A batch ends before a tick, before a scalar reading that follows a burst,
+    /// Steps for what `sieve` lets through of `records`, in order; the last one reaches their end. A batch ends before a tick, before a scalar reading that follows a burst,
     /// and at `max_readings`; what the stages give does not depend on where.
-    pub(super) fn plan(&mut self, records: &[Record]) -> Result<Vec<Planned>, RecordError> {
-        let mut steps = Vec::new();
+    pub(super) fn plan(&mut self, records: &[Record], sieve: &Sieve) -> Result<Vec<Planned>, RecordError> {
+        let mut steps: Vec<Planned> = Vec::new();
         let mut open: Option<Open> = None;
         for record in records {
-            match RawRecord::decode(&record.payload)? {
+            let Some(decoded) = self.sift(record, sieve)? else { continue };
+            match decoded {
                 RawRecord::Readings { arrival, sensor, time, value } => {
                     if open
                         .as_ref()
@@ -125,7 +131,36 @@ impl Batcher {
             }
         }
         self.close(&mut open, &mut steps);
+        if let Some(last) = records.last()
+            && steps.last().is_none_or(|step| step.next < last.next)
+        {
+            steps.push(Planned { step: Step::Pass, next: last.next });
+        }
         Ok(steps)
+    }
+
+    /// What the sieve lets through of a record.
+    fn sift(&self, record: &Record, sieve: &Sieve) -> Result<Option<RawRecord>, RecordError> {
+        let decoded = RawRecord::decode(&record.payload)?;
+        if !sieve.concerns(record.offset) {
+            return Ok(Some(decoded));
+        }
+        if sieve.drops(record.offset) {
+            return Ok(None);
+        }
+        let keeps = |asset| sieve.keeps(record.offset, asset);
+        Ok(match decoded {
+            RawRecord::Readings { arrival, sensor, time, value } => {
+                let kept: Vec<bool> = self.registry.assets_of(&sensor).into_iter().map(keeps).collect();
+                let sensor = chosen(sensor, &kept);
+                let (time, value) = (chosen(time, &kept), chosen(value, &kept));
+                (!sensor.is_empty()).then_some(RawRecord::Readings { arrival, sensor, time, value })
+            }
+            RawRecord::Waveform { sensor, .. } => {
+                self.registry.assets_of(&[sensor]).into_iter().all(keeps).then_some(decoded)
+            }
+            RawRecord::Tick { .. } | RawRecord::Flush => Some(decoded),
+        })
     }
 
     fn opened<'a>(&mut self, open: &'a mut Option<Open>) -> &'a mut Open {
@@ -173,6 +208,11 @@ impl Batcher {
         };
         steps.push(Planned { step: Step::Push(Box::new(batch)), next: open.next });
     }
+}
+
+/// The cells of a column that are kept.
+fn chosen<T>(column: Vec<T>, kept: &[bool]) -> Vec<T> {
+    column.into_iter().zip(kept).filter_map(|(cell, &kept)| kept.then_some(cell)).collect()
 }
 
 /// A batch that still takes records.

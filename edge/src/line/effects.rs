@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::Serialize;
 use wheeltapper_store::{
-    AlertRow, AnomalyRow, DeadLetter, DriftRow, PrognosisRow, SensorColumn, WaveformRow, WindowBlock, WindowRow,
-    WorkOrderRow,
+    AlertRow, AnomalyRow, DeadLetter, DriftRow, PrognosisRow, SensorColumn, SkippedRow, WaveformRow, WindowBlock,
+    WindowRow, WorkOrderRow,
 };
 
 use super::{
@@ -52,7 +52,7 @@ pub(super) struct Effects {
     pub(super) processed: Vec<Vec<u8>>,
     pub(super) findings: Vec<Finding>,
     pub(super) dead_letters: Vec<(DeadLetter, DeadLetterEvent)>,
-    pub(super) skipped: Vec<(u64, u64)>,
+    pub(super) skipped: Vec<SkippedRow>,
 }
 
 impl Effects {
@@ -76,7 +76,9 @@ impl Effects {
                         &refused.rejection.message,
                     );
                     let (offset, place) = batch.origin(refused.index);
-                    self.dead_letters.push((letter(format!("{partition}|{offset}|{place}"), &event), event));
+                    // Where a batch holds only some assets of a record, the place alone does not tell them apart.
+                    let sensor = event.sensor.as_deref().unwrap_or_default();
+                    self.dead_letters.push((letter(format!("{partition}|{offset}|{place}|{sensor}"), &event), event));
                 }
             }
         }
@@ -94,8 +96,8 @@ impl Effects {
         }
     }
 
-    /// Takes a batch that the stages cannot get through: all of it is refused.
-    pub(super) fn give_up(&mut self, partition: u16, batch: &Batch, from: u64, to: u64, message: &str) {
+    /// Takes what the stages cannot get through of one asset: all of it is refused.
+    pub(super) fn give_up(&mut self, partition: u16, asset: &str, batch: &Batch, message: &str) {
         let count = batch.readings.readings.sensor.len() + batch.readings.waveforms.len();
         let mut start = 0;
         // One dead letter a record, so that each can be replayed as it came.
@@ -111,9 +113,8 @@ impl Effects {
                 event.format = one.format;
             }
             start = end;
-            self.dead_letters.push((letter(format!("{partition}|{offset}|failed"), &event), event));
+            self.dead_letters.push((letter(format!("{partition}|{offset}|failed|{asset}"), &event), event));
         }
-        self.skipped.push((from, to));
     }
 
     fn keep(&mut self, batch: &Batch, refused: &[u32]) {

@@ -15,6 +15,7 @@ mod proposal;
 mod questions;
 mod record;
 mod recovery;
+mod sieve;
 mod stages;
 mod topics;
 mod wishes;

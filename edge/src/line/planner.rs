@@ -91,6 +91,8 @@ struct Plan {
     scheduler: Scheduler,
     snapshots: SnapshotFolder,
     standing: Standing,
+    /// Whether there is one of the last plan.
+    has_snapshot: bool,
 }
 
 impl Planner {
@@ -109,7 +111,8 @@ impl Planner {
         let state = store.checkpoints()?.into_iter().find(|state| state.partition == OWNER);
         let mut standing: Standing = match &state {
             Some(state) => serde_json::from_str(&state.topic_ends)?,
-            None => Standing::default(),
+            // A store that came from a backup holds orders all the same, and plans are told apart by their number.
+            None => Standing { plan: store.newest_plan()?, ..Standing::default() },
         };
         standing.offsets.resize(sources.len(), 0);
         let snapshots = SnapshotFolder::open(snapshots, "planner")?;
@@ -129,6 +132,7 @@ impl Planner {
             scheduler,
             snapshots,
             standing,
+            has_snapshot: snapshot.is_some(),
         };
         let thread = thread::Builder::new().name("planner".into()).spawn(move || plan.run())?;
         Ok(Self { shared, thread: Some(thread) })
@@ -382,6 +386,7 @@ impl Plan {
         self.snapshots.keep_only(standing.plan);
         self.shared.durable.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&standing.offsets);
         self.standing = standing;
+        self.has_snapshot = true;
         self.metrics.work_orders.inc_by(rows.len() as u64);
         self.tell_position();
         Ok(())
@@ -396,7 +401,7 @@ impl Plan {
         tracing::warn!(%error, "schedule is opened anew");
         self.metrics.restarts(StageName::Schedule).inc();
         let snapshot =
-            if self.standing.plan > 0 { Some(self.snapshots.read_one(self.standing.plan, "schedule")?) } else { None };
+            if self.has_snapshot { Some(self.snapshots.read_one(self.standing.plan, "schedule")?) } else { None };
         self.scheduler = Scheduler::open(&self.sandbox, &self.config, snapshot.as_deref())?;
         Ok(())
     }

@@ -165,6 +165,11 @@ pub struct DeadLetterEvent {
     pub format: Option<String>,
 }
 
+impl DeadLetterEvent {
+    /// How the format begins of a body whose Content-Encoding could not be undone.
+    pub const ENCODED: &str = "encoding ";
+}
+
 mod base64_bytes {
     use base64::{Engine as _, engine::general_purpose::STANDARD};
     use serde::{Deserialize, Deserializer, Serializer, de::Error};

@@ -9,9 +9,10 @@ use crate::{
         wit::{
             detect::{Detected, Probed},
             featurize::{Featurized, Refused},
-            types::{Alert, Anomaly, Drift, FeatureBatch, Prognosis},
+            types::{Alert, Anomaly, Drift, FeatureBatch, Prognosis, SensorTable},
         },
     },
+    dictionary,
     metrics::Metrics,
 };
 
@@ -32,6 +33,20 @@ pub(super) struct StepOutput {
     pub(super) alerts: Vec<Alert>,
     pub(super) drifts: Vec<Drift>,
     pub(super) prognoses: Vec<Prognosis>,
+}
+
+impl StepOutput {
+    fn nothing() -> Self {
+        let sensors = SensorTable { names: dictionary::empty(), assets: dictionary::empty(), asset: Vec::new() };
+        Self {
+            features: FeatureBatch { sensors, blocks: Vec::new() },
+            refused: Vec::new(),
+            anomalies: Vec::new(),
+            alerts: Vec::new(),
+            drifts: Vec::new(),
+            prognoses: Vec::new(),
+        }
+    }
 }
 
 /// Snapshots of the three, taken between the same two records.
@@ -83,6 +98,7 @@ impl PartitionStages {
             Step::Push(batch) => self.featurizer.push(&batch.readings)?,
             Step::Tick(now) => self.featurizer.tick(*now)?,
             Step::Flush => self.featurizer.flush()?,
+            Step::Pass => return Ok(StepOutput::nothing()),
         };
         if let Step::Push(batch) = step {
             metrics.stage(StageName::Featurize).observe(started.elapsed().as_secs_f64());
@@ -96,6 +112,7 @@ impl PartitionStages {
             Step::Push(_) => None,
             Step::Tick(now) => Some(self.detector.tick(*now)?),
             Step::Flush => Some(self.detector.flush()?),
+            Step::Pass => None,
         };
         if windows > 0 {
             metrics.stage(StageName::Detect).observe(started.elapsed().as_secs_f64());

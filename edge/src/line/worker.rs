@@ -1,31 +1,34 @@
 //! The worker of one partition.
 
+mod keep;
+mod sift;
+
 use std::{
     io,
     path::PathBuf,
     sync::{Arc, PoisonError, atomic::Ordering},
     thread,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 use wheeltapper_log::{LogError, Partition, Reader, Retention};
-use wheeltapper_store::{Applied, Commit, Store, StoreError};
+use wheeltapper_store::{Store, StoreError};
 
 use super::{
     Topic, Topics,
     batch::{Batcher, Planned, Step},
-    checkpoint::{CheckpointError, Checkpointer, Job, SnapshotNote, Stored},
-    effects::{Effects, Finding, alert_row, anomaly_row, drift_row, prognosis_row},
+    checkpoint::{CheckpointError, Checkpointer, SnapshotNote, Stored},
+    effects::{Effects, Finding},
     handle::{Shared, WorkerHandle},
     questions::{Fresh, Question},
     record::RecordError,
     recovery::SnapshotFolder,
-    stages::{PartitionStages, StageConfigs, StageSnapshots},
+    sieve::{Sieve, Skip},
+    stages::{PartitionStages, StageConfigs, StageSnapshots, StepOutput},
 };
 use crate::{
-    clock,
     components::{CallError, Sandbox, StageName},
     metrics::Metrics,
     registry::Registry,
@@ -122,7 +125,7 @@ pub struct Worker {
     /// Offset of the last checkpoint.
     snapshot_offset: u64,
     has_snapshot: bool,
-    skipped: Vec<(u64, u64)>,
+    sieve: Sieve,
     last_checkpoint: Instant,
     last_commit: Instant,
     /// The earliest arrival among the readings whose findings are not committed.
@@ -174,7 +177,7 @@ impl Worker {
         let checkpointer = Checkpointer::start(partition, config.store.clone(), snapshots.clone())?;
         Ok(Self {
             batcher: Batcher::new(Arc::clone(&config.registry), config.max_batch),
-            skipped: config.store.skipped(partition)?,
+            sieve: Sieve::new(skips(&config, partition, snapshot_offset)?),
             config,
             configs,
             partition,
@@ -231,7 +234,7 @@ impl Worker {
                 self.reader.wait_or_wake(self.position, pause, wakes);
                 continue;
             }
-            for planned in self.batcher.plan(&records)? {
+            for planned in self.batcher.plan(&records, &self.sieve)? {
                 self.step(planned)?;
                 self.answer_questions()?;
             }
@@ -244,10 +247,9 @@ impl Worker {
         }
     }
 
-    /// Before the restart's point is reached, a batch must not reach over it; and never into what was given up.
+    /// Before the restart's point is reached, a batch must not reach over it.
     fn read_until(&self) -> u64 {
-        let limit = if self.position < self.applied { self.applied } else { u64::MAX };
-        self.skipped.iter().map(|&(from, _)| from).filter(|&from| from > self.position).fold(limit, u64::min)
+        if self.position < self.applied { self.applied } else { u64::MAX }
     }
 
     fn checkpoint_due(&self) -> bool {
@@ -260,41 +262,39 @@ impl Worker {
 
     fn step(&mut self, planned: Planned) -> Result<(), WorkerError> {
         let Planned { step, next } = planned;
-        let from = self.position;
-        if self.skipped.iter().any(|&(skip, to)| skip <= from && next <= to) {
-            return self.advance(next);
-        }
-        let output = match self.stages.run(&step, &self.config.metrics) {
-            Ok(output) => Some(output),
-            Err(error) => {
-                self.replace_stages(&error)?;
-                match self.stages.run(&step, &self.config.metrics) {
-                    Ok(output) => Some(output),
-                    Err(error) => {
-                        self.replace_stages(&error)?;
-                        self.give_up(&step, from, next, &error);
-                        None
-                    }
-                }
-            }
-        };
-        if let Some(output) = output {
-            let found = next > self.applied;
-            if let Step::Push(batch) = &step
-                && !output.anomalies.is_empty()
-            {
-                self.arrival = self.arrival.min(batch.arrival);
-            }
-            for refused in &output.refused {
-                self.config.metrics.refused(crate::intake::split::reason_name(refused.rejection.reason)).inc();
-            }
-            self.config
-                .metrics
-                .windows
-                .inc_by(output.features.blocks.iter().map(|block| block.sensor.len() as u64).sum());
-            self.effects.take(self.partition, &step, output, &self.config.registry, found);
+        match self.run_twice(&step)? {
+            Ok(output) => self.take(&step, output, next),
+            Err(error) => self.sift(&step, next, &error)?,
         }
         self.advance(next)
+    }
+
+    /// What the stages make of a step, on fresh ones if they are lost on it; the error when those are lost as well.
+    fn run_twice(&mut self, step: &Step) -> Result<Result<StepOutput, CallError>, WorkerError> {
+        match self.stages.run(step, &self.config.metrics) {
+            Ok(output) => Ok(Ok(output)),
+            Err(error) => {
+                self.replace_stages(&error)?;
+                Ok(self.stages.run(step, &self.config.metrics))
+            }
+        }
+    }
+
+    /// Takes what a step gave; `next` is the offset after it.
+    fn take(&mut self, step: &Step, output: StepOutput, next: u64) {
+        if let Step::Push(batch) = step
+            && !output.anomalies.is_empty()
+        {
+            self.arrival = self.arrival.min(batch.arrival);
+        }
+        let metrics = &self.config.metrics;
+        for refused in &output.refused {
+            metrics.refused(crate::intake::split::reason_name(refused.rejection.reason)).inc();
+        }
+        metrics.windows.inc_by(output.features.blocks.iter().map(|block| block.sensor.len() as u64).sum());
+        // Before a restart its findings may have been committed.
+        let found = next > self.applied;
+        self.effects.take(self.partition, step, output, &self.config.registry, found);
     }
 
     fn advance(&mut self, next: u64) -> Result<(), WorkerError> {
@@ -302,46 +302,6 @@ impl Worker {
         self.shared.position.store(next, Ordering::Release);
         if self.effects.processed.len() > 64 {
             self.write_processed()?;
-        }
-        Ok(())
-    }
-
-    fn give_up(&mut self, step: &Step, from: u64, to: u64, error: &CallError) {
-        let message = format!("{error}; the readings are kept here: replay them once the component is mended");
-        self.skipped.push((from, to));
-        match step {
-            Step::Push(batch) => {
-                self.config.metrics.refused("stage-failure").inc_by(batch.len());
-                self.effects.give_up(self.partition, batch, from, to, &message);
-            }
-            Step::Tick(_) | Step::Flush => self.effects.skipped.push((from, to)),
-        }
-        tracing::error!(partition = self.partition, from, to, %error, "a batch was given up and lies among the dead letters");
-    }
-
-    /// Fresh instances with the state that the lost ones had before the step: the last snapshot and what came since.
-    fn replace_stages(&mut self, error: &CallError) -> Result<(), WorkerError> {
-        tracing::warn!(partition = self.partition, %error, "the stages are opened anew");
-        let stage = match error {
-            CallError::Lost { stage, .. } | CallError::Refused { stage, .. } => *stage,
-        };
-        self.config.metrics.restarts(stage).inc();
-        let snapshot = self.has_snapshot.then_some(self.snapshot_offset);
-        self.stages = open_stages(&self.config.sandbox, &self.configs, &self.snapshots, snapshot)?;
-        let target = self.position;
-        let mut at = self.snapshot_offset;
-        while at < target {
-            let limit = self.skipped.iter().map(|&(from, _)| from).filter(|&from| from > at).fold(target, u64::min);
-            let records = self.reader.read(at, limit, READ_BYTES)?;
-            if records.is_empty() {
-                break;
-            }
-            for Planned { step, next } in self.batcher.plan(&records)? {
-                if !self.skipped.iter().any(|&(from, to)| from <= at && next <= to) {
-                    self.stages.run(&step, &self.config.metrics)?;
-                }
-                at = next;
-            }
         }
         Ok(())
     }
@@ -358,13 +318,6 @@ impl Worker {
                 self.configs = configs;
             }
             Err(error) => tracing::error!(%error, "the line goes on with the configuration it had"),
-        }
-        Ok(())
-    }
-
-    fn write_processed(&mut self) -> Result<(), WorkerError> {
-        for batch in self.effects.processed.drain(..) {
-            self.processed.append(&batch)?;
         }
         Ok(())
     }
@@ -394,148 +347,14 @@ impl Worker {
         }
         Ok(())
     }
+}
 
-    /// Puts what was found so far into the topics and the store.
-    fn commit(&mut self) -> Result<(), WorkerError> {
-        if !self.effects.urgent() {
-            return Ok(());
-        }
-        let started = Instant::now();
-        for finding in &self.effects.findings {
-            let event = serde_json::to_vec(finding).map_err(io::Error::from)?;
-            self.anomalies.append(&event)?;
-        }
-        for (_, event) in &self.effects.dead_letters {
-            let event = serde_json::to_vec(event).map_err(io::Error::from)?;
-            self.dead_letters.append(&event)?;
-        }
-        self.anomalies.sync()?;
-        self.dead_letters.sync()?;
-        self.ends = TopicEnds { anomalies: self.anomalies.end(), dead_letters: self.dead_letters.end() };
-        self.store()?;
-        self.config.metrics.store_seconds.observe(started.elapsed().as_secs_f64());
-        self.announce();
-        self.last_commit = Instant::now();
-        Ok(())
-    }
-
-    /// Begins to store the readings, the windows and a snapshot; once that is done, the log before this point is not
-    /// needed. What was found before it is committed first, as nothing will find it again.
-    fn checkpoint(&mut self) -> Result<(), WorkerError> {
-        self.take_written(true)?;
-        self.commit()?;
-        if (self.position <= self.snapshot_offset && self.has_snapshot) || self.position < self.applied {
-            return Ok(());
-        }
-        self.write_processed()?;
-        self.processed.sync()?;
-        let job = Job {
-            offset: self.position,
-            note: SnapshotNote { processed: self.processed.end() },
-            snapshots: self.stages.snapshot()?,
-            stored: Arc::new(self.effects.take_stored()),
-        };
-        self.storing = Some(Arc::clone(&job.stored));
-        self.checkpointer.begin(job);
-        self.last_checkpoint = Instant::now();
-        Ok(())
-    }
-
-    /// A checkpoint, written when this returns.
-    fn checkpoint_now(&mut self) -> Result<(), WorkerError> {
-        self.checkpoint()?;
-        self.take_written(true)
-    }
-
-    /// Takes note of a checkpoint that was written; with `wait`, waits for the one that is under way.
-    fn take_written(&mut self, wait: bool) -> Result<(), WorkerError> {
-        let Some(written) = self.checkpointer.written(wait)? else { return Ok(()) };
-        self.storing = None;
-        self.config.metrics.readings_stored.inc_by(written.count);
-        self.snapshot_offset = written.offset;
-        self.has_snapshot = true;
-        self.processed_end = written.note.processed;
-        self.snapshots.keep_only(written.offset);
-        self.expire();
-        self.shared.needed.store(written.offset, Ordering::Release);
-        self.shared.checkpointed.store(written.offset, Ordering::Release);
-        Ok(())
-    }
-
-    /// Drops old segments of the topics that the line writes. What cannot be dropped now is dropped next time.
-    fn expire(&mut self) {
-        let (retention, now) = (self.config.retention, SystemTime::now());
-        let needed = self.shared.findings_needed.load(Ordering::Acquire);
-        for (topic, needed) in [
-            (&mut self.processed, self.processed_end),
-            (&mut self.anomalies, self.ends.anomalies.min(needed)),
-            (&mut self.dead_letters, self.ends.dead_letters),
-        ] {
-            if let Err(error) = topic.expire(retention, needed, now) {
-                tracing::warn!(partition = self.partition, %error, "old segments could not be dropped");
-            }
-        }
-    }
-
-    fn store(&mut self) -> Result<(), WorkerError> {
-        let (mut anomalies, mut alerts, mut drifts, mut prognoses) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for finding in &self.effects.findings {
-            match finding {
-                Finding::Anomaly(anomaly) => anomalies.push(anomaly_row(anomaly)),
-                Finding::Alert(alert) => alerts.push(alert_row(alert)),
-                Finding::Drift(drift) => drifts.push(drift_row(drift)),
-                Finding::Prognosis(prognosis) => prognoses.push(prognosis_row(prognosis)),
-            }
-        }
-        let dead_letters: Vec<_> = self.effects.dead_letters.iter().map(|(row, _)| row.clone()).collect();
-        let topic_ends = serde_json::to_string(&self.ends).map_err(io::Error::from)?;
-        let skipped = std::mem::take(&mut self.effects.skipped);
-        self.config.store.commit(&Commit {
-            partition: self.partition,
-            applied: Some(Applied { offset: self.position.max(self.applied), topic_ends: &topic_ends }),
-            checkpoint: None,
-            readings: &[],
-            waveforms: &[],
-            windows: &[],
-            anomalies: &anomalies,
-            alerts: &alerts,
-            drifts: &drifts,
-            prognoses: &prognoses,
-            work_orders: &[],
-            dead_letters: &dead_letters,
-            skipped: &skipped,
-        })?;
-        Ok(())
-    }
-
-    /// Tells the world what has just been committed.
-    fn announce(&mut self) {
-        self.shared.findings_end.store(self.ends.anomalies, Ordering::Release);
-        let metrics = &self.config.metrics;
-        let waited = (clock::now().saturating_sub(self.arrival)).max(0);
-        for finding in self.effects.findings.drain(..) {
-            match &finding {
-                Finding::Anomaly(_) => {
-                    metrics.anomalies.inc();
-                    if self.arrival < i64::MAX {
-                        #[allow(clippy::cast_precision_loss, reason = "nanoseconds of a wait, for a histogram")]
-                        metrics.reading_to_anomaly_seconds.observe(waited as f64 / 1e9);
-                    }
-                }
-                Finding::Alert(_) => {
-                    metrics.alerts.inc();
-                }
-                Finding::Drift(_) => {
-                    metrics.drifts.inc();
-                }
-                Finding::Prognosis(_) => {}
-            }
-            // Nobody listening is fine.
-            let _ = self.config.findings.send(Arc::new(finding));
-        }
-        self.effects.dead_letters.clear();
-        self.arrival = i64::MAX;
-    }
+/// What was given up and a replay may come by again.
+fn skips(config: &WorkerConfig, partition: u16, from: u64) -> Result<Vec<Skip>, StoreError> {
+    let rows = config.store.skipped(partition)?.into_iter().filter(|row| row.stop > from);
+    // An asset that is unknown has no readings either.
+    let asset = |name: String| config.registry.asset_number(&name).unwrap_or(u32::MAX);
+    Ok(rows.map(|row| Skip { from: row.start, to: row.stop, asset: row.asset.map(asset) }).collect())
 }
 
 fn open_stages(

@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use rusqlite::{Connection, params};
 
 use crate::{
-    AlertRow, AnomalyRow, DeadLetter, DriftRow, PrognosisRow, Store, StoreError, WorkOrderRow,
+    AlertRow, AnomalyRow, DeadLetter, DriftRow, PrognosisRow, SkippedRow, Store, StoreError, WorkOrderRow,
     chunk::{encode_f32, encode_f64, encode_i64},
     counts::add,
     merge,
@@ -112,7 +112,7 @@ pub struct Commit<'a> {
     /// What was refused.
     pub dead_letters: &'a [DeadLetter],
     /// Stretches of the log that were given up.
-    pub skipped: &'a [(u64, u64)],
+    pub skipped: &'a [SkippedRow],
 }
 
 struct ReadingChunk {
@@ -174,13 +174,7 @@ impl Store {
         let plan = commit.applied.map_or(0, |applied| number(applied.offset));
         put_work_orders(&transaction, commit.work_orders, plan)?;
         put_dead_letters(&transaction, commit.dead_letters)?;
-        for &(start, stop) in commit.skipped {
-            transaction.prepare_cached("INSERT OR REPLACE INTO skipped VALUES (?1, ?2, ?3)")?.execute(params![
-                commit.partition,
-                number(start),
-                number(stop)
-            ])?;
-        }
+        put_skipped(&transaction, commit.partition, commit.skipped)?;
         put_partition(&transaction, commit)?;
         transaction.commit()?;
         Ok(())
@@ -416,6 +410,15 @@ fn put_dead_letters(to: &Connection, rows: &[DeadLetter]) -> Result<(), StoreErr
         }
     }
     add(to, "rejected_readings", refused)
+}
+
+fn put_skipped(to: &Connection, partition: u16, rows: &[SkippedRow]) -> Result<(), StoreError> {
+    let mut insert = to.prepare_cached("INSERT OR REPLACE INTO skipped VALUES (?1, ?2, ?3, ?4)")?;
+    for row in rows {
+        let asset = row.asset.as_deref().unwrap_or_default();
+        insert.execute(params![partition, number(row.start), number(row.stop), asset])?;
+    }
+    Ok(())
 }
 
 fn put_drifts(to: &Connection, rows: &[DriftRow]) -> Result<(), StoreError> {

@@ -1,5 +1,7 @@
 //! What can go wrong.
 
+use std::path::PathBuf;
+
 /// Why the store did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -28,13 +30,21 @@ pub enum StoreError {
     /// Only looking is allowed.
     #[error("only SELECT is allowed here: {0}")]
     NotSelect(String),
+    /// A copy was to take the place of what it is a copy of.
+    #[error("{} is the file that is to be copied; name another place for the copy", .0.display())]
+    Onto(PathBuf),
+    /// A copy could not be written.
+    #[error("writing {}: {error}; check that the folder is there and has room", to.display())]
+    Copy {
+        /// Where to.
+        to: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
     /// Writing an export failed.
     #[error("the export: {0}")]
     Export(String),
-}
-
-impl From<std::io::Error> for StoreError {
-    fn from(error: std::io::Error) -> Self {
-        Self::Export(error.to_string())
-    }
+    /// What takes the export did not take it.
+    #[error("the export could not be written; check that there is room")]
+    Io(#[from] std::io::Error),
 }

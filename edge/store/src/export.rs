@@ -184,12 +184,11 @@ impl Store {
     /// [`StoreError`].
     pub fn export_csv(&self, to: impl Write, table: Table, filter: &Filter) -> Result<u64, StoreError> {
         let mut writer = csv::Writer::from_writer(to);
-        let failed = |error: csv::Error| StoreError::Export(error.to_string());
-        writer.write_record(columns(table).iter().map(|(name, _)| name)).map_err(failed)?;
+        writer.write_record(columns(table).iter().map(|(name, _)| name)).map_err(unwritten)?;
         let mut rows = 0;
         self.each(table, filter, &mut |row| {
             rows += 1;
-            writer.write_record(row.iter().map(text)).map_err(failed)
+            writer.write_record(row.iter().map(text)).map_err(unwritten)
         })?;
         writer.flush()?;
         Ok(rows)
@@ -233,6 +232,15 @@ impl Store {
         }
         writer.close().map_err(failed)?;
         Ok(rows)
+    }
+}
+
+/// Keeps the system's error, which tells a closed pipe.
+fn unwritten(error: csv::Error) -> StoreError {
+    let text = error.to_string();
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => StoreError::Io(error),
+        _ => StoreError::Export(text),
     }
 }
 

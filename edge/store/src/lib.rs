@@ -3,6 +3,7 @@
 //! Findings are rows. Raw readings lie in `reading_chunks`, one row a sensor and checkpoint, with times and values as
 //! columns compressed by pco; their hourly aggregates lie beside them. All that one checkpoint brings is one transaction.
 
+mod backup;
 mod chunk;
 mod commit;
 mod counts;
@@ -17,6 +18,7 @@ mod rows;
 mod schema;
 mod windows;
 
+pub use backup::copy_file;
 pub use chunk::{decode_f64, decode_i64, encode_f64, encode_i64};
 pub use commit::{Applied, Checkpoint, Commit, SensorColumn, WaveformRow, WindowBlock, WindowRow};
 pub use counts::Counts;
@@ -25,7 +27,9 @@ pub use error::StoreError;
 pub use export::Table;
 pub use look::{Filter, Hour};
 pub use newest::{FeatureWindow, Span};
-pub use rows::{AlertRow, AnomalyRow, DeadLetter, DriftRow, PartitionState, PrognosisRow, SensorRow, WorkOrderRow};
+pub use rows::{
+    AlertRow, AnomalyRow, DeadLetter, DriftRow, PartitionState, PrognosisRow, SensorRow, SkippedRow, WorkOrderRow,
+};
 
 use std::{
     path::{Path, PathBuf},
@@ -121,18 +125,5 @@ impl Store {
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
         Ok(())
-    }
-
-    /// Copies the store to `to` while it is in use.
-    ///
-    /// # Errors
-    /// [`StoreError`] when `to` cannot be written.
-    pub fn backup(&self, to: &Path) -> Result<(), StoreError> {
-        self.read(|connection| {
-            let mut copy = Connection::open(to)?;
-            let backup = rusqlite::backup::Backup::new(connection, &mut copy)?;
-            backup.run_to_completion(1024, std::time::Duration::from_millis(5), None)?;
-            Ok(())
-        })
     }
 }

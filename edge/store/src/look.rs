@@ -5,7 +5,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    AlertRow, AnomalyRow, DeadLetter, PartitionState, SensorRow, Store, StoreError, WindowBlock, WorkOrderRow,
+    AlertRow, AnomalyRow, DeadLetter, PartitionState, SensorRow, SkippedRow, Store, StoreError, WindowBlock,
+    WorkOrderRow,
     chunk::{decode_f32, decode_f64, decode_i64},
     windows,
 };
@@ -171,12 +172,16 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn skipped(&self, partition: u16) -> Result<Vec<(u64, u64)>, StoreError> {
+    pub fn skipped(&self, partition: u16) -> Result<Vec<SkippedRow>, StoreError> {
         let offset = |value: i64| u64::try_from(value).unwrap_or(0);
         self.read(|connection| {
-            let mut statement =
-                connection.prepare("SELECT start, stop FROM skipped WHERE partition = ?1 ORDER BY start")?;
-            let rows = statement.query_map([partition], |row| Ok((offset(row.get(0)?), offset(row.get(1)?))))?;
+            let mut statement = connection
+                .prepare("SELECT start, stop, asset FROM skipped WHERE partition = ?1 ORDER BY start, asset")?;
+            let rows = statement.query_map([partition], |row| {
+                let asset: String = row.get(2)?;
+                let asset = (!asset.is_empty()).then_some(asset);
+                Ok(SkippedRow { start: offset(row.get(0)?), stop: offset(row.get(1)?), asset })
+            })?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
     }

@@ -153,6 +153,18 @@ impl Store {
         })
     }
 
+    /// The number of the newest plan that changed a work order; 0 when none did.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn newest_plan(&self) -> Result<u64, StoreError> {
+        self.read(|connection| {
+            let newest: Option<i64> =
+                connection.query_row("SELECT max(plan) FROM work_orders", [], |row| row.get(0))?;
+            Ok(newest.and_then(|plan| u64::try_from(plan).ok()).unwrap_or(0))
+        })
+    }
+
     /// Ids and assets of the work orders whose last change came with a plan after `after`, up to `until`, as they changed.
     ///
     /// # Errors

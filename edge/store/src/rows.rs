@@ -32,6 +32,17 @@ pub struct PartitionState {
     pub topic_ends: String,
 }
 
+/// A stretch of a partition's log that was given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SkippedRow {
+    /// The first offset of it.
+    pub start: u64,
+    /// The first offset after it.
+    pub stop: u64,
+    /// The asset whose part of it was given up; none: all of it was.
+    pub asset: Option<String>,
+}
+
 /// An anomaly.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AnomalyRow {

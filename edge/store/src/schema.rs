@@ -4,10 +4,21 @@ use rusqlite::Connection;
 
 use crate::StoreError;
 
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// What brings a file from each version to the next; a new one begins at 0.
-const STEPS: [&str; 2] = [TABLES, PEOPLE];
+const STEPS: [&str; 3] = [TABLES, PEOPLE, SKIPPED];
+
+/// What was given up may be one asset's alone, since version 3; an empty asset is all of them.
+const SKIPPED: &str = "
+ALTER TABLE skipped RENAME TO skipped_whole;
+CREATE TABLE skipped (
+    partition INTEGER NOT NULL, start INTEGER NOT NULL, stop INTEGER NOT NULL, asset TEXT NOT NULL,
+    PRIMARY KEY (partition, start, asset)
+) STRICT;
+INSERT INTO skipped SELECT partition, start, stop, '' FROM skipped_whole;
+DROP TABLE skipped_whole;
+";
 
 /// What people do, since version 2.
 const PEOPLE: &str = "
@@ -170,13 +181,15 @@ mod tests {
         old.execute_batch(TABLES).unwrap();
         old.pragma_update(None, "user_version", 1).unwrap();
         old.execute_batch(
-            "INSERT INTO work_orders VALUES ('o', 'a', 'm', 'inspection', 2, 'planned', 7, 60, 'Ada', '[]', '[]', 60.0, '')",
+            "INSERT INTO work_orders VALUES ('o', 'a', 'm', 'inspection', 2, 'planned', 7, 60, 'Ada', '[]', '[]', 60.0, '');
+             INSERT INTO skipped VALUES (1, 10, 20)",
         )
         .unwrap();
         prepare(&mut old).unwrap();
         prepare(&mut old).unwrap();
         let row = |sql: &str| old.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
         assert_eq!((row("SELECT pinned FROM work_orders WHERE id = 'o'"), row("PRAGMA user_version")), (0, VERSION));
+        assert_eq!(row("SELECT stop FROM skipped WHERE partition = 1 AND start = 10 AND asset = ''"), 20);
         assert_eq!(row("SELECT count(*) FROM actions") + row("SELECT count(*) FROM tasks"), 0);
         old.execute_batch("INSERT INTO requests (body) VALUES (x'00'); DELETE FROM requests; INSERT INTO requests (body) VALUES (x'01')").unwrap();
         // A number is never given twice, so that what was done is known.

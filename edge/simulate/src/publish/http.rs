@@ -22,16 +22,17 @@ const LONGEST_RETRY: Duration = Duration::from_secs(60);
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Posts the fleet's readings to `{url}/api/v1/ingest`, at a pace: NDJSON bodies, and a `WTW1` body for each burst. Returns
-/// when the pace says so, with how many readings were sent: scalars, and samples of bursts.
+/// when the pace says so, with how many readings were sent: scalars, and samples of bursts. `key` is an API key, where the
+/// host wants one.
 ///
 /// A server that cannot be reached is tried again for a minute, one that answers 429 or 503 for ten, after as long as its
 /// Retry-After says.
 ///
 /// # Errors
 /// See [`PublishError`].
-pub fn publish_http(url: &str, fleet: &mut Fleet, pace: &Pace) -> Result<u64, PublishError> {
+pub fn publish_http(url: &str, key: Option<&str>, fleet: &mut Fleet, pace: &Pace) -> Result<u64, PublishError> {
     let metronome = Metronome::start(fleet, pace)?;
-    let mut post = Post::new(url)?;
+    let mut post = Post::new(url, key)?;
     let prefixes: Vec<Vec<u8>> = fleet.sensors().iter().map(|sensor| ndjson::prefix(&sensor.id)).collect();
     let names: Vec<String> = fleet.sensors().iter().map(|sensor| sensor.id.clone()).collect();
     let (mut body, mut pending) = (Vec::new(), 0);
@@ -60,11 +61,12 @@ pub fn publish_http(url: &str, fleet: &mut Fleet, pace: &Pace) -> Result<u64, Pu
 struct Post {
     agent: ureq::Agent,
     url: String,
+    key: Option<String>,
     sent: u64,
 }
 
 impl Post {
-    fn new(url: &str) -> Result<Self, PublishError> {
+    fn new(url: &str, key: Option<&str>) -> Result<Self, PublishError> {
         let hint = match url.split_once("://") {
             Some(("http", rest)) if !rest.trim_matches('/').is_empty() => "",
             Some(("https", _)) => "; the simulator speaks no TLS, so give it the plain address",
@@ -76,7 +78,12 @@ impl Post {
         // Answers such as 503 are not errors here.
         let agent =
             ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(TIMEOUT)).build().into();
-        Ok(Self { agent, url: format!("{}/api/v1/ingest", url.trim_end_matches('/')), sent: 0 })
+        Ok(Self {
+            agent,
+            url: format!("{}/api/v1/ingest", url.trim_end_matches('/')),
+            key: key.map(str::to_owned),
+            sent: 0,
+        })
     }
 
     /// Sends what there is.
@@ -93,7 +100,11 @@ impl Post {
         let began = Instant::now();
         let mut backoff = Backoff::new();
         loop {
-            let pause = match self.agent.post(&self.url).header("content-type", content_type).send(body) {
+            let mut request = self.agent.post(&self.url).header("content-type", content_type);
+            if let Some(key) = &self.key {
+                request = request.header("x-api-key", key);
+            }
+            let pause = match request.send(body) {
                 Err(error) => {
                     let seconds = began.elapsed().as_secs();
                     if began.elapsed() >= PATIENCE || !passes(&error) {

@@ -94,7 +94,7 @@ pub(super) async fn ingest(
 /// Keeps what could not be used as a dead letter, and gives the answer.
 async fn keep(front: &Front, source: &str, unusable: body::Unusable) -> Problem {
     let body::Unusable { problem, letter } = unusable;
-    if let Some((reason, head)) = letter {
+    if let Some(body::Letter { reason, head, encoding }) = letter {
         let event = DeadLetterEvent {
             time: clock::now(),
             source: source.to_owned(),
@@ -103,7 +103,7 @@ async fn keep(front: &Front, source: &str, unusable: body::Unusable) -> Problem 
             payload: head.to_vec(),
             readings: 1,
             sensor: None,
-            format: None,
+            format: encoding.map(|encoding| format!("{}{encoding}", DeadLetterEvent::ENCODED)),
         };
         front.host.metrics.refused(reason).inc();
         if let Err(error) = front.host.intake.refuse(&event).await {

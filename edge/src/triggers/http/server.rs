@@ -1,9 +1,15 @@
 //! The listener: HTTP/1.1, plain or over TLS.
 
-use std::{fs::File, io::BufReader, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{convert::Infallible, fs::File, io::BufReader, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use axum::{Router, extract::ConnectInfo};
+use axum::{
+    Router,
+    extract::ConnectInfo,
+    http::{HeaderValue, Request, header},
+    response::{IntoResponse as _, Response},
+};
+use hyper::body::{Body as _, Incoming};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -18,8 +24,12 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
+use super::body::{Awaited, Stalled};
+
 /// A client has this long for its head, so that slow ones do not hold connections.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// and this long for each further part of a body, for the same reason.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// At most this many connections are open at once.
 const CONNECTIONS: usize = 10_000;
 
@@ -88,10 +98,7 @@ async fn connection(
     router: Router,
     mut stop: watch::Receiver<bool>,
 ) {
-    let service = router.map_request(move |mut request: http::Request<hyper::body::Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
-        request.map(axum::body::Body::new)
-    });
+    let service = tower::service_fn(move |request: Request<Incoming>| answer(router.clone(), peer, request));
     let serving = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
@@ -109,4 +116,19 @@ async fn connection(
     if let Err(error) = result {
         tracing::debug!(%error, "HTTP: a connection broke off");
     }
+}
+
+/// What the routes say, unless the body did not come on.
+async fn answer(router: Router, peer: SocketAddr, request: Request<Incoming>) -> Result<Response, Infallible> {
+    let stalled = Stalled::default();
+    let mut request = request.map(|body| match body.is_end_stream() {
+        true => axum::body::Body::empty(),
+        false => axum::body::Body::new(Awaited::new(body, BODY_TIMEOUT, stalled.clone())),
+    });
+    request.extensions_mut().insert(ConnectInfo(peer));
+    let response = router.oneshot(request).await?;
+    Ok(match stalled.problem(BODY_TIMEOUT) {
+        Some(problem) => problem.header(header::CONNECTION, HeaderValue::from_static("close")).into_response(),
+        None => response,
+    })
 }

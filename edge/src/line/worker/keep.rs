@@ -1,0 +1,170 @@
+//! What a worker leaves behind: findings at once, readings and snapshots at checkpoints.
+
+use std::{
+    io,
+    sync::{Arc, atomic::Ordering},
+    time::{Instant, SystemTime},
+};
+
+use wheeltapper_store::{Applied, Commit};
+
+use super::{TopicEnds, Worker, WorkerError};
+use crate::{
+    clock,
+    line::{
+        checkpoint::{Job, SnapshotNote},
+        effects::{Finding, alert_row, anomaly_row, drift_row, prognosis_row},
+    },
+};
+
+impl Worker {
+    pub(super) fn write_processed(&mut self) -> Result<(), WorkerError> {
+        for batch in self.effects.processed.drain(..) {
+            self.processed.append(&batch)?;
+        }
+        Ok(())
+    }
+
+    /// Puts what was found so far into the topics and the store.
+    pub(super) fn commit(&mut self) -> Result<(), WorkerError> {
+        if !self.effects.urgent() {
+            return Ok(());
+        }
+        let started = Instant::now();
+        for finding in &self.effects.findings {
+            let event = serde_json::to_vec(finding).map_err(io::Error::from)?;
+            self.anomalies.append(&event)?;
+        }
+        for (_, event) in &self.effects.dead_letters {
+            let event = serde_json::to_vec(event).map_err(io::Error::from)?;
+            self.dead_letters.append(&event)?;
+        }
+        self.anomalies.sync()?;
+        self.dead_letters.sync()?;
+        self.ends = TopicEnds { anomalies: self.anomalies.end(), dead_letters: self.dead_letters.end() };
+        self.store()?;
+        self.config.metrics.store_seconds.observe(started.elapsed().as_secs_f64());
+        self.announce();
+        self.last_commit = Instant::now();
+        Ok(())
+    }
+
+    /// Begins to store the readings, the windows and a snapshot; once that is done, the log before this point is not
+    /// needed. What was found before it is committed first, as nothing will find it again.
+    pub(super) fn checkpoint(&mut self) -> Result<(), WorkerError> {
+        self.take_written(true)?;
+        self.commit()?;
+        if (self.position <= self.snapshot_offset && self.has_snapshot) || self.position < self.applied {
+            return Ok(());
+        }
+        self.write_processed()?;
+        self.processed.sync()?;
+        let job = Job {
+            offset: self.position,
+            note: SnapshotNote { processed: self.processed.end() },
+            snapshots: self.stages.snapshot()?,
+            stored: Arc::new(self.effects.take_stored()),
+        };
+        self.storing = Some(Arc::clone(&job.stored));
+        self.checkpointer.begin(job);
+        self.last_checkpoint = Instant::now();
+        Ok(())
+    }
+
+    /// A checkpoint, written when this returns.
+    pub(super) fn checkpoint_now(&mut self) -> Result<(), WorkerError> {
+        self.checkpoint()?;
+        self.take_written(true)
+    }
+
+    /// Takes note of a checkpoint that was written; with `wait`, waits for the one that is under way.
+    pub(super) fn take_written(&mut self, wait: bool) -> Result<(), WorkerError> {
+        let Some(written) = self.checkpointer.written(wait)? else { return Ok(()) };
+        self.storing = None;
+        self.config.metrics.readings_stored.inc_by(written.count);
+        self.snapshot_offset = written.offset;
+        self.has_snapshot = true;
+        self.processed_end = written.note.processed;
+        self.snapshots.keep_only(written.offset);
+        self.sieve.forget(written.offset);
+        self.expire();
+        self.shared.needed.store(written.offset, Ordering::Release);
+        self.shared.checkpointed.store(written.offset, Ordering::Release);
+        Ok(())
+    }
+
+    /// Drops old segments of the topics that the line writes. What cannot be dropped now is dropped next time.
+    fn expire(&mut self) {
+        let (retention, now) = (self.config.retention, SystemTime::now());
+        let needed = self.shared.findings_needed.load(Ordering::Acquire);
+        for (topic, needed) in [
+            (&mut self.processed, self.processed_end),
+            (&mut self.anomalies, self.ends.anomalies.min(needed)),
+            (&mut self.dead_letters, self.ends.dead_letters),
+        ] {
+            if let Err(error) = topic.expire(retention, needed, now) {
+                tracing::warn!(partition = self.partition, %error, "old segments could not be dropped");
+            }
+        }
+    }
+
+    fn store(&mut self) -> Result<(), WorkerError> {
+        let (mut anomalies, mut alerts, mut drifts, mut prognoses) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for finding in &self.effects.findings {
+            match finding {
+                Finding::Anomaly(anomaly) => anomalies.push(anomaly_row(anomaly)),
+                Finding::Alert(alert) => alerts.push(alert_row(alert)),
+                Finding::Drift(drift) => drifts.push(drift_row(drift)),
+                Finding::Prognosis(prognosis) => prognoses.push(prognosis_row(prognosis)),
+            }
+        }
+        let dead_letters: Vec<_> = self.effects.dead_letters.iter().map(|(row, _)| row.clone()).collect();
+        let topic_ends = serde_json::to_string(&self.ends).map_err(io::Error::from)?;
+        let skipped = std::mem::take(&mut self.effects.skipped);
+        self.config.store.commit(&Commit {
+            partition: self.partition,
+            applied: Some(Applied { offset: self.position.max(self.applied), topic_ends: &topic_ends }),
+            checkpoint: None,
+            readings: &[],
+            waveforms: &[],
+            windows: &[],
+            anomalies: &anomalies,
+            alerts: &alerts,
+            drifts: &drifts,
+            prognoses: &prognoses,
+            work_orders: &[],
+            dead_letters: &dead_letters,
+            skipped: &skipped,
+        })?;
+        Ok(())
+    }
+
+    /// Tells the world what has just been committed.
+    fn announce(&mut self) {
+        self.shared.findings_end.store(self.ends.anomalies, Ordering::Release);
+        let metrics = &self.config.metrics;
+        let waited = (clock::now().saturating_sub(self.arrival)).max(0);
+        for finding in self.effects.findings.drain(..) {
+            match &finding {
+                Finding::Anomaly(_) => {
+                    metrics.anomalies.inc();
+                    if self.arrival < i64::MAX {
+                        #[allow(clippy::cast_precision_loss, reason = "nanoseconds of a wait, for a histogram")]
+                        metrics.reading_to_anomaly_seconds.observe(waited as f64 / 1e9);
+                    }
+                }
+                Finding::Alert(_) => {
+                    metrics.alerts.inc();
+                }
+                Finding::Drift(_) => {
+                    metrics.drifts.inc();
+                }
+                Finding::Prognosis(_) => {}
+            }
+            // Nobody listening is fine.
+            let _ = self.config.findings.send(Arc::new(finding));
+        }
+        self.effects.dead_letters.clear();
+        self.arrival = i64::MAX;
+    }
+}
