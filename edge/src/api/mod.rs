@@ -94,7 +94,7 @@ impl Api {
         mut request: Request<Bytes>,
     ) -> anyhow::Result<Response<Bytes>> {
         if let Err(refusal) = addressed(&mut request) {
-            return Ok(refusal);
+            return Ok(*refusal);
         }
         permitted(&caller, &mut request);
         let turn = self.turns.take().await?;

@@ -15,7 +15,7 @@ const PERMISSIONS: &str = "x-wheeltapper-permissions";
 ///
 /// # Errors
 /// The answer, where it has to name one and does not.
-pub(super) fn addressed(request: &mut Request<Bytes>) -> Result<(), Response<Bytes>> {
+pub(super) fn addressed(request: &mut Request<Bytes>) -> Result<(), Box<Response<Bytes>>> {
     let host = request.headers().get(header::HOST);
     if host.is_some_and(|host| host.to_str().is_ok()) || request.uri().authority().is_some() {
         return Ok(());
@@ -23,7 +23,7 @@ pub(super) fn addressed(request: &mut Request<Bytes>) -> Result<(), Response<Byt
     if host.is_some() || request.version() == Version::HTTP_11 {
         let detail =
             "the header Host is missing, or has other characters than ASCII; send the host's name and port in it";
-        return Err(problem(StatusCode::BAD_REQUEST, detail));
+        return Err(Box::new(problem(StatusCode::BAD_REQUEST, detail)));
     }
     request.headers_mut().insert(header::HOST, HOST);
     Ok(())

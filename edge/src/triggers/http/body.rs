@@ -28,7 +28,7 @@ pub(super) struct Unusable {
     /// The answer.
     pub(super) problem: Problem,
     /// None where nothing came that is worth keeping.
-    pub(super) letter: Option<Letter>,
+    pub(super) letter: Option<Box<Letter>>,
 }
 
 /// What is kept of it.
@@ -83,7 +83,7 @@ pub(super) fn unpack(bytes: Bytes, encoding: Option<&str>, limit: usize) -> Resu
     let encoding = encoding.map(|name| name.trim().to_ascii_lowercase()).unwrap_or_default();
     let refused = |status, text| Unusable {
         problem: Problem::new(status, text),
-        letter: Some(Letter { reason: "malformed", head: head(&bytes), encoding: Some(encoding.clone()) }),
+        letter: Some(Box::new(Letter { reason: "malformed", head: head(&bytes), encoding: Some(encoding.clone()) })),
     };
     let broken = |error: std::io::Error| {
         let what = "pack it again, or send the plain body without Content-Encoding";
@@ -110,7 +110,7 @@ fn take(from: impl Read, limit: usize, broken: impl Fn(std::io::Error) -> Unusab
 fn too_large(limit: usize, came: Bytes) -> Unusable {
     let text = format!("the body is larger than {limit} bytes; send less at a time, or raise [http] max_body");
     let letter = Letter { reason: "oversize", head: head(&came), encoding: None };
-    Unusable { problem: Problem::new(StatusCode::PAYLOAD_TOO_LARGE, text), letter: Some(letter) }
+    Unusable { problem: Problem::new(StatusCode::PAYLOAD_TOO_LARGE, text), letter: Some(Box::new(letter)) }
 }
 
 fn head(bytes: &Bytes) -> Bytes {

@@ -94,7 +94,7 @@ pub(super) async fn ingest(
 /// Keeps what could not be used as a dead letter, and gives the answer.
 async fn keep(front: &Front, source: &str, unusable: body::Unusable) -> Problem {
     let body::Unusable { problem, letter } = unusable;
-    if let Some(body::Letter { reason, head, encoding }) = letter {
+    if let Some(body::Letter { reason, head, encoding }) = letter.map(|letter| *letter) {
         let event = DeadLetterEvent {
             time: clock::now(),
             source: source.to_owned(),
