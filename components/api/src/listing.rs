@@ -67,7 +67,7 @@ impl Listing {
         mut filter: Filter,
     ) -> Result<Answer, Problem> {
         if matches!(self.table, Table::Windows | Table::Waveforms) && filter.offset > Filter::DEEPEST {
-            return Err(Problem::bad_request(format!(
+            return Err(Problem::not_found(format!(
                 "the cursor passes over {} {}, at most {} can be; narrow the question by from and to, and begin anew",
                 filter.offset,
                 self.name,

@@ -194,9 +194,11 @@ pub static ROUTES: &[RouteInfo] = &[
         .gives(page!(Prognosis)),
     list("/api/v1/windows", &listing::WINDOWS, &[ASSET, SENSOR, FROM, TO, LIMIT, CURSOR])
         .called("listWindows", "sensors", "Windows with their features, the newest first")
+        .fails(&[404])
         .gives(page!(Window)),
     list("/api/v1/waveforms", &listing::WAVEFORMS, &[SENSOR, FROM, TO, LIMIT, CURSOR])
         .called("listWaveforms", "sensors", "Bursts of samples, the newest first")
+        .fails(&[404])
         .gives(page!(Waveform)),
     post("/api/v1/detect", Op::Detect)
         .called("detect", "anomalies", "Judges values against the machine's normal, and learns nothing from them")

@@ -240,7 +240,7 @@ fn windows_and_waveforms_are_passed_over_only_so_far() {
     for (name, table) in [("windows", Table::Windows), ("waveforms", Table::Waveforms)] {
         let front = Memory::with(table, vec![]);
         for cursor in ["ffffffff", "000186a1"] {
-            let detail = problem(&get(&front, &format!("/api/v1/{name}?cursor={cursor}")), 400);
+            let detail = problem(&get(&front, &format!("/api/v1/{name}?cursor={cursor}")), 404);
             assert!(detail.contains("at most 100000") && detail.contains("from and to"), "{detail}");
         }
         assert!(front.asked.borrow().is_empty());
