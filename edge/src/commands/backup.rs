@@ -11,17 +11,8 @@ use wheeltapper_store::Store;
 use super::Global;
 use crate::{courier, folder};
 
-/// Copies the store to a file, or the store and the users to a folder; the host may be running.
-///
-/// To restore, put the copy into an empty data folder as wheeltapper.db, or name the folder that was written with --data,
-/// and start the host: all that was stored is there. The log and what the detectors learnt are not in a backup, so
-/// machines are learnt anew, and what was open stays as it was.
-///
-/// Users, keys and the audit lie in access.db beside the store: a folder gets a copy of it, a file does not. It can be
-/// read only with the keyring access.key (or WHEELTAPPER_KEY): keep that in another, safe place, and put it beside
-/// access.db before the host starts. Without both, the host begins with a new admin.
+/// Copies the store to a file, or the store and the users to a folder.
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
 pub(super) struct Backup {
     /// The copy: one SQLite file; or a folder that is there, or ends with /
     to: PathBuf,

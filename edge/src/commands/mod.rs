@@ -78,6 +78,16 @@ enum Command {
     /// Who did what: verify that nobody changed it, export, list
     Audit(audit::AuditCommand),
     /// Copy the store while the host runs
+    ///
+    /// To a file, or with the users to a folder.
+    ///
+    /// To restore, put the copy into an empty data folder as wheeltapper.db, or name the folder that was written with
+    /// --data, and start the host: all that was stored is there. The log and what the detectors learnt are not in a
+    /// backup, so machines are learnt anew, and what was open stays as it was.
+    ///
+    /// Users, keys and the audit lie in access.db beside the store: a folder gets a copy of it, a file does not. It
+    /// can be read only with the keyring access.key (or WHEELTAPPER_KEY): keep that in another, safe place, and put
+    /// it beside access.db before the host starts. With neither, the host begins with a new admin.
     Backup(backup::Backup),
     /// Check the configuration
     Config(config::ConfigCommand),
