@@ -35,12 +35,8 @@ pub fn is_open(config: &Config) -> bool {
 /// Whether only this machine reaches an address to listen on.
 pub fn is_loopback(listen: &str) -> bool {
     let Some((host, _)) = listen.rsplit_once(':') else { return false };
-    is_this_machine(host.trim_start_matches('[').trim_end_matches(']'))
-}
-
-/// Whether a name or address can only be this machine's.
-pub fn is_this_machine(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn settings(config: &Config) -> anyhow::Result<Settings> {

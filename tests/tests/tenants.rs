@@ -244,7 +244,7 @@ fn where_nobody_signs_in_a_page_of_elsewhere_gets_nothing() {
     let host = plant.start().unwrap();
     let (_, port) = host.http.rsplit_once(':').unwrap();
     let as_host = |name: &str| send(&host, "GET", "/api/v1/users", &[("Host", name)], None).status;
-    for own in [&*host.http, &format!("localhost:{port}"), &format!("LOCALHOST:{port}")] {
+    for own in [&*host.http, &format!("localhost:{port}"), &format!("LOCALHOST:{port}"), "gateway"] {
         assert_eq!(as_host(own), 200, "{own}");
     }
     for trick in [format!("evil.example:{port}"), "evil.example".into(), "127.0.0.1.evil.example".into()] {
