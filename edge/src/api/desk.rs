@@ -15,22 +15,11 @@ use crate::{
     clock,
     components::wit::types::Reason,
     host::Host,
-    intake::{Envelope, IntakeError, split::reason_name},
+    intake::{
+        Envelope, IntakeError,
+        split::{REASONS, reason_name},
+    },
 };
-
-/// All reasons, to find one by its name.
-const REASONS: [Reason; 10] = [
-    Reason::Malformed,
-    Reason::Oversize,
-    Reason::NonFinite,
-    Reason::TooOld,
-    Reason::InFuture,
-    Reason::UnknownSensor,
-    Reason::OutOfRange,
-    Reason::Duplicate,
-    Reason::Late,
-    Reason::StageFailure,
-];
 
 /// Answers the component.
 pub struct Desk {
