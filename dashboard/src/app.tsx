@@ -116,20 +116,13 @@ function Page({ route, configure }: { route: Route; configure: boolean }) {
 function Live() {
   const host = useStatus()
   const stream = live.useLive()
-  const since = lastAnswer()
   const state = host === 'live' && stream === 'reconnecting' ? 'reconnecting' : host
   const texts = {
     connecting: 'connecting',
     live: 'live',
     reconnecting: 'reconnecting',
     failing: 'host fails',
-    silent: since ? (
-      <>
-        no answer, last <Ago at={since} />
-      </>
-    ) : (
-      'no answer'
-    ),
+    silent: 'no answer',
   }
   return (
     <span
@@ -171,7 +164,7 @@ function Outage() {
   if (host !== 'silent' || since === undefined) return null
   return (
     <p class="outage" role="alert">
-      The host has not answered since {atClock(since, true)}. What you see is from then, and may be different by now.
+      The host has not answered since {atClock(since, true)} (<Ago at={since} />). What you see is from then.
     </p>
   )
 }
