@@ -18,8 +18,10 @@ import { SchedulePage } from './pages/schedule'
 import { UsersPage } from './pages/users'
 import { Empty, Skeleton } from './parts/notes'
 import { Ago } from './parts/time'
+import { atClock, lastPart } from './format'
 import { link, parse, type Route } from './router'
 import { lastAnswer, useStatus } from './status'
+import * as scroll from './scroll'
 import { toggle, useDark } from './theme'
 
 const PAGES = [
@@ -51,6 +53,7 @@ function useStart(): ReturnType<typeof useAccess> {
   const access = useAccess()
   useEffect(() => {
     void start()
+    scroll.start()
     document.addEventListener('visibilitychange', awake)
     return () => document.removeEventListener('visibilitychange', awake)
   }, [])
@@ -113,20 +116,13 @@ function Page({ route, configure }: { route: Route; configure: boolean }) {
 function Live() {
   const host = useStatus()
   const stream = live.useLive()
-  const since = lastAnswer()
   const state = host === 'live' && stream === 'reconnecting' ? 'reconnecting' : host
   const texts = {
     connecting: 'connecting',
     live: 'live',
     reconnecting: 'reconnecting',
     failing: 'host fails',
-    silent: since ? (
-      <>
-        no answer, last <Ago at={since} />
-      </>
-    ) : (
-      'no answer'
-    ),
+    silent: 'no answer',
   }
   return (
     <span
@@ -145,11 +141,32 @@ function Live() {
   )
 }
 
-function titleOf(stage: string, home: string): string {
+/** Pages whose name is not that of the entry of the navigation. Machines and anomalies are told apart by tabs and in the history. */
+const TITLES: Record<string, string> = {
+  anomaly: 'Anomaly',
+  users: 'Users',
+  keys: 'Keys',
+  audit: 'Audit log',
+  account: 'Your account',
+}
+
+function titleOf(stage: string, { page, id }: Route): string {
   if (stage === 'login') return 'Sign in'
   if (stage === 'change') return 'Choose a password'
-  if (home === 'account') return 'Your account'
-  return PAGES.find(({ page }) => page === home)?.title ?? 'No such page'
+  if (page === 'machine') return lastPart(id)
+  return TITLES[page] ?? PAGES.find(each => each.page === page)?.title ?? 'No such page'
+}
+
+/** Nothing of what is shown is new: said over the whole width, as it is easily missed in the corner. */
+function Outage() {
+  const host = useStatus()
+  const since = lastAnswer()
+  if (host !== 'silent' || since === undefined) return null
+  return (
+    <p class="outage" role="alert">
+      The host has not answered since {atClock(since, true)} (<Ago at={since} />). What you see is from then.
+    </p>
+  )
 }
 
 /** The whole. */
@@ -163,13 +180,12 @@ export function App() {
   const home = HOME[route.page] ?? route.page
   const first = useRef(true)
   useEffect(() => {
-    document.title = `${titleOf(stage, home)} · Wheeltapper`
-    // A new page begins at its top, for the eye and for a screen reader; not so the first one, which the browser placed.
+    document.title = `${titleOf(stage, route)} · Wheeltapper`
+    // A new page begins at its top, for the eye and for a screen reader; the focus stays where it is on the first one,
+    // and on forms, whose first field takes it.
+    scroll.restore()
     if (first.current) first.current = false
-    else {
-      scrollTo(0, 0)
-      main.current?.focus({ preventScroll: true })
-    }
+    else if (stage !== 'login' && stage !== 'change') main.current?.focus({ preventScroll: true })
   }, [route.page, route.id, stage === 'login' || stage === 'change'])
   const skip = (event: Event) => {
     // The address is the page's own; a real link to #main would change it.
@@ -226,6 +242,7 @@ export function App() {
             </svg>
           </button>
         </div>
+        {inside ? <Outage /> : null}
       </header>
       <main id="main" ref={main} tabIndex={-1}>
         {stage === 'login' ? (
@@ -238,7 +255,9 @@ export function App() {
           <Page route={route} configure={configure} />
         )}
       </main>
-      <footer class="faint">Times are in {Intl.DateTimeFormat().resolvedOptions().timeZone}.</footer>
+      <footer class="faint">
+        Times are in {Intl.DateTimeFormat().resolvedOptions().timeZone}. <a href="/api/docs">API</a> <span id="printed" />
+      </footer>
     </>
   )
 }

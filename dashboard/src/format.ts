@@ -28,6 +28,10 @@ export function number(value: number | null | undefined): string {
   return new Intl.NumberFormat(undefined, { maximumFractionDigits: digits }).format(value)
 }
 
+/** An amount of money; the API does not tell in which currency. */
+export const money = (value: number): string =>
+  new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 }).format(value)
+
 /** A value with its unit. */
 export const measured = (value: number | null | undefined, unit: string): string => {
   const shown = number(value)
@@ -39,6 +43,12 @@ export function unitName(unit: string): string {
   const known: Record<string, string> = { 'm/s2': 'm/s²', 'm3/s': 'm³/s', 'm3/h': 'm³/h', degC: '°C', degF: '°F', ratio: '' }
   return known[unit] ?? unit
 }
+
+/** A sentence of the host's, with units and signs as they are written on a dial. */
+export const spoken = (text: string): string =>
+  text
+    .replaceAll(/(?<=\d )(m\/s2|m3\/s|m3\/h|degC|degF)(?![\w/])/g, unitName)
+    .replaceAll(/(?<=\d) x (?=[a-z])/g, ' × ')
 
 /** A share of one as per cent. One that is nearly but not quite all never reads 100 %. */
 export function percent(share: number): string {
@@ -91,6 +101,13 @@ export const inFull = (time: number): string => whole.format(time)
 
 function sameDay(one: number, other: number): boolean {
   return new Date(one).toDateString() === new Date(other).toDateString()
+}
+
+/** From one time to another, to the second; one time where both are in the same second. */
+export function stretch(start: number, end: number, now: number = Date.now()): string {
+  const day = sameDay(start, now) ? '' : `${onDay(start)}, `
+  const [from, to] = [atClock(start, true), atClock(end, true)]
+  return from === to && sameDay(start, end) ? `${day}${from}` : `${day}${from} to ${sameDay(start, end) ? '' : `${onDay(end)}, `}${to}`
 }
 
 /** How long ago, roughly. */

@@ -2,6 +2,7 @@
 
 import { render } from 'preact'
 import { App } from './app'
+import { inFull } from './format'
 import * as theme from './theme'
 import 'uplot/dist/uPlot.min.css'
 import './style/base.css'
@@ -9,8 +10,14 @@ import './style/frame.css'
 import './style/parts.css'
 import './style/charts.css'
 import './style/pages.css'
+import './style/print.css'
 
 theme.start()
+// A plan on paper grows old: it says when it was printed.
+addEventListener('beforeprint', () => {
+  const printed = document.getElementById('printed')
+  if (printed) printed.textContent = `Printed ${inFull(Date.now())}.`
+})
 const place = document.getElementById('app')
 if (place) {
   place.replaceChildren()

@@ -9,6 +9,8 @@ import { heard } from './status'
 export interface Asked<T> {
   data: T | undefined
   error: ApiError | undefined
+  /** When `data` was last told, or told to be as it was. */
+  at: number | undefined
   /** Asks now. */
   again: () => void
 }
@@ -33,7 +35,8 @@ export function usePoll<T>(
   on: readonly unknown[],
   wake: readonly Kind[] = [],
 ): Asked<T> {
-  const [asked, setAsked] = useState<Omit<Asked<T>, 'again'>>({ data: undefined, error: undefined })
+  const [asked, setAsked] = useState<Omit<Asked<T>, 'again' | 'at'>>({ data: undefined, error: undefined })
+  const answered = useRef<number | undefined>(undefined)
   const latest = useRef({ ask, every, wake })
   latest.current = { ask, every, wake }
   const again = useRef<() => void>(() => undefined)
@@ -45,6 +48,7 @@ export function usePoll<T>(
     let missed = false
     let began = 0
     setAsked({ data: undefined, error: undefined })
+    answered.current = undefined
     const pause = () => {
       if (failures) return Math.min(LONGEST, SOON * 2 ** failures)
       const { every, wake } = latest.current
@@ -63,6 +67,7 @@ export function usePoll<T>(
         const data = await latest.current.ask(ended.signal)
         if (ended.signal.aborted) return
         failures = 0
+        answered.current = Date.now()
         heard(200)
         setAsked(before => (before.data === data && !before.error ? before : { data, error: undefined }))
       } catch (failure) {
@@ -97,5 +102,5 @@ export function usePoll<T>(
       document.removeEventListener('visibilitychange', seen)
     }
   }, [...on])
-  return { ...asked, again: () => again.current() }
+  return { ...asked, at: answered.current, again: () => again.current() }
 }

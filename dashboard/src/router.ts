@@ -35,6 +35,6 @@ export function link(page: string, id = '', query: Record<string, string> = {}):
 /** Replaces the query of the present address without a new entry in the history. */
 export function setQuery(query: Record<string, string>): void {
   const { page, id } = parse(location.hash)
-  history.replaceState(null, '', link(page, id, query))
+  history.replaceState(history.state, '', link(page, id, query))
   window.dispatchEvent(new HashChangeEvent('hashchange'))
 }

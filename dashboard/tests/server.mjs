@@ -20,10 +20,19 @@ const TYPES = {
   '.js': 'text/javascript',
   '.css': 'text/css',
   '.svg': 'image/svg+xml',
+  '.json': 'application/json',
   '.txt': 'text/plain',
 }
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
+
+/** The API's own page of documentation, and the document that it reads. */
+const DOCS = {
+  '/api/docs': 'src/docs/docs.html',
+  '/api/docs.css': 'src/docs/docs.css',
+  '/api/docs.js': 'src/docs/docs.js',
+  '/api/openapi.json': 'tests/api/snapshots/api__document__the_document.snap',
+}
 
 const LISTS = ['sensors', 'anomalies', 'alerts', 'work-orders', 'dead-letters', 'drifts', 'prognoses', 'windows', 'waveforms']
 /** What each list takes beside `limit` and `cursor`. Another name is refused, as the API does. */
@@ -150,7 +159,7 @@ export async function serve(options = {}) {
   }
   /** What was asked, changed and missed, for tests to look at. */
   const seen = { notModified: 0, changes: [], refused: [], asked: [] }
-  const state = { fail: 0 }
+  const state = { fail: 0, rate: 197.4, slow: 0 }
   const started = Date.now()
   const clock = () => now + (Date.now() - started)
   const guard = access({ mode, password, seconds, clock })
@@ -211,7 +220,7 @@ export async function serve(options = {}) {
     const total = [...readings.values()].reduce((sum, own) => sum + own.length, 0)
     const refused = tables['dead-letters'].reduce((sum, letter) => sum + letter.readings, 0)
     return {
-      readings_per_second: empty ? 0 : options.lively ? 190 + Math.round(Math.random() * 200) / 10 : 197.4,
+      readings_per_second: empty ? 0 : options.lively ? 190 + Math.round(Math.random() * 200) / 10 : state.rate,
       readings: total * 400,
       sensors: tables.sensors.length,
       windows: empty ? 0 : 129_565,
@@ -294,14 +303,29 @@ export async function serve(options = {}) {
     }
   }
 
+  async function doc(path, response) {
+    const text = await readFile(join(here, '../../components/api', DOCS[path]), 'utf8')
+    response.writeHead(200, {
+      'Content-Type': TYPES[extname(path)] ?? 'text/html; charset=utf-8',
+      'Content-Security-Policy': POLICY,
+    })
+    // A snapshot has a head of its own before the document.
+    response.end(path.endsWith('.json') ? text.slice(text.indexOf('\n{')) : text)
+  }
+
   const responses = new Set()
   const server = createServer((request, response) => {
     const url = new URL(request.url, 'http://host')
+    if (DOCS[url.pathname]) return void doc(url.pathname, response)
     if (!url.pathname.startsWith('/api/v1/')) return void file(url.pathname, response)
     let body = ''
     request.on('data', part => (body += part))
     request.on('end', () => {
       seen.asked.push(`${request.method} ${url.pathname}${url.search}`)
+      if (state.slow && !url.pathname.includes('/auth/')) return void setTimeout(() => reply(), state.slow)
+      reply()
+    })
+    const reply = () => {
       const answer = api(request, response, url, body)
       if (!answer) return responses.add(response)
       if (answer.status === 400) seen.refused.push(`${url.pathname}${url.search}: ${answer.body.detail}`)
@@ -318,7 +342,7 @@ export async function serve(options = {}) {
         ...answer.headers,
       })
       response.end(text)
-    })
+    }
   })
   await new Promise(resolve => server.listen(port, '127.0.0.1', resolve))
   return {

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { fileURLToPath } from 'node:url'
 import { KNOWN } from './access.mjs'
 import { start } from './browser.mjs'
+import { hard } from './hard.mjs'
 import { RECORDED, serve } from './server.mjs'
 
 const shots = process.argv[2] ?? fileURLToPath(new URL('../shots', import.meta.url))
@@ -168,9 +169,17 @@ assert.deepEqual(server.seen.refused, [], 'the API refused a question')
   await page.getByRole('button', { name: 'Add remark' }).click()
   await page.locator('.history', { hasText: 'a hum that comes and goes' }).waitFor()
   assert.equal(await page.locator('.history li').count(), 2)
+  // It cannot be taken back: one is asked first.
+  const sent = plant.seen.asked.length
+  await page.getByRole('button', { name: 'False alarm' }).click()
+  await page.getByRole('dialog').waitFor()
+  await check(page, 'anomaly-false-alarm-1280-light')
+  assert.ok(!plant.seen.asked.slice(sent).some(url => url.includes('false-alarm')), 'nothing is sent before')
+  await page.keyboard.press('Escape')
   // What fails is told, and not shown as done.
   plant.state.fail = 500
   await page.getByRole('button', { name: 'False alarm' }).click()
+  await page.getByRole('button', { name: 'It is a false alarm' }).click()
   await page.getByText('The host failed; nothing was changed').waitFor()
   assert.equal(await page.locator('.history li').count(), 2)
   plant.state.fail = 0
@@ -477,5 +486,7 @@ for (const [width, dark] of [
   await page.context().close()
   await closed.close()
 }
+
+await hard({ open, check })
 
 process.exit(await end())

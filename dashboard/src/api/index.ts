@@ -67,7 +67,7 @@ export const { first: audit, more: moreAudit } = list<AuditEntry>('/audit', rows
 
 /** One machine's sensors. */
 export const machineSensors = async (asset: string, signal?: AbortSignal): Promise<Sensor[]> =>
-  (await sensors({ asset, limit: 200 }, signal)).items
+  (await sensors({ asset, limit: 1000 }, signal)).items
 
 /** One machine's work orders. */
 export const machineOrders = async (asset: string, signal?: AbortSignal): Promise<WorkOrder[]> =>

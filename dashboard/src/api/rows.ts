@@ -1,6 +1,7 @@
 // Rows of the API, made into what the pages use. The API's times are RFC 3339; inside an anomaly's metadata, which the store
 // keeps as text, they are nanoseconds since 1970. Both are taken everywhere, and what is missing does not break a page.
 
+import { spoken } from '../format'
 import type {
   Action,
   Alert,
@@ -68,6 +69,12 @@ const at = (value: unknown): number => time(value) ?? 0
 const yes = (value: unknown): boolean => value === true || value === 1
 
 const severity = (value: unknown): Severity => (value === 'critical' || value === 'high' || value === 'medium' ? value : 'low')
+
+/** What the host says of it. The fault's short name at its end is left out where the page has its full name. */
+function said(from: Row): string {
+  const message = spoken(text(from.message))
+  return textOrNull(from.fault_mode) ? message.replace(/ \(points to [\w-]+\)$/, '') : message
+}
 
 /** An answer of the shape `{items, next}`, or a bare list. */
 export function page<T>(answer: unknown, each: (row: Row) => T): Page<T> {
@@ -138,7 +145,7 @@ export function anomaly(from: Row): Anomaly {
     severity: severity(from.severity),
     handled: yes(from.handled),
     fault: textOrNull(from.fault_mode),
-    message: text(from.message),
+    message: said(from),
     contributions: list(metadata.contributions ?? from.contributions).map(contribution),
     trend: trend(metadata.trend ?? from.trend),
     actions: list(from.actions)
@@ -186,7 +193,7 @@ export const alert = (from: Row): Alert => ({
   anomaly: text(from.anomaly),
   fault: textOrNull(from.fault_mode),
   title: text(from.title),
-  message: text(from.message),
+  message: said(from),
   recommendation: text(from.recommendation),
 })
 
@@ -206,7 +213,7 @@ export const drift = (from: Row): Drift => ({
   time: at(from.time),
   kind: text(from.kind),
   sensors: texts(from.sensors),
-  message: text(from.message),
+  message: spoken(text(from.message)),
 })
 
 export const workOrder = (from: Row): WorkOrder => ({
@@ -231,7 +238,7 @@ export const deadLetter = (from: Row): DeadLetter => ({
   time: at(from.time),
   source: text(from.source),
   reason: text(from.reason),
-  message: text(from.message),
+  message: spoken(text(from.message)),
   payload: text(from.payload),
   readings: amount(from.readings),
   sensor: textOrNull(from.sensor),

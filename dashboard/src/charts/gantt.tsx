@@ -4,7 +4,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { WorkOrder } from '../api'
 import { atClock, lastPart, minutes, onDay } from '../format'
-import { type Bar, type Chart, days, dropped, NOBODY, type Place, type Row, stepped } from '../model/gantt'
+import { type Bar, type Chart, days, dropped, NOBODY, overdue, type Place, type Row, stepped } from '../model/gantt'
 import { onArrows } from '../parts/arrows'
 import { useKeptFocus } from '../parts/kept-focus'
 import { useWidth } from '../parts/width'
@@ -15,6 +15,8 @@ const LANE = 34
 const PAD = 7
 /** Width of a letter in a bar, roughly. */
 const LETTER = 6.6
+/** And of one of a technician's name, which is larger and bold. */
+const NAME_LETTER = 8.8
 
 const NONE: ReadonlySet<string> = new Set()
 
@@ -62,6 +64,7 @@ export function Gantt({
   const began = useRef({ x: 0, y: 0 })
   const dragged = useRef(false)
   const rows = heights(chart.rows)
+  const narrow = innerWidth <= 640
   const bottom = rows.length ? rows.at(-1)!.top + rows.at(-1)!.height : HEAD + LANE
   const perMillisecond = Math.max(120, width) / (shownDays * 24 * 3600_000)
   const whole = Math.max(width, Math.ceil((chart.to - chart.from) * perMillisecond))
@@ -147,7 +150,8 @@ export function Gantt({
         <svg width="96" height={bottom}>
           {chart.rows.map((row, n) => (
             <text key={row.technician} x="0" y={rows[n]!.top + rows[n]!.height / 2 + 5}>
-              {row.technician}
+              {shortened(row.technician, narrow ? 58 : 94)}
+              <title>{row.technician}</title>
             </text>
           ))}
         </svg>
@@ -195,8 +199,9 @@ export function Gantt({
                   <path
                     key={`${id} ${bar.order.id}`}
                     class="after"
-                    d={`M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`}
+                    d={`M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2 - 5} ${y2}`}
                   />,
+                  <path key={`${id} ${bar.order.id} head`} class="after-head" d={`M${x2} ${y2}l-7 -4v8z`} />,
                 ]
               }),
             )}
@@ -223,7 +228,7 @@ export function Gantt({
                   data-item
                   data-order={order.id}
                   aria-pressed={chosen === order.id}
-                  aria-label={`${text}, priority ${order.priority}, ${order.technician ?? 'nobody'}, ${onDay(bar.start)} ${atClock(bar.start)}, ${minutes(order.minutes)}${order.pinned ? ', pinned' : ''}`}
+                  aria-label={`${text}, priority ${order.priority}, ${order.technician ?? 'nobody'}, ${onDay(bar.start)} ${atClock(bar.start)}, ${minutes(order.minutes)}${order.pinned ? ', pinned' : ''}${overdue(order, now) ? ', overdue' : ''}`}
                   onClick={() => {
                     // The end of a drag is no click.
                     if (!dragged.current) choose(order, false)
@@ -236,7 +241,7 @@ export function Gantt({
                   onPointerUp={drop(bar)}
                   onPointerCancel={() => setDrag(null)}
                 >
-                  <title>{text}</title>
+                  <title>{overdue(order, now) ? `${text}, overdue` : text}</title>
                   <rect width={long} height={LANE - 6} rx="4" />
                   {order.pinned ? (
                     <path class="pin" transform={`translate(${long - 5} 1)`} d="M0 0a4 4 0 1 1 .01 0M0 0v5" />
@@ -252,6 +257,12 @@ export function Gantt({
       </div>
     </div>
   )
+}
+
+/** A name that is too long for its column, cut; the whole of it is its title, and stands in the table. */
+function shortened(name: string, pixels: number): string {
+  const most = Math.floor(pixels / NAME_LETTER)
+  return name.length <= most ? name : `${name.slice(0, most - 1).trimEnd()}…`
 }
 
 /** The first text that fits whole: a name that is cut (`pump-1` of `pump-15`) would be another machine's. */

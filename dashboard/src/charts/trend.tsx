@@ -2,9 +2,9 @@
 
 import { useMemo, useRef, useState } from 'preact/hooks'
 import uPlot from 'uplot'
-import { atClock, measured, number } from '../format'
+import { ago, atClock, measured, number } from '../format'
 import { type Mark, merged } from '../model/marks'
-import { extent, limits } from '../model/series'
+import { extent, limits, stopped } from '../model/series'
 import { type Colors, faded } from '../theme'
 import { base, type Options, Plot, timeAxis, valueAxis } from './plot'
 
@@ -93,9 +93,10 @@ export function Trend({
       setCursor: [plot => setAt(plot.cursor.idx ?? null)],
     },
   })
+  const since = to === undefined ? null : stopped(times, to)
   const shown = at !== null && times[at] !== undefined ? at : null
   const label = reach
-    ? `${name}: latest ${measured(reach.last, unit)}, between ${number(reach.low)} and ${measured(reach.high, unit)}` +
+    ? `${name}: latest ${measured(reach.last, unit)}${since === null ? '' : ` ${ago(since, to)}`}, between ${number(reach.low)} and ${measured(reach.high, unit)}` +
       (marks.length ? `, ${marks.length} anomalies marked` : '')
     : `${name}: no values`
   return (
@@ -103,7 +104,11 @@ export function Trend({
       <figcaption>
         <span class="trend-name">{name}</span>
         <span class="trend-value">
-          {shown === null ? null : <span class="faint">{atClock(times[shown]!, true)} </span>}
+          {shown !== null ? (
+            <span class="faint">{atClock(times[shown]!, true)} </span>
+          ) : since !== null ? (
+            <span class="stopped">{ago(since, to)} </span>
+          ) : null}
           {measured(shown === null ? reach?.last : values[shown], unit)}
         </span>
       </figcaption>

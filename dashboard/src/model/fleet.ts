@@ -19,6 +19,18 @@ export interface Site {
 /** Without an open alert a prognosis is believed for so long. */
 const STALE = 24 * 3600_000
 
+/** A prognosis is told anew every few minutes while a machine is measured. */
+const TOLD = 30 * 60_000
+
+/** Whether a prognosis was told so long ago that it must be said. */
+export const old = (prognosis: Prognosis, now: number): boolean => now - prognosis.time > TOLD
+
+/** Windows come every few seconds, bursts every few minutes. A machine that tells nothing for longer is not watched. */
+const QUIET = 15 * 60_000
+
+/** Whether a machine whose latest window ended then is silent; null where nothing of it was ever measured. */
+export const silent = (measured: number | null, now: number): boolean => measured === null || now - measured > QUIET
+
 /** How a machine is. */
 export const standing = (machine: Machine): Standing => machine.severity ?? 'well'
 

@@ -32,6 +32,10 @@ const HOUR = 3600_000
 /** Row of orders that have a time but nobody. */
 export const NOBODY = 'Nobody yet'
 
+/** Whether an order should be done by now and nobody has said that it is. */
+export const overdue = (order: WorkOrder, now: number): boolean =>
+  order.status === 'planned' && order.scheduled !== null && order.scheduled + order.minutes * 60_000 < now
+
 /** Lays the orders out. What is cancelled is left out; the picture reaches from the day of `now`, or of the earliest, to the latest. */
 export function layout(orders: readonly WorkOrder[], now: number): Chart {
   const alive = orders.filter(order => order.status !== 'cancelled')

@@ -21,16 +21,30 @@ export function joined(known: Readings, more: Readings, from: number): Readings 
   }
 }
 
+/** How far apart times usually are: the median, 0 for less than two. */
+function distance(times: readonly number[]): number {
+  const distances = times
+    .slice(1)
+    .map((time, n) => time - times[n]!)
+    .sort((a, b) => a - b)
+  return distances[Math.floor(distances.length / 2)] ?? 0
+}
+
+/** A value this old is not how it is now. */
+const OLD = 2 * 60_000
+
+/** When the last value was taken, if that is long before `now` for what comes as often as this; null if it is not. */
+export function stopped(times: readonly number[], now: number): number | null {
+  const last = times.at(-1)
+  return last !== undefined && now - last > Math.max(OLD, 3 * distance(times)) ? last : null
+}
+
 /**
  * The same course with a gap (null) wherever readings are further apart than `times` their usual distance, so that a line is
  * not drawn through a silence.
  */
 export function gapped(course: Readings, times = 5): { times: number[]; values: (number | null)[] } {
-  const distances = course.times
-    .slice(1)
-    .map((time, n) => time - course.times[n]!)
-    .sort((a, b) => a - b)
-  const usual = distances[Math.floor(distances.length / 2)] ?? 0
+  const usual = distance(course.times)
   const out: { times: number[]; values: (number | null)[] } = { times: [], values: [] }
   course.times.forEach((time, n) => {
     const before = course.times[n - 1]

@@ -78,6 +78,8 @@ export function AlertsPage({ query }: { query: URLSearchParams }) {
     const next = { ...filters, ...change }
     setQuery({ ...next, state: next.state === 'open' ? '' : next.state })
   }
+  const known = [...(first.data?.items ?? []), ...older.flatMap(more => more.items)].map(alert => siteOf(alert.asset))
+  const sites = [...new Set([...known, filters.site])].filter(Boolean).sort()
   return (
     <>
       <h1>Alerts</h1>
@@ -101,27 +103,17 @@ export function AlertsPage({ query }: { query: URLSearchParams }) {
             ))}
           </select>
         </label>
-        <Shown of={first} what="filters" lines={0}>
-          {page => {
-            const sites = [...new Set([...page.items, ...older.flatMap(more => more.items)].map(alert => siteOf(alert.asset)))]
-              .filter(Boolean)
-              .sort()
-            if (filters.site && !sites.includes(filters.site)) sites.push(filters.site)
-            return (
-              <label>
-                Site
-                <select value={filters.site} onChange={event => set({ site: event.currentTarget.value })}>
-                  <option value="">All</option>
-                  {sites.map(site => (
-                    <option key={site} value={site}>
-                      {site}
-                    </option>
-                  ))}
-                </select>
-              </label>
-            )
-          }}
-        </Shown>
+        <label>
+          Site
+          <select value={filters.site} onChange={event => set({ site: event.currentTarget.value })}>
+            <option value="">All</option>
+            {sites.map(site => (
+              <option key={site} value={site}>
+                {site}
+              </option>
+            ))}
+          </select>
+        </label>
         <label class="grow">
           Search
           <input

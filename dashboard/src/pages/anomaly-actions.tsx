@@ -5,15 +5,18 @@ import { useMay } from '../access'
 import { act, type Action, type Anomaly, type Deed, machineOrders, type WorkOrder } from '../api'
 import { lastPart, whenOn } from '../format'
 import { repairOf } from '../model/deeds'
+import { Confirm } from '../parts/dialog'
 import { why } from '../parts/failed'
 import { Time } from '../parts/time'
 import { usePoll } from '../poll'
 import { link } from '../router'
 import { deedName, work } from '../words'
 
+const FALSE_ALARM = 'Called a false alarm; it counts as dealt with.'
+
 const BUTTONS: readonly { deed: Deed; name: string; done: string; said: string }[] = [
   { deed: 'acknowledge', name: 'Acknowledge', done: 'Acknowledged', said: 'Acknowledged: others see that you have seen it.' },
-  { deed: 'false-alarm', name: 'False alarm', done: 'False alarm', said: 'Called a false alarm; it counts as dealt with.' },
+  { deed: 'false-alarm', name: 'False alarm', done: 'False alarm', said: FALSE_ALARM },
   { deed: 'order-repair', name: 'Order repair', done: 'Repair ordered', said: 'The repair is ordered.' },
 ]
 
@@ -97,6 +100,7 @@ export function Actions({ of, changed }: { of: Anomaly; changed: (anomaly: Anoma
   const [said, setSaid] = useState<{ text: string; bad: boolean }>()
   const [comment, setComment] = useState('')
   const [wanted, setWanted] = useState<number>()
+  const [sure, setSure] = useState(false)
   const done = (deed: Deed) => of.actions.some(action => action.deed === deed)
   const run = async (deed: Deed, text: string, success: string) => {
     if (sending) return false
@@ -130,7 +134,12 @@ export function Actions({ of, changed }: { of: Anomaly; changed: (anomaly: Anoma
               class={deed === 'order-repair' && !done(deed) ? 'primary' : ''}
               // Not `disabled`, which would lose the focus of who came by keyboard.
               aria-disabled={done(deed) || sending !== undefined}
-              onClick={() => (done(deed) ? undefined : void run(deed, '', said))}
+              onClick={() => {
+                if (done(deed)) return
+                // It cannot be taken back, and lies beside what one presses in haste.
+                if (deed === 'false-alarm') setSure(true)
+                else void run(deed, '', said)
+              }}
             >
               {done(deed) ? `✓ ${past}` : sending?.deed === deed ? `${name} …` : name}
             </button>
@@ -139,6 +148,20 @@ export function Actions({ of, changed }: { of: Anomaly; changed: (anomaly: Anoma
             {said?.text}
           </span>
         </div>
+      ) : null}
+      {sure ? (
+        <Confirm
+          title="Call it a false alarm?"
+          yes="It is a false alarm"
+          no="Leave it"
+          onNo={() => setSure(false)}
+          onYes={() => {
+            setSure(false)
+            void run('false-alarm', '', FALSE_ALARM)
+          }}
+        >
+          <p>It then counts as dealt with, for everybody. This cannot be taken back.</p>
+        </Confirm>
       ) : null}
       <Repair of={of} wanted={wanted} />
       <h2>What people did</h2>

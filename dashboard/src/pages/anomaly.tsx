@@ -1,10 +1,10 @@
 // One anomaly: what was seen, why it counts, what it points to, and what to do about it.
 
-import { useState } from 'preact/hooks'
-import { alerts, type Anomaly, anomaly, waveforms, windows } from '../api'
+import { useEffect, useState } from 'preact/hooks'
+import { alerts, type Anomaly, anomaly, sensors, waveforms, windows } from '../api'
 import { Contributions } from '../charts/contributions'
 import { Trend } from '../charts/trend'
-import { inFull, lastPart, number, percent, placeOf } from '../format'
+import { inFull, lastPart, number, percent, placeOf, stretch } from '../format'
 import { ratio } from '../model/reason'
 import { BurstView } from '../parts/burst'
 import { Empty, Shown } from '../parts/notes'
@@ -41,10 +41,7 @@ function Verdict({ of }: { of: Anomaly }) {
         <div>
           <dt>Window</dt>
           <dd>
-            <span title={inFull(of.start)}>
-              <Time at={of.start} />
-            </span>{' '}
-            to <Time at={of.end} />
+            <span title={inFull(of.start)}>{stretch(of.start, of.end)}</span>
           </dd>
         </div>
         <div>
@@ -87,14 +84,15 @@ function Advice({ of }: { of: Anomaly }) {
 
 /** The burst that the anomaly was found in, when the store still has it. */
 function Burst({ of }: { of: Anomaly }) {
-  const stretch = {
+  const about = {
     sensor: of.sensor,
     from: new Date(of.start - 1).toISOString(),
     to: new Date(of.start + 1).toISOString(),
     limit: 1,
   }
-  const burst = usePoll(signal => waveforms(stretch, signal), 60_000, [of.id])
-  const window = usePoll(signal => windows(stretch, signal), 60_000, [of.id])
+  const burst = usePoll(signal => waveforms(about, signal), 60_000, [of.id])
+  const window = usePoll(signal => windows(about, signal), 60_000, [of.id])
+  const known = usePoll(signal => sensors({ sensor: of.sensor, limit: 1 }, signal), 600_000, [of.sensor])
   const found = burst.data?.items.find(item => Math.abs(item.start - of.start) < 2)
   if (burst.data && !found)
     return (
@@ -116,12 +114,16 @@ function Burst({ of }: { of: Anomaly }) {
       burst={found}
       window={features}
       named={partOf(of.fault) ?? namedPart(features?.features)}
-      unit={of.trend?.sensor === of.sensor && of.trend.feature === 'rms' ? of.trend.unit : ''}
+      unit={known.data?.items.find(({ name }) => name === of.sensor)?.unit ?? ''}
     />
   )
 }
 
 function Body({ of, changed }: { of: Anomaly; changed: (anomaly: Anomaly) => void }) {
+  const name = of.fault ? fault(of.fault) : 'Unusual behaviour'
+  useEffect(() => {
+    document.title = `${name} on ${lastPart(of.asset)} · Wheeltapper`
+  }, [name, of.asset])
   const isBurst = of.model === 'envelope' || of.model === 'octaves'
   const leading = of.contributions[0]
   const expected =
@@ -137,7 +139,7 @@ function Body({ of, changed }: { of: Anomaly; changed: (anomaly: Anomaly) => voi
         <a href={link('fleet')}>Fleet</a> › <a href={link('machine', of.asset)}>{lastPart(of.asset)}</a> › anomaly
       </p>
       <h1>
-        {of.fault ? fault(of.fault) : 'Unusual behaviour'} on <a href={link('machine', of.asset)}>{lastPart(of.asset)}</a>
+        {name} on <a href={link('machine', of.asset)}>{lastPart(of.asset)}</a>
       </h1>
       <p class="lead">
         <Severity of={of.severity} />{' '}
@@ -203,7 +205,7 @@ export function AnomalyPage({ id }: { id: string }) {
   return (
     <>
       {asked.data ? null : <h1>Anomaly</h1>}
-      <Shown of={{ data: shown, error: asked.error }} what="The anomaly" lines={6}>
+      <Shown of={{ ...asked, data: shown }} what="The anomaly" lines={6}>
         {of => <Body of={of} changed={changed} />}
       </Shown>
     </>

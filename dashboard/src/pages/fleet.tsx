@@ -2,12 +2,13 @@
 // pages, so that a large plant's first page comes as quickly as a small one's.
 
 import { useEffect, useMemo, useState } from 'preact/hooks'
+import { useAccess } from '../access'
 import { type Alert, alerts, type Machine, machines, moreMachines, overview, type Page } from '../api'
-import { count, counted, lastPart, placeOf, when } from '../format'
+import { count, counted, lastPart, number, placeOf, when } from '../format'
 import { believed, gathered, matching, type Site, sites, standing, STANDINGS, tally } from '../model/fleet'
 import { onArrows } from '../parts/arrows'
 import { Health, Life } from '../parts/health'
-import { Command, Empty, Failure, Skeleton } from '../parts/notes'
+import { Command, Empty, Failure, Skeleton, Stale } from '../parts/notes'
 import { Severity, severityName, Shape } from '../parts/severity'
 import { Ago } from '../parts/time'
 import { usePoll } from '../poll'
@@ -84,7 +85,7 @@ function MachineCard({ machine, alert }: { machine: Machine; alert: Alert | unde
               <span class="faint">not planned</span>
             ) : (
               <a href={link('schedule', '', { asset: machine.asset })}>
-                planned {when(machine.nextOrder)}
+                {machine.nextOrder < Date.now() ? 'was to begin' : 'planned'} {when(machine.nextOrder)}
                 <span class="hidden"> for {name}</span>
               </a>
             )}
@@ -138,7 +139,7 @@ function SiteSection({ site, whole }: { site: Site; whole: boolean }) {
           ))}
           {bad.length === 0 ? (
             <span class="severity well">
-              <Shape of="well" /> all well
+              <Shape of="well" /> no alert
             </span>
           ) : null}
         </span>
@@ -153,12 +154,19 @@ function SiteSection({ site, whole }: { site: Site; whole: boolean }) {
 }
 
 function NoSensors() {
+  const { me } = useAccess()
+  const closed = me !== undefined && me.method !== 'open' && me.method !== 'none'
   return (
     <Empty title="No sensor has sent anything yet">
       <p>Send a reading, and its machine is shown here. A machine is the part of a sensor’s id before the last slash:</p>
-      <Command>{`curl ${location.origin}/api/v1/ingest -H 'Content-Type: application/json' -d '{"sensor_id": "site/hall/pump-01/vibration", "values": 2.4}'`}</Command>
+      <Command>{`curl ${location.origin}/api/v1/ingest -H 'Content-Type: application/json'${closed ? " -H 'X-API-Key: KEY'" : ''} -d '{"sensor_id": "site/hall/pump-01/vibration", "values": 2.4}'`}</Command>
       <p>Or look at a simulated fleet:</p>
-      <Command>{`wheeltapper simulate --to ${location.origin}`}</Command>
+      <Command>{`wheeltapper simulate --to ${location.origin}${closed ? ' --key KEY' : ''}`}</Command>
+      {closed ? (
+        <p>
+          KEY is an API key with the scope ingest, which an administrator makes under <a href={link('keys')}>Keys</a>.
+        </p>
+      ) : null}
     </Empty>
   )
 }
@@ -195,6 +203,7 @@ function Figures({ all, whole }: { all: readonly Machine[]; whole: boolean }) {
   const plus = known ? '' : '+'
   const planned = all.filter(machine => machine.nextOrder !== null).length
   const refused = data?.refusedReadings
+  const rate = data?.readingsPerSecond
   const more = (name: string) => (data?.atLeast.includes(name) ? '+' : '')
   return (
     <div class="figures">
@@ -210,7 +219,11 @@ function Figures({ all, whole }: { all: readonly Machine[]; whole: boolean }) {
       />
       <Figure value={`${count(planned)}${whole ? '' : '+'}`} name="machines with a repair planned" href={link('schedule')} />
       <Figure value={data?.sensors == null ? '–' : `${count(data.sensors)}${more('sensors')}`} name="sensors" />
-      <Figure value={data?.readingsPerSecond == null ? '–' : count(data.readingsPerSecond)} name="readings a second" />
+      <Figure
+        value={rate == null ? '–' : rate < 10 ? number(rate) : count(rate)}
+        name={rate === 0 ? 'readings a second: nothing comes in' : 'readings a second'}
+        tone={rate === 0 ? 'high' : ''}
+      />
       <Figure
         value={refused == null ? '–' : `${count(refused)}${more('rejected_readings')}`}
         name="readings refused"
@@ -255,11 +268,12 @@ export function FleetPage({ query }: { query: URLSearchParams }) {
   return (
     <>
       <h1>Fleet</h1>
+      <Stale of={first} what="The machines" />
       <Figures all={all} whole={!next} />
 
       <h2>Needs attention</h2>
       {bad.length === 0 ? (
-        <Empty title="Every machine is well">
+        <Empty title="No machine has an open alert">
           <p>
             When one leaves its normal course, it is named here with the reason and what to do. New machines are learnt from their
             first windows, then watched.
@@ -274,7 +288,10 @@ export function FleetPage({ query }: { query: URLSearchParams }) {
       )}
       {bad.length > SHOWN ? (
         <p>
-          <a href={link('alerts')}>All open alerts</a>
+          <a href={link('alerts')}>All open alerts</a>{' '}
+          <span class="faint">
+            {SHOWN} of {counted(bad.length, 'machine')} here
+          </span>
         </p>
       ) : null}
 

@@ -1,9 +1,9 @@
 // The course of each of a machine's sensors.
 
-import { useMemo } from 'preact/hooks'
+import { useMemo, useState } from 'preact/hooks'
 import { type Sensor, windows } from '../api'
 import { Trend } from '../charts/trend'
-import { lastPart } from '../format'
+import { count, counted, lastPart } from '../format'
 import type { Mark } from '../model/marks'
 import { mayVibrate } from '../model/fleet'
 import { extent, gapped } from '../model/series'
@@ -43,7 +43,7 @@ function SensorTrend(props: { sensor: Sensor; minutes: number; marks: readonly M
 }
 
 function Course({ sensor, minutes, marks, seen }: { sensor: Sensor; minutes: number; marks: readonly Mark[]; seen: boolean }) {
-  const course = useReadings(sensor.name, minutes, every(minutes), seen && minutes <= LIVE)
+  const course = useReadings(sensor.name, minutes, every(minutes), seen, minutes <= LIVE)
   const data = useMemo(() => gapped(course.data ?? { times: [], values: [] }), [course.data])
   const name = lastPart(sensor.name)
   if (!course.data)
@@ -58,7 +58,7 @@ function Course({ sensor, minutes, marks, seen }: { sensor: Sensor; minutes: num
       </div>
     )
   if (!extent(data)) {
-    if (mayVibrate(sensor)) return <BurstTrend sensor={sensor} minutes={minutes} marks={marks} />
+    if (mayVibrate(sensor)) return <BurstTrend sensor={sensor} minutes={minutes} marks={marks} seen={seen} />
     return (
       <div class="trend-note">
         <b>{name}</b>
@@ -81,11 +81,21 @@ function Course({ sensor, minutes, marks, seen }: { sensor: Sensor; minutes: num
 }
 
 /** The course of a sensor that sends bursts: their RMS. */
-function BurstTrend({ sensor, minutes, marks }: { sensor: Sensor; minutes: number; marks: readonly Mark[] }) {
+function BurstTrend({
+  sensor,
+  minutes,
+  marks,
+  seen,
+}: {
+  sensor: Sensor
+  minutes: number
+  marks: readonly Mark[]
+  seen: boolean
+}) {
   const since = Math.floor((Date.now() - minutes * 60_000) / 60_000) * 60_000
   const asked = usePoll(
     signal => windows({ sensor: sensor.name, from: new Date(since).toISOString(), limit: BURSTS }, signal),
-    10_000,
+    seen ? 10_000 : 60_000,
     [sensor.name, minutes],
   )
   const course = useMemo(() => {
@@ -120,7 +130,10 @@ function BurstTrend({ sensor, minutes, marks }: { sensor: Sensor; minutes: numbe
   )
 }
 
-/** All of them, beneath a choice of the time. */
+/** Sensors that are shown at first, and that each press of the button adds. */
+const SHOWN = 24
+
+/** All of them, beneath a choice of the time. Of very many the first, and those that lead an anomaly. */
 export function Trends({
   sensors,
   marks,
@@ -130,6 +143,8 @@ export function Trends({
   marks: readonly SensorMark[]
   minutes: number
 }) {
+  const [most, setMost] = useState(SHOWN)
+  const shown = sensors.filter((sensor, n) => n < most || marks.some(mark => mark.sensor === sensor.name))
   return (
     <section>
       <div class="section-head">
@@ -148,7 +163,7 @@ export function Trends({
         </div>
       </div>
       <div class="trends">
-        {sensors.map(sensor => (
+        {shown.map(sensor => (
           <SensorTrend
             key={sensor.name}
             sensor={sensor}
@@ -157,6 +172,16 @@ export function Trends({
           />
         ))}
       </div>
+      {shown.length < sensors.length ? (
+        <p>
+          <button type="button" onClick={() => setMost(most + SHOWN)}>
+            Show {Math.min(SHOWN, sensors.length - shown.length)} more
+          </button>{' '}
+          <span class="faint">
+            {count(shown.length)} of {counted(sensors.length, 'sensor')}, and each that leads an anomaly.
+          </span>
+        </p>
+      ) : null}
       <p class="faint">
         Anomalies are tinted on the sensor that leads them. Drag over a chart to look closer, double-click to see all.
       </p>

@@ -12,6 +12,8 @@ import { Time } from '../parts/time'
 import { usePoll } from '../poll'
 import { namedPart, partOf } from '../signal/bearing'
 
+/** Sensors that are asked for a burst, at most. */
+const ASKED = 24
 /** Bursts in the waterfall. */
 const BURSTS = 24
 
@@ -25,7 +27,7 @@ export function Vibration({
   found: readonly Anomaly[]
   open: Alert | undefined
 }) {
-  const candidates = useMemo(() => sensors.filter(mayVibrate), [sensors])
+  const candidates = useMemo(() => sensors.filter(mayVibrate).slice(0, ASKED), [sensors])
   const names = candidates.map(sensor => sensor.name).join('\n')
   const [chosen, choose] = useState<string>()
   const [sending, setSending] = useState<Sensor[]>()

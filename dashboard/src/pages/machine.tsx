@@ -1,10 +1,11 @@
 // One machine: how it is, how long it has, what its sensors say now, and how it vibrates.
 
 import { useMemo, useState } from 'preact/hooks'
-import { type Alert, alerts, type Anomaly, anomalies, drifts, machineOrders, machineSensors, prognoses } from '../api'
+import { type Alert, alerts, type Anomaly, anomalies, drifts, machineOrders, machineSensors, prognoses, windows } from '../api'
 import { LifeFan } from '../charts/fan'
 import { count, counted, lastPart, placeOf, when } from '../format'
-import { newest, STANDINGS } from '../model/fleet'
+import { newest, silent, STANDINGS } from '../model/fleet'
+import { overdue } from '../model/gantt'
 import { onArrows } from '../parts/arrows'
 import { Health, Life } from '../parts/health'
 import { Command, Empty, Shown } from '../parts/notes'
@@ -17,9 +18,31 @@ import { driftName, fault, work } from '../words'
 import { RANGES, Trends } from './machine-trends'
 import { Vibration } from './machine-vibration'
 
-function Now({ open }: { open: readonly Alert[] }) {
+/** Nothing is measured: then no alert says nothing of the machine, and one that is open nothing of how it is now. */
+function Silence({ measured }: { measured: number | null }) {
+  return (
+    <div class="note silence" role="status">
+      <p class="note-title">
+        {measured === null ? (
+          'Nothing of this machine has been judged yet'
+        ) : (
+          <>
+            Nothing has come from this machine since <Time at={measured} /> (<Ago at={measured} />)
+          </>
+        )}
+      </p>
+      <p>
+        {measured === null ? 'Its first window is not full yet, or nothing comes.' : 'It is not watched while nothing comes.'} Look
+        whether its devices and the network run, and whether what they send is{' '}
+        <a href={link('quality')}>refused</a>.
+      </p>
+    </div>
+  )
+}
+
+function Now({ open, quiet }: { open: readonly Alert[]; quiet: boolean }) {
   if (open.length === 0)
-    return (
+    return quiet ? null : (
       <Empty title="This machine is well">
         <p>No alert is open.</p>
       </Empty>
@@ -105,6 +128,10 @@ export function MachinePage({ id, query }: { id: string; query: URLSearchParams 
   const found = usePoll(signal => anomalies({ asset: id, limit: 60 }, signal), 5_000, [id], ['anomaly'])
   const told = usePoll(signal => prognoses({ asset: id, limit: 200 }, signal), 10_000, [id])
   const planned = usePoll(signal => machineOrders(id, signal), 10_000, [id], ['work-order'])
+  // The newest window of any of its sensors: who sees no alert must see whether anything is measured at all.
+  const scored = usePoll(signal => windows({ asset: id, limit: 1 }, signal), 15_000, [id])
+  const measured = scored.data ? (scored.data.items[0]?.end ?? null) : undefined
+  const quiet = measured !== undefined && silent(measured, Date.now())
   const wanted = Number(query.get('range'))
   const minutes = RANGES.find(range => range.minutes === wanted)?.minutes ?? 15
   const open = (raised.data?.items ?? [])
@@ -129,7 +156,7 @@ export function MachinePage({ id, query }: { id: string; query: URLSearchParams 
       </p>
       <h1>{lastPart(id)}</h1>
       <p class="lead">
-        {raised.data ? <Severity of={open[0]?.severity ?? 'well'} /> : null}
+        {raised.data && (open[0] || (measured !== undefined && !quiet)) ? <Severity of={open[0]?.severity ?? 'well'} /> : null}
         {prognosis ? <Health of={prognosis} /> : null}
         {prognosis ? (
           <span>
@@ -152,8 +179,9 @@ export function MachinePage({ id, query }: { id: string; query: URLSearchParams 
             </Empty>
           ) : (
             <>
+              {quiet ? <Silence measured={measured ?? null} /> : null}
               <Shown of={raised} what="Its alerts">
-                {() => <Now open={open} />}
+                {() => <Now open={open} quiet={quiet} />}
               </Shown>
               {orders.length ? (
                 <section>
@@ -162,7 +190,10 @@ export function MachinePage({ id, query }: { id: string; query: URLSearchParams 
                     {orders.map(order => (
                       <li key={order.id}>
                         <span class="tag">priority {order.priority}</span>
-                        <span>{order.scheduled === null ? 'no time yet' : when(order.scheduled)}</span>
+                        <span>
+                          {order.scheduled === null ? 'no time yet' : when(order.scheduled)}
+                          {overdue(order, Date.now()) ? <b class="at-limit"> overdue</b> : null}
+                        </span>
                         <a href={link('schedule', '', { order: order.id })}>{work(order.kind)}</a>
                         <span class="line-text">{order.technician ?? order.notes}</span>
                       </li>

@@ -2,7 +2,8 @@
 
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { Amendment, WorkOrder } from '../api'
-import { inFull, lastPart, localInput, minutes, number, placeOf, whenOn } from '../format'
+import { inFull, lastPart, localInput, minutes, money, placeOf, whenOn } from '../format'
+import { overdue } from '../model/gantt'
 import { Confirm } from '../parts/dialog'
 import { link } from '../router'
 import { orderStatus, work } from '../words'
@@ -20,6 +21,11 @@ function Facts({ order, all }: { order: WorkOrder; all: readonly WorkOrder[] }) 
         <dd>
           {orderStatus(order.status)}
           {order.pinned ? ', pinned' : ''}
+          {overdue(order, Date.now()) ? (
+                  <>
+                    , <b class="at-limit">overdue</b>
+                  </>
+                ) : null}
         </dd>
       </div>
       <div>
@@ -48,8 +54,8 @@ function Facts({ order, all }: { order: WorkOrder; all: readonly WorkOrder[] }) 
         <dd>{order.skills.join(', ') || 'any'}</dd>
       </div>
       <div>
-        <dt>Cost</dt>
-        <dd>{number(order.cost)}</dd>
+        <dt>Cost, in the plant’s currency</dt>
+        <dd>{money(order.cost)}</dd>
       </div>
       {before.length ? (
         <div>

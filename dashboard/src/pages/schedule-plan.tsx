@@ -2,7 +2,7 @@
 
 import { useRef, useState } from 'preact/hooks'
 import { askPlan, plan, type Task, type WorkOrder } from '../api'
-import { counted, hours, lastPart, number, whenOn } from '../format'
+import { counted, hours, lastPart, money, whenOn } from '../format'
 import { why } from '../parts/failed'
 import { usePoll } from '../poll'
 import { link } from '../router'
@@ -30,8 +30,8 @@ function Result({ task, orders }: { task: Task; orders: readonly WorkOrder[] }) 
           <span>until the last one is done</span>
         </div>
         <div class="figure">
-          <b>{number(plan.cost)}</b>
-          <span>cost</span>
+          <b>{plan.cost === null ? '–' : money(plan.cost)}</b>
+          <span>cost, in the plant’s currency</span>
         </div>
         <div class="figure">
           <b>{plan.orders.length}</b>
@@ -108,7 +108,7 @@ export function WhatIf({ orders, technicians }: { orders: readonly WorkOrder[]; 
     }
   }
   return (
-    <section>
+    <section class="what-if">
       <h2>What if</h2>
       <p class="faint">What would the plan look like with fewer people, later, or for another time? Nothing changes by asking.</p>
       <form class="fields" onSubmit={event => void submit(event)}>
@@ -120,21 +120,23 @@ export function WhatIf({ orders, technicians }: { orders: readonly WorkOrder[]; 
           Not before
           <input type="datetime-local" name="after" />
         </label>
-        <fieldset>
-          <legend>Technicians</legend>
-          {technicians.map(name => (
-            <label key={name} class="check">
-              <input
-                type="checkbox"
-                checked={!without.includes(name)}
-                onChange={event =>
-                  setWithout(event.currentTarget.checked ? without.filter(other => other !== name) : [...without, name])
-                }
-              />
-              {name}
-            </label>
-          ))}
-        </fieldset>
+        {technicians.length ? (
+          <fieldset>
+            <legend>Technicians</legend>
+            {technicians.map(name => (
+              <label key={name} class="check">
+                <input
+                  type="checkbox"
+                  checked={!without.includes(name)}
+                  onChange={event =>
+                    setWithout(event.currentTarget.checked ? without.filter(other => other !== name) : [...without, name])
+                  }
+                />
+                {name}
+              </label>
+            ))}
+          </fieldset>
+        ) : null}
         <button type="submit">Ask for a plan</button>
       </form>
       {error ? (

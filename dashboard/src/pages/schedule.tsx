@@ -4,8 +4,8 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { useMay } from '../access'
 import { amend, type Amendment, calendar, workOrder, type WorkOrder, workOrders } from '../api'
 import { Gantt } from '../charts/gantt'
-import { counted, lastPart, minutes, whenOn } from '../format'
-import { dayStart, layout, NOBODY, replanned } from '../model/gantt'
+import { counted, lastPart, minutes, placeOf, whenOn } from '../format'
+import { dayStart, layout, NOBODY, overdue, replanned } from '../model/gantt'
 import { onArrows } from '../parts/arrows'
 import { why } from '../parts/failed'
 import { Empty, Shown } from '../parts/notes'
@@ -53,10 +53,11 @@ function Orders({
                   {work(order.kind)}
                 </button>
               </td>
-              <td>
-                <a href={link('machine', order.asset)}>{lastPart(order.asset)}</a>
+              <td class="breaks">
+                <a href={link('machine', order.asset)}>{lastPart(order.asset)}</a>{' '}
+                <span class="faint place">{placeOf(order.asset)}</span>
               </td>
-              <td>{order.technician ?? '–'}</td>
+              <td class="breaks">{order.technician ?? '–'}</td>
               <td class="nowrap">{minutes(order.minutes)}</td>
               <td>
                 <span class={`priority p${order.priority}`}>{order.priority}</span>
@@ -64,6 +65,11 @@ function Orders({
               <td>
                 {orderStatus(order.status)}
                 {order.pinned ? ', pinned' : ''}
+                {overdue(order, Date.now()) ? (
+                  <>
+                    , <b class="at-limit">overdue</b>
+                  </>
+                ) : null}
               </td>
             </tr>
           ))}
@@ -160,7 +166,9 @@ function Legend({ orders, changed }: { orders: readonly WorkOrder[]; changed: bo
             {['most urgent', 'urgent', 'soon', 'can wait', 'least urgent'][priority - 1]}
           </span>
         ))}
-      <span>arrows: what must be done first</span>
+      {orders.some(order => order.after.some(id => orders.some(other => other.id === id))) ? (
+        <span>arrows: what must be done first</span>
+      ) : null}
       {orders.some(order => order.pinned) ? <span>pin: stays where it is when the rest is planned anew</span> : null}
       {changed ? <span>dashed: moved by the new plan</span> : null}
     </p>
@@ -189,6 +197,7 @@ function Board({ orders, query, again }: { orders: readonly WorkOrder[]; query: 
   const [edit, setEdit] = useState(false)
   const details = useRef<HTMLDivElement>(null)
   const board = useRef<HTMLDivElement>(null)
+  const late = orders.filter(order => overdue(order, now)).length
   const technicians = chart.rows.map(row => row.technician).filter(name => name !== NOBODY)
   // Who came by a link to one order sees it.
   useEffect(() => {
@@ -216,34 +225,49 @@ function Board({ orders, query, again }: { orders: readonly WorkOrder[]; query: 
     <>
       <div class="section-head">
         <p class="faint">
-          {counted(chart.bars.length, 'order')} placed{chart.waiting.length ? `, ${chart.waiting.length} without a place` : ''}.{' '}
-          {write ? 'Drag a bar to pin it, or move it by the arrow keys and Enter.' : ''}
+          {counted(chart.bars.length, 'order')} placed{chart.waiting.length ? `, ${chart.waiting.length} without a place` : ''}
+          {late ? (
+            <>
+              , <b class="at-limit">{late} overdue</b>
+            </>
+          ) : null}.{' '}
+          {write && chart.bars.length ? <span class="hint">Drag a bar to pin it, or move it by the arrow keys and Enter.</span> : null}
         </p>
-        <div class="choices" role="group" aria-label="Time shown">
-          {ZOOMS.map(zoom => (
-            <button key={zoom.days} type="button" aria-pressed={zoom.days === days} onClick={() => setDays(zoom.days)}>
-              {zoom.name}
-            </button>
-          ))}
-        </div>
+        {chart.bars.length ? (
+          <div class="choices" role="group" aria-label="Time shown">
+            {ZOOMS.map(zoom => (
+              <button key={zoom.days} type="button" aria-pressed={zoom.days === days} onClick={() => setDays(zoom.days)}>
+                {zoom.name}
+              </button>
+            ))}
+          </div>
+        ) : null}
       </div>
       <p role="status" class={said.text ? `said${said.bad ? ' failure-text' : ''}` : 'hidden'}>
         {said.text}
         {changed.size ? ` The rest is planned anew: ${counted(changed.size, 'other order')} moved.` : ''}
       </p>
-      <div ref={board}>
-        <Gantt
-          chart={chart}
-          shownDays={days}
-          now={now}
-          chosen={chosen?.id}
-          changed={changed}
-          choose={choose}
-          move={write ? moveTo : undefined}
-          say={say}
-        />
-      </div>
-      <Legend orders={shown} changed={changed.size > 0} />
+      {chart.bars.length ? (
+        <>
+          <div ref={board}>
+            <Gantt
+              chart={chart}
+              shownDays={days}
+              now={now}
+              chosen={chosen?.id}
+              changed={changed}
+              choose={choose}
+              move={write ? moveTo : undefined}
+              say={say}
+            />
+          </div>
+          <Legend orders={shown} changed={changed.size > 0} />
+        </>
+      ) : (
+        <Empty title="No order has a place">
+          <p>Each order below says why. The planner looks again by itself, such as when a technician is configured or freed.</p>
+        </Empty>
+      )}
       <div ref={details}>
         {chosen ? (
           <OrderCard

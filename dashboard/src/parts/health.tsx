@@ -2,6 +2,8 @@
 
 import type { Prognosis } from '../api'
 import { life, percent } from '../format'
+import { old } from '../model/fleet'
+import { Ago } from './time'
 
 /** The health index as a bar with its number. */
 export function Health({ of }: { of: Prognosis | undefined }) {
@@ -18,9 +20,23 @@ export function Health({ of }: { of: Prognosis | undefined }) {
   )
 }
 
-/** Remaining life in words. */
+/** Remaining life in words, and when it was told where that is long ago: what was left then is not what is left now. */
 export function Life({ of }: { of: Prognosis | undefined }) {
   if (!of) return <span class="faint">not told yet</span>
+  return (
+    <>
+      <Left of={of} />
+      {old(of, Date.now()) ? (
+        <span class="told faint">
+          {' '}
+          told <Ago at={of.time} />
+        </span>
+      ) : null}
+    </>
+  )
+}
+
+function Left({ of }: { of: Prognosis }) {
   // At its limit the index tells nothing of the time beyond; the hours would be a guess of a guess.
   if (of.health === 0)
     return (

@@ -1,12 +1,25 @@
 // What stands where data should be: still loading, nothing there, or an error; each says what to do.
 
 import type { ComponentChildren } from 'preact'
+import { useEffect, useState } from 'preact/hooks'
 import type { ApiError } from '../api'
+import { atClock } from '../format'
+
+/** Who waits longer is told that it is still waited for. */
+const LONG = 4_000
+/** How long a button says that it has copied. */
+const COPIED = 2_000
 
 /** Grey shapes in the place of what is coming. */
 export function Skeleton({ lines = 3, label }: { lines?: number; label: string }) {
+  const [long, setLong] = useState(false)
+  useEffect(() => {
+    const timer = setTimeout(() => setLong(true), LONG)
+    return () => clearTimeout(timer)
+  }, [])
   return (
-    <div class="skeleton" role="status" aria-label={`${label} are loading`}>
+    <div class="skeleton" role="status" aria-label={`Loading: ${label}`}>
+      {long ? <p class="faint">Still waiting for the host to answer.</p> : null}
       {Array.from({ length: lines }, (_, n) => (
         <div key={n} class={`bone bone-${n % 3}`} />
       ))}
@@ -26,20 +39,35 @@ export function Empty({ title, children }: { title: string; children?: Component
 
 /** A command to be copied. */
 export function Command({ children }: { children: string }) {
-  const copy = () => void navigator.clipboard?.writeText(children).catch(() => undefined)
+  const [said, setSaid] = useState('')
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(children)
+      setSaid('Copied')
+    } catch {
+      setSaid('Not copied: select it by hand')
+    }
+    setTimeout(() => setSaid(''), COPIED)
+  }
   return (
     <div class="command">
       <pre tabIndex={0} aria-label="Command">
         <code>{children}</code>
       </pre>
       {typeof navigator !== 'undefined' && navigator.clipboard ? (
-        <button type="button" class="quiet" onClick={copy}>
-          Copy
+        <button type="button" class="quiet copy" onClick={() => void copy()}>
+          <span role="status">{said}</span>
+          {said ? '' : 'Copy'}
         </button>
       ) : null}
     </div>
   )
 }
+
+/** `The machine` in the middle of a sentence. */
+const within = (what: string): string => what.charAt(0).toLowerCase() + what.slice(1)
+/** And at its beginning. */
+const leading = (what: string): string => what.charAt(0).toUpperCase() + what.slice(1)
 
 /** What to do about an error, by what it is. */
 function advice(error: ApiError, what: string): { title: string; body: ComponentChildren } {
@@ -57,7 +85,7 @@ function advice(error: ApiError, what: string): { title: string; body: Component
       }
     case error.status === 403:
       return {
-        title: `You may not see ${what}`,
+        title: `You may not see ${within(what)}`,
         body: <p>Ask an administrator for a role that may read this site. ({error.message})</p>,
       }
     case error.status === 404:
@@ -65,7 +93,7 @@ function advice(error: ApiError, what: string): { title: string; body: Component
         title: `There is no such thing`,
         body: (
           <p>
-            It may have been deleted by the store’s retention, or this host is too old to tell {what}. ({error.message})
+            It may have been deleted by the store’s retention, or this host is too old to tell {within(what)}. ({error.message})
           </p>
         ),
       }
@@ -76,7 +104,7 @@ function advice(error: ApiError, what: string): { title: string; body: Component
       }
     case error.status >= 500:
       return {
-        title: `The host failed to tell ${what}`,
+        title: `The host failed to tell ${within(what)}`,
         body: (
           <>
             <p>It said: {error.message || error.status}. Look at its log, and whether the store can be read:</p>
@@ -86,7 +114,7 @@ function advice(error: ApiError, what: string): { title: string; body: Component
       }
     default:
       return {
-        title: `${what} cannot be shown`,
+        title: `${leading(what)} cannot be shown`,
         body: (
           <p>
             The host answered {error.status > 0 ? error.status : ''} {error.message}. Page and host may be of different versions:
@@ -108,19 +136,39 @@ export function Failure({ error, what }: { error: ApiError; what: string }) {
   )
 }
 
-/** Data, or what stands in its place. Old data stays when the host is silent for a while: the line at the top says so. */
+/**
+ * Says that what is shown is old, as the host refuses or fails to tell it anew. Where it does not answer at all, the line at the
+ * top of the page says so for everything.
+ */
+export function Stale({ of, what }: { of: { data: unknown; error: ApiError | undefined; at?: number | undefined }; what: string }) {
+  if (of.data === undefined || !of.error || of.error.status === 0) return null
+  return (
+    <p class="stale" role="status">
+      {leading(what)} as of {of.at === undefined ? 'before' : atClock(of.at, true)}: the host does not tell it anew (
+      {of.error.message || of.error.status}). This page asks again by itself.
+    </p>
+  )
+}
+
+/** Data, or what stands in its place. Old data stays, and says that it is old. */
 export function Shown<T>({
   of,
   what,
   lines,
   children,
 }: {
-  of: { data: T | undefined; error: ApiError | undefined }
+  of: { data: T | undefined; error: ApiError | undefined; at?: number | undefined }
   what: string
   lines?: number
   children: (data: T) => ComponentChildren
 }) {
-  if (of.data !== undefined) return <>{children(of.data)}</>
+  if (of.data !== undefined)
+    return (
+      <>
+        <Stale of={of} what={what} />
+        {children(of.data)}
+      </>
+    )
   if (of.error) return <Failure error={of.error} what={what} />
   return <Skeleton label={what} {...(lines === undefined ? {} : { lines })} />
 }

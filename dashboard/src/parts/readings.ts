@@ -13,7 +13,7 @@ import { usePoll } from '../poll'
 const POINTS = 400
 /** From so many on the host is asked for the whole again, thinned. */
 const MOST = 3 * POINTS
-/** How often is asked while a stream tells. */
+/** How often is asked while a stream tells, or while nobody looks: a machine may have hundreds of sensors. */
 const CALM = 60_000
 /** After so many milliseconds another try for a place for a stream. */
 const AGAIN = 5_000
@@ -28,8 +28,12 @@ export interface Course {
   to: number
 }
 
-/** Asks for the whole stretch once, then is told what comes, or asks for it every `every` milliseconds. */
-export function useReadings(sensor: string, minutes: number, every: number, stream: boolean): Course {
+/**
+ * Asks for the whole stretch once, then is told what comes by a stream if `stream` wants one, or asks for it every `every`
+ * milliseconds, while it is in view (`seen`).
+ */
+export function useReadings(sensor: string, minutes: number, every: number, seen: boolean, live: boolean): Course {
+  const stream = seen && live
   const known = useRef<Readings | undefined>(undefined)
   const [course, setCourse] = useState<Readings>()
   const [told, setTold] = useState(false)
@@ -48,7 +52,7 @@ export function useReadings(sensor: string, minutes: number, every: number, stre
       known.current = whole ? more : joined(known.current ?? NONE, more, from)
       return known.current
     },
-    told ? CALM : every,
+    told || !seen ? CALM : every,
     [sensor, minutes],
   )
   useEffect(() => {
@@ -67,10 +71,10 @@ export function useReadings(sensor: string, minutes: number, every: number, stre
       setTold(false)
     }
   }, [sensor, minutes, stream, loaded])
-  // Without its stream it is asked for at once, not when the long wait is over.
+  // Without its stream it is asked for at once, not when the long wait is over; so is what comes into view.
   useEffect(() => {
-    if (!told && loaded) asked.again()
-  }, [told])
+    if (!told && seen && loaded) asked.again()
+  }, [told, seen])
   const to = Date.now()
   return { data: course, error: asked.error, from: to - minutes * 60_000, to }
 }

@@ -11,7 +11,7 @@ const SHAPES: Record<Standing, string> = {
   well: 'M8 1.5a6.5 6.5 0 1 0 .01 0Z',
 }
 
-const NAMES: Record<Standing, string> = { critical: 'Critical', high: 'High', medium: 'Medium', low: 'Low', well: 'Well' }
+const NAMES: Record<Standing, string> = { critical: 'Critical', high: 'High', medium: 'Medium', low: 'Low', well: 'No alert' }
 
 /** The name of a severity. */
 export const severityName = (of: Standing): string => NAMES[of]

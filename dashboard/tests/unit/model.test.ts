@@ -6,9 +6,9 @@ import { merged } from '../../src/model/marks'
 import { fan } from '../../src/model/fan'
 import { isBad, passes as allowed } from '../../src/model/audit'
 import { repairOf } from '../../src/model/deeds'
-import { believed, gathered, matching, sites, tally } from '../../src/model/fleet'
-import { days, dropped, layout, NOBODY, replanned, stepped } from '../../src/model/gantt'
-import { eventId, extent, gapped, joined, limits } from '../../src/model/series'
+import { believed, gathered, matching, old, silent, sites, tally } from '../../src/model/fleet'
+import { days, dropped, layout, NOBODY, overdue, replanned, stepped } from '../../src/model/gantt'
+import { eventId, extent, gapped, joined, limits, stopped } from '../../src/model/series'
 import { filtersOf, passes } from '../../src/model/filters'
 import { byReason } from '../../src/model/refusals'
 
@@ -307,4 +307,31 @@ test('refusals are counted by reason, the most first', () => {
     { reason: 'malformed', events: 1, readings: 5 },
     { reason: 'late', events: 2, readings: 3 },
   ])
+})
+
+test('a machine that tells nothing for a quarter of an hour is silent, and so is one that was never measured', () => {
+  assert.equal(silent(NOW - 5 * 60_000, NOW), false)
+  assert.equal(silent(NOW - 16 * 60_000, NOW), true)
+  assert.equal(silent(null, NOW), true)
+})
+
+test('what was told of the time left half an hour ago is old', () => {
+  assert.equal(old(prognosis({ time: NOW - 20 * 60_000 }), NOW), false)
+  assert.equal(old(prognosis({ time: NOW - 40 * 60_000 }), NOW), true)
+})
+
+test('an order is overdue once it should be done and is not', () => {
+  const due = { status: 'planned', scheduled: NOW - HOUR, minutes: 90 }
+  assert.equal(overdue(order(due), NOW), false, 'it is being done')
+  assert.equal(overdue(order({ ...due, minutes: 30 }), NOW), true)
+  assert.equal(overdue(order({ ...due, minutes: 30, status: 'done' }), NOW), false)
+  assert.equal(overdue(order({ ...due, scheduled: null }), NOW), false)
+})
+
+test('a course has stopped when its last value is far older than its pace', () => {
+  const each = (seconds: number) => [10, 9, 8].map(n => NOW - n * seconds * 1000)
+  assert.equal(stopped([], NOW), null)
+  assert.equal(stopped(each(1), NOW), null, 'eight seconds are nothing')
+  assert.equal(stopped(each(60), NOW), NOW - 8 * 60_000)
+  assert.equal(stopped([NOW - 3 * HOUR, NOW - 2 * HOUR, NOW - HOUR], NOW), null, 'what comes by the hour may be an hour old')
 })

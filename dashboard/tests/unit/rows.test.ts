@@ -143,3 +143,9 @@ test('what a sensor’s stream tells', () => {
   })
   assert.deepEqual(rows.streamed('no JSON'), { times: [], values: [] })
 })
+
+test('the short name of a fault is left out of the message where the fault is named', () => {
+  const message = 'bearing-temperature median is 54.25 degC (points to overheating)'
+  assert.equal(rows.alert({ message, fault_mode: 'overheating' }).message, 'bearing-temperature median is 54.25 °C')
+  assert.equal(rows.alert({ message, fault_mode: null }).message, 'bearing-temperature median is 54.25 °C (points to overheating)')
+})

@@ -1,6 +1,21 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ago, hours, lastPart, life, measured, minutes, number, percent, placeOf, siteOf, when } from '../../src/format'
+import {
+  ago,
+  hours,
+  lastPart,
+  life,
+  measured,
+  minutes,
+  money,
+  number,
+  percent,
+  placeOf,
+  siteOf,
+  spoken,
+  stretch,
+  when,
+} from '../../src/format'
 import { target } from '../../src/parts/arrows'
 import { link, parse } from '../../src/router'
 import { fault, featureName, refusal } from '../../src/words'
@@ -17,6 +32,28 @@ test('numbers have the digits that count', () => {
   assert.equal(measured(2.4, 'm/s2'), '2.4 m/s²')
   assert.equal(measured(54.7, 'degC'), '54.7 °C')
   assert.equal(measured(11.3, ''), '11.3')
+})
+
+test('what the host says has units as they are written', () => {
+  assert.equal(spoken('temperature mean is 54.25 degC, normally 49.31 degC'), 'temperature mean is 54.25 °C, normally 49.31 °C')
+  assert.equal(spoken('rms is 0.5 m/s2; flow is 3 m3/h'), 'rms is 0.5 m/s²; flow is 3 m³/h')
+  assert.equal(spoken('75.3 Hz = 3.05 x shaft, 11 x the background'), '75.3 Hz = 3.05 × shaft, 11 × the background')
+  // Names stay as they are.
+  assert.equal(spoken('sensor degC of line x at 2 m/s2x'), 'sensor degC of line x at 2 m/s2x')
+  assert.equal(money(55.5), '55.50')
+  assert.equal(money(3467), '3,467.00')
+})
+
+test('a stretch of time is told to the second, with its day where that is not today', () => {
+  const now = Date.parse('2026-11-25T05:38:00Z')
+  const at = (text: string) => Date.parse(text)
+  assert.equal(stretch(at('2026-11-25T05:37:00Z'), at('2026-11-25T05:37:30Z'), now), '06:37:00 to 06:37:30')
+  assert.equal(stretch(at('2026-11-25T05:37:10Z'), at('2026-11-25T05:37:10.160Z'), now), '06:37:10')
+  assert.equal(stretch(at('2026-11-24T05:00:00Z'), at('2026-11-24T05:00:30Z'), now), 'Tue 24 Nov, 06:00:00 to 06:00:30')
+  assert.equal(
+    stretch(at('2026-11-23T22:59:50Z'), at('2026-11-23T23:00:20Z'), now),
+    'Mon 23 Nov, 23:59:50 to Tue 24 Nov, 00:00:20',
+  )
 })
 
 test('what is nearly all is not all', () => {

@@ -111,9 +111,18 @@ function curl(method, path, operation) {
   return [...parts, quoted(address)].join(' ')
 }
 
+/** The token of who came here from the dashboard, signed in, in the same tab. */
+function signedIn() {
+  try {
+    return JSON.parse(sessionStorage.getItem('wheeltapper-session') ?? 'null')?.token ?? ''
+  } catch {
+    return ''
+  }
+}
+
 /** A form that asks a GET. */
 function trial(path, operation, id) {
-  const form = make('form', {}, make('h4', {}, 'Try it'))
+  const form = make('form', {}, make('h3', {}, 'Try it'))
   const inputs = []
   for (const parameter of operation.parameters ?? []) {
     if (parameter.in === 'header') continue
@@ -136,7 +145,7 @@ function trial(path, operation, id) {
       if (parameter.in === 'path') target = target.replace(`{${parameter.name}}`, encodeURIComponent(input.value))
       else if (input.value) query.set(parameter.name, input.value)
     }
-    const token = document.getElementById('token').value
+    const token = document.getElementById('token').value || signedIn()
     answer.hidden = false
     answer.textContent = 'Asking…'
     try {
@@ -163,14 +172,14 @@ function inside(method, path, operation) {
       list.append(make('dt', {}, make('code', {}, parameter.name), make('span', { class: 'dim' }, about)))
       list.append(make('dd', {}, ...prose(parameter.description)))
     }
-    parts.push(make('h4', {}, 'Parameters'), list)
+    parts.push(make('h3', {}, 'Parameters'), list)
   }
   const content = operation.requestBody?.content
   if (content) {
-    parts.push(make('h4', {}, 'Body'), make('p', { class: 'mono' }, Object.keys(content).join(', ')))
+    parts.push(make('h3', {}, 'Body'), make('p', { class: 'mono' }, Object.keys(content).join(', ')))
     parts.push(...shown(content['application/json']?.schema))
   }
-  parts.push(make('h4', {}, 'Answers'))
+  parts.push(make('h3', {}, 'Answers'))
   const answers = make('dl')
   for (const [status, reference] of Object.entries(operation.responses)) {
     const response = resolve(reference)
@@ -180,7 +189,7 @@ function inside(method, path, operation) {
     answers.append(make('dd', {}, ...prose(response.description)))
     if (status < '3' && nameOf(first?.schema)) answers.append(make('dd', {}, ...shown(first.schema)))
   }
-  parts.push(answers, make('h4', {}, 'By curl'), make('pre', { tabindex: '0' }, curl(method, path, operation)))
+  parts.push(answers, make('h3', {}, 'By curl'), make('pre', { tabindex: '0' }, curl(method, path, operation)))
   const streams = operation.responses['200']?.content?.['text/event-stream']
   if (method === 'get' && !streams && !operation.responses['101']) parts.push(trial(path, operation, operation.operationId))
   return make('div', { class: 'inside' }, ...parts)
@@ -225,6 +234,7 @@ function show() {
   wanted?.scrollIntoView()
 }
 
+if (signedIn()) document.getElementById('token').placeholder = 'yours, from the dashboard'
 document.getElementById('access').addEventListener('submit', (event) => event.preventDefault())
 fetch('/api/openapi.json')
   .then((response) => {
