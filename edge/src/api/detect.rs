@@ -97,7 +97,7 @@ impl Desk {
         if let Some(refusal) = decoded.refusals.first() {
             let message = refusal.rejection.message.clone();
             return Err(match refusal.rejection.reason {
-                Reason::UnknownSensor => match named(&sample.payload).first() {
+                Reason::UnknownSensor => match &refusal.sensor {
                     Some(name) => unknown(name),
                     None => FrontError::Absent(message),
                 },
