@@ -151,7 +151,8 @@ fn a_tenant_cannot_ask_what_others_have() {
 /// A sensor that is configured elsewhere answers as one that is not, whatever else is wrong with what is sent.
 fn answers_alike(host: &Running, sam: &str) {
     let now = T0 / 1_000_000_000;
-    let sent = |sensor: &str, time: i64, values: Value| json!({"sensor_id": sensor, "timestamp": time, "values": values});
+    let sent =
+        |sensor: &str, time: i64, values: Value| json!({"sensor_id": sensor, "timestamp": time, "values": values});
     let told = |path: &str, sensor: &str, time: i64, values: Value| {
         let sent = sent(sensor, time, values);
         let body = if path.ends_with("detect") { json!({ "sensor_data": sent }) } else { sent };

@@ -11,10 +11,10 @@ use crate::{
 /// So much of the event is kept with each refusal.
 const KEPT: usize = 4096;
 
-/// Whether a sensor lies at one of the sites, or is below a part of one.
-fn lies(sensor: &str, sites: &[String]) -> bool {
+/// Whether a sensor or an asset lies at one of the sites, or is below a part of one.
+pub(crate) fn lies(name: &str, sites: &[String]) -> bool {
     let below =
-        |site: &String| sensor.strip_prefix(site.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        |site: &String| name.strip_prefix(site.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     sites.iter().any(below)
 }
 

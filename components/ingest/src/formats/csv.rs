@@ -120,8 +120,7 @@ fn row(record: &ByteRecord, position: usize, shape: &Shape, mapped: Option<&str>
     match shape {
         Shape::Long { sensor, time, value } => {
             let name = sensor.map(|column| text(record, column)).or(mapped).unwrap_or_default();
-            let taken =
-                at(*time, intake).and_then(|time| intake.reading(name, time, number(text(record, *value))?));
+            let taken = at(*time, intake).and_then(|time| intake.reading(name, time, number(text(record, *value))?));
             if let Err(rejection) = taken.map_err(|rejection| intake.about(name, rejection)) {
                 intake.refuse(position, rejection, &raw(), 1);
             }
