@@ -213,6 +213,15 @@ assert.deepEqual(server.seen.refused, [], 'the API refused a question')
   await check(page, 'schedule-held-1280-light')
   await other.focus()
   await page.keyboard.press('ArrowRight')
+  // A plan that leaves it out for a moment takes neither the focus nor the place that is not confirmed yet.
+  const id = await other.getAttribute('data-order')
+  const order = plant.tables['work-orders'].find(order => order.id === id)
+  for (const status of ['cancelled', 'planned']) {
+    order.status = status
+    plant.emit('work-order', order)
+    await page.locator(`.bar[data-order="${id}"]`).waitFor({ state: status === 'planned' ? 'visible' : 'detached' })
+  }
+  await page.locator(`.bar.held[data-order="${id}"]:focus`).waitFor()
   await page.keyboard.press('Enter')
   await page.getByText(/is now with/).waitFor()
   assert.equal(plant.seen.changes.length, before + 1)

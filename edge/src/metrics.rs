@@ -65,6 +65,8 @@ pub struct Metrics {
     pub reading_to_anomaly_seconds: Histogram,
     /// Bytes that wait to be decoded.
     pub queue_bytes: Gauge,
+    /// Connections of the MQTT broker that are open.
+    pub mqtt_connections: Gauge,
     stage_seconds: Family<StageLabel, Histogram, fn() -> Histogram>,
     stage_items: Family<StageLabel, Counter>,
     restarts: Family<StageLabel, Counter>,
@@ -109,6 +111,7 @@ impl Default for Metrics {
             store_seconds: seconds(),
             reading_to_anomaly_seconds: waits(),
             queue_bytes: Gauge::default(),
+            mqtt_connections: Gauge::default(),
             stage_seconds: Family::new_with_constructor(seconds),
             stage_items: Family::default(),
             restarts: Family::default(),
@@ -147,6 +150,7 @@ impl Metrics {
             "Seconds from a reading's arrival to the commit of its anomaly",
             self.reading_to_anomaly_seconds.clone(),
         );
+        to.register("mqtt_connections", "Connections of the MQTT broker that are open", self.mqtt_connections.clone());
         to.register("ingest_queue_bytes", "Bytes that wait to be decoded", self.queue_bytes.clone());
         to.register("line_lag_bytes", "Bytes of the log that the line has not gone through", self.lag.clone());
     }

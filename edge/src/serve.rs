@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -64,11 +65,13 @@ pub async fn start(config: Config) -> anyhow::Result<Serving> {
             .context("starting the MQTT broker")?;
         mqtt = Some(broker.local_addr());
         let handle = broker.handle();
-        tasks.spawn(publish_findings(Arc::clone(&host), handle, stopping.clone()));
+        tasks.spawn(publish_findings(Arc::clone(&host), handle.clone(), stopping.clone()));
+        let connections = host.metrics.mqtt_connections.clone();
         let mut stopping = stopping.clone();
         tasks.spawn(async move {
             tokio::select! {
                 () = broker.run() => {}
+                () = count_connections(handle, connections) => {}
                 () = crate::triggers::stopped(&mut stopping) => {}
             }
         });
@@ -223,6 +226,15 @@ pub async fn until_stopped(config: Config, reload: Reload, show: Show) -> anyhow
 pub fn mapping(config: &Config) -> anyhow::Result<Mapping> {
     let rules = config.mqtt.topics.iter().map(crate::triggers::mqtt::mapping_rule).collect();
     Mapping::new(rules).context("[[mqtt.topic]]")
+}
+
+/// Keeps the gauge of the broker's connections.
+async fn count_connections(broker: BrokerHandle, gauge: Gauge) {
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        second.tick().await;
+        gauge.set(i64::try_from(broker.connections()).unwrap_or(i64::MAX));
+    }
 }
 
 /// Passes findings on to MQTT subscribers: `wheeltapper/events/<anomaly, alert, drift or prognosis>/<asset>`.

@@ -5,7 +5,6 @@ use std::{
     net::TcpStream,
     path::Path,
     process::{Child, Command, Stdio},
-    thread,
     time::Duration,
 };
 
@@ -175,16 +174,18 @@ fn embedded_broker_with_mosquitto_clients() {
         reaches(&plant, "readings", u64::try_from(second).unwrap() + 1);
     }
     // Findings go out to subscribers, and messages to each other's.
-    let listener = Command::new("mosquitto_sub")
+    let mut listener = Command::new("mosquitto_sub")
         .args(["-p", port, "-t", "talk/+", "-C", "1", "-W", "20"])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    thread::sleep(Duration::from_millis(500));
-    Command::new("mosquitto_pub")
-        .args(["-p", port, "-q", "1", "-t", "talk/x", "-m", &reading("mosquitto/m/t", 1)])
-        .status()
-        .unwrap();
+    // Said again until it listens.
+    wait_until("the listener hears", SOON, || {
+        let message = reading("mosquitto/m/t", 1);
+        Command::new("mosquitto_pub").args(["-p", port, "-q", "1", "-t", "talk/x", "-m", &message]).status()?;
+        Ok(listener.try_wait()?.is_some())
+    })
+    .unwrap();
     let heard = listener.wait_with_output().unwrap();
     assert!(String::from_utf8_lossy(&heard.stdout).contains("mosquitto/m/t"));
     host.stop().unwrap();

@@ -1,9 +1,11 @@
 //! Signed webhooks, health, metrics, and the page.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::{net::TcpStream, time::Duration};
+
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
-use wheeltapper_tests::Plant;
+use wheeltapper_tests::{Plant, wait_until};
 
 const BODY: &[u8] = br#"{"sensor_id":"a/b","timestamp":1767225600,"values":1}"#;
 
@@ -42,6 +44,11 @@ fn health_metrics_and_page() {
     assert_eq!(host.post("application/json", BODY).unwrap().status, 202);
     assert_eq!((host.get("/health").unwrap().0, host.get("/ready").unwrap().0), (200, 200));
     assert!(host.metric("wheeltapper_readings_total").unwrap() >= 1.0);
+    let _caller = TcpStream::connect(&host.mqtt).unwrap();
+    wait_until("the connection is counted", Duration::from_secs(20), || {
+        Ok(host.metric("wheeltapper_mqtt_connections")? == 1.0)
+    })
+    .unwrap();
     let (_, metrics) = host.get("/metrics").unwrap();
     for name in ["stage_call_seconds_bucket", "log_commit_seconds_bucket", "ingest_queue_bytes", "line_lag_bytes"] {
         assert!(metrics.contains(&format!("wheeltapper_{name}")), "{name} is not in\n{metrics}");

@@ -6,6 +6,7 @@ import type { WorkOrder } from '../api'
 import { atClock, lastPart, minutes, onDay } from '../format'
 import { type Bar, type Chart, days, dropped, NOBODY, type Place, type Row, stepped } from '../model/gantt'
 import { onArrows } from '../parts/arrows'
+import { useKeptFocus } from '../parts/kept-focus'
 import { useWidth } from '../parts/width'
 import { work } from '../words'
 
@@ -57,6 +58,7 @@ export function Gantt({
   const [place, width] = useWidth<HTMLDivElement>()
   const [drag, setDrag] = useState<{ id: string; x: number; y: number } | null>(null)
   const [held, setHeld] = useState<({ id: string } & Place) | null>(null)
+  const focusing = useKeptFocus(place, () => setHeld(null))
   const began = useRef({ x: 0, y: 0 })
   const dragged = useRef(false)
   const rows = heights(chart.rows)
@@ -228,7 +230,7 @@ export function Gantt({
                     dragged.current = false
                   }}
                   onKeyDown={press(bar)}
-                  onBlur={() => setHeld(null)}
+                  {...focusing}
                   onPointerDown={grab(bar)}
                   onPointerMove={pull}
                   onPointerUp={drop(bar)}

@@ -24,11 +24,7 @@ fn what_is_in_flight_is_sent_again_on_resuming() {
         screen.send(0x50, &three.2.to_be_bytes());
         assert_eq!(screen.read(), Some((0x62, three.2.to_be_bytes().to_vec())));
         drop(screen);
-        eventually("the broker notices", || {
-            broker.handle.publish("a", "zero".into(), 0, false);
-            true
-        });
-        std::thread::sleep(Duration::from_millis(100));
+        eventually("the broker notices", || broker.handle.connections() == 0);
         broker.handle.publish("a", "four".into(), 1, false);
         broker.handle.publish("a", "lost".into(), 0, false);
         let (mut screen, connack) = Raw::connect(broker.address, &connect);
@@ -72,7 +68,7 @@ fn queues_of_absent_and_slow_subscribers_are_bounded() {
     let mut screen = Raw::join(broker.address, &connect);
     screen.subscribe("a", 1);
     drop(screen);
-    std::thread::sleep(Duration::from_millis(100));
+    eventually("the broker notices", || broker.handle.connections() == 0);
     for number in 0..20 {
         broker.handle.publish("a", number.to_string().into(), 1, false);
     }
@@ -134,7 +130,7 @@ fn properties_pass_through_and_expiry_counts_down() {
     client.publish_with(2, "q", 1, "hello", &[&[0x23, 0, 3][..], &passing].concat());
     assert_eq!(screen.message().3, passing);
     drop(screen);
-    std::thread::sleep(Duration::from_millis(100));
+    eventually("the broker notices", || broker.handle.connections() == 1);
     client.publish_with(2, "", 2, "short", &[0x02, 0, 0, 0, 1, 0x23, 0, 3]);
     client.publish_with(2, "", 3, "long", &[0x02, 0, 0, 0, 100, 0x23, 0, 3]);
     std::thread::sleep(Duration::from_millis(1_500));
@@ -169,7 +165,7 @@ fn wills() {
         ..as_client(true, "late")
     };
     drop(Raw::join(broker.address, &delayed));
-    std::thread::sleep(Duration::from_millis(100));
+    eventually("the broker notices", || broker.handle.connections() == 1);
     let back = Raw::join(broker.address, &delayed);
     std::thread::sleep(Duration::from_millis(2_200));
     watcher.silent();

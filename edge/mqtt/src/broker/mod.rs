@@ -46,6 +46,7 @@ pub struct Broker {
     plain: (TcpListener, SocketAddr),
     tls: Option<(TcpListener, SocketAddr, Acceptor)>,
     wills: mpsc::Receiver<Will>,
+    open: Arc<AtomicUsize>,
 }
 
 #[derive(Clone)]
@@ -57,10 +58,11 @@ impl fmt::Debug for Acceptor {
     }
 }
 
-/// Publishes from inside; clones are cheap.
+/// Publishes from inside, and tells how the broker is; clones are cheap.
 #[derive(Clone, Debug)]
 pub struct BrokerHandle {
     hub: Arc<Hub>,
+    open: Arc<AtomicUsize>,
 }
 
 impl BrokerHandle {
@@ -73,6 +75,12 @@ impl BrokerHandle {
             return;
         }
         self.hub.route(Message { topic: topic.into(), payload, qos: qos.min(2), retain, ..Message::default() });
+    }
+
+    /// How many connections are open, those that have not said who they are among them. Once one no longer counts, its
+    /// session has been put away.
+    pub fn connections(&self) -> usize {
+        self.open.load(Ordering::Acquire)
     }
 }
 
@@ -112,7 +120,7 @@ impl Broker {
         let (sender, wills) = mpsc::channel(WILLS);
         let hub = Arc::new(Hub::new(config, sink, sender)?);
         tracing::info!(address = %plain.1, tls = tls.as_ref().map(|tls| tracing::field::display(tls.1)), "listening for MQTT");
-        Ok(Self { hub, plain, tls, wills })
+        Ok(Self { hub, plain, tls, wills, open: Arc::default() })
     }
 
     /// Where it listens without TLS.
@@ -125,28 +133,27 @@ impl Broker {
         self.tls.as_ref().map(|tls| tls.1)
     }
 
-    /// A way to publish from inside.
+    /// A way to publish from inside, and to see how it is.
     pub fn handle(&self) -> BrokerHandle {
-        BrokerHandle { hub: Arc::clone(&self.hub) }
+        BrokerHandle { hub: Arc::clone(&self.hub), open: Arc::clone(&self.open) }
     }
 
     /// Serves until it is dropped, which closes all connections.
     pub async fn run(mut self) {
         let mut tasks = JoinSet::new();
-        let open = Arc::new(AtomicUsize::new(0));
         let mut second = tokio::time::interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 accepted = self.plain.0.accept() => {
                     if let Some((stream, peer)) = self.admit(accepted).await {
-                        self.spawn(&mut tasks, &open, stream, peer, None);
+                        self.spawn(&mut tasks, stream, peer, None);
                     }
                 }
                 accepted = accept_tls(self.tls.as_ref()) => {
                     if let Some((stream, peer)) = self.admit(accepted).await {
                         let acceptor = self.tls.as_ref().map(|tls| tls.2.0.clone());
-                        self.spawn(&mut tasks, &open, stream, peer, acceptor);
+                        self.spawn(&mut tasks, stream, peer, acceptor);
                     }
                 }
                 Some(will) = self.wills.recv() => {
@@ -175,15 +182,8 @@ impl Broker {
         }
     }
 
-    fn spawn(
-        &self,
-        tasks: &mut JoinSet<()>,
-        open: &Arc<AtomicUsize>,
-        stream: TcpStream,
-        peer: SocketAddr,
-        tls: Option<TlsAcceptor>,
-    ) {
-        let place = Place::take(open);
+    fn spawn(&self, tasks: &mut JoinSet<()>, stream: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>) {
+        let place = Place::take(&self.open);
         if place.number >= self.hub.config.max_connections {
             tracing::warn!(%peer, limit = self.hub.config.max_connections, "too many MQTT connections; one is closed");
             return;
@@ -229,6 +229,6 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.open.fetch_sub(1, Ordering::Relaxed);
+        self.open.fetch_sub(1, Ordering::Release);
     }
 }
