@@ -23,6 +23,11 @@ use wheeltapper_tests::{
 const LINE: &str = "[line]\ncheckpoint = \"200ms\"\n[detect]\nwarmup_windows = 10\n\
     [[technician]]\nname = \"Ada\"\nskills = [\"mechanic\", \"vibration-analyst\", \"instrumentation\"]\n";
 
+/// A sensor that those of another site must not learn of.
+const NORTH: &str = "[[site]]\nname = \"north\"\n[[site.area]]\nname = \"hall\"\n[[site.area.machine]]\nname = \"pump\"\n\
+    [[site.area.machine.sensor]]\nname = \"hot\"\nunit = \"degC\"\nsampling_hz = 0.000001\n\
+    limits = { min = 0.0, max = 200.0 }\n";
+
 /// Two machines, one at each of two sites, of which the one in the south breaks.
 fn feed(host: &Running, ada: &str) -> Value {
     for site in ["north", "south"] {
@@ -99,10 +104,7 @@ fn nothing_of_another_site_is_told_on_any_route() {
 
 #[test]
 fn a_tenant_cannot_ask_what_others_have() {
-    let plant = Plant::new(ON).unwrap();
-    let north = "[[site]]\nname = \"north\"\n[[site.area]]\nname = \"hall\"\n[[site.area.machine]]\nname = \"pump\"\n\
-        [[site.area.machine.sensor]]\nname = \"hot\"\nunit = \"degC\"\nlimits = { min = 0.0, max = 200.0 }\n";
-    plant.configure(&format!("{ON}{north}")).unwrap();
+    let plant = Plant::new(&format!("{ON}{NORTH}")).unwrap();
     let host = plant.start().unwrap();
     let south = || Some(vec!["south".to_owned()]);
     add(&plant, "ada", Role::Operator, None);
@@ -128,16 +130,7 @@ fn a_tenant_cannot_ask_what_others_have() {
     assert_eq!([&whole, &north, &own].map(|path| seen(&sam, path)), [404, 404, 200]);
     assert_eq!(seen(&sue, &own), 200, "it is her site too");
 
-    // A sensor that is configured elsewhere answers as one that is not.
-    let told = |path: &str, sensor: &str| {
-        let sent = reading(sensor, 900.0);
-        let body = if path.ends_with("detect") { json!({ "sensor_data": sent }) } else { sent };
-        let answer = with(&host, &sam, "POST", path, Some(&body));
-        (answer.status, answer.body.to_string().replace(sensor, "?"))
-    };
-    for path in ["/api/v1/ingest", "/api/v1/detect"] {
-        assert_eq!(told(path, "north/hall/pump/hot"), told(path, "north/hall/pump/not"), "{path}");
-    }
+    answers_alike(&host, &sam);
 
     let query = json!({"query": "mutation { acknowledgeAnomaly(id: \"ff\") { id } }"});
     let answer = with(&host, &sue, "POST", "/graphql", Some(&query));
@@ -153,6 +146,38 @@ fn a_tenant_cannot_ask_what_others_have() {
     };
     assert_eq!(bare(&format!("GET /api/v1/sensors HTTP/1.0\r\nAuthorization: Bearer {sam}\r\n\r\n")), "200");
     assert_eq!(bare(&format!("GET /api/v1/sensors HTTP/1.1\r\nAuthorization: Bearer {sam}\r\n\r\n")), "400");
+}
+
+/// A sensor that is configured elsewhere answers as one that is not, whatever else is wrong with what is sent.
+fn answers_alike(host: &Running, sam: &str) {
+    let now = T0 / 1_000_000_000;
+    let sent =
+        |sensor: &str, time: i64, values: Value| json!({"sensor_id": sensor, "timestamp": time, "values": values});
+    let told = |path: &str, sensor: &str, time: i64, values: Value| {
+        let sent = sent(sensor, time, values);
+        let body = if path.ends_with("detect") { json!({ "sensor_data": sent }) } else { sent };
+        let answer = with(host, sam, "POST", path, Some(&body));
+        (answer.status, answer.body.to_string().replace(sensor, "?"))
+    };
+    let long = json!(vec![1.0; 10_000]);
+    for path in ["/api/v1/ingest", "/api/v1/detect"] {
+        // Beyond its limits; before the earliest time; in the future; and where a configured rate makes it last too long.
+        for (time, values) in [(now, json!(900.0)), (1, json!(5.0)), (9_000_000_000, json!(5.0)), (now, long.clone())] {
+            let [there, not] =
+                ["hot", "not"].map(|name| told(path, &format!("north/hall/pump/{name}"), time, values.clone()));
+            assert_eq!(there, not, "{path} {time}");
+            assert!(there.0 >= 400, "{there:?}");
+        }
+    }
+}
+
+#[test]
+fn a_strict_host_does_not_tell_which_sensors_others_have_either() {
+    let plant = Plant::new(ON).unwrap();
+    plant.configure(&format!("unknown_sensors = \"reject\"\n{ON}{NORTH}")).unwrap();
+    let host = plant.start().unwrap();
+    add(&plant, "sam", Role::Operator, Some(vec!["south".into()]));
+    answers_alike(&host, &token(&host, "sam"));
 }
 
 /// What the audit holds, newest first.

@@ -17,7 +17,10 @@ mod bindings {
     wit_bindgen::generate!({ path: "../../wit", world: "api" });
 }
 
-use bindings::wheeltapper::pipeline::{front, types};
+use bindings::wheeltapper::pipeline::{
+    front::{self, Deed as Done, Table as Asked},
+    types::Reason as Told,
+};
 
 /// A body is read in pieces of this size.
 const PIECE: u64 = 64 << 10;
@@ -135,7 +138,7 @@ impl Front for Line {
         let receipt = front::submit(&front::Submission { source, format, sensor, payload })?;
         let refused = receipt.refused.into_iter().map(|refused| Refused {
             position: refused.position,
-            reason: reason(refused.reason),
+            reason: wheeltapper_front::reason!(refused.reason, Told => Reason),
             message: refused.message,
             readings: refused.readings,
         });
@@ -143,21 +146,7 @@ impl Front for Line {
     }
 
     fn look(&self, table: Table, filter: &Filter) -> Result<String, FrontError> {
-        let table = match table {
-            Table::Sensors => front::Table::Sensors,
-            Table::Readings => front::Table::Readings,
-            Table::Windows => front::Table::Windows,
-            Table::Anomalies => front::Table::Anomalies,
-            Table::Alerts => front::Table::Alerts,
-            Table::Drifts => front::Table::Drifts,
-            Table::Prognoses => front::Table::Prognoses,
-            Table::WorkOrders => front::Table::WorkOrders,
-            Table::DeadLetters => front::Table::DeadLetters,
-            Table::Waveforms => front::Table::Waveforms,
-            Table::Machines => front::Table::Machines,
-            Table::Actions => front::Table::Actions,
-            Table::Tasks => front::Table::Tasks,
-        };
+        let table = wheeltapper_front::table!(table, Table => Asked);
         let Filter { id, asset, sensor, kind, after, before, limit, offset, points } = filter.clone();
         Ok(front::look(table, &front::Filter { id, asset, sensor, kind, after, before, limit, offset, points })?)
     }
@@ -168,15 +157,7 @@ impl Front for Line {
 
     fn act(&self, change: &Change) -> Result<String, FrontError> {
         let Change { deed, id, text, now } = change.clone();
-        let deed = match deed {
-            Deed::Acknowledge => front::Deed::Acknowledge,
-            Deed::Handle => front::Deed::Handle,
-            Deed::FalseAlarm => front::Deed::FalseAlarm,
-            Deed::Comment => front::Deed::Comment,
-            Deed::OrderRepair => front::Deed::OrderRepair,
-            Deed::Amend => front::Deed::Amend,
-            Deed::Plan => front::Deed::Plan,
-        };
+        let deed = wheeltapper_front::deed!(deed, Deed => Done);
         Ok(front::act(&front::Change { deed, id, text, now })?)
     }
 
@@ -197,20 +178,5 @@ impl From<front::FrontError> for FrontError {
             front::FrontError::Invalid(text) => Self::Invalid(text),
             front::FrontError::Conflict(text) => Self::Conflict(text),
         }
-    }
-}
-
-fn reason(reason: types::Reason) -> Reason {
-    match reason {
-        types::Reason::Malformed => Reason::Malformed,
-        types::Reason::Oversize => Reason::Oversize,
-        types::Reason::NonFinite => Reason::NonFinite,
-        types::Reason::TooOld => Reason::TooOld,
-        types::Reason::InFuture => Reason::InFuture,
-        types::Reason::UnknownSensor => Reason::UnknownSensor,
-        types::Reason::OutOfRange => Reason::OutOfRange,
-        types::Reason::Duplicate => Reason::Duplicate,
-        types::Reason::Late => Reason::Late,
-        types::Reason::StageFailure => Reason::StageFailure,
     }
 }

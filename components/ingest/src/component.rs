@@ -75,6 +75,7 @@ fn refusal(refusal: crate::Refusal) -> Refusal {
     Refusal {
         envelope: refusal.envelope,
         position: refusal.position,
+        sensor: refusal.rejection.sensor,
         rejection: Rejection { reason, message: refusal.rejection.message },
         payload: refusal.payload,
         readings: refusal.readings,

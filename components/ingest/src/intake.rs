@@ -99,6 +99,21 @@ pub(crate) struct Mark {
 impl Intake<'_> {
     /// One scalar reading.
     pub(crate) fn reading(&mut self, name: &str, time: i64, value: f64) -> Result<(), Rejection> {
+        self.take_reading(name, time, value).map_err(|rejection| self.about(name, rejection))
+    }
+
+    /// A burst of samples, taken or refused as one.
+    pub(crate) fn waveform(&mut self, name: &str, start: i64, rate: f64, samples: Vec<f32>) -> Result<(), Rejection> {
+        self.take_waveform(name, start, rate, samples).map_err(|rejection| self.about(name, rejection))
+    }
+
+    /// A rejection that is about this sensor. What is too long for a name is none, and would be kept with each rejection.
+    pub(crate) fn about(&self, name: &str, rejection: Rejection) -> Rejection {
+        let is_name = !name.is_empty() && name.len() <= self.rules.max_name;
+        Rejection { sensor: rejection.sensor.or_else(|| is_name.then(|| name.to_owned())), ..rejection }
+    }
+
+    fn take_reading(&mut self, name: &str, time: i64, value: f64) -> Result<(), Rejection> {
         let (number, about) = self.checked(name, time)?;
         if !value.is_finite() {
             return Err(non_finite(value));
@@ -111,8 +126,7 @@ impl Intake<'_> {
         Ok(())
     }
 
-    /// A burst of samples, taken or refused as one.
-    pub(crate) fn waveform(&mut self, name: &str, start: i64, rate: f64, samples: Vec<f32>) -> Result<(), Rejection> {
+    fn take_waveform(&mut self, name: &str, start: i64, rate: f64, samples: Vec<f32>) -> Result<(), Rejection> {
         let (number, about) = self.checked(name, start)?;
         check_rate(rate)?;
         #[allow(clippy::cast_precision_loss, reason = "a length in seconds")]

@@ -22,6 +22,8 @@ pub enum Reason {
 /// A reason and what to tell the sender: what was expected, what came, what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
+    /// The sensor that it is about, as far as one was named.
+    pub sensor: Option<String>,
     /// The kind.
     pub reason: Reason,
     /// The words.
@@ -31,7 +33,7 @@ pub struct Rejection {
 impl Rejection {
     /// A reason with its words.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
+        Self { sensor: None, reason, message: message.into() }
     }
 
     /// What is not of its format.

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{NOW, T, decode, envelope, one, readings, reasons};
-use wheeltapper_ingest::{Envelope, Ingester, Reason};
+use wheeltapper_ingest::{Envelope, Ingester, Reason, Refusal};
 
 #[test]
 fn json_in_its_shapes() {
@@ -81,6 +81,40 @@ fn limits_and_unknown_sensors() {
     assert_eq!(readings(&decoded), [one("a", 5.0)]);
     assert_eq!(reasons(&decoded), [(2, Reason::OutOfRange), (3, Reason::UnknownSensor)]);
     assert!(decoded.refusals[0].rejection.message.contains("bar"));
+}
+
+/// Hosts go by it, where a sender may be told of some sensors only: whatever the reason is, and in whatever format it came.
+#[test]
+fn a_refusal_says_which_sensor_it_is_about() {
+    let config = r#"{"unknown_sensors":"reject","max_name_bytes":8,
+        "sensors":{"a":{"min":0,"max":10},"w":{"sampling_hz":0.000001}}}"#;
+    let ingester = std::cell::RefCell::new(Ingester::open(config).unwrap());
+    let about = |format: &str, body: &str| {
+        let decoded = ingester.borrow_mut().decode([envelope(Some(format), body.as_bytes())]);
+        let told = |refusal: &Refusal| (refusal.rejection.reason, refusal.rejection.sensor.clone());
+        decoded.refusals.iter().map(told).collect::<Vec<_>>()
+    };
+    let of = |reason: Reason, sensor: &str| vec![(reason, Some(sensor.to_owned()))];
+    let json = |rest: &str| about("json", &format!("{{{rest}}}"));
+    assert_eq!(json(r#""sensor_id":"a","values":11"#), of(Reason::OutOfRange, "a"));
+    assert_eq!(json(r#""sensor_id":"b","values":11"#), of(Reason::UnknownSensor, "b"));
+    assert_eq!(json(r#""sensor_id":"a","values":1,"timestamp":5"#), of(Reason::TooOld, "a"));
+    assert_eq!(json(r#""sensor_id":"a","values":1,"timestamp":4102444800"#), of(Reason::InFuture, "a"));
+    assert_eq!(json(r#""sensor_id":"a","values":1,"timestamp":"never""#), of(Reason::Malformed, "a"));
+    assert_eq!(json(r#""sensor_id":"a","values":null"#), of(Reason::NonFinite, "a"));
+    assert_eq!(json(r#""sensor_id":"a","values":[]"#), of(Reason::Malformed, "a"));
+    assert_eq!(json(r#""sensor_id":"a","values":{"b":1}"#), of(Reason::UnknownSensor, "a/b"));
+    // By the rate that is configured for it, its samples reach beyond what a time can be.
+    let burst = format!(r#""sensor_id":"w","values":[{}]"#, ["1"; 9_300].join(","));
+    assert_eq!(json(&burst), of(Reason::Malformed, "w"));
+    assert_eq!(about("line-protocol", "a value=x 1700000000"), of(Reason::Malformed, "a"));
+    assert_eq!(about("senml", r#"[{"n":"a","v":1,"t":1e300}]"#), of(Reason::Malformed, "a"));
+    assert_eq!(about("csv", "sensor_id,timestamp,value\na,never,1\n"), of(Reason::Malformed, "a"));
+    assert_eq!(about("csv", "timestamp,a\n1700000000,x\n"), of(Reason::Malformed, "a"));
+
+    // What names none, or is too long to be a name, is about none.
+    assert_eq!(json(r#""values":1"#), [(Reason::Malformed, None)]);
+    assert_eq!(json(r#""sensor_id":"123456789","values":1"#), [(Reason::Malformed, None)]);
 }
 
 #[test]

@@ -4,63 +4,27 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
+use wheeltapper_front::{Change, Deed};
 
 use crate::rows::content_id;
 
 /// The longest horizon of a plan, in hours: 366 days.
 const HOURS: f64 = 8_784.0;
 
-/// What a person can do; `wit/front.wit` says what each means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "as in the contracts")]
-pub enum Deed {
-    Acknowledge,
-    Handle,
-    FalseAlarm,
-    Comment,
-    OrderRepair,
-    Amend,
-    Plan,
+/// Stands for a change: the same once more is no other.
+pub fn change_id(change: &Change) -> String {
+    content_id(format!("{}|{}|{}|{}", change.deed.name(), change.id, change.now, change.text).as_bytes())
 }
 
-impl Deed {
-    /// As the table `actions` has it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Acknowledge => "acknowledge",
-            Self::Handle => "handle",
-            Self::FalseAlarm => "false-alarm",
-            Self::Comment => "comment",
-            Self::OrderRepair => "order-repair",
-            Self::Amend => "amend",
-            Self::Plan => "plan",
-        }
+/// Whether a change of an anomaly says what it has to.
+///
+/// # Errors
+/// [`Refusal::Invalid`].
+pub fn check(change: &Change) -> Result<(), Refusal> {
+    if change.deed == Deed::Comment && change.text.trim().is_empty() {
+        return Err(Refusal::Invalid("the comment is empty; say something".to_owned()));
     }
-
-    /// Whether the anomaly counts as handled by it.
-    pub const fn handles(self) -> bool {
-        matches!(self, Self::Handle | Self::FalseAlarm)
-    }
-}
-
-/// What a person wants changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// What.
-    pub deed: Deed,
-    /// The anomaly or the work order; of a plan nothing.
-    pub id: String,
-    /// A remark; of [`Deed::Amend`] a [`Wish`], of [`Deed::Plan`] an [`Asked`], in JSON.
-    pub text: String,
-    /// When, in nanoseconds since 1970.
-    pub now: i64,
-}
-
-impl Change {
-    /// Stands for the change: the same once more is no other.
-    pub fn id(&self) -> String {
-        content_id(format!("{}|{}|{}|{}", self.deed.name(), self.id, self.now, self.text).as_bytes())
-    }
+    Ok(())
 }
 
 /// Why a person does not get what they want.
@@ -333,6 +297,17 @@ pub struct Repair {
 }
 
 impl Repair {
+    /// Gives a row where an open alert of that machine and fault has orders that wait to be done; of [`Self::asset`] and
+    /// [`Self::fault`].
+    pub const ORDERED: &str = "SELECT work_orders.id FROM alerts JOIN work_orders ON work_orders.alert = alerts.id
+        WHERE alerts.asset = $1 AND alerts.state = 'open' AND coalesce(alerts.fault_mode, '') = $2
+            AND work_orders.status IN ('planned', 'unscheduled') LIMIT 1";
+
+    /// The fault, empty where none is known.
+    pub fn fault(&self) -> &str {
+        self.fault_mode.as_deref().unwrap_or_default()
+    }
+
     /// Of an anomaly as an object of `look`.
     pub fn new(anomaly: &Json, remark: &str, now: i64) -> Self {
         let text = |key: &str| anomaly.get(key).and_then(Json::as_str).unwrap_or_default().to_owned();
@@ -356,6 +331,31 @@ impl Repair {
     }
 }
 
+/// A [`Repair`] as the contracts' alert, of the bindings `types`: each crate has its own.
+#[macro_export]
+macro_rules! repair_alert {
+    ($repair:expr, $types:ident) => {{
+        let repair: $crate::acts::Repair = $repair;
+        $types::Alert {
+            id: repair.id,
+            asset: repair.asset,
+            sensor: repair.sensor,
+            severity: if repair.severity == "critical" { $types::Severity::Critical } else { $types::Severity::High },
+            state: $types::AlertState::Open,
+            opened: repair.time,
+            updated: repair.time,
+            resolved: None,
+            anomalies: 1,
+            peak_score: repair.peak_score,
+            anomaly: repair.anomaly,
+            fault_mode: repair.fault_mode,
+            title: repair.title,
+            message: repair.message,
+            recommendation: repair.recommendation,
+        }
+    }};
+}
+
 /// An anomaly's reason as `metadata` and words have it.
 pub fn explanation(message: &str, fault_mode: Option<&str>, contributions: &Json) -> String {
     json!({ "message": message, "fault_mode": fault_mode, "contributions": contributions }).to_string()
@@ -374,6 +374,15 @@ pub fn series(payload: &[u8]) -> Option<Vec<u8>> {
         .map(|(at, value)| json!({ "sensor_id": id, "timestamp": last.saturating_sub(ago(at)), "values": value }))
         .collect();
     Some(Json::Array(readings).to_string().into_bytes())
+}
+
+/// Of several windows that were probed the one that stands out most; one that can be judged before one that is still learnt.
+/// `of` tells what is known of a window: whether it can be judged, its score, and when it begins.
+pub fn foremost<T>(windows: Vec<T>, of: impl Fn(&T) -> (bool, f64, i64)) -> Option<T> {
+    windows.into_iter().max_by(|one, other| {
+        let ((known, score, start), (knows, scores, starts)) = (of(one), of(other));
+        known.cmp(&knows).then(score.total_cmp(&scores)).then(start.cmp(&starts))
+    })
 }
 
 /// That a machine is not known well enough to judge it.

@@ -3,11 +3,11 @@
 use serde_json::Value as Json;
 
 use crate::{
-    Change, Drive, Filter, Line, LineError, Ports, Table, Topic, Value,
-    acts::{self, Asked, Deed, Refusal, Repair, Wish},
-    contracts::types::{Alert, AlertState, Severity},
+    Change, Deed, Drive, Filter, Line, LineError, Ports, Table, Topic, Value,
+    acts::{self, Asked, Refusal, Repair, Wish},
+    contracts::types,
     events::{Plan, Task},
-    look, queue,
+    look, queue, repair_alert,
     rows::{ACTIONS, ASKED, Rows, text},
     segment::PLANT,
     store,
@@ -18,10 +18,8 @@ pub(crate) async fn act<P: Ports>(line: &Line<P>, change: &Change) -> Result<Str
     match change.deed {
         Deed::Amend => amend(line, change).await,
         Deed::Plan => plan(line, change).await,
-        Deed::Comment if change.text.trim().is_empty() => {
-            Err(Refusal::Invalid("the comment is empty; say something".to_owned()).into())
-        }
         Deed::Acknowledge | Deed::Handle | Deed::FalseAlarm | Deed::Comment => {
+            acts::check(change)?;
             let anomaly = one(line, Table::Anomalies, "anomaly", &change.id).await?;
             if change.deed.handles() {
                 let statement = "UPDATE anomalies SET handled = 1 WHERE id = $1";
@@ -34,7 +32,7 @@ pub(crate) async fn act<P: Ports>(line: &Line<P>, change: &Change) -> Result<Str
             let anomaly = one(line, Table::Anomalies, "anomaly", &change.id).await?;
             let repair = Repair::new(&anomaly, &change.text, change.now);
             if !is_ordered(line, &repair).await? {
-                ask_planner(line, change, &Plan::Alerts(vec![alert(repair)])).await?;
+                ask_planner(line, change, &Plan::Alerts(vec![repair_alert!(repair, types)])).await?;
             }
             note(line, change, &anomaly).await?;
             Ok(anomaly.to_string())
@@ -69,7 +67,7 @@ async fn plan<P: Ports>(line: &Line<P>, change: &Change) -> Result<String, LineE
         let row = one(line, Table::Sensors, "sensor", sensor).await?;
         assets.extend(row.get("asset").and_then(Json::as_str).map(str::to_owned));
     }
-    let id = change.id();
+    let id = acts::change_id(change);
     let mut rows = Rows::default();
     rows.add(ASKED, vec![text(id.as_str()), Value::Integer(change.now), text("queued"), text(change.text.as_str())]);
     rows.write(&line.ports).await?;
@@ -82,7 +80,7 @@ async fn plan<P: Ports>(line: &Line<P>, change: &Change) -> Result<String, LineE
 /// The row of that id.
 async fn one<P: Ports>(line: &Line<P>, table: Table, what: &str, id: &str) -> Result<Json, LineError> {
     let filter = Filter { id: Some(id.to_owned()), limit: 1, ..Filter::default() };
-    let (statement, parameters) = look::question(table, &filter);
+    let (statement, parameters) = look::question(table, &filter, None);
     let row = store::run(&line.ports, &statement, &parameters).await?.into_iter().next();
     let row = row.ok_or_else(|| Refusal::Absent(format!("there is no {what} {id:?}")))?;
     Ok(look::object(table, row))
@@ -95,7 +93,7 @@ async fn note<P: Ports>(line: &Line<P>, change: &Change, target: &Json) -> Resul
     rows.add(
         ACTIONS,
         vec![
-            text(change.id()),
+            text(acts::change_id(change)),
             Value::Integer(change.now),
             text(change.deed.name()),
             text(change.id.as_str()),
@@ -110,41 +108,18 @@ async fn note<P: Ports>(line: &Line<P>, change: &Change, target: &Json) -> Resul
 
 /// Whether an open alert of that machine and fault has orders that wait to be done.
 async fn is_ordered<P: Ports>(line: &Line<P>, repair: &Repair) -> Result<bool, LineError> {
-    let statement = "SELECT work_orders.id FROM alerts JOIN work_orders ON work_orders.alert = alerts.id
-        WHERE alerts.asset = $1 AND alerts.state = 'open' AND coalesce(alerts.fault_mode, '') = $2
-            AND work_orders.status IN ('planned', 'unscheduled') LIMIT 1";
-    let fault = repair.fault_mode.as_deref().unwrap_or_default();
-    Ok(!store::run(&line.ports, statement, &[text(repair.asset.as_str()), text(fault)]).await?.is_empty())
+    let parameters = [text(repair.asset.as_str()), text(repair.fault())];
+    Ok(!store::run(&line.ports, Repair::ORDERED, &parameters).await?.is_empty())
 }
 
 /// Puts it at the end of the planner's queue; with [`Drive::Inline`] it is worked off as well.
 async fn ask_planner<P: Ports>(line: &Line<P>, change: &Change, plan: &Plan) -> Result<(), LineError> {
     let body = postcard::to_allocvec(plan)
         .map_err(|error| LineError::Broken(format!("a wish cannot be written to the planner's queue: {error}")))?;
-    queue::append(&line.ports, Topic::Alerts, PLANT, &change.id(), change.now, &body).await?;
+    queue::append(&line.ports, Topic::Alerts, PLANT, &acts::change_id(change), change.now, &body).await?;
     match line.drive {
         Drive::Bus => line.nudge(Topic::Alerts, PLANT).await,
         Drive::Inline => line.work(Topic::Alerts, PLANT, change.now).await?,
     }
     Ok(())
-}
-
-fn alert(repair: Repair) -> Alert {
-    Alert {
-        id: repair.id,
-        asset: repair.asset,
-        sensor: repair.sensor,
-        severity: if repair.severity == "critical" { Severity::Critical } else { Severity::High },
-        state: AlertState::Open,
-        opened: repair.time,
-        updated: repair.time,
-        resolved: None,
-        anomalies: 1,
-        peak_score: repair.peak_score,
-        anomaly: repair.anomaly,
-        fault_mode: repair.fault_mode,
-        title: repair.title,
-        message: repair.message,
-        recommendation: repair.recommendation,
-    }
 }

@@ -47,24 +47,9 @@ impl<D: Door> Guest for D {
     }
 
     fn look(table: Asked, filter: Narrowed) -> Result<String, FrontError> {
-        let table = match table {
-            Asked::Sensors => Table::Sensors,
-            Asked::Readings => Table::Readings,
-            Asked::Windows => Table::Windows,
-            Asked::Anomalies => Table::Anomalies,
-            Asked::Alerts => Table::Alerts,
-            Asked::Drifts => Table::Drifts,
-            Asked::Prognoses => Table::Prognoses,
-            Asked::WorkOrders => Table::WorkOrders,
-            Asked::DeadLetters => Table::DeadLetters,
-            Asked::Waveforms => Table::Waveforms,
-            Asked::Machines => Table::Machines,
-            Asked::Actions => Table::Actions,
-            Asked::Tasks => Table::Tasks,
-        };
-        // Chunks are given as they lie.
-        let Narrowed { id, asset, sensor, kind, after, before, limit, offset, points: _ } = filter;
-        let filter = crate::Filter { id, asset, sensor, kind, after, before, limit, offset, sites: None };
+        let table = wheeltapper_front::table!(table, Asked => Table);
+        let Narrowed { id, asset, sensor, kind, after, before, limit, offset, points } = filter;
+        let filter = crate::Filter { id, asset, sensor, kind, after, before, limit, offset, points };
         Ok(run(D::line()?.look(table, &filter))?)
     }
 
@@ -73,15 +58,7 @@ impl<D: Door> Guest for D {
     }
 
     fn act(change: Change) -> Result<String, FrontError> {
-        let deed = match change.deed {
-            Done::Acknowledge => Deed::Acknowledge,
-            Done::Handle => Deed::Handle,
-            Done::FalseAlarm => Deed::FalseAlarm,
-            Done::Comment => Deed::Comment,
-            Done::OrderRepair => Deed::OrderRepair,
-            Done::Amend => Deed::Amend,
-            Done::Plan => Deed::Plan,
-        };
+        let deed = wheeltapper_front::deed!(change.deed, Done => Deed);
         let change = crate::Change { deed, id: change.id, text: change.text, now: change.now };
         Ok(run(D::line()?.act(&change))?)
     }

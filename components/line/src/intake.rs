@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use wheeltapper_front::Submission;
+
 use crate::{
     Drive, Line, LineError, Ports, Topic, Value,
     contracts::{
@@ -20,19 +22,6 @@ use crate::{
 const STATE: &str = "ingest";
 /// How often another instance may have been faster.
 const TRIES: usize = 32;
-
-/// An event as a trigger received it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Submission {
-    /// MQTT topic, HTTP path, subject or channel.
-    pub source: String,
-    /// A media type, or a format's short name; none: the bytes tell.
-    pub format: Option<String>,
-    /// Stands in for a payload that names no sensor.
-    pub sensor: Option<String>,
-    /// What was sent.
-    pub payload: Vec<u8>,
-}
 
 /// What became of an event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -39,16 +39,15 @@ mod tests;
 #[cfg(all(feature = "ingest", feature = "featurize", feature = "detect"))]
 mod verdict;
 
-pub use acts::{Change, Deed, Refusal};
+pub use acts::Refusal;
 pub use error::LineError;
 #[cfg(feature = "ingest")]
-pub use intake::{Reason, Receipt, Refused, Submission};
+pub use intake::{Reason, Receipt, Refused};
 pub use line::{Drive, Line};
-pub use look::{Filter, Table, answer, object, question};
+pub use look::{answer, object, question};
 pub use platform::{now, plant, run};
 pub use ports::{Dialect, PortError, Ports, Topic, Value};
-#[cfg(all(feature = "ingest", feature = "featurize", feature = "detect"))]
-pub use verdict::{Sample, Verdict};
+pub use wheeltapper_front::{Change, Deed, Filter, Sample, Submission, Table, Verdict};
 
 /// The subject or channel on which `key`'s part of a topic is told: `raw-sensor-data.north-hall-pump-1-1f3a9c02`.
 pub fn subject(topic: Topic, key: &str) -> String {

@@ -1,5 +1,7 @@
 //! The names that people and the store see.
 
+use wheeltapper_front::Reason as Named;
+
 use crate::contracts::types::{Reason, Severity};
 
 pub(crate) fn severity(severity: Severity) -> &'static str {
@@ -12,16 +14,5 @@ pub(crate) fn severity(severity: Severity) -> &'static str {
 }
 
 pub(crate) fn reason(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Malformed => "malformed",
-        Reason::Oversize => "oversize",
-        Reason::NonFinite => "non-finite",
-        Reason::TooOld => "too-old",
-        Reason::InFuture => "in-future",
-        Reason::UnknownSensor => "unknown-sensor",
-        Reason::OutOfRange => "out-of-range",
-        Reason::Duplicate => "duplicate",
-        Reason::Late => "late",
-        Reason::StageFailure => "stage-failure",
-    }
+    wheeltapper_front::reason!(reason, Reason => Named).name()
 }

@@ -1,6 +1,7 @@
 //! Values that somebody wants judged: through ingest and featurize on the side, and before a copy of what detect knows.
 
 use serde_json::Value as Json;
+use wheeltapper_front::{Sample, Verdict};
 
 use crate::{
     Filter, Line, LineError, Ports, Table,
@@ -18,35 +19,11 @@ use crate::{
     store,
 };
 
-/// Values of one sensor that somebody wants judged.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sample {
-    /// An event in JSON, as a device would send it, of one sensor.
-    pub payload: Vec<u8>,
-    /// A detector's name; `ensemble` or nothing is what judges the machine anyway.
-    pub model: String,
-    /// When, in nanoseconds since 1970.
-    pub now: i64,
-}
-
-/// How a sample was judged; of several windows the one that stands out most.
-#[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs, reason = "as in wit/front.wit")]
-pub struct Verdict {
-    pub asset: String,
-    pub sensor: String,
-    pub score: f64,
-    pub threshold: f64,
-    pub confidence: f64,
-    pub model: String,
-    pub explanation: String,
-}
-
 /// Judges a sample.
 pub(crate) async fn detect<P: Ports>(line: &Line<P>, sample: &Sample) -> Result<Verdict, LineError> {
     let (sensor, batch) = decode(line, sample).await?;
     let filter = Filter { id: Some(sensor.clone()), limit: 1, ..Filter::default() };
-    let (statement, parameters) = look::question(Table::Sensors, &filter);
+    let (statement, parameters) = look::question(Table::Sensors, &filter, None);
     if store::run(&line.ports, &statement, &parameters).await?.is_empty() {
         return Err(
             Refusal::Absent(format!("there is no sensor {sensor:?}: none of that name has sent anything yet")).into()
@@ -124,9 +101,7 @@ fn featurize<P>(line: &Line<P>, batch: &ReadingBatch) -> Result<[FeatureBatch; 2
 
 fn judged(asset: &str, probed: Vec<Probed>) -> Result<Verdict, Refusal> {
     let known = |probed: &Probed| probed.learned >= probed.needed;
-    let Some(worst) = probed.into_iter().max_by(|one, other| {
-        known(one).cmp(&known(other)).then(one.score.total_cmp(&other.score)).then(one.start.cmp(&other.start))
-    }) else {
+    let Some(worst) = acts::foremost(probed, |window| (known(window), window.score, window.start)) else {
         return Err(Refusal::Invalid("the values make no window that can be judged".to_owned()));
     };
     if !known(&worst) {

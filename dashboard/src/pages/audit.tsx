@@ -1,12 +1,13 @@
 // Who did what, and whether the log of it is whole.
 
 import { useState } from 'preact/hooks'
-import { audit, type Audited, type AuditEntry, moreAudit, type Page, verifyAudit } from '../api'
+import { audit, type Audited, type AuditEntry, moreAudit, verifyAudit } from '../api'
 import { count, counted } from '../format'
 import { type AuditFilters, isBad, passes } from '../model/audit'
 import { AdminTabs } from '../parts/admin'
 import { why } from '../parts/failed'
 import { Command, Empty, Shown } from '../parts/notes'
+import { useOlder } from '../parts/older'
 import { Time } from '../parts/time'
 import { usePoll } from '../poll'
 
@@ -85,7 +86,10 @@ function Table({ entries }: { entries: readonly AuditEntry[] }) {
 /** The page. */
 export function AuditPage() {
   const asked = usePoll(signal => audit({ limit: LIMIT }, signal), 10_000, [])
-  const [older, setOlder] = useState<Page<AuditEntry>[]>([])
+  const loaded = useOlder<AuditEntry>(
+    entry => entry.seq,
+    next => moreAudit({ limit: LIMIT }, next),
+  )
   const [filters, setFilters] = useState<AuditFilters>({ actor: '', outcome: '', search: '' })
   const set = (change: Partial<AuditFilters>) => setFilters({ ...filters, ...change })
   return (
@@ -98,11 +102,9 @@ export function AuditPage() {
       <Verify />
       <Shown of={asked} what="The audit log" lines={6}>
         {page => {
-          const all = [
-            ...new Map([...page.items, ...older.flatMap(more => more.items)].map(entry => [entry.seq, entry])).values(),
-          ].sort((a, b) => b.seq - a.seq)
+          const { all, more, button } = loaded(page)
+          all.sort((a, b) => b.seq - a.seq)
           const found = all.filter(entry => passes(entry, filters))
-          const last = older.at(-1) ?? page
           const choice = (name: 'actor' | 'outcome', text: string) => (
             <label>
               {text}
@@ -139,7 +141,7 @@ export function AuditPage() {
               </form>
               <p class="faint" role="status">
                 {count(found.length)} of {counted(all.length, 'entry', 'entries')}
-                {last.next ? ' loaded so far' : ''}
+                {more ? ' loaded so far' : ''}
               </p>
               {found.length ? (
                 <Table entries={found} />
@@ -152,21 +154,7 @@ export function AuditPage() {
                   </p>
                 </Empty>
               )}
-              {last.next ? (
-                <p>
-                  <button
-                    type="button"
-                    onClick={() =>
-                      void moreAudit({ limit: LIMIT }, last.next!).then(
-                        more => setOlder([...older, more]),
-                        () => undefined,
-                      )
-                    }
-                  >
-                    Load older ones
-                  </button>
-                </p>
-              ) : null}
+              {button}
               <p>The same on the host, and the whole log as JSON lines for another system:</p>
               <Command>wheeltapper audit verify</Command>
               <Command>wheeltapper audit export</Command>

@@ -2,10 +2,10 @@
 
 import { useState } from 'preact/hooks'
 import { addKey, type Key, keys, removeKey } from '../api'
-import { AdminTabs, Checks, sitesOf, sitesText } from '../parts/admin'
+import { Accounts, useAttempts } from '../parts/accounts'
+import { Checks, sitesOf, sitesText } from '../parts/admin'
 import { Confirm } from '../parts/dialog'
-import { why } from '../parts/failed'
-import { Command, Empty, Shown } from '../parts/notes'
+import { Command, Empty } from '../parts/notes'
 import { Secret } from '../parts/secret'
 import { Time } from '../parts/time'
 import { usePoll } from '../poll'
@@ -72,19 +72,8 @@ function Row({ of, remove }: { of: Key; remove: () => Promise<unknown> }) {
 /** The page. */
 export function KeysPage() {
   const asked = usePoll(signal => keys({ limit: 200 }, signal), 30_000, [])
-  const [said, setSaid] = useState({ text: '', bad: false })
+  const { said, setSaid, attempt } = useAttempts(asked.again)
   const [told, setTold] = useState<{ name: string; key: string }>()
-  const attempt = async (run: () => Promise<unknown>, success: string) => {
-    try {
-      await run()
-      setSaid({ text: success, bad: false })
-      asked.again()
-      return true
-    } catch (failure) {
-      setSaid({ text: why(failure), bad: true })
-      return false
-    }
-  }
   const add = async (event: SubmitEvent) => {
     event.preventDefault()
     const form = event.currentTarget as HTMLFormElement
@@ -101,33 +90,26 @@ export function KeysPage() {
     if (ok) form.reset()
   }
   return (
-    <>
-      <h1>Keys</h1>
-      <AdminTabs at="keys" />
-      <p role="status" class={said.text ? `said${said.bad ? ' failure-text' : ''}` : 'hidden'}>
-        {said.text}
-      </p>
-      {told ? (
-        <Secret name={`The key ${told.name}`} value={told.key} onDone={() => setTold(undefined)}>
-          It is shown once; only a hash of it is kept. Put it where the device or the program reads it.
-        </Secret>
-      ) : null}
-      <Shown of={asked} what="The keys" lines={4}>
-        {({ items }) =>
-          items.length === 0 ? (
-            <Empty title="No keys yet">
-              <p>A device or a webhook that sends readings, or a program that reads them, signs in with a key:</p>
-              <Command>{`curl ${location.origin}/api/v1/ingest -H 'Authorization: Bearer wt_…' -H 'Content-Type: application/json' -d '{"sensor_id": "site/hall/pump-01/vibration", "values": 2.4}'`}</Command>
-            </Empty>
-          ) : (
-            <ul class="lines accounts">
-              {items.map(key => (
-                <Row key={key.id} of={key} remove={() => attempt(() => removeKey(key.id), `The key ${key.name} is removed.`)} />
-              ))}
-            </ul>
-          )
-        }
-      </Shown>
+    <Accounts
+      title="Keys"
+      page="keys"
+      said={said}
+      secret={
+        told ? (
+          <Secret name={`The key ${told.name}`} value={told.key} onDone={() => setTold(undefined)}>
+            It is shown once; only a hash of it is kept. Put it where the device or the program reads it.
+          </Secret>
+        ) : null
+      }
+      asked={asked}
+      none={
+        <Empty title="No keys yet">
+          <p>A device or a webhook that sends readings, or a program that reads them, signs in with a key:</p>
+          <Command>{`curl ${location.origin}/api/v1/ingest -H 'Authorization: Bearer wt_…' -H 'Content-Type: application/json' -d '{"sensor_id": "site/hall/pump-01/vibration", "values": 2.4}'`}</Command>
+        </Empty>
+      }
+      row={key => <Row key={key.id} of={key} remove={() => attempt(() => removeKey(key.id), `The key ${key.name} is removed.`)} />}
+    >
       <h2>Make a key</h2>
       <form class="fields card" onSubmit={event => void add(event)}>
         <label>
@@ -147,6 +129,6 @@ export function KeysPage() {
           Make it
         </button>
       </form>
-    </>
+    </Accounts>
   )
 }

@@ -1,11 +1,11 @@
 // The data itself: what was refused and why, and sensors that cannot be trusted.
 
-import { useState } from 'preact/hooks'
-import { alerts, type DeadLetter, deadLetters, drifts, moreDeadLetters, overview, type Page } from '../api'
+import { alerts, type DeadLetter, deadLetters, drifts, moreDeadLetters, overview } from '../api'
 import { count, counted, hours, lastPart, percent } from '../format'
 import { byReason } from '../model/refusals'
 import { onArrows } from '../parts/arrows'
 import { Command, Empty, Shown } from '../parts/notes'
+import { useOlder } from '../parts/older'
 import { Severity } from '../parts/severity'
 import { Time } from '../parts/time'
 import { usePoll } from '../poll'
@@ -92,15 +92,15 @@ function Letter({ of }: { of: DeadLetter }) {
 
 function Letters({ reason }: { reason: string }) {
   const asked = usePoll(signal => deadLetters({ limit: LIMIT }, signal), 5_000, [])
-  const [older, setOlder] = useState<Page<DeadLetter>[]>([])
+  const loaded = useOlder<DeadLetter>(
+    letter => letter.id,
+    next => moreDeadLetters({ limit: LIMIT }, next),
+  )
   return (
     <Shown of={asked} what="What was refused" lines={6}>
       {page => {
-        const all = [
-          ...new Map([...page.items, ...older.flatMap(more => more.items)].map(letter => [letter.id, letter])).values(),
-        ]
+        const { all, button } = loaded(page)
         const shown = reason ? all.filter(letter => letter.reason === reason) : all
-        const last = older.at(-1) ?? page
         if (all.length === 0)
           return (
             <Empty title="Nothing was refused">
@@ -132,21 +132,7 @@ function Letters({ reason }: { reason: string }) {
                 ))}
               </ul>
             )}
-            {last.next ? (
-              <p>
-                <button
-                  type="button"
-                  onClick={() =>
-                    void moreDeadLetters({ limit: LIMIT }, last.next!).then(
-                      more => setOlder([...older, more]),
-                      () => undefined,
-                    )
-                  }
-                >
-                  Load older ones
-                </button>
-              </p>
-            ) : null}
+            {button}
             <h2>Send them again</h2>
             <p>Once the cause is mended, a running host takes them anew, and those it takes are deleted here:</p>
             <Command>{`wheeltapper dlq replay${reason ? ` --reason ${reason}` : ''} --to ${location.origin}`}</Command>

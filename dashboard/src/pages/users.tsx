@@ -3,10 +3,10 @@
 import { useState } from 'preact/hooks'
 import { useAccess } from '../access'
 import { addUser, changeUser, removeUser, type User, type UserChange, users } from '../api'
-import { AdminTabs, Checks, sitesOf, sitesText } from '../parts/admin'
+import { Accounts, useAttempts } from '../parts/accounts'
+import { Checks, sitesOf, sitesText } from '../parts/admin'
 import { Confirm } from '../parts/dialog'
-import { why } from '../parts/failed'
-import { Empty, Shown } from '../parts/notes'
+import { Empty } from '../parts/notes'
 import { Secret } from '../parts/secret'
 import { Time } from '../parts/time'
 import { usePoll } from '../poll'
@@ -154,19 +154,8 @@ function Row({
 export function UsersPage() {
   const { me } = useAccess()
   const asked = usePoll(signal => users({ limit: 200 }, signal), 30_000, [])
-  const [said, setSaid] = useState({ text: '', bad: false })
+  const { said, attempt } = useAttempts(asked.again)
   const [told, setTold] = useState<Told>()
-  const attempt = async (run: () => Promise<unknown>, success: string): Promise<boolean> => {
-    try {
-      await run()
-      setSaid({ text: success, bad: false })
-      asked.again()
-      return true
-    } catch (failure) {
-      setSaid({ text: why(failure), bad: true })
-      return false
-    }
-  }
   const add = async (event: SubmitEvent) => {
     event.preventDefault()
     const form = event.currentTarget as HTMLFormElement
@@ -179,43 +168,38 @@ export function UsersPage() {
     if (ok) form.reset()
   }
   return (
-    <>
-      <h1>Users</h1>
-      <AdminTabs at="users" />
-      <p role="status" class={said.text ? `said${said.bad ? ' failure-text' : ''}` : 'hidden'}>
-        {said.text}
-      </p>
-      {told ? (
-        <Secret name={`One-time password of ${told.user}`} value={told.password} onDone={() => setTold(undefined)}>
-          It is shown once, and holds for one sign-in: give it to them, and they choose their own.
-        </Secret>
-      ) : null}
-      <Shown of={asked} what="The users" lines={4}>
-        {({ items }) =>
-          items.length === 0 ? (
-            <Empty title="No users yet">
-              <p>Add one below.</p>
-            </Empty>
-          ) : (
-            <ul class="lines accounts">
-              {items.map(user => (
-                <Row
-                  key={user.user}
-                  user={user}
-                  me={user.user === me?.user}
-                  change={(change, success) =>
-                    attempt(async () => {
-                      const password = await changeUser(user.user, change)
-                      if (password) setTold({ user: user.user, password })
-                    }, success)
-                  }
-                  remove={() => attempt(() => removeUser(user.user), `${user.user} is removed.`)}
-                />
-              ))}
-            </ul>
-          )
-        }
-      </Shown>
+    <Accounts
+      title="Users"
+      page="users"
+      said={said}
+      secret={
+        told ? (
+          <Secret name={`One-time password of ${told.user}`} value={told.password} onDone={() => setTold(undefined)}>
+            It is shown once, and holds for one sign-in: give it to them, and they choose their own.
+          </Secret>
+        ) : null
+      }
+      asked={asked}
+      none={
+        <Empty title="No users yet">
+          <p>Add one below.</p>
+        </Empty>
+      }
+      row={user => (
+        <Row
+          key={user.user}
+          user={user}
+          me={user.user === me?.user}
+          change={(change, success) =>
+            attempt(async () => {
+              const password = await changeUser(user.user, change)
+              if (password) setTold({ user: user.user, password })
+            }, success)
+          }
+          remove={() => attempt(() => removeUser(user.user), `${user.user} is removed.`)}
+        />
+      )}
+    >
       <h2>Add a user</h2>
       <form class="fields card" onSubmit={event => void add(event)}>
         <Fields />
@@ -223,6 +207,6 @@ export function UsersPage() {
           Add
         </button>
       </form>
-    </>
+    </Accounts>
   )
 }

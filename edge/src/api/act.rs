@@ -3,23 +3,21 @@
 use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
+use wheeltapper_front::{Change, Deed, Filter, Table};
 use wheeltapper_line::{
-    Filter, Table,
-    acts::{self, Asked, Deed, Refusal, Repair, Status},
+    acts::{self, Asked, Refusal, Repair, Status},
+    repair_alert,
 };
 use wheeltapper_store::{ActionRow, Cell, Deed as Written, TaskRow};
 
 use super::{
     desk::{Desk, unreadable},
-    guest::{
-        Caller,
-        bindings::wheeltapper::pipeline::front::{self, FrontError},
-    },
+    guest::{Caller, bindings::wheeltapper::pipeline::front::FrontError},
 };
 use crate::{
     components::wit::{
         schedule::Amendment,
-        types::{Alert, AlertState, OrderStatus, Severity},
+        types::{self, OrderStatus},
     },
     line::Wish,
 };
@@ -28,21 +26,7 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Desk {
-    pub(super) async fn act(&self, caller: &Caller, change: front::Change) -> Result<String, FrontError> {
-        let change = acts::Change {
-            deed: match change.deed {
-                front::Deed::Acknowledge => Deed::Acknowledge,
-                front::Deed::Handle => Deed::Handle,
-                front::Deed::FalseAlarm => Deed::FalseAlarm,
-                front::Deed::Comment => Deed::Comment,
-                front::Deed::OrderRepair => Deed::OrderRepair,
-                front::Deed::Amend => Deed::Amend,
-                front::Deed::Plan => Deed::Plan,
-            },
-            id: change.id,
-            text: change.text,
-            now: change.now,
-        };
+    pub(super) async fn act(&self, caller: &Caller, change: Change) -> Result<String, FrontError> {
         match change.deed {
             Deed::Amend => self.amend(caller, &change).await,
             Deed::Plan => self.plan(caller, &change),
@@ -51,10 +35,8 @@ impl Desk {
     }
 
     /// Acknowledge, handle, false alarm, comment, order a repair.
-    async fn remark(&self, caller: &Caller, change: &acts::Change) -> Result<String, FrontError> {
-        if change.deed == Deed::Comment && change.text.trim().is_empty() {
-            return Err(FrontError::Invalid("the comment is empty; say something".into()));
-        }
+    async fn remark(&self, caller: &Caller, change: &Change) -> Result<String, FrontError> {
+        acts::check(change).map_err(refused)?;
         let anomaly = self.one(caller, Table::Anomalies, "anomaly", &change.id)?;
         let mut written = Written { action: Some(action(caller, change, &anomaly)), ..Written::default() };
         if change.deed.handles() {
@@ -63,7 +45,7 @@ impl Desk {
         if change.deed == Deed::OrderRepair {
             let repair = Repair::new(&anomaly, &change.text, change.now);
             if !self.is_ordered(&repair)? {
-                written.wish = Some(packed(&Wish::Repair(alert(repair)))?);
+                written.wish = Some(packed(&Wish::Repair(repair_alert!(repair, types)))?);
             }
         }
         let wish = self.host.store.record(&written).map_err(unreadable)?;
@@ -71,7 +53,7 @@ impl Desk {
         Ok(self.one(caller, Table::Anomalies, "anomaly", &change.id)?.to_string())
     }
 
-    async fn amend(&self, caller: &Caller, change: &acts::Change) -> Result<String, FrontError> {
+    async fn amend(&self, caller: &Caller, change: &Change) -> Result<String, FrontError> {
         let wish = acts::Wish::parse(&change.text).map_err(refused)?;
         let order = self.one(caller, Table::WorkOrders, "work order", &change.id)?;
         let alert = order.get("alert").and_then(Json::as_str).unwrap_or_default().to_owned();
@@ -101,7 +83,7 @@ impl Desk {
         Ok(self.one(caller, Table::WorkOrders, "work order", &change.id)?.to_string())
     }
 
-    fn plan(&self, caller: &Caller, change: &acts::Change) -> Result<String, FrontError> {
+    fn plan(&self, caller: &Caller, change: &Change) -> Result<String, FrontError> {
         let asked = Asked::parse(&change.text).map_err(refused)?;
         asked.narrow(&self.host.config().schedule_json()).map_err(refused)?;
         let mut assets = Vec::with_capacity(asked.sensor_ids.len());
@@ -115,7 +97,7 @@ impl Desk {
                 "a plan of the whole plant is for those who may see all of it; name sensors of your sites".into(),
             ));
         }
-        let id = change.id();
+        let id = acts::change_id(change);
         let request = task_request(&change.text, &assets)?;
         let wish = Wish::Plan {
             task: id.clone(),
@@ -135,19 +117,16 @@ impl Desk {
 
     /// The row of that id, if the caller may see it.
     fn one(&self, caller: &Caller, table: Table, what: &str, id: &str) -> Result<Json, FrontError> {
-        let filter = Filter { id: Some(id.to_owned()), limit: 1, sites: caller.sites.clone(), ..Filter::default() };
-        let rows: Vec<Json> = serde_json::from_str(&self.rows(table, &filter)?)
+        let filter = Filter { id: Some(id.to_owned()), limit: 1, ..Filter::default() };
+        let rows: Vec<Json> = serde_json::from_str(&self.rows(table, &filter, caller.sites.as_deref())?)
             .map_err(|error| FrontError::Broken(format!("the store's answer cannot be read: {error}")))?;
         rows.into_iter().next().ok_or_else(|| FrontError::Absent(format!("there is no {what} {id:?}")))
     }
 
     /// Whether an open alert of that machine and fault has orders that wait to be done.
     fn is_ordered(&self, repair: &Repair) -> Result<bool, FrontError> {
-        let statement = "SELECT 1 FROM alerts JOIN work_orders ON work_orders.alert = alerts.id
-            WHERE alerts.asset = ?1 AND alerts.state = 'open' AND coalesce(alerts.fault_mode, '') = ?2
-                AND work_orders.status IN ('planned', 'unscheduled') LIMIT 1";
-        let fault = repair.fault_mode.clone().unwrap_or_default();
-        let rows = self.host.store.ask(statement, vec![Cell::Text(repair.asset.clone()), Cell::Text(fault)]);
+        let parameters = [repair.asset.as_str(), repair.fault()].map(|text| Cell::Text(text.to_owned()));
+        let rows = self.host.store.ask(Repair::ORDERED, parameters.into());
         Ok(!rows.map_err(unreadable)?.is_empty())
     }
 
@@ -166,9 +145,9 @@ impl Desk {
     }
 }
 
-fn action(caller: &Caller, change: &acts::Change, target: &Json) -> ActionRow {
+fn action(caller: &Caller, change: &Change, target: &Json) -> ActionRow {
     ActionRow {
-        id: change.id(),
+        id: acts::change_id(change),
         time: change.now,
         deed: change.deed.name().to_owned(),
         target: change.id.clone(),
@@ -192,31 +171,11 @@ fn packed(wish: &Wish) -> Result<Vec<u8>, FrontError> {
     serde_json::to_vec(wish).map_err(|error| FrontError::Broken(format!("a wish cannot be written: {error}")))
 }
 
-fn refused(refusal: Refusal) -> FrontError {
+pub(super) fn refused(refusal: Refusal) -> FrontError {
     match refusal {
         Refusal::Absent(text) => FrontError::Absent(text),
         Refusal::Invalid(text) => FrontError::Invalid(text),
         Refusal::Conflict(text) => FrontError::Conflict(text),
-    }
-}
-
-fn alert(repair: Repair) -> Alert {
-    Alert {
-        id: repair.id,
-        asset: repair.asset,
-        sensor: repair.sensor,
-        severity: if repair.severity == "critical" { Severity::Critical } else { Severity::High },
-        state: AlertState::Open,
-        opened: repair.time,
-        updated: repair.time,
-        resolved: None,
-        anomalies: 1,
-        peak_score: repair.peak_score,
-        anomaly: repair.anomaly,
-        fault_mode: repair.fault_mode,
-        title: repair.title,
-        message: repair.message,
-        recommendation: repair.recommendation,
     }
 }
 

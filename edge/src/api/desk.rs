@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
+use wheeltapper_front::Reason as Named;
 
 use super::{
     detect::Judges,
@@ -15,10 +16,7 @@ use crate::{
     clock,
     components::wit::types::Reason,
     host::Host,
-    intake::{
-        Envelope, IntakeError,
-        split::{REASONS, reason_name},
-    },
+    intake::{Envelope, IntakeError},
 };
 
 /// Answers the component.
@@ -70,7 +68,8 @@ impl Desk {
 }
 
 fn reason(name: &str) -> Reason {
-    REASONS.into_iter().find(|&reason| reason_name(reason) == name).unwrap_or(Reason::Malformed)
+    let named = Named::ALL.into_iter().find(|reason| reason.name() == name).unwrap_or(Named::Malformed);
+    wheeltapper_front::reason!(named, Named => Reason)
 }
 
 fn refused(error: IntakeError) -> FrontError {

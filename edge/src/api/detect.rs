@@ -8,6 +8,7 @@ use wheeltapper_config::Config;
 use wheeltapper_line::acts;
 
 use super::{
+    act::refused,
     desk::Desk,
     guest::{
         Caller,
@@ -97,7 +98,7 @@ impl Desk {
         if let Some(refusal) = decoded.refusals.first() {
             let message = refusal.rejection.message.clone();
             return Err(match refusal.rejection.reason {
-                Reason::UnknownSensor => match named(&sample.payload).first() {
+                Reason::UnknownSensor => match &refusal.sensor {
                     Some(name) => unknown(name),
                     None => FrontError::Absent(message),
                 },
@@ -148,18 +149,13 @@ impl Desk {
 /// Of several windows the one that stands out most.
 fn verdict(asset: &str, probed: Vec<Probed>) -> Result<Verdict, FrontError> {
     let known = |probed: &Probed| probed.learned >= probed.needed;
-    let Some(worst) = probed.into_iter().max_by(|one, other| {
-        known(one).cmp(&known(other)).then(one.score.total_cmp(&other.score)).then(one.start.cmp(&other.start))
-    }) else {
+    let Some(worst) = acts::foremost(probed, |window| (known(window), window.score, window.start)) else {
         return Err(FrontError::Invalid(
             "the values make no window that can be judged; send one value at least".into(),
         ));
     };
     if !known(&worst) {
-        let acts::Refusal::Conflict(text) = acts::still_learning(asset, worst.learned, worst.needed) else {
-            return Err(FrontError::Conflict("the machine is still being learnt".into()));
-        };
-        return Err(FrontError::Conflict(text));
+        return Err(refused(acts::still_learning(asset, worst.learned, worst.needed)));
     }
     let reason = worst.anomaly.as_ref();
     Ok(Verdict {

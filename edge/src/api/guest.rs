@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use wasmtime::{ResourceLimiter, component::ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
+use wheeltapper_front::{Change, Deed};
 
 use super::{desk::Desk, turns::Turn};
+use crate::intake::sites::lies;
 
 #[allow(missing_docs, missing_debug_implementations, clippy::all, reason = "generated from wit/, which documents them")]
 pub(super) mod bindings {
@@ -18,7 +20,7 @@ pub(super) mod bindings {
     });
 }
 
-use bindings::wheeltapper::pipeline::front;
+use bindings::wheeltapper::pipeline::front::{self, Deed as Asked};
 
 /// Bytes of linear memory that an instance may have.
 const MEMORY: usize = 512 << 20;
@@ -67,10 +69,7 @@ impl Deeds {
 impl Caller {
     /// Whether an asset lies at a site that may be seen.
     pub fn sees(&self, asset: &str) -> bool {
-        let lies = |site: &String| {
-            asset.strip_prefix(site.as_str()).is_some_and(|below| below.is_empty() || below.starts_with('/'))
-        };
-        self.sites.as_ref().is_none_or(|sites| sites.iter().any(lies))
+        self.sites.as_ref().is_none_or(|sites| lies(asset, sites))
     }
 }
 
@@ -111,18 +110,6 @@ impl Guest {
     }
 }
 
-fn deed_name(deed: front::Deed) -> &'static str {
-    match deed {
-        front::Deed::Acknowledge => "acknowledge",
-        front::Deed::Handle => "handle",
-        front::Deed::FalseAlarm => "false-alarm",
-        front::Deed::Comment => "comment",
-        front::Deed::OrderRepair => "order-repair",
-        front::Deed::Amend => "amend",
-        front::Deed::Plan => "plan",
-    }
-}
-
 /// Lets others compute while the line takes long.
 async fn waited<T>(turn: &mut Option<Turn>, answer: impl Future<Output = T>) -> T {
     match turn {
@@ -145,8 +132,10 @@ impl front::Host for Guest {
     }
 
     async fn act(&mut self, change: front::Change) -> Result<String, front::FrontError> {
+        let front::Change { deed, id, text, now } = change;
+        let change = Change { deed: wheeltapper_front::deed!(deed, Asked => Deed), id, text, now };
         let mut done =
-            Done { deed: deed_name(change.deed), target: change.id.clone(), text: change.text.clone(), done: false };
+            Done { deed: change.deed.name(), target: change.id.clone(), text: change.text.clone(), done: false };
         let result = if self.caller.read_only {
             let text = format!("{} may only look; ask an admin for the role operator", self.caller.actor);
             Err(front::FrontError::Conflict(text))

@@ -3,14 +3,15 @@
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 use tokio::sync::oneshot;
-use wheeltapper_line::{Filter, Table, Value, answer, question};
+use wheeltapper_front::{Filter, Table};
+use wheeltapper_line::{Value, answer, question};
 use wheeltapper_store::{Cell, FeatureWindow, Span, WaveformRow};
 
 use super::{
     desk::{Desk, unreadable},
     guest::{
         Caller,
-        bindings::wheeltapper::pipeline::front::{self, FrontError},
+        bindings::wheeltapper::pipeline::front::{self, FrontError, Table as Asked},
     },
 };
 use crate::{
@@ -18,10 +19,8 @@ use crate::{
     registry::Place,
 };
 
-/// Windows and bursts of an answer, at most.
-const MOST: u32 = 1_000;
 /// Rows that may be passed over, at most: as far as the component lets a cursor go, and one look whether there are more.
-const DEEPEST: u32 = wheeltapper_api::Filter::DEEPEST + wheeltapper_api::Filter::MOST;
+const DEEPEST: u32 = Filter::DEEPEST + Filter::MOST;
 /// A sensor's course has about so many readings at most, least and greatest of each stretch.
 const COURSE: usize = 40_000;
 
@@ -43,27 +42,20 @@ impl Desk {
         table: front::Table,
         filter: front::Filter,
     ) -> Result<String, FrontError> {
-        let table = match table {
-            front::Table::Readings => return self.readings(caller, filter).await,
-            front::Table::Windows => return self.windows(caller, filter).await,
-            front::Table::Waveforms => return self.waveforms(caller, filter).await,
-            front::Table::Sensors => Table::Sensors,
-            front::Table::Anomalies => Table::Anomalies,
-            front::Table::Alerts => Table::Alerts,
-            front::Table::Drifts => Table::Drifts,
-            front::Table::Prognoses => Table::Prognoses,
-            front::Table::WorkOrders => Table::WorkOrders,
-            front::Table::DeadLetters => Table::DeadLetters,
-            front::Table::Machines => Table::Machines,
-            front::Table::Actions => Table::Actions,
-            front::Table::Tasks => Table::Tasks,
+        let table = match wheeltapper_front::table!(table, Asked => Table) {
+            Table::Readings => return self.readings(caller, filter).await,
+            Table::Windows => return self.windows(caller, filter).await,
+            Table::Waveforms => return self.waveforms(caller, filter).await,
+            table => table,
         };
-        self.rows(table, &narrowed(caller, filter))
+        let front::Filter { id, asset, sensor, kind, after, before, limit, offset, points } = filter;
+        let filter = Filter { id, asset, sensor, kind, after, before, limit, offset, points };
+        self.rows(table, &filter, caller.sites.as_deref())
     }
 
-    /// Rows of a table that the line on other platforms has as well, in its words.
-    pub(super) fn rows(&self, table: Table, filter: &Filter) -> Result<String, FrontError> {
-        let (statement, parameters) = question(table, filter);
+    /// Rows of a table that the line on other platforms has as well, in its words; where sites are given, those of them only.
+    pub(super) fn rows(&self, table: Table, filter: &Filter, sites: Option<&[String]>) -> Result<String, FrontError> {
+        let (statement, parameters) = question(table, filter, sites);
         let parameters = parameters.into_iter().map(cell).collect();
         let rows = self.host.store.ask(&statement, parameters).map_err(unreadable)?;
         Ok(answer(table, rows.into_iter().map(|row| row.into_iter().map(value).collect()).collect()))
@@ -74,7 +66,7 @@ impl Desk {
     /// # Errors
     /// When the store cannot be read.
     pub(crate) fn item(&self, table: Table, filter: &Filter) -> anyhow::Result<Option<String>> {
-        let rows = self.rows(table, filter).map_err(|error| anyhow::anyhow!("{error:?}"))?;
+        let rows = self.rows(table, filter, None).map_err(|error| anyhow::anyhow!("{error:?}"))?;
         let rows: Vec<serde_json::Map<String, Json>> = serde_json::from_str(&rows)?;
         Ok(rows.into_iter().next().map(|row| wheeltapper_api::item(row).to_string()))
     }
@@ -159,7 +151,7 @@ impl Desk {
                 }
             }
         }
-        let (offset, limit) = (filter.offset as usize, filter.limit.min(MOST) as usize);
+        let (offset, limit) = (filter.offset as usize, filter.limit.min(Filter::MOST) as usize);
         let stored =
             self.host.store.newest_windows(&span, offset + limit, |asset| caller.sees(asset)).map_err(unreadable)?;
         found.extend(stored);
@@ -195,7 +187,7 @@ impl Desk {
             registry.describe(&[sensor], |_, _, asset| seen = caller.sees(asset));
             seen
         };
-        let (offset, limit) = (filter.offset as usize, filter.limit.min(MOST) as usize);
+        let (offset, limit) = (filter.offset as usize, filter.limit.min(Filter::MOST) as usize);
         let mut found: Vec<WaveformRow> = Vec::new();
         for partition in partitions {
             let wanted = Wanted { waveforms: Some(span.sensor), ..Wanted::default() };
@@ -218,11 +210,6 @@ impl Desk {
         });
         Ok(Json::Array(rows.collect()).to_string())
     }
-}
-
-fn narrowed(caller: &Caller, filter: front::Filter) -> Filter {
-    let front::Filter { id, asset, sensor, kind, after, before, limit, offset, points: _ } = filter;
-    Filter { id, asset, sensor, kind, after, before, limit, offset, sites: caller.sites.clone() }
 }
 
 /// What is passed over has to be read and put in order first.

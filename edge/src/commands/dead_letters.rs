@@ -4,15 +4,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use clap::{Subcommand, builder::PossibleValuesParser};
+use wheeltapper_front::Reason;
 use wheeltapper_store::{DeadLetter, Filter, Store};
 
 use super::{Global, readable};
-use crate::{
-    clock,
-    components::wit::types::Reason,
-    intake::split::{REASONS, reason_name},
-    line::DeadLetterEvent,
-};
+use crate::{clock, line::DeadLetterEvent};
 
 /// Dead letters: events and readings that were refused, with the reason and as they came.
 #[derive(Debug, clap::Args)]
@@ -134,7 +130,7 @@ impl Kept {
         let encoded = letter.format.as_deref().is_some_and(|format| format.starts_with(DeadLetterEvent::ENCODED));
         if letter.source == "planner" {
             Self::Other
-        } else if letter.payload.is_empty() || letter.reason == reason_name(Reason::Oversize) || encoded {
+        } else if letter.payload.is_empty() || letter.reason == Reason::Oversize.name() || encoded {
             Self::Part
         } else {
             Self::Whole
@@ -180,7 +176,7 @@ impl Receiver<'_> {
 
 /// A reason, by its name.
 fn reasons() -> PossibleValuesParser {
-    PossibleValuesParser::new(REASONS.map(reason_name))
+    PossibleValuesParser::new(Reason::ALL.map(Reason::name))
 }
 
 #[cfg(test)]

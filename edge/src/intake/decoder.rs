@@ -303,6 +303,7 @@ fn refuse_whole(envelope: &WitEnvelope, error: &CallError) -> Decoded {
     let refusal = Refusal {
         envelope: 0,
         position: 0,
+        sensor: None,
         rejection: Rejection {
             reason: Reason::StageFailure,
             message: format!(

@@ -5,7 +5,7 @@
 //! one lane (a connection) go through one decoder, so they keep their order.
 
 mod decoder;
-mod sites;
+pub(crate) mod sites;
 pub(crate) mod split;
 
 use std::{

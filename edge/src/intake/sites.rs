@@ -11,28 +11,11 @@ use crate::{
 /// So much of the event is kept with each refusal.
 const KEPT: usize = 4096;
 
-/// Whether a sensor lies at one of the sites, or is below a part of one.
-fn lies(sensor: &str, sites: &[String]) -> bool {
+/// Whether a sensor or an asset lies at one of the sites, or is below a part of one.
+pub(crate) fn lies(name: &str, sites: &[String]) -> bool {
     let below =
-        |site: &String| sensor.strip_prefix(site.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        |site: &String| name.strip_prefix(site.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     sites.iter().any(below)
-}
-
-/// Whether a refusal speaks of a sensor that lies elsewhere. Of what depends on how a sensor is configured the message begins
-/// with the sensor; the other reasons are the same for all.
-fn speaks_of_others(rejection: &Rejection, sites: &[String]) -> bool {
-    let then = match rejection.reason {
-        Reason::OutOfRange => " read ",
-        Reason::UnknownSensor => " is not configured",
-        _ => return false,
-    };
-    let own = |site: &String| {
-        rejection
-            .message
-            .strip_prefix(site.as_str())
-            .is_some_and(|rest| rest.starts_with('/') || rest.starts_with(then))
-    };
-    !sites.iter().any(own)
 }
 
 /// What one event gave, without what is of sensors that lie elsewhere: that is refused as one, in the same words whether there
@@ -47,7 +30,7 @@ pub(super) fn keep(mut decoded: Decoded, envelope: &Envelope, sites: &[String]) 
         }
     }
     decoded.refusals.retain(|refusal| {
-        let others = speaks_of_others(&refusal.rejection, sites);
+        let others = refusal.sensor.as_ref().is_some_and(|sensor| !lies(sensor, sites));
         if others {
             lost = lost.saturating_add(refusal.readings);
         }
@@ -57,6 +40,7 @@ pub(super) fn keep(mut decoded: Decoded, envelope: &Envelope, sites: &[String]) 
         decoded.refusals.push(Refusal {
             envelope: 0,
             position: 0,
+            sensor: None,
             rejection: Rejection {
                 reason: Reason::UnknownSensor,
                 message: format!(
@@ -149,11 +133,12 @@ mod tests {
     }
 
     #[test]
-    fn others_sensors_are_refused_alike_whether_they_are_configured_or_not() {
-        let refusal = |reason: Reason, message: &str| Refusal {
+    fn others_sensors_are_refused_alike_whatever_is_wrong_with_them() {
+        let refusal = |sensor: Option<&str>, reason: Reason| Refusal {
             envelope: 0,
             position: 1,
-            rejection: Rejection { reason, message: message.into() },
+            sensor: sensor.map(str::to_owned),
+            rejection: Rejection { reason, message: format!("of {sensor:?}") },
             payload: vec![],
             readings: 1,
         };
@@ -176,20 +161,18 @@ mod tests {
             };
             (kept.accepted, kept.refusals.iter().map(told).collect::<Vec<_>>())
         };
-        let out_of_range = "plants/m/t read 900 °C; it can read 0 to 200 °C: check the sensor or its limits";
         let refused =
-            |reason: Reason, message: &str| told(Decoded { refusals: vec![refusal(reason, message)], ..empty() });
-        let configured = refused(Reason::OutOfRange, out_of_range);
-        let strict = refused(Reason::UnknownSensor, "plants/m/t is not configured and unknown_sensors is \"reject\"");
+            |sensor: Option<&str>, reason| told(Decoded { refusals: vec![refusal(sensor, reason)], ..empty() });
         let mut sensors = dictionary::empty();
         dictionary::push(&mut sensors, "plants/m/t");
         let readings = ReadingColumns { sensor: vec![0], time: vec![1], value: vec![900.0] };
         let taken = told(Decoded { sensors, readings, accepted: vec![1], ..empty() });
-        assert_eq!(configured, taken);
-        assert_eq!(strict, taken);
         assert_eq!(taken.1[0].1, Reason::UnknownSensor);
-        for own in ["plant/m/t read 900 °C; it can read 0 to 200 °C", "plant read 900 ; it can read 0 to 200 "] {
-            assert_eq!(refused(Reason::OutOfRange, own).1[0].2, own, "one's own are told of as they are");
+        for reason in [Reason::OutOfRange, Reason::UnknownSensor, Reason::TooOld, Reason::InFuture, Reason::NonFinite] {
+            assert_eq!(refused(Some("plants/m/t"), reason), taken);
+            for own in [Some("plant/m/t"), Some("plant"), None] {
+                assert_eq!(refused(own, reason).1[0].2, format!("of {own:?}"), "one's own are told of as they are");
+            }
         }
     }
 }

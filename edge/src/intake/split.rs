@@ -6,6 +6,7 @@ use crate::{
     line::{RawRecord, encode_readings},
     registry::{Place, Registry},
 };
+use wheeltapper_front::Reason as Named;
 use wheeltapper_store::StoreError;
 
 /// Columns of one partition.
@@ -86,32 +87,7 @@ fn part(parts: &mut Vec<(usize, Vec<u8>)>, partition: usize) -> &mut Vec<u8> {
     &mut parts[index].1
 }
 
-/// All reasons.
-pub(crate) const REASONS: [Reason; 10] = [
-    Reason::Malformed,
-    Reason::Oversize,
-    Reason::NonFinite,
-    Reason::TooOld,
-    Reason::InFuture,
-    Reason::UnknownSensor,
-    Reason::OutOfRange,
-    Reason::Duplicate,
-    Reason::Late,
-    Reason::StageFailure,
-];
-
 /// The name that senders, metrics and the store see.
 pub(crate) fn reason_name(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Malformed => "malformed",
-        Reason::Oversize => "oversize",
-        Reason::NonFinite => "non-finite",
-        Reason::TooOld => "too-old",
-        Reason::InFuture => "in-future",
-        Reason::UnknownSensor => "unknown-sensor",
-        Reason::OutOfRange => "out-of-range",
-        Reason::Duplicate => "duplicate",
-        Reason::Late => "late",
-        Reason::StageFailure => "stage-failure",
-    }
+    wheeltapper_front::reason!(reason, Reason => Named).name()
 }

@@ -123,18 +123,11 @@ fn write(partition: u16, store: &Store, folder: &SnapshotFolder, job: &Job) -> R
     let snapshot = serde_json::to_string(&job.note).map_err(io::Error::from)?;
     store.commit(&Commit {
         partition,
-        applied: None,
         checkpoint: Some(Checkpoint { snapshot_offset: job.offset, snapshot }),
         readings: &job.stored.readings,
         waveforms: &job.stored.waveforms,
         windows: &job.stored.windows,
-        anomalies: &[],
-        alerts: &[],
-        drifts: &[],
-        prognoses: &[],
-        work_orders: &[],
-        dead_letters: &[],
-        skipped: &[],
+        ..Commit::default()
     })?;
     tracing::debug!(partition, count = job.stored.count, snapshots = ?wrote, all = ?began.elapsed(), "checkpoint");
     Ok(Written { offset: job.offset, note: job.note, count: job.stored.count })

@@ -93,17 +93,8 @@ fn file(reader: &mut Reader, store: &Store, at: u64) -> anyhow::Result<u64> {
     store.commit(&Commit {
         partition: OWNER,
         applied: Some(Applied { offset: last.next, topic_ends: "{}" }),
-        checkpoint: None,
-        readings: &[],
-        waveforms: &[],
-        windows: &[],
-        anomalies: &[],
-        alerts: &[],
-        drifts: &[],
-        prognoses: &[],
-        work_orders: &[],
         dead_letters: &rows,
-        skipped: &[],
+        ..Commit::default()
     })?;
     Ok(last.next)
 }

@@ -372,16 +372,9 @@ impl Plan {
             partition: OWNER,
             applied: Some(Applied { offset: standing.plan, topic_ends: &serde_json::to_string(&standing)? }),
             checkpoint: Some(Checkpoint { snapshot_offset: standing.plan, snapshot: "files".to_owned() }),
-            readings: &[],
-            waveforms: &[],
-            windows: &[],
-            anomalies: &[],
-            alerts: &[],
-            drifts: &[],
-            prognoses: &[],
             work_orders: &rows,
             dead_letters: refused,
-            skipped: &[],
+            ..Commit::default()
         })?;
         self.snapshots.keep_only(standing.plan);
         self.shared.durable.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&standing.offsets);

@@ -1,7 +1,8 @@
 //! What a plan would look like: planned on a copy, with what was asked for in its configuration.
 
 use serde_json::{Value as Json, json};
-use wheeltapper_line::{Table, Value, acts, answer};
+use wheeltapper_front::Table;
+use wheeltapper_line::{Value, acts, answer};
 
 use super::effects::work_order_row;
 use crate::components::{Sandbox, Scheduler, wit::types::WorkOrder};

@@ -12,7 +12,7 @@ use std::{
 };
 
 use tokio::sync::broadcast;
-use wheeltapper_line::{Filter, Table};
+use wheeltapper_front::{Filter, Table};
 use wheeltapper_log::Reader;
 
 use crate::{api::Desk, host::Host, line::Finding};

@@ -122,15 +122,9 @@ mod tests {
             applied: Some(Applied { offset: 900, topic_ends: "{}" }),
             checkpoint: Some(Checkpoint { snapshot_offset: 900, snapshot: "{}".into() }),
             readings,
-            waveforms: &[],
-            windows: &[],
-            anomalies: &[],
-            alerts: &[],
-            drifts: &[],
-            prognoses: &[],
-            work_orders: &[],
             dead_letters,
             skipped,
+            ..Commit::default()
         }
     }
 

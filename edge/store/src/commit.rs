@@ -85,7 +85,7 @@ pub struct Applied<'a> {
 }
 
 /// What one commit brings. All of it is written, or nothing.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Commit<'a> {
     /// Whose.
     pub partition: u16,

@@ -22,15 +22,7 @@ fn checkpoint<'a>(readings: &'a [SensorColumn], offset: u64) -> Commit<'a> {
         applied: Some(Applied { offset, topic_ends: "{}" }),
         checkpoint: Some(Checkpoint { snapshot_offset: offset, snapshot: "{}".to_owned() }),
         readings,
-        waveforms: &[],
-        windows: &[],
-        anomalies: &[],
-        alerts: &[],
-        drifts: &[],
-        prognoses: &[],
-        work_orders: &[],
-        dead_letters: &[],
-        skipped: &[],
+        ..Commit::default()
     }
 }
 

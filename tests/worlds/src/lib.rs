@@ -8,7 +8,7 @@ mod world;
 
 use std::{io, net::TcpListener, path::PathBuf};
 
-pub use imports::strangers;
+pub use imports::Imports;
 pub use instance::Instance;
 pub use world::{load, open, respond};
 

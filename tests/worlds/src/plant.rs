@@ -19,6 +19,26 @@ pub const TABLES: [&str; 8] = [
     "SELECT reason, sensor, payload, message FROM dead_letters ORDER BY id",
 ];
 
+/// The API tells what came of [`events`] and of an event that was `nonsense`; `get` asks it for a path.
+///
+/// # Panics
+/// Where it does not.
+pub fn is_told(get: impl Fn(&str) -> (u16, String)) {
+    for (path, told) in [
+        ("/api/v1/sensors", "north/pump-1/temperature"),
+        ("/api/v1/sensors/north%2Fpump-1%2Ftemperature/readings?points=10", "2026-01-05T00:00:"),
+        ("/api/v1/dead-letters?reason=malformed", "nonsense"),
+    ] {
+        let (status, body) = get(path);
+        assert!(status == 200 && body.contains(told), "{path}: {body}");
+    }
+    for path in ["/api/v1/anomalies", "/api/v1/alerts", "/api/v1/work-orders", "/api/v1/overview", "/ready", "/"] {
+        let (status, body) = get(path);
+        assert_eq!(status, 200, "{path}: {body}");
+    }
+    assert_eq!(get("/api/v1/lunch").0, 404);
+}
+
 /// A Monday in January 2026, in seconds since 1970.
 pub const START: i64 = 1_767_571_200;
 

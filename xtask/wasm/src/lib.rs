@@ -14,8 +14,8 @@ use std::{
 /// The stages' names, in the order in which a reading meets them. The package of each is `wheeltapper-<name>`.
 pub const STAGES: [&str; 5] = ["ingest", "featurize", "detect", "alert", "schedule"];
 
-/// The libraries that stages share.
-pub const SHARED: [&str; 2] = ["condition", "detectors"];
+/// The libraries that components share.
+pub const SHARED: [&str; 3] = ["condition", "detectors", "front"];
 
 /// What components are compiled for.
 pub const TARGET: &str = "wasm32-wasip2";

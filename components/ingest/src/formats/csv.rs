@@ -119,11 +119,9 @@ fn row(record: &ByteRecord, position: usize, shape: &Shape, mapped: Option<&str>
     };
     match shape {
         Shape::Long { sensor, time, value } => {
-            let name = sensor.map(|column| text(record, column));
-            let taken = at(*time, intake).and_then(|time| {
-                intake.reading(name.or(mapped).unwrap_or_default(), time, number(text(record, *value))?)
-            });
-            if let Err(rejection) = taken {
+            let name = sensor.map(|column| text(record, column)).or(mapped).unwrap_or_default();
+            let taken = at(*time, intake).and_then(|time| intake.reading(name, time, number(text(record, *value))?));
+            if let Err(rejection) = taken.map_err(|rejection| intake.about(name, rejection)) {
                 intake.refuse(position, rejection, &raw(), 1);
             }
         }
@@ -137,7 +135,8 @@ fn row(record: &ByteRecord, position: usize, shape: &Shape, mapped: Option<&str>
                 if cell.is_empty() {
                     continue;
                 }
-                if let Err(rejection) = number(cell).and_then(|value| intake.reading(name, time, value)) {
+                let taken = number(cell).and_then(|value| intake.reading(name, time, value));
+                if let Err(rejection) = taken.map_err(|rejection| intake.about(name, rejection)) {
                     intake.refuse(position, rejection, &raw(), 1);
                 }
             }

@@ -46,7 +46,7 @@ fn take(line: &[u8], position: usize, intake: &mut Intake<'_>) {
             Ok(value) => intake.reading(&name, parsed.time, *value),
             Err(rejection) => Err(rejection.clone()),
         };
-        if let Err(rejection) = taken {
+        if let Err(rejection) = taken.map_err(|rejection| intake.about(&name, rejection)) {
             intake.refuse(position, rejection, line, 1);
         }
     }

@@ -155,6 +155,6 @@ fn take(element: &[u8], sensor: Option<&str>, base: &mut Base, intake: &mut Inta
     } else {
         time::from_seconds(seconds)
     };
-    let at = at.ok_or_else(|| time::no_time(seconds.to_string().as_bytes()))?;
+    let at = at.ok_or_else(|| intake.about(name, time::no_time(seconds.to_string().as_bytes())))?;
     intake.reading(name, at, value)
 }

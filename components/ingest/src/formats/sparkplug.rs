@@ -174,7 +174,7 @@ fn metric_reading(
         Some(stamp) => i64::try_from(stamp)
             .ok()
             .and_then(|stamp| stamp.checked_mul(1_000_000))
-            .ok_or_else(|| time::no_time(stamp.to_string().as_bytes()))?,
+            .ok_or_else(|| intake.about(&sensor, time::no_time(stamp.to_string().as_bytes())))?,
     };
     intake.reading(&sensor, at, value)
 }

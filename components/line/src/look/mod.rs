@@ -3,71 +3,14 @@
 mod plans;
 
 use serde_json::{Map, Value as Json, json};
+use wheeltapper_front::{Filter, Table};
 
 use crate::{LineError, Ports, Value, store};
 use plans::{Owner, plan};
 
-/// Rows of an answer, at most.
-const MOST: u32 = 1_000;
-
-/// What can be asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Table {
-    /// Sensors, by name.
-    Sensors,
-    /// Chunks of readings.
-    Readings,
-    /// Windows with their features.
-    Windows,
-    /// Anomalies.
-    Anomalies,
-    /// Alerts.
-    Alerts,
-    /// Drifts.
-    Drifts,
-    /// Prognoses.
-    Prognoses,
-    /// Work orders.
-    WorkOrders,
-    /// Dead letters.
-    DeadLetters,
-    /// Bursts with their samples.
-    Waveforms,
-    /// One row a machine, the worst first.
-    Machines,
-    /// What people did.
-    Actions,
-    /// Plans that were asked for.
-    Tasks,
-}
-
-/// Which rows; what is none does not narrow. Rows come newest first, sensors by name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// Of this id (sensors and machines: of this name; actions: on this anomaly or work order).
-    pub id: Option<String>,
-    /// Of this machine.
-    pub asset: Option<String>,
-    /// Of this sensor.
-    pub sensor: Option<String>,
-    /// Severity of anomalies and alerts, or state of alerts; status of work orders; reason of dead letters.
-    pub kind: Option<String>,
-    /// That end after this time, in nanoseconds since 1970.
-    pub after: Option<i64>,
-    /// That begin before this time.
-    pub before: Option<i64>,
-    /// At most so many, and never more than 1,000.
-    pub limit: u32,
-    /// Rows to pass over.
-    pub offset: u32,
-    /// Only of machines in these sites, where who asks may see no others: a machine's name is the site's, or begins with that
-    /// and a `/`. Of tasks only those whose machines all lie there: a plan of the whole plant is for who may see all of it.
-    pub sites: Option<Vec<String>>,
-}
-
 /// The rows as a JSON array of objects.
 pub(crate) async fn look<P: Ports>(ports: &P, table: Table, filter: &Filter) -> Result<String, LineError> {
-    let (statement, parameters) = question(table, filter);
+    let (statement, parameters) = question(table, filter, None);
     Ok(answer(table, store::run(ports, &statement, &parameters).await?))
 }
 
@@ -124,9 +67,12 @@ impl Question {
     }
 }
 
-/// The statement that asks for the rows, and its parameters. The same on every dialect; [`Filter::sites`] is for SQLite, whose
-/// texts are compared byte by byte.
-pub fn question(table: Table, filter: &Filter) -> (String, Vec<Value>) {
+/// The statement that asks for the rows, and its parameters; the same on every dialect.
+///
+/// `sites`, where who asks may see no others: only rows of machines there. A machine's name is the site's, or begins with that
+/// and a `/`. Of tasks only those whose machines all lie there: a plan of the whole plant is for who may see all of it. This is
+/// for SQLite, whose texts are compared byte by byte.
+pub fn question(table: Table, filter: &Filter, sites: Option<&[String]>) -> (String, Vec<Value>) {
     let plan = plan(table);
     let mut question = Question::default();
     question.equal(plan.id, filter.id.as_ref());
@@ -151,10 +97,10 @@ pub fn question(table: Table, filter: &Filter) -> (String, Vec<Value>) {
             }
         }
     }
-    if let Some(sites) = &filter.sites {
+    if let Some(sites) = sites {
         question.within(plan.owner, sites);
     }
-    let limit = question.place(Value::Integer(i64::from(filter.limit.min(MOST))));
+    let limit = question.place(Value::Integer(i64::from(filter.limit.min(Filter::MOST))));
     let offset = question.place(Value::Integer(i64::from(filter.offset)));
     let Question { conditions, parameters } = question;
     let narrowed = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };

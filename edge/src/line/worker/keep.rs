@@ -124,17 +124,13 @@ impl Worker {
         self.config.store.commit(&Commit {
             partition: self.partition,
             applied: Some(Applied { offset: self.position.max(self.applied), topic_ends: &topic_ends }),
-            checkpoint: None,
-            readings: &[],
-            waveforms: &[],
-            windows: &[],
             anomalies: &anomalies,
             alerts: &alerts,
             drifts: &drifts,
             prognoses: &prognoses,
-            work_orders: &[],
             dead_letters: &dead_letters,
             skipped: &skipped,
+            ..Commit::default()
         })?;
         Ok(())
     }

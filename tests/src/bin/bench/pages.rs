@@ -122,24 +122,6 @@ fn history(plant: &Plant, machines: usize) -> anyhow::Result<()> {
     findings(&store, machines)
 }
 
-fn empty() -> Commit<'static> {
-    Commit {
-        partition: 0,
-        applied: None,
-        checkpoint: None,
-        readings: &[],
-        waveforms: &[],
-        windows: &[],
-        anomalies: &[],
-        alerts: &[],
-        drifts: &[],
-        prognoses: &[],
-        work_orders: &[],
-        dead_letters: &[],
-        skipped: &[],
-    }
-}
-
 /// The same times for all, a chunk of each at once.
 fn readings(store: &Store, ids: &[u32], period: i64) -> anyhow::Result<()> {
     let seconds: Vec<i64> = (0..DAYS * DAY).step_by(usize::try_from(period)?).collect();
@@ -150,7 +132,7 @@ fn readings(store: &Store, ids: &[u32], period: i64) -> anyhow::Result<()> {
             values: some.iter().map(|second| 2.0 + noise(second + i64::from(sensor))).collect(),
         };
         let columns: Vec<SensorColumn> = ids.iter().map(column).collect();
-        store.commit(&Commit { readings: &columns, ..empty() })?;
+        store.commit(&Commit { readings: &columns, ..Commit::default() })?;
     }
     Ok(())
 }
@@ -186,7 +168,7 @@ fn bursts_and_windows(store: &Store, machine_number: usize, ids: &[u32]) -> anyh
             whole
         })
         .collect();
-    store.commit(&Commit { waveforms: &bursts, windows: &windows, ..empty() })?;
+    store.commit(&Commit { waveforms: &bursts, windows: &windows, ..Commit::default() })?;
     Ok(())
 }
 
@@ -255,7 +237,7 @@ fn findings(store: &Store, machines: usize) -> anyhow::Result<()> {
         alerts: &alerts,
         drifts: &drifts,
         work_orders: &work_orders,
-        ..empty()
+        ..Commit::default()
     })?;
     // One an hour and machine.
     for hour in 0..DAYS * 24 {
@@ -270,7 +252,7 @@ fn findings(store: &Store, machines: usize) -> anyhow::Result<()> {
                 model: "degradation".into(),
             })
             .collect();
-        store.commit(&Commit { prognoses: &prognoses, ..empty() })?;
+        store.commit(&Commit { prognoses: &prognoses, ..Commit::default() })?;
     }
     Ok(())
 }

@@ -1,0 +1,241 @@
+//! A message as it stands in JSON: which keys count, and what their values may be.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+
+use crate::{rejection::excerpt, time};
+
+/// One message.
+#[derive(Debug, Default)]
+pub(super) struct Message<'a> {
+    pub(super) sensor: Option<Cow<'a, str>>,
+    pub(super) time: Option<Stamp>,
+    pub(super) values: Option<Values>,
+    pub(super) sampling_hz: Option<f64>,
+}
+
+enum Key {
+    Sensor,
+    Time,
+    Values,
+    Metadata,
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        struct KeyVisitor;
+        impl Visitor<'_> for KeyVisitor {
+            type Value = Key;
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a key")
+            }
+            fn visit_str<E>(self, key: &str) -> Result<Key, E> {
+                Ok(match key {
+                    "sensor_id" | "sensor" => Key::Sensor,
+                    "timestamp" | "time" | "ts" => Key::Time,
+                    "values" | "value" => Key::Values,
+                    "metadata" => Key::Metadata,
+                    _ => Key::Other,
+                })
+            }
+        }
+        reader.deserialize_identifier(KeyVisitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for Message<'de> {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        struct MessageVisitor;
+        impl<'de> Visitor<'de> for MessageVisitor {
+            type Value = Message<'de>;
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("an object with sensor_id, timestamp and values")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Message<'de>, A::Error> {
+                let mut message = Message::default();
+                while let Some(key) = map.next_key()? {
+                    match key {
+                        Key::Sensor => message.sensor = map.next_value::<Option<Name<'de>>>()?.map(|name| name.0),
+                        Key::Time => message.time = map.next_value()?,
+                        Key::Values => message.values = Some(map.next_value()?),
+                        Key::Metadata => message.sampling_hz = map.next_value::<Metadata>()?.0,
+                        Key::Other => drop(map.next_value::<IgnoredAny>()?),
+                    }
+                }
+                Ok(message)
+            }
+        }
+        reader.deserialize_map(MessageVisitor)
+    }
+}
+
+#[derive(Debug)]
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        struct NameVisitor;
+        impl<'de> Visitor<'de> for NameVisitor {
+            type Value = Name<'de>;
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a sensor id, as text")
+            }
+            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
+                Ok(Name(Cow::Borrowed(name)))
+            }
+            fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+                Ok(Name(Cow::Owned(name.to_owned())))
+            }
+            fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+                Ok(Name(Cow::Owned(number.to_string())))
+            }
+        }
+        reader.deserialize_any(NameVisitor)
+    }
+}
+
+/// A time, or what came in its place.
+#[derive(Debug)]
+pub(super) enum Stamp {
+    Time(i64),
+    Bad(String),
+}
+
+impl Stamp {
+    fn of(time: Option<i64>, came: impl fmt::Display) -> Self {
+        time.map_or_else(|| Self::Bad(came.to_string()), Self::Time)
+    }
+}
+
+impl<'de> Deserialize<'de> for Stamp {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        struct StampVisitor;
+        impl Visitor<'_> for StampVisitor {
+            type Value = Stamp;
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a time, RFC 3339 or a number since 1970")
+            }
+            fn visit_u64<E>(self, number: u64) -> Result<Stamp, E> {
+                Ok(Stamp::of(i64::try_from(number).ok().and_then(time::from_epoch), number))
+            }
+            fn visit_i64<E>(self, number: i64) -> Result<Stamp, E> {
+                Ok(Stamp::of(time::from_epoch(number), number))
+            }
+            fn visit_f64<E>(self, number: f64) -> Result<Stamp, E> {
+                Ok(Stamp::of(time::from_epoch_float(number), number))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Stamp, E> {
+                Ok(Stamp::of(time::parse_text(text).ok(), text))
+            }
+        }
+        reader.deserialize_any(StampVisitor)
+    }
+}
+
+/// What `values` can be.
+#[derive(Debug)]
+pub(super) enum Values {
+    One(f64),
+    Many(Vec<f64>),
+    Named(Vec<(String, Values)>),
+    Bad(String),
+}
+
+impl Values {
+    /// How many readings they are.
+    pub(super) fn count(&self) -> usize {
+        match self {
+            Self::One(_) | Self::Bad(_) => 1,
+            Self::Many(values) => values.len(),
+            Self::Named(parts) => parts.iter().map(|(_, values)| values.count()).sum(),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Values {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        struct ValuesVisitor;
+        impl<'de> Visitor<'de> for ValuesVisitor {
+            type Value = Values;
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a number, an object of numbers or an array of numbers")
+            }
+            fn visit_f64<E>(self, value: f64) -> Result<Values, E> {
+                Ok(Values::One(value))
+            }
+            #[allow(clippy::cast_precision_loss, reason = "readings are doubles")]
+            fn visit_u64<E>(self, value: u64) -> Result<Values, E> {
+                Ok(Values::One(value as f64))
+            }
+            #[allow(clippy::cast_precision_loss, reason = "readings are doubles")]
+            fn visit_i64<E>(self, value: i64) -> Result<Values, E> {
+                Ok(Values::One(value as f64))
+            }
+            fn visit_bool<E>(self, value: bool) -> Result<Values, E> {
+                Ok(Values::One(f64::from(u8::from(value))))
+            }
+            /// What JavaScript writes for NaN.
+            fn visit_unit<E>(self) -> Result<Values, E> {
+                Ok(Values::One(f64::NAN))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Values, E> {
+                Ok(match text.trim().parse() {
+                    Ok(value) => Values::One(value),
+                    Err(_) => Values::Bad(format!("expected a number; got the text {:?}", excerpt(text.as_bytes()))),
+                })
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Values, A::Error> {
+                let mut values = Vec::with_capacity(seq.size_hint().unwrap_or(0).min(1 << 16));
+                let mut bad = None;
+                while let Some(element) = seq.next_element()? {
+                    match element {
+                        Values::One(value) => values.push(value),
+                        Values::Bad(message) => bad = Some(message),
+                        Values::Many(_) | Values::Named(_) => {
+                            bad = Some("expected an array of numbers; got arrays or objects in it".to_owned())
+                        }
+                    }
+                }
+                Ok(bad.map_or(Values::Many(values), Values::Bad))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Values, A::Error> {
+                let mut parts = Vec::new();
+                while let Some((key, values)) = map.next_entry()? {
+                    parts.push((key, values));
+                }
+                Ok(if parts.is_empty() {
+                    Values::Bad("`values` is an empty object; expected numbers".to_owned())
+                } else {
+                    Values::Named(parts)
+                })
+            }
+        }
+        reader.deserialize_any(ValuesVisitor)
+    }
+}
+
+/// Only the sampling rate counts; metadata of any other shape is passed over.
+struct Metadata(Option<f64>);
+
+impl<'de> Deserialize<'de> for Metadata {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Any {
+            Map {
+                #[serde(alias = "sample_rate_hz", alias = "sampling_rate_hz")]
+                sampling_hz: Option<f64>,
+            },
+            Other(IgnoredAny),
+        }
+        Ok(match Any::deserialize(reader)? {
+            Any::Map { sampling_hz } => Self(sampling_hz),
+            Any::Other(_) => Self(None),
+        })
+    }
+}

@@ -1,0 +1,229 @@
+//! By which ways readings come in: HTTP, MQTT and NATS.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::ByteSize;
+
+/// `[http]`
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    /// Where to listen.
+    pub listen: String,
+    /// The largest body, packed or unpacked.
+    pub max_body: ByteSize,
+    /// Webhooks that sign what they send.
+    #[serde(rename = "source")]
+    pub sources: Vec<HttpSource>,
+    /// HTTPS instead of HTTP.
+    pub tls: Option<Tls>,
+    /// Origins whose pages may ask, such as `https://plant.example`; `*` for all.
+    pub origins: Vec<String>,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8080".into(),
+            max_body: ByteSize::mib(16),
+            sources: Vec::new(),
+            tls: None,
+            origins: Vec::new(),
+        }
+    }
+}
+
+/// `[[http.source]]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpSource {
+    /// What `X-Wheeltapper-Source` says.
+    pub name: String,
+    /// Environment variable that holds the secret.
+    #[serde(default)]
+    pub secret_env: Option<String>,
+    /// File that holds the secret.
+    #[serde(default)]
+    pub secret_file: Option<PathBuf>,
+    /// Refuse what is not signed by any source.
+    #[serde(default)]
+    pub required: bool,
+}
+
+/// A certificate and its key, as PEM files.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// Certificate chain.
+    pub cert: PathBuf,
+    /// Private key.
+    pub key: PathBuf,
+}
+
+/// `[mqtt]`
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Mqtt {
+    /// The embedded broker.
+    pub broker: Option<Broker>,
+    /// External brokers.
+    #[serde(rename = "client")]
+    pub clients: Vec<MqttClient>,
+    /// What topics mean; the first rule that matches counts.
+    #[serde(rename = "topic")]
+    pub topics: Vec<TopicRule>,
+}
+
+impl Default for Mqtt {
+    fn default() -> Self {
+        Self { broker: Some(Broker::default()), clients: Vec::new(), topics: Vec::new() }
+    }
+}
+
+/// `[mqtt.broker]`
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Broker {
+    /// Whether it runs.
+    pub enabled: bool,
+    /// Where to listen, without TLS.
+    pub listen: String,
+    /// Where to listen with TLS.
+    pub tls_listen: Option<String>,
+    /// The certificate for it.
+    pub tls: Option<Tls>,
+    /// Whether clients may come without a name; by default only where the address is this machine's own.
+    pub anonymous: Option<bool>,
+    /// Who may come.
+    #[serde(rename = "user")]
+    pub users: Vec<MqttUser>,
+    /// Topics whose messages are readings.
+    pub ingest: Vec<String>,
+    /// The largest packet.
+    pub max_packet: ByteSize,
+}
+
+impl Default for Broker {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            listen: "127.0.0.1:1883".into(),
+            tls_listen: None,
+            tls: None,
+            anonymous: None,
+            users: Vec::new(),
+            ingest: vec!["#".into()],
+            max_packet: ByteSize::mib(16),
+        }
+    }
+}
+
+/// `[[mqtt.broker.user]]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MqttUser {
+    /// Name.
+    pub name: String,
+    /// Environment variable that holds the password.
+    #[serde(default)]
+    pub password_env: Option<String>,
+    /// File that holds the password.
+    #[serde(default)]
+    pub password_file: Option<PathBuf>,
+}
+
+/// `[[mqtt.client]]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MqttClient {
+    /// `mqtt://host:1883` or `mqtts://host:8883`.
+    pub url: String,
+    /// Under this name the broker keeps the session.
+    #[serde(default = "client_id")]
+    pub client_id: String,
+    /// 4 for MQTT 3.1.1, or 5.
+    #[serde(default = "mqtt_version")]
+    pub version: u8,
+    /// What to subscribe to; `$share/group/topic` shares the load with other hosts.
+    pub topics: Vec<String>,
+    /// Quality of service, 0 to 2; below 1 messages can be lost.
+    #[serde(default = "quality")]
+    pub qos: u8,
+    /// User name.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// Environment variable that holds the password.
+    #[serde(default)]
+    pub password_env: Option<String>,
+    /// File that holds the password.
+    #[serde(default)]
+    pub password_file: Option<PathBuf>,
+    /// Certificates to trust instead of the well-known ones.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+}
+
+fn client_id() -> String {
+    "wheeltapper".into()
+}
+fn mqtt_version() -> u8 {
+    5
+}
+fn quality() -> u8 {
+    1
+}
+
+/// `[[mqtt.topic]]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TopicRule {
+    /// Topic filter with `+` and `#`.
+    pub filter: String,
+    /// The sensor for payloads that name none: `{1}`, `{2}` are what the first, second `+` stood for, `{#}` the rest,
+    /// `{topic}` all of it.
+    #[serde(default)]
+    pub sensor: Option<String>,
+    /// The payload's format.
+    #[serde(default)]
+    pub format: Option<String>,
+}
+
+/// `[[nats]]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nats {
+    /// `nats://host:4222`.
+    pub url: String,
+    /// The stream; it is made when there is none.
+    pub stream: String,
+    /// Its subjects, when it is made.
+    #[serde(default = "subjects")]
+    pub subjects: Vec<String>,
+    /// Name of the durable consumer.
+    #[serde(default = "client_id")]
+    pub durable: String,
+    /// User name.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// Environment variable that holds the password.
+    #[serde(default)]
+    pub password_env: Option<String>,
+    /// Environment variable that holds the token.
+    #[serde(default)]
+    pub token_env: Option<String>,
+    /// Credentials file.
+    #[serde(default)]
+    pub creds_file: Option<PathBuf>,
+    /// Messages to ask for at once.
+    #[serde(default = "batch")]
+    pub batch: usize,
+}
+
+fn subjects() -> Vec<String> {
+    vec!["raw-sensor-data.>".into()]
+}
+fn batch() -> usize {
+    500
+}
