@@ -1,7 +1,6 @@
 //! The host: puts log, store, sandbox, intake and line together, and takes them apart again in order.
 
 use std::{
-    path::Path,
     sync::{
         Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
@@ -412,12 +411,4 @@ impl Host {
 /// The configurations of featurize, detect and alert.
 fn stages(config: &Config) -> anyhow::Result<[String; 3]> {
     Ok([config.featurize_json(), config.detect_json(&crate::lives::read(config)?), config.alert_json()])
-}
-
-/// Makes an absolute path of one that the configuration gives relative to its own folder.
-pub fn relative_to(config: &Path, path: &Path) -> std::path::PathBuf {
-    match config.parent() {
-        Some(folder) if path.is_relative() => folder.join(path),
-        _ => path.to_owned(),
-    }
 }

@@ -9,6 +9,7 @@ mod check;
 mod error;
 mod formats;
 mod machine;
+mod paths;
 mod plant;
 mod settings;
 mod stages;
@@ -33,14 +34,18 @@ use std::{fs, path::Path};
 /// A configuration with every setting explained; it is what `wheeltapper config example` prints.
 pub const EXAMPLE: &str = include_str!("../examples/wheeltapper.toml");
 
-/// Reads the configuration in `path`.
+/// Reads the configuration in `path`; paths in it are relative to its own folder.
 ///
 /// # Errors
 /// [`ConfigErrors`] when the file cannot be read or used.
 pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
     let name = path.display().to_string();
     match fs::read_to_string(path) {
-        Ok(text) => parse(&text, &name),
+        Ok(text) => {
+            let mut config = parse(&text, &name)?;
+            config.resolve(path.parent().unwrap_or(Path::new("")));
+            Ok(config)
+        }
         Err(error) => Err(ConfigErrors::whole(&name, format!("the configuration cannot be read: {error}"))),
     }
 }

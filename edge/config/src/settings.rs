@@ -6,11 +6,11 @@ use serde::Deserialize;
 
 use crate::{Access, ByteSize, Duration, Site, Technician, units};
 
-/// Everything.
+/// Everything. Paths are relative to the configuration file; [`crate::load`] resolves them.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The data folder, relative to the configuration file.
+    /// The data folder.
     pub data: PathBuf,
     /// How many partitions the line has, up to 1024; 0 is one a core. Fixed once the data folder is made.
     #[serde(deserialize_with = "units::partitions")]
@@ -423,7 +423,7 @@ pub struct Detect {
 pub struct Lives {
     /// Sensors, by id or its last part: columns of the files.
     pub sensors: Vec<String>,
-    /// CSV files, relative to this one: one run each, one row a window, the last one at the failure.
+    /// CSV files: one run each, one row a window, the last one at the failure.
     pub files: Vec<PathBuf>,
     /// Remaining windows beyond which no difference shows.
     pub horizon_windows: f64,

@@ -179,20 +179,7 @@ pub fn load_config(file: Option<&Path>, data: Option<&Path>) -> anyhow::Result<C
     let default = Path::new("wheeltapper.toml");
     let file = file.or_else(|| default.exists().then_some(default));
     let mut config = match file {
-        Some(file) => {
-            let mut config = wheeltapper_config::load(file).map_err(|errors| BadConfig(errors.to_string()))?;
-            config.data = crate::host::relative_to(file, &config.data);
-            for run in config.detect.lives.iter_mut().flat_map(|lives| &mut lives.files) {
-                *run = crate::host::relative_to(file, run);
-            }
-            for keys in config.access.oidc.iter_mut().filter_map(|oidc| oidc.jwks_file.as_mut()) {
-                *keys = crate::host::relative_to(file, keys);
-            }
-            for component in config.line.components.values_mut() {
-                *component = crate::host::relative_to(file, component);
-            }
-            config
-        }
+        Some(file) => wheeltapper_config::load(file).map_err(|errors| BadConfig(errors.to_string()))?,
         None => Config::default(),
     };
     if let Some(data) = data {
