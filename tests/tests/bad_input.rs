@@ -346,6 +346,22 @@ fn letters_that_are_refused_again_do_not_double() {
 }
 
 #[test]
+fn ports_named_at_the_start_go_before_those_of_the_file() {
+    let clash = "[http]\nlisten = \"127.0.0.1:1883\"\n";
+    let plant = Plant::new(clash).unwrap();
+    assert!(plant.output(&["config", "check"]).unwrap_err().to_string().contains("same port"));
+    let host = plant.start().unwrap();
+    plant.configure(&format!("{clash}[log]\nsegment = \"16MiB\"\n")).unwrap();
+    host.signal("HUP").unwrap();
+    wait_until("the configuration read anew", SOON, || {
+        let log = std::fs::read_to_string(plant.path().join("host.log"))?;
+        Ok(log.contains("next start only: [log];"))
+    })
+    .unwrap();
+    host.stop().unwrap();
+}
+
+#[test]
 fn a_changed_setting_that_waits_for_the_next_start_is_named() {
     let (plant, host) = host();
     plant.configure(&format!("{CONFIG}\n[log]\nsegment = \"16MiB\"\n")).unwrap();

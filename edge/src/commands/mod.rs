@@ -21,7 +21,7 @@ use std::{
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use wheeltapper_access::{Access, Event};
-use wheeltapper_config::Config;
+use wheeltapper_config::{Config, Listen};
 use wheeltapper_store::Store;
 
 /// Hears the fault before the failure: takes sensor readings in, finds machines that leave their normal course, says
@@ -171,17 +171,18 @@ impl fmt::Display for BadConfig {
 
 impl std::error::Error for BadConfig {}
 
-/// The configuration: `file`, else `wheeltapper.toml` here, else the defaults; `data` goes before its data folder.
+/// The configuration: `file`, else `wheeltapper.toml` here, else the defaults; `data` and `listen` go before what it says.
 ///
 /// # Errors
 /// When the file cannot be read or used; the message is rendered with line and column.
-pub fn load_config(file: Option<&Path>, data: Option<&Path>) -> anyhow::Result<Config> {
+pub fn load_config(file: Option<&Path>, data: Option<&Path>, listen: &Listen) -> anyhow::Result<Config> {
     let default = Path::new("wheeltapper.toml");
     let file = file.or_else(|| default.exists().then_some(default));
     let mut config = match file {
-        Some(file) => wheeltapper_config::load(file).map_err(|errors| BadConfig(errors.to_string()))?,
+        Some(file) => wheeltapper_config::load(file, listen).map_err(|errors| BadConfig(errors.to_string()))?,
         None => Config::default(),
     };
+    listen.apply(&mut config);
     if let Some(data) = data {
         config.data = data.to_owned();
     }
@@ -190,7 +191,7 @@ pub fn load_config(file: Option<&Path>, data: Option<&Path>) -> anyhow::Result<C
 
 impl Global {
     fn load(&self) -> anyhow::Result<Config> {
-        load_config(self.config.as_deref(), self.data.as_deref())
+        load_config(self.config.as_deref(), self.data.as_deref(), &Listen::default())
     }
 
     /// The store, for looking only; a host may be running.

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use wheeltapper_config::{EXAMPLE, check_machine, load, parse, warnings};
+use wheeltapper_config::{EXAMPLE, Listen, check_machine, load, parse, warnings};
 
 fn problems(text: &str) -> String {
     check_machine(&parse(text, "x").unwrap()).iter().map(ToString::to_string).collect()
@@ -125,7 +125,7 @@ jwks_file = "secret"
     ] {
         fs::write(folder.path().join(name), text).unwrap();
     }
-    let config = load(&folder.path().join("wheeltapper.toml")).unwrap();
+    let config = load(&folder.path().join("wheeltapper.toml"), &Listen::default()).unwrap();
     let told: String = check_machine(&config).iter().map(ToString::to_string).collect();
     assert_eq!(told, "");
     assert_eq!(config.data, folder.path().join("d"));
