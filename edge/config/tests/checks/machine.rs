@@ -175,8 +175,11 @@ unit = "volt"
 [[site.area.machine.sensor]]
 name = "d"
 kind = "humidity"
+sampling_hz = 10000001.0
 "#;
     insta::assert_snapshot!(advice(text));
+    let fastest = text.replace("10000001.0", "10000000.0");
+    assert!(!advice(&fastest).contains("pump/d"), "{}", advice(&fastest));
     let nobody = "unknown_sensors = \"reject\"\n[mqtt.broker]\nanonymous = false\n";
     assert!(advice(nobody).contains("every reading ends in the dead letters"), "{}", advice(nobody));
     assert!(advice(nobody).contains("nobody can come in"), "{}", advice(nobody));
