@@ -33,6 +33,8 @@ struct Asked {
     sensor: Option<String>,
     /// A topic, mapped as MQTT's are.
     topic: Option<String>,
+    /// What the times of line protocol count.
+    precision: Option<String>,
 }
 
 impl Asked {
@@ -44,7 +46,13 @@ impl Asked {
         let first = |name: &str| {
             pairs.iter().find(|(known, value)| known == name && !value.is_empty()).map(|(_, value)| value.clone())
         };
-        Ok(Self { sensor: first("sensor"), topic: first("topic") })
+        let precision = first("precision");
+        let known = wheeltapper_api::PRECISIONS;
+        if let Some(odd) = precision.as_deref().filter(|precision| !known.contains(precision)) {
+            let detail = format!("precision={odd:?} is not one of {}", known.join(", "));
+            return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+        }
+        Ok(Self { sensor: first("sensor"), topic: first("topic"), precision })
     }
 }
 
@@ -74,9 +82,10 @@ pub(super) async fn ingest(
     };
     let mapped = asked.topic.as_deref().and_then(|topic| front.mapping.map(topic));
     let (mapped_sensor, mapped_format) = mapped.unwrap_or_default();
+    let format = mapped_format.or_else(|| text(header::CONTENT_TYPE).map(str::to_owned));
     let envelope = Envelope {
         source,
-        format: mapped_format.or_else(|| text(header::CONTENT_TYPE).map(str::to_owned)),
+        format: wheeltapper_api::with_precision(format, asked.precision.as_deref()),
         sensor: asked.sensor.or(mapped_sensor),
         arrival: clock::now(),
         payload,
