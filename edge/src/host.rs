@@ -21,7 +21,7 @@ use crate::{
     courier::Courier,
     folder::DataFolder,
     intake::{Intake, IntakeContext},
-    line::{Clerk, Finding, Planner, RawRecord, Topic, Topics, Worker, WorkerConfig, WorkerHandle},
+    line::{Adopted, Clerk, Finding, Planner, RawRecord, Topic, Topics, Worker, WorkerConfig, WorkerHandle},
     metrics::Metrics,
     registry::Registry,
 };
@@ -99,7 +99,8 @@ impl Host {
 
         let retention = Retention { age: config.log.retention_age.get(), size: config.log.retention_size.bytes() };
         let (findings, _) = broadcast::channel(FINDINGS_KEPT);
-        let stages = stages(&config)?;
+        let [featurize, detect, alert] = stages(&config)?;
+        let adopted = Adopted::of(&store).context("reading the store")?;
         let mut workers = Vec::new();
         let mut sources = Vec::new();
         for (partition, reader) in (0..partitions).zip(&raw) {
@@ -115,7 +116,7 @@ impl Host {
                     max_batch: config.line.max_batch,
                     checkpoint: config.line.checkpoint.get(),
                     retention,
-                    stages: stages.clone(),
+                    stages: [featurize.clone(), detect.clone(), adopted.tell(&alert, partition, partitions)?],
                 },
                 partition,
                 reader.clone(),

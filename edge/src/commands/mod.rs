@@ -82,8 +82,8 @@ enum Command {
     /// To a file, or with the users to a folder.
     ///
     /// To restore, put the copy into an empty data folder as wheeltapper.db, or name the folder that was written with
-    /// --data, and start the host: all that was stored is there. The log and what the detectors learnt are not in a
-    /// backup, so machines are learnt anew, and what was open stays as it was.
+    /// --data, and start the host: all that was stored is there, and open alerts and work orders go on. The log and
+    /// what the detectors learnt are not in a backup, so machines are learnt anew.
     ///
     /// Users, keys and the audit lie in access.db beside the store: a folder gets a copy of it, a file does not. It
     /// can be read only with the keyring access.key (or WHEELTAPPER_KEY): keep that in another, safe place, and put

@@ -5,6 +5,7 @@
 //! ingest refused. What they find is committed with the offset up to which it was found, in one transaction, so that
 //! a restart goes on exactly there.
 
+mod adopted;
 mod batch;
 mod checkpoint;
 mod clerk;
@@ -22,12 +23,14 @@ mod wishes;
 mod worker;
 
 pub use clerk::Clerk;
+pub(crate) use adopted::{Adopted, KEY as ADOPTED};
 pub use effects::Finding;
 pub(crate) use effects::{alert_row, severity_name};
 pub use handle::WorkerHandle;
 pub use planner::Planner;
 pub use questions::{Fresh, Question, Wanted};
 pub(crate) use record::encode_readings;
+pub(crate) use planner::SNAPSHOT as PLANNER;
 pub use record::{DeadLetterEvent, RawRecord};
 pub(crate) use topics::partition_of;
 pub use topics::{Topic, Topics};

@@ -204,6 +204,16 @@ impl Store {
         self.writer()?.execute("INSERT OR REPLACE INTO state VALUES (?1, ?2)", params![key, value])?;
         Ok(())
     }
+    /// Removes the states whose keys begin with `prefix`, but that under `key`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn state_keep_only(&self, prefix: &str, key: &str) -> Result<(), StoreError> {
+        let statement = "DELETE FROM state WHERE substr(key, 1, length(?1)) = ?1 AND key <> ?2";
+        self.writer()?.execute(statement, params![prefix, key])?;
+        Ok(())
+    }
+
 
     /// Readings of one sensor from `from` on and before `to`, in order of time.
     ///
