@@ -69,10 +69,10 @@ const KEY_ID: Parameter = path("id", "The key's id.", "k1");
 const fn deed(path: &'static str, deed: Deed, name: &'static str, summary: &'static str) -> RouteInfo {
     post(path, Op::Deed(deed))
         .called(name, "anomalies", summary)
-        .takes(&[ANOMALY_ID])
+        .takes(&[ANOMALY_ID, IF_MATCH])
         .body(false, shape::<Note>, NOTE)
         .gives(ANOMALY)
-        .fails(&[404, 409])
+        .fails(&[404, 409, 412])
 }
 
 /// All routes. Those of one path stand one after the other.
@@ -180,10 +180,10 @@ pub static ROUTES: &[RouteInfo] = &[
     RouteInfo::at(Method::PATCH, "/api/v1/work-orders/{id}", Permission::Write, Op::Amend)
         .called("amendWorkOrder", "maintenance", "Moves, pins, closes or cancels a work order")
         .about("The others are planned around it. Moving it pins it, unless `pinned` is false.")
-        .takes(&[ORDER_ID])
+        .takes(&[ORDER_ID, IF_MATCH])
         .body(true, shape::<Amendment>, r#"{"scheduled_time": "2026-01-02T08:00:00Z", "technician": "Ada"}"#)
         .gives(&[Reply::json(200, "The work order as it is now.", shape::<WorkOrder>)])
-        .fails(&[404, 409]),
+        .fails(&[404, 409, 412]),
     list("/api/v1/dead-letters", &listing::DEAD_LETTERS, &[SENSOR, FROM, TO, query("reason", Kind::OneOf(REASONS), "Refused for this reason.", "malformed"), LIMIT, CURSOR])
         .called("listDeadLetters", "readings", "What was refused, the newest first")
         .gives(page!(DeadLetter)),

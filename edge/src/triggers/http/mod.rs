@@ -73,6 +73,8 @@ pub(super) struct Front {
     max_body: usize,
     api: Arc<Api>,
     desk: Arc<Desk>,
+    /// Held while something is changed that has to be as it was seen.
+    changes: tokio::sync::Mutex<()>,
     streams: Streams,
 }
 
@@ -94,6 +96,7 @@ pub fn router(host: Arc<Host>, mapping: Arc<Mapping>, stopping: watch::Receiver<
         sources: Sources::load(&config.http.sources)?,
         max_body: usize::try_from(config.http.max_body.bytes()).unwrap_or(usize::MAX),
         api: Arc::new(Api::load(Arc::clone(&desk), &config.http.origins)?),
+        changes: tokio::sync::Mutex::default(),
         desk,
         streams,
         mapping,
@@ -154,6 +157,11 @@ pub(super) async fn component(front: &Front, caller: Caller, request: Request) -
     let request = Request::from_parts(parts, body.to_bytes());
     match Arc::clone(&front.api).answer(caller, request).await {
         Ok(response) => response.map(Body::from),
+    // Between the look at what there is and the change, no other of this kind may change it.
+    let _alone = match request.headers().contains_key(header::IF_MATCH) && !request.method().is_safe() {
+        true => Some(front.changes.lock().await),
+        false => None,
+    };
         Err(error) => {
             tracing::error!(%error, "the API's component gave no answer");
             let detail = "the API's component was stopped on this request; the host's log tells why";
