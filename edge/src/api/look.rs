@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Value as Json, json};
 use tokio::sync::oneshot;
 use wheeltapper_line::{Filter, Table, Value, answer, question};
-use wheeltapper_store::{Cell, FeatureWindow, Span, WaveformRow};
+use wheeltapper_store::{Cell, DeadLetter, FeatureWindow, Span, WaveformRow};
 
 use super::{
     desk::{Desk, unreadable},
@@ -77,6 +77,18 @@ impl Desk {
         let rows = self.rows(table, filter).map_err(|error| anyhow::anyhow!("{error:?}"))?;
         let rows: Vec<serde_json::Map<String, Json>> = serde_json::from_str(&rows)?;
         Ok(rows.into_iter().next().map(|row| wheeltapper_api::item(row).to_string()))
+    }
+
+    /// A dead letter, if the caller may see it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(crate) fn letter(&self, caller: &Caller, id: &str) -> anyhow::Result<Option<DeadLetter>> {
+        let own = Filter { id: Some(id.to_owned()), limit: 1, sites: caller.sites.clone(), ..Filter::default() };
+        match self.item(Table::DeadLetters, &own)? {
+            Some(_) => Ok(self.host.store.dead_letter(id)?),
+            None => Ok(None),
+        }
     }
 
     /// The sensor and its asset, if the caller may see it.

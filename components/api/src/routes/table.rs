@@ -63,6 +63,7 @@ const TECHNICIAN: Parameter = query("technician", Kind::Text, "Of this technicia
 const TASK_ID: Parameter = path("task_id", "The task's id.", "00000000000000000000000000000001");
 const ORDER_ID: Parameter = path("id", "The work order's id.", "00000000000000000000000000000001");
 const ALERT_ID: Parameter = path("id", "The alert's id.", "00000000000000000000000000000001");
+const LETTER_ID: Parameter = path("id", "The dead letter's id.", "ingest|0");
 const USER_NAME: Parameter = path("name", "The user's name.", "ada");
 const KEY_ID: Parameter = path("id", "The key's id.", "k1");
 
@@ -187,6 +188,16 @@ pub static ROUTES: &[RouteInfo] = &[
     list("/api/v1/dead-letters", &listing::DEAD_LETTERS, &[SENSOR, FROM, TO, query("reason", Kind::OneOf(REASONS), "Refused for this reason.", "malformed"), LIMIT, CURSOR])
         .called("listDeadLetters", "readings", "What was refused, the newest first")
         .gives(page!(DeadLetter)),
+    edge(Method::DELETE, "/api/v1/dead-letters/{id}", Permission::Delete)
+        .called("deleteDeadLetter", "readings", "Deletes a dead letter")
+        .takes(&[LETTER_ID])
+        .gives(&[Reply::empty(204, "It is gone.")]),
+    edge(Method::POST, "/api/v1/dead-letters/{id}/replay", Permission::Write)
+        .called("replayDeadLetter", "readings", "Takes a dead letter in as if it came now")
+        .about("The letter is gone then; what is refused again lies among the dead letters anew. One that was not kept whole stays (409).")
+        .takes(&[LETTER_ID])
+        .gives(&[Reply::json(202, "All or a part was taken.", shape::<Ingested>)])
+        .fails(&[409, 422]),
     list("/api/v1/drifts", &listing::DRIFTS, &[ASSET, FROM, TO, query("kind", Kind::OneOf(DRIFTS), "What came of it.", "drifted"), LIMIT, CURSOR])
         .called("listDrifts", "machines", "Changes of what is normal, the newest first")
         .gives(page!(Drift)),

@@ -123,7 +123,7 @@ async fn keep(front: &Front, source: &str, unusable: body::Unusable) -> Problem 
 }
 
 /// 202 with what was taken, also when a part was refused; 422 when nothing was taken.
-fn respond(receipt: Receipt) -> Response {
+pub(super) fn respond(receipt: Receipt) -> Response {
     let refused: u64 = receipt.refused.iter().map(|refused| u64::from(refused.readings)).sum();
     let listed: Vec<Value> = receipt
         .refused
@@ -144,7 +144,7 @@ fn respond(receipt: Receipt) -> Response {
     (StatusCode::ACCEPTED, Json(body)).into_response()
 }
 
-fn problem(error: IntakeError) -> Problem {
+pub(super) fn problem(error: IntakeError) -> Problem {
     let text = error.to_string();
     match error {
         IntakeError::Busy { retry_after, .. } => {
