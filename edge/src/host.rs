@@ -1,7 +1,6 @@
 //! The host: puts log, store, sandbox, intake and line together, and takes them apart again in order.
 
 use std::{
-    path::Path,
     sync::{
         Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
@@ -22,7 +21,7 @@ use crate::{
     courier::Courier,
     folder::DataFolder,
     intake::{Intake, IntakeContext},
-    line::{Clerk, Finding, Planner, RawRecord, Topic, Topics, Worker, WorkerConfig, WorkerHandle},
+    line::{Adopted, Clerk, Finding, Planner, RawRecord, Topic, Topics, Worker, WorkerConfig, WorkerHandle},
     metrics::Metrics,
     registry::Registry,
 };
@@ -100,7 +99,8 @@ impl Host {
 
         let retention = Retention { age: config.log.retention_age.get(), size: config.log.retention_size.bytes() };
         let (findings, _) = broadcast::channel(FINDINGS_KEPT);
-        let stages = stages(&config)?;
+        let [featurize, detect, alert] = stages(&config)?;
+        let adopted = Adopted::of(&store).context("reading the store")?;
         let mut workers = Vec::new();
         let mut sources = Vec::new();
         for (partition, reader) in (0..partitions).zip(&raw) {
@@ -116,7 +116,7 @@ impl Host {
                     max_batch: config.line.max_batch,
                     checkpoint: config.line.checkpoint.get(),
                     retention,
-                    stages: stages.clone(),
+                    stages: [featurize.clone(), detect.clone(), adopted.tell(&alert, partition, partitions)?],
                 },
                 partition,
                 reader.clone(),
@@ -412,12 +412,4 @@ impl Host {
 /// The configurations of featurize, detect and alert.
 fn stages(config: &Config) -> anyhow::Result<[String; 3]> {
     Ok([config.featurize_json(), config.detect_json(&crate::lives::read(config)?), config.alert_json()])
-}
-
-/// Makes an absolute path of one that the configuration gives relative to its own folder.
-pub fn relative_to(config: &Path, path: &Path) -> std::path::PathBuf {
-    match config.parent() {
-        Some(folder) if path.is_relative() => folder.join(path),
-        _ => path.to_owned(),
-    }
 }

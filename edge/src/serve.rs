@@ -10,7 +10,7 @@ use tokio::{
     sync::watch,
     task::JoinSet,
 };
-use wheeltapper_config::Config;
+use wheeltapper_config::{Config, Listen};
 use wheeltapper_mqtt::{Broker, BrokerHandle, Mapping};
 
 use crate::{
@@ -129,6 +129,8 @@ pub struct Reload {
     pub file: Option<PathBuf>,
     /// The data folder that was named, if one was.
     pub data: Option<PathBuf>,
+    /// Where to listen instead of where the file says.
+    pub listen: Listen,
     /// What was read from there at the start.
     pub begun: Config,
 }
@@ -136,7 +138,7 @@ pub struct Reload {
 impl Reload {
     /// Takes the configuration anew.
     async fn again(&self, host: &Arc<Host>) -> anyhow::Result<()> {
-        let config = match crate::commands::load_config(self.file.as_deref(), self.data.as_deref()) {
+        let config = match crate::commands::load_config(self.file.as_deref(), self.data.as_deref(), &self.listen) {
             Ok(config) => config,
             Err(error) => {
                 tracing::error!("the old configuration stays in force:\n{error}");

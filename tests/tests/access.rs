@@ -17,6 +17,7 @@ use wheeltapper_api::{Class, Permission, ROUTES, RouteInfo};
 use wheeltapper_tests::{
     Plant, Running, T0,
     door::{ON, PASSWORD, add, door, filled, login, now, send, token, with},
+    wait_until,
 };
 
 /// The public key of RFC 7515, A.3.
@@ -363,6 +364,66 @@ fn users_are_managed_and_all_of_it_is_written_down() {
         assert!(exported.contains(word), "{word} is not in\n{exported}");
     }
     assert!(!exported.contains(PASSWORD) && !exported.contains(first));
+}
+
+#[test]
+fn dead_letters_are_deleted_and_taken_in_again_by_those_who_may() {
+    let config = |unknown: &str| format!("unknown_sensors = \"{unknown}\"\n[http]\nmax_body = \"64KiB\"\n{ON}");
+    let plant = Plant::new(&config("reject")).unwrap();
+    let host = plant.start().unwrap();
+    add(&plant, "ada", Role::Engineer, None);
+    add(&plant, "ben", Role::Operator, None);
+    add(&plant, "eve", Role::Engineer, Some(vec!["south".into()]));
+    let [ada, ben, eve] = ["ada", "ben", "eve"].map(|user| token(&host, user));
+    let soon = Duration::from_secs(20);
+    for second in 0..2 {
+        let reading = json!({ "timestamp": (T0 / 1_000_000_000) + second, "values": 1.5 });
+        assert_eq!(with(&host, &ada, "POST", "/api/v1/ingest?sensor=north/m/s", Some(&reading)).status, 422);
+    }
+    assert_eq!(with(&host, &ada, "POST", "/api/v1/ingest", Some(&json!(" ".repeat(70 << 10)))).status, 413);
+    let letters = |query: &str| {
+        let answer = with(&host, &ada, "GET", &format!("/api/v1/dead-letters{query}"), None);
+        let items = answer.body["items"].as_array().unwrap().clone();
+        items.iter().map(|item| item["id"].as_str().unwrap().replace('|', "%7C")).collect::<Vec<_>>()
+    };
+    wait_until("three letters", soon, || Ok(letters("").len() == 3)).unwrap();
+    let path = |id: &str| format!("/api/v1/dead-letters/{id}");
+    let replay = |who: &str, id: &str| with(&host, who, "POST", &format!("{}/replay", path(id)), None).status;
+    let delete = |who: &str, id: &str| with(&host, who, "DELETE", &path(id), None).status;
+    let first = letters("?reason=unknown-sensor").remove(0);
+    assert_eq!((delete(&ben, &first), delete(&eve, &first), replay(&eve, &first)), (403, 404, 404));
+    let large = letters("?reason=oversize").remove(0);
+    assert_eq!((replay(&ben, &large), delete(&ada, &large), delete(&ada, &large)), (409, 204, 404));
+    assert_eq!(with(&host, &ada, "GET", &path(&first), None).header("allow"), "DELETE, OPTIONS");
+
+    plant.configure(&config("accept")).unwrap();
+    host.signal("HUP").unwrap();
+    // Until that is read a letter comes back as another.
+    wait_until("a letter that is taken", soon, || {
+        Ok(letters("?reason=unknown-sensor").first().is_some_and(|id| replay(&ben, id) == 202))
+    })
+    .unwrap();
+    wait_until("the reading", soon, || Ok(plant.counts()?["readings"] == 1)).unwrap();
+    wait_until("no letters", soon, || {
+        let left = letters("");
+        assert!(left.iter().all(|id| delete(&ada, id) == 204));
+        Ok(left.is_empty())
+    })
+    .unwrap();
+
+    let exported = plant.output(&["audit", "export"]).unwrap();
+    let target = first.replace("%7C", "|");
+    for (action, actor, outcome) in [
+        ("DELETE /api/v1/dead-letters/{id}", "ben", "403"),
+        ("DELETE /api/v1/dead-letters/{id}", "eve", "404"),
+        ("DELETE /api/v1/dead-letters/{id}", "ada", "204"),
+        ("POST /api/v1/dead-letters/{id}/replay", "ben", "202"),
+    ] {
+        let is = |line: &str, words: &[&str]| words.iter().all(|word| line.contains(&format!("\"{word}\"")));
+        assert!(exported.lines().any(|line| is(line, &[action, actor, outcome])), "{action} {actor}\n{exported}");
+        assert!(actor != "eve" || exported.lines().any(|line| is(line, &[action, actor, &target])), "{exported}");
+    }
+    host.stop().unwrap();
 }
 
 #[test]

@@ -98,6 +98,25 @@ fn malformed_line_protocol() {
 }
 
 #[test]
+fn lines_count_time_as_their_sender_says() {
+    let (plant, host) = host();
+    // By its size this would be seconds, in the year 1970.
+    let (tag, minutes) = (format!("m,sensor={SENSOR}"), T0 / SECOND / 60);
+    let client = ureq::agent();
+    let post = |query: &str| {
+        let request = client.post(format!("http://{}/api/v1/ingest{query}", host.http));
+        request.config().http_status_as_error(false).build().send(format!("{tag} value=1.5 {minutes}\n")).unwrap()
+    };
+    assert_eq!(post("").status(), 422);
+    assert_eq!(post("?precision=m").status(), 202);
+    reaches(&plant, "readings", 1);
+    let mut odd = post("?precision=minutes");
+    let said = odd.body_mut().read_to_string().unwrap();
+    assert!(odd.status() == 400 && said.contains("not one of ns, us, ms, s"), "{said}");
+    host.stop().unwrap();
+}
+
+#[test]
 fn malformed_senml() {
     refused(br#"[{"n":"plant/hall/pump/vibration","u":"mm/s"}]"#, "application/senml+json", "malformed", "value");
 }
@@ -342,6 +361,22 @@ fn letters_that_are_refused_again_do_not_double() {
     assert_eq!(count(&plant, "dead_letters"), 4);
     let error = plant.output(&["dlq", "list", "--reason", "nonsense"]).unwrap_err().to_string();
     assert!(error.contains("malformed") && error.contains("stage-failure"), "{error}");
+    host.stop().unwrap();
+}
+
+#[test]
+fn ports_named_at_the_start_go_before_those_of_the_file() {
+    let clash = "[http]\nlisten = \"127.0.0.1:1883\"\n";
+    let plant = Plant::new(clash).unwrap();
+    assert!(plant.output(&["config", "check"]).unwrap_err().to_string().contains("same port"));
+    let host = plant.start().unwrap();
+    plant.configure(&format!("{clash}[log]\nsegment = \"16MiB\"\n")).unwrap();
+    host.signal("HUP").unwrap();
+    wait_until("the configuration read anew", SOON, || {
+        let log = std::fs::read_to_string(plant.path().join("host.log"))?;
+        Ok(log.contains("next start only: [log];"))
+    })
+    .unwrap();
     host.stop().unwrap();
 }
 

@@ -167,6 +167,56 @@ fn a_host_starts_on_a_backup_and_knows_old_and_new() {
     assert!(!file.output(&["user", "list"]).unwrap().contains("ada"));
 }
 
+/// Readings a second apart, about 10 and so much more.
+fn heard(host: &Running, seconds: std::ops::Range<i64>, more: f64) {
+    let lines: Vec<String> = seconds
+        .map(|second| {
+            let noise = f64::from(i32::try_from((second * 7919) % 101).unwrap()) / 101.0;
+            format!(r#"{{"sensor_id":"p/m/a","timestamp":{},"values":{}}}"#, T0 + second * SECOND, 10.0 + noise + more)
+        })
+        .collect();
+    assert_eq!(host.post("application/x-ndjson", lines.join("\n").as_bytes()).unwrap().status, 202);
+}
+
+#[test]
+fn what_was_open_in_a_backup_goes_on_and_ends() {
+    let config = "partitions = 2\n[line]\ncheckpoint = \"200ms\"\n[detect]\nwarmup_windows = 10\n[[technician]]\nname = \"Ada\"\n\
+        skills = [\"mechanic\", \"vibration-analyst\", \"electrician\", \"instrumentation\"]\n";
+    let plant = Plant::new(config).unwrap();
+    let host = plant.start().unwrap();
+    heard(&host, 0..400, 0.0);
+    heard(&host, 400..500, 30.0);
+    let soon = Duration::from_secs(20);
+    let planned = |plant: &Plant| {
+        let sql = "SELECT id, alert, status FROM work_orders WHERE status IN ('planned', 'unscheduled')";
+        plant.query(&["sql", sql])
+    };
+    wait_until("an order", soon, || Ok(!planned(&plant)?.is_empty())).unwrap();
+    plant.output(&["backup", "copies/"]).unwrap();
+    host.stop().unwrap();
+
+    // Another number of partitions is no hindrance.
+    let restored = Plant::new(&config.replace("= 2", "= 3")).unwrap();
+    fs::rename(plant.path().join("copies"), restored.path().join("data")).unwrap();
+    let host = restored.start().unwrap();
+    let alerts = |plant: &Plant| plant.query(&["sql", "SELECT id, state, anomalies FROM alerts"]);
+    let open = alerts(&restored).unwrap();
+    assert!(open.len() == 1 && open[0]["state"] == "open" && !planned(&restored).unwrap().is_empty(), "{open:?}");
+    // Before and after its first checkpoint the host may be killed.
+    host.kill().unwrap();
+    let host = restored.start().unwrap();
+    // It is learnt anew, and is well.
+    heard(&host, 500..800, 0.0);
+    host.kill().unwrap();
+    let host = restored.start().unwrap();
+    heard(&host, 800..1_000, 0.0);
+    wait_until("the alert's end", soon, || Ok(alerts(&restored)?[0]["state"] == "resolved")).unwrap();
+    wait_until("its orders' end", soon, || Ok(planned(&restored)?.is_empty())).unwrap();
+    let ended = alerts(&restored).unwrap();
+    assert!(ended.len() == 1 && ended[0]["id"] == open[0]["id"], "{ended:?}");
+    host.stop().unwrap();
+}
+
 #[test]
 fn a_reader_that_had_enough_is_no_failure() {
     let plant = Plant::new("").unwrap();

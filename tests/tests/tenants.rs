@@ -237,6 +237,35 @@ fn what_is_done_is_written_down_whether_they_hang_up_or_hide_it() {
 }
 
 #[test]
+fn of_those_who_change_what_they_saw_one_does() {
+    let plant = Plant::new(&format!("{ON}{LINE}")).unwrap();
+    let host = plant.start().unwrap();
+    add(&plant, "ada", Role::Operator, None);
+    let ada = format!("Bearer {}", token(&host, "ada"));
+    feed(&host, ada.trim_start_matches("Bearer "));
+    let orders = send(&host, "GET", "/api/v1/work-orders?status=planned", &[("Authorization", &ada)], None);
+    let order = format!("/api/v1/work-orders/{}", orders.body["items"][0]["id"].as_str().unwrap());
+    // A tick of the planner's may change it, too, between the look and the changes.
+    let changed = (0..5).find_map(|_| {
+        let seen = send(&host, "GET", &order, &[("Authorization", &ada)], None);
+        let body = json!({ "pinned": seen.body["pinned"] != true });
+        let headers = [("Authorization", ada.as_str()), ("If-Match", seen.header("etag"))];
+        let statuses = thread::scope(|scope| {
+            let all: Vec<_> =
+                (0..6).map(|_| scope.spawn(|| send(&host, "PATCH", &order, &headers, Some(&body)).status)).collect();
+            all.into_iter().map(|one| one.join().unwrap()).collect::<Vec<_>>()
+        });
+        let done = statuses.iter().filter(|status| **status == 200).count();
+        assert!(done < 2 && statuses.iter().all(|status| [200, 412].contains(status)), "{statuses:?}");
+        (done == 1).then_some(())
+    });
+    assert!(changed.is_some(), "nobody could");
+    let careless = [("Authorization", ada.as_str())];
+    assert_eq!(send(&host, "PATCH", &order, &careless, Some(&json!({ "pinned": true }))).status, 200);
+    host.stop().unwrap();
+}
+
+#[test]
 fn a_stream_ends_with_its_token() {
     let plant = Plant::new(ON).unwrap();
     let host = plant.start().unwrap();

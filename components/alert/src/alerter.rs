@@ -28,12 +28,15 @@ pub struct Alerter {
 }
 
 impl Alerter {
-    /// Starts with no state. `config` is JSON; an empty text stands for the defaults.
+    /// Starts with no state but the alerts that `config` says are open. It is JSON; an empty text stands for the defaults.
     ///
     /// # Errors
     /// [`StageError::Config`] that names the key.
     pub fn open(config: &str) -> Result<Self, StageError> {
-        Ok(Self { config: Config::parse(config)?, watched: BTreeMap::new() })
+        let mut config = Config::parse(config)?;
+        let open = std::mem::take(&mut config.open).into_iter();
+        let watched = open.map(|(asset, alert)| (asset, Watch { recent: VecDeque::new(), alert: Some(alert) }));
+        Ok(Self { config, watched: watched.collect() })
     }
 
     /// Goes on from a snapshot.

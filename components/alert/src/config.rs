@@ -1,8 +1,10 @@
 //! The stage's configuration.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
-use crate::{Severity, StageError};
+use crate::{Severity, StageError, gathered::Gathered};
 
 /// How eagerly alerts open and close.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -21,6 +23,8 @@ pub struct Config {
     pub cooldown_seconds: f64,
     /// Milder anomalies open no alert; they only keep one from resolving.
     pub minimum_severity: Severity,
+    /// Alerts that are open at the beginning, by asset: where the store is older than the stage, as after a backup.
+    pub(crate) open: BTreeMap<String, Gathered>,
 }
 
 impl Default for Config {
@@ -32,6 +36,7 @@ impl Default for Config {
             close_below: 0.9,
             cooldown_seconds: 600.0,
             minimum_severity: Severity::Low,
+            open: BTreeMap::new(),
         }
     }
 }
@@ -112,6 +117,7 @@ mod tests {
             (r#"{"close_below":1.1}"#, "close_below"),
             (r#"{"cooldown_seconds":-1}"#, "cooldown_seconds"),
             (r#"{"minimum_severity":"severe"}"#, "severe"),
+            (r#"{"open":{"p":{"sensor":"p/a"}}}"#, "missing field `id`"),
         ] {
             let Err(StageError::Config(message)) = Config::parse(text) else { panic!("{text} was taken") };
             assert!(message.contains(key), "{text}: {message}");

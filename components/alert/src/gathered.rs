@@ -62,8 +62,11 @@ pub(crate) struct Gathered {
     fault_mode: Option<String>,
     message: String,
     /// Quiet windows in a row.
+    #[serde(default)]
     quiet: u32,
+    #[serde(default)]
     rival_sensor: Rival,
+    #[serde(default)]
     rival_fault: Rival,
 }
 

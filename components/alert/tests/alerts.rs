@@ -242,3 +242,21 @@ fn a_broken_batch_changes_nothing() {
     }
     assert_eq!(line.alerter.push(&scores, &[good]).unwrap().len(), 1);
 }
+
+#[test]
+fn an_alert_that_is_open_at_the_beginning_goes_on() {
+    let open = format!(
+        r#"{{"close_after":2,"open":{{"{ASSET}":{{"id":"old","sensor":"{ASSET}/vibration","feature":"rms","severity":"high","opened":1,
+            "updated":2,"resolved":null,"anomalies":7,"peak":0.9995,"newest":"an","threshold":0.99,"fault_mode":"imbalance","message":"m"}}}}}}"#
+    );
+    let mut line = Line::new(&open);
+    let more = line.bad().unwrap();
+    assert_eq!((more.id.as_str(), more.anomalies, more.severity, more.opened), ("old", 8, Severity::High, 1));
+    assert_eq!(line.quiet(), None);
+    let resolved = line.quiet().unwrap();
+    assert_eq!((resolved.id.as_str(), resolved.state), ("old", AlertState::Resolved));
+    // A snapshot knows better.
+    let snapshot = line.alerter.snapshot();
+    line.alerter = Alerter::restore(&open, &snapshot).unwrap();
+    assert_eq!((line.quiet(), line.quiet()), (None, None));
+}

@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use serde::Serialize;
 
-use crate::pack;
+use crate::{pack, problem::Problem};
 
 /// The id by which a request is found in logs.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -64,6 +64,17 @@ impl Answer {
         self
     }
 
+    /// Refuses to go on where the client names what it has seen (`If-Match`), and this, which is what there is, is another.
+    pub(crate) fn as_seen(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        if !headers.contains_key(header::IF_MATCH) || names(headers, header::IF_MATCH, &tag(self.0.body())) {
+            return Ok(());
+        }
+        Err(Problem::new(
+            StatusCode::PRECONDITION_FAILED,
+            "it is not what If-Match says any more: somebody changed it meanwhile; GET it anew, look, and send the ETag of that, or leave If-Match out",
+        ))
+    }
+
     /// The response to `request`: with its id and its tag, and without a body where none is wanted.
     pub(crate) fn seal(self, request: &Request<Vec<u8>>, id: HeaderValue) -> Response<Vec<u8>> {
         let mut response = self.0;
@@ -71,8 +82,8 @@ impl Answer {
         response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
         if reads && response.status() == StatusCode::OK {
-            let mut tag = format!("\"{}\"", hex(&blake3::hash(response.body()).as_bytes()[..16]));
-            if is_known(request.headers(), &tag) {
+            let mut tag = tag(response.body());
+            if names(request.headers(), header::IF_NONE_MATCH, &tag) {
                 *response.status_mut() = StatusCode::NOT_MODIFIED;
                 response.headers_mut().remove(header::CONTENT_TYPE);
                 response.body_mut().clear();
@@ -99,9 +110,14 @@ impl Answer {
     }
 }
 
-/// Whether the client says that it has what bears this tag.
-fn is_known(headers: &HeaderMap, tag: &str) -> bool {
-    headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|value| {
+/// The tag of a body.
+fn tag(body: &[u8]) -> String {
+    format!("\"{}\"", hex(&blake3::hash(body).as_bytes()[..16]))
+}
+
+/// Whether a header of the client names this tag. What was packed bears it with `W/` before it, and is the same all the same.
+fn names(headers: &HeaderMap, header: HeaderName, tag: &str) -> bool {
+    headers.get_all(header).iter().filter_map(|value| value.to_str().ok()).any(|value| {
         value.split(',').map(str::trim).any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
     })
 }

@@ -8,7 +8,7 @@ use crate::{Settings, answer::Answer};
 pub const EXPOSED: &str = "ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id";
 /// What a page may send.
 pub const SENT: &str =
-    "Authorization, Content-Encoding, Content-Type, If-None-Match, Last-Event-ID, X-API-Key, X-Request-Id";
+    "Authorization, Content-Encoding, Content-Type, If-Match, If-None-Match, Last-Event-ID, X-API-Key, X-Request-Id";
 
 /// Whether this asks what a page may do.
 pub(crate) fn is_preflight(request: &Request<Vec<u8>>) -> bool {

@@ -1,6 +1,6 @@
 //! What people do: to anomalies, and to work orders.
 
-use http::{Request, StatusCode};
+use http::{Request, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -28,6 +28,9 @@ pub(crate) fn act(
         Deed::Comment => body::read::<Comment>(request)?.comment.0,
         _ => body::read_or_none::<Note>(request)?.and_then(|note| note.comment).map_or_else(String::new, |text| text.0),
     };
+    if request.headers().contains_key(header::IF_MATCH) {
+        anomaly(front, id)?.as_seen(request.headers())?;
+    }
     act_on(front, deed, id, text, now)?;
     anomaly(front, id)
 }
@@ -61,6 +64,9 @@ pub(crate) fn amend(front: &impl Front, id: &str, now: i64, request: &mut Reques
     let text = wanted(&amendment)?;
     if id.contains('\0') {
         return Err(WORK_ORDERS.missing(id));
+    }
+    if request.headers().contains_key(header::IF_MATCH) {
+        Answer::json(StatusCode::OK, &WORK_ORDERS.item(front, id)?).as_seen(request.headers())?;
     }
     let row = front.act(&Change { deed: Deed::Amend, id: id.to_owned(), text, now })?;
     let mut row: Row = read(&row, "the work order")?;

@@ -14,6 +14,16 @@ const LISTED: usize = 100;
 /// The encodings of a body that are taken.
 const ENCODINGS: HeaderValue = HeaderValue::from_static("gzip, identity");
 
+/// What the query's `precision` may be: what the times of line protocol count, as InfluxDB's clients write it.
+pub const PRECISIONS: &[&str] = &["ns", "us", "ms", "s", "n", "u", "m", "h"];
+
+/// The format of an event whose query says what its times count.
+pub fn with_precision(format: Option<String>, precision: Option<&str>) -> Option<String> {
+    let Some(precision) = precision else { return format };
+    // `*/*` leaves the format to the payload.
+    Some(format!("{}; precision={precision}", format.as_deref().unwrap_or("*/*")))
+}
+
 pub(crate) fn ingest(front: &impl Front, request: &mut Request<Vec<u8>>, query: &Query) -> Result<Answer, Problem> {
     let body = std::mem::take(request.body_mut());
     let text = |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
@@ -22,7 +32,7 @@ pub(crate) fn ingest(front: &impl Front, request: &mut Request<Vec<u8>>, query: 
     }
     let receipt = front.submit(Submission {
         source: query.owned("topic").unwrap_or_else(|| "/api/v1/ingest".to_owned()),
-        format: text(header::CONTENT_TYPE).map(str::to_owned),
+        format: with_precision(text(header::CONTENT_TYPE).map(str::to_owned), query.get("precision")),
         sensor: query.owned("sensor"),
         payload: unpack(body, text(header::CONTENT_ENCODING))?,
     })?;

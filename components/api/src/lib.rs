@@ -39,7 +39,7 @@ pub use cors::{EXPOSED, SENT};
 pub use front::{
     Change, Deed, Filter, Front, FrontError, Reason, Receipt, Refused, Sample, Submission, Table, Verdict,
 };
-pub use ingest::{LIMIT, is_too_large};
+pub use ingest::{LIMIT, PRECISIONS, is_too_large, with_precision};
 pub use lttb::thin;
 pub use openapi::openapi;
 pub use respond::{broken_off, respond};

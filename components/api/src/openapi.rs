@@ -182,13 +182,14 @@ fn statuses(route: &RouteInfo) -> Vec<u16> {
     statuses
 }
 
-const PROBLEMS: [(u16, &str); 13] = [
+const PROBLEMS: [(u16, &str); 14] = [
     (400, "The request cannot be understood."),
     (401, "It takes credentials, or others."),
     (403, "Whoever asks may not."),
     (404, "It is not there, or not for whoever asks."),
     (405, "The path does not take the method."),
     (409, "It goes against how things stand."),
+    (412, "It is not what `If-Match` says any more."),
     (413, "The body is too large."),
     (415, "The body is of a type or an encoding that is not taken."),
     (422, "The body is well-formed, but not what is taken."),
@@ -235,7 +236,7 @@ fn headers() -> Value {
     let mut headers = Map::new();
     for (name, about) in [
         ("Allow", "The methods that the path takes."),
-        ("ETag", "A hash of what is answered, for `If-None-Match`."),
+        ("ETag", "A hash of what is answered, for `If-None-Match` and `If-Match`."),
         ("Link", "Where the next page is, with `rel=\"next\"`, if there is one."),
         ("Location", "Where to ask what became of it."),
         ("RateLimit", "What is left of the limit."),

@@ -27,6 +27,58 @@ pub fn from_epoch_float(number: f64) -> Option<i64> {
     nanoseconds(number * scale)
 }
 
+/// What InfluxDB's clients call the unit of a line's time, and how many nanoseconds it has.
+const PRECISIONS: [(&str, i64); 8] = [
+    ("ns", 1),
+    ("n", 1),
+    ("us", 1_000),
+    ("u", 1_000),
+    ("ms", 1_000_000),
+    ("s", SECOND),
+    ("m", 60 * SECOND),
+    ("h", 3_600 * SECOND),
+];
+
+/// What a number since 1970 counts, where a sender says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Precision {
+    name: &'static str,
+    nanoseconds: i64,
+}
+
+impl Precision {
+    /// By the parameter `precision` of a media type; none: it has no such parameter.
+    ///
+    /// # Errors
+    /// Malformed when it names no unit.
+    pub fn of(media_type: &str) -> Result<Option<Self>, Rejection> {
+        let parameters = media_type.rsplit(';').filter_map(|parameter| parameter.split_once('='));
+        let mut named = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("precision"));
+        let Some((_, value)) = named.next() else { return Ok(None) };
+        let value = value.trim().trim_matches('"');
+        match PRECISIONS.iter().find(|(name, _)| *name == value) {
+            Some(&(name, nanoseconds)) => Ok(Some(Self { name, nanoseconds })),
+            None => Err(Rejection::malformed(format!(
+                "precision={:?} is not one of {}; name one, or leave it out and the unit is told by a number's size",
+                excerpt(value.as_bytes()),
+                PRECISIONS.map(|(name, _)| name).join(", ")
+            ))),
+        }
+    }
+
+    /// A whole number of it as a time.
+    pub(crate) fn time(self, text: &[u8]) -> Result<i64, Rejection> {
+        let number = std::str::from_utf8(text).ok().and_then(|text| text.parse::<i64>().ok());
+        number.and_then(|number| number.checked_mul(self.nanoseconds)).ok_or_else(|| {
+            Rejection::malformed(format!(
+                "expected a time as a whole number since 1970 in the unit of precision={}; got {:?}",
+                self.name,
+                excerpt(text)
+            ))
+        })
+    }
+}
+
 /// Seconds to nanoseconds, rounded to the nearest; none beyond the years 1678 to 2262.
 pub fn from_seconds(seconds: f64) -> Option<i64> {
     nanoseconds(seconds * 1e9)

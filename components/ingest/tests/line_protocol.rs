@@ -1,9 +1,9 @@
-//! InfluxDB line protocol: whole numbers.
+//! InfluxDB line protocol: whole numbers, and what times count.
 
 mod common;
 
-use common::{decode, messages, one, readings, reasons};
-use wheeltapper_ingest::Reason;
+use common::{T, decode, envelope, messages, one, readings, reasons};
+use wheeltapper_ingest::{Ingester, Reason};
 
 #[test]
 fn whole_numbers_are_held_to_their_range() {
@@ -36,4 +36,45 @@ fn whole_numbers_are_held_to_their_range() {
     for said in said.get(3..5).unwrap_or_default() {
         assert!(said.contains("0 to 18446744073709551615") && said.contains("without the u"), "{said}");
     }
+}
+
+#[test]
+fn times_count_what_the_sender_says() {
+    let mut long_ago = Ingester::open(r#"{"earliest": "1970-01-01T00:00:00Z"}"#).unwrap();
+    for (precision, unit) in [
+        ("ns", 1),
+        ("n", 1),
+        ("us", 1_000),
+        ("u", 1_000),
+        ("ms", 1_000_000),
+        ("s", 1_000_000_000),
+        ("m", 60_000_000_000),
+        ("h", 3_600_000_000_000),
+    ] {
+        // A number that by its size would count something else.
+        let body = format!("a value=1 {}\n", T / unit / 700);
+        for format in ["line-protocol", "text/plain; charset=utf-8", "*/*"] {
+            let format = format!("{format}; precision={precision}");
+            let decoded = long_ago.decode([envelope(Some(&format), body.as_bytes())]);
+            assert_eq!(readings(&decoded), [("a".to_owned(), T / unit / 700 * unit, 1.0)], "{format} {precision}");
+        }
+    }
+    let quoted = decode(Some("line-protocol; Precision=\"ms\""), "a value=1 1000000000000\n");
+    assert_eq!(readings(&quoted), [("a".to_owned(), 1_000_000_000_000_000_000, 1.0)]);
+    // Who sends no time has it of the arrival, and other formats have units of their own.
+    assert_eq!(readings(&decode(Some("line-protocol; precision=s"), "a value=1\n"))[0].1, common::NOW);
+    let json = decode(Some("application/json; precision=ns"), r#"{"sensor_id":"a","timestamp":1700000000,"values":1}"#);
+    assert_eq!(readings(&json), [one("a", 1.0)]);
+}
+
+#[test]
+fn what_is_no_unit_or_no_whole_number_of_it_is_told() {
+    let odd = decode(Some("line-protocol; precision=minutes"), "a value=1 1700000000\nb value=2 1700000000\n");
+    assert_eq!(reasons(&odd), [(0, Reason::Malformed)]);
+    assert!(messages(&odd)[0].contains("\"minutes\" is not one of ns, n, us, u, ms, s"), "{:?}", messages(&odd));
+    let body = "a value=1 1700000000\na value=1 1.5\na value=1 2026-01-01T00:00:00Z\na value=1 9223372036854775807\n";
+    let stamps = decode(Some("line-protocol; precision=s"), body);
+    assert_eq!(readings(&stamps), [one("a", 1.0)]);
+    assert_eq!(reasons(&stamps), [2, 3, 4].map(|line| (line, Reason::Malformed)));
+    assert!(messages(&stamps)[0].contains("precision=s; got \"1.5\""), "{:?}", messages(&stamps));
 }

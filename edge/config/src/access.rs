@@ -87,7 +87,7 @@ pub struct Oidc {
     pub issuer: String,
     /// What `aud` has to say.
     pub audience: String,
-    /// A file with its keys, relative to this one.
+    /// A file with its keys.
     #[serde(default)]
     pub jwks_file: Option<PathBuf>,
     /// Where it publishes its keys.

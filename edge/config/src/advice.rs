@@ -27,6 +27,9 @@ const SKILLS: [&str; 4] = ["mechanic", "vibration-analyst", "electrician", "inst
 /// The kinds of sensors that a stage knows something of.
 const KINDS: [&str; 7] = ["vibration", "temperature", "current", "power", "pressure", "flow", "speed"];
 
+/// Rates of sensors of machines, in Hz: from a reading in eleven days to more than any gives.
+const RATES: std::ops::RangeInclusive<f64> = 1e-6..=1e7;
+
 /// What in a configuration can be run, and yet is hardly meant so.
 pub fn warnings(config: &Config) -> Vec<Warning> {
     let mut warnings = Vec::new();
@@ -68,6 +71,13 @@ fn skills(warnings: &mut Vec<Warning>, config: &Config) {
 fn sensors(warnings: &mut Vec<Warning>, asset: &str, machine: &Machine) {
     for sensor in &machine.sensors {
         kind(warnings, asset, sensor);
+        if let Some(rate) = sensor.sampling_hz.filter(|rate| !RATES.contains(rate)) {
+            let message = format!(
+                "{asset}/{}: sampling_hz = {rate} is hardly the rate of a sensor of machines, and what is missing is counted by it",
+                sensor.name
+            );
+            warn(warnings, message, "write readings a second, or leave it out and it is estimated");
+        }
         let unit = sensor.unit.as_str();
         if sensor.kind == "speed" && speed::hertz(unit).is_none() {
             let message = format!(

@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::{Config, ConfigError, words::nearest};
+use crate::{Config, ConfigError, Listen, words::nearest};
 
 struct Checker<'a> {
     text: &'a str,
@@ -70,12 +70,13 @@ impl Checker<'_> {
     }
 }
 
-pub(crate) fn check(config: &Config, text: &str, file: &str) -> Vec<ConfigError> {
+/// `listen`: where the host will listen whatever the file says.
+pub(crate) fn check(config: &Config, text: &str, file: &str, listen: &Listen) -> Vec<ConfigError> {
     let Ok(root) = DeTable::parse(text) else { return Vec::new() };
     let mut checker = Checker { text, file, root: DeValue::Table(root.into_inner()), errors: Vec::new() };
     stages::check(&mut checker, config);
     sizes::check(&mut checker, config);
-    network::check(&mut checker, config);
+    network::check(&mut checker, config, listen);
     topics::check(&mut checker, config);
     plant::check(&mut checker, config);
     access::check(&mut checker);

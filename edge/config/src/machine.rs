@@ -24,8 +24,8 @@ impl fmt::Display for MachineProblem {
 }
 
 /// What of a configuration does not work on this machine, now and for whoever runs this: variables that are not set,
-/// files that cannot be read, another number of partitions in the data folder. Its paths are taken as the host takes
-/// them: those that are relative to the file have to be resolved before.
+/// files that cannot be read, another number of partitions in the data folder. Its paths are taken as they are, and as the
+/// host takes them: [`crate::load`] resolves those that are relative to the file.
 pub fn check_machine(config: &Config) -> Vec<MachineProblem> {
     let mut machine = Machine::default();
     partitions(&mut machine, config);

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use proptest::prelude::*;
-use wheeltapper_config::{Config, EXAMPLE, asset_of, parse};
+use wheeltapper_config::{Config, EXAMPLE, Listen, asset_of, parse};
 
 fn told(text: &str) -> String {
     match parse(text, "wheeltapper.toml") {
@@ -145,7 +145,7 @@ fn broken_toml_points_at_the_place() {
 
 #[test]
 fn a_missing_file_is_named() {
-    let error = wheeltapper_config::load(std::path::Path::new("no/such/file.toml")).unwrap_err();
+    let error = wheeltapper_config::load(std::path::Path::new("no/such/file.toml"), &Listen::default()).unwrap_err();
     assert!(error.to_string().contains("no/such/file.toml"), "{error}");
 }
 

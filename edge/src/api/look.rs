@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use tokio::sync::oneshot;
 use wheeltapper_front::{Filter, Table};
 use wheeltapper_line::{Value, answer, question};
-use wheeltapper_store::{Cell, FeatureWindow, Span, WaveformRow};
+use wheeltapper_store::{Cell, DeadLetter, FeatureWindow, Span, WaveformRow};
 
 use super::{
     desk::{Desk, unreadable},
@@ -61,14 +61,31 @@ impl Desk {
         Ok(answer(table, rows.into_iter().map(|row| row.into_iter().map(value).collect()).collect()))
     }
 
-    /// One row as the API gives it.
+    /// One row as the API gives it, where sites are given of those only.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub(crate) fn item(&self, table: Table, filter: &Filter) -> anyhow::Result<Option<String>> {
-        let rows = self.rows(table, filter, None).map_err(|error| anyhow::anyhow!("{error:?}"))?;
+    pub(crate) fn item(
+        &self,
+        table: Table,
+        filter: &Filter,
+        sites: Option<&[String]>,
+    ) -> anyhow::Result<Option<String>> {
+        let rows = self.rows(table, filter, sites).map_err(|error| anyhow::anyhow!("{error:?}"))?;
         let rows: Vec<serde_json::Map<String, Json>> = serde_json::from_str(&rows)?;
         Ok(rows.into_iter().next().map(|row| wheeltapper_api::item(row).to_string()))
+    }
+
+    /// A dead letter, if the caller may see it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(crate) fn letter(&self, caller: &Caller, id: &str) -> anyhow::Result<Option<DeadLetter>> {
+        let own = Filter { id: Some(id.to_owned()), limit: 1, ..Filter::default() };
+        match self.item(Table::DeadLetters, &own, caller.sites.as_deref())? {
+            Some(_) => Ok(self.host.store.dead_letter(id)?),
+            None => Ok(None),
+        }
     }
 
     /// The sensor and its asset, if the caller may see it.

@@ -8,7 +8,7 @@ use wheeltapper_front::Reason;
 use wheeltapper_store::{DeadLetter, Filter, Store};
 
 use super::{Global, readable};
-use crate::{clock, line::DeadLetterEvent};
+use crate::{clock, line::Kept};
 
 /// Dead letters: events and readings that were refused, with the reason and as they came.
 #[derive(Debug, clap::Args)]
@@ -114,30 +114,6 @@ fn replay(store: &Store, reason: Option<String>, to: &str, key: Option<&str>) ->
     Ok(())
 }
 
-/// What there is of a dead letter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kept {
-    /// All of it, as it came.
-    Whole,
-    /// The beginning at most: sent again it would be refused for another reason.
-    Part,
-    /// It never came in as readings.
-    Other,
-}
-
-impl Kept {
-    fn of(letter: &DeadLetter) -> Self {
-        let encoded = letter.format.as_deref().is_some_and(|format| format.starts_with(DeadLetterEvent::ENCODED));
-        if letter.source == "planner" {
-            Self::Other
-        } else if letter.payload.is_empty() || letter.reason == Reason::Oversize.name() || encoded {
-            Self::Part
-        } else {
-            Self::Whole
-        }
-    }
-}
-
 /// The host that they are sent to.
 struct Receiver<'a> {
     agent: ureq::Agent,
@@ -177,33 +153,4 @@ impl Receiver<'_> {
 /// A reason, by its name.
 fn reasons() -> PossibleValuesParser {
     PossibleValuesParser::new(Reason::ALL.map(Reason::name))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_cut_is_not_sent_again() {
-        let letter = |source: &str, reason: &str, payload: &[u8], format: Option<&str>| DeadLetter {
-            id: String::new(),
-            time: 0,
-            source: source.into(),
-            reason: reason.into(),
-            message: String::new(),
-            payload: payload.into(),
-            readings: 1,
-            sensor: None,
-            format: format.map(str::to_owned),
-        };
-        for (source, reason, payload, format, kept) in [
-            ("/api/v1/ingest", "malformed", b"{".as_slice(), Some("application/json"), Kept::Whole),
-            ("/api/v1/ingest", "oversize", b"{", None, Kept::Part),
-            ("/api/v1/ingest", "malformed", b"", None, Kept::Part),
-            ("/api/v1/ingest", "malformed", b"no gzip", Some("encoding gzip"), Kept::Part),
-            ("planner", "stage-failure", b"{}", None, Kept::Other),
-        ] {
-            assert_eq!(Kept::of(&letter(source, reason, payload, format)), kept, "{source} {reason}");
-        }
-    }
 }

@@ -21,7 +21,7 @@ use std::{
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use wheeltapper_access::{Access, Event};
-use wheeltapper_config::Config;
+use wheeltapper_config::{Config, Listen};
 use wheeltapper_store::Store;
 
 /// Hears the fault before the failure: takes sensor readings in, finds machines that leave their normal course, says
@@ -82,8 +82,8 @@ enum Command {
     /// To a file, or with the users to a folder.
     ///
     /// To restore, put the copy into an empty data folder as wheeltapper.db, or name the folder that was written with
-    /// --data, and start the host: all that was stored is there. The log and what the detectors learnt are not in a
-    /// backup, so machines are learnt anew, and what was open stays as it was.
+    /// --data, and start the host: all that was stored is there, and open alerts and work orders go on. The log and
+    /// what the detectors learnt are not in a backup, so machines are learnt anew.
     ///
     /// Users, keys and the audit lie in access.db beside the store: a folder gets a copy of it, a file does not. It
     /// can be read only with the keyring access.key (or WHEELTAPPER_KEY): keep that in another, safe place, and put
@@ -171,30 +171,18 @@ impl fmt::Display for BadConfig {
 
 impl std::error::Error for BadConfig {}
 
-/// The configuration: `file`, else `wheeltapper.toml` here, else the defaults; `data` goes before its data folder.
+/// The configuration: `file`, else `wheeltapper.toml` here, else the defaults; `data` and `listen` go before what it says.
 ///
 /// # Errors
 /// When the file cannot be read or used; the message is rendered with line and column.
-pub fn load_config(file: Option<&Path>, data: Option<&Path>) -> anyhow::Result<Config> {
+pub fn load_config(file: Option<&Path>, data: Option<&Path>, listen: &Listen) -> anyhow::Result<Config> {
     let default = Path::new("wheeltapper.toml");
     let file = file.or_else(|| default.exists().then_some(default));
     let mut config = match file {
-        Some(file) => {
-            let mut config = wheeltapper_config::load(file).map_err(|errors| BadConfig(errors.to_string()))?;
-            config.data = crate::host::relative_to(file, &config.data);
-            for run in config.detect.lives.iter_mut().flat_map(|lives| &mut lives.files) {
-                *run = crate::host::relative_to(file, run);
-            }
-            for keys in config.access.oidc.iter_mut().filter_map(|oidc| oidc.jwks_file.as_mut()) {
-                *keys = crate::host::relative_to(file, keys);
-            }
-            for component in config.line.components.values_mut() {
-                *component = crate::host::relative_to(file, component);
-            }
-            config
-        }
+        Some(file) => wheeltapper_config::load(file, listen).map_err(|errors| BadConfig(errors.to_string()))?,
         None => Config::default(),
     };
+    listen.apply(&mut config);
     if let Some(data) = data {
         config.data = data.to_owned();
     }
@@ -203,7 +191,7 @@ pub fn load_config(file: Option<&Path>, data: Option<&Path>) -> anyhow::Result<C
 
 impl Global {
     fn load(&self) -> anyhow::Result<Config> {
-        load_config(self.config.as_deref(), self.data.as_deref())
+        load_config(self.config.as_deref(), self.data.as_deref(), &Listen::default())
     }
 
     /// The store, for looking only; a host may be running.

@@ -2,7 +2,9 @@
 
 use std::{io::IsTerminal as _, path::PathBuf};
 
-use super::Global;
+use wheeltapper_config::Listen;
+
+use super::{Global, load_config};
 use crate::serve;
 
 /// Runs the platform: HTTP on 8080, MQTT on 1883 (as configured), all stages, the store.
@@ -26,19 +28,13 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn run(self, global: &Global) -> anyhow::Result<()> {
-        let begun = global.load()?;
-        let mut config = begun.clone();
-        if let Some(http) = self.http {
-            config.http.listen = http;
-        }
-        if let (Some(mqtt), Some(broker)) = (self.mqtt, config.mqtt.broker.as_mut()) {
-            broker.listen = mqtt;
-        }
+        let listen = Listen { http: self.http, mqtt: self.mqtt };
+        let config = load_config(global.config.as_deref(), global.data.as_deref(), &listen)?;
         let show = self.findings || std::io::stdout().is_terminal();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(serve::until_stopped(
-            config,
-            serve::Reload { file: global.config.clone(), data: global.data.clone(), begun },
+            config.clone(),
+            serve::Reload { file: global.config.clone(), data: global.data.clone(), listen, begun: config },
             serve::Show { ready_file: self.ready_file, findings: show },
         ))
     }

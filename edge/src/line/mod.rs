@@ -5,11 +5,13 @@
 //! ingest refused. What they find is committed with the offset up to which it was found, in one transaction, so that
 //! a restart goes on exactly there.
 
+mod adopted;
 mod batch;
 mod checkpoint;
 mod clerk;
 mod effects;
 mod handle;
+mod kept;
 mod planner;
 mod proposal;
 mod questions;
@@ -21,11 +23,14 @@ mod topics;
 mod wishes;
 mod worker;
 
+pub(crate) use adopted::{Adopted, KEY as ADOPTED};
 pub use clerk::Clerk;
 pub use effects::Finding;
 pub(crate) use effects::{alert_row, severity_name};
 pub use handle::WorkerHandle;
+pub(crate) use kept::Kept;
 pub use planner::Planner;
+pub(crate) use planner::SNAPSHOT as PLANNER;
 pub use questions::{Fresh, Question, Wanted};
 pub(crate) use record::encode_readings;
 pub use record::{DeadLetterEvent, RawRecord};

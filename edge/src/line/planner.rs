@@ -35,6 +35,9 @@ use crate::{
 
 /// The planner's row among the partitions' in the store.
 const OWNER: u16 = u16::MAX;
+/// Whose snapshot a backup has to keep, and under which key: it lies under `planner/<plan>` in the store, and in a backup
+/// under the key itself. Without it nobody would know what the open orders are for.
+pub(crate) const SNAPSHOT: (u16, &str) = (OWNER, "planner");
 const READ_BYTES: usize = 1 << 20;
 /// Reasons that are kept for those who wait for them.
 const REFUSALS: usize = 1_000;
@@ -117,9 +120,13 @@ impl Planner {
         standing.offsets.resize(sources.len(), 0);
         let snapshots = SnapshotFolder::open(snapshots, "planner")?;
         let snapshot = match &state {
-            Some(_) => Some(snapshots.read_one(standing.plan, "schedule")?),
-            None => None,
+            Some(_) => Some(snapshot(&store, &snapshots, standing.plan)?),
+            // That of a backup, if this is one.
+            None => store.state_get(SNAPSHOT.1)?,
         };
+        if let Some(snapshot) = snapshot.as_ref().filter(|_| state.is_none()) {
+            store.state_put(&key(standing.plan), snapshot)?;
+        }
         let scheduler = Scheduler::open(&sandbox, &config, snapshot.as_deref())?;
         let shared = Arc::new(Shared { durable: Mutex::new(standing.offsets.clone()), ..Shared::default() });
         let plan = Plan {
@@ -366,7 +373,7 @@ impl Plan {
 
     fn commit(&mut self, offsets: Vec<u64>, orders: &[WorkOrder], refused: &[DeadLetter]) -> anyhow::Result<()> {
         let standing = Standing { offsets, plan: self.standing.plan + 1, wish: self.standing.wish };
-        self.snapshots.write_one(standing.plan, "schedule", &self.scheduler.snapshot()?)?;
+        self.store.state_put(&key(standing.plan), &self.scheduler.snapshot()?)?;
         let rows: Vec<_> = orders.iter().map(work_order_row).collect();
         self.store.commit(&Commit {
             partition: OWNER,
@@ -376,6 +383,7 @@ impl Plan {
             dead_letters: refused,
             ..Commit::default()
         })?;
+        self.store.state_keep_only(&key(""), &key(standing.plan))?;
         self.snapshots.keep_only(standing.plan);
         self.shared.durable.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&standing.offsets);
         self.standing = standing;
@@ -394,7 +402,7 @@ impl Plan {
         tracing::warn!(%error, "schedule is opened anew");
         self.metrics.restarts(StageName::Schedule).inc();
         let snapshot =
-            if self.has_snapshot { Some(self.snapshots.read_one(self.standing.plan, "schedule")?) } else { None };
+            if self.has_snapshot { Some(snapshot(&self.store, &self.snapshots, self.standing.plan)?) } else { None };
         self.scheduler = Scheduler::open(&self.sandbox, &self.config, snapshot.as_deref())?;
         Ok(())
     }
@@ -411,6 +419,19 @@ impl Plan {
             Err(error) => tracing::error!(%error, "schedule goes on with the configuration it had"),
         }
         Ok(())
+    }
+}
+
+/// Where the snapshot of a plan lies in the store.
+fn key(plan: impl std::fmt::Display) -> String {
+    format!("{}/{plan}", SNAPSHOT.1)
+}
+
+/// The snapshot of a plan. It lay in a file once.
+fn snapshot(store: &Store, files: &SnapshotFolder, plan: u64) -> anyhow::Result<Vec<u8>> {
+    match store.state_get(&key(plan))? {
+        Some(snapshot) => Ok(snapshot),
+        None => Ok(files.read_one(plan, "schedule")?),
     }
 }
 

@@ -215,7 +215,7 @@ impl Feed {
         place: &Place,
     ) -> anyhow::Result<Option<Event>> {
         let filter = Filter { id: Some(id.to_owned()), limit: 1, ..Filter::default() };
-        let data = self.desk.item(table, &filter)?;
+        let data = self.desk.item(table, &filter, None)?;
         Ok(data.map(|data| Event { kind, asset: asset.to_owned(), data, place: place.clone() }))
     }
 }

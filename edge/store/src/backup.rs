@@ -16,12 +16,13 @@ const PAGES: i32 = 1024;
 impl Store {
     /// Copies the store to `to` while it is in use, in place of what lay there. The copy holds all that is known, but no
     /// place in a log, as the log and the snapshots stay where they are: a host that starts on it begins with an empty
-    /// log and fresh stages. `places` are beginnings of keys whose states are such places.
+    /// log and fresh stages. `places` are beginnings of keys whose states are such places. What the one whose row among the
+    /// partitions is `owner` needs to go on lies under `key/<its offset>`, and in the copy under `key`.
     ///
     /// # Errors
     /// [`StoreError`] when `to` cannot be written, or is this store; what lay there is as it was.
-    pub fn backup(&self, to: &Path, places: &[&str]) -> Result<(), StoreError> {
-        self.read(|connection| replace(&self.shared.path, to, |part| copy_pages(connection, part, places)))
+    pub fn backup(&self, to: &Path, places: &[&str], kept: (u16, &str)) -> Result<(), StoreError> {
+        self.read(|connection| replace(&self.shared.path, to, |part| copy_pages(connection, part, places, kept)))
     }
 }
 
@@ -59,9 +60,15 @@ fn replace(from: &Path, to: &Path, write: impl FnOnce(&Path) -> Result<(), Store
     written
 }
 
-fn copy_pages(from: &Connection, to: &Path, places: &[&str]) -> Result<(), StoreError> {
+fn copy_pages(from: &Connection, to: &Path, places: &[&str], (owner, key): (u16, &str)) -> Result<(), StoreError> {
     let mut copy = pages(from, to)?;
     let transaction = copy.transaction()?;
+    let below = format!("{key}/");
+    transaction.execute(
+        "INSERT OR REPLACE INTO state SELECT ?1, value FROM state JOIN partitions ON key = ?2 || snapshot_offset
+            WHERE partition = ?3",
+        params![key, below, owner],
+    )?;
     // What a checkpoint had begun to write is counted nowhere yet.
     transaction.execute_batch(
         "DELETE FROM reading_chunks WHERE (sensor, start_time) IN (SELECT sensor, start_time FROM staged);
@@ -71,7 +78,7 @@ fn copy_pages(from: &Connection, to: &Path, places: &[&str]) -> Result<(), Store
          -- Named after their place in the log, where the next log has others.
          UPDATE dead_letters SET id = lower(hex(randomblob(16)));",
     )?;
-    for place in places {
+    for place in places.iter().copied().chain([below.as_str()]) {
         transaction.execute("DELETE FROM state WHERE substr(key, 1, length(?1)) = ?1", params![place])?;
     }
     transaction.commit()?;
@@ -137,8 +144,11 @@ mod tests {
         store.commit(&commit(&readings, &[letter()], &[SkippedRow { start: 5, stop: 10, asset: None }])).unwrap();
         store.state_put("courier/ops", b"7").unwrap();
         store.state_put("ingest/0", b"aliases").unwrap();
+        for offset in [899, 900, 901] {
+            store.state_put(&format!("planner/{offset}"), offset.to_string().as_bytes()).unwrap();
+        }
         fs::write(&there, "what lay there").unwrap();
-        store.backup(&there, &["courier/"]).unwrap();
+        store.backup(&there, &["courier/"], (0, "planner")).unwrap();
         assert!(!folder.path().join("copy.db.part").exists());
 
         let copy = Store::open(&there).unwrap();
@@ -146,6 +156,8 @@ mod tests {
         assert!(copy.checkpoints().unwrap().is_empty() && copy.skipped(0).unwrap().is_empty());
         assert_eq!(copy.state_get("courier/ops").unwrap(), None);
         assert_eq!(copy.state_get("ingest/0").unwrap().as_deref(), Some(b"aliases".as_slice()));
+        assert_eq!(copy.state_get("planner").unwrap().as_deref(), Some(b"900".as_slice()));
+        assert_eq!(copy.state_get("planner/900").unwrap(), None);
         // Another letter from the same place in another log is another letter.
         copy.commit(&commit(&[], &[letter()], &[])).unwrap();
         assert_eq!((copy.counts().unwrap().dead_letters, copy.counts().unwrap().rejected_readings), (2, 2));
@@ -158,8 +170,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let here = folder.path().join("store.db");
         let store = Store::open(&here).unwrap();
-        assert!(matches!(store.backup(&here, &[]), Err(StoreError::Onto(_))));
-        assert!(matches!(store.backup(&folder.path().join("none/copy.db"), &[]), Err(StoreError::Sqlite(_))));
+        assert!(matches!(store.backup(&here, &[], (0, "planner")), Err(StoreError::Onto(_))));
+        assert!(matches!(
+            store.backup(&folder.path().join("none/copy.db"), &[], (0, "planner")),
+            Err(StoreError::Sqlite(_))
+        ));
         assert!(store.checkpoints().is_ok());
     }
 }

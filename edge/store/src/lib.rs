@@ -11,6 +11,7 @@ mod course;
 mod deeds;
 mod error;
 mod export;
+mod letters;
 mod look;
 mod merge;
 mod newest;

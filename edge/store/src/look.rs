@@ -5,8 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    AlertRow, AnomalyRow, DeadLetter, PartitionState, SensorRow, SkippedRow, Store, StoreError, WindowBlock,
-    WorkOrderRow,
+    AlertRow, AnomalyRow, PartitionState, SensorRow, SkippedRow, Store, StoreError, WindowBlock, WorkOrderRow,
     chunk::{decode_f32, decode_f64, decode_i64},
     windows,
 };
@@ -205,6 +204,16 @@ impl Store {
         Ok(())
     }
 
+    /// Removes the states whose keys begin with `prefix`, but that under `key`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn state_keep_only(&self, prefix: &str, key: &str) -> Result<(), StoreError> {
+        let statement = "DELETE FROM state WHERE substr(key, 1, length(?1)) = ?1 AND key <> ?2";
+        self.writer()?.execute(statement, params![prefix, key])?;
+        Ok(())
+    }
+
     /// Readings of one sensor from `from` on and before `to`, in order of time.
     ///
     /// # Errors
@@ -388,47 +397,6 @@ impl Store {
                 })
             })
         })
-    }
-
-    /// Dead letters, newest first.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn dead_letters(&self, filter: &Filter) -> Result<Vec<DeadLetter>, StoreError> {
-        let columns = Columns { time: "time", sensor: Some("sensor"), asset: None, reason: Some("reason") };
-        let what = "SELECT id, time, source, reason, message, payload, readings, sensor, format FROM dead_letters";
-        self.read(|connection| {
-            select(connection, what, filter.clause(&columns), |row| {
-                Ok(DeadLetter {
-                    id: row.get(0)?,
-                    time: row.get(1)?,
-                    source: row.get(2)?,
-                    reason: row.get(3)?,
-                    message: row.get(4)?,
-                    payload: row.get(5)?,
-                    readings: row.get(6)?,
-                    sensor: row.get(7)?,
-                    format: row.get(8)?,
-                })
-            })
-        })
-    }
-
-    /// Deletes a dead letter.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn delete_dead_letter(&self, id: &str) -> Result<(), StoreError> {
-        self.writer()?.execute("DELETE FROM dead_letters WHERE id = ?1", [id])?;
-        Ok(())
-    }
-
-    /// Deletes the dead letters from before a time; tells how many.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn purge_dead_letters(&self, before: i64) -> Result<usize, StoreError> {
-        Ok(self.writer()?.execute("DELETE FROM dead_letters WHERE time < ?1", [before])?)
     }
 
     /// Deletes raw readings, bursts and windows that ended before a time; hourly aggregates stay. Tells how many chunks.

@@ -44,6 +44,13 @@ pub(super) const CURSOR: Parameter =
 pub(super) const SENSOR_ID: Parameter =
     path("id", "The sensor's name, its slashes as they are or as %2F.", "north/hall-1/pump-1/vibration");
 pub(super) const ANOMALY_ID: Parameter = path("id", "The anomaly's id.", "00000000000000000000000000000001");
+pub(super) const IF_MATCH: Parameter = Parameter {
+    name: "If-Match",
+    place: Place::Header,
+    kind: Kind::Long,
+    about: "The `ETag` with which it was got: where it is another by now, nothing is done. Without it, whatever there is is changed.",
+    example: "",
+};
 pub(super) const EVENT: Parameter = query(
     "last_event_id",
     Kind::Long,

@@ -63,16 +63,17 @@ const TECHNICIAN: Parameter = query("technician", Kind::Text, "Of this technicia
 const TASK_ID: Parameter = path("task_id", "The task's id.", "00000000000000000000000000000001");
 const ORDER_ID: Parameter = path("id", "The work order's id.", "00000000000000000000000000000001");
 const ALERT_ID: Parameter = path("id", "The alert's id.", "00000000000000000000000000000001");
+const LETTER_ID: Parameter = path("id", "The dead letter's id.", "ingest|0");
 const USER_NAME: Parameter = path("name", "The user's name.", "ada");
 const KEY_ID: Parameter = path("id", "The key's id.", "k1");
 
 const fn deed(path: &'static str, deed: Deed, name: &'static str, summary: &'static str) -> RouteInfo {
     post(path, Op::Deed(deed))
         .called(name, "anomalies", summary)
-        .takes(&[ANOMALY_ID])
+        .takes(&[ANOMALY_ID, IF_MATCH])
         .body(false, shape::<Note>, NOTE)
         .gives(ANOMALY)
-        .fails(&[404, 409])
+        .fails(&[404, 409, 412])
 }
 
 /// All routes. Those of one path stand one after the other.
@@ -104,6 +105,7 @@ pub static ROUTES: &[RouteInfo] = &[
         .takes(&[
             query("sensor", Kind::Text, "Stands in for a payload that names no sensor.", "north/hall-1/pump-1/vibration"),
             query("topic", Kind::Text, "Where they come from; left out: the path.", "plant/hall-1"),
+            query("precision", Kind::OneOf(crate::PRECISIONS), "What the times of line protocol count; left out: told by their size.", "ms"),
         ])
         .bytes(
             &["application/json", "text/csv", "text/plain", "application/octet-stream"],
@@ -179,13 +181,23 @@ pub static ROUTES: &[RouteInfo] = &[
     RouteInfo::at(Method::PATCH, "/api/v1/work-orders/{id}", Permission::Write, Op::Amend)
         .called("amendWorkOrder", "maintenance", "Moves, pins, closes or cancels a work order")
         .about("The others are planned around it. Moving it pins it, unless `pinned` is false.")
-        .takes(&[ORDER_ID])
+        .takes(&[ORDER_ID, IF_MATCH])
         .body(true, shape::<Amendment>, r#"{"scheduled_time": "2026-01-02T08:00:00Z", "technician": "Ada"}"#)
         .gives(&[Reply::json(200, "The work order as it is now.", shape::<WorkOrder>)])
-        .fails(&[404, 409]),
+        .fails(&[404, 409, 412]),
     list("/api/v1/dead-letters", &listing::DEAD_LETTERS, &[SENSOR, FROM, TO, query("reason", Kind::OneOf(REASONS), "Refused for this reason.", "malformed"), LIMIT, CURSOR])
         .called("listDeadLetters", "readings", "What was refused, the newest first")
         .gives(page!(DeadLetter)),
+    edge(Method::DELETE, "/api/v1/dead-letters/{id}", Permission::Delete)
+        .called("deleteDeadLetter", "readings", "Deletes a dead letter")
+        .takes(&[LETTER_ID])
+        .gives(&[Reply::empty(204, "It is gone.")]),
+    edge(Method::POST, "/api/v1/dead-letters/{id}/replay", Permission::Write)
+        .called("replayDeadLetter", "readings", "Takes a dead letter in as if it came now")
+        .about("The letter is gone then; what is refused again lies among the dead letters anew. One that was not kept whole stays (409).")
+        .takes(&[LETTER_ID])
+        .gives(&[Reply::json(202, "All or a part was taken.", shape::<Ingested>)])
+        .fails(&[409, 422]),
     list("/api/v1/drifts", &listing::DRIFTS, &[ASSET, FROM, TO, query("kind", Kind::OneOf(DRIFTS), "What came of it.", "drifted"), LIMIT, CURSOR])
         .called("listDrifts", "machines", "Changes of what is normal, the newest first")
         .gives(page!(Drift)),

@@ -2,9 +2,9 @@
 
 use http::Method;
 use serde_json::{Value, json};
-use wheeltapper_api::Deed;
+use wheeltapper_api::{Deed, Settings, respond};
 
-use crate::memory::{Memory, NOW, SECOND, T0, body, get, misfit, order, plant, problem, request, send, text};
+use crate::memory::{Memory, NOW, SECOND, T0, body, get, get_with, misfit, order, plant, problem, request, send, text};
 
 const ANOMALY: &str = "/api/v1/anomalies/00000000000000000000000000000001";
 const ORDER: &str = "/api/v1/work-orders/00000000000000000000000000000001";
@@ -73,6 +73,37 @@ fn what_is_not_there_cannot_be_acted_on() {
     }
     problem(&send(&front, Method::PATCH, "/api/v1/work-orders/ff", r#"{"pinned": true}"#), 404);
     problem(&send(&front, Method::PATCH, "/api/v1/work-orders/%00", r#"{"pinned": true}"#), 404);
+}
+
+/// What is sent with `If-Match` beside.
+fn send_if(front: &Memory, method: Method, uri: &str, tags: &str, body: &str) -> http::Response<Vec<u8>> {
+    let headers = [("content-type", "application/json"), ("if-match", tags)];
+    respond(front, &Settings::default(), NOW, request(method, uri, &headers, body.as_bytes()))
+}
+
+#[test]
+fn what_was_changed_meanwhile_is_not_changed_unseen() {
+    let acknowledge = format!("{ANOMALY}/acknowledge");
+    for (seen, method, path, first, then) in [
+        (ORDER, Method::PATCH, ORDER, r#"{"pinned": true}"#, r#"{"status": "done"}"#),
+        (ANOMALY, Method::POST, acknowledge.as_str(), r#"{"comment": "mine"}"#, r#"{"comment": "mine, too"}"#),
+    ] {
+        let front = plant();
+        let tag = text(&get(&front, seen), "etag").unwrap().to_owned();
+        assert_eq!(send_if(&front, method.clone(), path, &tag, first).status(), 200);
+        let late = send_if(&front, method.clone(), path, &tag, then);
+        assert!(problem(&late, 412).contains("If-Match"), "{path}");
+        assert_eq!(front.acted.borrow().len(), 1, "{path}");
+        // Whoever has looked again may, and who does not care; a packed answer's tag is as good.
+        let packed = get_with(&front, seen, &[("accept-encoding", "gzip")]);
+        let tag = text(&packed, "etag").unwrap().trim_start_matches("W/").to_owned();
+        for tags in [format!("\"other\", W/{tag}"), "*".to_owned()] {
+            assert_eq!(send_if(&front, method.clone(), path, &tags, then).status(), 200, "{path}");
+        }
+        assert_eq!(send(&front, method.clone(), path, then).status(), 200);
+        let absent = path.replace("0001", "00ff");
+        problem(&send_if(&front, method, &absent, "*", then), 404);
+    }
 }
 
 #[test]

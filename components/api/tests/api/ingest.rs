@@ -48,6 +48,23 @@ fn without_a_topic_the_path_is_the_source() {
 }
 
 #[test]
+fn what_times_count_goes_with_the_format() {
+    let front = Memory { receipt: Receipt { accepted: 1, refused: vec![] }, ..Memory::default() };
+    for (query, kind, format) in [
+        ("precision=ms", Some("text/plain; charset=utf-8"), Some("text/plain; charset=utf-8; precision=ms")),
+        ("precision=u", None, Some("*/*; precision=u")),
+        ("precision=", Some("text/csv"), Some("text/csv")),
+    ] {
+        let headers: Vec<_> = kind.iter().map(|kind| ("content-type", *kind)).collect();
+        assert_eq!(post(&front, &format!("/api/v1/ingest?{query}"), &headers, b"a value=1").status(), 202);
+        assert_eq!(front.submitted.take()[0].format.as_deref(), format);
+    }
+    let odd = post(&front, "/api/v1/ingest?precision=minutes", &[], b"a value=1");
+    assert_eq!(problem(&odd, 400), "precision=\"minutes\" is not one of ns, us, ms, s, n, u, m, h");
+    assert!(front.submitted.take().is_empty());
+}
+
+#[test]
 fn nothing_taken_is_a_problem() {
     let front = Memory { receipt: Receipt { accepted: 0, refused: vec![refused(1); 150] }, ..Memory::default() };
     let answer = post(&front, "/api/v1/ingest", &[], b"x");

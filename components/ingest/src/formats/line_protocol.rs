@@ -2,12 +2,13 @@
 //!
 //! The sensor's id is the tag `sensor_id` or `sensor`. Without one it is put together from the tags `site`, `area`,
 //! `machine` or `asset` in this order, the other tags by the order of their keys, and the measurement. A field that is not
-//! called `value` adds its name. Text fields are no readings and are passed over.
+//! called `value` adds its name. Text fields are no readings and are passed over. What a time counts is told by the media
+//! type's parameter `precision`, else by its size.
 
 use crate::{
     intake::Intake,
     rejection::{Rejection, excerpt},
-    time,
+    time::{self, Precision},
 };
 
 /// A place that has a given rank in an id.
@@ -19,18 +20,22 @@ pub(super) fn looks_so(line: &[u8]) -> bool {
     !key.is_empty() && split_unescaped(fields, b'=').is_some_and(|(name, value)| !name.is_empty() && !value.is_empty())
 }
 
-pub(super) fn decode(payload: &[u8], intake: &mut Intake<'_>) {
+pub(super) fn decode(payload: &[u8], format: Option<&str>, intake: &mut Intake<'_>) {
+    let precision = match format.map_or(Ok(None), Precision::of) {
+        Ok(precision) => precision,
+        Err(rejection) => return intake.refuse(0, rejection, payload, 1),
+    };
     for (position, line) in (1..).zip(payload.split(|&byte| byte == b'\n')) {
         let line = line.trim_ascii();
         if line.is_empty() || line.starts_with(b"#") {
             continue;
         }
-        take(line, position, intake);
+        take(line, position, precision, intake);
     }
 }
 
-fn take(line: &[u8], position: usize, intake: &mut Intake<'_>) {
-    let parsed = match Line::parse(line, intake.arrival) {
+fn take(line: &[u8], position: usize, precision: Option<Precision>, intake: &mut Intake<'_>) {
+    let parsed = match Line::parse(line, precision, intake.arrival) {
         Ok(parsed) => parsed,
         Err(rejection) => return intake.refuse(position, rejection, line, 1),
     };
@@ -59,7 +64,7 @@ struct Line {
 }
 
 impl Line {
-    fn parse(line: &[u8], arrival: i64) -> Result<Self, Rejection> {
+    fn parse(line: &[u8], precision: Option<Precision>, arrival: i64) -> Result<Self, Rejection> {
         let text = std::str::from_utf8(line).map_err(|_| Rejection::malformed("the line is not UTF-8"))?;
         let expected = || {
             Rejection::malformed(format!(
@@ -69,9 +74,10 @@ impl Line {
         };
         let (key, rest) = split_unescaped(text.as_bytes(), b' ').ok_or_else(expected)?;
         let (fields, stamp) = split_fields(rest.trim_ascii_start());
-        let time = match stamp.trim_ascii() {
-            b"" => arrival,
-            stamp => time::parse_text(std::str::from_utf8(stamp).map_err(|_| expected())?)?,
+        let time = match (stamp.trim_ascii(), precision) {
+            (b"", _) => arrival,
+            (stamp, Some(precision)) => precision.time(stamp)?,
+            (stamp, None) => time::parse_text(std::str::from_utf8(stamp).map_err(|_| expected())?)?,
         };
         let mut parsed = Vec::new();
         let mut texts = 0;

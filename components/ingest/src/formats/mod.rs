@@ -138,7 +138,7 @@ pub(crate) fn decode(envelope: &Envelope<'_>, aliases: &mut Aliases, intake: &mu
     match format {
         Format::Json => json::whole(payload, envelope.sensor, intake),
         Format::Ndjson => json::lines(payload, envelope.sensor, intake),
-        Format::LineProtocol => line_protocol::decode(payload, intake),
+        Format::LineProtocol => line_protocol::decode(payload, envelope.format, intake),
         Format::Senml => senml::decode(payload, envelope.sensor, intake),
         Format::Csv => csv::decode(payload, envelope.sensor, intake),
         Format::Sparkplug => sparkplug::decode(envelope.source, payload, aliases, intake),

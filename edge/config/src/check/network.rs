@@ -7,15 +7,15 @@ use super::{
     address::{self, Address},
     topics,
 };
-use crate::{Broker, Config, HttpSource, MqttClient, Nats};
+use crate::{Broker, Config, HttpSource, Listen, MqttClient, Nats};
 
 const SOURCE_SECRET: &str =
     "write secret_env = \"VARIABLE\" (an environment variable that holds it) or secret_file = \"FILE\" (a file)";
 const PASSWORD: &str =
     "write password_env = \"VARIABLE\" (an environment variable that holds it) or password_file = \"FILE\" (a file)";
 
-pub(super) fn check(checker: &mut Checker<'_>, config: &Config) {
-    listeners(checker, config);
+pub(super) fn check(checker: &mut Checker<'_>, config: &Config, listen: &Listen) {
+    listeners(checker, config, listen);
     sources(checker, &config.http.sources);
     origins(checker, &config.http.origins);
     if let Some(broker) = config.mqtt.broker.as_ref().filter(|broker| broker.enabled) {
@@ -38,11 +38,16 @@ pub(super) fn check(checker: &mut Checker<'_>, config: &Config) {
     }
 }
 
-/// Each on an address that can be, and no two on the same.
-fn listeners(checker: &mut Checker<'_>, config: &Config) {
-    let mut wanted = vec![("http.listen", config.http.listen.as_str(), 8080)];
+/// Each on an address that can be, and no two on the same. An address that is not the file's own is tried when the host starts.
+fn listeners(checker: &mut Checker<'_>, config: &Config, other: &Listen) {
+    let mut wanted = Vec::new();
+    if other.http.is_none() {
+        wanted.push(("http.listen", config.http.listen.as_str(), 8080));
+    }
     if let Some(broker) = config.mqtt.broker.as_ref().filter(|broker| broker.enabled) {
-        wanted.push(("mqtt.broker.listen", &broker.listen, 1883));
+        if other.mqtt.is_none() {
+            wanted.push(("mqtt.broker.listen", &broker.listen, 1883));
+        }
         wanted.extend(broker.tls_listen.as_deref().map(|listen| ("mqtt.broker.tls_listen", listen, 8883)));
     }
     let mut taken: Vec<(&str, Address)> = Vec::new();

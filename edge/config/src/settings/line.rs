@@ -124,7 +124,7 @@ pub struct Detect {
 pub struct Lives {
     /// Sensors, by id or its last part: columns of the files.
     pub sensors: Vec<String>,
-    /// CSV files, relative to this one: one run each, one row a window, the last one at the failure.
+    /// CSV files: one run each, one row a window, the last one at the failure.
     pub files: Vec<PathBuf>,
     /// Remaining windows beyond which no difference shows.
     pub horizon_windows: f64,

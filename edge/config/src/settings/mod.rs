@@ -11,11 +11,11 @@ use crate::{Access, Site, Technician, units};
 pub use line::{AlertRoute, Alerts, Detect, Ingest, Line, Lives, Log, Schedule, Store, Windows};
 pub use sources::{Broker, Http, HttpSource, Mqtt, MqttClient, MqttUser, Nats, Tls, TopicRule};
 
-/// Everything.
+/// Everything. Paths are relative to the configuration file; [`crate::load`] resolves them.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The data folder, relative to the configuration file.
+    /// The data folder.
     pub data: PathBuf,
     /// How many partitions the line has, up to 1024; 0 is one a core. Fixed once the data folder is made.
     #[serde(deserialize_with = "units::partitions")]

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use wheeltapper_config::{EXAMPLE, check_machine, parse, warnings};
+use wheeltapper_config::{EXAMPLE, Listen, check_machine, load, parse, warnings};
 
 fn problems(text: &str) -> String {
     check_machine(&parse(text, "x").unwrap()).iter().map(ToString::to_string).collect()
@@ -76,6 +76,64 @@ jwks_file = "{data}/none.json"
     insta::assert_snapshot!(problems(&text).replace(data, "DATA"));
 }
 
+/// Where the tests are started there are none of these files.
+#[test]
+fn files_are_looked_for_beside_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let runs = ["\"secret\""; 10].join(", ");
+    let text = &format!(
+        r#"
+data = "d"
+[http]
+tls = {{ cert = "cert.pem", key = "key.pem" }}
+[[http.source]]
+name = "erp"
+secret_file = "secret"
+[mqtt.broker]
+tls_listen = "0.0.0.0:8883"
+tls = {{ cert = "cert.pem", key = "key.pem" }}
+[[mqtt.broker.user]]
+name = "plc"
+password_file = "secret"
+[[mqtt.client]]
+url = "mqtts://broker"
+topics = ["a"]
+user = "u"
+password_file = "secret"
+ca_file = "cert.pem"
+[[nats]]
+url = "nats://server"
+stream = "s"
+creds_file = "secret"
+[line.components]
+detect = "secret"
+[detect.lives]
+sensors = ["a"]
+files = [{runs}]
+horizon_windows = 10.0
+[[access.oidc]]
+issuer = "https://id"
+audience = "w"
+jwks_file = "secret"
+"#
+    );
+    for (name, text) in [
+        ("wheeltapper.toml", text.as_str()),
+        ("secret", "hunter2"),
+        ("cert.pem", "-----BEGIN CERTIFICATE-----"),
+        ("key.pem", "-----BEGIN PRIVATE KEY-----"),
+    ] {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    let config = load(&folder.path().join("wheeltapper.toml"), &Listen::default()).unwrap();
+    let told: String = check_machine(&config).iter().map(ToString::to_string).collect();
+    assert_eq!(told, "");
+    assert_eq!(config.data, folder.path().join("d"));
+    // Each file that is named was looked for.
+    assert_eq!(format!("{config:?}").matches(folder.path().to_str().unwrap()).count(), 22);
+    assert_eq!(check_machine(&parse(text, "x").unwrap()).len(), 21);
+}
+
 #[test]
 fn a_broker_that_is_off_needs_nothing() {
     let off = "[mqtt.broker]\nenabled = false\n[[mqtt.broker.user]]\nname = \"a\"\npassword_file = \"/none\"\n";
@@ -117,8 +175,11 @@ unit = "volt"
 [[site.area.machine.sensor]]
 name = "d"
 kind = "humidity"
+sampling_hz = 10000001.0
 "#;
     insta::assert_snapshot!(advice(text));
+    let fastest = text.replace("10000001.0", "10000000.0");
+    assert!(!advice(&fastest).contains("pump/d"), "{}", advice(&fastest));
     let nobody = "unknown_sensors = \"reject\"\n[mqtt.broker]\nanonymous = false\n";
     assert!(advice(nobody).contains("every reading ends in the dead letters"), "{}", advice(nobody));
     assert!(advice(nobody).contains("nobody can come in"), "{}", advice(nobody));

@@ -1,5 +1,7 @@
 //! What listens, whom it calls, and with which secrets.
 
+use wheeltapper_config::{Listen, load};
+
 use crate::{each, told};
 
 #[test]
@@ -36,6 +38,29 @@ fn two_listeners_on_one_port_are_told() {
     ] {
         assert_eq!(told(good), "nothing", "{good}");
     }
+}
+
+#[test]
+fn addresses_named_elsewhere_are_not_looked_for_in_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("wheeltapper.toml");
+    let listen = |http: Option<&str>, mqtt: Option<&str>| Listen {
+        http: http.map(str::to_owned),
+        mqtt: mqtt.map(str::to_owned),
+    };
+    let told = |text: &str, listen: &Listen| {
+        std::fs::write(&file, text).unwrap();
+        load(&file, listen).err().map(|errors| errors.to_string()).unwrap_or_default()
+    };
+    let clash = "[http]\nlisten = \"127.0.0.1:1883\"\n";
+    assert!(told(clash, &listen(None, None)).contains("same port"));
+    assert_eq!(told(clash, &listen(Some("127.0.0.1:8080"), None)), "");
+    assert_eq!(told(clash, &listen(None, Some("127.0.0.1:1884"))), "");
+    // What is still listened on is still looked at.
+    let tls = "tls_listen = \"127.0.0.1:1883\"\ntls = { cert = \"c\", key = \"k\" }\n";
+    let both = format!("{clash}[mqtt.broker]\n{tls}");
+    assert!(told(&both, &listen(None, Some("127.0.0.1:1884"))).contains("same port as [http] listen"));
+    assert_eq!(told(&both, &listen(Some("127.0.0.1:8080"), Some("127.0.0.1:1884"))), "");
 }
 
 #[test]

@@ -33,6 +33,8 @@ struct Asked {
     sensor: Option<String>,
     /// A topic, mapped as MQTT's are.
     topic: Option<String>,
+    /// What the times of line protocol count.
+    precision: Option<String>,
 }
 
 impl Asked {
@@ -44,7 +46,13 @@ impl Asked {
         let first = |name: &str| {
             pairs.iter().find(|(known, value)| known == name && !value.is_empty()).map(|(_, value)| value.clone())
         };
-        Ok(Self { sensor: first("sensor"), topic: first("topic") })
+        let precision = first("precision");
+        let known = wheeltapper_api::PRECISIONS;
+        if let Some(odd) = precision.as_deref().filter(|precision| !known.contains(precision)) {
+            let detail = format!("precision={odd:?} is not one of {}", known.join(", "));
+            return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+        }
+        Ok(Self { sensor: first("sensor"), topic: first("topic"), precision })
     }
 }
 
@@ -74,9 +82,10 @@ pub(super) async fn ingest(
     };
     let mapped = asked.topic.as_deref().and_then(|topic| front.mapping.map(topic));
     let (mapped_sensor, mapped_format) = mapped.unwrap_or_default();
+    let format = mapped_format.or_else(|| text(header::CONTENT_TYPE).map(str::to_owned));
     let envelope = Envelope {
         source,
-        format: mapped_format.or_else(|| text(header::CONTENT_TYPE).map(str::to_owned)),
+        format: wheeltapper_api::with_precision(format, asked.precision.as_deref()),
         sensor: asked.sensor.or(mapped_sensor),
         arrival: clock::now(),
         payload,
@@ -114,7 +123,7 @@ async fn keep(front: &Front, source: &str, unusable: body::Unusable) -> Problem 
 }
 
 /// 202 with what was taken, also when a part was refused; 422 when nothing was taken.
-fn respond(receipt: Receipt) -> Response {
+pub(super) fn respond(receipt: Receipt) -> Response {
     let refused: u64 = receipt.refused.iter().map(|refused| u64::from(refused.readings)).sum();
     let listed: Vec<Value> = receipt
         .refused
@@ -135,7 +144,7 @@ fn respond(receipt: Receipt) -> Response {
     (StatusCode::ACCEPTED, Json(body)).into_response()
 }
 
-fn problem(error: IntakeError) -> Problem {
+pub(super) fn problem(error: IntakeError) -> Problem {
     let text = error.to_string();
     match error {
         IntakeError::Busy { retry_after, .. } => {

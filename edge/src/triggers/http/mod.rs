@@ -17,6 +17,7 @@ mod body;
 mod demand;
 mod guard;
 mod ingest;
+mod letters;
 mod overview;
 mod problem;
 mod reply;
@@ -72,6 +73,8 @@ pub(super) struct Front {
     sources: Sources,
     max_body: usize,
     api: Arc<Api>,
+    /// Held while something is changed that has to be as it was seen.
+    changes: tokio::sync::Mutex<()>,
     desk: Arc<Desk>,
     streams: Streams,
 }
@@ -93,6 +96,7 @@ pub fn router(host: Arc<Host>, mapping: Arc<Mapping>, stopping: watch::Receiver<
     let front = Front {
         sources: Sources::load(&config.http.sources)?,
         max_body: usize::try_from(config.http.max_body.bytes()).unwrap_or(usize::MAX),
+        changes: tokio::sync::Mutex::default(),
         api: Arc::new(Api::load(Arc::clone(&desk), &config.http.origins)?),
         desk,
         streams,
@@ -113,6 +117,7 @@ pub fn router(host: Arc<Host>, mapping: Arc<Mapping>, stopping: watch::Receiver<
         .route("/api/v1/ingest", post(ingest::ingest))
         .route("/health", get(health))
         .route("/ready", get(ready))
+        .merge(letters::routes())
         .method_not_allowed_fallback(reply::other_method)
         .fallback(elsewhere)
         .with_state(front)
@@ -152,6 +157,11 @@ pub(super) async fn component(front: &Front, caller: Caller, request: Request) -
         return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).into_response();
     };
     let request = Request::from_parts(parts, body.to_bytes());
+    // Between the look at what there is and the change, no other of this kind may change it.
+    let _alone = match request.headers().contains_key(header::IF_MATCH) && !request.method().is_safe() {
+        true => Some(front.changes.lock().await),
+        false => None,
+    };
     match Arc::clone(&front.api).answer(caller, request).await {
         Ok(response) => response.map(Body::from),
         Err(error) => {
