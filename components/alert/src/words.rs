@@ -67,6 +67,16 @@ fn fault(mode: &str) -> Fault {
             "Confirm with an envelope spectrum at twice the ball-spin frequency, check the lubricant for metal, and plan \
              the bearing's replacement.",
         ),
+        "bearing-cage" => of_machine(
+            "bearing cage defect",
+            "Confirm with an envelope spectrum at the cage frequency, and check the lubricant for metal. Plan the \
+             replacement soon: a cage that breaks locks the bearing.",
+        ),
+        "gear-wear" => of_machine(
+            "gear wear",
+            "Check level and condition of the gear oil and take a sample for metal. Inspect the teeth through the cover \
+             at the next stop, and compare the mesh sidebands until then.",
+        ),
         "imbalance" => of_machine(
             "imbalance",
             "Clean the rotor or impeller and look for lost weights, broken blades or build-up. If vibration at shaft \
@@ -148,6 +158,8 @@ mod tests {
             "bearing-outer-race",
             "bearing-inner-race",
             "bearing-ball",
+            "bearing-cage",
+            "gear-wear",
             "imbalance",
             "misalignment",
             "cavitation",

@@ -104,6 +104,43 @@ fn velocity_of_a_sine_is_its_acceleration_over_its_angular_frequency() {
     assert_eq!(MachineClass::MediumRigid.zone(f64::NAN), None);
 }
 
+/// At either edge of the band, on a large offset, and in bursts of no whole number of periods. ISO 2954 lets a meter show from
+/// 0.8 to 1.1 of what is there at the edges, and from 0.9 within.
+#[test]
+fn velocity_holds_to_the_edges_of_its_band() {
+    let transforms = &mut Transforms::default();
+    for (rate, count) in [(2560.0, 1024), (12_000.0, 4801), (25_600.0, 16_384), (51_200.0, 20_481), (51_200.0, 51_197)]
+    {
+        for frequency in [10.0, 11.1, 12.0, 24.9, 50.0, 333.3, 990.0, 1000.0] {
+            for phase in [0.0, 1.0, 2.2] {
+                let omega = 2.0 * std::f64::consts::PI * frequency;
+                let sine: Vec<f64> =
+                    (0..count).map(|at| 1e3 + 3.0 * (omega * f64::from(at) / rate + phase).sin()).collect();
+                let ratio = velocity_rms(transforms, &sine, rate, 10.0, 1000.0) * omega * 2.0_f64.sqrt() / 3e3;
+                assert!((0.9..1.1).contains(&ratio), "{frequency} Hz in {count} samples at {rate} Hz: {ratio}");
+            }
+        }
+    }
+}
+
+/// ISO 20816-3 (and ISO 10816-1 class I): a boundary belongs to the better zone.
+#[test]
+fn zones_change_at_their_boundaries() {
+    let just_above = |value: f64| f64::from_bits(value.to_bits() + 1);
+    for (class, boundaries) in [
+        (MachineClass::Small, [0.71, 1.8, 4.5]),
+        (MachineClass::MediumRigid, [1.4, 2.8, 4.5]),
+        (MachineClass::MediumFlexible, [2.3, 4.5, 7.1]),
+        (MachineClass::LargeRigid, [2.3, 4.5, 7.1]),
+        (MachineClass::LargeFlexible, [3.5, 7.1, 11.0]),
+    ] {
+        let zones = [Zone::A, Zone::B, Zone::C, Zone::D];
+        for (pair, boundary) in zones.windows(2).zip(boundaries) {
+            assert_eq!([class.zone(boundary), class.zone(just_above(boundary))], [Some(pair[0]), Some(pair[1])]);
+        }
+    }
+}
+
 #[test]
 fn a_modulated_mesh_has_sidebands() {
     let (rate, shaft, teeth) = (25_600.0, 25.0, 23_u32);

@@ -11,6 +11,9 @@ use crate::{
 const MOST: usize = 5;
 /// Smaller ones are left out.
 const LEAST_SHARE: f64 = 0.02;
+/// Digits of a number in a message, and how many more may be told.
+const MATTER: i32 = 4;
+const MORE: i32 = 4;
 
 /// How bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -227,13 +230,9 @@ impl Context<'_> {
             let (unit, feature) = (&part.unit, words(&part.feature));
             let space = if unit.is_empty() { "" } else { " " };
             let small = 1e-6 * part.expected.abs().max(part.seen.abs());
-            let number = |value: f64| number(if value.abs() <= small { 0.0 } else { value });
-            format!(
-                "{} {feature} is {}{space}{unit}, normally {}{space}{unit}",
-                self.short(&part.sensor),
-                number(part.seen),
-                number(part.expected)
-            )
+            let whole = |value: f64| if value.abs() <= small { 0.0 } else { value };
+            let (seen, expected) = apart(whole(part.seen), whole(part.expected));
+            format!("{} {feature} is {seen}{space}{unit}, normally {expected}{space}{unit}", self.short(&part.sensor))
         });
         let mut message = words.collect::<Vec<_>>().join("; ");
         if let Some(mode) = fault_mode {
@@ -264,17 +263,25 @@ fn words(feature: &str) -> String {
     }
 }
 
-/// Four digits that matter.
-fn number(value: f64) -> String {
+/// Two numbers with four digits that matter, or as many more as it takes to tell them apart.
+fn apart(one: f64, other: f64) -> (String, String) {
+    let with = |digits| (number(one, digits), number(other, digits));
+    let told = (MATTER..MATTER + MORE).map(with).find(|(one, other)| one != other);
+    told.unwrap_or_else(|| with(MATTER))
+}
+
+/// With so many digits that matter.
+fn number(value: f64, digits: i32) -> String {
     let size = value.abs();
+    let places = |count: i32| usize::try_from(count.clamp(0, 8)).unwrap_or(0);
     if value == 0.0 {
         "0".to_owned()
-    } else if (1e-3..1e5).contains(&size) {
-        #[allow(clippy::cast_possible_truncation, reason = "clamped")]
-        let digits = (3 - size.max(1e-3).log10().floor().clamp(-3.0, 3.0) as i32).clamp(0, 5);
-        format!("{value:.*}", usize::try_from(digits).unwrap_or(0))
+    } else if (1e-3..1e9).contains(&size) {
+        #[allow(clippy::cast_possible_truncation, reason = "-3 to 9")]
+        let before = size.log10().floor() as i32;
+        format!("{value:.*}", places(digits - 1 - before))
     } else {
-        format!("{value:.3e}")
+        format!("{value:.*e}", places(digits - 1))
     }
 }
 
@@ -285,4 +292,24 @@ fn id(asset: &str, sensor: &str, window: &Window, model: &str) -> String {
     let text = format!("{asset}|{one}|{}|{}|{model}", window.start, window.end);
     let hash = blake3::hash(text.as_bytes());
     hex::encode(hash.as_bytes().get(..16).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short_and_told_apart() {
+        let told = |one, other| {
+            let (one, other) = apart(one, other);
+            format!("{one} {other}")
+        };
+        assert_eq!(told(88.123_456, 71.0), "88.12 71.00");
+        assert_eq!(told(1480.93, 1481.41), "1480.9 1481.4");
+        assert_eq!(told(1481.0, 1481.0), "1481 1481");
+        assert_eq!(told(101_325.0, 98_000.4), "101325 98000");
+        assert_eq!(told(0.001_234_56, -2.0), "0.001235 -2.000");
+        assert_eq!(told(1.5e-7, 0.0), "1.500e-7 0");
+        assert_eq!(told(2.5e12, 1.0), "2.500e12 1.000");
+    }
 }

@@ -105,12 +105,13 @@ pub(crate) fn of_scalars(context: &Context<'_>, parts: &[Contribution], z: &[f64
         // Sensors that are not configured tell by their name.
         if kind.is_empty() { sensor.rsplit('/').next().unwrap_or(sensor).to_lowercase() } else { kind.to_lowercase() }
     };
-    let place = context.members.iter().position(|member| *member.name == *first.sensor)?;
-    let own = z.get(place * context.columns.len()..)?;
-    let of = |feature: &str| {
+    let of_sensor = |sensor: &str, feature: &str| {
         let named = |column: &Column| context.features.get(column.at as usize).is_some_and(|name| name == feature);
+        let place = context.members.iter().position(|member| *member.name == *sensor);
+        let own = place.and_then(|place| z.get(place * context.columns.len()..)).unwrap_or_default();
         context.columns.iter().zip(own).find(|(column, _)| named(column)).map_or(0.0, |(_, z)| *z)
     };
+    let of = |feature: &str| of_sensor(&first.sensor, feature);
     let rose = |feature: &str| of(feature) > CLEAR;
     let still = parts.iter().filter(|part| part.sensor == first.sensor).any(|part| {
         matches!(part.feature.as_str(), "std" | "peak_to_peak" | "iqr") && part.seen <= 0.02 * part.expected
@@ -125,9 +126,14 @@ pub(crate) fn of_scalars(context: &Context<'_>, parts: &[Contribution], z: &[f64
         let tail = of("kurtosis").max(of("crest_factor"));
         let impacts = tail > CLEAR && tail > of("q50");
         let louder = rose("rms") || rose("std") || rose("iqr");
+        // Bubbles make the pressure unsteady and cost head; one that merely has a part in it is another thing.
+        let bubbles = |sensor: &str| {
+            ["std", "iqr", "peak_to_peak"].iter().any(|spread| of_sensor(sensor, spread) > CLEAR)
+                || of_sensor(sensor, "mean") < -CLEAR
+        };
         let pressure = parts.iter().any(|part| {
             let kind = kind(&part.sensor);
-            (kind.contains("pressure") || kind.contains("flow")) && part.share >= CARRIES
+            (kind.contains("pressure") || kind.contains("flow")) && part.share >= CARRIES && bubbles(&part.sensor)
         });
         return match () {
             () if impacts => Some("bearing-impacts"),
@@ -141,5 +147,46 @@ pub(crate) fn of_scalars(context: &Context<'_>, parts: &[Contribution], z: &[f64
         () if is(&["current", "power"]) && higher => Some("electrical-overload"),
         () if is(&["pressure", "flow"]) && (rose("std") || rose("iqr") || rose("peak_to_peak")) => Some("cavitation"),
         () => None,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+mod tests {
+    use super::*;
+    use crate::{columns, config::Config, unit::Member};
+
+    /// What louder vibration points to, with this much of the pressure's mean and standard deviation beside it, in scales.
+    fn beside(mean: f64, std: f64) -> Option<&'static str> {
+        let config = Config::parse("").unwrap();
+        let features = ["mean".to_owned(), "std".to_owned()];
+        let members = ["m/vibration", "m/pressure"].map(|name| Member { name: name.into(), absent: 0 });
+        let columns = columns::of(&features);
+        let context = Context {
+            asset: "m",
+            members: &members,
+            features: &features,
+            columns: &columns,
+            config: &config,
+            runs: None,
+        };
+        let part = |sensor: &str, share| Contribution {
+            sensor: sensor.to_owned(),
+            feature: "mean".to_owned(),
+            share,
+            expected: 1.0,
+            seen: 2.0,
+            unit: String::new(),
+        };
+        of_scalars(&context, &[part("m/vibration", 0.8), part("m/pressure", 0.2)], &[9.0, 9.0, mean, std])
+    }
+
+    #[test]
+    fn cavitation_takes_a_pressure_that_suffers() {
+        assert_eq!(beside(-5.0, 0.0), Some("cavitation"));
+        assert_eq!(beside(0.0, 5.0), Some("cavitation"));
+        // It has a part in what was found, but is higher, or has hardly moved.
+        assert_eq!(beside(5.0, 0.0), None);
+        assert_eq!(beside(-1.0, 1.0), None);
     }
 }

@@ -59,9 +59,21 @@ fn moments(points: &[Vec<f64>], which: &[usize]) -> (Vec<f64>, DMatrix<f64>) {
     (center, &data * data.transpose() / count)
 }
 
-/// Squared distances of all points. None of a covariance without an inverse; else its determinant's logarithm too.
+/// A variance below this share of the number's own, or of the square of its level, is but rounding.
+const ROUNDING: f64 = 1e-13;
+
+/// Squared distances of all points. None of a covariance without an inverse, or with one for no other reason than rounding;
+/// else its determinant's logarithm too.
 fn distances(points: &[Vec<f64>], center: &[f64], covariance: &DMatrix<f64>) -> Option<(Vec<f64>, f64)> {
     let factor = covariance.clone().cholesky()?;
+    let left = factor.l_dirty().diagonal();
+    let own = covariance.diagonal();
+    let flat = |((left, own), center): ((&f64, &f64), &f64)| {
+        left * left <= ROUNDING * own || *own <= ROUNDING * ROUNDING * center * center
+    };
+    if left.iter().zip(own.iter()).zip(center).any(flat) {
+        return None;
+    }
     let log = 2.0 * factor.l_dirty().diagonal().iter().map(|value| value.ln()).sum::<f64>();
     let metric = Metric::from_inverse(center.to_vec(), &factor.inverse());
     Some((points.iter().map(|point| metric.squared(point)).collect(), log))
@@ -302,5 +314,15 @@ mod tests {
         let points: Vec<Vec<f64>> = (0..50).map(|at| vec![f64::from(at), 2.0 * f64::from(at)]).collect();
         assert_eq!(Estimate::fit(&points, 1), None);
         assert_eq!(Estimate::fit(&points[..3], 1), None);
+    }
+
+    /// A number that is the same in most rows has a variance there of nothing but rounding, by which all else would be far out.
+    #[test]
+    fn what_hardly_moves_has_none() {
+        let mut random = Random::new(2);
+        let mut points: Vec<Vec<f64>> = (0..200).map(|_| vec![random.normal(), 0.3, random.normal()]).collect();
+        assert_eq!(Estimate::fit(&points, 1), None);
+        points.iter_mut().step_by(4).for_each(|point| point[1] = 0.6);
+        assert_eq!(Estimate::fit(&points, 1), None);
     }
 }

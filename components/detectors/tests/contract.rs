@@ -153,3 +153,20 @@ fn names_are_those_of_serde() {
         assert_eq!(serde_json::to_string(kind).unwrap(), format!("\"{}\"", kind.name()));
     }
 }
+
+/// The page of the models has the parameters that can be set, with the defaults that they have.
+#[test]
+fn the_readme_has_the_parameters() {
+    let readme = include_str!("../README.md");
+    let settings = serde_json::to_value(wheeltapper_detectors::process::Settings::default()).unwrap();
+    let config = serde_json::to_value(wheeltapper_detectors::stream::Config::default()).unwrap();
+    for (name, value) in settings.as_object().unwrap().iter().chain(config.as_object().unwrap()) {
+        let values = value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
+        let told: Vec<String> = values.iter().map(|value| value.as_f64().unwrap().to_string()).collect();
+        let text = format!("`{name}` {}", told.join(", "));
+        assert!(readme.contains(&text), "the README lacks {text}");
+    }
+    for kind in Kind::ALL {
+        assert_eq!(readme.matches(&format!("\n| `{}` |", kind.name())).count(), 2, "{}", kind.name());
+    }
+}

@@ -10,6 +10,14 @@ const MOST_PLANS: usize = 512;
 /// Lines whose power differs by less than this share are equally high.
 const TIE: f64 = 1e-9;
 
+/// Sums of squares within which none has lost digits.
+const SQUARED: std::ops::Range<f64> = 1e-250..1e250;
+
+/// The power of 2 at or below a value that is above 0; 1 for what has none. Dividing by it loses nothing.
+fn power_of_two(value: f64) -> f64 {
+    if value.is_normal() { f64::from_bits(value.to_bits() & (0x7ff << 52)) } else { f64::MIN_POSITIVE }
+}
+
 /// Three numbers of a spectrum; see [`crate::features`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peak {
@@ -62,18 +70,16 @@ impl Spectra {
         }
         let planner = &mut self.planner;
         let plan = Arc::clone(self.plans.entry(count).or_insert_with(|| planner.plan_fft_forward(count)));
-        self.input.clear();
-        self.input.extend(values.iter().map(|value| value - mean));
         self.output.resize(plan.complex_len(), Complex::default());
         self.scratch.resize(plan.get_scratch_len(), Complex::default());
-        if plan.process_with_scratch(&mut self.input, &mut self.output, &mut self.scratch).is_err() {
-            return Peak::UNDEFINED;
+        let mut unit = 1.0;
+        let (mut highest, mut total) = self.transform(&*plan, values, mean, unit);
+        if !SQUARED.contains(&total) {
+            // Squares of so large or so small values are none: in units of their own size they are.
+            unit = power_of_two(values.iter().map(|value| (value - mean).abs()).fold(0.0, f64::max));
+            (highest, total) = self.transform(&*plan, values, mean, unit);
         }
         let lines = self.output.get(1..).unwrap_or_default();
-        let (highest, total) = lines
-            .iter()
-            .map(Complex::norm_sqr)
-            .fold((0.0_f64, 0.0), |(highest, total), power| (highest.max(power), total + power));
         let at = lines.iter().position(|line| line.norm_sqr() >= highest * (1.0 - TIE)).unwrap_or(0) + 1;
         let height = lines.get(at - 1).map_or(0.0, |line| line.norm_sqr().sqrt());
         #[allow(clippy::cast_precision_loss, reason = "counts")]
@@ -88,6 +94,16 @@ impl Spectra {
         } else {
             f64::NAN
         };
-        Peak { frequency, magnitude: sides * height / samples, entropy }
+        Peak { frequency, magnitude: sides * height / samples * unit, entropy }
+    }
+
+    /// Transforms `values - mean`, in a unit that is a power of 2; the highest line's power without 0 Hz, and their sum.
+    fn transform(&mut self, plan: &dyn RealToComplex<f64>, values: &[f64], mean: f64, unit: f64) -> (f64, f64) {
+        self.input.clear();
+        self.input.extend(values.iter().map(|value| (value - mean) / unit));
+        // The lengths are the plan's own, so that it cannot fail.
+        let _ = plan.process_with_scratch(&mut self.input, &mut self.output, &mut self.scratch);
+        let powers = self.output.iter().skip(1).map(Complex::norm_sqr);
+        powers.fold((0.0, 0.0), |(highest, total): (f64, f64), power| (highest.max(power), total + power))
     }
 }

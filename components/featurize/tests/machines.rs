@@ -166,6 +166,13 @@ fn windows_have_a_trend() {
     let row = &windows("", &flat)[5];
     assert_eq!((of_window(row, "trend_slope"), of_window(row, "stuck")), (0.0, 1.0));
     assert!(of_window(row, "cusum").is_nan());
+    // The mean of 30 times 0.1 is not 0.1.
+    let tenths: Vec<(f64, f64)> = (0..90).map(|at| (f64::from(at), 0.1)).collect();
+    assert!(windows("", &tenths).iter().all(|row| of_window(row, "cusum").is_nan()));
+    // Products with times would overflow.
+    let huge: Vec<(f64, f64)> = (0..90).map(|at| (f64::from(at), 1e300 * f64::from(at))).collect();
+    let row = &windows("", &huge)[5];
+    assert!((of_window(row, "trend_slope") / 1e300 - 1.0).abs() < 1e-9, "{}", of_window(row, "trend_slope"));
     let one = &windows("", &[(0.0, 1.0)])[0];
     for feature in ["trend_slope", "rate_of_change", "cusum", "missing_ratio"] {
         assert!(of_window(one, feature).is_nan(), "{feature}");

@@ -88,3 +88,27 @@ fn features_are_those_of_numpy_and_scipy() {
     assert_eq!(checked, 17_000);
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
+
+/// The spectrum of values whose squares are infinite, or 0, is that of the same values at a size at which they are not; the
+/// scales are powers of 2, so that nothing is lost on the way.
+#[test]
+fn the_spectrum_of_huge_and_tiny_values_is_that_of_others() {
+    let mut extractor = Extractor::default();
+    let mut source = SplitMix(7);
+    for count in [2, 3, 8, 31, 400, 3001] {
+        let values: Vec<f64> = (0..count).map(|_| source.normal()).collect();
+        let usual = extractor.features(&values, 10.0);
+        for power in [-1000, -530, 500, 1000] {
+            let scale = 2f64.powi(power);
+            let scaled: Vec<f64> = values.iter().map(|value| value * scale).collect();
+            let got = extractor.features(&scaled, 10.0);
+            for (name, unit) in [("dominant_frequency", 1.0), ("dominant_magnitude", scale), ("spectral_entropy", 1.0)]
+            {
+                let at = FEATURES.iter().position(|feature| *feature == name).unwrap();
+                let (got, want) = (got[at] / unit, usual[at]);
+                let same = got == want || (got.is_nan() && want.is_nan()) || (got / want - 1.0).abs() < TOLERANCE;
+                assert!(same, "{name} of {count} values times 2^{power}: {got}, not {want}");
+            }
+        }
+    }
+}
