@@ -368,7 +368,9 @@ fn users_are_managed_and_all_of_it_is_written_down() {
 
 #[test]
 fn dead_letters_are_deleted_and_taken_in_again_by_those_who_may() {
-    let config = |unknown: &str| format!("unknown_sensors = \"{unknown}\"\n[http]\nmax_body = \"64KiB\"\n{ON}");
+    let config = |unknown: &str| {
+        format!("unknown_sensors = \"{unknown}\"\n[line]\ncheckpoint = \"200ms\"\n[http]\nmax_body = \"64KiB\"\n{ON}")
+    };
     let plant = Plant::new(&config("reject")).unwrap();
     let host = plant.start().unwrap();
     add(&plant, "ada", Role::Engineer, None);

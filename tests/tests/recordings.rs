@@ -198,6 +198,7 @@ fn what_was_open_in_a_backup_goes_on_and_ends() {
     // Another number of partitions is no hindrance.
     let restored = Plant::new(&config.replace("= 2", "= 3")).unwrap();
     fs::rename(plant.path().join("copies"), restored.path().join("data")).unwrap();
+    fs::copy(plant.path().join("data/access.key"), restored.path().join("data/access.key")).unwrap();
     let host = restored.start().unwrap();
     let alerts = |plant: &Plant| plant.query(&["sql", "SELECT id, state, anomalies FROM alerts"]);
     let open = alerts(&restored).unwrap();
