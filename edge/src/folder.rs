@@ -2,6 +2,8 @@
 
 use std::{
     fs::{self, File, TryLockError},
+    io::{self, Write as _},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     thread,
 };
@@ -21,7 +23,10 @@ impl DataFolder {
     /// # Errors
     /// When another host uses it, or it cannot be written.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        fs::create_dir_all(path).with_context(|| format!("making the data folder {}", path.display()))?;
+        // Readings, users and keys are nobody else's business.
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700);
+        builder.create(path).with_context(|| format!("making the data folder {}", path.display()))?;
         let lock = File::create(path.join("lock"))
             .with_context(|| format!("writing to the data folder {}", path.display()))?;
         match lock.try_lock() {
@@ -36,31 +41,95 @@ impl DataFolder {
         }
     }
 
-    /// The number of partitions: what the folder was made with, else `wanted`, else one a core.
+    /// The number of partitions: what the folder was made with, else `wanted`, else one a core. `recorded` is what the store
+    /// says; the file `partitions` and the log's folders say it as well, and all have to agree. With another number the
+    /// readings of some machines would lie in partitions that nobody reads.
     ///
     /// # Errors
-    /// When `wanted` is not what the folder was made with: readings would meet the wrong state.
-    pub fn partitions(&self, wanted: u16) -> anyhow::Result<u16> {
+    /// When they do not agree, or `wanted` is not what the folder was made with.
+    pub fn partitions(&self, wanted: u16, recorded: Option<u16>) -> anyhow::Result<u16> {
         let file = self.path.join("partitions");
-        match fs::read_to_string(&file) {
+        let written = match fs::read_to_string(&file) {
             Ok(text) => {
-                let made: u16 =
-                    text.trim().parse().with_context(|| format!("{} does not hold a number", file.display()))?;
-                if wanted != 0 && wanted != made {
-                    bail!(
-                        "the data folder {} was made with {made} partitions, the configuration wants {wanted}; \
-                         set partitions = {made}, or start with a new data folder",
-                        self.path.display()
-                    );
-                }
-                Ok(made)
+                Some(text.trim().parse::<u16>().with_context(|| format!("{} does not hold a number", file.display()))?)
             }
-            Err(_) => {
-                let cores = thread::available_parallelism().map_or(1, usize::from);
-                let partitions = if wanted == 0 { u16::try_from(cores).unwrap_or(u16::MAX).min(64) } else { wanted };
-                fs::write(&file, format!("{partitions}\n")).with_context(|| format!("writing {}", file.display()))?;
-                Ok(partitions)
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error).with_context(|| format!("reading {}", file.display())),
+        };
+        let logged = self.logged_partitions()?;
+        let known = [
+            (format!("the file {}", file.display()), written),
+            ("the store".to_owned(), recorded),
+            (format!("the log {}", self.log().display()), logged),
+        ];
+        let mut said = known.iter().filter_map(|(who, number)| Some((who, (*number)?)));
+        let Some((_, made)) = said.next() else {
+            let cores = thread::available_parallelism().map_or(1, usize::from);
+            let partitions = if wanted == 0 { u16::try_from(cores).unwrap_or(u16::MAX).min(64) } else { wanted };
+            write_durably(&file, &format!("{partitions}\n"))?;
+            return Ok(partitions);
+        };
+        if said.any(|(_, number)| number != made) {
+            let all: Vec<_> =
+                known.iter().filter_map(|(who, number)| Some(format!("{who} says {}", (*number)?))).collect();
+            bail!(
+                "the data folder {} is not consistent: how many partitions it was made with is told differently: {}. \
+                 Readings of some machines would be lost. Write the right number into {}, or restore the folder from a \
+                 backup",
+                self.path.display(),
+                all.join(", "),
+                file.display()
+            );
+        }
+        if wanted != 0 && wanted != made {
+            bail!(
+                "the data folder {} was made with {made} partitions, the configuration wants {wanted}; \
+                 set partitions = {made}, or start with a new data folder",
+                self.path.display()
+            );
+        }
+        if written.is_none() {
+            tracing::warn!(partitions = made, "the file {} was missing; it was written anew", file.display());
+            write_durably(&file, &format!("{made}\n"))?;
+        }
+        Ok(made)
+    }
+
+    /// The partitions that the log of readings has; none when there is no log.
+    fn logged_partitions(&self) -> anyhow::Result<Option<u16>> {
+        let folder = self.log().join(crate::line::Topic::Raw.to_string());
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).with_context(|| format!("listing {}", folder.display())),
+        };
+        let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u16>().ok());
+        Ok(numbers.max().map(|highest| highest.saturating_add(1)))
+    }
+
+    /// Makes sure that the log was written with the store of this `identity`. The log names sensors by their numbers in the
+    /// store, so with another store its readings would be lost, or taken for those of other sensors.
+    ///
+    /// # Errors
+    /// When the log belongs to another store.
+    pub fn match_log(&self, identity: &str) -> anyhow::Result<()> {
+        let file = self.log().join("store");
+        match fs::read_to_string(&file) {
+            Ok(known) if known.trim() == identity => Ok(()),
+            Ok(_) => bail!(
+                "the log in {} was written with another store than {}: the store was deleted or replaced. The log may hold \
+                 acknowledged readings that are in no store. Put the store back that belongs to it, or move the folders \
+                 {} and {} away to begin with an empty log",
+                self.log().display(),
+                self.store_path().display(),
+                self.log().display(),
+                self.snapshots().display()
+            ),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(self.log()).with_context(|| format!("making {}", self.log().display()))?;
+                write_durably(&file, &format!("{identity}\n"))
             }
+            Err(error) => Err(error).with_context(|| format!("reading {}", file.display())),
         }
     }
 
@@ -85,6 +154,22 @@ impl DataFolder {
     }
 }
 
+/// Writes a small file so that after a power cut it is there whole or not at all.
+fn write_durably(path: &Path, text: &str) -> anyhow::Result<()> {
+    let unfinished = path.with_extension("new");
+    let write = || -> io::Result<()> {
+        let mut file = File::create(&unfinished)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&unfinished, path)?;
+        match path.parent() {
+            Some(folder) => File::open(folder)?.sync_all(),
+            None => Ok(()),
+        }
+    };
+    write().with_context(|| format!("writing {}", path.display()))
+}
+
 /// The SQLite file in a data folder.
 pub fn store_path(folder: &Path) -> PathBuf {
     folder.join("wheeltapper.db")
@@ -93,4 +178,55 @@ pub fn store_path(folder: &Path) -> PathBuf {
 /// The file of users, keys and the audit in a data folder.
 pub fn access_path(folder: &Path) -> PathBuf {
     folder.join("access.db")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    fn folder_with_log(partitions: u16) -> (tempfile::TempDir, DataFolder) {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = DataFolder::open(&parent.path().join("data")).unwrap();
+        assert_eq!(folder.partitions(partitions, None).unwrap(), partitions);
+        for partition in 0..partitions {
+            fs::create_dir_all(folder.log().join("raw-sensor-data").join(partition.to_string())).unwrap();
+        }
+        (parent, folder)
+    }
+
+    #[test]
+    fn a_number_of_partitions_that_was_edited_or_deleted_loses_nothing() {
+        let (parent, folder) = folder_with_log(4);
+        let file = parent.path().join("data/partitions");
+        assert_eq!(folder.partitions(0, Some(4)).unwrap(), 4);
+        fs::write(&file, "2\n").unwrap();
+        let error = folder.partitions(0, Some(4)).unwrap_err().to_string();
+        assert!(error.contains("says 2") && error.contains("the store says 4"), "{error}");
+        assert!(folder.partitions(2, None).is_err(), "the log has more");
+        fs::remove_file(&file).unwrap();
+        assert_eq!(folder.partitions(0, None).unwrap(), 4, "the log still tells");
+        assert_eq!(fs::read_to_string(&file).unwrap(), "4\n");
+        fs::remove_file(&file).unwrap();
+        fs::remove_dir_all(folder.log()).unwrap();
+        assert_eq!(folder.partitions(0, Some(4)).unwrap(), 4, "the store still tells");
+        assert!(folder.partitions(3, Some(4)).is_err());
+    }
+
+    #[test]
+    fn a_log_of_another_store_is_not_read() {
+        let (_parent, folder) = folder_with_log(1);
+        folder.match_log("one").unwrap();
+        folder.match_log("one").unwrap();
+        let error = folder.match_log("other").unwrap_err().to_string();
+        assert!(error.contains("written with another store"), "{error}");
+    }
+
+    #[test]
+    fn only_the_owner_can_look_into_the_data_folder() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let (parent, _folder) = folder_with_log(1);
+        let mode = fs::metadata(parent.path().join("data")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
 }

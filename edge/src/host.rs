@@ -12,22 +12,35 @@ use std::{
 use anyhow::Context as _;
 use tokio::sync::broadcast;
 use wheeltapper_config::Config;
-use wheeltapper_log::{Append, Committer, Reader, Retention};
+use wheeltapper_log::{
+    Append, Committer, Partition, Reader, Retention,
+    storage::{DiskStorage, Storage},
+};
 use wheeltapper_store::Store;
 
 use crate::{
     clock,
-    components::{Limits, Sandbox},
+    components::{Ingester, Limits, Sandbox},
     courier::Courier,
     folder::DataFolder,
     intake::{Intake, IntakeContext},
-    line::{Adopted, Clerk, Finding, Planner, RawRecord, Topic, Topics, Worker, WorkerConfig, WorkerHandle},
+    line::{
+        Adopted, COMMIT_PAUSE, DEAD_LETTER_OWNER, DeadLetterWriter, Finding, OpenGate, Planner, PlannerConfig, RawRecord,
+        ScheduleFactory as _, StageConfigs, StageFactory, Topic, Topics, WorkerConfig, WorkerHandle, start_worker,
+    },
     metrics::Metrics,
     registry::Registry,
+    supervisor::Supervisor,
 };
 
 /// How many findings a slow listener may be behind before it misses some.
 const FINDINGS_KEPT: usize = 4096;
+/// Where the store records the number of partitions.
+pub(crate) const PARTITIONS: &str = "partitions";
+/// How long each part may take to stop.
+const STOP_LIMIT: Duration = Duration::from_secs(30);
+/// A part that is broken for longer than this is not waited for.
+const SETTLE_FAULT: Duration = Duration::from_secs(10);
 /// How often the store's old readings are dropped.
 const EXPIRE_STORE: Duration = Duration::from_secs(3600);
 
@@ -42,12 +55,14 @@ pub struct Host {
     pub store: Store,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// Owns the threads of the line.
+    pub supervisor: Supervisor,
     findings: broadcast::Sender<Arc<Finding>>,
     committer: Arc<Committer>,
     workers: Vec<WorkerHandle>,
     raw: Vec<Reader>,
     dead_letters: Reader,
-    clerk: Clerk,
+    dead_letter_writer: DeadLetterWriter,
     planner: Planner,
     courier: Mutex<Courier>,
     findings_sources: Vec<crate::courier::Source>,
@@ -73,28 +88,27 @@ impl Host {
     pub fn start(config: Config) -> anyhow::Result<Self> {
         let started = Instant::now();
         let folder = DataFolder::open(&config.data)?;
-        let partitions = folder.partitions(config.partitions)?;
         let metrics = Arc::new(Metrics::default());
+        let supervisor = Supervisor::new(Arc::clone(&metrics));
         let store = Store::open(&folder.store_path()).context("opening the store")?;
+        store.check(true).context("checking the store")?;
         store.recover().context("opening the store")?;
+        folder.match_log(&store.identity().context("opening the store")?)?;
+        let recorded = store.state_get(PARTITIONS)?.and_then(|bytes| Some(u16::from_le_bytes(bytes.try_into().ok()?)));
+        let partitions = folder.partitions(config.partitions, recorded)?;
+        if recorded.is_none() {
+            store.state_put(PARTITIONS, &partitions.to_le_bytes())?;
+        }
         let limits = Limits {
             memory: usize::try_from(config.line.memory.bytes()).unwrap_or(usize::MAX),
             deadline: config.line.deadline.get(),
         };
         let sandbox = Sandbox::load(&folder.cache(), &config.line.components, limits)?;
         let registry = Arc::new(Registry::open(store.clone(), &config, partitions)?);
-        let topics = Topics::new(&folder.log(), partitions, config.log.segment.bytes());
+        let storage: Arc<dyn Storage> = Arc::new(DiskStorage);
+        let topics = Topics::new(Arc::clone(&storage), &folder.log(), partitions, config.log.segment.bytes());
 
-        let mut raw = Vec::new();
-        let mut owned = Vec::new();
-        for partition in 0..partitions {
-            let partition = topics.open(Topic::Raw, partition)?;
-            raw.push(partition.reader());
-            owned.push(partition);
-        }
-        let refused = topics.open(Topic::DeadLetters, topics.ingest_dead_letters())?;
-        let dead_letters = refused.reader();
-        owned.push(refused);
+        let OpenedLog { raw, dead_letters, owned } = open_log(&topics, &store, &metrics)?;
         let committer = Arc::new(Committer::start(owned, 1024, config.log.group_commit.get())?);
 
         let retention = Retention { age: config.log.retention_age.get(), size: config.log.retention_size.bytes() };
@@ -104,9 +118,10 @@ impl Host {
         let mut workers = Vec::new();
         let mut sources = Vec::new();
         for (partition, reader) in (0..partitions).zip(&raw) {
-            let worker = Worker::start(
+            let worker = start_worker(
+                &supervisor,
                 WorkerConfig {
-                    sandbox: sandbox.clone(),
+                    stage_factory: Arc::new(sandbox.clone()),
                     registry: Arc::clone(&registry),
                     store: store.clone(),
                     topics: topics.clone(),
@@ -115,8 +130,10 @@ impl Host {
                     findings: findings.clone(),
                     max_batch: config.line.max_batch,
                     checkpoint: config.line.checkpoint.get(),
+                    commit_pause: COMMIT_PAUSE,
                     retention,
                     stages: [featurize.clone(), detect.clone(), adopted.tell(&alert, partition, partitions)?],
+                    checkpoint_gate: Arc::new(OpenGate),
                 },
                 partition,
                 reader.clone(),
@@ -125,17 +142,18 @@ impl Host {
             sources.push((worker.findings_reader(), worker.findings_end()));
             workers.push(worker);
         }
-        let planner = Planner::start(
-            sandbox.clone(),
-            config.schedule_json(),
-            sources.clone(),
-            store.clone(),
-            Arc::clone(&metrics),
-            &folder.snapshots(),
-        )
-        .context("starting the planner")?;
+        let planner = PlannerConfig {
+            factory: Arc::new(sandbox.clone()),
+            sources: sources.clone(),
+            store: store.clone(),
+            metrics: Arc::clone(&metrics),
+            snapshots: folder.snapshots(),
+            storage,
+        };
+        let planner =
+            Planner::start(&supervisor, planner, config.schedule_json()).context("starting the planner")?;
         let courier = Courier::start(&config.alerts.routes, &sources, &store, &metrics)?;
-        let clerk = Clerk::start(dead_letters.clone(), store.clone())?;
+        let dead_letter_writer = DeadLetterWriter::start(&supervisor, dead_letters.clone(), store.clone())?;
 
         let context = IntakeContext {
             sandbox: sandbox.clone(),
@@ -148,20 +166,21 @@ impl Host {
         let decoders = thread::available_parallelism().map_or(1, usize::from);
         let queue = usize::try_from(config.line.queue.bytes()).unwrap_or(usize::MAX);
         let behind = usize::try_from(config.log.retention_size.bytes()).unwrap_or(usize::MAX);
-        let intake =
-            Intake::start(&context, &config.ingest_json(), decoders, queue, behind).context("starting ingest")?;
+        let intake = Intake::start(&supervisor, &context, &config.ingest_json(), decoders, queue, behind)
+            .context("starting ingest")?;
         tracing::info!(partitions, sensors = registry.len(), took = ?started.elapsed(), "the line is up");
         Ok(Self {
             intake,
             registry,
             store,
             metrics,
+            supervisor,
             findings,
             committer,
             workers,
             raw,
             dead_letters,
-            clerk,
+            dead_letter_writer,
             planner,
             courier: Mutex::new(courier),
             findings_sources: sources,
@@ -232,26 +251,30 @@ impl Host {
     /// # Errors
     /// When new sensors cannot be registered; the old configuration stays in force.
     pub fn configure(&self, config: Config) -> anyhow::Result<()> {
+        // First everything that can fail, on the side; nothing of it is in force yet.
         let stages = stages(&config)?;
+        let (ingest, schedule) = (config.ingest_json(), config.schedule_json());
+        self.try_stages(&stages, &ingest, &schedule)?;
+        let mut courier = self.courier.lock().unwrap_or_else(PoisonError::into_inner);
+        let routes = courier.prepare(&config.alerts.routes, &self.findings_sources, &self.store, &self.metrics)?;
         self.registry.configure(&config)?;
-        self.configure_courier(&config)?;
-        self.intake.configure(&config.ingest_json());
+        // From here on nothing fails.
+        courier.switch(routes);
+        drop(courier);
+        self.intake.configure(&ingest);
         for worker in &self.workers {
             worker.configure(stages.clone());
         }
-        self.planner.configure(config.schedule_json());
+        self.planner.configure(schedule);
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
         Ok(())
     }
 
-    fn configure_courier(&self, config: &Config) -> anyhow::Result<()> {
-        if config.alerts.routes == self.config().alerts.routes {
-            return Ok(());
-        }
-        let mut courier = self.courier.lock().unwrap_or_else(PoisonError::into_inner);
-        // The old routes end first: two may not follow one place.
-        *courier = Courier::default();
-        *courier = Courier::start(&config.alerts.routes, &self.findings_sources, &self.store, &self.metrics)?;
+    /// Opens fresh stages with a configuration, to learn whether they take it.
+    fn try_stages(&self, stages: &[String; 3], ingest: &str, schedule: &str) -> anyhow::Result<()> {
+        Ingester::open(&self.sandbox, ingest, None)?;
+        StageFactory::open(&self.sandbox, &StageConfigs::from(stages.clone()), None)?;
+        self.sandbox.open_schedule(schedule, None)?;
         Ok(())
     }
 
@@ -315,7 +338,7 @@ impl Host {
             behind += reader.end().saturating_sub(worker.position());
             needed.push(worker.needed());
         }
-        needed.push(self.clerk.position());
+        needed.push(self.dead_letter_writer.position());
         self.release_findings();
         self.intake.set_behind(usize::try_from(behind).unwrap_or(usize::MAX));
         self.metrics.queue_bytes.set(i64::try_from(self.intake.waiting()).unwrap_or(i64::MAX));
@@ -364,15 +387,27 @@ impl Host {
         self.workers.iter().zip(&self.raw).map(|(worker, reader)| reader.end().saturating_sub(worker.position())).sum()
     }
 
-    /// The partitions whose worker gave up.
-    pub fn failed(&self) -> Vec<usize> {
-        self.workers.iter().enumerate().filter(|(_, worker)| worker.failed()).map(|(index, _)| index).collect()
+    /// What does not work at present, by name and reason; nothing when the host is ready.
+    pub fn faults(&self) -> Vec<Fault> {
+        let mut faults: Vec<Fault> = self
+            .supervisor
+            .failures()
+            .into_iter()
+            .map(|failure| Fault { part: failure.task, reason: failure.message, since: failure.since })
+            .collect();
+        for (index, health) in self.committer.health().into_iter().enumerate() {
+            if let Some(error) = health.error {
+                let part = format!("log-{index}");
+                faults.push(Fault { part, reason: error, since: health.since.elapsed().unwrap_or_default() });
+            }
+        }
+        faults
     }
 
     /// Waits until all that was taken in so far is in the store: readings, findings, plans and dead letters.
     ///
     /// # Errors
-    /// When a partition's worker gave up, or `timeout` passes.
+    /// When a part of the host stays broken, or `timeout` passes.
     pub fn settle(&self, timeout: Duration) -> anyhow::Result<()> {
         let deadline = Instant::now() + timeout;
         let ends: Vec<u64> = self.raw.iter().map(Reader::end).collect();
@@ -380,10 +415,13 @@ impl Host {
         loop {
             let behind = self.workers.iter().zip(&ends).any(|(worker, &end)| worker.checkpointed() < end);
             let findings: u64 = self.workers.iter().map(|worker| worker.findings_end().load(Ordering::Acquire)).sum();
-            if !behind && self.clerk.position() >= refused && self.planner.position() >= findings {
+            if !behind && self.dead_letter_writer.position() >= refused && self.planner.position() >= findings {
                 return Ok(());
             }
-            anyhow::ensure!(self.failed().is_empty(), "partition {:?} stopped; the log above tells why", self.failed());
+            let faults = self.faults();
+            if let Some(fault) = faults.iter().find(|fault| fault.since > SETTLE_FAULT) {
+                anyhow::bail!("{} does not work: {}", fault.part, fault.reason);
+            }
             anyhow::ensure!(
                 Instant::now() < deadline,
                 "the line did not get through what was taken in within {timeout:?}"
@@ -395,18 +433,104 @@ impl Host {
         }
     }
 
-    /// Stops in order: what was taken in is worked through and stored.
+    /// Stops in order: what was taken in is worked through and stored. A part that hangs is left behind after a while, so
+    /// that the others end in order; what it had taken in is in the log.
     pub fn stop(self) {
-        let Self { intake, committer, mut workers, mut planner, mut clerk, courier, .. } = self;
-        intake.stop();
+        let Self { intake, committer, mut workers, mut planner, mut dead_letter_writer, courier, .. } = self;
+        intake.stop_within(STOP_LIMIT);
         drop(committer);
-        for worker in &mut workers {
-            worker.stop();
+        // All at once, so that they end side by side.
+        for worker in &workers {
+            worker.request_stop();
         }
-        planner.stop();
-        clerk.stop();
+        for worker in &mut workers {
+            worker.stop_within(STOP_LIMIT);
+        }
+        planner.stop_within(STOP_LIMIT);
+        dead_letter_writer.stop_within(STOP_LIMIT);
         drop(courier);
     }
+}
+
+/// A part of the host that does not work.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    /// Its name, such as `line-0` or `log-1`.
+    pub part: String,
+    /// What happened.
+    pub reason: String,
+    /// For how long.
+    pub since: Duration,
+}
+
+/// The partitions that many append to, and readers of them.
+struct OpenedLog {
+    raw: Vec<Reader>,
+    dead_letters: Reader,
+    /// Those of raw-sensor-data, then ingest's dead letters.
+    owned: Vec<Partition>,
+}
+
+/// Opens the log where the store and the log agree that it goes on, and says what was lost.
+fn open_log(topics: &Topics, store: &Store, metrics: &Metrics) -> anyhow::Result<OpenedLog> {
+    let states = store.checkpoints()?;
+    let stored = |owner: u16| {
+        let state = states.iter().find(|state| state.partition == owner);
+        state.map_or(0, |state| state.applied_offset.max(state.snapshot_offset))
+    };
+    let mut raw = Vec::new();
+    let mut owned = Vec::new();
+    for number in 0..topics.partitions() {
+        let mut partition = topics.open(Topic::Raw, number)?;
+        let lost = report_recovery(&format!("raw-sensor-data/{number}"), &partition);
+        metrics.log_damaged_bytes(number).inc_by(lost);
+        go_on_from(&mut partition, stored(number), &format!("raw-sensor-data/{number}"))?;
+        raw.push(partition.reader());
+        owned.push(partition);
+    }
+    let mut refused = topics.open(Topic::DeadLetters, topics.ingest_dead_letters())?;
+    report_recovery("dlq-sensor-data", &refused);
+    go_on_from(&mut refused, stored(DEAD_LETTER_OWNER), "dlq-sensor-data")?;
+    let dead_letters = refused.reader();
+    owned.push(refused);
+    Ok(OpenedLog { raw, dead_letters, owned })
+}
+
+/// Logs what the log found damaged when it was opened; returns how many bytes.
+fn report_recovery(name: &str, partition: &Partition) -> u64 {
+    let recovery = partition.recovery();
+    for damage in &recovery.damaged {
+        tracing::error!(
+            partition = name, from = damage.range.start, to = damage.range.end, file = %damage.path.display(),
+            "the log is damaged: acknowledged records in this range cannot be read and are lost; the sound ones around it \
+             are kept. Check the disk"
+        );
+    }
+    for missing in &recovery.missing {
+        tracing::error!(
+            partition = name, from = missing.start, to = missing.end,
+            "files of the log are missing: the records in this range are lost; those around it are kept"
+        );
+    }
+    if recovery.torn > 0 {
+        tracing::info!(partition = name, bytes = recovery.torn, "a record that was never acknowledged was cut off");
+    }
+    recovery.lost_bytes()
+}
+
+/// The store may know of more than the log holds: the log was deleted, or its end was lost. New records must not take
+/// offsets that the store has passed already, or nobody would read them.
+fn go_on_from(partition: &mut Partition, stored: u64, name: &str) -> anyhow::Result<()> {
+    let end = partition.end();
+    if stored > end {
+        tracing::error!(
+            partition = name, log_end = end, store = stored,
+            "the log ends before the offset up to which the store has it: the log was deleted, or its end was lost. \
+             Acknowledged readings that were not in the store yet are lost; the log goes on from the store's offset"
+        );
+        partition.advance_to(stored)?;
+    }
+    Ok(())
 }
 
 /// The configurations of featurize, detect and alert.

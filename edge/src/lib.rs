@@ -22,5 +22,6 @@ pub mod registry;
 pub mod report;
 pub mod serve;
 pub mod streams;
+pub mod supervisor;
 mod terminal;
 pub mod triggers;

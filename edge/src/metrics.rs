@@ -31,6 +31,11 @@ struct PartitionLabel {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct TaskLabel {
+    task: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct OutcomeLabel {
     outcome: &'static str,
 }
@@ -75,6 +80,14 @@ pub struct Metrics {
     events: Family<TriggerLabel, Counter>,
     notifications: Family<OutcomeLabel, Counter>,
     readings_rate: Gauge<f64, AtomicU64>,
+    /// Sensors that are registered.
+    pub sensors: Gauge,
+    /// Bytes of the log that were damaged or missing and were passed over.
+    log_lost_bytes: Family<PartitionLabel, Counter>,
+    /// Bytes of the log that were found damaged when it was opened.
+    log_damaged_bytes: Family<PartitionLabel, Counter>,
+    task_up: Family<TaskLabel, Gauge>,
+    task_restarts: Family<TaskLabel, Counter>,
 }
 
 impl fmt::Debug for Metrics {
@@ -120,6 +133,11 @@ impl Default for Metrics {
             events: Family::default(),
             notifications: Family::default(),
             readings_rate: Gauge::default(),
+            sensors: Gauge::default(),
+            log_lost_bytes: Family::default(),
+            log_damaged_bytes: Family::default(),
+            task_up: Family::default(),
+            task_restarts: Family::default(),
         };
         metrics.register();
         metrics
@@ -153,6 +171,19 @@ impl Metrics {
         to.register("mqtt_connections", "Connections of the MQTT broker that are open", self.mqtt_connections.clone());
         to.register("ingest_queue_bytes", "Bytes that wait to be decoded", self.queue_bytes.clone());
         to.register("line_lag_bytes", "Bytes of the log that the line has not gone through", self.lag.clone());
+        to.register("sensors", "Sensors that are registered", self.sensors.clone());
+        to.register(
+            "log_lost_bytes",
+            "Bytes of the log of acknowledged readings that were damaged or missing and were passed over",
+            self.log_lost_bytes.clone(),
+        );
+        to.register(
+            "log_damaged_bytes",
+            "Bytes of the log of readings that were found damaged when the host started",
+            self.log_damaged_bytes.clone(),
+        );
+        to.register("task_up", "Whether a supervised task of the host works (1) or failed (0)", self.task_up.clone());
+        to.register("task_restarts", "How often a supervised task was begun anew", self.task_restarts.clone());
     }
 
     /// Seconds of a stage's calls.
@@ -178,6 +209,26 @@ impl Metrics {
     /// Bytes that a partition is behind.
     pub fn lag(&self, partition: u16) -> Gauge {
         self.lag.get_or_create(&PartitionLabel { partition }).clone()
+    }
+
+    /// Bytes of a partition's log of readings that were damaged or missing.
+    pub fn log_lost_bytes(&self, partition: u16) -> Counter {
+        self.log_lost_bytes.get_or_create(&PartitionLabel { partition }).clone()
+    }
+
+    /// Bytes of a partition's log of readings that were found damaged when the host started.
+    pub fn log_damaged_bytes(&self, partition: u16) -> Counter {
+        self.log_damaged_bytes.get_or_create(&PartitionLabel { partition }).clone()
+    }
+
+    /// Whether a supervised task works: 1 or 0.
+    pub fn task_up(&self, task: &str) -> Gauge {
+        self.task_up.get_or_create(&TaskLabel { task: task.to_owned() }).clone()
+    }
+
+    /// How often a supervised task was begun anew after an error or a panic.
+    pub fn task_restarts(&self, task: &str) -> Counter {
+        self.task_restarts.get_or_create(&TaskLabel { task: task.to_owned() }).clone()
     }
 
     /// Events that a trigger received.

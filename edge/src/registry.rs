@@ -1,8 +1,8 @@
 //! Which sensors there are, their numbers, and the partition that their asset belongs to.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
 use foldhash::fast::FixedState;
@@ -27,6 +27,8 @@ struct Known {
     by_name: HashMap<Arc<str>, Place, FixedState>,
     assets: HashMap<Arc<str>, u32, FixedState>,
     asset_names: Vec<Arc<str>>,
+    /// Sensors of each asset.
+    asset_sizes: Vec<usize>,
     /// By sensor number.
     sensors: Vec<(Arc<str>, Place)>,
 }
@@ -38,6 +40,39 @@ pub struct Registry {
     known: RwLock<Known>,
     store: Store,
     partitions: u16,
+    limits: SensorLimits,
+    /// Held while new sensors are counted and registered, so that two senders do not pass a limit together.
+    registering: Mutex<()>,
+}
+
+/// How many sensors there may be. Each costs memory in every stage for as long as the host runs, so names must not come
+/// without end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SensorLimits {
+    /// On this host.
+    pub host: usize,
+    /// On one machine.
+    pub machine: usize,
+    /// First seen in the readings of one sender (an API key or a user).
+    pub sender: usize,
+}
+
+/// Why a sensor is not registered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SensorRefusal {
+    /// The sensor's index among the names that were asked for.
+    pub index: usize,
+    /// What was expected, what came, what to do.
+    pub message: String,
+}
+
+/// The locations of some sensors by name; none for one that may not be registered.
+#[derive(Debug, Default)]
+pub struct Located {
+    /// In the order of the names.
+    pub places: Vec<Option<Place>>,
+    /// Why the others have none.
+    pub refusals: Vec<SensorRefusal>,
 }
 
 impl Registry {
@@ -46,7 +81,12 @@ impl Registry {
     /// # Errors
     /// [`StoreError`].
     pub fn open(store: Store, config: &Config, partitions: u16) -> Result<Self, StoreError> {
-        let registry = Self { known: RwLock::default(), store, partitions };
+        let limits = SensorLimits {
+            host: config.line.max_sensors,
+            machine: config.line.max_sensors_per_machine,
+            sender: config.line.max_sensors_per_sender,
+        };
+        let registry = Self { known: RwLock::default(), store, partitions, limits, registering: Mutex::default() };
         registry.configure(config)?;
         let rows = registry.store.sensors()?;
         let mut known = registry.known.write().unwrap_or_else(PoisonError::into_inner);
@@ -81,33 +121,99 @@ impl Registry {
         Ok(())
     }
 
-    /// The places of `names`, in their order; new names are registered.
+    /// The places of `names`, in their order; new names are registered as far as the limits allow. `sender` is the key or
+    /// user that sent them, if one is known.
     ///
     /// # Errors
     /// [`StoreError`] when a new name cannot be registered.
-    pub fn places<'a>(&self, names: impl Iterator<Item = &'a str> + Clone) -> Result<Vec<Place>, StoreError> {
-        let (places, new) = self.look_up(names.clone());
-        if new.is_empty() {
-            return Ok(places);
+    pub fn locate<'a>(
+        &self,
+        names: impl Iterator<Item = &'a str> + Clone,
+        sender: Option<&str>,
+    ) -> Result<Located, StoreError> {
+        let places = self.look_up(names.clone());
+        if places.iter().all(Option::is_some) {
+            return Ok(Located { places, refusals: Vec::new() });
         }
-        let rows: Vec<_> = new.iter().map(|&name| (name, asset_of(name), "", "")).collect();
-        self.register(&rows)?;
-        Ok(self.look_up(names).0)
+        let _registering = self.registering.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another sender may have registered some meanwhile.
+        let known = self.look_up(names.clone());
+        let new: Vec<(usize, &str)> =
+            names.clone().enumerate().zip(&known).filter_map(|(new, place)| place.is_none().then_some(new)).collect();
+        let (admitted, refusals) = self.admit(&new, sender)?;
+        let rows: Vec<_> = admitted.iter().map(|&name| (name, asset_of(name), "", "")).collect();
+        if !rows.is_empty() {
+            self.register(&rows)?;
+            self.count_sender(sender, rows.len())?;
+        }
+        Ok(Located { places: self.look_up(names), refusals })
     }
 
-    fn look_up<'a>(&self, names: impl Iterator<Item = &'a str>) -> (Vec<Place>, Vec<&'a str>) {
+    /// Which of the new names the limits let in, and why not the others.
+    fn admit<'a>(
+        &self,
+        new: &[(usize, &'a str)],
+        sender: Option<&str>,
+    ) -> Result<(Vec<&'a str>, Vec<SensorRefusal>), StoreError> {
+        let mut of_sender = self.sender_count(sender)?;
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let mut new = Vec::new();
-        let places = names
-            .filter_map(|name| {
-                let place = known.by_name.get(name).copied();
-                if place.is_none() {
-                    new.push(name);
-                }
-                place
-            })
-            .collect();
-        (places, new)
+        let mut on_host = known.by_name.len();
+        let mut on_machine: HashMap<&str, usize> = HashMap::new();
+        let mut seen: HashSet<&str> = HashSet::new();
+        let (mut admitted, mut refusals) = (Vec::new(), Vec::new());
+        for &(index, name) in new {
+            if seen.contains(name) {
+                continue;
+            }
+            let machine = asset_of(name);
+            let count = on_machine.entry(machine).or_insert_with(|| known.sensors_of(machine));
+            let SensorLimits { host, machine: per_machine, sender: per_sender } = self.limits;
+            let message = if on_host >= host {
+                format!(
+                    "`{name}` is a new sensor and this host has {on_host} already, as many as it may; send under known \
+                     names, or raise [line] max_sensors"
+                )
+            } else if *count >= per_machine {
+                format!(
+                    "`{name}` is a new sensor and the machine `{machine}` has {count} already, as many as one may; check \
+                     whether the names count something up, or raise [line] max_sensors_per_machine"
+                )
+            } else if sender.is_some() && of_sender >= per_sender {
+                format!(
+                    "`{name}` is a new sensor and this sender has brought {of_sender} already, as many as one may; send \
+                     under known names, or raise [line] max_sensors_per_sender"
+                )
+            } else {
+                *count += 1;
+                on_host += 1;
+                of_sender += 1;
+                seen.insert(name);
+                admitted.push(name);
+                continue;
+            };
+            refusals.push(SensorRefusal { index, message });
+        }
+        Ok((admitted, refusals))
+    }
+
+    /// Sensors that were first seen in the readings of a sender.
+    fn sender_count(&self, sender: Option<&str>) -> Result<usize, StoreError> {
+        let Some(sender) = sender else { return Ok(0) };
+        let count = self.store.state_get(&sender_key(sender))?;
+        let count = count.and_then(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?)));
+        Ok(count.and_then(|count| usize::try_from(count).ok()).unwrap_or(0))
+    }
+
+    fn count_sender(&self, sender: Option<&str>, new: usize) -> Result<(), StoreError> {
+        let Some(sender) = sender else { return Ok(()) };
+        let count = self.sender_count(Some(sender))?.saturating_add(new) as u64;
+        self.store.state_put(&sender_key(sender), &count.to_le_bytes())
+    }
+
+    /// The places of those of `names` that are known, in their order.
+    pub fn look_up<'a>(&self, names: impl Iterator<Item = &'a str>) -> Vec<Option<Place>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        names.map(|name| known.by_name.get(name).copied()).collect()
     }
 
     /// A sensor's place and asset, if it is known.
@@ -163,7 +269,18 @@ impl Registry {
     }
 }
 
+/// Where the store counts the sensors that a sender brought.
+fn sender_key(sender: &str) -> String {
+    format!("sensors-of/{sender}")
+}
+
 impl Known {
+    /// How many sensors an asset has.
+    fn sensors_of(&self, asset: &str) -> usize {
+        let number = self.assets.get(asset).copied();
+        number.and_then(|number| self.asset_sizes.get(number as usize).copied()).unwrap_or(0)
+    }
+
     fn add(&mut self, name: &str, asset: &str, sensor: u32, partitions: u16) {
         let number = match self.assets.get(asset) {
             Some(&number) => number,
@@ -171,6 +288,7 @@ impl Known {
                 let number = u32::try_from(self.asset_names.len()).unwrap_or(u32::MAX);
                 let asset: Arc<str> = asset.into();
                 self.asset_names.push(Arc::clone(&asset));
+                self.asset_sizes.push(0);
                 self.assets.insert(asset, number);
                 number
             }
@@ -185,6 +303,51 @@ impl Known {
         if let Some(slot) = self.sensors.get_mut(index) {
             *slot = (Arc::clone(&name), place);
         }
-        self.by_name.insert(name, place);
+        if self.by_name.insert(name, place).is_none()
+            && let Some(size) = self.asset_sizes.get_mut(number as usize)
+        {
+            *size += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    fn registry(folder: &tempfile::TempDir) -> Registry {
+        let mut config = Config::default();
+        config.line.max_sensors = 5;
+        config.line.max_sensors_per_machine = 3;
+        config.line.max_sensors_per_sender = 4;
+        let store = Store::open(&folder.path().join("store.db")).unwrap();
+        Registry::open(store, &config, 2).unwrap()
+    }
+
+    #[test]
+    fn names_do_not_come_without_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let registry = registry(&folder);
+        let located =
+            registry.locate(["a/m/1", "a/m/2", "a/m/1", "a/m/3", "a/m/4"].into_iter(), Some("key")).unwrap();
+        assert_eq!(located.places.iter().flatten().count(), 4, "three sensors, one named twice");
+        assert_eq!((located.refusals.len(), located.refusals[0].index), (1, 4));
+        assert!(located.refusals[0].message.contains("the machine `a/m` has 3"), "{}", located.refusals[0].message);
+
+        let located = registry.locate(["a/n/1", "a/n/2"].into_iter(), Some("key")).unwrap();
+        assert!(located.places[0].is_some() && located.places[1].is_none());
+        assert!(located.refusals[0].message.contains("this sender has brought 4"), "{:?}", located.refusals);
+
+        let located = registry.locate(["a/o/1", "a/o/2"].into_iter(), None).unwrap();
+        assert!(located.places[0].is_some() && located.places[1].is_none());
+        assert!(located.refusals[0].message.contains("this host has 5"), "{:?}", located.refusals);
+
+        // Known names go on, also after a restart.
+        drop(registry);
+        let registry = self::registry(&folder);
+        let located = registry.locate(["a/m/1", "a/x/1"].into_iter(), Some("key")).unwrap();
+        assert!(located.places[0].is_some() && located.places[1].is_none());
+        assert_eq!(registry.len(), 5);
     }
 }

@@ -1,10 +1,10 @@
 //! One instance of a stage, and the calls it takes.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
-use wasmtime::{Store, Trap, component::ResourceAny};
+use wasmtime::{Store, Trap, UpdateDeadline, component::ResourceAny};
 
-use super::engine::{Guest, Sandbox, StageName};
+use super::engine::{Guest, Sandbox, StageName, epochs, thread_cpu_time};
 
 /// The contracts' types, as generated from `wit/`.
 #[allow(missing_docs, missing_debug_implementations, clippy::all, reason = "generated from wit/, which documents them")]
@@ -94,7 +94,7 @@ impl CallError {
 struct Cell {
     stage: StageName,
     store: Store<Guest>,
-    epochs: u64,
+    deadline: Duration,
 }
 
 impl fmt::Debug for Cell {
@@ -107,11 +107,22 @@ impl Cell {
     fn new(sandbox: &Sandbox, stage: StageName) -> Self {
         let mut store = Store::new(&sandbox.engine, Guest::new(sandbox.limits));
         store.limiter(|guest| &mut guest.limits);
-        Self { stage, store, epochs: sandbox.limits.epochs() }
+        let deadline = sandbox.limits.deadline;
+        // The engine's clock is wall time; what counts is the CPU time of the call.
+        store.epoch_deadline_callback(move |context| {
+            let used = thread_cpu_time().saturating_sub(context.data().call_began);
+            Ok(match deadline.checked_sub(used) {
+                Some(left) if !left.is_zero() => UpdateDeadline::Continue(epochs(left)),
+                _ => UpdateDeadline::Interrupt,
+            })
+        });
+        Self { stage, store, deadline }
     }
 
+    /// Begins the time that the next call may take.
     fn arm(&mut self) {
-        self.store.set_epoch_deadline(self.epochs);
+        self.store.data_mut().call_began = thread_cpu_time();
+        self.store.set_epoch_deadline(epochs(self.deadline));
     }
 
     /// Says what became of a lost instance, with the panic's own words when there are some.
@@ -121,7 +132,7 @@ impl Cell {
         let words = words.trim();
         let message = match error.downcast_ref::<Trap>() {
             Some(Trap::Interrupt) => {
-                "ran past its deadline and was stopped; raise [line] deadline if the work is sound".to_owned()
+                "used more CPU time than a call may and was stopped; raise [line] deadline if the work is sound".to_owned()
             }
             Some(trap) if words.is_empty() => format!("trapped: {trap}"),
             Some(_) => format!("panicked: {words}"),

@@ -12,9 +12,10 @@ use std::{
 use crossbeam_channel::Receiver;
 use tokio::sync::oneshot;
 use wheeltapper_log::Append;
+use wheeltapper_store::{StoreError, StoreErrorKind};
 
 use super::{
-    Envelope, IntakeContext, IntakeError, Receipt, Refused, sites,
+    Envelope, FailureKind, IntakeContext, IntakeError, Receipt, Refused, Sender, limits, sites,
     split::{Splitter, reason_name},
 };
 use crate::{
@@ -25,7 +26,9 @@ use crate::{
             types::{Reason, Rejection},
         },
     },
+    dictionary,
     line::DeadLetterEvent,
+    supervisor::TaskContext,
 };
 
 /// How many bytes of events go into one call, unless a single event is larger.
@@ -39,10 +42,23 @@ const KEPT_PAYLOAD: usize = 1 << 20;
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) envelopes: Vec<Envelope>,
-    /// Where the sensors have to lie; none: anywhere.
-    pub(super) sites: Option<Vec<String>>,
-    pub(super) bytes: usize,
+    pub(super) sender: Arc<Sender>,
+    /// The job's share of the bytes that may wait; given back when the job is dropped, also by a panic.
+    pub(super) share: QueueShare,
     pub(super) told: oneshot::Sender<Result<Vec<Receipt>, IntakeError>>,
+}
+
+/// Bytes of the queue of events that a job takes up.
+#[derive(Debug)]
+pub(super) struct QueueShare {
+    pub(super) bytes: usize,
+    pub(super) waiting: Arc<AtomicUsize>,
+}
+
+impl Drop for QueueShare {
+    fn drop(&mut self) {
+        self.waiting.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 /// The thread's own things.
@@ -52,7 +68,6 @@ pub(super) struct Decoder {
     config: Arc<Mutex<Arc<str>>>,
     /// The configuration that the instance runs with.
     running: Arc<str>,
-    waiting: Arc<AtomicUsize>,
     state_key: String,
     ingester: Ingester,
     splitter: Splitter,
@@ -62,7 +77,6 @@ impl Decoder {
     pub(super) fn open(
         context: IntakeContext,
         config: Arc<Mutex<Arc<str>>>,
-        waiting: Arc<AtomicUsize>,
         index: usize,
     ) -> anyhow::Result<Self> {
         let running = Arc::clone(&config.lock().unwrap_or_else(PoisonError::into_inner));
@@ -70,23 +84,24 @@ impl Decoder {
         let snapshot = context.store.state_get(&state_key)?;
         let ingester = Ingester::open(&context.sandbox, &running, snapshot.as_deref())?;
         let splitter = Splitter::new(context.partitions);
-        Ok(Self { context, config, running, waiting, state_key, ingester, splitter })
+        Ok(Self { context, config, running, state_key, ingester, splitter })
     }
 
-    pub(super) fn run(mut self, jobs: &Receiver<Job>) {
+    /// Decodes until all senders of jobs are gone.
+    pub(super) fn run(&mut self, jobs: &Receiver<Job>, task: &TaskContext) {
         while let Ok(first) = jobs.recv() {
-            let mut bytes = first.bytes;
+            let mut bytes = first.share.bytes;
             let mut events = first.envelopes.len();
             let mut batch = vec![first];
             while bytes < CALL_BYTES && events < CALL_EVENTS {
                 let Ok(job) = jobs.try_recv() else { break };
-                bytes += job.bytes;
+                bytes += job.share.bytes;
                 events += job.envelopes.len();
                 batch.push(job);
             }
             self.take_new_config();
             self.take(batch);
-            self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+            task.healthy();
         }
     }
 
@@ -107,13 +122,13 @@ impl Decoder {
     }
 
     fn take(&mut self, batch: Vec<Job>) {
-        let (mut senders, mut envelopes) = (Vec::with_capacity(batch.len()), Vec::new());
-        let mut within = Vec::new();
+        let (mut replies, mut shares, mut envelopes) = (Vec::with_capacity(batch.len()), Vec::new(), Vec::new());
+        let mut senders: Vec<(Range<usize>, Arc<Sender>)> = Vec::new();
         for job in batch {
-            senders.push((job.told, job.envelopes.len()));
-            if let Some(sites) = job.sites {
-                within.push((envelopes.len()..envelopes.len() + job.envelopes.len(), sites));
-            }
+            replies.push((job.told, job.envelopes.len()));
+            // Given back when the batch is through.
+            shares.push(job.share);
+            senders.push((envelopes.len()..envelopes.len() + job.envelopes.len(), job.sender));
             envelopes.extend(job.envelopes.into_iter().map(|envelope| WitEnvelope {
                 source: envelope.source,
                 format: envelope.format,
@@ -122,47 +137,69 @@ impl Decoder {
                 payload: envelope.payload.into(),
             }));
         }
-        let decoded = match within.is_empty() {
-            true => self.decode(&envelopes),
-            false => self.decode_within(&envelopes, &within),
+        let decoded = match self.decode_permitted(&envelopes, &senders) {
+            Ok(decoded) => decoded,
+            Err(error) => {
+                let kind = if error.kind() == StoreErrorKind::DiskFull { FailureKind::DiskFull } else { FailureKind::Other };
+                let message = format!("a new sensor could not be registered: {error}");
+                return reply(replies, &[], Err(IntakeError::Failed { kind, message }));
+            }
         };
         self.keep_state(decoded.state_changed);
         let arrival = envelopes.first().map_or(0, |envelope| envelope.arrival);
         let receipts = receipts(&decoded, envelopes.len());
         self.count(&receipts);
         let dead_letters = dead_letters(&decoded.refusals, &envelopes);
-        let metrics = &self.context.metrics;
-        match self.splitter.split(decoded, arrival, &self.context.registry) {
-            Ok(mut parts) => {
-                if !dead_letters.is_empty() {
-                    parts.push((usize::from(self.context.partitions), dead_letters));
-                }
-                let commit = metrics.commit_seconds.clone();
-                let started = Instant::now();
-                if parts.is_empty() {
-                    return tell(senders, &receipts, Ok(()));
-                }
-                let done = Box::new(move |result: Result<(), wheeltapper_log::CommitError>| {
-                    commit.observe(started.elapsed().as_secs_f64());
-                    tell(senders, &receipts, result.map_err(|error| IntakeError::Failed(error.to_string())));
-                });
-                self.context.committer.append(Append { parts, done });
-            }
-            Err(error) => tell(senders, &receipts, Err(IntakeError::Failed(error.to_string()))),
+        let mut parts = self.splitter.split(decoded, arrival, &self.context.registry);
+        if !dead_letters.is_empty() {
+            parts.push((usize::from(self.context.partitions), dead_letters));
         }
+        if parts.is_empty() {
+            return reply(replies, &receipts, Ok(()));
+        }
+        let commit = self.context.metrics.commit_seconds.clone();
+        let started = Instant::now();
+        let done = Box::new(move |result: Result<(), wheeltapper_log::CommitError>| {
+            commit.observe(started.elapsed().as_secs_f64());
+            reply(replies, &receipts, result.map_err(IntakeError::from));
+        });
+        self.context.committer.append(Append { parts, done });
     }
 
-    /// Decodes one by one, as a call does not tell which event a reading came from, and leaves out what lies elsewhere.
-    fn decode_within(&mut self, envelopes: &[WitEnvelope], within: &[(Range<usize>, Vec<String>)]) -> Decoded {
+    /// Decodes events, and leaves out what their senders may not send. All sensors of the result are registered.
+    ///
+    /// # Errors
+    /// When a new sensor cannot be registered.
+    fn decode_permitted(
+        &mut self,
+        envelopes: &[WitEnvelope],
+        senders: &[(Range<usize>, Arc<Sender>)],
+    ) -> Result<Decoded, StoreError> {
+        let restricted = senders.iter().any(|(_, sender)| sender.sites.is_some());
+        if !restricted {
+            let decoded = self.decode(envelopes);
+            let places = self.context.registry.look_up(dictionary::names(&decoded.sensors));
+            if places.iter().all(Option::is_some) {
+                return Ok(decoded);
+            }
+        }
+        // One by one, as a call does not tell which event a reading came from.
         let mut whole = nothing();
         for (index, envelope) in envelopes.iter().enumerate() {
-            let mut decoded = self.decode(std::slice::from_ref(envelope));
-            if let Some((_, sites)) = within.iter().find(|(range, _)| range.contains(&index)) {
+            let sender = senders.iter().find(|(range, _)| range.contains(&index)).map(|(_, sender)| sender.as_ref());
+            let sites = sender.and_then(|sender| sender.sites.as_deref());
+            let mut decoded = match sites.and_then(|sites| sites::refuse_event(envelope, sites)) {
+                Some(refused) => refused,
+                None => self.decode(std::slice::from_ref(envelope)),
+            };
+            if let Some(sites) = sites {
                 decoded = sites::keep(decoded, envelope, sites);
             }
+            let name = sender.and_then(|sender| sender.name.as_deref());
+            decoded = limits::admit(decoded, envelope, &self.context.registry, name)?;
             append(&mut whole, decoded, u32::try_from(index).unwrap_or(u32::MAX));
         }
-        whole
+        Ok(whole)
     }
 
     /// Decodes all at once; when the instance is lost on that, one by one on fresh ones, and what loses its instance
@@ -236,9 +273,9 @@ impl Decoder {
 
 type Told = oneshot::Sender<Result<Vec<Receipt>, IntakeError>>;
 
-fn tell(senders: Vec<(Told, usize)>, receipts: &[Receipt], result: Result<(), IntakeError>) {
+fn reply(replies: Vec<(Told, usize)>, receipts: &[Receipt], result: Result<(), IntakeError>) {
     let mut rest = receipts;
-    for (told, events) in senders {
+    for (told, events) in replies {
         let (own, later) = rest.split_at(events.min(rest.len()));
         rest = later;
         // A sender that has gone away needs no answer.
@@ -289,7 +326,7 @@ fn dead_letters(refusals: &[Refusal], envelopes: &[WitEnvelope]) -> Vec<u8> {
 
 fn nothing() -> Decoded {
     Decoded {
-        sensors: crate::dictionary::empty(),
+        sensors: dictionary::empty(),
         readings: crate::components::wit::types::ReadingColumns { sensor: vec![], time: vec![], value: vec![] },
         waveforms: vec![],
         accepted: vec![],
@@ -319,8 +356,8 @@ fn refuse_whole(envelope: &WitEnvelope, error: &CallError) -> Decoded {
 /// Joins what one more event gave to what others gave.
 fn append(whole: &mut Decoded, decoded: Decoded, envelope: u32) {
     let shift = u32::try_from(whole.sensors.ends.len()).unwrap_or(u32::MAX);
-    for name in crate::dictionary::names(&decoded.sensors) {
-        crate::dictionary::push(&mut whole.sensors, name);
+    for name in dictionary::names(&decoded.sensors) {
+        dictionary::push(&mut whole.sensors, name);
     }
     whole.readings.sensor.extend(decoded.readings.sensor.iter().map(|sensor| sensor + shift));
     whole.readings.time.extend(decoded.readings.time);

@@ -5,6 +5,7 @@
 //! one lane (a connection) go through one decoder, so they keep their order.
 
 mod decoder;
+mod limits;
 pub(crate) mod sites;
 pub(crate) mod split;
 
@@ -13,18 +14,23 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    thread,
     time::Duration,
 };
 
 use bytes::Bytes;
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{Sender as Queue, bounded};
 use tokio::sync::oneshot;
-use wheeltapper_log::{Append, Committer};
+use wheeltapper_log::{Append, CommitError, CommitErrorKind, Committer};
 use wheeltapper_store::Store;
 
-use crate::{components::Sandbox, line::DeadLetterEvent, metrics::Metrics, registry::Registry};
-use decoder::{Decoder, Job};
+use crate::{
+    components::Sandbox,
+    line::DeadLetterEvent,
+    metrics::Metrics,
+    registry::Registry,
+    supervisor::{Supervisor, TaskHandle},
+};
+use decoder::{Decoder, Job, QueueShare};
 
 /// One event as a trigger received it.
 #[derive(Clone, Debug)]
@@ -77,11 +83,53 @@ pub enum IntakeError {
         retry_after: Duration,
     },
     /// It could not be made durable.
-    #[error("{0}")]
-    Failed(String),
+    #[error("{message}")]
+    Failed {
+        /// What kind of failure it is.
+        kind: FailureKind,
+        /// What happened and what to do.
+        message: String,
+    },
     /// The host is stopping.
     #[error("the host is stopping; send again when it is back")]
     Closed,
+}
+
+/// Why events could not be made durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The disk is full.
+    DiskFull,
+    /// Another fault, of the disk or of the host.
+    Other,
+}
+
+impl IntakeError {
+    /// The answer to an event whose decoder ended before it replied: whether it was taken is not known.
+    fn lost() -> Self {
+        let message = "the decoder failed on this event or on one beside it; send it again".to_owned();
+        Self::Failed { kind: FailureKind::Other, message }
+    }
+}
+
+impl From<CommitError> for IntakeError {
+    fn from(error: CommitError) -> Self {
+        let kind = match error.kind() {
+            CommitErrorKind::Closed => return Self::Closed,
+            CommitErrorKind::DiskFull => FailureKind::DiskFull,
+            CommitErrorKind::TryLater | CommitErrorKind::Invalid => FailureKind::Other,
+        };
+        Self::Failed { kind, message: error.to_string() }
+    }
+}
+
+/// Who sends events, as far as it matters to what is taken of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sender {
+    /// The API key or the user; none for one that is not known by name.
+    pub name: Option<String>,
+    /// Where the sensors have to lie; none: anywhere.
+    pub sites: Option<Vec<String>>,
 }
 
 /// Resolves when the events are durable.
@@ -107,8 +155,8 @@ pub struct IntakeContext {
 /// The way in for every trigger.
 #[derive(Debug)]
 pub struct Intake {
-    lanes: Vec<Sender<Job>>,
-    threads: Mutex<Vec<thread::JoinHandle<()>>>,
+    lanes: Vec<Queue<Job>>,
+    tasks: Vec<TaskHandle>,
     waiting: Arc<AtomicUsize>,
     limit: usize,
     /// Bytes of the log that the line has not gone through, as the host last saw it, and how many are allowed.
@@ -125,6 +173,7 @@ impl Intake {
     /// # Errors
     /// When an ingest instance cannot be opened with `config`, or no thread can be started.
     pub fn start(
+        supervisor: &Supervisor,
         context: &IntakeContext,
         config: &str,
         decoders: usize,
@@ -134,17 +183,25 @@ impl Intake {
         let waiting = Arc::new(AtomicUsize::new(0));
         let config: Arc<Mutex<Arc<str>>> = Arc::new(Mutex::new(config.into()));
         let mut lanes = Vec::new();
-        let mut threads = Vec::new();
+        let mut tasks = Vec::new();
         for index in 0..decoders.max(1) {
             let (sender, jobs) = bounded(16_384);
-            let decoder = Decoder::open(context.clone(), Arc::clone(&config), Arc::clone(&waiting), index)?;
-            threads.push(thread::Builder::new().name(format!("ingest-{index}")).spawn(move || decoder.run(&jobs))?);
+            let (context, config) = (context.clone(), Arc::clone(&config));
+            let mut first = Some(Decoder::open(context.clone(), Arc::clone(&config), index)?);
+            tasks.push(supervisor.spawn(format!("ingest-{index}"), move |task| {
+                let mut decoder = match first.take() {
+                    Some(decoder) => decoder,
+                    None => Decoder::open(context.clone(), Arc::clone(&config), index)?,
+                };
+                decoder.run(&jobs, task);
+                Ok(())
+            })?);
             lanes.push(sender);
         }
         let behind = Arc::new(AtomicUsize::new(0));
         Ok(Self {
             lanes,
-            threads: Mutex::new(threads),
+            tasks,
             waiting,
             limit,
             behind,
@@ -161,24 +218,24 @@ impl Intake {
     /// # Errors
     /// [`IntakeError::Busy`] or [`IntakeError::Closed`]: nothing was taken.
     pub fn submit(&self, lane: u64, envelopes: Vec<Envelope>) -> Result<Answer, IntakeError> {
-        self.submit_within(lane, envelopes, None)
+        self.submit_from(lane, envelopes, Arc::default())
     }
 
-    /// As [`Self::submit`], but readings of sensors outside of `sites` are refused.
+    /// As [`Self::submit`], but what `sender` may not send is refused.
     ///
     /// # Errors
     /// As [`Self::submit`].
-    pub fn submit_within(
+    pub fn submit_from(
         &self,
         lane: u64,
         envelopes: Vec<Envelope>,
-        sites: Option<Vec<String>>,
+        sender: Arc<Sender>,
     ) -> Result<Answer, IntakeError> {
         let bytes = envelopes.iter().map(|envelope| envelope.payload.len() + 64).sum::<usize>();
         let waiting = self.waiting.fetch_add(bytes, Ordering::Relaxed);
+        let share = QueueShare { bytes, waiting: Arc::clone(&self.waiting) };
         let busy = |waiting| IntakeError::Busy { waiting, retry_after: Duration::from_secs(1) };
         if (waiting > 0 && waiting + bytes > self.limit) || self.behind.load(Ordering::Relaxed) > self.behind_limit {
-            self.waiting.fetch_sub(bytes, Ordering::Relaxed);
             return Err(busy(waiting));
         }
         // Sparkplug's births and data must meet the same alias table.
@@ -186,16 +243,21 @@ impl Intake {
         let index = usize::try_from(lane % self.lanes.len().max(1) as u64).unwrap_or(0);
         let (told, answer) = oneshot::channel();
         let sent = match self.lanes.get(index) {
-            Some(jobs) => jobs.try_send(Job { envelopes, sites, bytes, told }).map_err(|error| error.is_full()),
+            Some(jobs) => jobs.try_send(Job { envelopes, sender, share, told }).map_err(|error| error.is_full()),
             None => Err(false),
         };
         match sent {
             Ok(()) => Ok(answer),
-            Err(full) => {
-                self.waiting.fetch_sub(bytes, Ordering::Relaxed);
-                Err(if full { busy(waiting) } else { IntakeError::Closed })
-            }
+            Err(full) => Err(if full { busy(waiting) } else { IntakeError::Closed }),
         }
+    }
+
+    /// The reply to events that [`Self::submit`] took.
+    ///
+    /// # Errors
+    /// [`IntakeError`], also where the decoder ended before it replied.
+    pub async fn receive(answer: Answer) -> Result<Vec<Receipt>, IntakeError> {
+        answer.await.unwrap_or_else(|_| Err(IntakeError::lost()))
     }
 
     /// Keeps what a trigger refused before it could be decoded; returns when that is durable.
@@ -203,9 +265,10 @@ impl Intake {
     /// # Errors
     /// [`IntakeError::Failed`]: it could not be written.
     pub async fn refuse(&self, event: &DeadLetterEvent) -> Result<(), IntakeError> {
-        let failed = |error: &dyn std::fmt::Display| IntakeError::Failed(error.to_string());
+        let failed =
+            |error: serde_json::Error| IntakeError::Failed { kind: FailureKind::Other, message: error.to_string() };
         let mut framed = Vec::new();
-        wheeltapper_log::frame(&serde_json::to_vec(event).map_err(|error| failed(&error))?, &mut framed);
+        wheeltapper_log::frame(&serde_json::to_vec(event).map_err(failed)?, &mut framed);
         let (told, answer) = oneshot::channel();
         self.committer.append(Append {
             parts: vec![(self.dead_letters, framed)],
@@ -213,7 +276,7 @@ impl Intake {
                 let _ = told.send(result);
             }),
         });
-        answer.await.map_err(|_| IntakeError::Closed)?.map_err(|error| failed(&error))
+        answer.await.map_err(|_| IntakeError::Closed)?.map_err(IntakeError::from)
     }
 
     /// Tells how far the line is behind, in bytes.
@@ -232,10 +295,11 @@ impl Intake {
     }
 
     /// Waits until everything that was submitted is decoded, then ends the threads.
-    pub fn stop(self) {
-        drop(self.lanes);
-        for thread in self.threads.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            let _ = thread.join();
+    pub fn stop_within(self, limit: Duration) {
+        let Self { lanes, tasks, .. } = self;
+        drop(lanes);
+        for mut task in tasks {
+            task.stop_within(limit);
         }
     }
 }

@@ -7,7 +7,6 @@ use crate::{
     registry::{Place, Registry},
 };
 use wheeltapper_front::Reason as Named;
-use wheeltapper_store::StoreError;
 
 /// Columns of one partition.
 #[derive(Debug, Default)]
@@ -34,11 +33,11 @@ impl Splitter {
         decoded: Decoded,
         arrival: i64,
         registry: &Registry,
-    ) -> Result<Vec<(usize, Vec<u8>)>, StoreError> {
-        let places = registry.places(dictionary::names(&decoded.sensors))?;
+    ) -> Vec<(usize, Vec<u8>)> {
+        let places = registry.look_up(dictionary::names(&decoded.sensors));
         let readings = &decoded.readings;
         for ((&sensor, &time), &value) in readings.sensor.iter().zip(&readings.time).zip(&readings.value) {
-            if let Some(place) = places.get(sensor as usize)
+            if let Some(place) = places.get(sensor as usize).copied().flatten()
                 && let Some(columns) = self.columns.get_mut(usize::from(place.partition))
             {
                 columns.sensor.push(place.sensor);
@@ -60,7 +59,9 @@ impl Splitter {
             columns.value.clear();
         }
         for waveform in decoded.waveforms {
-            let Some(&Place { sensor, partition, .. }) = places.get(waveform.sensor as usize) else { continue };
+            let Some(Place { sensor, partition, .. }) = places.get(waveform.sensor as usize).copied().flatten() else {
+                continue;
+            };
             let record = RawRecord::Waveform {
                 arrival,
                 sensor,
@@ -72,7 +73,7 @@ impl Splitter {
             record.encode(&mut payload);
             wheeltapper_log::frame(&payload, part(&mut parts, usize::from(partition)));
         }
-        Ok(parts)
+        parts
     }
 }
 

@@ -5,11 +5,12 @@
 
 use std::{io, sync::Arc, thread};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use serde::{Deserialize, Serialize};
 use wheeltapper_store::{Checkpoint, Commit, SensorColumn, Store, StoreError, WaveformRow, WindowBlock};
 
 use super::{recovery::SnapshotFolder, stages::StageSnapshots};
+use crate::supervisor::panic_message;
 
 /// What the store keeps of a snapshot beside its offset.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -54,32 +55,71 @@ pub(super) enum CheckpointError {
     Store(#[from] StoreError),
     #[error("the snapshots: {0}; check that the disk has room")]
     Snapshot(#[from] io::Error),
+    #[error("the thread that writes checkpoints ended: {0}")]
+    ThreadEnded(String),
 }
 
-/// The thread that writes one partition's checkpoints, one at a time.
+/// Decides when a checkpoint may go on to its next transaction. The host's lets it go on at once; a simulation holds it, so
+/// that other commits and crashes fall between two transactions.
+pub(crate) trait CheckpointGate: Send + Sync + std::fmt::Debug {
+    /// Called before each transaction; false ends the write unfinished, as the death of the process would.
+    fn pass(&self) -> bool {
+        true
+    }
+
+    /// Called by the worker before it hands a checkpoint over.
+    fn began(&self) {}
+
+    /// Called when a checkpoint has been written, or has failed.
+    fn ended(&self) {}
+
+    /// Called when the worker is about to wait for the checkpoint that is under way.
+    fn awaited(&self) {}
+}
+
+/// The gate of a running host.
+#[derive(Debug)]
+pub(crate) struct OpenGate;
+
+impl CheckpointGate for OpenGate {}
+
+/// The thread that writes one partition's checkpoints, one at a time. A panic in it reaches the worker as an error.
 #[derive(Debug)]
 pub(super) struct Checkpointer {
     jobs: Option<Sender<Job>>,
     done: Receiver<Result<Written, CheckpointError>>,
     under_way: bool,
+    gate: Arc<dyn CheckpointGate>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Checkpointer {
-    pub(super) fn start(partition: u16, store: Store, snapshots: SnapshotFolder) -> io::Result<Self> {
+    pub(super) fn start(
+        partition: u16,
+        store: Store,
+        snapshots: SnapshotFolder,
+        gate: Arc<dyn CheckpointGate>,
+    ) -> io::Result<Self> {
         let (jobs, waiting) = bounded::<Job>(1);
-        let (told, done) = bounded(1);
+        let (report, done) = bounded(1);
+        let own_gate = Arc::clone(&gate);
         let thread = thread::Builder::new().name(format!("checkpoint-{partition}")).spawn(move || {
             for job in waiting {
-                if told.send(write(partition, &store, &snapshots, &job)).is_err() {
-                    return;
-                }
-                if let Err(error) = store.fold() {
+                let written = write(partition, &store, &snapshots, &job, own_gate.as_ref()).transpose();
+                if matches!(written, Some(Ok(_)))
+                    && let Err(error) = store.fold()
+                {
                     tracing::warn!(%error, "the store's write-ahead log could not be folded; it grows until it can");
+                }
+                own_gate.ended();
+                let Some(written) = written else { return };
+                let failed = written.is_err();
+                if report.send(written).is_err() || failed {
+                    return;
                 }
             }
         })?;
-        Ok(Self { jobs: Some(jobs), done, under_way: false, thread: Some(thread) })
+        Ok(Self { jobs: Some(jobs), done, under_way: false, gate, thread: Some(thread) })
     }
 
     /// Whether one is being written.
@@ -88,47 +128,91 @@ impl Checkpointer {
     }
 
     /// Begins to write one; none may be under way.
-    pub(super) fn begin(&mut self, job: Job) {
-        if let Some(jobs) = &self.jobs {
-            self.under_way = jobs.send(job).is_ok();
-        }
+    ///
+    /// # Errors
+    /// [`CheckpointError::ThreadEnded`].
+    pub(super) fn begin(&mut self, job: Job) -> Result<(), CheckpointError> {
+        self.gate.began();
+        self.under_way = self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
+        if self.under_way { Ok(()) } else { Err(self.ended()) }
     }
 
-    /// The one that was written since it was last asked; with `wait`, the one that is under way.
+    /// The one that was written since the last call; with `wait`, the one that is under way.
+    ///
+    /// # Errors
+    /// Why it could not be written. The worker must be opened anew then.
     pub(super) fn written(&mut self, wait: bool) -> Result<Option<Written>, CheckpointError> {
         if !self.under_way {
             return Ok(None);
         }
-        let result = if wait { self.done.recv().ok() } else { self.done.try_recv().ok() };
-        self.under_way = result.is_none() && !wait;
-        result.transpose()
+        let result = if wait {
+            self.gate.awaited();
+            self.done.recv().map_err(|_| TryRecvError::Disconnected)
+        } else {
+            self.done.try_recv()
+        };
+        match result {
+            Ok(written) => {
+                self.under_way = false;
+                written.map(Some)
+            }
+            Err(TryRecvError::Empty) => Ok(None),
+            Err(TryRecvError::Disconnected) => Err(self.ended()),
+        }
+    }
+
+    /// The error for a thread that is gone, with its panic's message.
+    fn ended(&mut self) -> CheckpointError {
+        self.under_way = false;
+        let panic = self.thread.take().and_then(|thread| thread.join().err());
+        let message = panic.map_or_else(|| "it was stopped".to_owned(), |payload| panic_message(payload.as_ref()));
+        CheckpointError::ThreadEnded(message)
     }
 }
 
 impl Drop for Checkpointer {
     fn drop(&mut self) {
         drop(self.jobs.take());
-        // It may want to tell of one more.
-        let _ = self.done.recv();
         if let Some(thread) = self.thread.take() {
+            // The thread finishes what it writes; its report has room in the channel.
             let _ = thread.join();
         }
     }
 }
 
-fn write(partition: u16, store: &Store, folder: &SnapshotFolder, job: &Job) -> Result<Written, CheckpointError> {
+/// None when the gate ended the write.
+fn write(
+    partition: u16,
+    store: &Store,
+    folder: &SnapshotFolder,
+    job: &Job,
+    gate: &dyn CheckpointGate,
+) -> Result<Option<Written>, CheckpointError> {
     let began = std::time::Instant::now();
+    if !gate.pass() {
+        return Ok(None);
+    }
     folder.write(job.offset, &job.snapshots)?;
     let wrote = began.elapsed();
     let snapshot = serde_json::to_string(&job.note).map_err(io::Error::from)?;
-    store.commit(&Commit {
+    let commit = Commit {
         partition,
         checkpoint: Some(Checkpoint { snapshot_offset: job.offset, snapshot }),
         readings: &job.stored.readings,
         waveforms: &job.stored.waveforms,
         windows: &job.stored.windows,
         ..Commit::default()
-    })?;
+    };
+    let mut writer = store.begin_checkpoint(&commit);
+    loop {
+        if !gate.pass() {
+            return Ok(None);
+        }
+        if !writer.step()? {
+            break;
+        }
+    }
+    writer.finish()?;
     tracing::debug!(partition, count = job.stored.count, snapshots = ?wrote, all = ?began.elapsed(), "checkpoint");
-    Ok(Written { offset: job.offset, note: job.note, count: job.stored.count })
+    Ok(Some(Written { offset: job.offset, note: job.note, count: job.stored.count }))
 }

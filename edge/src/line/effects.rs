@@ -156,13 +156,13 @@ impl Effects {
     }
 
     fn keep_windows(&mut self, features: &FeatureBatch, registry: &Registry) {
-        let Ok(places) = registry.places(dictionary::names(&features.sensors.names)) else { return };
+        let places = registry.look_up(dictionary::names(&features.sensors.names));
         let assets: Vec<&str> = dictionary::names(&features.sensors.assets).collect();
         for block in &features.blocks {
             let width = block.features.len();
             for (row, &sensor) in block.sensor.iter().enumerate() {
                 let asset = features.sensors.asset.get(sensor as usize).and_then(|&asset| assets.get(asset as usize));
-                let (Some(asset), Some(place)) = (asset, places.get(sensor as usize)) else { continue };
+                let (Some(asset), Some(place)) = (asset, places.get(sensor as usize).copied().flatten()) else { continue };
                 let (Some(window), Some(values)) =
                     (window_row(block, row, place.sensor), block.values.get(row * width..(row + 1) * width))
                 else {

@@ -2,17 +2,16 @@
 
 use std::{
     collections::BTreeMap,
-    path::Path,
+    path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
-    thread,
     time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize};
-use wheeltapper_log::Reader;
+use wheeltapper_log::{LogError, Reader, storage::Storage};
 use wheeltapper_store::{Applied, Checkpoint, Commit, DeadLetter, Store};
 
 use super::{
@@ -31,6 +30,7 @@ use crate::{
         },
     },
     metrics::Metrics,
+    supervisor::{Supervisor, TaskContext, TaskHandle},
 };
 
 /// The planner's row among the partitions' in the store.
@@ -41,10 +41,14 @@ pub(crate) const SNAPSHOT: (u16, &str) = (OWNER, "planner");
 const READ_BYTES: usize = 1 << 20;
 /// Reasons that are kept for those who wait for them.
 const REFUSALS: usize = 1_000;
+/// Panics on one wish before it is refused.
+const MAX_PANICS: u32 = 3;
+/// How often the planner looks for new alerts.
+const POLL: Duration = Duration::from_millis(20);
 
 /// Where the planner stands, as it lies in the store.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Standing {
+struct PlannerCheckpoint {
     /// Offset in each partition's anomaly-events.
     offsets: Vec<u64>,
     /// Counts the plans; names the snapshot.
@@ -61,7 +65,10 @@ struct Shared {
     tick: AtomicI64,
     /// The newest tick that was planned for.
     planned: AtomicI64,
-    config: Mutex<Option<String>>,
+    /// The configuration (JSON) in force.
+    config: Mutex<String>,
+    /// One that the stage has not taken yet.
+    wanted_config: Mutex<Option<String>>,
     /// Sum of the offsets, so that others can see whether it has caught up.
     position: AtomicU64,
     /// The offsets that a restart would go on from.
@@ -72,77 +79,120 @@ struct Shared {
     wish: AtomicU64,
     /// Wishes that could not be granted, and why.
     refusals: Mutex<BTreeMap<u64, String>>,
+    /// A wish that is being carried out, and how often that ended in a panic.
+    attempts: Mutex<(u64, u32)>,
+}
+
+/// The stage schedule, as a component in the host and as a plain function in a simulation.
+pub(crate) trait ScheduleStage: std::fmt::Debug + Send {
+    /// Takes alerts; returns the work orders that changed.
+    fn push(&mut self, alerts: &[Alert]) -> Result<Vec<WorkOrder>, CallError>;
+    /// Plans anew from `now` (nanoseconds since 1970).
+    fn tick(&mut self, now: i64) -> Result<Vec<WorkOrder>, CallError>;
+    /// Changes orders as people want them.
+    fn amend(&mut self, amendments: &[Amendment]) -> Result<Vec<WorkOrder>, CallError>;
+    /// All orders of the plan.
+    fn orders(&mut self) -> Result<Vec<WorkOrder>, CallError>;
+    /// The state as bytes.
+    fn snapshot(&mut self) -> Result<Vec<u8>, CallError>;
+}
+
+/// Opens the stage schedule.
+pub(crate) trait ScheduleFactory: std::fmt::Debug + Send + Sync {
+    /// A fresh stage, or with a snapshot one that goes on where that was taken.
+    fn open_schedule(&self, config: &str, snapshot: Option<&[u8]>) -> Result<Box<dyn ScheduleStage>, CallError>;
+}
+
+impl ScheduleStage for Scheduler {
+    fn push(&mut self, alerts: &[Alert]) -> Result<Vec<WorkOrder>, CallError> {
+        Self::push(self, alerts)
+    }
+    fn tick(&mut self, now: i64) -> Result<Vec<WorkOrder>, CallError> {
+        Self::tick(self, now)
+    }
+    fn amend(&mut self, amendments: &[Amendment]) -> Result<Vec<WorkOrder>, CallError> {
+        Self::amend(self, amendments)
+    }
+    fn orders(&mut self) -> Result<Vec<WorkOrder>, CallError> {
+        Self::orders(self)
+    }
+    fn snapshot(&mut self) -> Result<Vec<u8>, CallError> {
+        Self::snapshot(self)
+    }
+}
+
+impl ScheduleFactory for Sandbox {
+    fn open_schedule(&self, config: &str, snapshot: Option<&[u8]>) -> Result<Box<dyn ScheduleStage>, CallError> {
+        Ok(Box::new(Scheduler::open(self, config, snapshot)?))
+    }
 }
 
 /// Runs the planner's thread.
 #[derive(Debug)]
 pub struct Planner {
     shared: Arc<Shared>,
-    thread: Option<thread::JoinHandle<()>>,
+    task: TaskHandle,
 }
 
 /// The anomaly-events of one partition, and how far they are committed.
 type Source = (Reader, Arc<AtomicU64>);
 
-struct Plan {
+/// What the planner needs.
+#[derive(Clone, Debug)]
+pub(crate) struct PlannerConfig {
+    /// Opens the stage.
+    pub(crate) factory: Arc<dyn ScheduleFactory>,
+    /// The findings of each partition.
+    pub(crate) sources: Vec<Source>,
+    /// Where work orders go.
+    pub(crate) store: Store,
+    /// Counters.
+    pub(crate) metrics: Arc<Metrics>,
+    /// Where snapshots lie.
+    pub(crate) snapshots: PathBuf,
+    /// On which file system.
+    pub(crate) storage: Arc<dyn Storage>,
+}
+
+/// The planner between two faults. It is opened anew from what the store holds after each, so that the stage never knows
+/// of a plan that is not in the store.
+#[derive(Debug)]
+pub(super) struct PlannerTask {
     shared: Arc<Shared>,
-    sandbox: Sandbox,
+    factory: Arc<dyn ScheduleFactory>,
     config: String,
     sources: Vec<Source>,
     store: Store,
     metrics: Arc<Metrics>,
-    scheduler: Scheduler,
+    scheduler: Box<dyn ScheduleStage>,
     snapshots: SnapshotFolder,
-    standing: Standing,
+    checkpoint: PlannerCheckpoint,
     /// Whether there is one of the last plan.
     has_snapshot: bool,
 }
 
 impl Planner {
-    /// Starts the planner where the store says that it left off.
+    /// Starts the planner where the store says that it left off. `stage` is the stage's configuration as JSON.
     ///
     /// # Errors
     /// When the store or the snapshot cannot be read, or the stage refuses its configuration.
-    pub fn start(
-        sandbox: Sandbox,
-        config: String,
-        sources: Vec<Source>,
-        store: Store,
-        metrics: Arc<Metrics>,
-        snapshots: &Path,
-    ) -> anyhow::Result<Self> {
-        let state = store.checkpoints()?.into_iter().find(|state| state.partition == OWNER);
-        let mut standing: Standing = match &state {
-            Some(state) => serde_json::from_str(&state.topic_ends)?,
-            // A store that came from a backup holds orders all the same, and plans are told apart by their number.
-            None => Standing { plan: store.newest_plan()?, ..Standing::default() },
-        };
-        standing.offsets.resize(sources.len(), 0);
-        let snapshots = SnapshotFolder::open(snapshots, "planner")?;
-        let snapshot = match &state {
-            Some(_) => Some(snapshot(&store, &snapshots, standing.plan)?),
-            // That of a backup, if this is one.
-            None => store.state_get(SNAPSHOT.1)?,
-        };
-        if let Some(snapshot) = snapshot.as_ref().filter(|_| state.is_none()) {
-            store.state_put(&key(standing.plan), snapshot)?;
-        }
-        let scheduler = Scheduler::open(&sandbox, &config, snapshot.as_deref())?;
-        let shared = Arc::new(Shared { durable: Mutex::new(standing.offsets.clone()), ..Shared::default() });
-        let plan = Plan {
-            shared: Arc::clone(&shared),
-            sandbox,
-            config,
-            sources,
-            store,
-            metrics,
-            scheduler,
-            snapshots,
-            standing,
-            has_snapshot: snapshot.is_some(),
-        };
-        let thread = thread::Builder::new().name("planner".into()).spawn(move || plan.run())?;
-        Ok(Self { shared, thread: Some(thread) })
+    pub(crate) fn start(supervisor: &Supervisor, config: PlannerConfig, stage: String) -> anyhow::Result<Self> {
+        let shared = Arc::new(Shared { config: Mutex::new(stage), ..Shared::default() });
+        let mut first = Some(PlannerTask::open(&config, Arc::clone(&shared))?);
+        let own = Arc::clone(&shared);
+        let task = supervisor.spawn("planner", move |context| {
+            let mut task = match first.take() {
+                Some(task) => task,
+                None => {
+                    let task = PlannerTask::open(&config, Arc::clone(&own))?;
+                    // Reading works on a full disk; only a write shows that the store is back.
+                    task.store.state_put("probe/planner", &task.checkpoint.plan.to_le_bytes())?;
+                    task
+                }
+            };
+            task.run(context)
+        })?;
+        Ok(Self { shared, task })
     }
 
     /// The timer fired: plan anew from `now`.
@@ -170,65 +220,118 @@ impl Planner {
         if self.shared.wish.load(Ordering::Acquire) < wish {
             return None;
         }
-        let refused = self.shared.refusals.lock().unwrap_or_else(PoisonError::into_inner).remove(&wish);
+        let refused = lock(&self.shared.refusals).remove(&wish);
         Some(refused.map_or(Ok(()), Err))
     }
 
     /// The first offset in each partition's anomaly-events that a restart would read; retention keeps what follows it.
     pub fn needed(&self) -> Vec<u64> {
-        self.shared.durable.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.shared.durable).clone()
     }
 
     /// Takes a changed configuration.
     pub fn configure(&self, config: String) {
-        *self.shared.config.lock().unwrap_or_else(PoisonError::into_inner) = Some(config);
+        *lock(&self.shared.wanted_config) = Some(config);
     }
 
-    /// Plans for what is there and ends the thread.
-    pub fn stop(&mut self) {
+    /// Plans for what is there and ends the thread; false when it does not end within `limit`.
+    pub fn stop_within(&mut self, limit: Duration) -> bool {
         self.shared.stop.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        self.task.stop_within(limit)
+    }
+}
+
+impl PlannerTask {
+    fn open(config: &PlannerConfig, shared: Arc<Shared>) -> anyhow::Result<Self> {
+        let PlannerConfig { factory, sources, store, metrics, snapshots, storage } = config.clone();
+        let state = store.checkpoints()?.into_iter().find(|state| state.partition == OWNER);
+        let mut checkpoint: PlannerCheckpoint = match &state {
+            Some(state) => serde_json::from_str(&state.topic_ends)?,
+            // A store that came from a backup holds orders all the same, and plans are told apart by their number.
+            None => PlannerCheckpoint { plan: store.newest_plan()?, ..PlannerCheckpoint::default() },
+        };
+        checkpoint.offsets.resize(sources.len(), 0);
+        let snapshots = SnapshotFolder::open(storage, &snapshots, "planner")?;
+        let snapshot = match &state {
+            Some(_) => Some(snapshot(&store, &snapshots, checkpoint.plan)?),
+            // That of a backup, if this is one.
+            None => store.state_get(SNAPSHOT.1)?,
+        };
+        if let Some(snapshot) = snapshot.as_ref().filter(|_| state.is_none()) {
+            store.state_put(&key(checkpoint.plan), snapshot)?;
         }
+        let config = lock(&shared.config).clone();
+        let scheduler = factory.open_schedule(&config, snapshot.as_deref())?;
+        lock(&shared.durable).clone_from(&checkpoint.offsets);
+        shared.wish.store(checkpoint.wish, Ordering::Release);
+        let has_snapshot = snapshot.is_some();
+        let task =
+            Self { shared, factory, config, sources, store, metrics, scheduler, snapshots, checkpoint, has_snapshot };
+        task.publish_position();
+        Ok(task)
     }
-}
 
-impl Drop for Planner {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-impl Plan {
-    fn run(mut self) {
-        self.shared.wish.store(self.standing.wish, Ordering::Release);
-        self.tell_position();
+    fn run(&mut self, context: &TaskContext) -> anyhow::Result<()> {
         loop {
             let stopping = self.shared.stop.load(Ordering::Acquire);
-            match self.round() {
-                Ok(true) => {}
-                Ok(false) if stopping => return,
-                Ok(false) => thread::sleep(Duration::from_millis(20)),
-                Err(error) => {
-                    tracing::error!(%error, "the planner could not plan; it tries again");
-                    if stopping {
-                        return;
-                    }
-                    thread::sleep(Duration::from_secs(1));
+            let worked = self.round()?;
+            context.healthy();
+            if !worked {
+                if stopping {
+                    return Ok(());
                 }
+                context.sleep(POLL);
             }
         }
     }
 
-    /// Plans for what is new; tells whether there was anything.
-    fn round(&mut self) -> anyhow::Result<bool> {
+    /// Plans for what is new; returns whether there was anything. After an error the task must be opened anew, as the stage
+    /// may know of a plan that is not in the store.
+    pub(super) fn round(&mut self) -> anyhow::Result<bool> {
         self.take_new_config()?;
         let wished = self.take_wish()?;
-        let tick = self.shared.tick.swap(0, Ordering::AcqRel);
-        let mut offsets = self.standing.offsets.clone();
+        let tick = self.shared.tick.load(Ordering::Acquire);
+        let (offsets, alerts) = self.read_alerts()?;
+        let moved = offsets != self.checkpoint.offsets;
+        if !moved && tick == 0 {
+            return Ok(wished);
+        }
+        let (orders, refused) = self.plan(&alerts, tick)?;
+        if alerts.is_empty() && orders.is_empty() && tick == 0 {
+            // Only anomalies went by: they are read again after a restart, which costs nothing.
+            self.checkpoint.offsets = offsets;
+            self.publish_position();
+            return Ok(true);
+        }
+        self.commit(offsets, &orders, &refused)?;
+        if tick != 0 {
+            // A newer tick stays for the next round.
+            let _ = self.shared.tick.compare_exchange(tick, 0, Ordering::AcqRel, Ordering::Acquire);
+            self.shared.planned.store(tick, Ordering::Release);
+        }
+        Ok(true)
+    }
+
+    /// The alerts that were committed since the last plan, and the offsets after them.
+    fn read_alerts(&mut self) -> anyhow::Result<(Vec<u64>, Vec<Alert>)> {
+        let mut offsets = self.checkpoint.offsets.clone();
         let mut alerts: Vec<Alert> = Vec::new();
         for ((reader, end), offset) in self.sources.iter_mut().zip(&mut offsets) {
-            for record in reader.read(*offset, end.load(Ordering::Acquire), READ_BYTES)? {
+            let records = match reader.read(*offset, end.load(Ordering::Acquire), READ_BYTES) {
+                Ok(records) => records,
+                Err(LogError::Damaged { offset: at, resume, .. }) if resume > *offset => {
+                    tracing::error!(from = at, to = resume, "findings in the log are damaged and are passed over; they are in the store");
+                    *offset = resume;
+                    continue;
+                }
+                Err(LogError::OutOfRange { start, .. }) if *offset < start => {
+                    tracing::error!(from = *offset, to = start, "findings are gone from the log and are passed over; they are in the store");
+                    *offset = start;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            for record in records {
                 match serde_json::from_slice(&record.payload) {
                     Ok(Finding::Alert(alert)) => alerts.push(alert),
                     Ok(_) => {}
@@ -240,28 +343,57 @@ impl Plan {
                 *offset = record.next;
             }
         }
-        let moved = offsets != self.standing.offsets;
-        if !moved && tick == 0 {
-            return Ok(wished);
-        }
-        let (orders, refused) = self.plan(&alerts, tick)?;
-        if alerts.is_empty() && orders.is_empty() && tick == 0 {
-            // Only anomalies went by: they are read again after a restart, which costs nothing.
-            self.standing.offsets = offsets;
-            self.tell_position();
-            return Ok(true);
-        }
-        self.commit(offsets, &orders, &refused)?;
-        if tick != 0 {
-            self.shared.planned.store(tick, Ordering::Release);
-        }
-        Ok(true)
+        Ok((offsets, alerts))
     }
 
     /// Takes one thing that somebody asked for, if there is one.
     fn take_wish(&mut self) -> anyhow::Result<bool> {
-        let Some((number, body)) = self.store.wish_after(self.standing.wish)? else { return Ok(false) };
-        let granted = match serde_json::from_slice(&body) {
+        let Some((number, body)) = self.store.wish_after(self.checkpoint.wish)? else { return Ok(false) };
+        let granted = match self.count_attempt(number) {
+            Ok(()) => self.grant(&body)?,
+            Err(reason) => Err((reason, None)),
+        };
+        let orders = match granted {
+            Ok(orders) => orders,
+            Err((reason, error)) => {
+                if let Some(error) = error.filter(|error| matches!(error, CallError::Lost { .. })) {
+                    self.reopen(&error)?;
+                }
+                tracing::warn!(number, %reason, "what somebody asked of the planner could not be done");
+                let mut refusals = lock(&self.shared.refusals);
+                refusals.insert(number, reason);
+                // Nobody asks after an old one any more.
+                while refusals.len() > REFUSALS {
+                    refusals.pop_first();
+                }
+                Vec::new()
+            }
+        };
+        *lock(&self.shared.attempts) = (0, 0);
+        self.checkpoint.wish = number;
+        self.commit(self.checkpoint.offsets.clone(), &orders, &[])?;
+        self.store.forget_wishes(number)?;
+        self.shared.wish.store(number, Ordering::Release);
+        Ok(true)
+    }
+
+    /// Counts the attempts at a wish that ended in a panic, so that one that always does cannot stop the planner.
+    fn count_attempt(&self, number: u64) -> Result<(), String> {
+        let mut attempts = lock(&self.shared.attempts);
+        if attempts.0 != number {
+            *attempts = (number, 0);
+        }
+        if attempts.1 >= MAX_PANICS {
+            return Err("the planner failed on it several times; the host's log tells why".to_owned());
+        }
+        attempts.1 += 1;
+        Ok(())
+    }
+
+    /// Does what a wish asks; the inner error is the reason why it cannot be done.
+    #[allow(clippy::type_complexity, reason = "an outcome in a fallible call")]
+    fn grant(&mut self, body: &[u8]) -> anyhow::Result<Result<Vec<WorkOrder>, (String, Option<CallError>)>> {
+        Ok(match serde_json::from_slice(body) {
             Ok(Wish::Repair(alert)) => self.attempt(&[alert], 0).map_err(|error| (error.to_string(), Some(error))),
             Ok(Wish::Amend { amendment, now }) => {
                 self.amend(&amendment, now).map_err(|error| (error.to_string(), Some(error)))
@@ -271,28 +403,7 @@ impl Plan {
                 Ok(Vec::new())
             }
             Err(error) => Err((format!("the wish cannot be read: {error}"), None)),
-        };
-        let orders = match granted {
-            Ok(orders) => orders,
-            Err((reason, error)) => {
-                if let Some(error) = error.filter(|error| matches!(error, CallError::Lost { .. })) {
-                    self.reopen(&error)?;
-                }
-                tracing::warn!(number, %reason, "what somebody asked of the planner could not be done");
-                let mut refusals = self.shared.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-                refusals.insert(number, reason);
-                // Nobody asks after an old one any more.
-                while refusals.len() > REFUSALS {
-                    refusals.pop_first();
-                }
-                Vec::new()
-            }
-        };
-        self.standing.wish = number;
-        self.commit(self.standing.offsets.clone(), &orders, &[])?;
-        self.store.forget_wishes(number)?;
-        self.shared.wish.store(number, Ordering::Release);
-        Ok(true)
+        })
     }
 
     /// The amendment first: when it is refused, all has to be as before.
@@ -306,7 +417,7 @@ impl Plan {
     fn propose(&mut self, task: &str, now: i64, request: &str, assets: Option<&[String]>) -> anyhow::Result<()> {
         let snapshot = self.scheduler.snapshot()?;
         let proposal = Proposal { now, request, assets };
-        match proposal::propose(&self.sandbox, &self.config, &snapshot, &proposal) {
+        match proposal::propose(self.factory.as_ref(), &self.config, &snapshot, &proposal) {
             Ok(plan) => self.store.finish_task(task, "done", &plan, now)?,
             Err(error) => {
                 let reason = serde_json::json!({ "error": error.to_string() }).to_string();
@@ -372,54 +483,59 @@ impl Plan {
     }
 
     fn commit(&mut self, offsets: Vec<u64>, orders: &[WorkOrder], refused: &[DeadLetter]) -> anyhow::Result<()> {
-        let standing = Standing { offsets, plan: self.standing.plan + 1, wish: self.standing.wish };
-        self.store.state_put(&key(standing.plan), &self.scheduler.snapshot()?)?;
+        let checkpoint = PlannerCheckpoint { offsets, plan: self.checkpoint.plan + 1, wish: self.checkpoint.wish };
+        self.store.state_put(&key(checkpoint.plan), &self.scheduler.snapshot()?)?;
         let rows: Vec<_> = orders.iter().map(work_order_row).collect();
         self.store.commit(&Commit {
             partition: OWNER,
-            applied: Some(Applied { offset: standing.plan, topic_ends: &serde_json::to_string(&standing)? }),
-            checkpoint: Some(Checkpoint { snapshot_offset: standing.plan, snapshot: "files".to_owned() }),
+            applied: Some(Applied { offset: checkpoint.plan, topic_ends: &serde_json::to_string(&checkpoint)? }),
+            checkpoint: Some(Checkpoint { snapshot_offset: checkpoint.plan, snapshot: "files".to_owned() }),
             work_orders: &rows,
             dead_letters: refused,
             ..Commit::default()
         })?;
-        self.store.state_keep_only(&key(""), &key(standing.plan))?;
-        self.snapshots.keep_only(standing.plan);
-        self.shared.durable.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&standing.offsets);
-        self.standing = standing;
+        self.store.state_keep_only(&key(""), &key(checkpoint.plan))?;
+        self.snapshots.keep_only(checkpoint.plan);
+        lock(&self.shared.durable).clone_from(&checkpoint.offsets);
+        self.checkpoint = checkpoint;
         self.has_snapshot = true;
         self.metrics.work_orders.inc_by(rows.len() as u64);
-        self.tell_position();
+        self.publish_position();
         Ok(())
     }
 
-    fn tell_position(&self) {
-        self.shared.position.store(self.standing.offsets.iter().sum(), Ordering::Release);
-        self.shared.plan.store(self.standing.plan, Ordering::Release);
+    fn publish_position(&self) {
+        self.shared.position.store(self.checkpoint.offsets.iter().sum(), Ordering::Release);
+        self.shared.plan.store(self.checkpoint.plan, Ordering::Release);
     }
 
     fn reopen(&mut self, error: &CallError) -> anyhow::Result<()> {
         tracing::warn!(%error, "schedule is opened anew");
         self.metrics.restarts(StageName::Schedule).inc();
         let snapshot =
-            if self.has_snapshot { Some(snapshot(&self.store, &self.snapshots, self.standing.plan)?) } else { None };
-        self.scheduler = Scheduler::open(&self.sandbox, &self.config, snapshot.as_deref())?;
+            if self.has_snapshot { Some(snapshot(&self.store, &self.snapshots, self.checkpoint.plan)?) } else { None };
+        self.scheduler = self.factory.open_schedule(&self.config, snapshot.as_deref())?;
         Ok(())
     }
 
     fn take_new_config(&mut self) -> anyhow::Result<()> {
-        let wanted = self.shared.config.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let wanted = lock(&self.shared.wanted_config).take();
         let Some(config) = wanted else { return Ok(()) };
         let snapshot = self.scheduler.snapshot()?;
-        match Scheduler::open(&self.sandbox, &config, Some(&snapshot)) {
+        match self.factory.open_schedule(&config, Some(&snapshot)) {
             Ok(scheduler) => {
                 self.scheduler = scheduler;
+                lock(&self.shared.config).clone_from(&config);
                 self.config = config;
             }
             Err(error) => tracing::error!(%error, "schedule goes on with the configuration it had"),
         }
         Ok(())
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Where the snapshot of a plan lies in the store.

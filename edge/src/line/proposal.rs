@@ -4,8 +4,8 @@ use serde_json::{Value as Json, json};
 use wheeltapper_front::Table;
 use wheeltapper_line::{Value, acts, answer};
 
-use super::effects::work_order_row;
-use crate::components::{Sandbox, Scheduler, wit::types::WorkOrder};
+use super::{effects::work_order_row, planner::ScheduleFactory};
+use crate::components::wit::types::WorkOrder;
 
 /// A plan that somebody asks for.
 pub(super) struct Proposal<'a> {
@@ -21,13 +21,13 @@ pub(super) struct Proposal<'a> {
 /// # Errors
 /// Why there is none, in words for who asked.
 pub(super) fn propose(
-    sandbox: &Sandbox,
+    factory: &dyn ScheduleFactory,
     config: &str,
     snapshot: &[u8],
     proposal: &Proposal<'_>,
 ) -> anyhow::Result<String> {
     let asked = acts::Asked::parse(proposal.request)?;
-    let mut copy = Scheduler::open(sandbox, &asked.narrow(config)?, Some(snapshot))?;
+    let mut copy = factory.open_schedule(&asked.narrow(config)?, Some(snapshot))?;
     copy.tick(proposal.now)?;
     copy.amend(&[])?;
     let rows = copy.orders()?.iter().map(columns).collect();

@@ -1,46 +1,56 @@
 //! Snapshots on disk.
 
 use std::{
-    fs::{self, File},
-    io::{self, Write},
+    io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
+
+use wheeltapper_log::storage::Storage;
 
 use super::stages::StageSnapshots;
 
 /// The folder of one partition's snapshots: `<partition>-<offset>-<stage>.snap`.
 #[derive(Clone, Debug)]
 pub(super) struct SnapshotFolder {
+    storage: Arc<dyn Storage>,
     folder: PathBuf,
     prefix: String,
 }
 
 impl SnapshotFolder {
-    pub(super) fn open(folder: &Path, owner: &str) -> io::Result<Self> {
-        fs::create_dir_all(folder)?;
-        Ok(Self { folder: folder.to_owned(), prefix: format!("{owner}-") })
+    pub(super) fn open(storage: Arc<dyn Storage>, folder: &Path, owner: &str) -> io::Result<Self> {
+        storage.create_dir_all(folder)?;
+        Ok(Self { storage, folder: folder.to_owned(), prefix: format!("{owner}-") })
     }
 
     fn path(&self, offset: u64, stage: &str) -> PathBuf {
         self.folder.join(format!("{}{offset}-{stage}.snap", self.prefix))
     }
 
-    pub(super) fn write_one(&self, offset: u64, stage: &str, bytes: &[u8]) -> io::Result<()> {
+    fn write_one(&self, offset: u64, stage: &str, bytes: &[u8]) -> io::Result<()> {
         let path = self.path(offset, stage);
-        let mut file = File::create(&path)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        File::open(&self.folder)?.sync_all()
+        let file = self.storage.open(&path)?;
+        // An earlier attempt at the same offset may have left a part.
+        file.set_len(0)?;
+        file.write_all_at(bytes, 0)?;
+        file.sync_all()
     }
 
     pub(super) fn read_one(&self, offset: u64, stage: &str) -> io::Result<Vec<u8>> {
-        fs::read(self.path(offset, stage))
+        let file = self.storage.open_existing(&self.path(offset, stage))?;
+        let length = usize::try_from(file.len()?).map_err(io::Error::other)?;
+        let mut bytes = vec![0; length];
+        file.read_exact_at(&mut bytes, 0)?;
+        Ok(bytes)
     }
 
+    /// Writes the snapshots; they are durable when this returns.
     pub(super) fn write(&self, offset: u64, snapshots: &StageSnapshots) -> io::Result<()> {
         self.write_one(offset, "featurize", &snapshots.featurize)?;
         self.write_one(offset, "detect", &snapshots.detect)?;
-        self.write_one(offset, "alert", &snapshots.alert)
+        self.write_one(offset, "alert", &snapshots.alert)?;
+        self.storage.sync_dir(&self.folder)
     }
 
     pub(super) fn read(&self, offset: u64) -> io::Result<StageSnapshots> {
@@ -51,15 +61,13 @@ impl SnapshotFolder {
         })
     }
 
-    /// Deletes the snapshots at all other offsets. What cannot be deleted now is deleted next time.
+    /// Deletes the snapshots at all other offsets. A file that cannot be deleted now is deleted next time.
     pub(super) fn keep_only(&self, offset: u64) {
         let kept = format!("{}{offset}-", self.prefix);
-        let Ok(entries) = fs::read_dir(&self.folder) else { return };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
+        let Ok(names) = self.storage.list(&self.folder) else { return };
+        for name in names {
             if name.starts_with(&self.prefix) && !name.starts_with(&kept) {
-                let _ = fs::remove_file(entry.path());
+                let _ = self.storage.remove_file(&self.folder.join(&name));
             }
         }
     }

@@ -18,15 +18,53 @@ use crate::{
 
 /// The configurations of the partition's stages, as JSON.
 #[derive(Clone, Debug)]
-pub(super) struct StageConfigs {
+pub(crate) struct StageConfigs {
     pub(super) featurize: String,
     pub(super) detect: String,
     pub(super) alert: String,
 }
 
+impl From<[String; 3]> for StageConfigs {
+    fn from([featurize, detect, alert]: [String; 3]) -> Self {
+        Self { featurize, detect, alert }
+    }
+}
+
+/// The three stages of one partition. After an error the instances no longer agree and must be replaced.
+pub(crate) trait Stages: std::fmt::Debug + Send {
+    /// Runs one step through the three stages.
+    fn run(&mut self, step: &Step, metrics: &Metrics) -> Result<StepOutput, CallError>;
+
+    /// The state of the three, taken between two steps.
+    fn snapshot(&mut self) -> Result<StageSnapshots, CallError>;
+
+    /// How the detector judges windows; it learns nothing from them.
+    fn probe(&mut self, batches: &[FeatureBatch], model: Option<&str>) -> Result<Vec<Probed>, CallError>;
+}
+
+/// Opens the stages of a partition: as components in the host, as plain functions in a simulation.
+pub(crate) trait StageFactory: std::fmt::Debug + Send + Sync {
+    /// Fresh stages, or with snapshots those that go on where they were taken.
+    fn open(
+        &self,
+        configs: &StageConfigs,
+        snapshots: Option<&StageSnapshots>,
+    ) -> Result<Box<dyn Stages>, CallError>;
+}
+
+impl StageFactory for Sandbox {
+    fn open(
+        &self,
+        configs: &StageConfigs,
+        snapshots: Option<&StageSnapshots>,
+    ) -> Result<Box<dyn Stages>, CallError> {
+        Ok(Box::new(PartitionStages::open(self, configs, snapshots)?))
+    }
+}
+
 /// What one step gave.
 #[derive(Debug)]
-pub(super) struct StepOutput {
+pub(crate) struct StepOutput {
     pub(super) features: FeatureBatch,
     pub(super) refused: Vec<Refused>,
     pub(super) anomalies: Vec<Anomaly>,
@@ -36,7 +74,7 @@ pub(super) struct StepOutput {
 }
 
 impl StepOutput {
-    fn nothing() -> Self {
+    pub(super) fn nothing() -> Self {
         let sensors = SensorTable { names: dictionary::empty(), assets: dictionary::empty(), asset: Vec::new() };
         Self {
             features: FeatureBatch { sensors, blocks: Vec::new() },
@@ -51,7 +89,7 @@ impl StepOutput {
 
 /// Snapshots of the three, taken between the same two records.
 #[derive(Clone, Debug)]
-pub(super) struct StageSnapshots {
+pub(crate) struct StageSnapshots {
     pub(super) featurize: Vec<u8>,
     pub(super) detect: Vec<u8>,
     pub(super) alert: Vec<u8>,
@@ -76,8 +114,10 @@ impl PartitionStages {
             alerter: Alerter::open(sandbox, &configs.alert, snapshots.map(|all| all.alert.as_slice()))?,
         })
     }
+}
 
-    pub(super) fn snapshot(&mut self) -> Result<StageSnapshots, CallError> {
+impl Stages for PartitionStages {
+    fn snapshot(&mut self) -> Result<StageSnapshots, CallError> {
         Ok(StageSnapshots {
             featurize: self.featurizer.snapshot()?,
             detect: self.detector.snapshot()?,
@@ -85,14 +125,13 @@ impl PartitionStages {
         })
     }
 
-    /// How the detector judges windows. A trap in it loses the instance, which the next step then finds.
-    pub(super) fn probe(&mut self, batches: &[FeatureBatch], model: Option<&str>) -> Result<Vec<Probed>, CallError> {
+    // A trap in it loses the instance, which the next step then finds.
+    fn probe(&mut self, batches: &[FeatureBatch], model: Option<&str>) -> Result<Vec<Probed>, CallError> {
         let judged = batches.iter().map(|batch| self.detector.probe(batch, model));
         Ok(judged.collect::<Result<Vec<_>, _>>()?.concat())
     }
 
-    /// Runs one step through the three stages. After an error the instances no longer agree and must be replaced.
-    pub(super) fn run(&mut self, step: &Step, metrics: &Metrics) -> Result<StepOutput, CallError> {
+    fn run(&mut self, step: &Step, metrics: &Metrics) -> Result<StepOutput, CallError> {
         let started = Instant::now();
         let Featurized { features, refused } = match step {
             Step::Push(batch) => self.featurizer.push(&batch.readings)?,

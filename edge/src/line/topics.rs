@@ -3,9 +3,10 @@
 use std::{
     fmt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use wheeltapper_log::{LogError, Partition};
+use wheeltapper_log::{LogError, Partition, storage::Storage};
 
 /// A stream of events by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,7 @@ impl fmt::Display for Topic {
 /// The folder that holds every topic, one folder a partition.
 #[derive(Clone, Debug)]
 pub struct Topics {
+    storage: Arc<dyn Storage>,
     folder: PathBuf,
     segment_size: u64,
     partitions: u16,
@@ -41,8 +43,13 @@ pub struct Topics {
 
 impl Topics {
     /// Topics under `folder`, with `partitions` partitions each.
-    pub fn new(folder: &Path, partitions: u16, segment_size: u64) -> Self {
-        Self { folder: folder.to_owned(), segment_size, partitions }
+    pub fn new(storage: Arc<dyn Storage>, folder: &Path, partitions: u16, segment_size: u64) -> Self {
+        Self { storage, folder: folder.to_owned(), segment_size, partitions }
+    }
+
+    /// Where the topics lie.
+    pub(crate) fn storage(&self) -> Arc<dyn Storage> {
+        Arc::clone(&self.storage)
     }
 
     /// How many partitions the line has.
@@ -60,7 +67,8 @@ impl Topics {
     /// # Errors
     /// [`LogError::Io`].
     pub fn open(&self, topic: Topic, partition: u16) -> Result<Partition, LogError> {
-        Partition::open(&self.folder.join(topic.to_string()).join(partition.to_string()), self.segment_size)
+        let folder = self.folder.join(topic.to_string()).join(partition.to_string());
+        Partition::open_on(Arc::clone(&self.storage), &folder, self.segment_size)
     }
 }
 

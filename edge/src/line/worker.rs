@@ -6,40 +6,43 @@ mod sift;
 use std::{
     io,
     path::PathBuf,
-    sync::{Arc, PoisonError, atomic::Ordering},
-    thread,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     time::{Duration, Instant},
 };
 
+use crossbeam_channel::bounded;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
-use wheeltapper_log::{LogError, Partition, Reader, Retention};
+use wheeltapper_log::{LogError, Partition, Reader, Record, Retention};
 use wheeltapper_store::{Store, StoreError};
 
 use super::{
     Topic, Topics,
     batch::{Batcher, Planned, Step},
-    checkpoint::{CheckpointError, Checkpointer, SnapshotNote, Stored},
+    checkpoint::{CheckpointError, CheckpointGate, Checkpointer, SnapshotNote, Stored},
     effects::{Effects, Finding},
-    handle::{Shared, WorkerHandle},
+    handle::{WorkerHandle, WorkerShared},
     questions::{Fresh, Question},
     record::RecordError,
     recovery::SnapshotFolder,
     sieve::{Sieve, Skip},
-    stages::{PartitionStages, StageConfigs, StageSnapshots, StepOutput},
+    stages::{StageConfigs, StageFactory, StageSnapshots, Stages, StepOutput},
 };
 use crate::{
-    components::{CallError, Sandbox, StageName},
+    components::{CallError, StageName},
     metrics::Metrics,
     registry::Registry,
+    supervisor::{Supervisor, TaskContext},
 };
 
 /// How much of the log is read at once.
 const READ_BYTES: usize = 1 << 20;
 /// A checkpoint is made when this many readings wait for it, so that they do not fill the memory.
 const PENDING_READINGS: u64 = 4_000_000;
-/// The shortest time between two commits of findings, so that a storm of them is grouped.
-const COMMIT_PAUSE: Duration = Duration::from_millis(10);
+/// The shortest time between two commits of findings in a running host, so that a storm of them is grouped.
+pub(crate) const COMMIT_PAUSE: Duration = Duration::from_millis(10);
+/// Feature batches that wait in memory to be written to processed-data.
+const MAX_PROCESSED: usize = 64;
 /// How long to wait for records at a time,
 const IDLE: Duration = Duration::from_millis(50);
 /// and while a checkpoint is being written.
@@ -48,8 +51,8 @@ const CHECKPOINT_POLL: Duration = Duration::from_millis(2);
 /// What a worker needs.
 #[derive(Clone, Debug)]
 pub struct WorkerConfig {
-    /// The compiled stages.
-    pub sandbox: Sandbox,
+    /// Opens the stages.
+    pub(crate) stage_factory: Arc<dyn StageFactory>,
     /// The sensors.
     pub registry: Arc<Registry>,
     /// Where results go.
@@ -66,15 +69,19 @@ pub struct WorkerConfig {
     pub max_batch: usize,
     /// Time between checkpoints.
     pub checkpoint: Duration,
+    /// The shortest time between two commits of findings.
+    pub commit_pause: Duration,
     /// How much of the topics that the line writes is kept.
     pub retention: Retention,
     /// The stages' configurations, as JSON: featurize, detect, alert.
     pub stages: [String; 3],
+    /// Decides when a checkpoint may go on.
+    pub(crate) checkpoint_gate: Arc<dyn CheckpointGate>,
 }
 
-/// Why a worker stops.
+/// Why a worker has to be opened anew.
 #[derive(Debug, thiserror::Error)]
-enum WorkerError {
+pub(super) enum WorkerError {
     #[error(transparent)]
     Log(#[from] LogError),
     #[error(transparent)]
@@ -97,25 +104,87 @@ struct TopicEnds {
     dead_letters: u64,
 }
 
+/// The topics that a worker writes. They outlive it, as others read them meanwhile.
+#[derive(Debug)]
+pub(super) struct WorkerTopics(Mutex<TopicFiles>);
+
+#[derive(Debug)]
+struct TopicFiles {
+    processed: Partition,
+    anomalies: Partition,
+    dead_letters: Partition,
+}
+
+impl WorkerTopics {
+    pub(super) fn open(topics: &Topics, partition: u16) -> Result<Self, LogError> {
+        Ok(Self(Mutex::new(TopicFiles {
+            processed: topics.open(Topic::Processed, partition)?,
+            anomalies: topics.open(Topic::Anomalies, partition)?,
+            dead_letters: topics.open(Topic::DeadLetters, partition)?,
+        })))
+    }
+
+    /// A reader of the findings.
+    pub(super) fn findings(&self) -> Reader {
+        self.lock().anomalies.reader()
+    }
+
+    /// Only the worker takes it, so it never waits.
+    fn lock(&self) -> MutexGuard<'_, TopicFiles> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl TopicFiles {
+    /// Cuts the topics where the store was last committed; mends those that a fault has broken.
+    fn rewind(&mut self, processed: u64, ends: TopicEnds) -> Result<(), LogError> {
+        for (topic, end) in [
+            (&mut self.processed, processed),
+            (&mut self.anomalies, ends.anomalies),
+            (&mut self.dead_letters, ends.dead_letters),
+        ] {
+            if topic.broken().is_some() {
+                topic.reopen()?;
+            }
+            if topic.written() < end {
+                // The log was lost and the store was not. What follows must not take offsets that others have passed.
+                topic.advance_to(end)?;
+            } else {
+                topic.truncate(end)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a round of the worker did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Round {
+    /// It took records.
+    Progress,
+    /// There was nothing to take.
+    Idle,
+    /// It was asked to stop, and all that it has taken is in the store.
+    Stopped,
+}
+
 /// One partition's line.
 #[derive(Debug)]
-pub struct Worker {
-    config: WorkerConfig,
+pub(super) struct Worker {
+    config: Arc<WorkerConfig>,
     configs: StageConfigs,
     partition: u16,
-    shared: Arc<Shared>,
+    shared: Arc<WorkerShared>,
     reader: Reader,
     batcher: Batcher,
-    stages: PartitionStages,
+    stages: Box<dyn Stages>,
     snapshots: SnapshotFolder,
     checkpointer: Checkpointer,
     /// What the checkpoint that is under way stores.
     storing: Option<Arc<Stored>>,
-    processed: Partition,
+    topics: Arc<WorkerTopics>,
     /// End of processed-data at the last checkpoint.
     processed_end: u64,
-    anomalies: Partition,
-    dead_letters: Partition,
     ends: TopicEnds,
     effects: Effects,
     /// Offset up to which the stages have gone.
@@ -132,34 +201,89 @@ pub struct Worker {
     arrival: i64,
 }
 
-impl Worker {
-    /// Starts the worker of `partition`, which reads with `reader`, where the store says that it left off.
-    ///
-    /// # Errors
-    /// When the topics, the store or the snapshots cannot be read, or a stage refuses its configuration.
-    pub fn start(config: WorkerConfig, partition: u16, reader: Reader) -> anyhow::Result<WorkerHandle> {
-        let worker = Self::open(config, partition, reader)?;
-        let shared = Arc::clone(&worker.shared);
-        let (findings, raw) = (worker.anomalies.reader(), worker.reader.clone());
-        let thread = thread::Builder::new().name(format!("line-{partition}")).spawn(move || worker.run())?;
-        Ok(WorkerHandle { shared, findings, raw, thread: Some(thread) })
+/// Starts the worker of `partition`, which reads with `reader`, where the store says that it left off. After a fault it is
+/// opened anew in the same way.
+///
+/// # Errors
+/// When the topics, the store or the snapshots cannot be read, or a stage refuses its configuration.
+pub fn start_worker(
+    supervisor: &Supervisor,
+    config: WorkerConfig,
+    partition: u16,
+    reader: Reader,
+) -> anyhow::Result<WorkerHandle> {
+    let config = Arc::new(config);
+    let shared = Arc::new(WorkerShared::new(StageConfigs::from(config.stages.clone())));
+    let topics = Arc::new(WorkerTopics::open(&config.topics, partition)?);
+    let (findings, raw) = (topics.findings(), reader.clone());
+    let own = Arc::clone(&shared);
+    let (report, opened) = bounded(1);
+    let mut report = Some(report);
+    let task = supervisor.spawn(format!("line-{partition}"), move |context| {
+        let first = report.take();
+        let opened = Worker::open(Arc::clone(&config), partition, reader.clone(), Arc::clone(&topics), Arc::clone(&own));
+        let mut worker = match (opened, first) {
+            (Ok(worker), first) => {
+                if let Some(first) = first {
+                    let _ = first.send(None);
+                } else {
+                    // Reading works on a full disk; only a write shows that the store is back.
+                    worker.probe_store()?;
+                }
+                worker
+            }
+            (Err(error), Some(first)) => {
+                // Whoever starts the host learns of it and ends it.
+                let _ = first.send(Some(error));
+                return Ok(());
+            }
+            (Err(error), None) => return Err(error.into()),
+        };
+        let _running = Running::new(&own);
+        Ok(worker.run(context)?)
+    })?;
+    match opened.recv() {
+        Ok(None) => Ok(WorkerHandle { shared, findings, raw, task }),
+        Ok(Some(error)) => Err(error.into()),
+        Err(_) => anyhow::bail!("its thread ended while it was opened; the log above tells why"),
     }
+}
 
-    fn open(config: WorkerConfig, partition: u16, reader: Reader) -> Result<Self, WorkerError> {
+/// Lets the worker take questions while this lives.
+struct Running<'a>(&'a WorkerShared);
+
+impl<'a> Running<'a> {
+    fn new(shared: &'a WorkerShared) -> Self {
+        shared.set_running(true);
+        Self(shared)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.set_running(false);
+    }
+}
+
+impl Worker {
+    /// Goes on where the store says that the partition's worker left off.
+    pub(super) fn open(
+        config: Arc<WorkerConfig>,
+        partition: u16,
+        reader: Reader,
+        topics: Arc<WorkerTopics>,
+        shared: Arc<WorkerShared>,
+    ) -> Result<Self, WorkerError> {
+        // An earlier attempt may have left a part of a checkpoint.
+        config.store.abandon_staged(partition)?;
         let state = config.store.checkpoints()?.into_iter().find(|state| state.partition == partition);
-        let mut processed = config.topics.open(Topic::Processed, partition)?;
-        let mut anomalies = config.topics.open(Topic::Anomalies, partition)?;
-        let mut dead_letters = config.topics.open(Topic::DeadLetters, partition)?;
         let ends: TopicEnds =
             state.as_ref().and_then(|state| serde_json::from_str(&state.topic_ends).ok()).unwrap_or_default();
         let note: SnapshotNote =
             state.as_ref().and_then(|state| serde_json::from_str(state.snapshot.as_deref()?).ok()).unwrap_or_default();
-        processed.truncate(note.processed.min(processed.end()))?;
-        anomalies.truncate(ends.anomalies.min(anomalies.end()))?;
-        dead_letters.truncate(ends.dead_letters.min(dead_letters.end()))?;
-        let snapshots = SnapshotFolder::open(&config.snapshots, &partition.to_string())?;
-        let [featurize, detect, alert] = config.stages.clone();
-        let configs = StageConfigs { featurize, detect, alert };
+        topics.lock().rewind(note.processed, ends)?;
+        let snapshots = SnapshotFolder::open(config.topics.storage(), &config.snapshots, &partition.to_string())?;
+        let configs = shared.configs_in_force();
         let mut snapshot_offset = reader.start();
         let mut has_snapshot = false;
         let mut applied = snapshot_offset;
@@ -168,13 +292,14 @@ impl Worker {
             has_snapshot = state.snapshot.is_some();
             snapshot_offset = if has_snapshot { state.snapshot_offset } else { snapshot_offset };
         }
-        let stages = open_stages(&config.sandbox, &configs, &snapshots, has_snapshot.then_some(snapshot_offset))?;
-        let shared = Arc::new(Shared::default());
-        shared.findings_end.store(anomalies.end(), Ordering::Release);
+        let stages =
+            open_stages(config.stage_factory.as_ref(), &configs, &snapshots, has_snapshot.then_some(snapshot_offset))?;
+        shared.findings_end.store(topics.lock().anomalies.end(), Ordering::Release);
         shared.position.store(snapshot_offset, Ordering::Release);
         shared.needed.store(snapshot_offset, Ordering::Release);
-        shared.checkpointed.store(snapshot_offset, Ordering::Release);
-        let checkpointer = Checkpointer::start(partition, config.store.clone(), snapshots.clone())?;
+        shared.checkpointed.store(if has_snapshot { snapshot_offset } else { 0 }, Ordering::Release);
+        let gate = Arc::clone(&config.checkpoint_gate);
+        let checkpointer = Checkpointer::start(partition, config.store.clone(), snapshots.clone(), gate)?;
         Ok(Self {
             batcher: Batcher::new(Arc::clone(&config.registry), config.max_batch),
             sieve: Sieve::new(skips(&config, partition, snapshot_offset)?),
@@ -187,10 +312,8 @@ impl Worker {
             checkpointer,
             storing: None,
             snapshots,
-            processed,
+            topics,
             processed_end: note.processed,
-            anomalies,
-            dead_letters,
             ends,
             effects: Effects::default(),
             position: snapshot_offset,
@@ -203,48 +326,93 @@ impl Worker {
         })
     }
 
-    fn run(mut self) {
-        let result = self.work();
-        if let Err(error) = result {
-            self.shared.failed.store(true, Ordering::Release);
-            tracing::error!(partition = self.partition, %error, "the line stopped; readings go on being kept in the log");
+    /// Writes to the store, to learn whether it can be written.
+    fn probe_store(&self) -> Result<(), WorkerError> {
+        let key = format!("probe/{}", self.partition);
+        Ok(self.config.store.state_put(&key, &self.position.to_le_bytes())?)
+    }
+
+    fn run(&mut self, context: &TaskContext) -> Result<(), WorkerError> {
+        loop {
+            let wakes = self.reader.wakes();
+            match self.round()? {
+                Round::Stopped => return Ok(()),
+                Round::Progress => context.healthy(),
+                Round::Idle => {
+                    context.healthy();
+                    let pause = if self.checkpointer.under_way() { CHECKPOINT_POLL } else { IDLE };
+                    self.reader.wait_or_wake(self.position, pause, wakes);
+                }
+            }
         }
     }
 
-    fn work(&mut self) -> Result<(), WorkerError> {
-        loop {
-            let wakes = self.reader.wakes();
-            self.take_new_config()?;
+    /// Takes what is next in the log, and commits and stores what is due.
+    pub(super) fn round(&mut self) -> Result<Round, WorkerError> {
+        self.take_new_config()?;
+        self.answer_questions()?;
+        let records = self.read_records(self.position, self.read_until())?;
+        self.config
+            .metrics
+            .lag(self.partition)
+            .set(i64::try_from(self.reader.end().saturating_sub(self.position)).unwrap_or(i64::MAX));
+        self.take_written(false)?;
+        let records = match records {
+            Records::Some(records) => records,
+            Records::None => return self.idle_round(),
+            Records::Lost(resume) => {
+                self.report_lost(resume);
+                self.advance(resume)?;
+                return Ok(Round::Progress);
+            }
+        };
+        for planned in self.batcher.plan(&records, &self.sieve)? {
+            self.step(planned)?;
             self.answer_questions()?;
-            let records = self.reader.read(self.position, self.read_until(), READ_BYTES)?;
-            self.config
-                .metrics
-                .lag(self.partition)
-                .set(i64::try_from(self.reader.end() - self.position).unwrap_or(i64::MAX));
-            self.take_written(false)?;
-            if records.is_empty() {
-                if self.shared.stop.load(Ordering::Acquire) {
-                    return self.checkpoint_now();
-                }
-                self.commit()?;
-                if self.shared.checkpoint_wanted.swap(false, Ordering::AcqRel) || self.checkpoint_due() {
-                    self.checkpoint()?;
-                }
-                let pause = if self.checkpointer.under_way() { CHECKPOINT_POLL } else { IDLE };
-                self.reader.wait_or_wake(self.position, pause, wakes);
-                continue;
-            }
-            for planned in self.batcher.plan(&records, &self.sieve)? {
-                self.step(planned)?;
-                self.answer_questions()?;
-            }
-            if self.last_commit.elapsed() >= COMMIT_PAUSE {
-                self.commit()?;
-            }
-            if self.checkpoint_due() {
-                self.checkpoint()?;
-            }
         }
+        if self.last_commit.elapsed() >= self.config.commit_pause {
+            self.commit()?;
+        }
+        if self.checkpoint_due() {
+            self.checkpoint()?;
+        }
+        Ok(Round::Progress)
+    }
+
+    /// A round without records.
+    fn idle_round(&mut self) -> Result<Round, WorkerError> {
+        if self.shared.stop.load(Ordering::Acquire) {
+            self.checkpoint_now()?;
+            return Ok(Round::Stopped);
+        }
+        self.commit()?;
+        if self.shared.checkpoint_wanted.swap(false, Ordering::AcqRel) || self.checkpoint_due() {
+            self.checkpoint()?;
+        }
+        Ok(Round::Idle)
+    }
+
+    /// Records from `at` on and before `until`, or where to go on when those at `at` are lost.
+    pub(super) fn read_records(&mut self, at: u64, until: u64) -> Result<Records, WorkerError> {
+        match self.reader.read(at, until, READ_BYTES) {
+            Ok(records) if records.is_empty() => Ok(Records::None),
+            Ok(records) => Ok(Records::Some(records)),
+            Err(LogError::Damaged { resume, .. }) if resume > at => Ok(Records::Lost(resume.min(until))),
+            // The log begins later than the line left off: its beginning was deleted.
+            Err(LogError::OutOfRange { start, .. }) if at < start => Ok(Records::Lost(start.min(until))),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Says that acknowledged readings are gone. Nobody can bring them back, and those that follow must not wait.
+    fn report_lost(&self, resume: u64) {
+        let bytes = resume.saturating_sub(self.position);
+        self.config.metrics.log_lost_bytes(self.partition).inc_by(bytes);
+        tracing::error!(
+            partition = self.partition, from = self.position, to = resume, bytes,
+            "a part of the log is damaged or missing: the readings in it are lost; the line goes on behind it. \
+             Check the disk, and restore the data folder from a backup if these readings matter"
+        );
     }
 
     /// Before the restart's point is reached, a batch must not reach over it.
@@ -300,22 +468,30 @@ impl Worker {
     fn advance(&mut self, next: u64) -> Result<(), WorkerError> {
         self.position = next;
         self.shared.position.store(next, Ordering::Release);
-        if self.effects.processed.len() > 64 {
+        if self.effects.processed.len() > MAX_PROCESSED {
             self.write_processed()?;
         }
         Ok(())
     }
 
+    /// Takes a configuration that has changed. While a replay is behind what was found before the restart it has to wait:
+    /// no checkpoint can be made there, and the stages would miss what lies between the last one and here.
     fn take_new_config(&mut self) -> Result<(), WorkerError> {
-        let wanted = self.shared.configs.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some([featurize, detect, alert]) = wanted else { return Ok(()) };
-        let configs = StageConfigs { featurize, detect, alert };
+        if self.position < self.applied {
+            return Ok(());
+        }
+        let Some(configs) = self.shared.take_wanted_configs() else { return Ok(()) };
         // From here on a replay has to use the new configuration, so the old one's part of the log is settled first.
-        self.checkpoint_now()?;
-        match open_stages(&self.config.sandbox, &configs, &self.snapshots, Some(self.snapshot_offset)) {
+        if let Err(error) = self.checkpoint_now() {
+            self.shared.want_configs_again(configs);
+            return Err(error);
+        }
+        let snapshot = self.has_snapshot.then_some(self.snapshot_offset);
+        match open_stages(self.config.stage_factory.as_ref(), &configs, &self.snapshots, snapshot) {
             Ok(stages) => {
                 self.stages = stages;
-                self.configs = configs;
+                self.configs = configs.clone();
+                self.shared.set_configs_in_force(configs);
             }
             Err(error) => tracing::error!(%error, "the line goes on with the configuration it had"),
         }
@@ -324,8 +500,7 @@ impl Worker {
 
     /// Answers what was asked since the last step. Who asked and went away does no harm.
     fn answer_questions(&mut self) -> Result<(), WorkerError> {
-        let questions = std::mem::take(&mut *self.shared.questions.lock().unwrap_or_else(PoisonError::into_inner));
-        for question in questions {
+        for question in self.shared.take_questions() {
             match question {
                 Question::Fresh(wanted, answer) => {
                     let mut fresh = Fresh::default();
@@ -357,12 +532,21 @@ fn skips(config: &WorkerConfig, partition: u16, from: u64) -> Result<Vec<Skip>, 
     Ok(rows.map(|row| Skip { from: row.start, to: row.stop, asset: row.asset.map(asset) }).collect())
 }
 
+/// What lies at an offset of the log.
+#[derive(Debug)]
+pub(super) enum Records {
+    Some(Vec<Record>),
+    None,
+    /// Nothing readable before this offset.
+    Lost(u64),
+}
+
 fn open_stages(
-    sandbox: &Sandbox,
+    factory: &dyn StageFactory,
     configs: &StageConfigs,
     folder: &SnapshotFolder,
     snapshot: Option<u64>,
-) -> Result<PartitionStages, CallError> {
+) -> Result<Box<dyn Stages>, CallError> {
     let snapshots: Option<StageSnapshots> = match snapshot.map(|offset| folder.read(offset)) {
         Some(Ok(snapshots)) => Some(snapshots),
         Some(Err(error)) => {
@@ -373,5 +557,5 @@ fn open_stages(
         }
         None => None,
     };
-    PartitionStages::open(sandbox, configs, snapshots.as_ref())
+    factory.open(configs, snapshots.as_ref())
 }

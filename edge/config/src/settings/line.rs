@@ -37,7 +37,7 @@ impl Default for Log {
 pub struct Line {
     /// Readings a call takes, at most about.
     pub max_batch: usize,
-    /// How long a call of a component may take.
+    /// How much CPU time a call of a component may take.
     pub deadline: Duration,
     /// How much memory an instance may have.
     pub memory: ByteSize,
@@ -47,6 +47,12 @@ pub struct Line {
     pub tick: Duration,
     /// How many bytes of events may wait to be decoded.
     pub queue: ByteSize,
+    /// Sensors that the host takes at most; readings of a new one beyond are refused.
+    pub max_sensors: usize,
+    /// Sensors of one machine at most.
+    pub max_sensors_per_machine: usize,
+    /// Sensors at most that one sender (API key or user) may bring.
+    pub max_sensors_per_sender: usize,
     /// Components to run instead of the built-in ones, by stage.
     pub components: BTreeMap<String, PathBuf>,
 }
@@ -60,6 +66,9 @@ impl Default for Line {
             checkpoint: Duration::from_secs(30),
             tick: Duration::from_secs(15),
             queue: ByteSize::mib(64),
+            max_sensors: 100_000,
+            max_sensors_per_machine: 1_000,
+            max_sensors_per_sender: 50_000,
             components: BTreeMap::new(),
         }
     }

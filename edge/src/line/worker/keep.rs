@@ -8,7 +8,7 @@ use std::{
 
 use wheeltapper_store::{Applied, Commit};
 
-use super::{TopicEnds, Worker, WorkerError};
+use super::{TopicEnds, TopicFiles, Worker, WorkerError};
 use crate::{
     clock,
     line::{
@@ -19,8 +19,9 @@ use crate::{
 
 impl Worker {
     pub(super) fn write_processed(&mut self) -> Result<(), WorkerError> {
+        let mut topics = self.topics.lock();
         for batch in self.effects.processed.drain(..) {
-            self.processed.append(&batch)?;
+            topics.processed.append(&batch)?;
         }
         Ok(())
     }
@@ -31,22 +32,28 @@ impl Worker {
             return Ok(());
         }
         let started = Instant::now();
-        for finding in &self.effects.findings {
-            let event = serde_json::to_vec(finding).map_err(io::Error::from)?;
-            self.anomalies.append(&event)?;
-        }
-        for (_, event) in &self.effects.dead_letters {
-            let event = serde_json::to_vec(event).map_err(io::Error::from)?;
-            self.dead_letters.append(&event)?;
-        }
-        self.anomalies.sync()?;
-        self.dead_letters.sync()?;
-        self.ends = TopicEnds { anomalies: self.anomalies.end(), dead_letters: self.dead_letters.end() };
+        self.ends = self.write_findings()?;
         self.store()?;
         self.config.metrics.store_seconds.observe(started.elapsed().as_secs_f64());
         self.announce();
         self.last_commit = Instant::now();
         Ok(())
+    }
+
+    /// Appends findings and dead letters to their topics; returns how far these go then.
+    fn write_findings(&self) -> Result<TopicEnds, WorkerError> {
+        let mut topics = self.topics.lock();
+        for finding in &self.effects.findings {
+            let event = serde_json::to_vec(finding).map_err(io::Error::from)?;
+            topics.anomalies.append(&event)?;
+        }
+        for (_, event) in &self.effects.dead_letters {
+            let event = serde_json::to_vec(event).map_err(io::Error::from)?;
+            topics.dead_letters.append(&event)?;
+        }
+        topics.anomalies.sync()?;
+        topics.dead_letters.sync()?;
+        Ok(TopicEnds { anomalies: topics.anomalies.end(), dead_letters: topics.dead_letters.end() })
     }
 
     /// Begins to store the readings, the windows and a snapshot; once that is done, the log before this point is not
@@ -58,15 +65,19 @@ impl Worker {
             return Ok(());
         }
         self.write_processed()?;
-        self.processed.sync()?;
+        let processed = {
+            let mut topics = self.topics.lock();
+            topics.processed.sync()?;
+            topics.processed.end()
+        };
         let job = Job {
             offset: self.position,
-            note: SnapshotNote { processed: self.processed.end() },
+            note: SnapshotNote { processed },
             snapshots: self.stages.snapshot()?,
             stored: Arc::new(self.effects.take_stored()),
         };
         self.storing = Some(Arc::clone(&job.stored));
-        self.checkpointer.begin(job);
+        self.checkpointer.begin(job)?;
         self.last_checkpoint = Instant::now();
         Ok(())
     }
@@ -97,10 +108,12 @@ impl Worker {
     fn expire(&mut self) {
         let (retention, now) = (self.config.retention, SystemTime::now());
         let needed = self.shared.findings_needed.load(Ordering::Acquire);
+        let mut topics = self.topics.lock();
+        let TopicFiles { processed, anomalies, dead_letters } = &mut *topics;
         for (topic, needed) in [
-            (&mut self.processed, self.processed_end),
-            (&mut self.anomalies, self.ends.anomalies.min(needed)),
-            (&mut self.dead_letters, self.ends.dead_letters),
+            (processed, self.processed_end),
+            (anomalies, self.ends.anomalies.min(needed)),
+            (dead_letters, self.ends.dead_letters),
         ] {
             if let Err(error) = topic.expire(retention, needed, now) {
                 tracing::warn!(partition = self.partition, %error, "old segments could not be dropped");

@@ -8,7 +8,7 @@
 use wheeltapper_log::Record;
 use wheeltapper_store::SkippedRow;
 
-use super::{READ_BYTES, Worker, WorkerError, open_stages};
+use super::{Records, Worker, WorkerError, open_stages};
 use crate::{
     components::CallError,
     line::{
@@ -66,10 +66,14 @@ impl Worker {
         let mut records: Vec<Record> = Vec::new();
         let mut at = self.position;
         while at < next {
-            let more = self.reader.read(at, next, READ_BYTES)?;
-            let Some(last) = more.last() else { break };
-            at = last.next;
-            records.extend(more);
+            match self.read_records(at, next)? {
+                Records::Some(more) => {
+                    at = more.last().map_or(next, |last| last.next);
+                    records.extend(more);
+                }
+                Records::None => break,
+                Records::Lost(resume) => at = resume,
+            }
         }
         Ok(records)
     }
@@ -132,13 +136,17 @@ impl Worker {
         };
         self.config.metrics.restarts(stage).inc();
         let snapshot = self.has_snapshot.then_some(self.snapshot_offset);
-        self.stages = open_stages(&self.config.sandbox, &self.configs, &self.snapshots, snapshot)?;
+        self.stages = open_stages(self.config.stage_factory.as_ref(), &self.configs, &self.snapshots, snapshot)?;
         let mut at = self.snapshot_offset;
         while at < self.position {
-            let records = self.reader.read(at, self.position, READ_BYTES)?;
-            if records.is_empty() {
-                break;
-            }
+            let records = match self.read_records(at, self.position)? {
+                Records::Some(records) => records,
+                Records::None => break,
+                Records::Lost(resume) => {
+                    at = resume;
+                    continue;
+                }
+            };
             for Planned { step, next } in self.batcher.plan(&records, &self.sieve)? {
                 self.stages.run(&step, &self.config.metrics)?;
                 at = next;

@@ -190,15 +190,19 @@ async fn health() -> Response {
     Json(json!({ "status": "alive" })).into_response()
 }
 
+/// 200 when every part of the host works; otherwise 503 with the parts that do not, and why.
 async fn ready(State(front): State<Arc<Front>>) -> Response {
-    let failed = front.host.failed();
-    if failed.is_empty() {
+    let faults = front.host.faults();
+    if faults.is_empty() {
         return Json(json!({ "status": "ready" })).into_response();
     }
-    let detail = format!(
-        "the line of partition {failed:?} stopped; the host's log tells why, a restart goes on where it stopped"
-    );
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).into_response()
+    let parts: Vec<_> = faults.iter().map(|fault| fault.part.as_str()).collect();
+    let listed: Vec<_> = faults
+        .iter()
+        .map(|fault| json!({ "part": fault.part, "reason": fault.reason, "seconds": fault.since.as_secs() }))
+        .collect();
+    let detail = format!("{} does not work; it is tried again and heals when its cause is gone", parts.join(", "));
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(5).with("faults", json!(listed)).into_response()
 }
 
 async fn metrics(State(front): State<Arc<Front>>) -> Response {

@@ -1,0 +1,141 @@
+//! Puts what ingest rejected from the topic of dead letters into the store.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use wheeltapper_log::{LogError, Reader};
+use wheeltapper_store::{Applied, Commit, Store};
+
+use super::{effects::letter, record::DeadLetterEvent};
+use crate::supervisor::{Supervisor, TaskContext, TaskHandle};
+
+/// The writer's row among the partitions' in the store.
+pub(crate) const OWNER: u16 = u16::MAX - 1;
+const READ_BYTES: usize = 1 << 20;
+/// How long to wait for records at a time.
+const IDLE: Duration = Duration::from_millis(50);
+
+/// Runs the writer's thread.
+#[derive(Debug)]
+pub struct DeadLetterWriter {
+    stop: Arc<AtomicBool>,
+    position: Arc<AtomicU64>,
+    task: TaskHandle,
+}
+
+impl DeadLetterWriter {
+    /// Starts the writer where the store says that it left off.
+    ///
+    /// # Errors
+    /// When the store cannot be read or no thread can be started.
+    pub fn start(supervisor: &Supervisor, reader: Reader, store: Store) -> anyhow::Result<Self> {
+        let state = store.checkpoints()?.into_iter().find(|state| state.partition == OWNER);
+        let position = Arc::new(AtomicU64::new(state.map_or_else(|| reader.start(), |state| state.applied_offset)));
+        let stop = Arc::new(AtomicBool::new(false));
+        let (stopped, at) = (Arc::clone(&stop), Arc::clone(&position));
+        let mut reader = reader;
+        let task =
+            supervisor.spawn("dead-letters", move |context| run(context, &mut reader, &store, &stopped, &at))?;
+        Ok(Self { stop, position, task })
+    }
+
+    /// Offset up to which dead letters are in the store.
+    pub fn position(&self) -> u64 {
+        self.position.load(Ordering::Acquire)
+    }
+
+    /// Stores what is there and ends the thread; false when it does not end within `limit`.
+    pub fn stop_within(&mut self, limit: Duration) -> bool {
+        self.stop.store(true, Ordering::Release);
+        self.task.stop_within(limit)
+    }
+}
+
+fn run(
+    context: &TaskContext,
+    reader: &mut Reader,
+    store: &Store,
+    stop: &AtomicBool,
+    position: &AtomicU64,
+) -> anyhow::Result<()> {
+    loop {
+        let stopping = stop.load(Ordering::Acquire) || context.stopping();
+        let at = position.load(Ordering::Acquire);
+        let next = write_batch(reader, store, at)?;
+        if next > at {
+            position.store(next, Ordering::Release);
+            context.healthy();
+        } else if stopping {
+            return Ok(());
+        } else {
+            reader.wait(at, IDLE);
+        }
+    }
+}
+
+/// Stores the dead letters from `at` on; returns the offset after them.
+fn write_batch(reader: &mut Reader, store: &Store, at: u64) -> anyhow::Result<u64> {
+    let records = match reader.read(at, u64::MAX, READ_BYTES) {
+        Ok(records) => records,
+        Err(LogError::Damaged { resume, .. }) if resume > at => {
+            tracing::error!(from = at, to = resume, "dead letters in the log are damaged and are passed over");
+            return Ok(resume);
+        }
+        Err(LogError::OutOfRange { start, .. }) if at < start => return Ok(start),
+        Err(error) => return Err(error.into()),
+    };
+    let Some(last) = records.last() else { return Ok(at) };
+    let mut rows = Vec::with_capacity(records.len());
+    for record in &records {
+        match serde_json::from_slice::<DeadLetterEvent>(&record.payload) {
+            Ok(event) => rows.push(letter(format!("ingest|{}", record.offset), &event)),
+            // It will not become readable; those behind it must not wait for ever.
+            Err(error) => {
+                tracing::error!(%error, offset = record.offset, "a dead letter cannot be read and is passed over");
+            }
+        }
+    }
+    store.commit(&Commit {
+        partition: OWNER,
+        applied: Some(Applied { offset: last.next, topic_ends: "{}" }),
+        dead_letters: &rows,
+        ..Commit::default()
+    })?;
+    Ok(last.next)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use wheeltapper_log::Partition;
+
+    use super::*;
+
+    #[test]
+    fn a_record_that_cannot_be_read_does_not_hold_up_those_behind_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = Partition::open(&folder.path().join("log"), 1 << 20).unwrap();
+        let event = DeadLetterEvent {
+            time: 1,
+            source: "test".into(),
+            reason: "malformed".into(),
+            message: "expected a number".into(),
+            payload: b"x".to_vec(),
+            readings: 1,
+            sensor: None,
+            format: None,
+        };
+        log.append(b"no JSON").unwrap();
+        log.append(&serde_json::to_vec(&event).unwrap()).unwrap();
+        log.sync().unwrap();
+        let store = Store::open(&folder.path().join("store.db")).unwrap();
+        let next = write_batch(&mut log.reader(), &store, 0).unwrap();
+        assert_eq!(next, log.end());
+        assert_eq!(store.dead_letters(None, 10).unwrap().len(), 1);
+    }
+}

@@ -1,0 +1,492 @@
+//! One owner for every thread and task of the host.
+//!
+//! A supervised task is a body that runs until it is asked to stop. A body that returns an error or panics is run again
+//! after a pause, which doubles with each failure in a row up to [`MAX_PAUSE`]. A body starts from durable state each time,
+//! so a restart is the same thing as a restart of the host, for one part. While a task is down, `/ready` names it with the
+//! reason, and `/metrics` counts its restarts.
+//!
+//! A body reports progress with [`TaskContext::healthy`]; only then is an earlier failure over. So a task that fails again
+//! right after each restart stays visible in between.
+
+use std::{
+    any::Any,
+    backtrace::Backtrace,
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    future::Future,
+    io,
+    panic::{self, AssertUnwindSafe},
+    pin::Pin,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, Once, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::metrics::Metrics;
+
+/// The pause after a first failure.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// The longest pause between two attempts: a fault that is gone is noticed within this time.
+const MAX_PAUSE: Duration = Duration::from_secs(5);
+/// A task that keeps failing with the same message is logged this often.
+const LOG_AGAIN: Duration = Duration::from_secs(60);
+
+/// What became of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskPhase {
+    /// Its body runs.
+    Running,
+    /// It failed and waits for its next attempt.
+    Waiting,
+    /// It was stopped.
+    Stopped,
+}
+
+/// A task that failed and has not made progress since.
+#[derive(Clone, Debug)]
+pub struct TaskFailure {
+    /// The task's name, such as `line-0`.
+    pub task: String,
+    /// The error, or the panic's message.
+    pub message: String,
+    /// How long ago the first failure in a row was.
+    pub since: Duration,
+    /// Failures since the host started.
+    pub restarts: u64,
+}
+
+/// Starts tasks and knows how they are. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Supervisor {
+    tasks: Arc<Mutex<BTreeMap<String, Arc<Task>>>>,
+    metrics: Arc<Metrics>,
+}
+
+#[derive(Debug)]
+struct Task {
+    name: String,
+    stop: AtomicBool,
+    state: Mutex<TaskState>,
+    /// Signals a change of `stop` or of the phase.
+    changed: Condvar,
+    /// The same for tasks on the async runtime.
+    stopped: tokio::sync::Notify,
+    metrics: Arc<Metrics>,
+}
+
+#[derive(Debug)]
+struct TaskState {
+    phase: TaskPhase,
+    failure: Option<(Instant, String)>,
+    /// Failures in a row.
+    failures: u32,
+    restarts: u64,
+    logged: Option<Instant>,
+}
+
+/// What a body sees of its supervisor.
+#[derive(Clone, Debug)]
+pub struct TaskContext {
+    task: Arc<Task>,
+}
+
+/// A running task. It is stopped when this is dropped.
+#[derive(Debug)]
+pub struct TaskHandle {
+    task: Arc<Task>,
+    tasks: Arc<Mutex<BTreeMap<String, Arc<Task>>>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Supervisor {
+    /// A supervisor without tasks that reports to `metrics`.
+    pub fn new(metrics: Arc<Metrics>) -> Self {
+        capture_panics();
+        Self { tasks: Arc::default(), metrics }
+    }
+
+    /// Runs `body` on a thread named `name` until it returns `Ok` or is stopped; again after an error or a panic.
+    ///
+    /// # Errors
+    /// When the system starts no thread.
+    pub fn spawn(
+        &self,
+        name: impl Into<String>,
+        mut body: impl FnMut(&TaskContext) -> anyhow::Result<()> + Send + 'static,
+    ) -> io::Result<TaskHandle> {
+        let task = self.register(name.into());
+        let context = TaskContext { task: Arc::clone(&task) };
+        let thread = thread::Builder::new().name(task.name.clone()).spawn(move || {
+            loop {
+                let outcome = catch(|| body(&context));
+                match context.task.ended(outcome) {
+                    Some(pause) if context.sleep(pause) => context.task.set_phase(TaskPhase::Running),
+                    _ => break,
+                }
+            }
+            context.task.set_phase(TaskPhase::Stopped);
+        })?;
+        Ok(TaskHandle { task, tasks: Arc::clone(&self.tasks), thread: Some(thread) })
+    }
+
+    /// Runs the future that `body` makes on the current async runtime, as [`Self::spawn`] runs a thread. The future is
+    /// dropped when the task is stopped.
+    pub fn spawn_future<F>(&self, name: impl Into<String>, mut body: impl FnMut(TaskContext) -> F + Send + 'static)
+    where
+        F: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
+        let task = self.register(name.into());
+        let context = TaskContext { task };
+        tokio::spawn(async move {
+            loop {
+                let stopped = context.task.stopped.notified();
+                let outcome = tokio::select! {
+                    outcome = CatchPanic(Box::pin(body(context.clone()))) => outcome,
+                    () = stopped => break,
+                };
+                let Some(pause) = context.task.ended(outcome) else { break };
+                let stopped = context.task.stopped.notified();
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => context.task.set_phase(TaskPhase::Running),
+                    () = stopped => break,
+                }
+            }
+            context.task.set_phase(TaskPhase::Stopped);
+        });
+    }
+
+    /// The tasks that failed and have not made progress since, by name.
+    pub fn failures(&self) -> Vec<TaskFailure> {
+        let tasks = lock(&self.tasks);
+        tasks.values().filter_map(|task| task.failure()).collect()
+    }
+
+    /// Names and phases of all tasks.
+    pub fn tasks(&self) -> Vec<(String, TaskPhase)> {
+        lock(&self.tasks).values().map(|task| (task.name.clone(), lock(&task.state).phase)).collect()
+    }
+
+    /// Asks every task to stop, without waiting.
+    pub fn stop_all(&self) {
+        for task in lock(&self.tasks).values() {
+            task.request_stop();
+        }
+    }
+
+    fn register(&self, name: String) -> Arc<Task> {
+        let task = Arc::new(Task {
+            name: name.clone(),
+            stop: AtomicBool::new(false),
+            state: Mutex::new(TaskState {
+                phase: TaskPhase::Running,
+                failure: None,
+                failures: 0,
+                restarts: 0,
+                logged: None,
+            }),
+            changed: Condvar::new(),
+            stopped: tokio::sync::Notify::new(),
+            metrics: Arc::clone(&self.metrics),
+        });
+        self.metrics.task_up(&name).set(1);
+        lock(&self.tasks).insert(name, Arc::clone(&task));
+        task
+    }
+}
+
+impl TaskContext {
+    /// Whether the body should return.
+    pub fn stopping(&self) -> bool {
+        self.task.stop.load(Ordering::Acquire)
+    }
+
+    /// The body did a piece of work that counts: an earlier failure is over.
+    pub fn healthy(&self) {
+        let mut state = lock(&self.task.state);
+        if let Some((since, _)) = state.failure.take() {
+            state.failures = 0;
+            state.logged = None;
+            drop(state);
+            self.task.metrics.task_up(&self.task.name).set(1);
+            tracing::info!(task = %self.task.name, down = ?since.elapsed(), "the task works again");
+        }
+    }
+
+    /// Waits at most `pause`; false when the task is asked to stop.
+    pub fn sleep(&self, pause: Duration) -> bool {
+        let state = lock(&self.task.state);
+        let (_state, _) = self
+            .task
+            .changed
+            .wait_timeout_while(state, pause, |_| !self.stopping())
+            .unwrap_or_else(PoisonError::into_inner);
+        !self.stopping()
+    }
+
+    /// The task's name.
+    pub fn name(&self) -> &str {
+        &self.task.name
+    }
+}
+
+impl TaskHandle {
+    /// Whether the body runs and has not failed since its last progress.
+    pub fn is_healthy(&self) -> bool {
+        let state = lock(&self.task.state);
+        state.phase == TaskPhase::Running && state.failure.is_none()
+    }
+
+    /// Asks the body to return, without waiting.
+    pub fn request_stop(&self) {
+        self.task.request_stop();
+    }
+
+    /// Asks the body to return and waits for it at most `limit`. False when it still runs; it is then left alone, so that
+    /// one part that hangs does not keep the others from an orderly end.
+    pub fn stop_within(&mut self, limit: Duration) -> bool {
+        self.task.request_stop();
+        let Some(thread) = self.thread.take() else { return true };
+        let state = lock(&self.task.state);
+        let (state, _) = self
+            .task
+            .changed
+            .wait_timeout_while(state, limit, |state| state.phase != TaskPhase::Stopped)
+            .unwrap_or_else(PoisonError::into_inner);
+        let stopped = state.phase == TaskPhase::Stopped;
+        drop(state);
+        if stopped {
+            // The thread has nothing left to do but to end.
+            let _ = thread.join();
+            lock(&self.tasks).remove(&self.task.name);
+        } else {
+            tracing::error!(task = %self.task.name, ?limit, "the task did not stop in time and is left behind");
+        }
+        stopped
+    }
+}
+
+impl Drop for TaskHandle {
+    fn drop(&mut self) {
+        self.stop_within(STOP_LIMIT);
+    }
+}
+
+/// How long a task may take to stop when its handle is dropped.
+const STOP_LIMIT: Duration = Duration::from_secs(60);
+
+impl Task {
+    fn request_stop(&self) {
+        let _state = lock(&self.state);
+        self.stop.store(true, Ordering::Release);
+        self.changed.notify_all();
+        self.stopped.notify_one();
+    }
+
+    fn set_phase(&self, phase: TaskPhase) {
+        let mut state = lock(&self.state);
+        state.phase = phase;
+        self.changed.notify_all();
+    }
+
+    fn failure(&self) -> Option<TaskFailure> {
+        let state = lock(&self.state);
+        let (since, message) = state.failure.as_ref()?;
+        Some(TaskFailure {
+            task: self.name.clone(),
+            message: message.clone(),
+            since: since.elapsed(),
+            restarts: state.restarts,
+        })
+    }
+
+    /// Notes how a body ended; returns the pause before the next attempt, or none when there is no next one.
+    fn ended(&self, outcome: Result<anyhow::Result<()>, Panic>) -> Option<Duration> {
+        let (message, backtrace) = match outcome {
+            Ok(Ok(())) => return None,
+            Ok(Err(error)) => (format!("{error:#}"), None),
+            Err(panic) => (format!("it panicked: {}", panic.message), Some(panic.backtrace)),
+        };
+        let mut state = lock(&self.state);
+        state.phase = TaskPhase::Waiting;
+        state.restarts += 1;
+        let pause = FIRST_PAUSE.saturating_mul(1 << state.failures.min(16)).min(MAX_PAUSE);
+        state.failures = state.failures.saturating_add(1);
+        let first = state.failure.as_ref().map_or_else(Instant::now, |&(since, _)| since);
+        let repeated = state.failure.as_ref().is_some_and(|(_, known)| *known == message);
+        if !repeated || state.logged.is_none_or(|at| at.elapsed() >= LOG_AGAIN) {
+            state.logged = Some(Instant::now());
+            match backtrace {
+                None => tracing::error!(task = %self.name, error = %message, "the task failed; it is tried again"),
+                Some(backtrace) => {
+                    tracing::error!(task = %self.name, error = %message, "the task failed; it is tried again\n{backtrace}");
+                }
+            }
+        }
+        state.failure = Some((first, message));
+        drop(state);
+        self.metrics.task_up(&self.name).set(0);
+        self.metrics.task_restarts(&self.name).inc();
+        Some(pause)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A panic that was caught.
+struct Panic {
+    message: String,
+    backtrace: String,
+}
+
+thread_local! {
+    /// Whether a panic on this thread is caught by a supervisor, which logs it.
+    static SUPERVISED: Cell<bool> = const { Cell::new(false) };
+    /// Where the last panic on this thread came from.
+    static LAST_BACKTRACE: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Keeps the backtrace of a panic in a supervised body, which is gone once the panic is caught.
+fn capture_panics() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        let default = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if SUPERVISED.get() {
+                let place = info.location().map(ToString::to_string).unwrap_or_default();
+                let backtrace = format!("at {place}\n{}", Backtrace::force_capture());
+                LAST_BACKTRACE.with_borrow_mut(|last| *last = Some(backtrace));
+            } else {
+                default(info);
+            }
+        }));
+    });
+}
+
+fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Panic> {
+    let outer = SUPERVISED.replace(true);
+    // A body that panicked is begun anew from durable state, so nothing that it left half done is looked at again.
+    let outcome = panic::catch_unwind(AssertUnwindSafe(run));
+    SUPERVISED.set(outer);
+    outcome.map_err(|payload| Panic {
+        message: panic_message(payload.as_ref()),
+        backtrace: LAST_BACKTRACE.take().unwrap_or_default(),
+    })
+}
+
+/// The text of a panic.
+pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> String {
+    payload
+        .downcast_ref::<&str>()
+        .map(|&text| text.to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a message".to_owned())
+}
+
+/// Turns a panic while the future is polled into a value.
+struct CatchPanic<F>(Pin<Box<F>>);
+
+impl<F: Future> Future for CatchPanic<F> {
+    type Output = Result<F::Output, Panic>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match catch(|| self.0.as_mut().poll(context)) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use std::sync::mpsc;
+
+    use super::*;
+
+    fn supervisor() -> Supervisor {
+        Supervisor::new(Arc::new(Metrics::default()))
+    }
+
+    #[test]
+    fn a_body_that_fails_or_panics_runs_again_and_is_named_until_it_makes_progress() {
+        let supervisor = supervisor();
+        let (began, runs) = mpsc::channel();
+        let (go_on, gate) = mpsc::channel::<()>();
+        let mut attempt = 0;
+        let mut handle = supervisor
+            .spawn("line-0", move |context| {
+                attempt += 1;
+                began.send(attempt).unwrap();
+                match attempt {
+                    1 => panic!("index out of bounds"),
+                    2 => anyhow::bail!("the disk is full"),
+                    _ => {
+                        gate.recv().unwrap();
+                        context.healthy();
+                        began.send(0).unwrap();
+                        while context.sleep(Duration::from_secs(60)) {}
+                        Ok(())
+                    }
+                }
+            })
+            .unwrap();
+        assert_eq!(runs.recv().unwrap(), 1);
+        assert_eq!(runs.recv().unwrap(), 2);
+        assert_eq!(runs.recv().unwrap(), 3);
+        let failures = supervisor.failures();
+        assert_eq!(failures.len(), 1);
+        assert_eq!((failures[0].task.as_str(), failures[0].restarts), ("line-0", 2));
+        assert_eq!(failures[0].message, "the disk is full");
+        assert!(!handle.is_healthy());
+        go_on.send(()).unwrap();
+        assert_eq!(runs.recv().unwrap(), 0);
+        assert!(supervisor.failures().is_empty() && handle.is_healthy());
+        assert!(handle.stop_within(Duration::from_secs(10)));
+        assert!(supervisor.tasks().is_empty());
+    }
+
+    #[test]
+    fn a_body_that_hangs_does_not_hold_up_the_end() {
+        let supervisor = supervisor();
+        let (_never, gate) = mpsc::channel::<()>();
+        let mut handle = supervisor
+            .spawn("stuck", move |_| {
+                let _ = gate.recv();
+                Ok(())
+            })
+            .unwrap();
+        assert!(!handle.stop_within(Duration::from_millis(20)));
+    }
+
+    #[tokio::test]
+    async fn a_future_that_panics_runs_again() {
+        let supervisor = supervisor();
+        let (began, mut runs) = tokio::sync::mpsc::unbounded_channel();
+        let mut attempt = 0;
+        supervisor.spawn_future("timer", move |context| {
+            attempt += 1;
+            let (began, attempt) = (began.clone(), attempt);
+            async move {
+                began.send(attempt)?;
+                assert!(attempt > 1, "the first attempt panics");
+                context.healthy();
+                began.send(0)?;
+                std::future::pending().await
+            }
+        });
+        assert_eq!(runs.recv().await, Some(1));
+        assert_eq!(runs.recv().await, Some(2));
+        assert_eq!(runs.recv().await, Some(0));
+        assert!(supervisor.failures().is_empty());
+        supervisor.stop_all();
+        // The future, and with it the sender, is dropped.
+        assert_eq!(runs.recv().await, None);
+    }
+}
