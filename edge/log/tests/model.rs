@@ -48,6 +48,11 @@ struct World {
     segment_size: u64,
     records: BTreeMap<u64, Appended>,
     start: u64,
+    /// Where the log may start after a restart, as dropping segments failed half-way.
+    may_start: u64,
+    /// Appends that failed since the last sync: after a loss of power one may be there all the same, instead of what was
+    /// written in its place and not synced either.
+    attempts: Vec<(u64, Vec<u8>)>,
     /// Offsets that never held a record: skipped by `advance_to`, or an unsynced write that power loss left holes in.
     gaps: Vec<Range<u64>>,
     /// Where a consumer is that goes on after every crash.
@@ -72,6 +77,8 @@ impl World {
             segment_size,
             records: BTreeMap::new(),
             start: 0,
+            may_start: 0,
+            attempts: Vec::new(),
             gaps: Vec::new(),
             consumer: 0,
             failed: false,
@@ -129,6 +136,12 @@ impl World {
             Err(_) => {
                 self.failed = true;
                 assert_eq!(self.partition.written(), offset);
+                self.attempts.push((offset, payload.clone()));
+                if self.partition.broken().is_some() && !self.records.contains_key(&offset) {
+                    // All of it may have been written before the failure, and nothing could be cut off again.
+                    let next = offset + (FRAME + payload.len()) as u64;
+                    self.records.insert(offset, Appended { next, payload, fate: Fate::Pending, flipped: false });
+                }
                 self.synced_up_to(self.partition.end());
             }
         }
@@ -145,6 +158,7 @@ impl World {
     }
 
     fn synced_up_to(&mut self, end: u64) {
+        self.attempts.retain(|(offset, _)| *offset >= end);
         for (_, record) in self.records.range_mut(..end) {
             if record.fate == Fate::Pending {
                 record.fate = Fate::Durable;
@@ -160,6 +174,7 @@ impl World {
             0 => self.storage.set_free(Some(self.random.below(300))),
             1 => self.storage.set_read_only(true),
             _ => {
+                self.log.push(format!("{operation:?} fails"));
                 let short = usize::try_from(self.random.below(200)).unwrap();
                 let fault = Fault::new(operation).after(self.random.below(3)).times(1 + self.random.below(3));
                 self.storage.inject(fault.short(short).error(ErrorKind::Other));
@@ -222,7 +237,9 @@ impl World {
         self.storage.advance(Duration::from_secs(self.random.below(60)));
         let needed = self.consumer.max(self.start);
         let now = self.storage.now();
-        let _ = self.partition.expire(retention, needed, now);
+        if self.partition.expire(retention, needed, now).is_err() {
+            self.may_start = self.may_start.max(needed);
+        }
         let start = self.partition.reader().start();
         assert!(start >= self.start && start <= needed);
         self.start = start;
@@ -246,28 +263,47 @@ impl World {
             self.fault();
             if let Ok(partition) = open(&self.storage, self.segment_size) {
                 self.partition = partition;
-                return self.restarted();
+                return self.restarted(power_loss);
             }
-            if self.random.one_in(2) {
+            if power_loss {
                 let mut random = Random(self.random.next());
                 self.storage.crash(|| random.next());
             }
         }
         self.heal_the_machine();
         self.partition = open(&self.storage, self.segment_size).unwrap();
-        self.restarted();
+        self.restarted(power_loss);
     }
 
-    fn restarted(&mut self) {
+    fn restarted(&mut self, power_loss: bool) {
         self.failed = false;
         let end = self.partition.end();
-        assert_eq!(self.partition.reader().start(), self.start);
-        let durable = self.records.values().filter(|record| record.fate == Fate::Durable).map(|record| record.next).max();
-        assert!(durable.is_none_or(|durable| durable <= end), "the log ends at {end}, before {durable:?}");
+        let start = self.partition.reader().start();
+        assert!(start >= self.start && start <= self.may_start.max(self.start), "{start}");
+        self.start = start;
+        self.records.retain(|_, record| record.next > start);
+        // The file `synced` may be older than the last sync after a loss of power, so that a last record whose bits were
+        // flipped passes for a torn one. No sound record may.
+        let lost = self.records.range(end..).filter(|(_, record)| record.fate == Fate::Durable);
+        for (offset, record) in lost {
+            assert!(power_loss && record.flipped, "the log ends at {end}, before the record at {offset}");
+        }
+        self.records.retain(|offset, record| *offset < end || record.fate != Fate::Durable);
         // What was uncertain is certain now: what is there stays, the rest never comes back.
-        let faults = std::mem::take(&mut self.random.0);
-        self.random.0 = faults;
         let seen = self.read_back();
+        for record in &seen {
+            let known = self.records.get(&record.offset);
+            let same = known.is_some_and(|known| known.payload == record.payload);
+            let replaced = known.is_none_or(|known| known.fate == Fate::Uncertain);
+            let attempt = (record.offset, record.payload.clone());
+            if !same && replaced && self.attempts.contains(&attempt) {
+                self.records.retain(|offset, known| known.next <= record.offset || *offset >= record.next);
+                let (next, payload) = (record.next, attempt.1);
+                let appended = Appended { next, payload, fate: Fate::Uncertain, flipped: false };
+                self.records.insert(record.offset, appended);
+            }
+        }
+        self.attempts.clear();
         let there: Vec<u64> = seen.iter().map(|record| record.offset).collect();
         let before = self.records.clone();
         self.records.retain(|offset, record| record.fate != Fate::Uncertain || there.contains(offset));
@@ -285,6 +321,12 @@ impl World {
             assert!(self.is_excused(lost), "{lost:?} is reported as lost, but nothing happened to it");
         }
         self.written = self.partition.written();
+        if self.consumer > end {
+            // As the host does when the store knows of more.
+            self.heal_the_machine();
+            self.partition.advance_to(self.consumer).unwrap();
+            self.gaps.push(end..self.consumer);
+        }
     }
 
     /// Whether each byte of a range that is reported as lost belongs to a flipped record or to a gap.
@@ -316,6 +358,7 @@ impl World {
         let byte = self.random.below(record.next - offset);
         self.storage.flip_bit(&path, at + byte, self.random.next() as u8);
         record.flipped = true;
+        self.log.push(format!("flipped {byte} of {offset} in {} at {at}", path.display()));
     }
 
     fn advance(&mut self) {
@@ -404,7 +447,7 @@ fn run(seed: u64) {
     }));
     if let Err(panic) = outcome {
         eprintln!("seed {seed}; replay with LOG_SEED={seed}; last steps:");
-        for line in world.log.iter().rev().take(8).rev() {
+        for line in world.log.iter().rev().take(std::env::var("LOG_STEPS").ok().and_then(|steps| steps.parse().ok()).unwrap_or(8)).rev() {
             eprintln!("  {line}");
         }
         eprintln!("  files: {:?} in {}", world.storage.files(), folder().display());

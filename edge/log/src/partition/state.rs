@@ -13,8 +13,10 @@ use crate::{
 const NAME: &str = "synced";
 const MAGIC: [u8; 8] = *b"wt-sync2";
 const ENTRY: usize = 44;
-/// The two entries lie in different sectors, so that a torn write spoils one at most.
+/// The entries lie in different sectors, so that a torn write spoils one at most.
 const APART: u64 = 512;
+/// The entry that is only written durably; the others are written in turn, and may both be torn when power is lost.
+const DURABLE: u64 = 2;
 
 /// What the file says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +29,7 @@ pub(super) struct State {
     pub(super) synced: u64,
 }
 
-/// The open file. Two entries are written in turn, each with a number and a checksum; the higher sound one holds.
+/// The open file. It has three entries, each with a number and a checksum; the sound one with the highest number holds.
 #[derive(Debug)]
 pub(super) struct StateFile {
     file: Box<dyn StorageFile>,
@@ -41,7 +43,7 @@ impl StateFile {
         let path = folder.join(NAME);
         let file = storage.open(&path).map_err(LogError::io("opening", &path))?;
         let mut found: Option<(u64, State)> = None;
-        for entry in 0..2 {
+        for entry in 0..=DURABLE {
             let mut bytes = [0; ENTRY];
             match file.read_exact_at(&mut bytes, entry * APART) {
                 Ok(()) => {}
@@ -61,19 +63,36 @@ impl StateFile {
     /// Writes the state, not durably: after a loss of power an older one may hold, which only makes recovery more
     /// careful as long as what it says of `synced` never shrinks.
     pub(super) fn write(&mut self, state: State) -> io::Result<()> {
-        self.state = state;
         let number = self.number + 1;
-        self.file.write_all_at(&encode(number, state), number % 2 * APART)?;
+        self.write_entry(number % DURABLE, number, state)?;
         // Not before: a failed entry is written once more, and the sound one is left alone.
         self.number = number;
+        self.state = state;
         Ok(())
     }
 
-    /// Writes the state durably, and leaves no entry that says otherwise.
+    /// Writes the state durably, and leaves no entry that says otherwise. When it fails, either state may hold after a
+    /// restart.
     pub(super) fn write_durably(&mut self, state: State) -> io::Result<()> {
+        let before = self.state;
+        let written = self.write_all_entries(state);
+        if written.is_err() {
+            self.state = before;
+        }
+        written
+    }
+
+    fn write_all_entries(&mut self, state: State) -> io::Result<()> {
         self.write(state)?;
         self.write(state)?;
+        self.file.sync_all()?;
+        // Only now: until here the older durable entry was needed.
+        self.write_entry(DURABLE, self.number, state)?;
         self.file.sync_all()
+    }
+
+    fn write_entry(&self, entry: u64, number: u64, state: State) -> io::Result<()> {
+        self.file.write_all_at(&encode(number, state), entry * APART)
     }
 }
 
