@@ -69,20 +69,17 @@ impl Store {
     ) -> Result<Vec<FeatureWindow>, StoreError> {
         let (after, before) = (span.after.unwrap_or(i64::MIN), span.before.unwrap_or(i64::MAX));
         self.read(|connection| {
-            let (narrowed, order) = match span.asset {
-                Some(_) => ("asset = ?3 AND", "start_time DESC"),
-                None => ("?3 IS NULL AND", "end_time DESC"),
-            };
+            let narrowed = if span.asset.is_some() { "asset = ?3 AND" } else { "?3 IS NULL AND" };
             let mut statement = connection.prepare_cached(&format!(
                 "SELECT asset, features, sensors, starts, ends, counts, vals, end_time FROM window_chunks
-                 WHERE {narrowed} end_time > ?1 AND start_time < ?2 ORDER BY {order}"
+                 WHERE {narrowed} end_time > ?1 AND start_time < ?2 ORDER BY end_time DESC"
             ))?;
             let mut chunks = statement.query(params![after, before, span.asset])?;
             let mut found: Vec<FeatureWindow> = Vec::new();
             while let Some(chunk) = chunks.next()? {
                 let end: i64 = chunk.get(7)?;
-                // What follows ends no later than this one does, but for what a checkpoint's edge cuts.
-                if found.len() >= most && found.get(most - 1).is_none_or(|last| last.end >= end) {
+                // A window of this chunk, or of one that follows, ends at `end` at the latest, and so begins before it.
+                if found.len() >= most && found.last().is_none_or(|last| last.start >= end) {
                     break;
                 }
                 let asset = chunk.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
@@ -125,7 +122,7 @@ impl Store {
             let narrowed = if span.sensor.is_some() { "sensor = ?1 AND" } else { "?1 IS NULL AND" };
             let mut statement = connection.prepare_cached(&format!(
                 "SELECT start_time, rate, samples, sensor FROM waveform_chunks
-                 WHERE {narrowed} start_time > ?2 AND start_time < ?3 ORDER BY start_time DESC"
+                 WHERE {narrowed} start_time > ?2 AND start_time < ?3 ORDER BY start_time DESC, sensor"
             ))?;
             let mut rows = statement.query(params![span.sensor, after, before])?;
             let mut found = Vec::new();
@@ -139,17 +136,6 @@ impl Store {
                 }
             }
             Ok(found)
-        })
-    }
-
-    /// The time of a sensor's newest stored reading.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn newest_reading(&self, sensor: u32) -> Result<Option<i64>, StoreError> {
-        self.read(|connection| {
-            let newest = "SELECT max(end_time) FROM reading_chunks WHERE sensor = ?1";
-            Ok(connection.prepare_cached(newest)?.query_row([sensor], |row| row.get(0))?)
         })
     }
 
