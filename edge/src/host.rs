@@ -1,6 +1,7 @@
 //! The host: puts log, store, sandbox, intake and line together, and takes them apart again in order.
 
 use std::{
+    io,
     sync::{
         Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
@@ -25,12 +26,13 @@ use crate::{
     folder::DataFolder,
     intake::{Intake, IntakeContext},
     line::{
-        Adopted, COMMIT_PAUSE, DEAD_LETTER_OWNER, DeadLetterWriter, Finding, OpenGate, Planner, PlannerConfig, RawRecord,
-        ScheduleFactory as _, StageConfigs, StageFactory, Topic, Topics, WorkerConfig, WorkerHandle, start_worker,
+        Adopted, COMMIT_PAUSE, DEAD_LETTER_OWNER, DeadLetterWriter, Finding, OpenGate, Planner, PlannerConfig,
+        RawRecord, ScheduleFactory as _, StageConfigs, StageFactory, Topic, Topics, WorkerConfig, WorkerHandle,
+        start_worker,
     },
     metrics::Metrics,
     registry::Registry,
-    supervisor::Supervisor,
+    supervisor::{Supervisor, TaskHandle},
 };
 
 /// How many findings a slow listener may be behind before it misses some.
@@ -41,6 +43,12 @@ pub(crate) const PARTITIONS: &str = "partitions";
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 /// A part that is broken for longer than this is not waited for.
 const SETTLE_FAULT: Duration = Duration::from_secs(10);
+/// How long after the start the whole store is checked for damage,
+const FIRST_STORE_CHECK: Duration = Duration::from_secs(600);
+/// how often it is,
+const STORE_CHECK: Duration = Duration::from_secs(86_400);
+/// and how often while it is damaged.
+const STORE_CHECK_AGAIN: Duration = Duration::from_secs(3600);
 /// How often the store's old readings are dropped.
 const EXPIRE_STORE: Duration = Duration::from_secs(3600);
 
@@ -57,6 +65,7 @@ pub struct Host {
     pub metrics: Arc<Metrics>,
     /// Owns the threads of the line.
     pub supervisor: Supervisor,
+    store_check: TaskHandle,
     findings: broadcast::Sender<Arc<Finding>>,
     committer: Arc<Committer>,
     workers: Vec<WorkerHandle>,
@@ -64,8 +73,7 @@ pub struct Host {
     dead_letters: Reader,
     dead_letter_writer: DeadLetterWriter,
     planner: Planner,
-    courier: Mutex<Courier>,
-    findings_sources: Vec<crate::courier::Source>,
+    courier: Courier,
     config: RwLock<Arc<Config>>,
     retention: Retention,
     started: Instant,
@@ -91,9 +99,11 @@ impl Host {
         let metrics = Arc::new(Metrics::default());
         let supervisor = Supervisor::new(Arc::clone(&metrics));
         let store = Store::open(&folder.store_path()).context("opening the store")?;
-        store.check(true).context("checking the store")?;
+        store.check(true).with_context(|| {
+            format!("checking the store {}; restore it from a backup", folder.store_path().display())
+        })?;
         store.recover().context("opening the store")?;
-        folder.match_log(&store.identity().context("opening the store")?)?;
+        folder.match_log(store.identity())?;
         let recorded = store.state_get(PARTITIONS)?.and_then(|bytes| Some(u16::from_le_bytes(bytes.try_into().ok()?)));
         let partitions = folder.partitions(config.partitions, recorded)?;
         if recorded.is_none() {
@@ -150,8 +160,7 @@ impl Host {
             snapshots: folder.snapshots(),
             storage,
         };
-        let planner =
-            Planner::start(&supervisor, planner, config.schedule_json()).context("starting the planner")?;
+        let planner = Planner::start(&supervisor, planner, config.schedule_json()).context("starting the planner")?;
         let courier = Courier::start(&config.alerts.routes, &sources, &store, &metrics)?;
         let dead_letter_writer = DeadLetterWriter::start(&supervisor, dead_letters.clone(), store.clone())?;
 
@@ -168,12 +177,14 @@ impl Host {
         let behind = usize::try_from(config.log.retention_size.bytes()).unwrap_or(usize::MAX);
         let intake = Intake::start(&supervisor, &context, &config.ingest_json(), decoders, queue, behind)
             .context("starting ingest")?;
+        let store_check = check_store(&supervisor, &store)?;
         tracing::info!(partitions, sensors = registry.len(), took = ?started.elapsed(), "the line is up");
         Ok(Self {
             intake,
             registry,
             store,
             metrics,
+            store_check,
             supervisor,
             findings,
             committer,
@@ -182,8 +193,7 @@ impl Host {
             dead_letters,
             dead_letter_writer,
             planner,
-            courier: Mutex::new(courier),
-            findings_sources: sources,
+            courier,
             retention,
             config: RwLock::new(Arc::new(config)),
             started,
@@ -255,12 +265,10 @@ impl Host {
         let stages = stages(&config)?;
         let (ingest, schedule) = (config.ingest_json(), config.schedule_json());
         self.try_stages(&stages, &ingest, &schedule)?;
-        let mut courier = self.courier.lock().unwrap_or_else(PoisonError::into_inner);
-        let routes = courier.prepare(&config.alerts.routes, &self.findings_sources, &self.store, &self.metrics)?;
+        let routes = self.courier.prepare(&config.alerts.routes)?;
         self.registry.configure(&config)?;
         // From here on nothing fails.
-        courier.switch(routes);
-        drop(courier);
+        self.courier.switch(routes);
         self.intake.configure(&ingest);
         for worker in &self.workers {
             worker.configure(stages.clone());
@@ -340,6 +348,8 @@ impl Host {
         }
         needed.push(self.dead_letter_writer.position());
         self.release_findings();
+        self.metrics.sensors.set(i64::try_from(self.registry.len()).unwrap_or(i64::MAX));
+        self.measure_store();
         self.intake.set_behind(usize::try_from(behind).unwrap_or(usize::MAX));
         self.metrics.queue_bytes.set(i64::try_from(self.intake.waiting()).unwrap_or(i64::MAX));
         self.committer.expire(self.retention, needed);
@@ -356,27 +366,32 @@ impl Host {
     /// Tells the workers which of their findings planner and courier have taken.
     fn release_findings(&self) {
         let planned = self.planner.needed();
-        let courier = self.courier.lock().unwrap_or_else(PoisonError::into_inner);
         for (partition, worker) in self.workers.iter().enumerate() {
             let planned = planned.get(partition).copied().unwrap_or(0);
-            worker.release_findings(planned.min(courier.needed(partition)));
+            worker.release_findings(planned.min(self.courier.needed(partition)));
         }
     }
 
-    /// Once an hour: drops raw readings, bursts and windows from the store that are older than `[store] retention`.
+    /// Sizes of the store, for the metrics.
+    fn measure_store(&self) {
+        match self.store.sizes() {
+            Ok(sizes) => self.metrics.store_sizes(&sizes),
+            Err(error) => tracing::warn!(%error, "the store's sizes cannot be read"),
+        }
+    }
+
+    /// Once an hour: drops what is older than `[store]` keeps it, and the oldest above its size.
     ///
     /// # Errors
     /// When the store refuses; it is tried again with the next call.
     pub fn expire_store(&self) -> anyhow::Result<()> {
-        let Some(retention) = self.config().store.retention else { return Ok(()) };
         let mut expired = self.expired.lock().unwrap_or_else(PoisonError::into_inner);
         if expired.is_some_and(|last| last.elapsed() < EXPIRE_STORE) {
             return Ok(());
         }
-        let age = i64::try_from(retention.get().as_nanos()).unwrap_or(i64::MAX);
-        let chunks = self.store.expire_readings(clock::now().saturating_sub(age))?;
-        if chunks > 0 {
-            tracing::info!(chunks, "old readings were dropped from the store");
+        let dropped = self.store.expire(clock::now(), &retention(&self.config().store))?;
+        if dropped.rows() > 0 {
+            tracing::info!(rows = dropped.rows(), "old rows were dropped from the store");
         }
         *expired = Some(Instant::now());
         Ok(())
@@ -436,7 +451,9 @@ impl Host {
     /// Stops in order: what was taken in is worked through and stored. A part that hangs is left behind after a while, so
     /// that the others end in order; what it had taken in is in the log.
     pub fn stop(self) {
-        let Self { intake, committer, mut workers, mut planner, mut dead_letter_writer, courier, .. } = self;
+        let Self {
+            intake, committer, mut workers, mut planner, mut dead_letter_writer, mut store_check, courier, ..
+        } = self;
         intake.stop_within(STOP_LIMIT);
         drop(committer);
         // All at once, so that they end side by side.
@@ -448,8 +465,33 @@ impl Host {
         }
         planner.stop_within(STOP_LIMIT);
         dead_letter_writer.stop_within(STOP_LIMIT);
+        store_check.stop_within(STOP_LIMIT);
         drop(courier);
     }
+}
+
+/// Looks through the whole store for damage, once a day. A page that is never read would otherwise be missed until the day
+/// it is needed, when the good backups are gone.
+fn check_store(supervisor: &Supervisor, store: &Store) -> io::Result<TaskHandle> {
+    let store = store.clone();
+    supervisor.spawn("store-check", move |task| {
+        // The quick check at the start was just made.
+        let mut pause = FIRST_STORE_CHECK;
+        while task.sleep(pause) {
+            let stop = task.clone();
+            match store.check_until(false, move || stop.stopping()) {
+                Ok(_) => {
+                    task.healthy();
+                    pause = STORE_CHECK;
+                }
+                Err(error) => {
+                    task.report(error.to_string());
+                    pause = STORE_CHECK_AGAIN;
+                }
+            }
+        }
+        Ok(())
+    })
 }
 
 /// A part of the host that does not work.
@@ -464,15 +506,15 @@ pub struct Fault {
 }
 
 /// The partitions that many append to, and readers of them.
-struct OpenedLog {
-    raw: Vec<Reader>,
+pub(crate) struct OpenedLog {
+    pub(crate) raw: Vec<Reader>,
     dead_letters: Reader,
     /// Those of raw-sensor-data, then ingest's dead letters.
-    owned: Vec<Partition>,
+    pub(crate) owned: Vec<Partition>,
 }
 
 /// Opens the log where the store and the log agree that it goes on, and says what was lost.
-fn open_log(topics: &Topics, store: &Store, metrics: &Metrics) -> anyhow::Result<OpenedLog> {
+pub(crate) fn open_log(topics: &Topics, store: &Store, metrics: &Metrics) -> anyhow::Result<OpenedLog> {
     let states = store.checkpoints()?;
     let stored = |owner: u16| {
         let state = states.iter().find(|state| state.partition == owner);
@@ -508,7 +550,9 @@ fn report_recovery(name: &str, partition: &Partition) -> u64 {
     }
     for missing in &recovery.missing {
         tracing::error!(
-            partition = name, from = missing.start, to = missing.end,
+            partition = name,
+            from = missing.start,
+            to = missing.end,
             "files of the log are missing: the records in this range are lost; those around it are kept"
         );
     }
@@ -524,13 +568,30 @@ fn go_on_from(partition: &mut Partition, stored: u64, name: &str) -> anyhow::Res
     let end = partition.end();
     if stored > end {
         tracing::error!(
-            partition = name, log_end = end, store = stored,
+            partition = name,
+            log_end = end,
+            store = stored,
             "the log ends before the offset up to which the store has it: the log was deleted, or its end was lost. \
              Acknowledged readings that were not in the store yet are lost; the log goes on from the store's offset"
         );
         partition.advance_to(stored)?;
     }
     Ok(())
+}
+
+/// How long the store keeps what, by the configuration.
+fn retention(config: &wheeltapper_config::Store) -> wheeltapper_store::Retention {
+    let raw = Some(config.retention.get());
+    wheeltapper_store::Retention {
+        readings: raw,
+        waveforms: raw,
+        windows: raw,
+        hourly: Some(config.hourly_retention.get()),
+        findings: Some(config.findings_retention.get()),
+        dead_letters: Some(config.dead_letters_retention.get()),
+        dead_letter_bytes: Some(config.dead_letters_size.bytes()),
+        max_bytes: Some(config.max_size.bytes()),
+    }
 }
 
 /// The configurations of featurize, detect and alert.

@@ -13,6 +13,8 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use wheeltapper_store::StoreSizes;
+
 use crate::components::StageName;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -28,6 +30,11 @@ struct ReasonLabel {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct PartitionLabel {
     partition: u16,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct FileLabel {
+    file: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -86,6 +93,7 @@ pub struct Metrics {
     log_lost_bytes: Family<PartitionLabel, Counter>,
     /// Bytes of the log that were found damaged when it was opened.
     log_damaged_bytes: Family<PartitionLabel, Counter>,
+    store_bytes: Family<FileLabel, Gauge>,
     task_up: Family<TaskLabel, Gauge>,
     task_restarts: Family<TaskLabel, Counter>,
 }
@@ -136,6 +144,7 @@ impl Default for Metrics {
             sensors: Gauge::default(),
             log_lost_bytes: Family::default(),
             log_damaged_bytes: Family::default(),
+            store_bytes: Family::default(),
             task_up: Family::default(),
             task_restarts: Family::default(),
         };
@@ -182,6 +191,7 @@ impl Metrics {
             "Bytes of the log of readings that were found damaged when the host started",
             self.log_damaged_bytes.clone(),
         );
+        to.register("store_bytes", "Bytes of the store, by file", self.store_bytes.clone());
         to.register("task_up", "Whether a supervised task of the host works (1) or failed (0)", self.task_up.clone());
         to.register("task_restarts", "How often a supervised task was begun anew", self.task_restarts.clone());
     }
@@ -219,6 +229,19 @@ impl Metrics {
     /// Bytes of a partition's log of readings that were found damaged when the host started.
     pub fn log_damaged_bytes(&self, partition: u16) -> Counter {
         self.log_damaged_bytes.get_or_create(&PartitionLabel { partition }).clone()
+    }
+
+    /// Takes note of how large the store is.
+    pub(crate) fn store_sizes(&self, sizes: &StoreSizes) {
+        for (file, bytes) in [
+            ("database", sizes.database_bytes),
+            ("used", sizes.used_bytes()),
+            ("wal", sizes.wal_bytes),
+            ("dead_letters", sizes.dead_letter_bytes),
+        ] {
+            let gauge = self.store_bytes.get_or_create(&FileLabel { file });
+            gauge.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        }
     }
 
     /// Whether a supervised task works: 1 or 0.

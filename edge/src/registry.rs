@@ -329,8 +329,7 @@ mod tests {
     fn names_do_not_come_without_end() {
         let folder = tempfile::tempdir().unwrap();
         let registry = registry(&folder);
-        let located =
-            registry.locate(["a/m/1", "a/m/2", "a/m/1", "a/m/3", "a/m/4"].into_iter(), Some("key")).unwrap();
+        let located = registry.locate(["a/m/1", "a/m/2", "a/m/1", "a/m/3", "a/m/4"].into_iter(), Some("key")).unwrap();
         assert_eq!(located.places.iter().flatten().count(), 4, "three sensors, one named twice");
         assert_eq!((located.refusals.len(), located.refusals[0].index), (1, 4));
         assert!(located.refusals[0].message.contains("the machine `a/m` has 3"), "{}", located.refusals[0].message);

@@ -90,7 +90,16 @@ pub async fn start(config: Config) -> anyhow::Result<Serving> {
     for settings in &config.nats {
         tasks.spawn(nats::run(Arc::clone(&host), settings.clone(), Arc::clone(&mapping), stopping.clone()));
     }
-    tasks.spawn(timer::run(Arc::clone(&host), config.line.tick.get(), stopping));
+    let (timed, tick) = (Arc::downgrade(&host), config.line.tick.get());
+    host.supervisor.spawn_future("timer", move |task| {
+        let host = timed.upgrade();
+        async move {
+            match host {
+                Some(host) => timer::run(host, tick, task).await,
+                None => Ok(()),
+            }
+        }
+    });
     tracing::info!(%http, mqtt = mqtt.map(tracing::field::display), "ready");
     Ok(Serving { host, http, mqtt, stop, tasks })
 }
@@ -102,6 +111,7 @@ impl Serving {
     /// When a part of it panicked.
     pub async fn stop(mut self) -> anyhow::Result<()> {
         let _ = self.stop.send(true);
+        self.host.supervisor.stop_futures();
         let stopped =
             tokio::time::timeout(Duration::from_secs(5), async { while self.tasks.join_next().await.is_some() {} })
                 .await;

@@ -75,6 +75,7 @@ struct Task {
     changed: Condvar,
     /// The same for tasks on the async runtime.
     stopped: tokio::sync::Notify,
+    is_future: bool,
     metrics: Arc<Metrics>,
 }
 
@@ -118,7 +119,7 @@ impl Supervisor {
         name: impl Into<String>,
         mut body: impl FnMut(&TaskContext) -> anyhow::Result<()> + Send + 'static,
     ) -> io::Result<TaskHandle> {
-        let task = self.register(name.into());
+        let task = self.register(name.into(), false);
         let context = TaskContext { task: Arc::clone(&task) };
         let thread = thread::Builder::new().name(task.name.clone()).spawn(move || {
             loop {
@@ -139,7 +140,7 @@ impl Supervisor {
     where
         F: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
-        let task = self.register(name.into());
+        let task = self.register(name.into(), true);
         let context = TaskContext { task };
         tokio::spawn(async move {
             loop {
@@ -170,14 +171,14 @@ impl Supervisor {
         lock(&self.tasks).values().map(|task| (task.name.clone(), lock(&task.state).phase)).collect()
     }
 
-    /// Asks every task to stop, without waiting.
-    pub fn stop_all(&self) {
-        for task in lock(&self.tasks).values() {
+    /// Stops every future; each is dropped as soon as its runtime gets to it.
+    pub fn stop_futures(&self) {
+        for task in lock(&self.tasks).values().filter(|task| task.is_future) {
             task.request_stop();
         }
     }
 
-    fn register(&self, name: String) -> Arc<Task> {
+    fn register(&self, name: String, is_future: bool) -> Arc<Task> {
         let task = Arc::new(Task {
             name: name.clone(),
             stop: AtomicBool::new(false),
@@ -190,6 +191,7 @@ impl Supervisor {
             }),
             changed: Condvar::new(),
             stopped: tokio::sync::Notify::new(),
+            is_future,
             metrics: Arc::clone(&self.metrics),
         });
         self.metrics.task_up(&name).set(1);
@@ -214,6 +216,16 @@ impl TaskContext {
             self.task.metrics.task_up(&self.task.name).set(1);
             tracing::info!(task = %self.task.name, down = ?since.elapsed(), "the task works again");
         }
+    }
+
+    /// The body found a fault that running it again does not mend: `/ready` names it until [`Self::healthy`].
+    pub fn report(&self, message: String) {
+        tracing::error!(task = %self.task.name, error = %message, "a fault was found");
+        let mut state = lock(&self.task.state);
+        let since = state.failure.as_ref().map_or_else(Instant::now, |&(since, _)| since);
+        state.failure = Some((since, message));
+        drop(state);
+        self.task.metrics.task_up(&self.task.name).set(0);
     }
 
     /// Waits at most `pause`; false when the task is asked to stop.
@@ -339,8 +351,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A panic that was caught.
-struct Panic {
-    message: String,
+#[derive(Debug)]
+pub(crate) struct Panic {
+    pub(crate) message: String,
     backtrace: String,
 }
 
@@ -352,7 +365,7 @@ thread_local! {
 }
 
 /// Keeps the backtrace of a panic in a supervised body, which is gone once the panic is caught.
-fn capture_panics() {
+pub(crate) fn capture_panics() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
         let default = panic::take_hook();
@@ -368,7 +381,8 @@ fn capture_panics() {
     });
 }
 
-fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Panic> {
+/// Runs something and turns a panic in it into a value.
+pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Panic> {
     let outer = SUPERVISED.replace(true);
     // A body that panicked is begun anew from durable state, so nothing that it left half done is looked at again.
     let outcome = panic::catch_unwind(AssertUnwindSafe(run));
@@ -485,7 +499,7 @@ mod tests {
         assert_eq!(runs.recv().await, Some(2));
         assert_eq!(runs.recv().await, Some(0));
         assert!(supervisor.failures().is_empty());
-        supervisor.stop_all();
+        supervisor.stop_futures();
         // The future, and with it the sender, is dropped.
         assert_eq!(runs.recv().await, None);
     }

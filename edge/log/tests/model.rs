@@ -167,8 +167,14 @@ impl World {
     }
 
     fn fault(&mut self) {
-        let operations =
-            [Operation::Write, Operation::Sync, Operation::SetLen, Operation::Open, Operation::Remove, Operation::SyncDir];
+        let operations = [
+            Operation::Write,
+            Operation::Sync,
+            Operation::SetLen,
+            Operation::Open,
+            Operation::Remove,
+            Operation::SyncDir,
+        ];
         let operation = operations[usize::try_from(self.random.below(6)).unwrap()];
         match self.random.below(8) {
             0 => self.storage.set_free(Some(self.random.below(300))),
@@ -316,7 +322,13 @@ impl World {
                 self.gaps.push(offset..record.next);
             }
         }
-        for lost in self.partition.recovery().damaged.iter().map(|damage| &damage.range).chain(&self.partition.recovery().missing)
+        for lost in self
+            .partition
+            .recovery()
+            .damaged
+            .iter()
+            .map(|damage| &damage.range)
+            .chain(&self.partition.recovery().missing)
         {
             assert!(self.is_excused(lost), "{lost:?} is reported as lost, but nothing happened to it");
         }
@@ -333,7 +345,8 @@ impl World {
     fn is_excused(&self, lost: &Range<u64>) -> bool {
         let mut at = lost.start;
         while at < lost.end {
-            let flipped = self.records.range(..=at).next_back().filter(|(_, record)| record.flipped && record.next > at);
+            let flipped =
+                self.records.range(..=at).next_back().filter(|(_, record)| record.flipped && record.next > at);
             let gap = self.gaps.iter().filter(|gap| gap.contains(&at)).map(|gap| gap.end).max();
             match flipped.map(|(_, record)| record.next).max(gap) {
                 Some(next) => at = next,
@@ -447,7 +460,13 @@ fn run(seed: u64) {
     }));
     if let Err(panic) = outcome {
         eprintln!("seed {seed}; replay with LOG_SEED={seed}; last steps:");
-        for line in world.log.iter().rev().take(std::env::var("LOG_STEPS").ok().and_then(|steps| steps.parse().ok()).unwrap_or(8)).rev() {
+        for line in world
+            .log
+            .iter()
+            .rev()
+            .take(std::env::var("LOG_STEPS").ok().and_then(|steps| steps.parse().ok()).unwrap_or(8))
+            .rev()
+        {
             eprintln!("  {line}");
         }
         eprintln!("  files: {:?} in {}", world.storage.files(), folder().display());

@@ -16,7 +16,7 @@ use crate::{
     clock,
     components::wit::types::Reason,
     host::Host,
-    intake::{Envelope, IntakeError},
+    intake::{Envelope, IntakeError, Sender},
 };
 
 /// Answers the component.
@@ -53,7 +53,8 @@ impl Desk {
             arrival: clock::now(),
             payload: Bytes::from(event.payload),
         };
-        let taken = self.host.intake.submit_within(lane, vec![envelope], caller.sites.clone());
+        let sender = Sender { name: Some(caller.actor.clone()), sites: caller.sites.clone() };
+        let taken = self.host.intake.submit_from(lane, vec![envelope], Arc::new(sender));
         let answer = taken.map_err(refused)?;
         let receipts = answer.await.unwrap_or(Err(IntakeError::Closed)).map_err(refused)?;
         let receipt = receipts.into_iter().next().unwrap_or_default();
@@ -74,8 +75,9 @@ fn reason(name: &str) -> Reason {
 
 fn refused(error: IntakeError) -> FrontError {
     match error {
-        IntakeError::Failed(text) => FrontError::Broken(text),
-        IntakeError::Busy { .. } | IntakeError::Closed => FrontError::Unavailable(error.to_string()),
+        IntakeError::Busy { .. } | IntakeError::Failed { .. } | IntakeError::Closed => {
+            FrontError::Unavailable(error.to_string())
+        }
     }
 }
 

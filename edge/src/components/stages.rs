@@ -110,11 +110,7 @@ impl Cell {
         let deadline = sandbox.limits.deadline;
         // The engine's clock is wall time; what counts is the CPU time of the call.
         store.epoch_deadline_callback(move |context| {
-            let used = thread_cpu_time().saturating_sub(context.data().call_began);
-            Ok(match deadline.checked_sub(used) {
-                Some(left) if !left.is_zero() => UpdateDeadline::Continue(epochs(left)),
-                _ => UpdateDeadline::Interrupt,
-            })
+            Ok(after(deadline, thread_cpu_time().saturating_sub(context.data().call_began)))
         });
         Self { stage, store, deadline }
     }
@@ -132,13 +128,22 @@ impl Cell {
         let words = words.trim();
         let message = match error.downcast_ref::<Trap>() {
             Some(Trap::Interrupt) => {
-                "used more CPU time than a call may and was stopped; raise [line] deadline if the work is sound".to_owned()
+                "used more CPU time than a call may and was stopped; raise [line] deadline if the work is sound"
+                    .to_owned()
             }
             Some(trap) if words.is_empty() => format!("trapped: {trap}"),
             Some(_) => format!("panicked: {words}"),
             None => format!("was stopped: {error:#}"),
         };
         CallError::Lost { stage: self.stage, message }
+    }
+}
+
+/// What becomes of a call that has used so much CPU time of its `deadline`.
+fn after(deadline: Duration, used: Duration) -> UpdateDeadline {
+    match deadline.checked_sub(used) {
+        Some(left) if !left.is_zero() => UpdateDeadline::Continue(epochs(left)),
+        _ => UpdateDeadline::Interrupt,
     }
 }
 
@@ -254,3 +259,46 @@ call!(/** Takes alerts. */ Scheduler, push(alerts: &[Alert]) -> Vec<WorkOrder>, 
 call!(/** Plans anew. */ Scheduler, tick(now: i64) -> Vec<WorkOrder>, wheeltapper_pipeline_schedule, scheduler, call_tick);
 call!(/** Does what people want of orders. */ Scheduler, amend(amendments: &[wit::schedule::Amendment]) -> Vec<WorkOrder>, wheeltapper_pipeline_schedule, scheduler, call_amend);
 call!(/** The orders in the plan. */ Scheduler, orders() -> Vec<WorkOrder>, wheeltapper_pipeline_schedule, scheduler, call_orders);
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use std::{
+        collections::BTreeMap,
+        sync::atomic::{AtomicBool, Ordering},
+        thread,
+    };
+
+    use super::*;
+    use crate::components::Limits;
+
+    /// On an overloaded machine much time passes while a call has little of a core. Here the engine's clock runs away.
+    #[test]
+    fn a_call_is_stopped_for_the_cpu_time_it_used_and_not_for_the_time_that_passed() {
+        let cache = tempfile::tempdir().unwrap();
+        let limits = Limits { memory: 1 << 30, deadline: Duration::from_secs(5) };
+        let sandbox = Sandbox::load(cache.path(), &BTreeMap::new(), limits).unwrap();
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let engine = &sandbox.engine;
+            let done = &done;
+            scope.spawn(move || {
+                while !done.load(Ordering::Relaxed) {
+                    for _ in 0..10_000 {
+                        engine.increment_epoch();
+                    }
+                }
+            });
+            let flushed = (0..20).try_for_each(|_| Featurizer::open(&sandbox, "{}", None)?.flush().map(drop));
+            done.store(true, Ordering::Relaxed);
+            flushed.unwrap();
+        });
+    }
+
+    #[test]
+    fn no_cpu_time_is_left_after_the_limit() {
+        assert!(matches!(after(Duration::from_secs(5), Duration::from_secs(5)), UpdateDeadline::Interrupt));
+        assert!(matches!(after(Duration::from_secs(5), Duration::from_secs(9)), UpdateDeadline::Interrupt));
+        assert!(matches!(after(Duration::from_secs(5), Duration::from_secs(4)), UpdateDeadline::Continue(100)));
+    }
+}

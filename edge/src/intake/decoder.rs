@@ -74,11 +74,7 @@ pub(super) struct Decoder {
 }
 
 impl Decoder {
-    pub(super) fn open(
-        context: IntakeContext,
-        config: Arc<Mutex<Arc<str>>>,
-        index: usize,
-    ) -> anyhow::Result<Self> {
+    pub(super) fn open(context: IntakeContext, config: Arc<Mutex<Arc<str>>>, index: usize) -> anyhow::Result<Self> {
         let running = Arc::clone(&config.lock().unwrap_or_else(PoisonError::into_inner));
         let state_key = format!("ingest/{index}");
         let snapshot = context.store.state_get(&state_key)?;
@@ -140,7 +136,8 @@ impl Decoder {
         let decoded = match self.decode_permitted(&envelopes, &senders) {
             Ok(decoded) => decoded,
             Err(error) => {
-                let kind = if error.kind() == StoreErrorKind::DiskFull { FailureKind::DiskFull } else { FailureKind::Other };
+                let kind =
+                    if error.kind() == StoreErrorKind::DiskFull { FailureKind::DiskFull } else { FailureKind::Other };
                 let message = format!("a new sensor could not be registered: {error}");
                 return reply(replies, &[], Err(IntakeError::Failed { kind, message }));
             }

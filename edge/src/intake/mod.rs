@@ -225,12 +225,7 @@ impl Intake {
     ///
     /// # Errors
     /// As [`Self::submit`].
-    pub fn submit_from(
-        &self,
-        lane: u64,
-        envelopes: Vec<Envelope>,
-        sender: Arc<Sender>,
-    ) -> Result<Answer, IntakeError> {
+    pub fn submit_from(&self, lane: u64, envelopes: Vec<Envelope>, sender: Arc<Sender>) -> Result<Answer, IntakeError> {
         let bytes = envelopes.iter().map(|envelope| envelope.payload.len() + 64).sum::<usize>();
         let waiting = self.waiting.fetch_add(bytes, Ordering::Relaxed);
         let share = QueueShare { bytes, waiting: Arc::clone(&self.waiting) };

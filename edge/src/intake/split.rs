@@ -28,12 +28,7 @@ impl Splitter {
     }
 
     /// Framed records for each partition that got any.
-    pub(super) fn split(
-        &mut self,
-        decoded: Decoded,
-        arrival: i64,
-        registry: &Registry,
-    ) -> Vec<(usize, Vec<u8>)> {
+    pub(super) fn split(&mut self, decoded: Decoded, arrival: i64, registry: &Registry) -> Vec<(usize, Vec<u8>)> {
         let places = registry.look_up(dictionary::names(&decoded.sensors));
         let readings = &decoded.readings;
         for ((&sensor, &time), &value) in readings.sensor.iter().zip(&readings.time).zip(&readings.value) {

@@ -39,8 +39,7 @@ impl DeadLetterWriter {
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, at) = (Arc::clone(&stop), Arc::clone(&position));
         let mut reader = reader;
-        let task =
-            supervisor.spawn("dead-letters", move |context| run(context, &mut reader, &store, &stopped, &at))?;
+        let task = supervisor.spawn("dead-letters", move |context| run(context, &mut reader, &store, &stopped, &at))?;
         Ok(Self { stop, position, task })
     }
 
@@ -136,6 +135,6 @@ mod tests {
         let store = Store::open(&folder.path().join("store.db")).unwrap();
         let next = write_batch(&mut log.reader(), &store, 0).unwrap();
         assert_eq!(next, log.end());
-        assert_eq!(store.dead_letters(None, 10).unwrap().len(), 1);
+        assert_eq!(store.dead_letters(&wheeltapper_store::Filter::default()).unwrap().len(), 1);
     }
 }

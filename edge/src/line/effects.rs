@@ -162,7 +162,9 @@ impl Effects {
             let width = block.features.len();
             for (row, &sensor) in block.sensor.iter().enumerate() {
                 let asset = features.sensors.asset.get(sensor as usize).and_then(|&asset| assets.get(asset as usize));
-                let (Some(asset), Some(place)) = (asset, places.get(sensor as usize).copied().flatten()) else { continue };
+                let (Some(asset), Some(place)) = (asset, places.get(sensor as usize).copied().flatten()) else {
+                    continue;
+                };
                 let (Some(window), Some(values)) =
                     (window_row(block, row, place.sensor), block.values.get(row * width..(row + 1) * width))
                 else {

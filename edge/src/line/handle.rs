@@ -79,6 +79,11 @@ impl WorkerShared {
         self.configs().wanted.take()
     }
 
+    /// The stages are to take these configurations before their next step.
+    pub(super) fn want_configs(&self, configs: StageConfigs) {
+        self.configs().wanted = Some(configs);
+    }
+
     /// Puts a configuration back that could not be taken now, unless a newer one has come.
     pub(super) fn want_configs_again(&self, configs: StageConfigs) {
         self.configs().wanted.get_or_insert(configs);
@@ -145,7 +150,7 @@ impl WorkerHandle {
 
     /// The stages take these configurations (JSON of featurize, detect, alert) before their next step.
     pub fn configure(&self, stages: [String; 3]) {
-        self.shared.configs().wanted = Some(StageConfigs::from(stages));
+        self.shared.want_configs(StageConfigs::from(stages));
         self.raw.wake();
     }
 

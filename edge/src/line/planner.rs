@@ -59,7 +59,7 @@ struct PlannerCheckpoint {
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+pub(super) struct PlannerShared {
     stop: AtomicBool,
     /// The newest tick that was not planned for; 0 when none.
     tick: AtomicI64,
@@ -81,6 +81,28 @@ struct Shared {
     refusals: Mutex<BTreeMap<u64, String>>,
     /// A wish that is being carried out, and how often that ended in a panic.
     attempts: Mutex<(u64, u32)>,
+}
+
+impl PlannerShared {
+    /// With the stage's configuration.
+    pub(super) fn new(config: String) -> Self {
+        Self { config: Mutex::new(config), ..Self::default() }
+    }
+
+    /// The sum of the offsets up to which alerts have been planned for.
+    pub(super) fn position(&self) -> u64 {
+        self.position.load(Ordering::Acquire)
+    }
+
+    /// The stage is to take this configuration.
+    pub(super) fn want_config(&self, config: String) {
+        *lock(&self.wanted_config) = Some(config);
+    }
+
+    /// The plan is to be made anew from `now`.
+    pub(super) fn tick(&self, now: i64) {
+        self.tick.store(now, Ordering::Release);
+    }
 }
 
 /// The stage schedule, as a component in the host and as a plain function in a simulation.
@@ -130,7 +152,7 @@ impl ScheduleFactory for Sandbox {
 /// Runs the planner's thread.
 #[derive(Debug)]
 pub struct Planner {
-    shared: Arc<Shared>,
+    shared: Arc<PlannerShared>,
     task: TaskHandle,
 }
 
@@ -158,7 +180,7 @@ pub(crate) struct PlannerConfig {
 /// of a plan that is not in the store.
 #[derive(Debug)]
 pub(super) struct PlannerTask {
-    shared: Arc<Shared>,
+    shared: Arc<PlannerShared>,
     factory: Arc<dyn ScheduleFactory>,
     config: String,
     sources: Vec<Source>,
@@ -177,7 +199,7 @@ impl Planner {
     /// # Errors
     /// When the store or the snapshot cannot be read, or the stage refuses its configuration.
     pub(crate) fn start(supervisor: &Supervisor, config: PlannerConfig, stage: String) -> anyhow::Result<Self> {
-        let shared = Arc::new(Shared { config: Mutex::new(stage), ..Shared::default() });
+        let shared = Arc::new(PlannerShared::new(stage));
         let mut first = Some(PlannerTask::open(&config, Arc::clone(&shared))?);
         let own = Arc::clone(&shared);
         let task = supervisor.spawn("planner", move |context| {
@@ -197,7 +219,7 @@ impl Planner {
 
     /// The timer fired: plan anew from `now`.
     pub fn tick(&self, now: i64) {
-        self.shared.tick.store(now, Ordering::Release);
+        self.shared.tick(now);
     }
 
     /// The newest tick that has been planned for; 0 when none.
@@ -207,7 +229,7 @@ impl Planner {
 
     /// The sum of the offsets up to which alerts have been planned for.
     pub fn position(&self) -> u64 {
-        self.shared.position.load(Ordering::Acquire)
+        self.shared.position()
     }
 
     /// The number of the last plan.
@@ -231,7 +253,7 @@ impl Planner {
 
     /// Takes a changed configuration.
     pub fn configure(&self, config: String) {
-        *lock(&self.shared.wanted_config) = Some(config);
+        self.shared.want_config(config);
     }
 
     /// Plans for what is there and ends the thread; false when it does not end within `limit`.
@@ -242,7 +264,7 @@ impl Planner {
 }
 
 impl PlannerTask {
-    fn open(config: &PlannerConfig, shared: Arc<Shared>) -> anyhow::Result<Self> {
+    pub(super) fn open(config: &PlannerConfig, shared: Arc<PlannerShared>) -> anyhow::Result<Self> {
         let PlannerConfig { factory, sources, store, metrics, snapshots, storage } = config.clone();
         let state = store.checkpoints()?.into_iter().find(|state| state.partition == OWNER);
         let mut checkpoint: PlannerCheckpoint = match &state {
@@ -320,12 +342,20 @@ impl PlannerTask {
             let records = match reader.read(*offset, end.load(Ordering::Acquire), READ_BYTES) {
                 Ok(records) => records,
                 Err(LogError::Damaged { offset: at, resume, .. }) if resume > *offset => {
-                    tracing::error!(from = at, to = resume, "findings in the log are damaged and are passed over; they are in the store");
+                    tracing::error!(
+                        from = at,
+                        to = resume,
+                        "findings in the log are damaged and are passed over; they are in the store"
+                    );
                     *offset = resume;
                     continue;
                 }
                 Err(LogError::OutOfRange { start, .. }) if *offset < start => {
-                    tracing::error!(from = *offset, to = start, "findings are gone from the log and are passed over; they are in the store");
+                    tracing::error!(
+                        from = *offset,
+                        to = start,
+                        "findings are gone from the log and are passed over; they are in the store"
+                    );
                     *offset = start;
                     continue;
                 }

@@ -45,19 +45,11 @@ pub(crate) trait Stages: std::fmt::Debug + Send {
 /// Opens the stages of a partition: as components in the host, as plain functions in a simulation.
 pub(crate) trait StageFactory: std::fmt::Debug + Send + Sync {
     /// Fresh stages, or with snapshots those that go on where they were taken.
-    fn open(
-        &self,
-        configs: &StageConfigs,
-        snapshots: Option<&StageSnapshots>,
-    ) -> Result<Box<dyn Stages>, CallError>;
+    fn open(&self, configs: &StageConfigs, snapshots: Option<&StageSnapshots>) -> Result<Box<dyn Stages>, CallError>;
 }
 
 impl StageFactory for Sandbox {
-    fn open(
-        &self,
-        configs: &StageConfigs,
-        snapshots: Option<&StageSnapshots>,
-    ) -> Result<Box<dyn Stages>, CallError> {
+    fn open(&self, configs: &StageConfigs, snapshots: Option<&StageSnapshots>) -> Result<Box<dyn Stages>, CallError> {
         Ok(Box::new(PartitionStages::open(self, configs, snapshots)?))
     }
 }

@@ -221,14 +221,12 @@ pub fn start_worker(
     let mut report = Some(report);
     let task = supervisor.spawn(format!("line-{partition}"), move |context| {
         let first = report.take();
-        let opened = Worker::open(Arc::clone(&config), partition, reader.clone(), Arc::clone(&topics), Arc::clone(&own));
+        let opened =
+            Worker::open(Arc::clone(&config), partition, reader.clone(), Arc::clone(&topics), Arc::clone(&own));
         let mut worker = match (opened, first) {
             (Ok(worker), first) => {
                 if let Some(first) = first {
                     let _ = first.send(None);
-                } else {
-                    // Reading works on a full disk; only a write shows that the store is back.
-                    worker.probe_store()?;
                 }
                 worker
             }
@@ -274,6 +272,10 @@ impl Worker {
         topics: Arc<WorkerTopics>,
         shared: Arc<WorkerShared>,
     ) -> Result<Self, WorkerError> {
+        // A commit that failed may yet lie whole in the store's write-ahead log, and would count after a crash. Only a write
+        // that succeeds overwrites it; until then the topics must not be cut back behind it. On a full disk it fails as well,
+        // where reading would not.
+        config.store.state_put(&format!("probe/{partition}"), &reader.end().to_le_bytes())?;
         // An earlier attempt may have left a part of a checkpoint.
         config.store.abandon_staged(partition)?;
         let state = config.store.checkpoints()?.into_iter().find(|state| state.partition == partition);
@@ -326,10 +328,10 @@ impl Worker {
         })
     }
 
-    /// Writes to the store, to learn whether it can be written.
-    fn probe_store(&self) -> Result<(), WorkerError> {
-        let key = format!("probe/{}", self.partition);
-        Ok(self.config.store.state_put(&key, &self.position.to_le_bytes())?)
+    /// The stages' state.
+    #[cfg(test)]
+    pub(super) fn snapshot_for_test(&mut self) -> StageSnapshots {
+        self.stages.snapshot().unwrap()
     }
 
     fn run(&mut self, context: &TaskContext) -> Result<(), WorkerError> {
@@ -409,7 +411,10 @@ impl Worker {
         let bytes = resume.saturating_sub(self.position);
         self.config.metrics.log_lost_bytes(self.partition).inc_by(bytes);
         tracing::error!(
-            partition = self.partition, from = self.position, to = resume, bytes,
+            partition = self.partition,
+            from = self.position,
+            to = resume,
+            bytes,
             "a part of the log is damaged or missing: the readings in it are lost; the line goes on behind it. \
              Check the disk, and restore the data folder from a backup if these readings matter"
         );

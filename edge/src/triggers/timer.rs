@@ -2,37 +2,38 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::watch, time};
+use tokio::time;
 
-use crate::{clock, host::Host};
+use crate::{clock, host::Host, supervisor::TaskContext};
 
-/// Ticks every `period`, and keeps house every second, until `stop` turns true.
-pub async fn run(host: Arc<Host>, period: Duration, mut stop: watch::Receiver<bool>) {
+/// Ticks every `period` and runs the housekeeping every second, for as long as the task is not stopped.
+///
+/// # Errors
+/// When a tick cannot be written. The supervisor begins anew then.
+pub async fn run(host: Arc<Host>, period: Duration, task: TaskContext) -> anyhow::Result<()> {
     let mut tick = time::interval_at(time::Instant::now() + period, period);
     tick.set_missed_tick_behavior(time::MissedTickBehavior::Skip);
     let mut second = time::interval(Duration::from_secs(1));
+    second.set_missed_tick_behavior(time::MissedTickBehavior::Skip);
     loop {
+        // Both write to the disk, which must not hold up the sockets.
         tokio::select! {
-            () = crate::triggers::stopped(&mut stop) => return,
             _ = second.tick() => {
-                host.housekeeping();
                 let host = Arc::clone(&host);
-                let compacted = tokio::task::spawn_blocking(move || host.store.compact()).await;
-                if let Ok(Err(error)) = compacted {
-                    tracing::warn!(%error, "small chunks of readings could not be merged; it is tried again");
-                }
+                tokio::task::spawn_blocking(move || {
+                    host.housekeeping();
+                    host.store.compact()
+                })
+                .await??;
+                task.healthy();
             }
             _ = tick.tick() => {
                 let host = Arc::clone(&host);
-                let ticked = tokio::task::spawn_blocking(move || {
-                    if let Err(error) = host.expire_store() {
-                        tracing::error!(%error, "old readings could not be dropped from the store; it is tried again");
-                    }
+                tokio::task::spawn_blocking(move || {
+                    host.expire_store()?;
                     host.tick(clock::now())
-                });
-                if let Ok(Err(error)) = ticked.await {
-                    tracing::error!(%error, "the timer's tick could not be written");
-                }
+                })
+                .await??;
             }
         }
     }

@@ -33,6 +33,8 @@ pub struct StoreOptions {
     pub wal_limit: u64,
     /// How long [`Store::check`] may take when it is to be quick.
     pub quick_check: Duration,
+    /// Chunks of readings that are written or taken back in one transaction; findings of other commits come in between.
+    pub chunks_at_once: usize,
 }
 
 impl Default for StoreOptions {
@@ -43,6 +45,7 @@ impl Default for StoreOptions {
             read_limit: Some(Duration::from_secs(30)),
             wal_limit: 64 << 20,
             quick_check: Duration::from_secs(2),
+            chunks_at_once: 512,
         }
     }
 }

@@ -89,7 +89,8 @@ impl Reply {
 
 impl Drop for Reply {
     fn drop(&mut self) {
-        let result = if thread::panicking() { CommitError::Failed(Arc::new(panicked("it"))) } else { CommitError::Closed };
+        let result =
+            if thread::panicking() { CommitError::Failed(Arc::new(panicked("it"))) } else { CommitError::Closed };
         self.call(Err(result));
     }
 }

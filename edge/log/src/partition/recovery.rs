@@ -10,9 +10,7 @@ use std::{
     },
 };
 
-use super::{
-    Partition, Shared, State, StateFile, create_segment, push_segment, segment_path, sync_folder,
-};
+use super::{Partition, Shared, State, StateFile, create_segment, push_segment, segment_path, sync_folder};
 use crate::{
     LogError, SEGMENT_HEADER,
     format::SegmentHeader,

@@ -64,6 +64,12 @@ impl SimulatedGate {
             .unwrap_or_else(PoisonError::into_inner);
     }
 
+    /// Holds nothing any more: the thread finishes what it writes.
+    pub(super) fn release(&self) {
+        self.lock().open_until = u32::MAX;
+        self.changed.notify_all();
+    }
+
     /// The process dies: the thread ends without writing anything more.
     pub(super) fn kill(&self) {
         self.lock().dead = true;

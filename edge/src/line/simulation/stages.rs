@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
 
@@ -46,6 +46,10 @@ pub(super) fn is_poison(reading: u64) -> bool {
 pub(super) struct Switches {
     /// The next step panics.
     pub(super) panic: AtomicBool,
+    /// A bit for each partition that the committer has to write to.
+    pub(super) sound_partitions: AtomicU32,
+    /// Appends to such partitions that were refused.
+    pub(super) unjust_refusals: AtomicU32,
 }
 
 /// The state: how many readings of each sensor went through, and a hash over their order.
@@ -245,8 +249,7 @@ pub(super) struct PlainScheduleFactory {
 impl ScheduleFactory for PlainScheduleFactory {
     fn open_schedule(&self, config: &str, snapshot: Option<&[u8]>) -> Result<Box<dyn ScheduleStage>, CallError> {
         refuse(config, StageName::Schedule)?;
-        let (orders, alerts) =
-            snapshot.map_or_else(Default::default, |bytes| postcard::from_bytes(bytes).unwrap());
+        let (orders, alerts) = snapshot.map_or_else(Default::default, |bytes| postcard::from_bytes(bytes).unwrap());
         Ok(Box::new(PlainSchedule { orders, alerts, switches: Arc::clone(&self.panics) }))
     }
 }

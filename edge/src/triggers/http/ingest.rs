@@ -19,7 +19,7 @@ use super::{Front, Problem, body, guard::BySignature};
 use crate::{
     api::Caller,
     clock,
-    intake::{Envelope, IntakeError, Receipt},
+    intake::{Envelope, FailureKind, IntakeError, Receipt, Sender},
     line::DeadLetterEvent,
 };
 
@@ -94,8 +94,9 @@ pub(super) async fn ingest(
     // One connection's requests keep their order.
     let mut lane = DefaultHasher::new();
     peer.hash(&mut lane);
-    let sites = caller.and_then(|Extension(caller)| caller.sites);
-    let answer = front.host.intake.submit_within(lane.finish(), vec![envelope], sites).map_err(problem)?;
+    let sender = caller.map(|Extension(caller)| Sender { name: Some(caller.actor), sites: caller.sites });
+    let sender = Arc::new(sender.unwrap_or_default());
+    let answer = front.host.intake.submit_from(lane.finish(), vec![envelope], sender).map_err(problem)?;
     let receipts = answer.await.unwrap_or(Err(IntakeError::Closed)).map_err(problem)?;
     Ok(respond(receipts.into_iter().next().unwrap_or_default()))
 }
@@ -151,6 +152,11 @@ pub(super) fn problem(error: IntakeError) -> Problem {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, text).retry_after(retry_after.as_secs().max(1))
         }
         IntakeError::Closed => Problem::new(StatusCode::SERVICE_UNAVAILABLE, text).retry_after(5),
-        IntakeError::Failed(_) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, text),
+        IntakeError::Failed { kind: FailureKind::DiskFull, .. } => {
+            Problem::new(StatusCode::INSUFFICIENT_STORAGE, text).retry_after(10)
+        }
+        IntakeError::Failed { kind: FailureKind::Other, .. } => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, text).retry_after(5)
+        }
     }
 }

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     api::Caller,
     clock,
-    intake::{Envelope, IntakeError},
+    intake::{Envelope, IntakeError, Sender},
     line::Kept,
 };
 
@@ -60,7 +60,11 @@ async fn replay(
         letter
     };
     let envelope = Envelope { source, format, sensor, arrival: clock::now(), payload: payload.into() };
-    let answer = front.host.intake.submit_within(0, vec![envelope], caller.sites).map_err(ingest::problem)?;
+    let answer = front
+        .host
+        .intake
+        .submit_from(0, vec![envelope], Arc::new(Sender { name: Some(caller.actor), sites: caller.sites }))
+        .map_err(ingest::problem)?;
     let receipts = answer.await.unwrap_or(Err(IntakeError::Closed)).map_err(ingest::problem)?;
     // What was refused again lies among the dead letters anew.
     forget(&front, id).await?;

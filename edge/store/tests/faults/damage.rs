@@ -47,7 +47,8 @@ fn a_flipped_bit_in_a_chunk_is_noticed_by_the_thorough_check() {
     let folder = tempfile::tempdir().unwrap();
     let path = filled(&folder);
     let raw = rusqlite::Connection::open(&path).unwrap();
-    raw.execute_batch("UPDATE reading_chunks SET times = substr(times, 1, length(times) - 9) WHERE sensor = 50").unwrap();
+    raw.execute_batch("UPDATE reading_chunks SET times = substr(times, 1, length(times) - 9) WHERE sensor = 50")
+        .unwrap();
     let store = Store::open(&path).unwrap();
     store.check(true).unwrap();
     let error = store.check(false).unwrap_err();

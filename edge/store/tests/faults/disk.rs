@@ -233,7 +233,8 @@ fn a_file_that_takes_the_stores_place_is_not_written_to() {
     let store = open(&folder, &disk).unwrap();
     store.state_put("key", b"value").unwrap();
     for ending in ["", "-wal", "-shm"] {
-        std::fs::rename(folder.path().join(format!("s.db{ending}")), folder.path().join(format!("old{ending}"))).unwrap();
+        std::fs::rename(folder.path().join(format!("s.db{ending}")), folder.path().join(format!("old{ending}")))
+            .unwrap();
     }
     drop(open(&folder, &disk).unwrap());
     disk.set_faults(Faults { sync_error: ALWAYS, ..Faults::default() });

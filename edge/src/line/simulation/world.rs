@@ -1,0 +1,667 @@
+//! The simulated host and what happens to it.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    time::Duration,
+};
+
+use tokio::sync::broadcast;
+use wheeltapper_config::Config;
+use wheeltapper_log::{
+    Append, CommitError, CommitterCore, Job, Partition, PartitionHealth, Reader, Retention,
+    storage::simulated::{Fault, Operation, SimulatedStorage},
+};
+use wheeltapper_store::{
+    Deed, Store, StoreOptions,
+    simulated::{Faults, SimulatedDisk},
+};
+
+use super::{
+    gate::SimulatedGate,
+    model::{Model, time_of},
+    random::Random,
+    stages::{BAD_CONFIG, Folded, PlainFactory, PlainScheduleFactory, Switches},
+};
+use crate::{
+    components::wit::schedule::Amendment,
+    host::open_log,
+    line::{
+        RawRecord, Topics, Wish, WorkerConfig,
+        handle::WorkerShared,
+        planner::{PlannerConfig, PlannerShared, PlannerTask},
+        stages::StageConfigs,
+        worker::{Round, Worker, WorkerTopics},
+    },
+    metrics::Metrics,
+    registry::Registry,
+    supervisor,
+};
+
+const SEGMENT: u64 = 1500;
+/// Rounds within which everything has to be through once the faults are gone.
+const HEALING: u32 = 3_000;
+
+/// One partition's worker and what outlives it.
+struct Line {
+    config: Arc<WorkerConfig>,
+    shared: Arc<WorkerShared>,
+    topics: Arc<WorkerTopics>,
+    gate: Arc<SimulatedGate>,
+    reader: Reader,
+    /// None while it is down.
+    worker: Option<Worker>,
+}
+
+/// A host that runs.
+struct Running {
+    store: Store,
+    registry: Arc<Registry>,
+    committer: CommitterCore,
+    queue: Vec<Job>,
+    lines: Vec<Line>,
+    switches: Arc<Switches>,
+    planner_config: PlannerConfig,
+    planner_shared: Arc<PlannerShared>,
+    planner_panics: Arc<Mutex<u32>>,
+    planner: Option<PlannerTask>,
+}
+
+pub(super) struct World {
+    random: Random,
+    print: bool,
+    folder: tempfile::TempDir,
+    storage: SimulatedStorage,
+    disk: SimulatedDisk,
+    partitions: u16,
+    sensors: u64,
+    commit_pause: Duration,
+    config: String,
+    model: Model,
+    next_reading: u64,
+    /// Whether a fault is active that may touch any file.
+    general_fault: bool,
+    running: Option<Running>,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, print: bool) -> Self {
+        supervisor::capture_panics();
+        let mut random = Random::new(seed);
+        let memory = Path::new("/dev/shm");
+        let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
+        let disk = SimulatedDisk::register(&format!("line-{seed}"), seed).unwrap();
+        Self {
+            print,
+            folder,
+            storage: SimulatedStorage::new(seed),
+            disk,
+            partitions: 1 + u16::from(random.percent(60)),
+            sensors: 2 + random.below(9),
+            commit_pause: if random.percent(50) { Duration::ZERO } else { Duration::MAX },
+            config: "v0".to_owned(),
+            model: Model::default(),
+            next_reading: 1,
+            general_fault: false,
+            running: None,
+            random,
+        }
+    }
+
+    pub(super) fn run(mut self) -> Result<(), String> {
+        let actions = 30 + self.random.below(110);
+        for _ in 0..actions {
+            self.storage.advance(Duration::from_millis(700));
+            if self.running.is_none() {
+                self.start();
+            } else {
+                self.act()?;
+            }
+        }
+        self.heal()?;
+        self.verify()
+    }
+
+    fn note(&self, text: impl FnOnce() -> String) {
+        if self.print {
+            println!("{}", text());
+        }
+    }
+
+    fn start(&mut self) {
+        match self.try_start() {
+            Ok(running) => {
+                self.note(|| "the host starts".to_owned());
+                self.running = Some(running);
+            }
+            Err(error) => self.note(|| format!("the host cannot start: {error:#}")),
+        }
+    }
+
+    fn try_start(&self) -> anyhow::Result<Running> {
+        let options = StoreOptions { chunks_at_once: 2, ..StoreOptions::simulation(self.disk.name()) };
+        let store = Store::open_with(&self.folder.path().join("wheeltapper.db"), options)?;
+        store.recover()?;
+        let registry = Arc::new(Registry::open(store.clone(), &Config::default(), self.partitions)?);
+        let storage = Arc::new(self.storage.clone());
+        let metrics = Arc::new(Metrics::default());
+        let topics = Topics::new(storage.clone(), Path::new("/data/log"), self.partitions, SEGMENT);
+        let opened = open_log(&topics, &store, &metrics)?;
+        let switches = Arc::new(Switches::default());
+        let mut lines = Vec::new();
+        let mut sources = Vec::new();
+        for (partition, reader) in (0..self.partitions).zip(opened.raw) {
+            let gate = Arc::new(SimulatedGate::default());
+            let config = Arc::new(WorkerConfig {
+                stage_factory: Arc::new(PlainFactory { switches: Arc::clone(&switches) }),
+                registry: Arc::clone(&registry),
+                store: store.clone(),
+                topics: topics.clone(),
+                metrics: Arc::clone(&metrics),
+                snapshots: PathBuf::from("/data/snapshots"),
+                findings: broadcast::channel(4).0,
+                max_batch: 8,
+                checkpoint: Duration::MAX,
+                commit_pause: self.commit_pause,
+                retention: Retention { age: Duration::MAX, size: u64::MAX },
+                stages: [self.config.clone(), String::new(), String::new()],
+                checkpoint_gate: gate.clone(),
+            });
+            let shared = Arc::new(WorkerShared::new(StageConfigs::from(config.stages.clone())));
+            let topics = Arc::new(WorkerTopics::open(&topics, partition)?);
+            let worker =
+                Worker::open(Arc::clone(&config), partition, reader.clone(), Arc::clone(&topics), Arc::clone(&shared))?;
+            sources.push((topics.findings(), Arc::clone(&shared.findings_end)));
+            lines.push(Line { config, shared, topics, gate, reader, worker: Some(worker) });
+        }
+        let planner_panics = Arc::new(Mutex::new(0));
+        let planner_config = PlannerConfig {
+            factory: Arc::new(PlainScheduleFactory { panics: Arc::clone(&planner_panics) }),
+            sources,
+            store: store.clone(),
+            metrics,
+            snapshots: PathBuf::from("/data/snapshots"),
+            storage,
+        };
+        let planner_shared = Arc::new(PlannerShared::new(self.config.clone()));
+        let planner = PlannerTask::open(&planner_config, Arc::clone(&planner_shared))?;
+        Ok(Running {
+            store,
+            registry,
+            committer: CommitterCore::new(opened.owned),
+            queue: Vec::new(),
+            lines,
+            switches,
+            planner_config,
+            planner_shared,
+            planner_panics,
+            planner: Some(planner),
+        })
+    }
+
+    fn act(&mut self) -> Result<(), String> {
+        match self.random.below(100) {
+            0..=24 => self.append(),
+            25..=39 => self.commit_log(),
+            40..=61 => self.step_worker(),
+            62..=69 => self.step_checkpoint(),
+            70..=74 => self.request_checkpoint(),
+            75..=81 => {
+                self.step_planner();
+            }
+            82..=84 => self.amend(),
+            85..=86 => self.reconfigure(),
+            87..=91 => self.inject(),
+            92..=94 => self.repair(),
+            95 => self.flip_bit()?,
+            96 => self.panic_somewhere(),
+            97 => self.tick(),
+            98 => self.die(false),
+            _ => self.die(true),
+        }
+        Ok(())
+    }
+
+    /// Sends a batch of readings; some of it to each partition.
+    fn append(&mut self) {
+        let Some(running) = &mut self.running else { return };
+        let count = 1 + self.random.below(6);
+        let mut numbers = Vec::new();
+        let mut columns: Vec<(Vec<u32>, Vec<i64>, Vec<f64>)> =
+            (0..self.partitions).map(|_| (Vec::new(), Vec::new(), Vec::new())).collect();
+        for _ in 0..count {
+            let number = self.next_reading;
+            self.next_reading += 1;
+            let sensor = self.random.below(self.sensors);
+            let name = format!("site/machine-{}/s{sensor}", sensor % 3);
+            let Ok(located) = running.registry.locate(std::iter::once(name.as_str()), None) else { continue };
+            let Some(&Some(place)) = located.places.first() else { continue };
+            self.model.sent.insert(number, name);
+            numbers.push(number);
+            let (sensors, times, values) = &mut columns[usize::from(place.partition)];
+            sensors.push(place.sensor);
+            times.push(time_of(number));
+            #[allow(clippy::cast_precision_loss, reason = "numbers of readings are small")]
+            values.push(number as f64);
+        }
+        let mut parts = Vec::new();
+        for (partition, (sensor, time, value)) in columns.into_iter().enumerate().filter(|(_, (s, ..))| !s.is_empty()) {
+            let mut payload = Vec::new();
+            RawRecord::Readings { arrival: 1, sensor, time, value }.encode(&mut payload);
+            let mut framed = Vec::new();
+            wheeltapper_log::frame(&payload, &mut framed);
+            parts.push((partition, framed));
+        }
+        if parts.is_empty() {
+            return;
+        }
+        let touched = parts.iter().fold(0, |touched, (partition, _)| touched | 1 << partition);
+        let answers = self.model.answers.clone();
+        let switches = Arc::clone(&running.switches);
+        let told = numbers.clone();
+        let done = Box::new(move |result: Result<(), CommitError>| {
+            answers.note(&told, result.is_ok());
+            let sound = switches.sound_partitions.load(Ordering::Acquire) & touched == touched;
+            if sound && matches!(result, Err(CommitError::Failed(_))) {
+                switches.unjust_refusals.fetch_add(1, Ordering::AcqRel);
+            }
+        });
+        running.queue.push(Append { parts, done }.into());
+        self.note(|| format!("append {numbers:?}"));
+    }
+
+    fn commit_log(&mut self) {
+        let Some(running) = &mut self.running else { return };
+        running.committer.heal();
+        // Faults of single files are only ever injected into the first partition.
+        let sound = |(index, health): (usize, &PartitionHealth)| {
+            if index > 0 && !self.general_fault && health.is_healthy() { 1 << index } else { 0 }
+        };
+        let sound = running.committer.health().iter().enumerate().map(sound).fold(0, |all, one| all | one);
+        running.switches.sound_partitions.store(sound, Ordering::Release);
+        let jobs = std::mem::take(&mut running.queue);
+        let count = jobs.len();
+        running.committer.round(jobs);
+        self.note(|| format!("the committer takes {count} appends"));
+    }
+
+    fn step_worker(&mut self) {
+        let partitions = u64::from(self.partitions);
+        let index = usize::try_from(self.random.below(partitions)).unwrap();
+        self.step_worker_of(index);
+    }
+
+    /// A round of a worker, or its supervisor's attempt to open it anew; true when there was something to do.
+    fn step_worker_of(&mut self, index: usize) -> bool {
+        let print = self.print;
+        let Some(running) = &mut self.running else { return true };
+        let Some(line) = running.lines.get_mut(index) else { return true };
+        let Some(worker) = &mut line.worker else {
+            let opened = supervisor::catch(|| {
+                Worker::open(
+                    Arc::clone(&line.config),
+                    u16::try_from(index).unwrap(),
+                    line.reader.clone(),
+                    Arc::clone(&line.topics),
+                    Arc::clone(&line.shared),
+                )
+            });
+            match opened {
+                Ok(Ok(worker)) => line.worker = Some(worker),
+                Ok(Err(error)) if print => println!("worker {index} cannot be opened: {error}"),
+                Ok(Err(_)) => {}
+                Err(panic) => panic!("worker {index} panicked when it was opened: {}", panic.message),
+            }
+            return true;
+        };
+        let outcome = supervisor::catch(|| worker.round());
+        line.gate.settle();
+        if print {
+            let text = match &outcome {
+                Ok(Ok(round)) => format!("{round:?}"),
+                Ok(Err(error)) => format!("error: {error}"),
+                Err(panic) => format!("panic: {}", panic.message),
+            };
+            println!("worker {index}: {text}");
+        }
+        match outcome {
+            Ok(Ok(round)) => round == Round::Progress,
+            Ok(Err(_)) | Err(_) => {
+                // Its thread of checkpoints finishes what it writes.
+                line.gate.release();
+                line.worker = None;
+                line.gate = Arc::new(SimulatedGate::default());
+                let mut config = WorkerConfig::clone(&line.config);
+                config.checkpoint_gate = line.gate.clone();
+                line.config = Arc::new(config);
+                true
+            }
+        }
+    }
+
+    fn step_checkpoint(&mut self) {
+        let index = usize::try_from(self.random.below(u64::from(self.partitions))).unwrap();
+        if let Some(line) = self.running.as_ref().and_then(|running| running.lines.get(index)) {
+            line.gate.step();
+            self.note(|| format!("checkpoint of {index} makes a step"));
+        }
+    }
+
+    fn request_checkpoint(&mut self) {
+        if let Some(running) = &self.running {
+            for line in &running.lines {
+                line.shared.checkpoint_wanted.store(true, Ordering::Release);
+            }
+            self.note(|| "checkpoints are asked for".to_owned());
+        }
+    }
+
+    /// A round of the planner, or an attempt to open it anew; true when there was something to do.
+    fn step_planner(&mut self) -> bool {
+        let print = self.print;
+        let Some(running) = &mut self.running else { return true };
+        let Some(planner) = &mut running.planner else {
+            match PlannerTask::open(&running.planner_config, Arc::clone(&running.planner_shared)) {
+                Ok(planner) => running.planner = Some(planner),
+                Err(error) if print => println!("the planner cannot be opened: {error:#}"),
+                Err(_) => {}
+            }
+            return true;
+        };
+        let outcome = supervisor::catch(|| planner.round());
+        if print {
+            let text = match &outcome {
+                Ok(Ok(worked)) => format!("worked: {worked}"),
+                Ok(Err(error)) => format!("error: {error:#}"),
+                Err(panic) => format!("panic: {}", panic.message),
+            };
+            println!("planner {text}");
+        }
+        match outcome {
+            Ok(Ok(worked)) => worked,
+            Ok(Err(_)) | Err(_) => {
+                running.planner = None;
+                true
+            }
+        }
+    }
+
+    /// Somebody changes a work order that there is.
+    fn amend(&mut self) {
+        let Some(running) = &self.running else { return };
+        let Ok(rows) = running.store.ask("SELECT id FROM work_orders ORDER BY id", Vec::new()) else { return };
+        if rows.is_empty() {
+            return;
+        }
+        let row = &rows[usize::try_from(self.random.below(rows.len() as u64)).unwrap()];
+        let Some(wheeltapper_store::Cell::Text(order)) = row.first() else { return };
+        let amendment =
+            Amendment { order: order.clone(), scheduled: None, technician: None, pinned: None, status: None };
+        let wish = serde_json::to_vec(&Wish::Amend { amendment, now: 1 }).unwrap();
+        let recorded = running.store.record(&Deed { wish: Some(wish), ..Deed::default() });
+        let (sure, unsure) = self.model.amended.entry(order.clone()).or_default();
+        match recorded {
+            Ok(_) => *sure += 1,
+            Err(_) => *unsure += 1,
+        }
+        self.note(|| format!("{order} is amended: {recorded:?}"));
+    }
+
+    fn reconfigure(&mut self) {
+        let bad = self.random.percent(30);
+        let config = if bad { BAD_CONFIG.to_owned() } else { format!("v{}", self.random.below(9)) };
+        if let Some(running) = &self.running {
+            for line in &running.lines {
+                line.shared.want_configs(StageConfigs::from([config.clone(), String::new(), String::new()]));
+            }
+            running.planner_shared.want_config(config.clone());
+            self.note(|| format!("the configuration changes to {config}"));
+        }
+        if !bad {
+            self.config = config;
+        }
+    }
+
+    /// Something begins to go wrong.
+    fn inject(&mut self) {
+        let mut what = String::new();
+        let raw = Path::new("/data/log/raw-sensor-data/0");
+        match self.random.below(9) {
+            0 | 1 => {
+                let operations = [
+                    Operation::Write,
+                    Operation::Sync,
+                    Operation::SetLen,
+                    Operation::Open,
+                    Operation::SyncDir,
+                    Operation::Remove,
+                    Operation::List,
+                ];
+                let operation = operations[usize::try_from(self.random.below(7)).unwrap()];
+                let short = usize::try_from(self.random.below(40)).unwrap();
+                let times = 1 + self.random.below(3);
+                let fault = Fault::new(operation).after(self.random.below(4)).times(times).short(short);
+                self.storage.inject(fault);
+                self.general_fault = true;
+                what = format!("{operation:?} fails {times} times");
+            }
+            2 => {
+                // Only the first partition's; the others must not suffer.
+                let operation = if self.random.percent(50) { Operation::Sync } else { Operation::Write };
+                self.storage.inject(Fault::new(operation).under(raw).times(1 + self.random.below(3)).short(5));
+                what = format!("{operation:?} of the first partition fails");
+            }
+            3 => {
+                self.storage.set_free(Some(self.random.below(600)));
+                self.disk.set_full(true);
+                self.general_fault = true;
+                what = "the disk is full".to_owned();
+            }
+            4 => {
+                self.storage.set_read_only(true);
+                self.disk.set_read_only(true);
+                self.general_fault = true;
+                what = "the disk is read-only".to_owned();
+            }
+            5 => {
+                self.disk.set_full(true);
+                self.general_fault = true;
+                what = "the store's disk is full".to_owned();
+            }
+            _ => {
+                let rate = |random: &mut Random| {
+                    if random.percent(40) { u32::try_from(random.below(300_000)).unwrap() } else { 0 }
+                };
+                let faults = Faults {
+                    write_full: rate(&mut self.random),
+                    write_error: rate(&mut self.random),
+                    sync_error: rate(&mut self.random),
+                    busy: rate(&mut self.random),
+                    ..Faults::default()
+                };
+                self.disk.set_faults(faults);
+                self.general_fault = true;
+                what.push_str("the store's files fail now and then");
+            }
+        }
+        self.note(|| what);
+    }
+
+    fn repair(&mut self) {
+        self.storage.clear_faults();
+        self.storage.set_free(None);
+        self.storage.set_read_only(false);
+        self.disk.set_faults(Faults::default());
+        self.disk.set_full(false);
+        self.disk.set_read_only(false);
+        self.general_fault = false;
+        self.note(|| "the faults are gone".to_owned());
+    }
+
+    /// A bit of the log of readings flips while the host is down.
+    fn flip_bit(&mut self) -> Result<(), String> {
+        self.die(false);
+        self.repair();
+        let raw = PathBuf::from("/data/log/raw-sensor-data");
+        let segments: Vec<PathBuf> = self
+            .storage
+            .files()
+            .into_iter()
+            .filter(|path| path.starts_with(&raw) && path.extension().is_some_and(|end| end == "log"))
+            .collect();
+        if segments.is_empty() {
+            return Ok(());
+        }
+        let path = &segments[usize::try_from(self.random.below(segments.len() as u64)).unwrap()];
+        let length = self.storage.contents(path).map_or(0, |bytes| bytes.len() as u64);
+        if length <= wheeltapper_log::SEGMENT_HEADER as u64 {
+            return Ok(());
+        }
+        let folder = path.parent().unwrap().to_owned();
+        let before = self.readable(&folder)?;
+        // Damage of a segment's header costs all of it; that is tested with the log.
+        let header = wheeltapper_log::SEGMENT_HEADER as u64;
+        let (byte, bit) = (header + self.random.below(length - header), u8::try_from(self.random.below(8)).unwrap());
+        self.storage.flip_bit(path, byte, bit);
+        let after = self.readable(&folder)?;
+        let lost: Vec<_> = before.difference(&after).collect();
+        let records: BTreeSet<u64> = lost.iter().map(|(offset, _)| *offset).collect();
+        if records.len() > 1 {
+            return Err(format!("one flipped bit costs the records at {records:?}"));
+        }
+        self.note(|| format!("bit {bit} of byte {byte} of {} flips: readings {lost:?}", path.display()));
+        self.model.damaged.extend(lost.into_iter().map(|(_, reading)| *reading));
+        Ok(())
+    }
+
+    /// Readings that can be read from a partition, each with its record's offset.
+    fn readable(&self, folder: &Path) -> Result<BTreeSet<(u64, u64)>, String> {
+        let partition = Partition::open_on(Arc::new(self.storage.clone()), folder, SEGMENT);
+        let partition = partition.map_err(|error| format!("opening the log: {error}"))?;
+        let mut reader = partition.reader();
+        let mut at = reader.start();
+        let mut found = BTreeSet::new();
+        while at < reader.end() {
+            match reader.read(at, u64::MAX, 1 << 20) {
+                Ok(records) => {
+                    for record in records {
+                        if let Ok(RawRecord::Readings { value, .. }) = RawRecord::decode(&record.payload) {
+                            #[allow(
+                                clippy::cast_possible_truncation,
+                                clippy::cast_sign_loss,
+                                reason = "as they were made"
+                            )]
+                            found.extend(value.iter().map(|&value| (record.offset, value as u64)));
+                        }
+                        at = record.next;
+                    }
+                }
+                Err(wheeltapper_log::LogError::Damaged { resume, .. }) if resume > at => at = resume,
+                Err(error) => return Err(format!("reading the log: {error}")),
+            }
+        }
+        Ok(found)
+    }
+
+    fn panic_somewhere(&mut self) {
+        let Some(running) = &self.running else { return };
+        match self.random.below(3) {
+            0 => running.switches.panic.store(true, Ordering::Release),
+            1 => *running.planner_panics.lock().unwrap_or_else(PoisonError::into_inner) = 1,
+            _ => running.store_panic(),
+        }
+        self.note(|| "a thread is about to panic".to_owned());
+    }
+
+    fn tick(&mut self) {
+        if let Some(running) = &self.running {
+            running.planner_shared.tick(i64::try_from(self.next_reading).unwrap());
+        }
+    }
+
+    /// The process dies, or the power is lost.
+    fn die(&mut self, power: bool) {
+        let Some(running) = self.running.take() else { return };
+        self.note(|| if power { "the power is lost" } else { "the process dies" }.to_owned());
+        for line in &running.lines {
+            line.gate.kill();
+        }
+        self.disk.kill();
+        self.storage.kill();
+        drop(running);
+        if power {
+            let random = &mut self.random;
+            self.storage.crash(|| random.next());
+        }
+        self.disk.revive();
+    }
+
+    /// All faults are gone: everything must come back without help and get through.
+    fn heal(&mut self) -> Result<(), String> {
+        self.repair();
+        for round in 0..HEALING {
+            self.storage.advance(Duration::from_secs(5));
+            if self.running.is_none() {
+                self.start();
+                continue;
+            }
+            if round % 16 == 0 {
+                self.request_checkpoint();
+            }
+            self.commit_log();
+            let mut busy = false;
+            for index in 0..usize::from(self.partitions) {
+                busy |= self.step_worker_of(index);
+                if let Some(line) = self.running.as_ref().and_then(|running| running.lines.get(index)) {
+                    line.gate.step();
+                }
+            }
+            busy |= self.step_planner();
+            if !busy && self.is_settled() {
+                return Ok(());
+            }
+        }
+        Err("it did not heal".to_owned())
+    }
+
+    fn is_settled(&self) -> bool {
+        let Some(running) = &self.running else { return false };
+        let through = running.lines.iter().all(|line| {
+            line.worker.is_some()
+                && line.shared.checkpointed.load(Ordering::Acquire) == line.reader.end()
+                && line.shared.position.load(Ordering::Acquire) == line.reader.end()
+        });
+        let ends: u64 = running.lines.iter().map(|line| line.shared.findings_end.load(Ordering::Acquire)).sum();
+        let healthy = running.committer.health().iter().all(PartitionHealth::is_healthy);
+        through && healthy && running.planner.is_some() && running.planner_shared.position() == ends
+    }
+
+    fn verify(mut self) -> Result<(), String> {
+        let Some(running) = &mut self.running else { return Err("the host does not run".to_owned()) };
+        let unjust = running.switches.unjust_refusals.load(Ordering::Acquire);
+        if unjust > 0 {
+            return Err(format!("{unjust} appends to a sound partition were refused for the fault of another"));
+        }
+        let mut states: Vec<Folded> = Vec::new();
+        for line in &mut running.lines {
+            let worker = line.worker.as_mut().ok_or("a worker is down")?;
+            states
+                .push(postcard::from_bytes(&worker.snapshot_for_test().featurize).map_err(|error| error.to_string())?);
+        }
+        let mut findings: Vec<Reader> = running.lines.iter().map(|line| line.topics.findings()).collect();
+        let verified = self.model.verify(&running.store, &running.registry, &mut findings, &states);
+        // An orderly end, so that no thread is left behind.
+        for line in &running.lines {
+            line.gate.kill();
+        }
+        verified
+    }
+}
+
+impl Running {
+    /// The next write to the store panics half-way, as a defect in it would.
+    fn store_panic(&self) {
+        let _ = supervisor::catch(|| self.store.panic_while_writing());
+    }
+}
