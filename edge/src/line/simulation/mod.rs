@@ -3,11 +3,11 @@
 //!
 //! A history is a sequence of actions drawn from the seed: readings are appended, the committer, the workers, the
 //! checkpoints and the planner make a step each, the configuration is changed, people amend work orders; between any two
-//! of these a write, a sync or an open fails, the disk is full or read-only, a lock is held, a bit flips, a thread panics,
+//! of these a write, a sync or an open fails, the disk is full or read-only, a lock is held, a bit flips, the log is deleted, a thread panics,
 //! the process dies or the power is lost. In the end all faults are gone, everything has to heal without help, and then:
 //!
 //! - every acknowledged reading is stored exactly once, or lies among the dead letters when a stage fails on it, or was in
-//!   a record that a flipped bit damaged and that was reported;
+//!   a record that a flipped bit damaged, or in a log that was deleted;
 //! - no other reading is stored more than once, and none is invented;
 //! - the stages' state counts just the readings that are stored;
 //! - every finding is in the store and once in its topic; every alert has its work order, every amendment was made once;

@@ -214,6 +214,7 @@ impl World {
             85..=86 => self.reconfigure(),
             87..=91 => self.inject(),
             92..=94 => self.repair(),
+            95 if self.random.percent(25) => self.lose_log()?,
             95 => self.flip_bit()?,
             96 => self.panic_somewhere(),
             97 => self.tick(),
@@ -234,7 +235,7 @@ impl World {
             let number = self.next_reading;
             self.next_reading += 1;
             let sensor = self.random.below(self.sensors);
-            let name = format!("site/machine-{}/s{sensor}", sensor % 3);
+            let name = format!("site/m{}/s{sensor}", sensor % 3);
             let Ok(located) = running.registry.locate(std::iter::once(name.as_str()), None) else { continue };
             let Some(&Some(place)) = located.places.first() else { continue };
             self.model.sent.insert(number, name);
@@ -532,6 +533,25 @@ impl World {
         }
         self.note(|| format!("bit {bit} of byte {byte} of {} flips: readings {lost:?}", path.display()));
         self.model.damaged.extend(lost.into_iter().map(|(_, reading)| *reading));
+        Ok(())
+    }
+
+    /// The log of a partition's readings is deleted while the host is down.
+    fn lose_log(&mut self) -> Result<(), String> {
+        self.die(false);
+        self.repair();
+        let partition = self.random.below(u64::from(self.partitions));
+        let folder = PathBuf::from(format!("/data/log/raw-sensor-data/{partition}"));
+        let files: Vec<PathBuf> = self.storage.files().into_iter().filter(|path| path.starts_with(&folder)).collect();
+        if files.is_empty() {
+            return Ok(());
+        }
+        let lost = self.readable(&folder)?;
+        for file in self.storage.files().into_iter().filter(|path| path.starts_with(&folder)) {
+            self.storage.lose_file(&file);
+        }
+        self.note(|| format!("the log {} is deleted", folder.display()));
+        self.model.damaged.extend(lost.into_iter().map(|(_, reading)| reading));
         Ok(())
     }
 
