@@ -23,7 +23,9 @@ impl Store {
     /// [`StoreError`] when `to` cannot be written, or is this store; what lay there is as it was.
     pub fn backup(&self, to: &Path, places: &[&str], kept: (u16, &str)) -> Result<(), StoreError> {
         // It needs one snapshot to the end, however long that takes.
-        self.read_for(None, |connection| replace(&self.shared.path, to, |part| copy_pages(connection, part, places, kept)))
+        self.read_for(None, |connection| {
+            replace(&self.shared.path, to, |part| copy_pages(connection, part, places, kept))
+        })
     }
 }
 

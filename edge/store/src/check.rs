@@ -7,11 +7,7 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags, params};
 
-use crate::{
-    Store, StoreError,
-    connection::open_file,
-    readings::columns,
-};
+use crate::{Store, StoreError, connection::open_file, readings::columns};
 
 /// How long one statement of a thorough check may hold a snapshot, as the write-ahead log grows meanwhile.
 const STATEMENT: Duration = Duration::from_secs(10);
@@ -106,7 +102,8 @@ fn chunks(connection: &Connection, stop: &impl Fn() -> bool) -> Result<bool, Sto
             last = (chunk.get(0)?, chunk.get(1)?);
             at = ControlFlow::Continue(());
             let (sensor, start) = last;
-            let damaged = |what: String| StoreError::Damaged(format!("the readings of sensor {sensor} from {start} on: {what}"));
+            let damaged =
+                |what: String| StoreError::Damaged(format!("the readings of sensor {sensor} from {start} on: {what}"));
             let (times, _) = columns(chunk, 2).map_err(|error| damaged(error.to_string()))?;
             let count: i64 = chunk.get(4)?;
             if i64::try_from(times.len()).ok() != Some(count) {

@@ -23,8 +23,6 @@ use crate::{
 };
 
 const HOUR: i64 = 3_600_000_000_000;
-/// Chunks written or taken back in one transaction.
-const AT_ONCE: usize = 512;
 
 /// One sensor's readings, compressed.
 pub(crate) struct ReadingChunk {
@@ -117,7 +115,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; what is left is taken back by the next call.
     pub fn recover(&self) -> Result<(), StoreError> {
-        while self.write(|to| take_back(to, None))? {}
+        let at_once = self.chunks_at_once();
+        while self.write(|to| take_back(to, None, at_once))? {}
         Ok(())
     }
 
@@ -127,8 +126,13 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; what is left is taken back by the next call.
     pub fn abandon_staged(&self, partition: u16) -> Result<(), StoreError> {
-        while self.write(|to| take_back(to, Some(partition)))? {}
+        let at_once = self.chunks_at_once();
+        while self.write(|to| take_back(to, Some(partition), at_once))? {}
         Ok(())
+    }
+
+    fn chunks_at_once(&self) -> usize {
+        self.shared.options.chunks_at_once.max(1)
     }
 }
 
@@ -145,11 +149,12 @@ impl CheckpointWriter<'_> {
             Progress::Staging(next) => next,
             Progress::Finished => return Ok(false),
         };
-        if self.progress == Progress::TakingBack && self.store.write(|to| take_back(to, Some(partition)))? {
+        let at_once = self.store.chunks_at_once();
+        if self.progress == Progress::TakingBack && self.store.write(|to| take_back(to, Some(partition), at_once))? {
             return Ok(true);
         }
         self.progress = Progress::Staging(next);
-        let some = self.chunks.get(next..self.chunks.len().min(next + AT_ONCE)).unwrap_or_default();
+        let some = self.chunks.get(next..self.chunks.len().min(next.saturating_add(at_once))).unwrap_or_default();
         if some.is_empty() {
             return Ok(false);
         }
@@ -221,8 +226,8 @@ impl CheckpointWriter<'_> {
 }
 
 /// Takes back some of what is staged, of one partition or of all; true when there may be more.
-fn take_back(to: &Connection, partition: Option<u16>) -> Result<bool, StoreError> {
-    let limit = i64::try_from(AT_ONCE).unwrap_or(i64::MAX);
+fn take_back(to: &Connection, partition: Option<u16>, at_once: usize) -> Result<bool, StoreError> {
+    let limit = i64::try_from(at_once).unwrap_or(i64::MAX);
     let key = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
     let some: Vec<(u32, i64)> = match partition {
         Some(partition) => to
@@ -240,7 +245,7 @@ fn take_back(to: &Connection, partition: Option<u16>) -> Result<bool, StoreError
         chunk.execute(params![sensor, start])?;
         name.execute(params![sensor, start])?;
     }
-    Ok(some.len() == AT_ONCE)
+    Ok(some.len() == at_once)
 }
 
 /// Sorts, compresses and sums one sensor's readings.

@@ -2,9 +2,7 @@
 
 use std::{thread, time::Duration};
 
-use crate::{
-    AlertRow, AnomalyRow, DeadLetter, DriftRow, PrognosisRow, SkippedRow, Store, StoreError, WorkOrderRow,
-};
+use crate::{AlertRow, AnomalyRow, DeadLetter, DriftRow, PrognosisRow, SkippedRow, Store, StoreError, WorkOrderRow};
 
 /// Readings of one sensor, in any order.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -31,6 +31,8 @@ pub struct StoreOptions {
     /// [`Store::fold`] makes the write-ahead log start anew above this many bytes. Commits fold by themselves above
     /// four times as many, so that five times as many are never reached, unless one transaction or a backup needs them.
     pub wal_limit: u64,
+    /// Chunks of readings that one transaction of a checkpoint writes or takes back.
+    pub chunks_at_once: usize,
     /// How long [`Store::check`] may take when it is to be quick.
     pub quick_check: Duration,
 }
@@ -42,15 +44,18 @@ impl Default for StoreOptions {
             busy_timeout: Duration::from_secs(30),
             read_limit: Some(Duration::from_secs(30)),
             wal_limit: 64 << 20,
+            chunks_at_once: 512,
             quick_check: Duration::from_secs(2),
         }
     }
 }
 
 impl StoreOptions {
-    /// For a simulation on a single thread: the VFS of that name, and no waiting for locks that nobody gives back.
+    /// For a simulation on a single thread: the VFS of that name, no waiting for locks that nobody gives back, and
+    /// transactions of few chunks, so that a checkpoint of some sensors has several.
     pub fn simulation(vfs: impl Into<String>) -> Self {
-        Self { vfs: Some(vfs.into()), busy_timeout: Duration::ZERO, read_limit: None, ..Self::default() }
+        let vfs = Some(vfs.into());
+        Self { vfs, busy_timeout: Duration::ZERO, read_limit: None, chunks_at_once: 4, ..Self::default() }
     }
 }
 

@@ -197,7 +197,11 @@ impl Store {
         // The newest, as everywhere; a window has at least one row. `after` excludes what ends at it.
         let span = Span {
             asset: filter.asset.clone(),
-            sensor: filter.sensor.as_ref().and_then(|name| sensors.iter().find(|row| row.name == *name)).map(|row| row.id),
+            sensor: filter
+                .sensor
+                .as_ref()
+                .and_then(|name| sensors.iter().find(|row| row.name == *name))
+                .map(|row| row.id),
             after: filter.from,
             before: filter.to,
         };
@@ -411,7 +415,8 @@ mod tests {
     #[test]
     fn every_field_of_a_row_is_exported() {
         fn fields(row: impl Serialize) -> Vec<String> {
-            let mut names: Vec<String> = serde_json::to_value(row).unwrap().as_object().unwrap().keys().cloned().collect();
+            let mut names: Vec<String> =
+                serde_json::to_value(row).unwrap().as_object().unwrap().keys().cloned().collect();
             names.sort();
             names
         }

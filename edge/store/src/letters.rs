@@ -35,7 +35,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub(crate) fn dead_letters_without_payload(&self, filter: &Filter) -> Result<Vec<DeadLetter>, StoreError> {
-        let what = "SELECT id, time, source, reason, message, x'' AS payload, readings, sensor, format FROM dead_letters";
+        let what =
+            "SELECT id, time, source, reason, message, x'' AS payload, readings, sensor, format FROM dead_letters";
         self.read(|connection| select(connection, what, filter.clause(&COLUMNS), letter))
     }
 

@@ -6,8 +6,7 @@ use serde_json::Value;
 
 use crate::{
     AlertRow, AnomalyRow, PartitionState, SensorRow, SkippedRow, Store, StoreError, WindowBlock, WorkOrderRow,
-    chunk::decode_f32,
-    windows,
+    chunk::decode_f32, windows,
 };
 
 /// Chunks of windows that are read at once.
@@ -335,7 +334,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn anomalies(&self, filter: &Filter) -> Result<Vec<AnomalyRow>, StoreError> {
-        let columns = Columns { time: "detection_time", key: "id", sensor: Some("sensor"), asset: Some("asset"), reason: None };
+        let columns =
+            Columns { time: "detection_time", key: "id", sensor: Some("sensor"), asset: Some("asset"), reason: None };
         let what = "SELECT id, detection_time, sensor, asset, start_time, end_time, score, model, severity, handled, threshold, \
                     confidence, fault_mode, message, metadata FROM anomalies";
         self.read(|connection| {
@@ -366,7 +366,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn alerts(&self, filter: &Filter) -> Result<Vec<AlertRow>, StoreError> {
-        let columns = Columns { time: "updated", key: "id", sensor: Some("sensor"), asset: Some("asset"), reason: None };
+        let columns =
+            Columns { time: "updated", key: "id", sensor: Some("sensor"), asset: Some("asset"), reason: None };
         let what = "SELECT id, asset, sensor, severity, state, opened, updated, resolved, anomalies, peak_score, anomaly, \
                     fault_mode, title, message, recommendation FROM alerts";
         self.read(|connection| {

@@ -2,11 +2,7 @@
 //!
 //! What a checkpoint has staged and not finished is not seen.
 
-use std::{
-    cmp::Reverse,
-    collections::BinaryHeap,
-    ops::ControlFlow,
-};
+use std::{cmp::Reverse, collections::BinaryHeap, ops::ControlFlow};
 
 use rusqlite::{Row, params};
 
@@ -110,13 +106,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn newest_readings(
-        &self,
-        sensor: u32,
-        from: i64,
-        to: i64,
-        most: usize,
-    ) -> Result<Vec<(i64, f64)>, StoreError> {
+    pub fn newest_readings(&self, sensor: u32, from: i64, to: i64, most: usize) -> Result<Vec<(i64, f64)>, StoreError> {
         if most == 0 {
             return Ok(Vec::new());
         }
@@ -153,7 +143,9 @@ impl Store {
     pub fn newest_reading(&self, sensor: u32) -> Result<Option<i64>, StoreError> {
         self.read(|connection| {
             let statement = format!("SELECT max(end_time) {CHUNKS}");
-            let newest = connection.prepare_cached(&statement)?.query_row(params![sensor, i64::MIN, i64::MAX], |row| row.get(0))?;
+            let newest = connection
+                .prepare_cached(&statement)?
+                .query_row(params![sensor, i64::MIN, i64::MAX], |row| row.get(0))?;
             Ok(newest)
         })
     }

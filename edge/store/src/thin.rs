@@ -46,8 +46,7 @@ impl Extremes {
 
     fn take(&mut self, time: i64, value: f64) {
         let at = (time, value);
-        let [least, greatest] =
-            self.found.entry(time.abs_diff(self.from) / self.stretch).or_insert([at, at]);
+        let [least, greatest] = self.found.entry(time.abs_diff(self.from) / self.stretch).or_insert([at, at]);
         // The first of equals, whatever the order in which they come.
         if value.total_cmp(&least.1).then(time.cmp(&least.0)).is_lt() {
             *least = at;
@@ -202,8 +201,11 @@ mod tests {
     fn pages_meet_without_a_gap() {
         let times: Vec<i64> = (0..300_000).map(|at| at * 3).collect();
         let late: Vec<i64> = (0..300_000).map(|at| at * 3 + 1).collect();
-        let columns = [times.clone(), late.clone(), (900_000..1_500_000).collect()]
-            .map(|times| SensorColumn { sensor: 0, values: times.iter().map(|&time| time as f64).collect(), times });
+        let columns = [times.clone(), late.clone(), (900_000..1_500_000).collect()].map(|times| SensorColumn {
+            sensor: 0,
+            values: times.iter().map(|&time| time as f64).collect(),
+            times,
+        });
         let (_folder, store) = store_of(&columns);
         let (found, values) = store.readings(0, 0, i64::MAX).unwrap();
         let mut wanted: Vec<i64> = columns.iter().flat_map(|column| column.times.iter().copied()).collect();

@@ -115,7 +115,8 @@ impl Store {
         let number = |value: i64| u64::try_from(value).unwrap_or(0);
         self.read(|connection| {
             let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get(0)).map(number);
-            let one = |statement: &str| connection.prepare_cached(statement)?.query_row([], |row| row.get(0)).map(number);
+            let one =
+                |statement: &str| connection.prepare_cached(statement)?.query_row([], |row| row.get(0)).map(number);
             Ok(StoreSizes {
                 database_bytes: fs::metadata(&self.shared.path).map_or(0, |about| about.len()),
                 wal_bytes: self.wal_bytes(),

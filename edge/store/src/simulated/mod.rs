@@ -259,7 +259,8 @@ impl State {
         if self.full {
             return self.fault(Verdict::Fail(ffi::SQLITE_FULL));
         }
-        for (rate, code) in [(self.faults.write_full, ffi::SQLITE_FULL), (self.faults.write_error, ffi::SQLITE_IOERR_WRITE)]
+        for (rate, code) in
+            [(self.faults.write_full, ffi::SQLITE_FULL), (self.faults.write_error, ffi::SQLITE_IOERR_WRITE)]
         {
             if self.chance(rate) {
                 let torn = part & 1 == 0;

@@ -186,7 +186,9 @@ unsafe extern "C" fn open(
     // SAFETY: the system's VFS set the methods, or left them null.
     if code == ffi::SQLITE_OK && !unsafe { (*real).pMethods }.is_null() {
         // SAFETY: there is room for a `File`, which holds no value that would have to be dropped.
-        unsafe { file.cast::<File>().write(File { base: ffi::sqlite3_file { pMethods: &raw const METHODS }, disk, life }) };
+        unsafe {
+            file.cast::<File>().write(File { base: ffi::sqlite3_file { pMethods: &raw const METHODS }, disk, life })
+        };
     }
     code
 }
@@ -200,7 +202,9 @@ unsafe extern "C" fn delete(vfs: *mut ffi::sqlite3_vfs, name: *const c_char, syn
     let _ = sync;
     match system() {
         // SAFETY: the system's VFS gets itself and the name. The folder is not synced.
-        Some(System(system)) => unsafe { (*system).xDelete.map_or(ffi::SQLITE_IOERR_DELETE, |delete| delete(system, name, 0)) },
+        Some(System(system)) => unsafe {
+            (*system).xDelete.map_or(ffi::SQLITE_IOERR_DELETE, |delete| delete(system, name, 0))
+        },
         None => ffi::SQLITE_IOERR_DELETE,
     }
 }

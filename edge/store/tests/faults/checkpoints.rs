@@ -79,10 +79,9 @@ fn a_checkpoint_that_is_finished_is_finished_once() {
 
 #[test]
 fn a_chunk_whose_partner_was_merged_or_expired_meanwhile_is_kept() {
-    for meanwhile in [
-        (|store: &Store| assert!(store.compact().unwrap() > 0)) as fn(&Store),
-        |store| assert!(store.expire_readings(1_000 * SECOND).unwrap() > 0),
-    ] {
+    for meanwhile in [(|store: &Store| assert!(store.compact().unwrap() > 0)) as fn(&Store), |store| {
+        assert!(store.expire_readings(1_000 * SECOND).unwrap() > 0)
+    }] {
         let (_folder, path) = folder();
         let store = Store::open(&path).unwrap();
         for part in (0..20).rev() {

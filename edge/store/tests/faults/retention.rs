@@ -105,10 +105,12 @@ fn what_is_old_goes_from_each_table_and_what_is_open_stays() {
     let (_folder, store) = open();
     let now = 1_000 * DAY;
     for time in [now - 800 * DAY, now - 500 * DAY, now - 100 * DAY, now - DAY] {
-        let readings = [0_u32, 1].map(|sensor| SensorColumn { sensor, times: vec![time, time + 1], values: vec![1.0, 2.0] });
+        let readings =
+            [0_u32, 1].map(|sensor| SensorColumn { sensor, times: vec![time, time + 1], values: vec![1.0, 2.0] });
         let waveforms = [WaveformRow { sensor: 2, start: time, rate: 100.0, samples: vec![1.0; 64] }];
         let row = WindowRow { sensor: 0, start: time, end: time + 5, count: 1 };
-        let windows = [WindowBlock { asset: "m".into(), features: vec!["mean".into()], rows: vec![row], values: vec![1.0] }];
+        let windows =
+            [WindowBlock { asset: "m".into(), features: vec!["mean".into()], rows: vec![row], values: vec![1.0] }];
         let drifts = [DriftRow {
             id: format!("{time}"),
             asset: "m".into(),
@@ -147,7 +149,8 @@ fn what_is_old_goes_from_each_table_and_what_is_open_stays() {
             actor: "ada".into(),
             text: String::new(),
         };
-        let tasks = ["queued", "done"].map(|status| TaskRow { id: format!("{status} {time}"), time, request: "{}".into() });
+        let tasks =
+            ["queued", "done"].map(|status| TaskRow { id: format!("{status} {time}"), time, request: "{}".into() });
         let [queued, done] = tasks;
         store.record(&Deed { action: Some(action), task: Some(queued), ..Deed::default() }).unwrap();
         store.record(&Deed { task: Some(done), ..Deed::default() }).unwrap();
@@ -160,8 +163,14 @@ fn what_is_old_goes_from_each_table_and_what_is_open_stays() {
         alert("resolved", "resolved", "old", old),
         alert("resolved lately", "resolved", "old", now - DAY),
     ];
-    let orders = [order("closed", "done", Some(old)), order("planned", "planned", Some(old)), order("dropped", "cancelled", None)];
-    store.commit(&Commit { anomalies: &anomalies, alerts: &alerts, work_orders: &orders, ..Commit::default() }).unwrap();
+    let orders = [
+        order("closed", "done", Some(old)),
+        order("planned", "planned", Some(old)),
+        order("dropped", "cancelled", None),
+    ];
+    store
+        .commit(&Commit { anomalies: &anomalies, alerts: &alerts, work_orders: &orders, ..Commit::default() })
+        .unwrap();
     // The newest plan's number is read from its orders.
     let newest = [order("newest plan", "done", Some(old))];
     let applied = wheeltapper_store::Applied { offset: 9, topic_ends: "{}" };
@@ -262,7 +271,8 @@ fn a_clock_that_jumps_ahead_and_an_old_recording_do_not_empty_the_store() {
 #[test]
 fn skipped_stretches_of_long_ago_are_forgotten() {
     let (_folder, store) = open();
-    let skipped: Vec<SkippedRow> = (0..10_500).map(|at| SkippedRow { start: at * 2, stop: at * 2 + 1, asset: None }).collect();
+    let skipped: Vec<SkippedRow> =
+        (0..10_500).map(|at| SkippedRow { start: at * 2, stop: at * 2 + 1, asset: None }).collect();
     let mut commit = super::checkpoint(0, &[], 15_000);
     commit.skipped = &skipped;
     store.commit(&commit).unwrap();

@@ -59,7 +59,10 @@ fn it_stays_bounded_beside_readers_that_overlap_and_shrinks_with_a_restart() {
         reader.join().unwrap();
     }
     let all = written * payload.len() as u64;
-    println!("{all} bytes written, {} reads, log at most {largest}, slowest write {slowest:?}", reads.load(Ordering::Relaxed));
+    println!(
+        "{all} bytes written, {} reads, log at most {largest}, slowest write {slowest:?}",
+        reads.load(Ordering::Relaxed)
+    );
     assert!(all > 10 * LIMIT && reads.load(Ordering::Relaxed) > 20, "{all} bytes are no load");
     assert!(largest <= 5 * LIMIT, "the log grew to {largest} bytes");
     let folded = store.fold().unwrap();
@@ -76,7 +79,8 @@ fn it_stays_bounded_beside_readers_that_overlap_and_shrinks_with_a_restart() {
 
 #[test]
 fn a_read_that_does_not_end_is_ended() {
-    const ENDLESS: &str = "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n, state";
+    const ENDLESS: &str =
+        "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n, state";
     let folder = tempfile::tempdir().unwrap();
     // By its own limit.
     let options = StoreOptions { read_limit: Some(Duration::from_millis(100)), ..StoreOptions::default() };
