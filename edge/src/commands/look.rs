@@ -286,7 +286,8 @@ mod tests {
                 "counts" | "sensors" => &[],
                 _ => {
                     // With all that narrows, and with nothing but the sensor.
-                    let all = [name, "--sensor=pump/vibration", "--asset=pump", "--from=1970-01-01T00:00:00Z", "--limit=1"];
+                    let all =
+                        [name, "--sensor=pump/vibration", "--asset=pump", "--from=1970-01-01T00:00:00Z", "--limit=1"];
                     assert!(printed(&store, &all).len() <= 1, "{name}");
                     &["--sensor=pump/vibration"]
                 }
