@@ -29,7 +29,8 @@ pub struct StoreOptions {
     /// How long one read may take, as it keeps the write-ahead log from starting anew; none: as long as it wants.
     pub read_limit: Option<Duration>,
     /// [`Store::fold`] makes the write-ahead log start anew above this many bytes. Commits fold by themselves above
-    /// four times as many, so that five times as many are never reached, unless one transaction or a backup needs them.
+    /// four times as many, so that five times as many are never reached, unless one transaction, a backup, or another program
+    /// that reads for long, needs them.
     pub wal_limit: u64,
     /// Chunks of readings that one transaction of a checkpoint writes or takes back.
     pub chunks_at_once: usize,
@@ -71,6 +72,8 @@ pub(crate) struct Shared {
     active: Mutex<Vec<Active>>,
     /// Held by whoever folds.
     pub(crate) folding: Mutex<()>,
+    /// When a commit last folded in vain.
+    pub(crate) folded_in_vain: Mutex<Option<Instant>>,
     /// Numbers the attempts to write a checkpoint.
     pub(crate) attempts: AtomicI64,
     reads: AtomicU64,
@@ -125,7 +128,7 @@ impl Drop for Registered<'_> {
 }
 
 /// A panic of another thread says nothing about a list of connections.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -155,12 +158,12 @@ impl Store {
         Ok(store)
     }
 
-    /// Opens an existing store for looking; a host may be writing to it. A read may take ten minutes.
+    /// Opens an existing store for looking; a host may be writing to it. A read may take two minutes.
     ///
     /// # Errors
     /// [`StoreError`] when there is none, or it is of another version.
     pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
-        let read_limit = Some(Duration::from_secs(600));
+        let read_limit = Some(Duration::from_secs(120));
         Self::open_read_only_with(path, StoreOptions { read_limit, ..StoreOptions::default() })
     }
 
@@ -185,6 +188,7 @@ impl Store {
             idle: Mutex::default(),
             active: Mutex::default(),
             folding: Mutex::default(),
+            folded_in_vain: Mutex::default(),
             attempts: AtomicI64::new(1),
             reads: AtomicU64::new(0),
             identity,
