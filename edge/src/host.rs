@@ -50,7 +50,7 @@ const STORE_CHECK: Duration = Duration::from_secs(86_400);
 /// and how often while it is damaged.
 const STORE_CHECK_AGAIN: Duration = Duration::from_secs(3600);
 /// How often the store's old readings are dropped.
-const EXPIRE_STORE: Duration = Duration::from_secs(3600);
+const EXPIRE_STORE: Duration = Duration::from_secs(60);
 
 /// The running platform, without its triggers.
 #[derive(Debug)]
@@ -380,7 +380,7 @@ impl Host {
         }
     }
 
-    /// Once an hour: drops what is older than `[store]` keeps it, and the oldest above its size.
+    /// Once a minute: drops what is older than `[store]` keeps it, and the oldest above its size.
     ///
     /// # Errors
     /// When the store refuses; it is tried again with the next call.

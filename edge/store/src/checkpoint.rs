@@ -115,8 +115,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; what is left is taken back by the next call.
     pub fn recover(&self) -> Result<(), StoreError> {
-        let limit = self.shared.options.chunks_at_once;
-        while self.write(|to| take_back(to, None, limit))? {}
+        let at_once = self.chunks_at_once();
+        while self.write(|to| take_back(to, None, at_once))? {}
         Ok(())
     }
 
@@ -126,9 +126,13 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; what is left is taken back by the next call.
     pub fn abandon_staged(&self, partition: u16) -> Result<(), StoreError> {
-        let limit = self.shared.options.chunks_at_once;
-        while self.write(|to| take_back(to, Some(partition), limit))? {}
+        let at_once = self.chunks_at_once();
+        while self.write(|to| take_back(to, Some(partition), at_once))? {}
         Ok(())
+    }
+
+    fn chunks_at_once(&self) -> usize {
+        self.shared.options.chunks_at_once.max(1)
     }
 }
 
@@ -140,17 +144,17 @@ impl CheckpointWriter<'_> {
     pub fn step(&mut self) -> Result<bool, StoreError> {
         let Some(checkpoint) = &self.commit.checkpoint else { return Ok(false) };
         let (partition, attempt) = (self.commit.partition, self.attempt);
-        let limit = self.store.shared.options.chunks_at_once;
         let next = match self.progress {
             Progress::TakingBack => 0,
             Progress::Staging(next) => next,
             Progress::Finished => return Ok(false),
         };
-        if self.progress == Progress::TakingBack && self.store.write(|to| take_back(to, Some(partition), limit))? {
+        let at_once = self.store.chunks_at_once();
+        if self.progress == Progress::TakingBack && self.store.write(|to| take_back(to, Some(partition), at_once))? {
             return Ok(true);
         }
         self.progress = Progress::Staging(next);
-        let some = self.chunks.get(next..self.chunks.len().min(next + limit)).unwrap_or_default();
+        let some = self.chunks.get(next..self.chunks.len().min(next.saturating_add(at_once))).unwrap_or_default();
         if some.is_empty() {
             return Ok(false);
         }

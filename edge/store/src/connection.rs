@@ -29,12 +29,13 @@ pub struct StoreOptions {
     /// How long one read may take, as it keeps the write-ahead log from starting anew; none: as long as it wants.
     pub read_limit: Option<Duration>,
     /// [`Store::fold`] makes the write-ahead log start anew above this many bytes. Commits fold by themselves above
-    /// four times as many, so that five times as many are never reached, unless one transaction or a backup needs them.
+    /// four times as many, so that five times as many are never reached, unless one transaction, a backup, or another program
+    /// that reads for long, needs them.
     pub wal_limit: u64,
+    /// Chunks of readings that one transaction of a checkpoint writes or takes back.
+    pub chunks_at_once: usize,
     /// How long [`Store::check`] may take when it is to be quick.
     pub quick_check: Duration,
-    /// Chunks of readings that are written or taken back in one transaction; findings of other commits come in between.
-    pub chunks_at_once: usize,
 }
 
 impl Default for StoreOptions {
@@ -44,16 +45,18 @@ impl Default for StoreOptions {
             busy_timeout: Duration::from_secs(30),
             read_limit: Some(Duration::from_secs(30)),
             wal_limit: 64 << 20,
-            quick_check: Duration::from_secs(2),
             chunks_at_once: 512,
+            quick_check: Duration::from_secs(2),
         }
     }
 }
 
 impl StoreOptions {
-    /// For a simulation on a single thread: the VFS of that name, and no waiting for locks that nobody gives back.
+    /// For a simulation on a single thread: the VFS of that name, no waiting for locks that nobody gives back, and
+    /// transactions of few chunks, so that a checkpoint of some sensors has several.
     pub fn simulation(vfs: impl Into<String>) -> Self {
-        Self { vfs: Some(vfs.into()), busy_timeout: Duration::ZERO, read_limit: None, ..Self::default() }
+        let vfs = Some(vfs.into());
+        Self { vfs, busy_timeout: Duration::ZERO, read_limit: None, chunks_at_once: 4, ..Self::default() }
     }
 }
 
@@ -69,6 +72,8 @@ pub(crate) struct Shared {
     active: Mutex<Vec<Active>>,
     /// Held by whoever folds.
     pub(crate) folding: Mutex<()>,
+    /// When a commit last folded in vain.
+    pub(crate) folded_in_vain: Mutex<Option<Instant>>,
     /// Numbers the attempts to write a checkpoint.
     pub(crate) attempts: AtomicI64,
     reads: AtomicU64,
@@ -123,7 +128,7 @@ impl Drop for Registered<'_> {
 }
 
 /// A panic of another thread says nothing about a list of connections.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -153,12 +158,12 @@ impl Store {
         Ok(store)
     }
 
-    /// Opens an existing store for looking; a host may be writing to it. A read may take ten minutes.
+    /// Opens an existing store for looking; a host may be writing to it. A read may take two minutes.
     ///
     /// # Errors
     /// [`StoreError`] when there is none, or it is of another version.
     pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
-        let read_limit = Some(Duration::from_secs(600));
+        let read_limit = Some(Duration::from_secs(120));
         Self::open_read_only_with(path, StoreOptions { read_limit, ..StoreOptions::default() })
     }
 
@@ -183,6 +188,7 @@ impl Store {
             idle: Mutex::default(),
             active: Mutex::default(),
             folding: Mutex::default(),
+            folded_in_vain: Mutex::default(),
             attempts: AtomicI64::new(1),
             reads: AtomicU64::new(0),
             identity,

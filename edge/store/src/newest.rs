@@ -167,3 +167,41 @@ impl Store {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use crate::{Commit, WindowBlock, WindowRow};
+
+    #[test]
+    fn the_newest_windows_are_found_where_chunks_overlap() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("s.db")).unwrap();
+        // (start, end) of the windows of each chunk; late ones, long ones and short ones.
+        let chunks: [&[(i64, i64)]; 4] =
+            [&[(10, 20), (0, 90)], &[(30, 100), (12, 22)], &[(50, 60), (70, 80)], &[(5, 15), (75, 79), (95, 97)]];
+        for (asset, chunk) in ["m", "m", "m", "n"].iter().zip(chunks) {
+            let rows: Vec<WindowRow> =
+                chunk.iter().map(|&(start, end)| WindowRow { sensor: 0, start, end, count: 1 }).collect();
+            let values = vec![1.0; rows.len()];
+            let block = WindowBlock { asset: (*asset).into(), features: vec!["mean".into()], rows, values };
+            store.commit(&Commit { windows: &[block], ..Commit::default() }).unwrap();
+        }
+        for asset in [Some("m"), Some("n"), None] {
+            let mut wanted: Vec<i64> = ["m", "m", "m", "n"]
+                .iter()
+                .zip(chunks)
+                .filter(|(of, _)| asset.is_none_or(|asset| asset == **of))
+                .flat_map(|(_, chunk)| chunk.iter().map(|&(start, _)| start))
+                .collect();
+            wanted.sort_unstable_by_key(|&start| std::cmp::Reverse(start));
+            let span = Span { asset: asset.map(str::to_owned), ..Span::default() };
+            for most in 0..=wanted.len() + 1 {
+                let found = store.newest_windows(&span, most, |_| true).unwrap();
+                let starts: Vec<i64> = found.iter().map(|window| window.start).collect();
+                assert_eq!(starts, wanted[..most.min(wanted.len())], "the {most} newest of {asset:?}");
+            }
+        }
+    }
+}

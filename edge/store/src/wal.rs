@@ -5,18 +5,20 @@
 //! anew: writers wait while the readers of that moment finish (new ones read from the file itself), and reads that take
 //! too long are ended.
 
-use std::{fs, sync::TryLockError, time::Duration};
+use std::{fs, sync::TryLockError, time::{Duration, Instant}};
 
 use rusqlite::OpenFlags;
 use serde::Serialize;
 
 use crate::{
     Store, StoreError,
-    connection::{Shared, beside, open_file},
+    connection::{Shared, beside, lock, open_file},
 };
 
 /// Commits fold by themselves above so many times the limit.
 const HARD: u64 = 4;
+/// Between two folds of commits, when the first was in vain.
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// What [`Store::fold`] reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -96,9 +98,15 @@ impl Store {
 
     /// Folds when the log is far above its limit: who writes waits, so that it stays bounded.
     pub(crate) fn bound_wal(&self) {
-        if self.wal_bytes() >= self.shared.options.wal_limit.saturating_mul(HARD) {
-            // What was to be written is written; that the log could not be folded is met again with the next write.
-            let _ = self.fold();
+        if self.wal_bytes() < self.shared.options.wal_limit.saturating_mul(HARD) {
+            return;
+        }
+        // Another program that does not end its read must not make each commit wait.
+        let lately = lock(&self.shared.folded_in_vain).is_some_and(|last| last.elapsed() < PAUSE);
+        if !lately {
+            // What was to be written is written; that the log could not be folded is met again.
+            let vain = self.fold().map_or(true, |folded| folded.busy);
+            *lock(&self.shared.folded_in_vain) = vain.then(Instant::now);
         }
     }
 

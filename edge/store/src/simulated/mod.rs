@@ -23,7 +23,13 @@
 
 mod vfs;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+};
 
 use rusqlite::ffi;
 
@@ -63,6 +69,35 @@ pub struct Calls {
     pub faults: u64,
 }
 
+/// Makes a store at `path` with this identity, by copying one that was made once: it costs less than making the tables.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be written.
+pub fn create(path: &Path, identity: [u8; 16]) -> Result<(), StoreError> {
+    static TEMPLATE: OnceLock<(Vec<u8>, Vec<u8>)> = OnceLock::new();
+    let (file, old) = match TEMPLATE.get() {
+        Some(template) => template,
+        None => {
+            let store = Store::open(path)?;
+            let old = store.ask("SELECT value FROM state WHERE key = 'store/identity'", Vec::new())?;
+            let Some(Some(crate::Cell::Blob(old))) = old.into_iter().next().map(|row| row.into_iter().next()) else {
+                return Err(StoreError::Statement("a new store has no identity".into()));
+            };
+            // The last connection that is closed copies the write-ahead log back.
+            drop(store);
+            TEMPLATE.get_or_init(|| (fs::read(path).unwrap_or_default(), old))
+        }
+    };
+    let mut file = file.clone();
+    // Sixteen drawn bytes are nowhere else.
+    if let Some(at) = file.windows(old.len()).position(|bytes| bytes == old.as_slice())
+        && let Some(place) = file.get_mut(at..at + identity.len())
+    {
+        place.copy_from_slice(&identity);
+    }
+    Ok(fs::write(path, file)?)
+}
+
 /// A registered VFS and the state of its disk. It is unregistered when it is dropped; stores that use it have to be
 /// dropped before, or their reopening fails.
 #[derive(Debug)]
@@ -93,8 +128,8 @@ impl SimulatedDisk {
     /// Begins a new history: no faults, no calls, alive. Files that are still open belong to a dead process.
     pub fn reset(&self, seed: u64) {
         let mut state = self.disk.lock();
-        let life = state.life + 1;
-        *state = State { life, ..State::new(seed) };
+        let (life, files) = (state.life + 1, std::mem::take(&mut state.files));
+        *state = State { life, files, ..State::new(seed) };
     }
 
     /// From now on these faults come.
@@ -110,6 +145,13 @@ impl SimulatedDisk {
     /// Every write, until it is taken back, fails as on a full disk.
     pub fn set_full(&self, full: bool) {
         self.disk.lock().full = full;
+    }
+
+    /// From now on a process that dies takes power with it: each write that was not synced is lost with the chance of one
+    /// half when the next process begins.
+    pub fn set_power_loss(&self, lose: bool) {
+        let mut state = self.disk.lock();
+        state.unsynced = lose.then(Vec::new);
     }
 
     /// The process dies: every call fails, so that closing connections cannot write anything more.
@@ -130,6 +172,7 @@ impl SimulatedDisk {
     /// A new process begins. What the dead one had open stays dead; drop its stores before, as they hold its locks.
     pub fn revive(&self) {
         let mut state = self.disk.lock();
+        state.lose_unsynced();
         state.dead = false;
         state.kill_after = None;
         state.life += 1;
@@ -177,6 +220,18 @@ struct State {
     life: u64,
     kill_after: Option<u64>,
     calls: Calls,
+    /// Paths of the files that were opened, by their number.
+    files: HashMap<u64, PathBuf>,
+    /// What writes overwrote that were not synced yet, in order; none: nothing is lost.
+    unsynced: Option<Vec<Overwritten>>,
+}
+
+/// What lay where something was written.
+#[derive(Debug)]
+struct Overwritten {
+    file: u64,
+    offset: u64,
+    bytes: Vec<u8>,
 }
 
 /// What becomes of a call.
@@ -203,6 +258,47 @@ impl State {
             life: 0,
             kill_after: None,
             calls: Calls::default(),
+            files: HashMap::new(),
+            unsynced: None,
+        }
+    }
+
+    /// What was written to this file, through whichever connection, is on the disk.
+    fn synced(&mut self, file: u64) {
+        let (files, path) = (&self.files, self.files.get(&file));
+        if let Some(writes) = &mut self.unsynced {
+            writes.retain(|write| files.get(&write.file) != path);
+        }
+    }
+
+    /// This file was made shorter: what was written past its end is gone.
+    fn cut(&mut self, file: u64, size: u64) {
+        let (files, path) = (&self.files, self.files.get(&file));
+        if let Some(writes) = &mut self.unsynced {
+            writes.retain(|write| write.offset < size || files.get(&write.file) != path);
+        }
+    }
+
+    /// A file was deleted.
+    fn deleted(&mut self, path: &Path) {
+        let files = &self.files;
+        if let Some(writes) = &mut self.unsynced {
+            writes.retain(|write| files.get(&write.file).is_none_or(|file| file != path));
+        }
+    }
+
+    /// Puts back what some of the writes overwrote that were not synced. What lay past the end is zero, as after a crash
+    /// of a system that had made the file longer already.
+    fn lose_unsynced(&mut self) {
+        let Some(writes) = self.unsynced.as_mut().map(std::mem::take) else { return };
+        for write in writes.into_iter().rev() {
+            if self.next() & 1 == 0
+                && let Some(path) = self.files.get(&write.file)
+                && let Ok(file) = File::options().write(true).open(path)
+            {
+                // A file that was deleted meanwhile has nothing to lose.
+                let _ = file.write_all_at(&write.bytes, write.offset);
+            }
         }
     }
 

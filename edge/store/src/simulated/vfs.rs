@@ -3,15 +3,17 @@
 //! Each file is ours, [`File`], followed in the same allocation by the file of the system's VFS, to which calls go on.
 
 use std::{
-    ffi::{CStr, CString, c_char, c_int, c_void},
+    ffi::{CStr, CString, OsStr, c_char, c_int, c_void},
     mem::{align_of, size_of},
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
     ptr,
     sync::OnceLock,
 };
 
 use rusqlite::ffi;
 
-use super::{Disk, Verdict};
+use super::{Disk, Overwritten, Verdict};
 use crate::StoreError;
 
 /// A file of ours. The system's file lies behind it, so that its size is a multiple of SQLite's alignment, 8.
@@ -22,6 +24,8 @@ struct File {
     disk: &'static Disk,
     /// The process that opened it.
     life: u64,
+    /// Among the files that were opened.
+    number: u64,
 }
 
 const _: () = assert!(size_of::<File>() % 8 == 0 && align_of::<File>() <= 8);
@@ -119,6 +123,15 @@ unsafe fn disk_of(vfs: *mut ffi::sqlite3_vfs) -> &'static Disk {
     unsafe { &*(*vfs).pAppData.cast::<Disk>() }
 }
 
+/// The number of a file of ours.
+///
+/// # Safety
+/// `file` has to be one that [`open`] opened.
+unsafe fn number_of(file: *mut ffi::sqlite3_file) -> u64 {
+    // SAFETY: as in `parts`.
+    unsafe { (*file.cast::<File>()).number }
+}
+
 /// A file of ours and the system's behind it.
 ///
 /// # Safety
@@ -185,10 +198,19 @@ unsafe extern "C" fn open(
     };
     // SAFETY: the system's VFS set the methods, or left them null.
     if code == ffi::SQLITE_OK && !unsafe { (*real).pMethods }.is_null() {
-        // SAFETY: there is room for a `File`, which holds no value that would have to be dropped.
-        unsafe {
-            file.cast::<File>().write(File { base: ffi::sqlite3_file { pMethods: &raw const METHODS }, disk, life })
+        let number = {
+            let mut state = disk.lock();
+            let number = state.calls.opens;
+            if !name.is_null() {
+                // SAFETY: SQLite gives a C string, or null for a temporary file.
+                let path = unsafe { CStr::from_ptr(name) };
+                state.files.insert(number, PathBuf::from(OsStr::from_bytes(path.to_bytes())));
+            }
+            number
         };
+        let base = ffi::sqlite3_file { pMethods: &raw const METHODS };
+        // SAFETY: there is room for a `File`, which holds no value that would have to be dropped.
+        unsafe { file.cast::<File>().write(File { base, disk, life, number }) };
     }
     code
 }
@@ -200,6 +222,11 @@ unsafe extern "C" fn delete(vfs: *mut ffi::sqlite3_vfs, name: *const c_char, syn
         return code;
     }
     let _ = sync;
+    if !name.is_null() {
+        // SAFETY: SQLite gives a C string.
+        let path = unsafe { CStr::from_ptr(name) };
+        disk.lock().deleted(Path::new(OsStr::from_bytes(path.to_bytes())));
+    }
     match system() {
         // SAFETY: the system's VFS gets itself and the name. The folder is not synced.
         Some(System(system)) => unsafe {
@@ -326,7 +353,20 @@ unsafe extern "C" fn write(file: *mut ffi::sqlite3_file, from: *const c_void, le
     // SAFETY: as in `close`.
     let (disk, life, real) = unsafe { parts(file) };
     // The lock is given back before the system's call.
-    let verdict = disk.lock().on_write(life);
+    let (verdict, loses) = {
+        let mut state = disk.lock();
+        (state.on_write(life), state.unsynced.is_some())
+    };
+    if loses && !matches!(verdict, Verdict::Fail(_)) {
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+        // What lies past the end is filled with zeros.
+        hand_on!(real, xRead, ffi::SQLITE_IOERR_READ, bytes.as_mut_ptr().cast(), length, offset);
+        // SAFETY: as in `close`.
+        let number = unsafe { number_of(file) };
+        if let (Some(writes), Ok(offset)) = (&mut disk.lock().unsynced, u64::try_from(offset)) {
+            writes.push(Overwritten { file: number, offset, bytes });
+        }
+    }
     match verdict {
         Verdict::Fail(code) => code,
         Verdict::Torn(part, code) => {
@@ -343,21 +383,31 @@ unsafe extern "C" fn write(file: *mut ffi::sqlite3_file, from: *const c_void, le
 unsafe extern "C" fn truncate(file: *mut ffi::sqlite3_file, size: i64) -> c_int {
     // SAFETY: as in `close`.
     let (disk, life, real) = unsafe { parts(file) };
+    // SAFETY: as in `close`.
+    let number = unsafe { number_of(file) };
     let verdict = disk.lock().on_truncate(life);
     match verdict {
         Verdict::Fail(code) => code,
-        _ => hand_on!(real, xTruncate, ffi::SQLITE_IOERR_TRUNCATE, size),
+        _ => {
+            disk.lock().cut(number, u64::try_from(size).unwrap_or(0));
+            hand_on!(real, xTruncate, ffi::SQLITE_IOERR_TRUNCATE, size)
+        }
     }
 }
 
 unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, _flags: c_int) -> c_int {
     // SAFETY: as in `close`.
     let (disk, life, _) = unsafe { parts(file) };
-    let verdict = disk.lock().on_sync(life);
-    match verdict {
+    // SAFETY: as in `close`.
+    let number = unsafe { number_of(file) };
+    let mut state = disk.lock();
+    match state.on_sync(life) {
         Verdict::Fail(code) => code,
-        // The page cache outlives a simulated process.
-        _ => ffi::SQLITE_OK,
+        // The page cache outlives a simulated process; what is written here survives a loss of power as well.
+        _ => {
+            state.synced(number);
+            ffi::SQLITE_OK
+        }
     }
 }
 

@@ -87,6 +87,9 @@ fn a_panic_of_a_thread_that_writes_does_not_make_the_store_dead() {
 fn history(disk: &SimulatedDisk, seed: u64) {
     let folder = folder();
     disk.reset(seed);
+    wheeltapper_store::simulated::create(&folder.path().join("s.db"), [seed as u8; 16]).unwrap();
+    // Half of the histories lose power with each crash, and so what was not synced.
+    disk.set_power_loss(seed % 2 == 1);
     let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = move |below: u64| {
         random ^= random << 13;
@@ -95,27 +98,26 @@ fn history(disk: &SimulatedDisk, seed: u64) {
         random % below
     };
     let faults = Faults {
-        write_full: 20_000,
-        write_error: 20_000,
+        write_full: 3_000,
+        write_error: 3_000,
         sync_error: 30_000,
-        busy: 20_000,
-        open_error: 20_000,
+        busy: 1_000,
+        open_error: 10_000,
         ..Faults::default()
     };
     let start = |disk: &SimulatedDisk| loop {
         if disk.is_dead() {
             disk.revive();
         }
-        if let Ok(store) = open(&folder, disk)
-            && store.recover().is_ok()
-        {
-            return store;
+        match open(&folder, disk).and_then(|store| store.recover().map(|()| store)) {
+            Ok(store) => return store,
+            Err(error) => assert!(disk.is_dead() || error.is_transient(), "seed {seed}: {error}"),
         }
     };
     disk.set_faults(faults);
     let mut store = start(disk);
     let goal = 6;
-    let sensors = |partition: u16| if partition == 0 { 0..520_u32 } else { 1_000..1_003 };
+    let sensors = |partition: u16| if partition == 0 { 0..14_u32 } else { 1_000..1_003 };
     let offset = |store: &Store, partition: u16| loop {
         match store.checkpoints() {
             Ok(states) => {
@@ -131,7 +133,7 @@ fn history(disk: &SimulatedDisk, seed: u64) {
         rounds += 1;
         assert!(rounds < 500, "seed {seed}: no progress");
         if next(3) == 0 {
-            disk.kill_after(next(120));
+            disk.kill_after(next(80));
         }
         let (Some(first), Some(second)) = (offset(&store, 0), offset(&store, 1)) else {
             drop(store);
@@ -182,7 +184,7 @@ fn history(disk: &SimulatedDisk, seed: u64) {
             assert_eq!(times, wanted, "seed {seed}, sensor {sensor}");
         }
     }
-    assert_eq!(store.counts().unwrap().readings, goal * 4 * 523, "seed {seed}");
+    assert_eq!(store.counts().unwrap().readings, goal * 4 * 17, "seed {seed}");
     store.check(false).unwrap();
 }
 
@@ -190,7 +192,7 @@ fn history(disk: &SimulatedDisk, seed: u64) {
 fn whatever_fails_each_reading_is_stored_once() {
     let disk = SimulatedDisk::register("histories", 0).unwrap();
     let one: Option<u64> = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
-    let seeds = one.map_or(0..150, |seed| seed..seed + 1);
+    let seeds = one.map_or(0..200, |seed| seed..seed + 1);
     for seed in seeds {
         history(&disk, seed);
     }

@@ -116,3 +116,23 @@ fn a_commit_waits_for_nobody_while_the_log_is_small() {
     let sizes = store.sizes().unwrap();
     assert!(sizes.wal_bytes > 0 && sizes.page_bytes == 4096 && sizes.pages > 10, "{sizes:?}");
 }
+
+#[test]
+fn another_program_that_does_not_end_its_read_does_not_stop_the_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    store.state_put("key", b"value").unwrap();
+    let raw = rusqlite::Connection::open(folder.path().join("s.db")).unwrap();
+    raw.execute_batch("BEGIN; SELECT count(*) FROM state;").unwrap();
+    let payload = vec![7; 64 << 10];
+    let began = Instant::now();
+    for _ in 0..150 {
+        store.state_put("key", &payload).unwrap();
+    }
+    assert!(store.sizes().unwrap().wal_bytes > 5 * LIMIT, "nothing else can be done");
+    // Were each commit to wait for it, this would take minutes.
+    assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
+    raw.execute_batch("ROLLBACK").unwrap();
+    let folded = store.fold().unwrap();
+    assert!(!folded.busy && folded.after == 0, "{folded:?}");
+}
