@@ -19,7 +19,7 @@ const MOST_SAMPLES: usize = 1 << 18;
 
 /// What the stages do next.
 #[derive(Debug)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// Take readings.
     Push(Box<Batch>),
     /// Let time pass.
@@ -32,7 +32,7 @@ pub(super) enum Step {
 
 /// Readings of consecutive records.
 #[derive(Debug)]
-pub(super) struct Batch {
+pub(crate) struct Batch {
     pub(super) readings: ReadingBatch,
     /// Number and name of each sensor of the batch's table.
     pub(super) sensors: Vec<(u32, Arc<str>)>,

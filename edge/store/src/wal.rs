@@ -5,7 +5,11 @@
 //! anew: writers wait while the readers of that moment finish (new ones read from the file itself), and reads that take
 //! too long are ended.
 
-use std::{fs, sync::TryLockError, time::{Duration, Instant}};
+use std::{
+    fs,
+    sync::TryLockError,
+    time::{Duration, Instant},
+};
 
 use rusqlite::OpenFlags;
 use serde::Serialize;
