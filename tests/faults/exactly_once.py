@@ -35,7 +35,6 @@ def one(options, transport, noise):
         ledger, transport, options.sensors, options.stamps, options.mqtt_version, options.rate, options.window
     )
     load.start()
-    stops = 0
     for kill in range(options.kills):
         before = ledger.acknowledged
         host.start()
@@ -44,12 +43,14 @@ def one(options, transport, noise):
         if options.progress:
             # A kill while nothing is acknowledged tests nothing.
             hosts.wait_for("an acknowledgement", 60, lambda seen=before: ledger.acknowledged > seen, 0.005)
-        load.to(None)
-        if options.terminate and kill % 2:
+        if kill % 2:
+            load.deaf()
+            time.sleep(0.05)
+        if options.terminate and kill % 4 >= 2:
             host.stop()
-            stops += 1
         else:
             host.kill()
+        load.to(None)
     host.start()
     load.to(host)
     load.finish()
@@ -75,7 +76,7 @@ def main():
     parser.add_argument("--mqtt-version", type=int, choices=[4, 5], default=4)
     parser.add_argument("--window", type=int, default=100, help="MQTT messages under way on a connection")
     parser.add_argument("--rate", type=float, help="most readings a second; no limit by default")
-    parser.add_argument("--terminate", action="store_true", help="every other kill is a SIGTERM")
+    parser.add_argument("--terminate", action="store_true", help="half of the kills are SIGTERMs")
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--keep", action="store_true", help="keep the host's folder")
     parser.add_argument("--no-progress", dest="progress", action="store_false", help="kill also before anything is taken")

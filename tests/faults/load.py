@@ -2,7 +2,6 @@
 
 import http.client
 import random
-import socket
 import threading
 import time
 from collections import Counter
@@ -21,6 +20,7 @@ class Sender(threading.Thread):
         self.place, self.ledger, self.groups = place, ledger, groups
         self.stopping = threading.Event()
         self.give_up = threading.Event()
+        self.deaf = threading.Event()
         self.outcomes = Counter()
         self.refusals_without_retry = 0
         self.failure = None
@@ -202,12 +202,16 @@ class OverMqtt(Sender):
         while self.place() is not None:
             if not self.stopping.is_set() and len(self.under_way) < self.window:
                 connection.send(self.more(connection))
+            if self.deaf.is_set():
+                # What the host answers now is lost with the connection.
+                time.sleep(0.002)
+                continue
             if not self.under_way:
                 if self.stopping.is_set():
                     return
                 continue
             found = connection.receive(0.05)
-            while found is not None:
+            while found is not None and not self.deaf.is_set():
                 self.progress = time.monotonic()
                 self.heard(connection, *found)
                 found = connection.receive(0)
@@ -292,7 +296,13 @@ class Load:
         if host is None:
             self.address = None
         else:
+            self.deaf(False)
             self.address = host.http if self.transport == "http" else host.mqtt
+
+    def deaf(self, deaf=True):
+        """MQTT senders go on sending, and hear no acknowledgement: it stays in the network when the host is killed."""
+        for sender in self.senders:
+            (sender.deaf.set if deaf else sender.deaf.clear)()
 
     def start(self):
         """Starts the senders."""
