@@ -3,7 +3,8 @@
 use wheeltapper_tests::faults::script;
 
 fn fault(case: &str) {
-    script("disk.py", &["--only", case, "--hold", "4", "--within", "30", "--rate", "3000", "--sensors", "100"]).unwrap();
+    script("disk.py", &["--only", case, "--hold", "4", "--within", "30", "--rate", "3000", "--sensors", "100"])
+        .unwrap();
 }
 
 #[test]

@@ -31,5 +31,6 @@ fn a_session_of_mqtt_5_outlives_kills_and_orderly_stops() {
 #[test]
 fn a_checkpoint_that_is_half_written_is_not_stored_twice() {
     let case = ["--sensors", "2400", "--partitions", "1", "--checkpoint", "50ms", "--stamps", "with"];
-    script("exactly_once.py", &[&["--transport", "http", "--kills", "8", "--seconds", "1.5"][..], &case].concat()).unwrap();
+    script("exactly_once.py", &[&["--transport", "http", "--kills", "8", "--seconds", "1.5"][..], &case].concat())
+        .unwrap();
 }
