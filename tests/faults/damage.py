@@ -18,12 +18,12 @@ import sys
 
 import host as hosts
 from host import Failure, Host, say, table
-from ledger import Ledger, exported
+from ledger import Ledger, dead_letters, exported, number_of
 
 CONFIG = '[line]\ncheckpoint = "{checkpoint}"\ntick = "2s"\n[store]\nretention = "3650 days"\n'
 FRAME = 8
 """Bytes before each record of the log: length and CRC-32C, both u32 in little endian."""
-TOLD = re.compile(r"(WARN|ERROR).*(damag|corrupt|checksum|lost|missing|malformed|gone|beyond|deleted|partition|behind|ahead)", re.I)
+TOLD = re.compile(r"(WARN|ERROR).*(damag|corrupt|checksum|lost|missing|malformed|gone|beyond|deleted|restored|rebuilt)", re.I)
 COUNTED = re.compile(r"damag|corrupt|lost|quarantin|integrity", re.I)
 
 
@@ -193,7 +193,7 @@ def flipped_bit(where, kill, options):
         # One record at most may be gone, which is one message here: find out which, and excuse that one.
         stored = set()
         for _, sensor, value in exported(case.host):
-            stored.add((sensor, int(float(value))))
+            stored.add((sensor, number_of(float(value))))
         lost = [item for item in before if any((name, item[1]) not in stored for name in item[0].names)]
         case.notes.append(f"{len(lost)} of the {len(before)} messages before the damage are gone")
         if len(lost) > 1:
@@ -243,9 +243,9 @@ def store_deleted(options):
         return case.faults, case.notes
     lines, numbers = case.told()
     case.host.stop()
-    stored = {(sensor, int(float(value))) for _, sensor, value in exported(case.host)}
+    stored = {(sensor, number_of(float(value))) for _, sensor, value in exported(case.host)}
     lost = [item for item in before if any((name, item[1]) not in stored for name in item[0].names)]
-    case.notes.append(f"{len(lost)} of {len(before)} messages of before are not stored again")
+    case.notes.append(f"{len(lost)} of {len(before)} messages of before are not stored again; dead letters {dead_letters(case.host)}")
     case.notes.append(f"the log says {lines[-1][:200]!r}, /metrics {numbers}" if lines else "the log says nothing")
     if lost and not lines and not numbers:
         case.faults.append(f"{len(lost)} messages vanish, and nobody is told")

@@ -24,7 +24,9 @@ TRANSPORTS = ["http", "mqtt1", "mqtt2"]
 def configuration(options):
     """The host's configuration."""
     partitions = f"partitions = {options.partitions}\n" if options.partitions else ""
-    return f"{partitions}[line]\ncheckpoint = \"{options.checkpoint}\"\n[detect]\nwarmup_windows = 10\n"
+    # Short windows, so that anomalies are found from early on: a commit of findings may race a checkpoint.
+    windows = '[windows]\nsize = "4s"\nslide = "4s"\nlateness = "60s"\n[detect]\nwarmup_windows = 10\n'
+    return f'{partitions}[line]\ncheckpoint = "{options.checkpoint}"\n{windows}'
 
 
 def one(options, transport, noise):
@@ -54,11 +56,13 @@ def one(options, transport, noise):
     host.start()
     load.to(host)
     load.finish()
-    lag = host.wait_settled()
+    lag = host.wait_settled(600)
     if lag:
         say(f"{transport}: {lag:.0f} bytes of the log were still not gone through")
-    host.stop()
+    host.stop(within=600)
     count = ledger.compare(exported(host))
+    anomalies = host.sql("SELECT count(*) AS found FROM anomalies")[0]["found"]
+    say(f"{transport}: {anomalies} anomalies were found meanwhile")
     return count, dead_letters(host), load, host
 
 
@@ -75,7 +79,7 @@ def main():
     parser.add_argument("--stamps", choices=["both", "with", "without"], default="both")
     parser.add_argument("--mqtt-version", type=int, choices=[4, 5], default=4)
     parser.add_argument("--window", type=int, default=100, help="MQTT messages under way on a connection")
-    parser.add_argument("--rate", type=float, help="most readings a second; no limit by default")
+    parser.add_argument("--rate", type=float, default=50_000, help="most readings a second (default: 50,000)")
     parser.add_argument("--terminate", action="store_true", help="half of the kills are SIGTERMs")
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--keep", action="store_true", help="keep the host's folder")

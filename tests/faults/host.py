@@ -96,13 +96,36 @@ class Host:
             atexit.register(shutil.rmtree, self.folder, True)
         atexit.register(self.kill)
 
+    def _compiled(self):
+        """Where compiled components of this binary are kept between runs: compiling takes long on a busy machine."""
+        seen = os.stat(self.binary)
+        return Path(tempfile.gettempdir()) / f"wheeltapper-faults-cache-{os.getuid()}" / f"{seen.st_size}-{seen.st_mtime_ns}"
+
+    def _put_compiled(self):
+        cache = self.data / "cache"
+        if not cache.exists() and self._compiled().exists():
+            shutil.copytree(self._compiled(), cache)
+
+    def _keep_compiled(self):
+        kept, cache = self._compiled(), self.data / "cache"
+        if cache.exists() and not kept.exists():
+            kept.parent.mkdir(exist_ok=True)
+            fresh = Path(tempfile.mkdtemp(dir=kept.parent))
+            shutil.copytree(cache, fresh, dirs_exist_ok=True)
+            try:
+                fresh.rename(kept)
+            except OSError:
+                # Another script was faster.
+                shutil.rmtree(fresh, True)
+
     def command(self, *arguments):
         """The command line with this host's configuration and data."""
         head = [self.binary, "--config", str(self.config), "--data", str(self.data), "--log", "info"]
         return [*head, *arguments]
 
-    def start(self, within=120, check=True):
+    def start(self, within=300, check=True):
         """Starts it and waits until it is up; gives False when it ends instead and `check` is off."""
+        self._put_compiled()
         ready = self.folder / "ready.json"
         ready.unlink(missing_ok=True)
         run = ["run", "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0", "--ready-file", str(ready)]
@@ -121,6 +144,7 @@ class Host:
             try:
                 addresses = json.loads(ready.read_text())
                 self.http, self.mqtt = addresses["http"], addresses.get("mqtt")
+                self._keep_compiled()
                 return True
             except (OSError, ValueError):
                 pass

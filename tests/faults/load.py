@@ -11,6 +11,9 @@ import mqtt
 GROUP = 50
 """Sensors of one asset, whose readings travel together."""
 
+SENDERS = 3
+"""Connections of a transport with timestamps, and as many without; each has groups of its own."""
+
 
 class Sender(threading.Thread):
     """Base: `place` gives the address or None; `stop` ends it, then what is under way is finished or given up."""
@@ -67,7 +70,7 @@ class OverHttp(Sender):
     With timestamps a body is sent again until it is taken. Without, it is not: it would be another reading then.
     """
 
-    BODIES = 4
+    BODIES = 2
 
     def work(self):
         connection = None
@@ -278,13 +281,15 @@ class Load:
                 )
                 for number, first in enumerate(range(0, per_kind, size))
             ]
-            name = f"{prefix}-{transport}-{'stamped' if stamped else 'plain'}"
-            share = rate / len(kinds) if rate else None
-            if transport == "http":
-                self.senders.append(OverHttp(name, self.place, ledger, groups, share))
-            else:
-                qos = int(transport[-1])
-                self.senders.append(OverMqtt(name, self.place, ledger, groups, qos, version, window, share))
+            parts = [groups[first::SENDERS] for first in range(min(SENDERS, len(groups)))]
+            for number, part in enumerate(parts):
+                name = f"{prefix}-{transport}-{'stamped' if stamped else 'plain'}-{number}"
+                share = rate / len(kinds) / len(parts) if rate else None
+                if transport == "http":
+                    self.senders.append(OverHttp(name, self.place, ledger, part, share))
+                else:
+                    qos = int(transport[-1])
+                    self.senders.append(OverMqtt(name, self.place, ledger, part, qos, version, window, share))
         self.transport = transport
 
     def place(self):

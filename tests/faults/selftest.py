@@ -3,7 +3,7 @@
 
 import sys
 
-from ledger import Ledger
+from ledger import Ledger, value_of
 
 
 def store(ledger, but=None):
@@ -12,7 +12,7 @@ def store(ledger, but=None):
     for group in ledger.groups:
         for number in range(group.next):
             time = group.base + number * group.step if group.stamped else 5_000 + number
-            rows += [(str(time), name, f"{number}.0") for name in group.names]
+            rows += [(str(time), name, f"{float(value_of(number, group.phase))}") for name in group.names]
     if but:
         but(rows)
     return rows
