@@ -41,6 +41,8 @@ mode = "on"
 [[http.source]]
 name = "gateway"
 secret_env = "FAULTS_GATEWAY_SECRET"
+"""
+BROKER_USER = """
 [[mqtt.broker.user]]
 name = "plc"
 password_env = "FAULTS_MQTT_PASSWORD"
@@ -50,16 +52,17 @@ password_env = "FAULTS_MQTT_PASSWORD"
 class Plant:
     """A host with access on, its users and keys."""
 
-    def __init__(self, options):
+    def __init__(self, options, broker_user=True):
+        config = CONFIG + (BROKER_USER if broker_user else "")
         environment = {"FAULTS_GATEWAY_SECRET": SECRET, "FAULTS_MQTT_PASSWORD": PASSWORD}
         self.options = options
-        self.host = Host(options.binary, CONFIG, environment=environment, keep=options.keep)
+        self.host = Host(options.binary, config, environment=environment, keep=options.keep)
         self.host.start()
         self.alice = self.user("alice", "operator")
         self.mallory = self.user("mallory", "viewer")
         self.key = self.api_key("ingest")
         self.south = self.api_key("south", "--site", "south")
-        self.login = {"user": "plc", "password": PASSWORD}
+        self.login = {"user": "plc", "password": PASSWORD} if broker_user else None
         self.post([{"sensor_id": "north/pump/t", "values": 1}], self.key)
 
     def user(self, name, role):
@@ -87,12 +90,12 @@ class Plant:
         """Of a request by somebody."""
         return {"Authorization": f"Bearer {token}", "Content-Type": kind}
 
-    def post(self, readings, key, kind="application/json", query="", source=FROM, within=60, more=None):
+    def post(self, readings, key, kind="application/json", query="", source=FROM, within=30, more=None):
         """Sends readings from an attacker's address; (status, text)."""
         body = readings if isinstance(readings, (str, bytes)) else json.dumps(readings)
         return self.ask("POST", f"/api/v1/ingest{query}", body, {**self.headers(key, kind), **(more or {})}, source, within)
 
-    def ask(self, method, path, body, headers, source=FROM, within=60):
+    def ask(self, method, path, body, headers, source=FROM, within=30):
         """A request from an attacker's address; (status, text), status 0 when the connection breaks."""
         address, port = self.host.http.rsplit(":", 1)
         connection = http.client.HTTPConnection(address, int(port), timeout=within, source_address=source)
@@ -145,8 +148,10 @@ class Attack:
     def end(self):
         """Ends it."""
         self.stopping.set()
+        end = time.monotonic() + 20
         for thread in self.threads:
-            thread.join(90)
+            # An attacker who still waits for an answer is left alone.
+            thread.join(max(end - time.monotonic(), 0))
 
     def want(self, true, what):
         """Notes a fault unless it is so."""
@@ -186,10 +191,8 @@ def json_values(shape):
         plant = attack.plant
         if shape == "numbers":
             values = [1] * 300_000
-        elif shape == "names":
-            values = {f"a{number:x}": 1 for number in range(60_000)}
         else:
-            values = [{"a": 1, "b": 2}] * 45_000
+            values = {f"a{number:x}": 1 for number in range(60_000)}
         count = Counter()
 
         def send():
@@ -197,7 +200,11 @@ def json_values(shape):
             if count["n"] > 6:
                 attack.stopping.wait(1)
                 return "waited"
-            body = json.dumps({"sensor_id": f"south/m{count['n']}", "values": values}, separators=(",", ":"))
+            message = {"sensor_id": f"south/m{count['n']}", "values": values}
+            if shape == "objects":
+                names = range(count["n"] * 12_000, (count["n"] + 1) * 12_000)
+                message = [{"sensor_id": f"south/m/{name:x}", "values": {"a": 1, "b": 2, "c": 3}} for name in names]
+            body = json.dumps(message, separators=(",", ":"))
             return plant.post(body, plant.south)[0]
 
         attack.repeat(send)
@@ -322,29 +329,35 @@ def dripped(attack):
 
 
 def unfinished(signed):
-    """Sixty bodies of nearly 16 MB whose last bytes never come: by a key, or by nobody with a forged signature."""
+    """Sixty bodies of nearly 16 MB whose last bytes never come: by a key, or by nobody with a forged signature.
+
+    The latter come from an address each, so that no limit of one address is what stops them.
+    """
 
     def attack_with(attack):
         plant = attack.plant
         more = "" if not signed else f"X-Wheeltapper-Source: gateway\r\nX-Wheeltapper-Signature: sha256={'00' * 32}\r\n"
         key = None if signed else plant.south
         sockets = []
+        count = Counter()
 
         def send():
-            if len(sockets) >= 60:
+            count["n"] += 1
+            if count["n"] > 60:
                 attack.stopping.wait(1)
                 return "waited"
-            one = plant.socket()
+            address = f"127.0.1.{count['n']}" if signed else FROM[0]
+            one = plant.socket((address, 0))
             sockets.append(one)
-            one.settimeout(20)
             one.sendall(head_of(16_000_000, key, more))
             chunk = b" " * (1 << 18)
             for _ in range(60):
                 one.sendall(chunk)
             return "sent"
 
-        attack.repeat(send, threads=6)
-        hosts.wait_for("60 bodies", 60, lambda: len(sockets) >= 60 or attack.stopping.is_set())
+        # A key may send 64 MiB a second: four bodies.
+        attack.repeat(send, threads=4, pause=0.2 if signed else 1)
+        hosts.wait_for("60 bodies", 60, lambda: count["n"] > 60)
         yield
         attack.notes.append(f"{still_open(sockets)} of {len(sockets)} are still open")
         for one in sockets:
@@ -443,50 +456,89 @@ def sparkplug_over_http(attack):
     attack.want(not any("pressure" in name for name in names_found), f"forged births made sensors: {names_found}")
 
 
+def entered(plant, client, logins):
+    """A connection with the first of these logins that the host takes; None when it takes none."""
+    for login in logins:
+        try:
+            return plant.broker(client, **login)
+        except mqtt.Refused:
+            pass
+    return None
+
+
 def sparkplug_over_mqtt(attack):
-    """Somebody without a name or password on the broker of a host with access on."""
+    """An MQTT client of another site sends births and deaths of north's node."""
+    plant = attack.plant
+    logins = lambda key: [{"user": "device", "password": key}, plant.login]
+    north = entered(plant, "north", logins(plant.api_key("north", "--site", "north")))
+    answered = Counter()
+
+    def send(connection, topic, payload):
+        connection.send(connection.publish(topic, payload, 1, 1))
+        found = connection.receive(10)
+        answered[found is not None] += 1
+
+    def forge():
+        forger = entered(plant, "forger", logins(plant.south))
+        if forger is None:
+            return "refused"
+        try:
+            forger.send(forger.publish("spBv1.0/north/NBIRTH/edge", sparkplug([metric("pressure", 1, 1.0)]), 1, 1))
+            forger.send(forger.publish("spBv1.0/north/NDEATH/edge", sparkplug([metric("bdSeq", 9, 0.0)]), 2, 1))
+            forger.receive(2)
+            forger.receive(2)
+        finally:
+            forger.close()
+        return "sent"
+
+    send(north, "spBv1.0/north/NBIRTH/edge", sparkplug([metric("temperature", 1, 20.0)]))
+    attack.repeat(forge, pause=0.05)
+    for number in range(20):
+        send(north, "spBv1.0/north/NDATA/edge", sparkplug([metric(None, 1, 30.0 + number)]))
+        time.sleep(0.05)
+    yield
+    north.close()
+    rows = lambda: plant.host.sql(
+        "SELECT name, sum(count) AS readings FROM sensors JOIN reading_chunks ON sensor = id "
+        "WHERE name LIKE 'north/edge/%' GROUP BY name"
+    )
+    time.sleep(2)
+    found = {row["name"]: row["readings"] for row in rows()}
+    attack.want(found == {"north/edge/temperature": 21}, f"21 readings of north/edge/temperature are wanted, stored is {found}")
+
+
+def events_over_mqtt(attack):
+    """Strangers on the broker of a host with access on, and a user who forges events of the host."""
     plant = attack.plant
     refused = 0
     for number in range(5):
         try:
-            connection = plant.broker(f"forger-{number}")
-            connection.send(connection.publish("spBv1.0/north/NDEATH/edge", sparkplug([metric("bdSeq", 9, 0.0)]), 1, 1))
-            attack.outcomes["connected"] += 1
-            codes = connection.subscribe(["wheeltapper/events/#", "#"])
-            attack.notes.append(f"subscribed with {codes}")
+            connection = plant.broker(f"stranger-{number}")
+            codes = connection.subscribe(["wheeltapper/events/#"])
+            attack.notes.append(f"a stranger subscribed with {codes}")
             connection.close()
         except mqtt.Refused:
             refused += 1
     yield
-    attack.want(refused == 5, f"{5 - refused} of 5 anonymous clients were let in")
-    plc = plant.broker("plc-1", **plant.login)
-    plc.send(plc.publish("wheeltapper/events/alert/north/pump", b'{"title":"forged"}', 1, 1))
-    answer = plc.receive(10)
-    plc.close()
-    plc = plant.broker("plc-2", **plant.login)
-    codes = plc.subscribe(["wheeltapper/events/#"])
+    attack.want(refused == 5, f"{5 - refused} of 5 strangers were let in")
+    listener = entered(plant, "listener", [plant.login or {}])
+    forger = entered(plant, "device", [plant.login or {}])
+    if listener is None or forger is None:
+        return
+    codes = listener.subscribe(["wheeltapper/events/#"])
     got = []
-
-    def forge():
-        other = plant.broker("plc-3", **plant.login)
-        other.send(other.publish("wheeltapper/events/alert/north/pump", b'{"title":"forged"}', 2, 1))
-        try:
-            other.receive(5)
-        except OSError:
-            pass
-        other.close()
-
-    forge()
     try:
-        found = plc.receive(3)
+        forger.send(forger.publish("wheeltapper/events/alert/north/pump", b'{"title":"forged"}', 2, 1))
+        attack.notes.append(f"SUBACK {codes}; the forged event was answered {forger.receive(5)}")
+        found = listener.receive(3)
         while found is not None:
             got.append(found)
-            found = plc.receive(0.5)
-    except OSError:
-        pass
-    attack.notes.append(f"a user's own publish to wheeltapper/events was answered {answer}, SUBACK {codes}")
+            found = listener.receive(0.5)
+    except OSError as error:
+        attack.notes.append(f"the forger was cut off: {error}")
     attack.want(not any(head & 0xF0 == 0x30 and b"forged" in body for head, body in got), "a forged alert was passed on")
-    plc.close()
+    listener.close()
+    forger.close(politely=False)
 
 
 def logins_over_http(attack):
@@ -557,14 +609,20 @@ CASES = {
     "forged-signatures": forged_signatures,
     "sparkplug-http": sparkplug_over_http,
     "sparkplug-mqtt": sparkplug_over_mqtt,
+    "events-mqtt": events_over_mqtt,
+    "strangers-mqtt": events_over_mqtt,
     "logins-http": logins_over_http,
     "logins-mqtt": logins_over_mqtt,
 }
 
 
+WITHOUT_BROKER_USER = {"strangers-mqtt"}
+"""Cases whose broker has no users of its own."""
+
+
 def run(name, options):
     """One case: (faults, notes, figures before, figures during, memory)."""
-    plant = Plant(options)
+    plant = Plant(options, name not in WITHOUT_BROKER_USER)
     victim = Victim(plant.host, plant.alice, plant.key, plant.login)
     victim.start()
     time.sleep(options.alone)
@@ -575,8 +633,8 @@ def run(name, options):
     steps = CASES[name](attack)
     next(steps)
     time.sleep(options.seconds)
-    attack.end()
     during = victim.figures()
+    attack.end()
     peak = plant.host.memory()[1]
     try:
         for _ in steps:

@@ -118,7 +118,13 @@ class Case:
             self.faults.append(
                 f"{count.lost} lost, {count.doubled} doubled, {count.strange} strange of {count.acknowledged}"
             )
-            self.notes += count.examples
+            self.notes += count.examples[:2]
+            # Only unavailable until a restart, or gone?
+            self.host.start()
+            self.host.wait_settled(120)
+            self.host.stop()
+            again = self.ledger.compare(exported(self.host))
+            self.faults.append(f"after a restart {again.lost} lost, {again.doubled} doubled")
         self.notes.append(f"{count.acknowledged} acknowledged, {count.stored} stored, HTTP {outcomes}")
         self.notes.append(f"dead letters {dead_letters(self.host)}")
         return self.faults, self.notes

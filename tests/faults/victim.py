@@ -15,7 +15,7 @@ class Victim(threading.Thread):
     READS = [
         "/api/v1/machines?limit=5",
         "/api/v1/sensors?limit=5",
-        "/api/v1/sensors/north%2Fpump%2Ft/readings?limit=20",
+        "/api/v1/sensors/north%2Fpump%2Ft/readings?points=20",
         "/api/v1/overview",
         "/api/v1/anomalies?limit=5",
     ]
@@ -25,6 +25,7 @@ class Victim(threading.Thread):
         self.host, self.token, self.key, self.login, self.a_second = host, token, key, login, a_second
         self.stopping = threading.Event()
         self.times = []
+        self.began = None
         self.wrong = Counter()
         self.sent = 0
         self.number = 0
@@ -38,7 +39,7 @@ class Victim(threading.Thread):
         while not self.stopping.is_set():
             due = max(due + 1 / self.a_second, time.monotonic() - 1)
             time.sleep(max(due - time.monotonic(), 0))
-            began = time.monotonic()
+            self.began = began = time.monotonic()
             kind = "read"
             try:
                 if step % 3 == 2 and self.login and step % 2:
@@ -53,6 +54,7 @@ class Victim(threading.Thread):
                 self.wrong[f"{kind}: {type(error).__name__}"] += 1
                 self.connection = self.broker = None
             self.times.append((kind, time.monotonic() - began))
+            self.began = None
             step += 1
 
     def request(self, method, path, body, headers):
@@ -92,9 +94,11 @@ class Victim(threading.Thread):
             raise TimeoutError("no PUBACK within 60 s")
         self.sent += 1
 
-    def figures(self, since=0.0):
-        """(p50, p99, slowest, number) in ms of all kinds together."""
-        times = sorted(seconds for _, seconds in self.times)
+    def figures(self):
+        """(p50, p99, slowest, number) in ms of all kinds together; a request that still waits counts as it stands."""
+        began = self.began
+        waiting = [time.monotonic() - began] if began is not None else []
+        times = sorted([seconds for _, seconds in self.times] + waiting)
         if not times:
             return 0, float("inf"), float("inf"), 0
         at = lambda share: times[min(int(len(times) * share), len(times) - 1)] * 1000

@@ -53,7 +53,7 @@ fn signatures_that_are_forged() {
 
 #[test]
 fn births_and_deaths_of_another_site() {
-    attack("sparkplug-http,sparkplug-mqtt");
+    attack("sparkplug-http,sparkplug-mqtt,events-mqtt,strangers-mqtt");
 }
 
 #[test]
