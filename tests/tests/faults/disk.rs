@@ -3,7 +3,7 @@
 use wheeltapper_tests::faults::script;
 
 fn fault(case: &str) {
-    script("disk.py", &["--only", case, "--hold", "4", "--within", "30", "--rate", "3000", "--sensors", "100"])
+    script("disk.py", &["--only", case, "--hold", "6", "--within", "30", "--rate", "3000", "--sensors", "100"])
         .unwrap();
 }
 

@@ -34,3 +34,9 @@ fn a_checkpoint_that_is_half_written_is_not_stored_twice() {
     script("exactly_once.py", &[&["--transport", "http", "--kills", "8", "--seconds", "1.5"][..], &case].concat())
         .unwrap();
 }
+
+/// The count can fail.
+#[test]
+fn the_count_finds_losses_and_copies() {
+    script("selftest.py", &[]).unwrap();
+}
