@@ -1,6 +1,7 @@
 //! What the end-to-end tests and the benchmarks share: the built binary in a folder of its own, and ways to feed it.
 
 pub mod door;
+pub mod faults;
 pub mod mqtt;
 mod plant;
 

@@ -1,0 +1,8 @@
+//! Faults and attacks against the built binary, each for a short time; `tests/faults/README.md` says how to run the scripts
+//! behind them for longer.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bombs;
+mod damage;
+mod disk;
+mod kill;
