@@ -40,7 +40,8 @@ const AHEAD_S: i64 = AHEAD / 1_000_000_000;
 
 #[test]
 fn a_reading_from_the_future_is_taken_later_in_every_format() {
-    let cases: [(&str, String, Vec<(&str, f64)>); 8] = [
+    type Case<'a> = (&'a str, String, Vec<(&'a str, f64)>);
+    let cases: [Case<'_>; 8] = [
         (
             "json",
             format!(r#"{{"sensor_id":"h/m","timestamp":{AHEAD},"values":{{"temp":21.5,"value":2}}}}"#),
