@@ -108,14 +108,15 @@ impl DataFolder {
     }
 
     /// Makes sure that the log was written with the store of this `identity`. The log names sensors by their numbers in the
-    /// store, so with another store its readings would be lost, or taken for those of other sensors.
+    /// store, so with another store its readings would be lost, or taken for those of other sensors. Returns whether the log
+    /// is new.
     ///
     /// # Errors
     /// When the log belongs to another store.
-    pub fn match_log(&self, identity: &str) -> anyhow::Result<()> {
+    pub fn match_log(&self, identity: &str) -> anyhow::Result<bool> {
         let file = self.log().join("store");
         match fs::read_to_string(&file) {
-            Ok(known) if known.trim() == identity => Ok(()),
+            Ok(known) if known.trim() == identity => Ok(false),
             Ok(_) => bail!(
                 "the log in {} was written with another store than {}: the store was deleted or replaced. The log may hold \
                  acknowledged readings that are in no store. Put the store back that belongs to it, or move the folders \
@@ -127,7 +128,8 @@ impl DataFolder {
             ),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 fs::create_dir_all(self.log()).with_context(|| format!("making {}", self.log().display()))?;
-                write_durably(&file, &format!("{identity}\n"))
+                write_durably(&file, &format!("{identity}\n"))?;
+                Ok(true)
             }
             Err(error) => Err(error).with_context(|| format!("reading {}", file.display())),
         }
@@ -216,8 +218,8 @@ mod tests {
     #[test]
     fn a_log_of_another_store_is_not_read() {
         let (_parent, folder) = folder_with_log(1);
-        folder.match_log("one").unwrap();
-        folder.match_log("one").unwrap();
+        assert!(folder.match_log("one").unwrap());
+        assert!(!folder.match_log("one").unwrap());
         let error = folder.match_log("other").unwrap_err().to_string();
         assert!(error.contains("written with another store"), "{error}");
     }

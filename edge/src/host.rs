@@ -39,6 +39,8 @@ use crate::{
 const FINDINGS_KEPT: usize = 4096;
 /// Where the store records the number of partitions.
 pub(crate) const PARTITIONS: &str = "partitions";
+/// Where the store records that it has a log; the value is its identity.
+const HAS_LOG: &str = "log";
 /// How long each part may take to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 /// A part that is broken for longer than this is not waited for.
@@ -103,7 +105,7 @@ impl Host {
             format!("checking the store {}; restore it from a backup", folder.store_path().display())
         })?;
         store.recover().context("opening the store")?;
-        folder.match_log(store.identity())?;
+        note_lost_log(&store, folder.match_log(store.identity())?)?;
         let recorded = store.state_get(PARTITIONS)?.and_then(|bytes| Some(u16::from_le_bytes(bytes.try_into().ok()?)));
         let partitions = folder.partitions(config.partitions, recorded)?;
         if recorded.is_none() {
@@ -503,6 +505,23 @@ pub struct Fault {
     pub reason: String,
     /// For how long.
     pub since: Duration,
+}
+
+/// The store remembers that it has had a log. When that is gone, nobody knows what it held beyond what is stored.
+fn note_lost_log(store: &Store, is_new: bool) -> anyhow::Result<()> {
+    // A backup has another identity, and begins with an empty log on purpose.
+    let identity = store.identity().as_bytes();
+    let had_one = store.state_get(HAS_LOG)?.is_some_and(|known| known == identity);
+    if is_new && had_one {
+        tracing::error!(
+            "the folder of the log was deleted: acknowledged readings that were not in the store yet are lost; the host goes \
+             on with an empty log"
+        );
+    }
+    if !had_one {
+        store.state_put(HAS_LOG, identity)?;
+    }
+    Ok(())
 }
 
 /// The partitions that many append to, and readers of them.

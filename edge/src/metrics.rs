@@ -69,6 +69,10 @@ pub struct Metrics {
     pub work_orders: Counter,
     /// Readings written to the store.
     pub readings_stored: Counter,
+    /// Readings that came behind their sensor's watermark; windows that had closed lack them.
+    pub readings_late: Counter,
+    /// Readings and samples that were stored already and were dropped: sent again.
+    pub readings_repeated: Counter,
     /// Seconds that a group commit of the log took, waiting included.
     pub commit_seconds: Histogram,
     /// Seconds that a transaction of the store took.
@@ -128,6 +132,8 @@ impl Default for Metrics {
             drifts: Counter::default(),
             work_orders: Counter::default(),
             readings_stored: Counter::default(),
+            readings_late: Counter::default(),
+            readings_repeated: Counter::default(),
             commit_seconds: seconds(),
             store_seconds: seconds(),
             reading_to_anomaly_seconds: waits(),
@@ -158,6 +164,8 @@ impl Metrics {
         let to = &mut self.registry;
         to.register("readings", "Readings taken in", self.readings_in.clone());
         to.register("readings_stored", "Readings written to the store", self.readings_stored.clone());
+        to.register("readings_late", "Readings that came too late for some windows", self.readings_late.clone());
+        to.register("readings_repeated", "Readings dropped as they were sent again", self.readings_repeated.clone());
         to.register("readings_per_second", "Readings taken in over the last second", self.readings_rate.clone());
         to.register("readings_refused", "Readings refused, by reason", self.refused.clone());
         to.register("windows", "Windows whose features were computed", self.windows.clone());

@@ -21,7 +21,8 @@ from host import Failure, Host, say, table
 from ledger import Ledger, dead_letters, exported, number_of
 
 CONFIG = '[line]\ncheckpoint = "{checkpoint}"\ntick = "2s"\n[store]\nretention = "3650 days"\n'
-FRAME = 8
+FRAME = 16
+SEGMENT_HEADER = 32
 """Bytes before each record of the log: length and CRC-32C, both u32 in little endian."""
 TOLD = re.compile(r"(WARN|ERROR).*(damag|corrupt|checksum|lost|missing|malformed|gone|beyond|deleted|restored|rebuilt)", re.I)
 COUNTED = re.compile(r"damag|corrupt|lost|quarantin|integrity", re.I)
@@ -132,7 +133,7 @@ class Case:
 
 def frames(raw):
     """(offset, length of the payload) of each record of a segment."""
-    at = 0
+    at = SEGMENT_HEADER
     while at + FRAME <= len(raw):
         (length,) = struct.unpack_from("<I", raw, at)
         if at + FRAME + length > len(raw):

@@ -52,6 +52,10 @@ impl GuestDetector for Resource {
         Ok(detected(self.0.borrow_mut().flush()))
     }
 
+    fn resume(&self) -> Result<Detected, StageError> {
+        Ok(detected(self.0.borrow_mut().resume()))
+    }
+
     fn probe(&self, batch: FeatureBatch, model: Option<String>) -> Result<Vec<Probed>, StageError> {
         let table = table(&batch.sensors)?;
         let blocks: Vec<_> = batch.blocks.iter().map(block).collect();
@@ -150,6 +154,7 @@ fn detected(out: crate::Detected) -> Detected {
         anomalies: out.anomalies.into_iter().map(anomaly).collect(),
         drifts: out.drifts.into_iter().map(drift).collect(),
         prognoses: out.prognoses.into_iter().map(prognosis).collect(),
+        more: out.more,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The stage's state and its calls.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,11 @@ use crate::{
 
 /// First byte of a snapshot.
 const SNAPSHOT_VERSION: u8 = 2;
+/// Windows that one call of tick, flush or resume scores, about: its work, and what goes from a component to its host at once,
+/// are bounded.
+const MOST_SCORES: usize = 16_384;
+/// Anomalies, which have words and a course, likewise.
+const MOST_ANOMALIES: usize = 2_048;
 /// The feature that only bursts have: each sensor of such a list is scored for itself.
 pub(crate) const BURST: &str = "peak";
 
@@ -75,6 +80,16 @@ pub struct Detected {
     pub drifts: Vec<Drift>,
     /// Remaining lives, where there is something to tell.
     pub prognoses: Vec<Prognosis>,
+    /// More is due; [`Stage::resume`] gives it.
+    pub more: bool,
+}
+
+impl Detected {
+    fn is_full(&self) -> bool {
+        self.scores.len() >= MOST_SCORES
+            || self.anomalies.len() + self.drifts.len() >= MOST_ANOMALIES
+            || self.prognoses.len() >= MOST_SCORES
+    }
 }
 
 /// Why a batch cannot be taken; the state is as before.
@@ -121,6 +136,8 @@ pub struct Stage {
     pub(crate) state: State,
     /// Units by asset, feature list and (for bursts) sensor.
     pub(crate) numbers: HashMap<Key, usize, foldhash::fast::FixedState>,
+    /// Units whose windows the last tick or flush left, as one answer did not hold them; the last of them first.
+    rest: Vec<usize>,
 }
 
 pub(crate) type Key = (Box<str>, u32, Box<str>);
@@ -132,7 +149,13 @@ impl Stage {
     /// [`ConfigError`].
     pub fn open(config: &str) -> Result<Self, ConfigError> {
         let config = Config::parse(config)?;
-        Ok(Self { runs: config.runs()?, config, state: State::default(), numbers: HashMap::default() })
+        Ok(Self {
+            runs: config.runs()?,
+            config,
+            state: State::default(),
+            numbers: HashMap::default(),
+            rest: Vec::new(),
+        })
     }
 
     /// Goes on where the snapshot was taken.
@@ -200,6 +223,10 @@ impl Stage {
                 }
             };
             if let Some(unit) = self.state.units.get_mut(number) {
+                // A sensor beyond those that an asset is scored by.
+                if !unit.admits(name) {
+                    continue;
+                }
                 unit.take(name, start, end, Row { count, values: values.to_vec() }, &mut complete);
             }
             for window in complete.drain(..) {
@@ -210,27 +237,46 @@ impl Stage {
 
     /// Scores windows that wait for sensors, of assets that sent nothing since the tick before.
     pub fn tick(&mut self) -> Detected {
-        self.release(Unit::tick)
+        self.release(Unit::is_due)
     }
 
     /// Scores every window that waits.
     pub fn flush(&mut self) -> Detected {
-        self.release(Unit::flush)
+        self.release(|unit| unit.waits())
     }
 
     /// By asset and sensor, which is the same however the assets are spread over instances.
-    fn release(&mut self, which: impl Fn(&mut Unit, &mut Vec<Window>)) -> Detected {
-        let order: BTreeMap<Key, usize> = self.numbers.iter().map(|(key, at)| (key.clone(), *at)).collect();
+    fn release(&mut self, mut which: impl FnMut(&mut Unit) -> bool) -> Detected {
+        let mut due: Vec<(&Key, usize)> = Vec::new();
+        for (key, &number) in &self.numbers {
+            if self.state.units.get_mut(number).is_some_and(&mut which) {
+                due.push((key, number));
+            }
+        }
+        // The last comes first in turn.
+        due.sort_unstable_by(|(one, _), (other, _)| other.cmp(one));
+        self.rest = due.into_iter().map(|(_, number)| number).collect();
+        self.resume()
+    }
+
+    /// Gives what the last tick or flush left when it said that there was more.
+    pub fn resume(&mut self) -> Detected {
         let mut out = Detected::default();
         let mut complete = Vec::new();
-        for number in order.into_values() {
+        let mut windows = 0;
+        while let Some(number) = self.rest.pop() {
             if let Some(unit) = self.state.units.get_mut(number) {
-                which(unit, &mut complete);
+                unit.flush(&mut complete);
             }
+            windows += complete.len();
             for window in complete.drain(..) {
                 self.score(number, window, &mut out);
             }
+            if out.is_full() || windows >= MOST_SCORES {
+                break;
+            }
         }
+        out.more = !self.rest.is_empty();
         out
     }
 

@@ -12,6 +12,9 @@ const LAG: usize = 3;
 /// A sensor that missed so many windows is no longer waited for.
 pub(crate) const ABSENT: u32 = 3;
 
+/// Sensors by which an asset is scored, the first that send; work and state grow with them.
+const MOST_MEMBERS: usize = 1_024;
+
 /// One sensor's row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Row {
@@ -110,11 +113,19 @@ impl Unit {
         }
     }
 
-    /// All windows that wait, if nothing came since the last time this was asked.
-    pub(crate) fn tick(&mut self, out: &mut Vec<Window>) {
-        if !std::mem::take(&mut self.touched) {
-            self.flush(out);
-        }
+    /// Whether the sensor is one that the unit is scored by, or can become one.
+    pub(crate) fn admits(&self, sensor: &str) -> bool {
+        self.members.len() < MOST_MEMBERS || self.members.iter().any(|member| &*member.name == sensor)
+    }
+
+    /// Whether windows wait.
+    pub(crate) fn waits(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Whether windows wait, and nothing came since the last time this was asked.
+    pub(crate) fn is_due(&mut self) -> bool {
+        !std::mem::take(&mut self.touched) && self.waits()
     }
 
     /// All windows that wait.

@@ -43,7 +43,9 @@ fn machine(seed: u64, seconds: i64, fault: impl Fn(i64, usize, f64) -> f64) -> (
 fn windows(readings: &(Vec<u32>, Vec<i64>, Vec<f64>)) -> Featurized {
     let mut featurizer = Featurizer::open("").unwrap();
     let (sensor, time, value) = readings;
-    featurizer.push(&Batch { sensors: &SENSORS, sensor, time, value, bursts: &[] }).unwrap()
+    let batch = Batch { sensors: &SENSORS, sensor, time, value, bursts: &[], arrivals: &[] };
+    let first = featurizer.push(&batch).unwrap();
+    featurizer.whole(first)
 }
 
 fn push(stage: &mut Stage, out: &Featurized, from: usize, to: usize) -> Detected {

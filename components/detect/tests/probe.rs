@@ -25,7 +25,8 @@ fn learnt(config: &str, seconds: i64) -> Stage {
 /// Windows of readings that nothing came before.
 fn fresh((sensor, time, value): &Readings) -> Featurized {
     let mut featurizer = Featurizer::open("").unwrap();
-    let mut out = featurizer.push(&Batch { sensors: &SENSORS, sensor, time, value, bursts: &[] }).unwrap();
+    let mut out =
+        featurizer.push(&Batch { sensors: &SENSORS, sensor, time, value, bursts: &[], arrivals: &[] }).unwrap();
     let rest = featurizer.flush();
     // Of one sensor, so that the numbers of both are the same.
     out.windows.extend(rest.windows);

@@ -60,7 +60,8 @@ fn line(bencher: Bencher<'_, '_>) {
     bencher.counter(ItemsCount::new(sensor.len())).with_inputs(|| Featurizer::open("").ok()).bench_local_values(
         |featurizer| {
             let mut featurizer = featurizer?;
-            let batch = Batch { sensors: &table, sensor: &sensor, time: &time, value: &value, bursts: &[] };
+            let batch =
+                Batch { sensors: &table, sensor: &sensor, time: &time, value: &value, bursts: &[], arrivals: &[] };
             featurizer.push(&batch).ok()
         },
     );

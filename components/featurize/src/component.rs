@@ -60,23 +60,29 @@ impl GuestFeaturizer for Resource {
             })
             .collect();
         let columns = &batch.readings;
+        let arrivals: Vec<_> = batch.arrivals.iter().map(|arrival| (arrival.first, arrival.time)).collect();
         let input = crate::Batch {
             sensors: &sensors,
             sensor: &columns.sensor,
             time: &columns.time,
             value: &columns.value,
             bursts: &bursts,
+            arrivals: &arrivals,
         };
         let out = self.0.borrow_mut().push(&input).map_err(|error| StageError::Batch(error.to_string()))?;
         Ok(featurized(out))
     }
 
-    fn tick(&self, _now: Time) -> Result<Featurized, StageError> {
-        Ok(featurized(self.0.borrow_mut().tick()))
+    fn tick(&self, now: Time) -> Result<Featurized, StageError> {
+        Ok(featurized(self.0.borrow_mut().tick(now)))
     }
 
     fn flush(&self) -> Result<Featurized, StageError> {
         Ok(featurized(self.0.borrow_mut().flush()))
+    }
+
+    fn resume(&self) -> Result<Featurized, StageError> {
+        Ok(featurized(self.0.borrow_mut().resume()))
     }
 }
 
@@ -131,8 +137,13 @@ fn featurized(out: crate::Featurized) -> Featurized {
     if !out.bursts.is_empty() {
         blocks.push(block(&BURST_FEATURES, &out.bursts));
     }
-    let refused = out.refused.iter().map(refused).collect();
-    Featurized { features: FeatureBatch { sensors: table, blocks }, refused }
+    Featurized {
+        features: FeatureBatch { sensors: table, blocks },
+        refused: out.conflicts.iter().copied().map(conflict).collect(),
+        repeated: out.repeated,
+        late: out.late,
+        more: out.more,
+    }
 }
 
 fn block<const N: usize>(features: &[&str; N], rows: &[crate::Row<N>]) -> FeatureBlock {
@@ -146,22 +157,10 @@ fn block<const N: usize>(features: &[&str; N], rows: &[crate::Row<N>]) -> Featur
     }
 }
 
-fn refused(refused: &crate::Refused) -> Refused {
-    let rejection = match refused.reason {
-        crate::RefusedReason::Duplicate => Rejection {
-            reason: Reason::Duplicate,
-            message: "a reading of this sensor and time came before; the first one counts".to_owned(),
-        },
-        crate::RefusedReason::Late { behind } => Rejection {
-            reason: Reason::Late,
-            message: format!(
-                "{}.{:03} s older than the sensor's newest reading, which is more than the allowed lateness; raise [windows] lateness if that is usual",
-                behind / 1_000_000_000,
-                behind / 1_000_000 % 1000
-            ),
-        },
-    };
-    Refused { index: refused.index, rejection }
+fn conflict(index: u32) -> Refused {
+    let message =
+        "another value of this sensor and time came before; the first one counts: give each reading a time of its own";
+    Refused { index, rejection: Rejection { reason: Reason::Duplicate, message: message.to_owned() } }
 }
 
 fn empty() -> Dictionary {

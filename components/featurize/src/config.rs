@@ -12,6 +12,9 @@ use wheeltapper_condition::{
     wave::{features::Unit, iso20816::MachineClass},
 };
 
+/// Windows that a reading may be in.
+const MOST_OVERLAPPING: i64 = 3_600;
+
 /// The configuration, as JSON. Every key has a default.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -133,6 +136,13 @@ impl Rules {
                 "slide_seconds",
                 config.slide_seconds,
                 "at most size_seconds: readings between windows would be lost",
+            ));
+        }
+        if size / slide > MOST_OVERLAPPING {
+            return Err(number(
+                "slide_seconds",
+                config.slide_seconds,
+                "a 3600th of size_seconds or more: each reading is in as many windows",
             ));
         }
         let speed_sensors: BTreeSet<&String> =

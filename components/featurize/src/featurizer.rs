@@ -5,11 +5,14 @@ use std::collections::HashMap;
 use crate::{
     config::{ConfigError, Machine, Rules},
     features::{BURST_FEATURES, Extractor, FEATURES},
-    sensor::{Sensor, Window},
+    rest::{Place, Rest},
+    sensor::{Sensor, Taken, Version2, Window},
 };
 
-/// First byte of a snapshot.
-const SNAPSHOT_VERSION: u8 = 2;
+/// First byte of a snapshot. Version 2 knew no arrivals, and nothing of waveforms but their starts.
+const SNAPSHOT_VERSION: u8 = 3;
+/// Rows that one call gives, about: what goes from a component to its host at once is bounded.
+const MOST_ROWS: usize = 16_384;
 
 /// A batch of readings and bursts. `sensor` indexes `sensors`, which are (name, asset).
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,6 +27,9 @@ pub struct Batch<'a> {
     pub value: &'a [f64],
     /// Bursts; they come after the readings.
     pub bursts: &'a [Burst<'a>],
+    /// When readings arrived: from the index in the first place on, at the time in the second, in ns since 1970. Before the
+    /// first entry it is not known.
+    pub arrivals: &'a [(u32, i64)],
 }
 
 /// A burst of samples.
@@ -54,27 +60,6 @@ pub struct Row<const N: usize = { FEATURES.len() }> {
     pub values: [f64; N],
 }
 
-/// A reading that was taken into no window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// Index into the readings, or for a burst the number of readings plus its index.
-    pub index: u32,
-    /// Why.
-    pub reason: RefusedReason,
-}
-
-/// Why a reading was taken into no window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefusedReason {
-    /// The same sensor and time came before.
-    Duplicate,
-    /// Older than the sensor's newest reading by more than the allowed lateness.
-    Late {
-        /// By how many nanoseconds.
-        behind: i64,
-    },
-}
-
 /// What a call gives.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Featurized {
@@ -84,8 +69,45 @@ pub struct Featurized {
     pub windows: Vec<Row>,
     /// Bursts, each a window.
     pub bursts: Vec<Row<{ BURST_FEATURES.len() }>>,
-    /// What was taken into no window.
-    pub refused: Vec<Refused>,
+    /// Readings and bursts that contradict one of the same sensor and time: the index into the readings, or for a burst the
+    /// number of readings plus its index.
+    pub conflicts: Vec<u32>,
+    /// Those that came before, to the last bit.
+    pub repeated: Vec<u32>,
+    /// Readings behind their sensor's watermark; windows that had closed lack them.
+    pub late: Vec<u32>,
+    /// More is due; [`Featurizer::resume`] gives it.
+    pub more: bool,
+}
+
+impl Featurized {
+    /// Adds what [`Featurizer::resume`] gave.
+    pub fn join(&mut self, rest: Self) {
+        let mut known: HashMap<Box<str>, u32> =
+            (0..).zip(&self.sensors).map(|(at, (name, _))| (name.clone(), at)).collect();
+        let places: Vec<u32> = rest
+            .sensors
+            .into_iter()
+            .map(|(name, asset)| {
+                let next = u32::try_from(self.sensors.len()).unwrap_or(u32::MAX);
+                *known.entry(name.clone()).or_insert_with(|| {
+                    self.sensors.push((name, asset));
+                    next
+                })
+            })
+            .collect();
+        let place = |sensor: u32| places.get(sensor as usize).copied().unwrap_or(u32::MAX);
+        self.windows.extend(rest.windows.into_iter().map(|row| Row { sensor: place(row.sensor), ..row }));
+        self.bursts.extend(rest.bursts.into_iter().map(|row| Row { sensor: place(row.sensor), ..row }));
+        self.conflicts.extend(rest.conflicts);
+        self.repeated.extend(rest.repeated);
+        self.late.extend(rest.late);
+        self.more = rest.more;
+    }
+
+    fn is_full(&self) -> bool {
+        self.windows.len() + self.bursts.len() >= MOST_ROWS
+    }
 }
 
 /// Why a batch cannot be taken; the state is as before.
@@ -109,7 +131,7 @@ pub enum RestoreError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// Not a snapshot of this stage and version.
-    #[error("expected a snapshot of featurize, version {SNAPSHOT_VERSION}; {0}")]
+    #[error("expected a snapshot of featurize, version 2 or {SNAPSHOT_VERSION}; {0}")]
     Snapshot(String),
 }
 
@@ -124,6 +146,8 @@ pub struct Featurizer {
     placed: Vec<(u64, u32)>,
     call: u64,
     wide: Vec<f64>,
+    /// What the last call left, as one answer did not hold it.
+    rest: Option<Rest>,
 }
 
 impl Featurizer {
@@ -140,6 +164,7 @@ impl Featurizer {
             placed: Vec::new(),
             call: 0,
             wide: Vec::new(),
+            rest: None,
         })
     }
 
@@ -148,9 +173,13 @@ impl Featurizer {
     /// # Errors
     /// [`RestoreError`].
     pub fn restore(config: &str, snapshot: &[u8]) -> Result<Self, RestoreError> {
+        let unreadable = |error| RestoreError::Snapshot(format!("its body cannot be read: {error}"));
         let sensors: Vec<Sensor> = match snapshot {
-            [SNAPSHOT_VERSION, body @ ..] => postcard::from_bytes(body)
-                .map_err(|error| RestoreError::Snapshot(format!("its body cannot be read: {error}")))?,
+            [SNAPSHOT_VERSION, body @ ..] => postcard::from_bytes(body).map_err(unreadable)?,
+            [2, body @ ..] => {
+                let before: Vec<Version2> = postcard::from_bytes(body).map_err(unreadable)?;
+                before.into_iter().map(Sensor::from).collect()
+            }
             [version, ..] => return Err(RestoreError::Snapshot(format!("got version {version}"))),
             [] => return Err(RestoreError::Snapshot("got no bytes".into())),
         };
@@ -177,28 +206,84 @@ impl Featurizer {
     /// [`PushError`].
     pub fn push(&mut self, batch: &Batch<'_>) -> Result<Featurized, PushError> {
         check(batch)?;
-        self.call += 1;
         let mut out = Featurized::default();
+        if let Some(place) = self.take(batch, Place::default(), &mut out) {
+            out.more = true;
+            self.rest = Some(Rest::of(batch, place));
+        }
+        Ok(out)
+    }
+
+    /// Gives what the last call left when it said that there was more; indices are those of its batch.
+    pub fn resume(&mut self) -> Featurized {
+        let mut out = Featurized::default();
+        self.rest = match self.rest.take() {
+            None => None,
+            Some(Rest::Batch(batch, place)) => {
+                let place = batch.lend(|borrowed| self.take(borrowed, place, &mut out));
+                place.map(|place| Rest::Batch(batch, place))
+            }
+            Some(Rest::Sensors(numbers, now)) => self.close_in_order(numbers, now, &mut out),
+        };
+        out.more = self.rest.is_some();
+        out
+    }
+
+    /// What a call gave and all that it left.
+    pub fn whole(&mut self, mut first: Featurized) -> Featurized {
+        while first.more {
+            first.join(self.resume());
+        }
+        first
+    }
+
+    /// Takes a batch from a place on; gives the place where it stopped, as the output is full.
+    fn take(&mut self, batch: &Batch<'_>, from: Place, out: &mut Featurized) -> Option<Place> {
+        self.call += 1;
         let mut numbers: Vec<Option<usize>> = vec![None; batch.sensors.len()];
+        if let Some(number) = from.closing
+            && !self.close_due(number, out)
+        {
+            return Some(from);
+        }
+        let mut arrivals = batch.arrivals.iter().peekable();
+        let mut arrival = i64::MAX;
         let readings = batch.sensor.iter().zip(batch.time).zip(batch.value);
-        for (index, ((&local, &time), &value)) in (0..).zip(readings) {
+        for (index, ((&local, &time), &value)) in (0..).zip(readings).skip(from.reading) {
+            while let Some(&(_, at)) = arrivals.next_if(|(first, _)| *first <= index) {
+                arrival = at;
+            }
             let Some(number) = self.number(local, batch.sensors, &mut numbers) else { continue };
             let Some(sensor) = self.sensors.get_mut(number) else { continue };
-            if let Err(reason) = sensor.insert(time, value, &self.rules) {
-                out.refused.push(Refused { index, reason });
-                continue;
+            match sensor.insert(time, value, arrival, &self.rules) {
+                Taken::InTime => {}
+                Taken::Late => out.late.push(index),
+                Taken::Repeated => out.repeated.push(index),
+                Taken::Conflict => out.conflicts.push(index),
             }
-            while let Some(window) = sensor.close(&self.rules) {
-                let row = scalar_row(&self.rules, &mut self.extractor, &window);
-                add(row, number, sensor, self.call, &mut self.placed, &mut out);
+            if !self.close_due(number, out) {
+                let reading = usize::try_from(index).unwrap_or(usize::MAX).saturating_add(1);
+                return Some(Place { reading, closing: Some(number), burst: 0 });
             }
         }
-        for (index, burst) in (u32::try_from(batch.time.len()).unwrap_or(u32::MAX)..).zip(batch.bursts) {
+        let first = u32::try_from(batch.time.len()).unwrap_or(u32::MAX);
+        for (at, burst) in batch.bursts.iter().enumerate().skip(from.burst) {
+            if out.is_full() {
+                return Some(Place { reading: batch.time.len(), closing: None, burst: at });
+            }
+            let index = first.saturating_add(u32::try_from(at).unwrap_or(u32::MAX));
             let Some(number) = self.number(burst.sensor, batch.sensors, &mut numbers) else { continue };
             let Some(sensor) = self.sensors.get_mut(number) else { continue };
-            if !sensor.burst(burst.start) {
-                out.refused.push(Refused { index, reason: RefusedReason::Duplicate });
-                continue;
+            match sensor.burst(burst.start, hash(burst)) {
+                Taken::InTime | Taken::Late => {}
+                Taken::Repeated => {
+                    out.repeated.push(index);
+                    continue;
+                }
+                Taken::Conflict => {
+                    out.conflicts.push(index);
+                    continue;
+                }
             }
             self.wide.clear();
             self.wide.extend(burst.samples.iter().map(|&sample| f64::from(sample)));
@@ -213,7 +298,21 @@ impl Featurizer {
                 values: self.extractor.burst(&self.wide, burst.rate, machine, shaft),
             });
         }
-        Ok(out)
+        None
+    }
+
+    /// Closes the windows of a sensor that its watermark has passed; false when the output is full before that is done.
+    #[inline]
+    fn close_due(&mut self, number: usize, out: &mut Featurized) -> bool {
+        let Some(sensor) = self.sensors.get_mut(number) else { return true };
+        loop {
+            if out.is_full() {
+                return false;
+            }
+            let Some(window) = sensor.close(&self.rules) else { return true };
+            let row = scalar_row(&self.rules, &mut self.extractor, &window);
+            add(row, number, sensor, self.call, &mut self.placed, out);
+        }
     }
 
     /// The shaft's speed for a burst, in Hz: what the newest reading of the machine's speed sensor says that came before the
@@ -224,9 +323,10 @@ impl Featurizer {
         sensor.and_then(|&number| self.sensors.get(number)?.speed(start, &self.rules)).or(machine.shaft)
     }
 
-    /// Closes the windows of sensors that sent nothing since the tick before.
-    pub fn tick(&mut self) -> Featurized {
-        let out = self.close(|sensor| sensor.idle);
+    /// Closes the windows of sensors that sent nothing since the tick before, but for those that hold readings of after `now`,
+    /// in ns since 1970.
+    pub fn tick(&mut self, now: i64) -> Featurized {
+        let out = self.close(now, |sensor| sensor.idle);
         for sensor in &mut self.sensors {
             sensor.idle = true;
         }
@@ -235,26 +335,39 @@ impl Featurizer {
 
     /// Closes every window.
     pub fn flush(&mut self) -> Featurized {
-        self.close(|_| true)
+        self.close(i64::MAX, |_| true)
     }
 
     /// By the order of names, which is the same however the sensors are spread over instances.
-    fn close(&mut self, which: impl Fn(&Sensor) -> bool) -> Featurized {
-        self.call += 1;
+    fn close(&mut self, now: i64, which: impl Fn(&Sensor) -> bool) -> Featurized {
+        let due = self.sensors.iter().enumerate().filter(|(_, sensor)| sensor.waits() && which(sensor));
+        let mut named: Vec<(&str, usize)> = due.map(|(number, sensor)| (&*sensor.name, number)).collect();
+        // The last comes first in turn.
+        named.sort_unstable_by(|one, other| other.cmp(one));
+        let numbers = named.into_iter().map(|(_, number)| number).collect();
         let mut out = Featurized::default();
-        let mut order: Vec<_> =
-            (0..self.sensors.len()).filter(|&at| self.sensors.get(at).is_some_and(&which)).collect();
-        order.sort_by(|&a, &b| {
-            self.sensors.get(a).map(|sensor| &sensor.name).cmp(&self.sensors.get(b).map(|sensor| &sensor.name))
-        });
-        for number in order {
-            let Some(sensor) = self.sensors.get_mut(number) else { continue };
-            while let Some(window) = sensor.force_close(&self.rules) {
-                let row = scalar_row(&self.rules, &mut self.extractor, &window);
-                add(row, number, sensor, self.call, &mut self.placed, &mut out);
-            }
-        }
+        self.rest = self.close_in_order(numbers, now, &mut out);
+        out.more = self.rest.is_some();
         out
+    }
+
+    /// Closes the windows of these sensors, from the last to the first; gives what is left when the output is full.
+    fn close_in_order(&mut self, mut numbers: Vec<usize>, now: i64, out: &mut Featurized) -> Option<Rest> {
+        self.call += 1;
+        while let Some(&number) = numbers.last() {
+            if let Some(sensor) = self.sensors.get_mut(number) {
+                loop {
+                    if out.is_full() {
+                        return Some(Rest::Sensors(numbers, now));
+                    }
+                    let Some(window) = sensor.force_close(now, &self.rules) else { break };
+                    let row = scalar_row(&self.rules, &mut self.extractor, &window);
+                    add(row, number, sensor, self.call, &mut self.placed, out);
+                }
+            }
+            numbers.pop();
+        }
+        None
     }
 
     /// The sensor's number in the state; a new one gets the next.
@@ -295,6 +408,13 @@ fn check(batch: &Batch<'_>) -> Result<(), PushError> {
         }
     }
     Ok(())
+}
+
+/// FNV-1a over rate and samples, a word at a time; never 0.
+fn hash(burst: &Burst<'_>) -> u64 {
+    let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(0x0000_0100_0000_01b3);
+    let seeded = mix(0xcbf2_9ce4_8422_2325, burst.rate.to_bits());
+    burst.samples.iter().fold(seeded, |hash, sample| mix(hash, sample.to_bits().into())).max(1)
 }
 
 /// A row whose sensor is not placed yet.

@@ -9,6 +9,7 @@ pub mod config;
 pub mod features;
 mod featurizer;
 mod numeric;
+mod rest;
 mod sensor;
 mod spectrum;
 mod trend;
@@ -17,4 +18,4 @@ mod trend;
 mod component;
 
 pub use config::ConfigError;
-pub use featurizer::{Batch, Burst, Featurized, Featurizer, PushError, Refused, RefusedReason, RestoreError, Row};
+pub use featurizer::{Batch, Burst, Featurized, Featurizer, PushError, RestoreError, Row};

@@ -145,7 +145,8 @@ fn windows(config: &str, readings: &[(f64, f64)]) -> Vec<Row> {
     let time: Vec<i64> = readings.iter().map(|(at, _)| T0 + (at * 1e9).round() as i64).collect();
     let value: Vec<f64> = readings.iter().map(|(_, value)| *value).collect();
     let sensor = vec![0; time.len()];
-    let batch = Batch { sensors: &[("t", "m")], sensor: &sensor, time: &time, value: &value, bursts: &[] };
+    let batch =
+        Batch { sensors: &[("t", "m")], sensor: &sensor, time: &time, value: &value, bursts: &[], arrivals: &[] };
     let mut rows = featurizer.push(&batch).unwrap().windows;
     rows.extend(featurizer.flush().windows);
     rows
@@ -247,7 +248,8 @@ fn run(events: &[Event], cuts: &[usize]) -> (Vec<(i64, f64)>, String) {
             }
         }
         let sensor = vec![1; time.len()];
-        let batch = Batch { sensors: &TABLE, sensor: &sensor, time: &time, value: &value, bursts: &bursts };
+        let batch =
+            Batch { sensors: &TABLE, sensor: &sensor, time: &time, value: &value, bursts: &bursts, arrivals: &[] };
         let out = featurizer.push(&batch).unwrap();
         speeds.extend(out.bursts.iter().map(|row| (row.start - T0, of(row, "shaft_hz"))));
         windows.extend(out.windows);

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use proptest::prelude::*;
-use wheeltapper_featurize::{Batch, Burst, Featurized, Featurizer, RefusedReason};
+use wheeltapper_featurize::{Batch, Burst, Featurized, Featurizer};
 
 const S: i64 = 1_000_000_000;
 const T0: i64 = 1_700_000_000 * S;
@@ -13,7 +13,14 @@ fn push(featurizer: &mut Featurizer, readings: &[(f64, f64)]) -> Featurized {
     let value: Vec<f64> = readings.iter().map(|(_, value)| *value).collect();
     let sensor = vec![0; time.len()];
     featurizer
-        .push(&Batch { sensors: &[("a/b", "a")], sensor: &sensor, time: &time, value: &value, bursts: &[] })
+        .push(&Batch {
+            sensors: &[("a/b", "a")],
+            sensor: &sensor,
+            time: &time,
+            value: &value,
+            bursts: &[],
+            arrivals: &[],
+        })
         .unwrap()
 }
 
@@ -50,26 +57,26 @@ fn tumbling_windows_and_gaps() {
 }
 
 #[test]
-fn late_and_duplicate_readings_are_told() {
+fn late_repeated_and_contradicting_readings_are_told() {
     let mut featurizer = Featurizer::open("").unwrap();
-    let out = push(&mut featurizer, &[(100.0, 1.0), (95.0, 1.0), (100.0, 2.0), (95.0, 3.0), (90.0, 1.0), (89.0, 1.0)]);
-    let reasons: Vec<_> = out.refused.iter().map(|refused| (refused.index, refused.reason)).collect();
-    assert_eq!(
-        reasons,
-        [(2, RefusedReason::Duplicate), (3, RefusedReason::Duplicate), (5, RefusedReason::Late { behind: 11 * S })]
-    );
+    let readings =
+        [(100.0, 1.0), (95.0, 1.0), (100.0, 1.0), (100.0, 2.0), (95.0, 3.0), (90.0, 1.0), (89.0, 1.0), (89.0, 1.0)];
+    let out = push(&mut featurizer, &readings);
+    assert_eq!((out.repeated, out.conflicts, out.late), (vec![2, 7], vec![3, 4], vec![6]));
+    // The late one is in the windows that are still open.
     let windows = featurizer.flush().windows;
-    assert_eq!(windows.iter().map(|row| row.count).max(), Some(3));
+    assert_eq!(windows.iter().map(|row| row.count).max(), Some(4));
 }
 
 #[test]
 fn a_tick_closes_the_windows_of_silent_sensors() {
     let mut featurizer = Featurizer::open("").unwrap();
     push(&mut featurizer, &every_second(0, 5));
-    assert!(featurizer.tick().windows.is_empty());
-    assert_eq!(spans(&featurizer.tick()), [(-20, 10, 5), (-10, 20, 5), (0, 30, 5)]);
+    assert!(featurizer.tick(T0 + 10 * S).windows.is_empty());
+    assert_eq!(spans(&featurizer.tick(T0 + 20 * S)), [(-20, 10, 5), (-10, 20, 5), (0, 30, 5)]);
     // It comes back within the closed windows: taken, but no window is given twice.
-    assert!(push(&mut featurizer, &[(6.0, 1.0), (40.0, 1.0)]).refused.is_empty());
+    let out = push(&mut featurizer, &[(6.0, 1.0), (40.0, 1.0)]);
+    assert!(out.conflicts.is_empty() && out.repeated.is_empty() && out.late.is_empty());
     assert_eq!(spans(&featurizer.flush()), [(20, 50, 1), (30, 60, 1), (40, 70, 1)]);
 }
 
@@ -83,7 +90,11 @@ fn bursts_are_windows_of_their_own() {
     let row = &out.bursts[0];
     assert_eq!((out.bursts.len(), row.count, row.end - row.start), (1, 1000, S));
     assert!((row.values[9] - 16.0).abs() < 0.01 && (row.values[17] - 1.0).abs() < 1e-3);
-    assert_eq!(out.refused[0].index, 1);
+    assert_eq!((out.repeated.as_slice(), out.conflicts.as_slice()), ([1].as_slice(), [].as_slice()));
+    let other: Vec<f32> = samples.iter().rev().copied().collect();
+    let again = [Burst { samples: &other, ..burst }, Burst { rate: 999.0, ..burst }, burst];
+    let out = featurizer.push(&Batch { sensors: &[("v", "m")], bursts: &again, ..Batch::default() }).unwrap();
+    assert_eq!((out.repeated, out.conflicts, out.bursts.len()), (vec![2], vec![0, 1], 0));
     let bad = Burst { rate: 0.0, ..burst };
     assert!(featurizer.push(&Batch { bursts: &[bad], ..batch }).is_err());
 }
@@ -91,8 +102,8 @@ fn bursts_are_windows_of_their_own() {
 #[test]
 fn broken_batches_and_snapshots_are_told() {
     let mut featurizer = Featurizer::open("").unwrap();
-    let unequal = Batch { sensors: &[("a", "a")], sensor: &[0], time: &[], value: &[1.0], bursts: &[] };
-    let unknown = Batch { sensors: &[("a", "a")], sensor: &[1], time: &[1], value: &[1.0], bursts: &[] };
+    let unequal = Batch { sensors: &[("a", "a")], sensor: &[0], time: &[], value: &[1.0], bursts: &[], arrivals: &[] };
+    let unknown = Batch { sensors: &[("a", "a")], sensor: &[1], time: &[1], value: &[1.0], bursts: &[], arrivals: &[] };
     assert!(featurizer.push(&unequal).unwrap_err().to_string().contains("equal lengths"));
     assert!(featurizer.push(&unknown).unwrap_err().to_string().contains("table of 1"));
     for snapshot in [b"".as_slice(), b"\x01", b"\x02\xff\xff"] {
@@ -113,18 +124,19 @@ proptest! {
         let mut whole = Featurizer::open("").unwrap();
         let all = push(&mut whole, &readings);
         let mut parts = Featurizer::open("").unwrap();
-        let (mut windows, mut refused, mut rest) = (Vec::new(), 0, readings.as_slice());
+        let (mut windows, mut refused, mut late, mut rest) = (Vec::new(), 0, 0, readings.as_slice());
         for cut in cuts.iter().cycle() {
             if rest.is_empty() { break; }
             let (now, later) = rest.split_at((*cut).min(rest.len()));
             rest = later;
             let out = push(&mut parts, now);
             windows.extend(out.windows);
-            refused += out.refused.len();
+            refused += out.conflicts.len() + out.repeated.len();
+            late += out.late.len();
             parts = Featurizer::restore("", &parts.snapshot()).unwrap();
         }
         prop_assert_eq!(format!("{:?}", windows), format!("{:?}", all.windows));
-        prop_assert_eq!(refused, all.refused.len());
+        prop_assert_eq!((refused, late), (all.conflicts.len() + all.repeated.len(), all.late.len()));
         prop_assert_eq!(format!("{:?}", parts.flush()), format!("{:?}", whole.flush()));
     }
 
@@ -134,7 +146,7 @@ proptest! {
         let mut featurizer = Featurizer::open(r#"{"size_seconds":30,"slide_seconds":10,"lateness_seconds":1000}"#).unwrap();
         let readings: Vec<_> = readings.iter().map(|&at| (f64::from(at), 1.0)).collect();
         let out = push(&mut featurizer, &readings);
-        let taken = readings.len() - out.refused.len();
+        let taken = readings.len() - out.repeated.len();
         let counted: u32 = featurizer.flush().windows.iter().map(|row| row.count).sum();
         prop_assert_eq!(counted as usize, 3 * taken);
     }

@@ -56,13 +56,14 @@ impl GuestIngester for Resource {
                 })
                 .collect(),
             accepted: decoded.accepted,
-            refusals: decoded.refusals.into_iter().map(refusal).collect(),
+            refusals: decoded.refusals.into_iter().map(|refused| refusal(refused, &envelopes)).collect(),
             state_changed: decoded.state_changed,
         })
     }
 }
 
-fn refusal(refusal: crate::Refusal) -> Refusal {
+fn refusal(refusal: crate::Refusal, envelopes: &[Envelope]) -> Refusal {
+    let source = || envelopes.get(refusal.envelope as usize).map(|envelope| envelope.source.clone());
     let reason = match refusal.rejection.reason {
         crate::Reason::Malformed => Reason::Malformed,
         crate::Reason::Oversize => Reason::Oversize,
@@ -77,7 +78,9 @@ fn refusal(refusal: crate::Refusal) -> Refusal {
         position: refusal.position,
         sensor: refusal.rejection.sensor,
         rejection: Rejection { reason, message: refusal.rejection.message },
+        source: refusal.source.or_else(source).unwrap_or_default(),
         payload: refusal.payload,
+        format: refusal.format,
         readings: refusal.readings,
     }
 }

@@ -20,6 +20,10 @@ pub struct Config {
     pub max_payload_bytes: u64,
     /// The longest sensor id.
     pub max_name_bytes: usize,
+    /// Sensors that an event may name beside the configured ones.
+    pub max_sensors_per_event: usize,
+    /// Scalar readings that an event may hold.
+    pub max_readings_per_event: usize,
     /// The sensors, by id.
     pub sensors: BTreeMap<String, Sensor>,
 }
@@ -32,6 +36,8 @@ impl Default for Config {
             max_future_seconds: 300.0,
             max_payload_bytes: 16 << 20,
             max_name_bytes: 512,
+            max_sensors_per_event: 10_000,
+            max_readings_per_event: 1_000_000,
             sensors: BTreeMap::new(),
         }
     }
@@ -91,6 +97,8 @@ pub(crate) struct Rules {
     pub(crate) max_future: i64,
     pub(crate) max_payload: u64,
     pub(crate) max_name: usize,
+    pub(crate) max_sensors: usize,
+    pub(crate) max_readings: usize,
     pub(crate) sensors: BTreeMap<String, Sensor>,
 }
 
@@ -118,6 +126,8 @@ impl Rules {
             max_future: (future * 1e9) as i64,
             max_payload: config.max_payload_bytes,
             max_name: config.max_name_bytes,
+            max_sensors: config.max_sensors_per_event,
+            max_readings: config.max_readings_per_event,
             sensors: config.sensors,
         })
     }

@@ -3,7 +3,8 @@
 use crate::{
     config::{ConfigError, Rules},
     formats::{self, Aliases, Version1},
-    intake::{Decoded, Envelope, Intake},
+    intake::{Decoded, Envelope, Event, Intake},
+    letters::{self, Letter},
     names::Names,
     rejection::{Reason, Rejection},
 };
@@ -66,26 +67,37 @@ impl Ingester {
         let mut out = Decoded::default();
         self.names.begin();
         for (index, envelope) in (0..).zip(envelopes) {
+            self.names.next_event();
             let mut intake = Intake {
                 rules: &self.rules,
                 names: &mut self.names,
                 out: &mut out,
                 envelope: index,
                 arrival: envelope.arrival,
+                format: envelope.format,
+                event: Event { room: letters::room(envelope.payload.len()), ..Event::default() },
             };
-            let (readings, waveforms) = (intake.out.sensor.len(), intake.out.waveforms.len());
+            let mark = intake.mark();
             let size = envelope.payload.len() as u64;
             if size > self.rules.max_payload {
                 let message = format!(
                     "the event has {size} bytes, at most {} are taken; send smaller batches",
                     self.rules.max_payload
                 );
-                intake.refuse(0, Rejection::new(Reason::Oversize, message), envelope.payload, 1);
+                let payload = letters::beginning(envelope.payload);
+                let format = envelope.format.map(str::to_owned);
+                let letter = || Letter { payload, source: None, format };
+                intake.refuse_as(0, Rejection::new(Reason::Oversize, message), 1, letter);
             } else {
                 formats::decode(&envelope, &mut self.aliases, &mut intake);
             }
-            let samples: usize = out.waveforms.iter().skip(waveforms).map(|burst| burst.samples.len()).sum();
-            out.accepted.push(u32::try_from(out.sensor.len() - readings + samples).unwrap_or(u32::MAX));
+            if let Some(rejection) = intake.event.full.take() {
+                let readings = intake.event.readings;
+                intake.rollback(mark);
+                intake.refuse(0, rejection, envelope.payload, readings);
+            }
+            intake.sort(mark);
+            out.accepted.push(mark.accepted(&out));
         }
         out.state_changed = self.aliases.take_changed();
         out

@@ -2,13 +2,11 @@
 
 use crate::{
     config::Rules,
-    names::{About, Names},
+    letters::Refusal,
+    names::{self, About, Names},
     rejection::{Reason, Rejection, excerpt},
     time,
 };
-
-/// A refused part is kept up to this size.
-const KEPT: usize = 4096;
 
 /// Sampling rates that are taken, in Hz: from a sample in eleven days to what no sensor reaches.
 const RATES: std::ops::RangeInclusive<f64> = 1e-6..=1e9;
@@ -41,21 +39,6 @@ pub struct Waveform {
     pub samples: Vec<f32>,
 }
 
-/// A part of an event that was refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// Index of the envelope.
-    pub envelope: u32,
-    /// Line or element from 1; 0 for the whole event.
-    pub position: u32,
-    /// Why.
-    pub rejection: Rejection,
-    /// As it came, cut at 4 KiB.
-    pub payload: Vec<u8>,
-    /// Readings that were refused with it; at least 1.
-    pub readings: u32,
-}
-
 /// Columns of readings, and what was refused.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decoded {
@@ -79,6 +62,25 @@ pub struct Decoded {
     pub state_changed: bool,
 }
 
+/// What an event came to so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Event {
+    /// Readings met, taken or not.
+    pub(crate) readings: usize,
+    /// Sensors met that are not configured.
+    pub(crate) sensors: usize,
+    /// Refused parts.
+    pub(crate) refused: usize,
+    /// Bytes that letters of refused parts may still take.
+    pub(crate) room: usize,
+    /// A sensor's reading came after a newer one.
+    pub(crate) unsorted: bool,
+    /// It is only tried whether all is well; what is refused is not kept.
+    pub(crate) drafting: bool,
+    /// Why the event is refused as one.
+    pub(crate) full: Option<Rejection>,
+}
+
 /// Takes what the formats find: checks it, and adds it to the columns.
 #[derive(Debug)]
 pub(crate) struct Intake<'a> {
@@ -87,6 +89,9 @@ pub(crate) struct Intake<'a> {
     pub(crate) out: &'a mut Decoded,
     pub(crate) envelope: u32,
     pub(crate) arrival: i64,
+    /// Of the event's bytes: a media type or a short name; none while it is not known.
+    pub(crate) format: Option<&'a str>,
+    pub(crate) event: Event,
 }
 
 /// A point to which the columns can go back.
@@ -94,6 +99,19 @@ pub(crate) struct Intake<'a> {
 pub(crate) struct Mark {
     readings: usize,
     waveforms: usize,
+    names: usize,
+    refusals: usize,
+    refused: usize,
+    met: usize,
+    room: usize,
+}
+
+impl Mark {
+    /// Readings and samples since.
+    pub(crate) fn accepted(self, out: &Decoded) -> u32 {
+        let samples: usize = out.waveforms.iter().skip(self.waveforms).map(|burst| burst.samples.len()).sum();
+        u32::try_from((out.sensor.len() - self.readings).saturating_add(samples)).unwrap_or(u32::MAX)
+    }
 }
 
 impl Intake<'_> {
@@ -113,17 +131,68 @@ impl Intake<'_> {
         Rejection { sensor: rejection.sensor.or_else(|| is_name.then(|| name.to_owned())), ..rejection }
     }
 
+    /// Whether the event is past a limit, so that the rest of it need not be read.
+    pub(crate) fn is_full(&self) -> bool {
+        self.event.full.is_some()
+    }
+
+    /// Refuses the event as one where it holds so many sensors that it would be past the limit.
+    pub(crate) fn admit_sensors(&mut self, count: usize) -> Result<(), Rejection> {
+        if count <= self.rules.max_sensors {
+            return Ok(());
+        }
+        let rejection = Rejection::new(
+            Reason::Oversize,
+            format!(
+                "the event names more than {} sensors that are not configured; nothing of it is taken: configure them or send smaller events. An array of samples needs its rate in metadata.sampling_hz",
+                self.rules.max_sensors
+            ),
+        );
+        self.event.full.get_or_insert_with(|| rejection.clone());
+        Err(rejection)
+    }
+
     fn take_reading(&mut self, name: &str, time: i64, value: f64) -> Result<(), Rejection> {
+        self.event.readings += 1;
+        if self.event.readings > self.rules.max_readings {
+            let rejection = Rejection::new(
+                Reason::Oversize,
+                format!(
+                    "the event holds more than {} readings; nothing of it is taken: send smaller events",
+                    self.rules.max_readings
+                ),
+            );
+            self.event.full.get_or_insert_with(|| rejection.clone());
+            return Err(rejection);
+        }
         let (number, about) = self.checked(name, time)?;
         if !value.is_finite() {
             return Err(non_finite(value));
         }
         self.in_range(&about, name, value)?;
         let local = self.names.local(number, name, &mut self.out.text, &mut self.out.ends);
+        self.event.unsorted |= !self.names.in_order(number, time);
         self.out.sensor.push(local);
         self.out.time.push(time);
         self.out.value.push(value);
         Ok(())
+    }
+
+    /// Puts the readings since the mark in order of time where a sensor's were not: files and gateways write the newest first
+    /// as well, and what comes behind a newer reading by more than the lateness counts in fewer windows.
+    pub(crate) fn sort(&mut self, from: Mark) {
+        if !std::mem::take(&mut self.event.unsorted) {
+            return;
+        }
+        let Decoded { sensor, time, value, .. } = &mut *self.out;
+        let rows = sensor.iter().zip(time.iter()).zip(value.iter()).skip(from.readings);
+        let mut rows: Vec<(i64, u32, f64)> = rows.map(|((&sensor, &time), &value)| (time, sensor, value)).collect();
+        // Stable: what came first of one sensor and time stays first.
+        rows.sort_by_key(|&(time, ..)| time);
+        let columns = sensor.iter_mut().zip(time.iter_mut()).zip(value.iter_mut()).skip(from.readings);
+        for (((to_sensor, to_time), to_value), (time, sensor, value)) in columns.zip(rows) {
+            (*to_sensor, *to_time, *to_value) = (sensor, time, value);
+        }
     }
 
     fn take_waveform(&mut self, name: &str, start: i64, rate: f64, samples: Vec<f32>) -> Result<(), Rejection> {
@@ -152,19 +221,16 @@ impl Intake<'_> {
         self.names.find(name, self.rules).1.sampling_hz
     }
 
-    /// Notes that a part was refused.
-    pub(crate) fn refuse(&mut self, position: usize, rejection: Rejection, payload: &[u8], readings: usize) {
-        self.out.refusals.push(Refusal {
-            envelope: self.envelope,
-            position: u32::try_from(position).unwrap_or(u32::MAX),
-            rejection,
-            payload: payload.get(..payload.len().min(KEPT)).unwrap_or_default().to_vec(),
-            readings: u32::try_from(readings.max(1)).unwrap_or(u32::MAX),
-        });
-    }
-
     pub(crate) fn mark(&self) -> Mark {
-        Mark { readings: self.out.sensor.len(), waveforms: self.out.waveforms.len() }
+        Mark {
+            readings: self.out.sensor.len(),
+            waveforms: self.out.waveforms.len(),
+            names: self.out.ends.len(),
+            refusals: self.out.refusals.len(),
+            refused: self.event.refused,
+            met: self.event.readings,
+            room: self.event.room,
+        }
     }
 
     /// Takes back what was added since the mark.
@@ -173,6 +239,13 @@ impl Intake<'_> {
         self.out.time.truncate(mark.readings);
         self.out.value.truncate(mark.readings);
         self.out.waveforms.truncate(mark.waveforms);
+        self.out.refusals.truncate(mark.refusals);
+        self.out.ends.truncate(mark.names);
+        self.out.text.truncate(self.out.ends.last().map_or(0, |&end| end as usize));
+        self.names.forget_after(mark.names);
+        self.event.refused = mark.refused;
+        self.event.readings = mark.met;
+        self.event.room = mark.room;
     }
 
     fn checked(&mut self, name: &str, time: i64) -> Result<(u32, About), Rejection> {
@@ -191,9 +264,14 @@ impl Intake<'_> {
         }
         let (number, about) = self.names.find(name, self.rules);
         if !about.configured {
-            if name.chars().any(char::is_control) {
+            if self.names.meet(number) {
+                self.event.sensors += 1;
+                self.admit_sensors(self.event.sensors)?;
+            }
+            if !about.sound {
+                let fault = names::fault(name).unwrap_or_default();
                 return Err(Rejection::malformed(format!(
-                    "the sensor's id has control characters: {:?}",
+                    "the sensor's id {fault}; expected levels between single /, such as site/area/machine/sensor; got {:?}",
                     excerpt(name.as_bytes())
                 )));
             }

@@ -7,6 +7,7 @@ pub mod config;
 pub mod formats;
 mod ingester;
 mod intake;
+mod letters;
 mod names;
 mod rejection;
 pub mod time;
@@ -16,5 +17,7 @@ mod component;
 
 pub use config::{Config, ConfigError};
 pub use ingester::{Ingester, RestoreError};
-pub use intake::{Decoded, Envelope, Refusal, Waveform};
+pub use intake::{Decoded, Envelope, Waveform};
+pub use letters::Refusal;
+pub use names::fault as name_fault;
 pub use rejection::{Reason, Rejection};

@@ -84,6 +84,12 @@ pub fn from_seconds(seconds: f64) -> Option<i64> {
     nanoseconds(seconds * 1e9)
 }
 
+/// Nanoseconds to seconds, to the nearest double.
+#[allow(clippy::cast_precision_loss, reason = "to the nearest")]
+pub fn to_seconds(nanoseconds: i64) -> f64 {
+    nanoseconds as f64 / 1e9
+}
+
 fn nanoseconds(number: f64) -> Option<i64> {
     // 2^63 as a double: the first that does not fit.
     #[allow(clippy::cast_possible_truncation, reason = "within the range of i64 by the condition")]

@@ -8,6 +8,9 @@ pub enum LineError {
     /// A moment's trouble: the same again may succeed.
     #[error("{0}")]
     Unavailable(String),
+    /// The store refuses what a stage made of an event: the same again does not succeed, whoever tries.
+    #[error("{0}")]
+    Unstorable(String),
     /// Trouble that stays until someone mends it.
     #[error("{0}")]
     Broken(String),
@@ -18,7 +21,10 @@ pub enum LineError {
 
 impl From<PortError> for LineError {
     fn from(error: PortError) -> Self {
-        Self::Unavailable(error.0)
+        match error.refuses_values() {
+            true => Self::Unstorable(error.0),
+            false => Self::Unavailable(error.0),
+        }
     }
 }
 

@@ -75,7 +75,7 @@ impl From<LineError> for FrontError {
     fn from(error: LineError) -> Self {
         match error {
             LineError::Unavailable(text) => Self::Unavailable(text),
-            LineError::Broken(text) => Self::Broken(text),
+            LineError::Broken(text) | LineError::Unstorable(text) => Self::Broken(text),
             LineError::Refused(Refusal::Absent(text)) => Self::Absent(text),
             LineError::Refused(Refusal::Invalid(text)) => Self::Invalid(text),
             LineError::Refused(Refusal::Conflict(text)) => Self::Conflict(text),

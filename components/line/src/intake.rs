@@ -159,6 +159,8 @@ fn empty(asset: &str) -> ReadingBatch {
         sensors: SensorTable { names: dictionary::empty(), assets, asset: Vec::new() },
         readings: ReadingColumns { sensor: Vec::new(), time: Vec::new(), value: Vec::new() },
         waveforms: Vec::new(),
+        // The queue knows it; here it would make another event of one that is sent again.
+        arrivals: Vec::new(),
     }
 }
 
@@ -168,13 +170,13 @@ fn letter(envelope: &Envelope, refusal: &Refusal) -> Vec<Value> {
     vec![
         text(content_id(&of)),
         Value::Integer(envelope.arrival),
-        text(envelope.source.as_str()),
+        text(refusal.source.as_str()),
         text(reason(refusal.rejection.reason)),
         text(refusal.rejection.message.as_str()),
         Value::Blob(refusal.payload.clone()),
         Value::Integer(i64::from(refusal.readings)),
         maybe_text(envelope.sensor.as_deref()),
-        maybe_text(envelope.format.as_deref()),
+        maybe_text(refusal.format.as_deref()),
     ]
 }
 

@@ -84,6 +84,27 @@ impl Topic {
 #[derive(Clone, Debug)]
 pub struct PortError(pub String);
 
+/// What a store says, by SQLite's words and PostgreSQL's (classes 22, 23 and 54), of values that it takes never and from nobody.
+const REFUSALS: [&str; 9] = [
+    "too big",
+    "datatype mismatch",
+    "constraint failed",
+    "invalid byte sequence",
+    "out of range",
+    "violates",
+    "program_limit_exceeded",
+    "SQLSTATE 22",
+    "SQLSTATE 23",
+];
+
+impl PortError {
+    /// Whether the store refused these very values, so that the same again would fail too. Otherwise it is an outage, which
+    /// is nobody's fault and passes.
+    pub(crate) fn refuses_values(&self) -> bool {
+        REFUSALS.iter().any(|words| self.0.contains(words))
+    }
+}
+
 impl fmt::Display for PortError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.0)

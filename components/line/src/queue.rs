@@ -113,7 +113,8 @@ pub(crate) async fn forget<P: Ports>(ports: &P, time: i64) -> Result<(), PortErr
     store::run(ports, statement, &[Value::Integer(time)]).await.map(drop)
 }
 
-/// Notes that an instance is about to work on what follows `position`; gives how many have tried, and since when.
+/// Notes that an instance is about to work on what follows `position`; gives how many have tried, and since when. An instance
+/// that the stage kills leaves its attempt behind, one that does not takes it back with [`survived`].
 pub(crate) async fn attempt<P: Ports>(
     ports: &P,
     topic: Topic,
@@ -133,4 +134,12 @@ pub(crate) async fn attempt<P: Ports>(
         Some([Value::Integer(count), Value::Integer(first)]) => Ok((*count, *first)),
         other => Err(PortError(format!("the table attempts gave {other:?}"))),
     }
+}
+
+/// Takes an attempt back: the stage got through what follows `position`, and what failed was something else.
+pub(crate) async fn survived<P: Ports>(ports: &P, topic: Topic, key: &str, position: i64) -> Result<(), PortError> {
+    let statement =
+        "UPDATE attempts SET count = count - 1 WHERE topic = $1 AND key = $2 AND position = $3 AND count > 0";
+    let parameters = [text(topic.name()), text(key), Value::Integer(position)];
+    store::run(ports, statement, &parameters).await.map(drop)
 }

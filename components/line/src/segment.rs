@@ -5,6 +5,13 @@
 //! swaps the state in. Another instance that did the same at the same time wrote the same, as a stage is a fold: one of
 //! the two swaps, and nothing has happened twice. An instance that dies on the way leaves rows that the next one writes
 //! again.
+//!
+//! An event that its stage does not get through is given up after some attempts. As a stage that traps takes its instance
+//! along, an attempt is counted before the stage is called; that also shows that the store takes writes. Where the stage came
+//! back and something else failed (the store, the state, the stage's configuration), the attempt is taken back, so that no
+//! outage, however long, costs an event. If that cannot be written either, one attempt too many stands: an event is given up
+//! only if attempts fail like this one after the other, each between a write that succeeded and one that did not, and only
+//! after the stage was tried on it alone.
 
 use std::time::Instant;
 
@@ -92,58 +99,34 @@ pub(crate) async fn drain<S: Segment, P: Ports>(line: &Line<P>, key: &str, now: 
             return Ok(());
         }
         let (attempts, first) = queue::attempt(ports, S::INPUT, key, state.position, now).await?;
-        let mut given_up = None;
-        if attempts > CAREFUL {
+        let alone = attempts > CAREFUL;
+        let given_up = attempts > GIVE_UP && now.saturating_sub(first) >= line.plant.poison_after();
+        if alone {
             events.truncate(1);
-            if attempts > GIVE_UP && now - first >= line.plant.poison_after() {
-                given_up = events.pop();
-            }
         }
-        let config = line.plant.stage(S::NAME);
-        let stage = S::open(&config, state.snapshot.as_deref())
-            .map_err(|error| LineError::Broken(format!("{} cannot be opened: {error}", S::NAME)))?;
-        let mut rows = Rows::default();
-        let mut plans = Vec::new();
-        let mut nexts = Vec::new();
-        let mut position = state.position;
-        for event in &events {
-            position = event.seq;
-            let output = match stage.step(key, event, &mut rows) {
-                Ok(output) => output,
-                Err(error) => {
-                    dead_letter::<S>(event, &format!("{} refused: {error}", S::NAME), &mut rows);
-                    continue;
+        let taken = match given_up {
+            true => Ok(give_up::<S>(&events, state.snapshot.clone(), attempts)),
+            false => take_all::<S>(&line.plant.stage(S::NAME), key, &events, state.snapshot.as_deref()),
+        };
+        // From here on the instance lives: what fails now is not the stage.
+        let step = match taken {
+            Ok(step) => finish::<S, P>(line, key, &place, held, &step).await.map(|swapped| (swapped, step)),
+            Err(error) => Err(error),
+        };
+        let (swapped, step) = match step {
+            Ok(done) => done,
+            Err(error) => {
+                if !matches!(error, LineError::Unstorable(_)) {
+                    // That the store does not take this either is what the error says already.
+                    let _ = queue::survived(ports, S::INPUT, key, state.position).await;
                 }
-            };
-            nexts.extend(output.next.map(|body| Queued { body, ..event.clone() }));
-            plans.extend(output.plan.map(|body| Queued { body, ..event.clone() }));
-        }
-        if let Some(event) = &given_up {
-            position = event.seq;
-            let message = format!(
-                "{} could not get through it in {attempts} attempts; it is kept here: send it again once the component is mended",
-                S::NAME
-            );
-            dead_letter::<S>(event, &message, &mut rows);
-        }
-        rows.write(ports).await?;
-        // In order: whoever reads the next queue sees an event only after those before it.
-        for next in &nexts {
-            if let Some(topic) = S::OUTPUT {
-                queue::put(ports, topic, key, next).await?;
+                return Err(error);
             }
-        }
-        for plan in &plans {
-            let id = content_id(format!("{key}|{}", plan.seq).as_bytes());
-            queue::append(ports, Topic::Alerts, PLANT, &id, plan.time, &plan.body).await?;
-        }
-        // An event that was given up must not change the state of a stage that never saw it.
-        let snapshot = if events.is_empty() { state.snapshot } else { Some(stage.snapshot()) };
-        let state = postcard::to_allocvec(&State { position, snapshot })
-            .map_err(|error| LineError::Broken(format!("the state {place} cannot be written: {error}")))?;
-        if !ports.swap(&place, held, state).await? {
+        };
+        if !swapped {
             continue;
         }
+        let Step { rows, nexts, plans, position, .. } = step;
         queue::passed(ports, S::INPUT, key, position).await?;
         if line.drive == Drive::Bus {
             if rows.has(DEAD_LETTERS) {
@@ -157,6 +140,79 @@ pub(crate) async fn drain<S: Segment, P: Ports>(line: &Line<P>, key: &str, now: 
             }
         }
     }
+}
+
+/// What a stage made of events.
+struct Step {
+    rows: Rows,
+    nexts: Vec<Queued>,
+    plans: Vec<Queued>,
+    /// Of the last event.
+    position: i64,
+    snapshot: Option<Vec<u8>>,
+}
+
+/// Hands the stage its events. If it traps on one, this does not return.
+fn take_all<S: Segment>(
+    config: &str,
+    key: &str,
+    events: &[Queued],
+    snapshot: Option<&[u8]>,
+) -> Result<Step, LineError> {
+    let stage = S::open(config, snapshot)
+        .map_err(|error| LineError::Broken(format!("{} cannot be opened: {error}", S::NAME)))?;
+    let (mut rows, mut nexts, mut plans, mut position) = (Rows::default(), Vec::new(), Vec::new(), 0);
+    for event in events {
+        position = event.seq;
+        match stage.step(key, event, &mut rows) {
+            Ok(output) => {
+                nexts.extend(output.next.map(|body| Queued { body, ..event.clone() }));
+                plans.extend(output.plan.map(|body| Queued { body, ..event.clone() }));
+            }
+            Err(error) => dead_letter::<S>(event, &format!("{} refused: {error}", S::NAME), &mut rows),
+        }
+    }
+    Ok(Step { rows, nexts, plans, position, snapshot: Some(stage.snapshot()) })
+}
+
+/// Gives the first event up. The state of a stage that never saw it stays as it is.
+fn give_up<S: Segment>(events: &[Queued], snapshot: Option<Vec<u8>>, attempts: i64) -> Step {
+    let mut rows = Rows::default();
+    let message = format!(
+        "{} could not get through it in {attempts} attempts; it is kept here: send it again once the component is mended",
+        S::NAME
+    );
+    for event in events.iter().take(1) {
+        dead_letter::<S>(event, &message, &mut rows);
+    }
+    let position = events.first().map_or(0, |event| event.seq);
+    Step { rows, nexts: Vec::new(), plans: Vec::new(), position, snapshot }
+}
+
+/// Writes what a stage made, and swaps its state in; false when another instance was faster.
+async fn finish<S: Segment, P: Ports>(
+    line: &Line<P>,
+    key: &str,
+    place: &str,
+    held: P::Version,
+    step: &Step,
+) -> Result<bool, LineError> {
+    let ports = &line.ports;
+    step.rows.write(ports).await?;
+    // In order: whoever reads the next queue sees an event only after those before it.
+    for next in &step.nexts {
+        if let Some(topic) = S::OUTPUT {
+            queue::put(ports, topic, key, next).await?;
+        }
+    }
+    for plan in &step.plans {
+        let id = content_id(format!("{key}|{}", plan.seq).as_bytes());
+        queue::append(ports, Topic::Alerts, PLANT, &id, plan.time, &plan.body).await?;
+    }
+    let state = State { position: step.position, snapshot: step.snapshot.clone() };
+    let state = postcard::to_allocvec(&state)
+        .map_err(|error| LineError::Broken(format!("the state {place} cannot be written: {error}")))?;
+    Ok(ports.swap(place, held, state).await?)
 }
 
 fn dead_letter<S: Segment>(event: &Queued, message: &str, rows: &mut Rows) {

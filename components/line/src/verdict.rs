@@ -61,7 +61,9 @@ async fn decode<P: Ports>(line: &Line<P>, sample: &Sample) -> Result<(String, Re
         payload: sample.payload.clone(),
     };
     let mut decoded = intake::decode_aside(line, &envelope).await?;
-    if dictionary::names(&decoded.sensors).nth(1).is_some()
+    // Values of one sensor, which are channels to ingest, or too many for that.
+    let several = dictionary::names(&decoded.sensors).nth(1).is_some();
+    if (several || decoded.accepted.iter().all(|&accepted| accepted == 0))
         && let Some(payload) = acts::series(&envelope.payload)
     {
         decoded = intake::decode_aside(line, &Envelope { payload, ..envelope }).await?;
@@ -91,12 +93,18 @@ async fn decode<P: Ports>(line: &Line<P>, sample: &Sample) -> Result<(String, Re
 }
 
 /// The windows of the readings, as if nothing had come before and nothing came after.
-fn featurize<P>(line: &Line<P>, batch: &ReadingBatch) -> Result<[FeatureBatch; 2], LineError> {
+fn featurize<P>(line: &Line<P>, batch: &ReadingBatch) -> Result<Vec<FeatureBatch>, LineError> {
     let broken = |error: StageError| LineError::Broken(format!("featurize: {}", words(&error)));
     let featurizer = Featurizer::open(&line.plant.stage("featurize")).map_err(broken)?;
-    let whole = featurizer.push(batch).map_err(broken)?;
-    let rest = featurizer.flush().map_err(broken)?;
-    Ok([whole.features, rest.features])
+    let mut parts = vec![featurizer.push(batch).map_err(broken)?];
+    while parts.last().is_some_and(|part| part.more) {
+        parts.push(featurizer.resume().map_err(broken)?);
+    }
+    parts.push(featurizer.flush().map_err(broken)?);
+    while parts.last().is_some_and(|part| part.more) {
+        parts.push(featurizer.resume().map_err(broken)?);
+    }
+    Ok(parts.into_iter().map(|part| part.features).collect())
 }
 
 fn judged(asset: &str, probed: Vec<Probed>) -> Result<Verdict, Refusal> {

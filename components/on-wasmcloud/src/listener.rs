@@ -112,7 +112,7 @@ impl Guest for Component {
                 eprintln!("wheeltapper: a message on {}: {words}", message.subject);
                 HandleMessageError::Retry
             }
-            LineError::Broken(words) => HandleMessageError::Other(words),
+            LineError::Broken(words) | LineError::Unstorable(words) => HandleMessageError::Other(words),
             refused @ LineError::Refused(_) => HandleMessageError::Other(refused.to_string()),
         })
     }

@@ -51,10 +51,17 @@ impl Desk {
         let mut judge = self.judge()?;
         let (name, batch) = self.decoded(&mut judge, caller, &sample)?;
         let features = judge.featurizer.push(&batch).and_then(|pushed| {
-            let rest = judge.featurizer.flush()?;
+            let mut parts = vec![pushed];
+            while parts.last().is_some_and(|part| part.more) {
+                parts.push(judge.featurizer.resume()?);
+            }
+            parts.push(judge.featurizer.flush()?);
+            while parts.last().is_some_and(|part| part.more) {
+                parts.push(judge.featurizer.resume()?);
+            }
             // The state of a sample is nothing to the next.
             judge.featurizer.renew(&judge.config.featurize_json())?;
-            Ok(vec![pushed.features, rest.features])
+            Ok(parts.into_iter().map(|part| part.features).collect::<Vec<_>>())
         });
         let features = features.map_err(broken)?;
         self.keep(judge);
@@ -90,7 +97,9 @@ impl Desk {
             payload: sample.payload.clone(),
         };
         let mut decoded = judge.ingester.decode(std::slice::from_ref(&envelope)).map_err(broken)?;
-        if dictionary::names(&decoded.sensors).nth(1).is_some()
+        // Values of one sensor, which are channels to ingest, or too many for that.
+        let several = dictionary::names(&decoded.sensors).nth(1).is_some();
+        if (several || decoded.accepted.iter().all(|&accepted| accepted == 0))
             && let Some(payload) = acts::series(&envelope.payload)
         {
             decoded = judge.ingester.decode(&[Envelope { payload, ..envelope }]).map_err(broken)?;
@@ -118,7 +127,10 @@ impl Desk {
         dictionary::push(&mut assets, &asset);
         let sensors = SensorTable { names: decoded.sensors.clone(), assets, asset: vec![0] };
         let name = (*name).to_owned();
-        Ok((name, ReadingBatch { sensors, readings: decoded.readings, waveforms: decoded.waveforms }))
+        Ok((
+            name,
+            ReadingBatch { sensors, readings: decoded.readings, waveforms: decoded.waveforms, arrivals: Vec::new() },
+        ))
     }
 
     fn judge(&self) -> Result<Judge, FrontError> {

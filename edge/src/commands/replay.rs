@@ -81,6 +81,7 @@ impl Replay {
         bar.finish_and_clear();
         let after = host.store.counts()?;
         let took = started.elapsed();
+        let repeated = host.metrics.readings_repeated.get();
         host.stop();
 
         let stored = after.readings + after.waveform_samples - before.readings - before.waveform_samples;
@@ -95,13 +96,16 @@ impl Replay {
         );
         println!("  stored       {stored}");
         println!("  rejected     {refused}{}", if refused > 0 { "   (see wheeltapper dlq list)" } else { "" });
+        if repeated > 0 {
+            println!("  repeated     {repeated}   (stored already, dropped)");
+        }
         println!("  windows      {}", after.windows - before.windows);
         println!("  anomalies    {}", after.anomalies - before.anomalies);
         println!("  alerts       {}", after.alerts - before.alerts);
         println!("  work orders  {}", after.work_orders - before.work_orders);
         ensure!(
-            stored + refused == sums.readings,
-            "the counts do not add up: {} readings in, {stored} stored and {refused} rejected; please report this with the recording",
+            stored + refused + repeated == sums.readings,
+            "the counts do not add up: {} readings in, {stored} stored, {refused} rejected and {repeated} repeated; please report this with the recording",
             sums.readings
         );
         Ok(())

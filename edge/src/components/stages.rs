@@ -243,11 +243,13 @@ stage!(/** Keeps windows and computes features. */ Featurizer, StageName::Featur
 call!(/** Takes readings. */ Featurizer, push(batch: &ReadingBatch) -> wit::featurize::Featurized, wheeltapper_pipeline_featurize, featurizer, call_push);
 call!(/** Closes idle sensors' windows. */ Featurizer, tick(now: i64) -> wit::featurize::Featurized, wheeltapper_pipeline_featurize, featurizer, call_tick);
 call!(/** Closes all windows. */ Featurizer, flush() -> wit::featurize::Featurized, wheeltapper_pipeline_featurize, featurizer, call_flush);
+call!(/** Gives what the last call left when it said that there was more. */ Featurizer, resume() -> wit::featurize::Featurized, wheeltapper_pipeline_featurize, featurizer, call_resume);
 
 stage!(/** Scores windows. */ Detector, StageName::Detect, wit::detect_stage::DetectStage, wheeltapper_pipeline_detect, detector);
 call!(/** Takes features. */ Detector, push(batch: &FeatureBatch) -> wit::detect::Detected, wheeltapper_pipeline_detect, detector, call_push);
 call!(/** Scores windows that wait for an idle sensor. */ Detector, tick(now: i64) -> wit::detect::Detected, wheeltapper_pipeline_detect, detector, call_tick);
 call!(/** Scores all windows that wait. */ Detector, flush() -> wit::detect::Detected, wheeltapper_pipeline_detect, detector, call_flush);
+call!(/** Gives what the last tick or flush left when it said that there was more. */ Detector, resume() -> wit::detect::Detected, wheeltapper_pipeline_detect, detector, call_resume);
 call!(/** Judges windows, and learns nothing from them. */ Detector, probe(batch: &FeatureBatch, model: Option<&str>) -> Vec<wit::detect::Probed>, wheeltapper_pipeline_detect, detector, call_probe);
 
 stage!(/** Gathers anomalies into alerts. */ Alerter, StageName::Alert, wit::alert_stage::AlertStage, wheeltapper_pipeline_alert, alerter);

@@ -153,9 +153,15 @@ fn run(sandbox: &Sandbox, mut fleet: Fleet, span: f64, part: usize, of: usize) -
     while done < ticks {
         let some: Vec<Tick> = (0..TICKS.min(ticks - done)).map(|_| fleet.step()).collect();
         done += some.len();
-        let features = featurizer.push(&batch(&some, &table, &own))?.features;
-        let detected = detector.push(&features)?;
-        alerts.extend(alerter.push(&detected.scores, &detected.anomalies)?);
+        let mut part = featurizer.push(&batch(&some, &table, &own))?;
+        loop {
+            let detected = detector.push(&part.features)?;
+            alerts.extend(alerter.push(&detected.scores, &detected.anomalies)?);
+            if !part.more {
+                break;
+            }
+            part = featurizer.resume()?;
+        }
     }
     Ok(alerts)
 }
@@ -203,7 +209,7 @@ fn batch(ticks: &[Tick], table: &SensorTable, own: &[Option<u32>]) -> ReadingBat
             }
         }
     }
-    ReadingBatch { sensors: table.clone(), readings: columns, waveforms }
+    ReadingBatch { sensors: table.clone(), readings: columns, waveforms, arrivals: Vec::new() }
 }
 
 #[allow(clippy::cast_precision_loss, reason = "figures for people")]

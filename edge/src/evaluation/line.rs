@@ -10,6 +10,7 @@ use crate::{
         Alerter, CallError, Detector, Featurizer, Sandbox,
         wit::{
             detect::Detected,
+            featurize::Featurized,
             types::{AlertState, ReadingBatch, ReadingColumns, SensorTable, Waveform as Burst},
         },
     },
@@ -83,16 +84,32 @@ impl Components {
 
 impl Pair {
     fn push(&mut self, batch: &ReadingBatch) -> Result<Detected, CallError> {
-        let features = self.featurizer.push(batch)?.features;
-        self.detector.push(&features)
+        let first = self.featurizer.push(batch)?;
+        self.detect(first)
+    }
+
+    /// Detects in what featurize gave and in all that it left.
+    fn detect(&mut self, mut part: Featurized) -> Result<Detected, CallError> {
+        let mut detected = self.detector.push(&part.features)?;
+        while part.more {
+            part = self.featurizer.resume()?;
+            join(&mut detected, self.detector.push(&part.features)?);
+        }
+        Ok(detected)
     }
 
     fn flush(&mut self) -> Result<Detected, CallError> {
-        let features = self.featurizer.flush()?.features;
-        let mut detected = self.detector.push(&features)?;
-        let rest = self.detector.flush()?;
-        join(&mut detected, rest);
-        Ok(detected)
+        let first = self.featurizer.flush()?;
+        let mut detected = self.detect(first)?;
+        let mut rest = self.detector.flush()?;
+        loop {
+            let more = rest.more;
+            join(&mut detected, rest);
+            if !more {
+                return Ok(detected);
+            }
+            rest = self.detector.resume()?;
+        }
     }
 
     /// Runs a recording's rows, each of which is a window of its own.
@@ -168,6 +185,7 @@ impl Line for Components {
                     sensors: table.clone(),
                     readings: ReadingColumns { sensor: vec![1], time: vec![now], value: vec![waveform.rpm] },
                     waveforms: vec![Burst { sensor: 0, start: now, rate: waveform.rate, samples: burst.to_vec() }],
+                    arrivals: Vec::new(),
                 };
                 let mut detected = pair.push(&batch).map_err(failed(&waveform.asset))?;
                 join(&mut detected, pair.detector.flush().map_err(failed(&waveform.asset))?);
@@ -262,7 +280,7 @@ fn batch(recording: &Recording, rows: &[Vec<f64>], times: &[i64]) -> ReadingBatc
             }
         }
     }
-    ReadingBatch { sensors: table(&sensors), readings: columns, waveforms: Vec::new() }
+    ReadingBatch { sensors: table(&sensors), readings: columns, waveforms: Vec::new(), arrivals: Vec::new() }
 }
 
 fn nothing() -> Detected {
@@ -277,6 +295,7 @@ fn nothing() -> Detected {
         anomalies: Vec::new(),
         drifts: Vec::new(),
         prognoses: Vec::new(),
+        more: false,
     }
 }
 

@@ -305,13 +305,13 @@ fn dead_letters(refusals: &[Refusal], envelopes: &[WitEnvelope]) -> Vec<u8> {
         let Some(envelope) = envelopes.get(refusal.envelope as usize) else { continue };
         let event = DeadLetterEvent {
             time: envelope.arrival,
-            source: envelope.source.clone(),
+            source: refusal.source.clone(),
             reason: reason_name(refusal.rejection.reason).to_owned(),
             message: refusal.rejection.message.clone(),
             payload: refusal.payload.clone(),
             readings: refusal.readings,
             sensor: envelope.sensor.clone(),
-            format: envelope.format.clone(),
+            format: refusal.format.clone(),
         };
         match serde_json::to_vec(&event) {
             Ok(json) => wheeltapper_log::frame(&json, &mut framed),
@@ -345,6 +345,8 @@ fn refuse_whole(envelope: &WitEnvelope, error: &CallError) -> Decoded {
             ),
         },
         payload: envelope.payload.get(..kept).unwrap_or_default().to_vec(),
+        source: envelope.source.clone(),
+        format: envelope.format.clone(),
         readings: 1,
     };
     Decoded { accepted: vec![0], refusals: vec![refusal], ..nothing() }

@@ -11,10 +11,8 @@ use crate::{
     registry::{Registry, SensorRefusal},
 };
 
-/// At most this much of the event is kept with a refusal.
+/// At most this many bytes of one sensor's readings are kept with a refusal.
 const KEPT: usize = 64 << 10;
-/// Refusals with a message of their own in one answer; the rest is counted in the last one.
-const MAX_MESSAGES: usize = 20;
 
 /// Registers the new sensors of one event and leaves out the readings of those that may not be registered.
 ///
@@ -30,52 +28,69 @@ pub(super) fn admit(
     if located.refusals.is_empty() {
         return Ok(decoded);
     }
+    let names: Vec<String> = dictionary::names(&decoded.sensors).map(str::to_owned).collect();
     let admitted: Vec<bool> = located.places.iter().map(Option::is_some).collect();
-    let lost = leave_out(&mut decoded, &admitted);
-    let total: u32 = lost.iter().fold(0, |sum, &lost| sum.saturating_add(lost));
+    let lost = leave_out(&mut decoded, &names, &admitted);
+    let total = lost.iter().fold(0_u32, |sum, lost| sum.saturating_add(lost.readings));
     if let Some(accepted) = decoded.accepted.first_mut() {
         *accepted = accepted.saturating_sub(total);
     }
-    let names: Vec<String> = dictionary::names(&decoded.sensors).map(str::to_owned).collect();
-    let lost_of = |refusal: &SensorRefusal| lost.get(refusal.index).copied().unwrap_or(0);
-    let (told, rest) = located.refusals.split_at(located.refusals.len().min(MAX_MESSAGES));
-    let untold: u32 = rest.iter().map(lost_of).fold(0, u32::saturating_add);
-    let payload = envelope.payload.get(..envelope.payload.len().min(KEPT)).unwrap_or_default();
-    for (number, refusal) in told.iter().enumerate() {
-        let last = number + 1 == told.len() && !rest.is_empty();
-        let mut message = refusal.message.clone();
-        if last {
-            message = format!("{message} (and so for {} more sensors of this event)", rest.len());
-        }
+    for SensorRefusal { index, message } in located.refusals {
+        let Some(Lost { readings, payload }) = lost.get(index).cloned() else { continue };
         decoded.refusals.push(Refusal {
             envelope: 0,
             position: 0,
-            sensor: names.get(refusal.index).cloned(),
+            sensor: names.get(index).cloned(),
             rejection: Rejection { reason: Reason::UnknownSensor, message },
-            // The event is kept once.
-            payload: if number == 0 { payload.to_vec() } else { Vec::new() },
-            readings: lost_of(refusal).saturating_add(if last { untold } else { 0 }),
+            payload,
+            source: envelope.source.clone(),
+            format: Some("ndjson".to_owned()),
+            readings,
         });
     }
     Ok(decoded)
 }
 
-/// Takes the readings and waveforms of the sensors out that are not admitted; returns how many readings and samples each
-/// sensor lost. The dictionary stays, so that indices keep their meaning.
-fn leave_out(decoded: &mut Decoded, admitted: &[bool]) -> Vec<u32> {
-    let mut lost = vec![0_u32; admitted.len()];
-    let mut stays = |sensor: u32, readings: usize| {
-        let stays = admitted.get(sensor as usize).copied().unwrap_or(false);
-        if !stays && let Some(lost) = lost.get_mut(sensor as usize) {
-            *lost = lost.saturating_add(u32::try_from(readings).unwrap_or(u32::MAX));
+/// What was left out of one sensor.
+#[derive(Clone, Debug, Default)]
+struct Lost {
+    /// Readings and samples.
+    readings: u32,
+    /// The readings as NDJSON, as far as they have room.
+    payload: Vec<u8>,
+}
+
+/// Takes the readings and waveforms of the sensors out that are not admitted; returns what each sensor lost. The dictionary
+/// stays, so that indices keep their meaning.
+fn leave_out(decoded: &mut Decoded, names: &[String], admitted: &[bool]) -> Vec<Lost> {
+    let mut lost = vec![Lost::default(); admitted.len()];
+    let is_admitted = |sensor: u32| admitted.get(sensor as usize).copied().unwrap_or(false);
+    let columns = &decoded.readings;
+    let mut keep = Vec::with_capacity(columns.sensor.len());
+    for ((&sensor, time), value) in columns.sensor.iter().zip(&columns.time).zip(&columns.value) {
+        keep.push(is_admitted(sensor));
+        if is_admitted(sensor) {
+            continue;
         }
-        stays
-    };
-    let keep: Vec<bool> = decoded.readings.sensor.iter().map(|&sensor| stays(sensor, 1)).collect();
+        if let (Some(lost), Some(name)) = (lost.get_mut(sensor as usize), names.get(sensor as usize)) {
+            lost.readings = lost.readings.saturating_add(1);
+            let line = serde_json::json!({ "sensor_id": name, "timestamp": time, "value": value }).to_string();
+            if lost.payload.len() + line.len() < KEPT {
+                lost.payload.extend_from_slice(line.as_bytes());
+                lost.payload.push(b'\n');
+            }
+        }
+    }
     retain(&mut decoded.readings.sensor, &keep);
     retain(&mut decoded.readings.time, &keep);
     retain(&mut decoded.readings.value, &keep);
-    decoded.waveforms.retain(|waveform| stays(waveform.sensor, waveform.samples.len()));
+    decoded.waveforms.retain(|waveform| {
+        if let Some(lost) = lost.get_mut(waveform.sensor as usize).filter(|_| !is_admitted(waveform.sensor)) {
+            let samples = u32::try_from(waveform.samples.len()).unwrap_or(u32::MAX);
+            lost.readings = lost.readings.saturating_add(samples);
+        }
+        is_admitted(waveform.sensor)
+    });
     lost
 }
 

@@ -54,6 +54,8 @@ pub(super) fn keep(mut decoded: Decoded, envelope: &Envelope, sites: &[String]) 
                 ),
             },
             payload: envelope.payload.get(..envelope.payload.len().min(KEPT)).unwrap_or_default().to_vec(),
+            source: envelope.source.clone(),
+            format: envelope.format.clone(),
             readings: lost,
         });
     }
@@ -145,6 +147,8 @@ mod tests {
             sensor: sensor.map(str::to_owned),
             rejection: Rejection { reason, message: format!("of {sensor:?}") },
             payload: vec![],
+            source: "s".into(),
+            format: None,
             readings: 1,
         };
         let sites = ["plant".to_owned()];

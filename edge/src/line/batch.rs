@@ -9,7 +9,7 @@ use super::{
     sieve::Sieve,
 };
 use crate::{
-    components::wit::types::{ReadingBatch, ReadingColumns, SensorTable, Waveform},
+    components::wit::types::{Arrival, ReadingBatch, ReadingColumns, SensorTable, Waveform},
     dictionary,
     registry::Registry,
 };
@@ -47,6 +47,15 @@ impl Batch {
     pub(super) fn len(&self) -> u64 {
         let samples: usize = self.readings.waveforms.iter().map(|waveform| waveform.samples.len()).sum();
         (self.readings.readings.sensor.len() + samples) as u64
+    }
+
+    /// Readings and samples at these indices, which count bursts after the readings.
+    pub(super) fn count(&self, indices: &[u32]) -> u64 {
+        let one = |&index: &u32| match (index as usize).checked_sub(self.readings.readings.sensor.len()) {
+            None => 1,
+            Some(burst) => self.readings.waveforms.get(burst).map_or(0, |burst| burst.samples.len() as u64),
+        };
+        indices.iter().map(one).sum()
     }
 
     /// The record that reading or burst `index` came in, and its place there.
@@ -99,6 +108,9 @@ impl Batcher {
                     let open = self.opened(&mut open);
                     open.origins.push((open.count(), record.offset));
                     open.arrival = open.arrival.min(arrival);
+                    if open.arrivals.last().is_none_or(|last| last.time != arrival) {
+                        open.arrivals.push(Arrival { first: open.count(), time: arrival });
+                    }
                     for &number in &sensor {
                         let index = self.index(number, open);
                         open.sensor.push(index);
@@ -201,7 +213,7 @@ impl Batcher {
         });
         let readings = ReadingColumns { sensor: open.sensor, time: open.time, value: open.value };
         let batch = Batch {
-            readings: ReadingBatch { sensors: table, readings, waveforms: open.waveforms },
+            readings: ReadingBatch { sensors: table, readings, waveforms: open.waveforms, arrivals: open.arrivals },
             sensors,
             origins: open.origins,
             arrival: open.arrival,
@@ -227,6 +239,7 @@ struct Open {
     samples: usize,
     origins: Vec<(u32, u64)>,
     arrival: i64,
+    arrivals: Vec<Arrival>,
     next: u64,
 }
 
@@ -241,6 +254,7 @@ impl Default for Open {
             samples: 0,
             origins: Vec::new(),
             arrival: i64::MAX,
+            arrivals: Vec::new(),
             next: 0,
         }
     }

@@ -64,7 +64,9 @@ impl Effects {
     /// Takes what a step gave. `found` is false when its findings were committed before a restart.
     pub(super) fn take(&mut self, partition: u16, step: &Step, output: StepOutput, registry: &Registry, found: bool) {
         if let Step::Push(batch) = step {
-            let mut refused = output.refused.iter().map(|refused| refused.index).collect::<Vec<_>>();
+            // What was refused goes to the dead letters, what is stored already nowhere; the rest, late or not, to the store.
+            let refused = output.refused.iter().map(|refused| refused.index);
+            let mut refused = refused.chain(output.repeated.iter().copied()).collect::<Vec<_>>();
             refused.sort_unstable();
             self.keep(batch, &refused);
             if found {

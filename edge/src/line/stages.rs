@@ -59,6 +59,10 @@ impl StageFactory for Sandbox {
 pub(crate) struct StepOutput {
     pub(super) features: FeatureBatch,
     pub(super) refused: Vec<Refused>,
+    /// Readings that are stored already; indices as in `refused`.
+    pub(super) repeated: Vec<u32>,
+    /// Readings that came behind their sensor's watermark.
+    pub(super) late: Vec<u32>,
     pub(super) anomalies: Vec<Anomaly>,
     pub(super) alerts: Vec<Alert>,
     pub(super) drifts: Vec<Drift>,
@@ -71,6 +75,8 @@ impl StepOutput {
         Self {
             features: FeatureBatch { sensors, blocks: Vec::new() },
             refused: Vec::new(),
+            repeated: Vec::new(),
+            late: Vec::new(),
             anomalies: Vec::new(),
             alerts: Vec::new(),
             drifts: Vec::new(),
@@ -108,6 +114,24 @@ impl PartitionStages {
     }
 }
 
+impl PartitionStages {
+    /// Gathers what was detected into alerts, and both into the output.
+    fn alert(&mut self, detected: Detected, output: &mut StepOutput, metrics: &Metrics) -> Result<(), CallError> {
+        let Detected { scores, anomalies, drifts, prognoses, .. } = detected;
+        let scored = scores.asset.len();
+        if scored > 0 || !anomalies.is_empty() {
+            let started = Instant::now();
+            output.alerts.extend(self.alerter.push(&scores, &anomalies)?);
+            metrics.stage(StageName::Alert).observe(started.elapsed().as_secs_f64());
+            metrics.items(StageName::Alert).inc_by(scored as u64);
+        }
+        output.anomalies.extend(anomalies);
+        output.drifts.extend(drifts);
+        output.prognoses.extend(prognoses);
+        Ok(())
+    }
+}
+
 impl Stages for PartitionStages {
     fn snapshot(&mut self) -> Result<StageSnapshots, CallError> {
         Ok(StageSnapshots {
@@ -124,52 +148,75 @@ impl Stages for PartitionStages {
     }
 
     fn run(&mut self, step: &Step, metrics: &Metrics) -> Result<StepOutput, CallError> {
+        let mut output = StepOutput::nothing();
         let started = Instant::now();
-        let Featurized { features, refused } = match step {
+        let mut part = match step {
             Step::Push(batch) => self.featurizer.push(&batch.readings)?,
             Step::Tick(now) => self.featurizer.tick(*now)?,
             Step::Flush => self.featurizer.flush()?,
-            Step::Pass => return Ok(StepOutput::nothing()),
+            Step::Pass => return Ok(output),
         };
         if let Step::Push(batch) = step {
             metrics.stage(StageName::Featurize).observe(started.elapsed().as_secs_f64());
             metrics.items(StageName::Featurize).inc_by(batch.len());
         }
-        let windows: usize = features.blocks.iter().map(|block| block.sensor.len()).sum();
-
-        let started = Instant::now();
-        let mut detected = self.detector.push(&features)?;
-        let late = match step {
-            Step::Push(_) => None,
-            Step::Tick(now) => Some(self.detector.tick(*now)?),
-            Step::Flush => Some(self.detector.flush()?),
-            Step::Pass => None,
+        // What is due may be more than one call gives; each part goes through the stages by itself.
+        loop {
+            let Featurized { features, refused, repeated, late, more } = part;
+            let windows: usize = features.blocks.iter().map(|block| block.sensor.len()).sum();
+            let started = Instant::now();
+            let detected = self.detector.push(&features)?;
+            if windows > 0 {
+                metrics.stage(StageName::Detect).observe(started.elapsed().as_secs_f64());
+                metrics.items(StageName::Detect).inc_by(windows as u64);
+            }
+            self.alert(detected, &mut output, metrics)?;
+            join(&mut output.features, features);
+            output.refused.extend(refused);
+            output.repeated.extend(repeated);
+            output.late.extend(late);
+            if !more {
+                break;
+            }
+            part = self.featurizer.resume()?;
+        }
+        let mut waited = match step {
+            Step::Push(_) | Step::Pass => return Ok(output),
+            Step::Tick(now) => self.detector.tick(*now)?,
+            Step::Flush => self.detector.flush()?,
         };
-        if windows > 0 {
-            metrics.stage(StageName::Detect).observe(started.elapsed().as_secs_f64());
-            metrics.items(StageName::Detect).inc_by(windows as u64);
-        }
-
-        let started = Instant::now();
-        let scored = detected.scores.asset.len();
-        let mut alerts = Vec::new();
-        if scored > 0 || !detected.anomalies.is_empty() {
-            alerts = self.alerter.push(&detected.scores, &detected.anomalies)?;
-        }
-        if let Some(late) = late {
-            alerts.extend(self.alerter.push(&late.scores, &late.anomalies)?);
-            detected.anomalies.extend(late.anomalies);
-            detected.drifts.extend(late.drifts);
-            detected.prognoses.extend(late.prognoses);
+        loop {
+            let more = waited.more;
+            self.alert(waited, &mut output, metrics)?;
+            if !more {
+                break;
+            }
+            waited = self.detector.resume()?;
         }
         if let Step::Tick(now) = step {
-            alerts.extend(self.alerter.tick(*now)?);
+            output.alerts.extend(self.alerter.tick(*now)?);
         }
-        if scored > 0 {
-            metrics.stage(StageName::Alert).observe(started.elapsed().as_secs_f64());
-            metrics.items(StageName::Alert).inc_by(scored as u64);
-        }
-        let Detected { anomalies, drifts, prognoses, .. } = detected;
-        Ok(StepOutput { features, refused, anomalies, alerts, drifts, prognoses })
+        Ok(output)
     }
+}
+
+/// Appends features. A sensor that both name is in the table twice, which says nothing else.
+fn join(all: &mut FeatureBatch, more: FeatureBatch) {
+    if all.blocks.is_empty() {
+        *all = more;
+        return;
+    }
+    let sensors = u32::try_from(all.sensors.names.ends.len()).unwrap_or(u32::MAX);
+    let assets = u32::try_from(all.sensors.assets.ends.len()).unwrap_or(u32::MAX);
+    for name in dictionary::names(&more.sensors.names) {
+        dictionary::push(&mut all.sensors.names, name);
+    }
+    for asset in dictionary::names(&more.sensors.assets) {
+        dictionary::push(&mut all.sensors.assets, asset);
+    }
+    all.sensors.asset.extend(more.sensors.asset.into_iter().map(|asset| asset + assets));
+    all.blocks.extend(more.blocks.into_iter().map(|mut block| {
+        block.sensor.iter_mut().for_each(|sensor| *sensor += sensors);
+        block
+    }));
 }

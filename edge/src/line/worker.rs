@@ -464,6 +464,10 @@ impl Worker {
         for refused in &output.refused {
             metrics.refused(crate::intake::split::reason_name(refused.rejection.reason)).inc();
         }
+        metrics.readings_late.inc_by(output.late.len() as u64);
+        if let Step::Push(batch) = step {
+            metrics.readings_repeated.inc_by(batch.count(&output.repeated));
+        }
         metrics.windows.inc_by(output.features.blocks.iter().map(|block| block.sensor.len() as u64).sum());
         // Before a restart its findings may have been committed.
         let found = next > self.applied;

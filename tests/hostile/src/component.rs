@@ -52,12 +52,22 @@ impl GuestFeaturizer for Resource {
     fn flush(&self) -> Result<Featurized, StageError> {
         Ok(nothing())
     }
+
+    fn resume(&self) -> Result<Featurized, StageError> {
+        Ok(nothing())
+    }
 }
 
 fn nothing() -> Featurized {
     let empty = || Dictionary { text: String::new(), ends: Vec::new() };
     let sensors = SensorTable { names: empty(), assets: empty(), asset: Vec::new() };
-    Featurized { features: FeatureBatch { sensors, blocks: Vec::new() }, refused: Vec::new() }
+    Featurized {
+        features: FeatureBatch { sensors, blocks: Vec::new() },
+        refused: Vec::new(),
+        repeated: Vec::new(),
+        late: Vec::new(),
+        more: false,
+    }
 }
 
 export!(Stage);

@@ -49,8 +49,10 @@ pub fn pump(seed: u64, seconds: i64, change: impl Fn(i64, usize, f64) -> Option<
 /// The windows of readings.
 pub fn windows(readings: &Readings) -> Featurized {
     let (sensor, time, value) = readings;
-    let batch = Batch { sensors: &SENSORS, sensor, time, value, bursts: &[] };
-    Featurizer::open("").unwrap().push(&batch).unwrap()
+    let batch = Batch { sensors: &SENSORS, sensor, time, value, bursts: &[], arrivals: &[] };
+    let mut featurizer = Featurizer::open("").unwrap();
+    let first = featurizer.push(&batch).unwrap();
+    featurizer.whole(first)
 }
 
 /// Takes rows of one list of features in.

@@ -5,6 +5,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::sparkplug::{BIRTH_NUMBER, Metric};
+use crate::rejection::{Reason, Rejection};
+
+/// Edge nodes that are known at a time.
+const MOST_NODES: usize = 10_000;
+/// Aliases that are known at a time, of all nodes.
+const MOST_ALIASES: usize = 1_000_000;
+/// Aliases of one node.
+const MOST_OF_A_NODE: usize = 100_000;
 
 /// What an alias stands for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,7 +62,29 @@ impl Aliases {
         self.nodes.get(node)?.aliases.get(&alias)
     }
 
-    pub(super) fn birth(&mut self, node: &str, device: Option<&str>, metrics: &[Metric]) {
+    /// Takes a birth's aliases.
+    ///
+    /// # Errors
+    /// Oversize, where there would be too many; nothing changes.
+    pub(super) fn birth(&mut self, node: &str, device: Option<&str>, metrics: &[Metric]) -> Result<(), Rejection> {
+        let of_node = self.nodes.get(node).filter(|_| device.is_some()).map_or(0, |known| known.aliases.len());
+        let others: usize =
+            self.nodes.iter().filter(|(name, _)| *name != node).map(|(_, other)| other.aliases.len()).sum();
+        let born = metrics.iter().filter(|metric| metric.alias.is_some()).count();
+        if !self.nodes.contains_key(node) && self.nodes.len() >= MOST_NODES {
+            let message = format!(
+                "{MOST_NODES} edge nodes are known already, and {node} is another; the deaths (NDEATH) of those that are gone make room"
+            );
+            return Err(Rejection::new(Reason::Oversize, message));
+        }
+        if of_node + born > MOST_OF_A_NODE || of_node + born + others > MOST_ALIASES {
+            let message = format!(
+                "with this birth {node} would have {} aliases, and all nodes together {}; at most {MOST_OF_A_NODE} and {MOST_ALIASES} are kept: name metrics without aliases",
+                of_node + born,
+                of_node + born + others
+            );
+            return Err(Rejection::new(Reason::Oversize, message));
+        }
         let known = self.nodes.entry(node.to_owned()).or_default();
         match device {
             None => *known = Node { birth: birth_number(metrics), ..Node::default() },
@@ -71,6 +101,7 @@ impl Aliases {
             }
         }
         self.changed = true;
+        Ok(())
     }
 
     /// Forgets the node and its devices. A will that the broker held for an earlier session can come after the birth of

@@ -1,14 +1,19 @@
 //! CSV with a header. Long: the columns sensor_id, timestamp, value. Wide: a time column, and every other column is a
 //! sensor. Comma, semicolon or tab; an empty cell is no reading.
 
+use std::collections::BTreeMap;
+
 use csv::{ByteRecord, ReaderBuilder, StringRecord};
 
 use crate::{
     intake::Intake,
-    rejection::{Rejection, excerpt},
+    letters::Letter,
+    rejection::{Reason, Rejection, excerpt},
     time,
 };
 
+/// Columns of a file.
+const MOST_COLUMNS: usize = 100_000;
 const TIMES: [&str; 5] = ["timestamp", "time", "datetime", "ts", "date"];
 const SENSORS: [&str; 3] = ["sensor_id", "sensor", "id"];
 const VALUES: [&str; 2] = ["value", "values"];
@@ -41,6 +46,13 @@ enum Shape {
 }
 
 impl Shape {
+    fn time(&self) -> Option<usize> {
+        match self {
+            Self::Long { time, .. } => *time,
+            Self::Wide { time, .. } => Some(*time),
+        }
+    }
+
     /// How many readings a row has.
     fn readings(&self, record: &ByteRecord) -> usize {
         match self {
@@ -50,6 +62,15 @@ impl Shape {
             }
         }
     }
+}
+
+/// What the file's rows have in common.
+struct Table<'a> {
+    shape: Shape,
+    mapped: Option<&'a str>,
+    payload: &'a [u8],
+    /// Where the header ends.
+    header: usize,
 }
 
 pub(super) fn decode(payload: &[u8], sensor: Option<&str>, intake: &mut Intake<'_>) {
@@ -63,27 +84,36 @@ pub(super) fn decode(payload: &[u8], sensor: Option<&str>, intake: &mut Intake<'
         Ok(shape) => shape,
         Err(rejection) => return intake.refuse(0, rejection, payload, 1),
     };
+    let at = |place: &csv::Position| usize::try_from(place.byte()).unwrap_or(usize::MAX);
+    let table = Table { shape, mapped: sensor, payload, header: at(reader.position()) };
     let mut record = ByteRecord::new();
     loop {
+        let from = at(reader.position());
         match reader.read_byte_record(&mut record) {
             Ok(false) => break,
             Ok(true) => {
                 let position = record.position().map_or(0, |at| usize::try_from(at.line()).unwrap_or(usize::MAX));
-                row(&record, position, &shape, sensor, intake);
+                let bytes = payload.get(from..at(reader.position())).unwrap_or_default();
+                table.row(&record, bytes, position, intake);
+                if intake.is_full() {
+                    return;
+                }
             }
             Err(error) => {
-                return intake.refuse(
-                    0,
-                    Rejection::malformed(format!("the rest cannot be read as CSV: {error}")),
-                    b"",
-                    1,
-                );
+                let rejection = Rejection::malformed(format!("the rest cannot be read as CSV: {error}"));
+                let rest = payload.get(from..).unwrap_or_default();
+                return table.refuse(0, rejection, rest, 1, intake);
             }
         }
     }
 }
 
 fn shape(header: &StringRecord, sensor: Option<&str>) -> Result<Shape, Rejection> {
+    if header.len() > MOST_COLUMNS {
+        let message =
+            format!("the header has {} columns, at most {MOST_COLUMNS} are read; send several files", header.len());
+        return Err(Rejection::new(Reason::Oversize, message));
+    }
     let find = |names: &[&str]| header.iter().position(|cell| is_one_of(names, cell.as_bytes()));
     let (times, sensors, values) = (find(&TIMES), find(&SENSORS), find(&VALUES));
     if let (Some(value), true) = (values, sensors.is_some() || (sensor.is_some() && header.len() <= 2)) {
@@ -95,11 +125,15 @@ fn shape(header: &StringRecord, sensor: Option<&str>) -> Result<Shape, Rejection
             excerpt(header.iter().collect::<Vec<_>>().join(",").as_bytes())
         ))
     })?;
+    let mut used = BTreeMap::new();
     let sensors: Vec<_> = header
         .iter()
         .enumerate()
         .filter(|(column, cell)| *column != time && !cell.is_empty())
-        .map(|(column, name)| (column, sensor.map_or_else(|| name.to_owned(), |prefix| format!("{prefix}/{name}"))))
+        .map(|(column, name)| {
+            let own = own_name(name, &mut used);
+            (column, sensor.map_or_else(|| own.clone(), |prefix| format!("{prefix}/{own}")))
+        })
         .collect();
     if sensors.is_empty() {
         return Err(Rejection::malformed("the header has a time column and no other; expected one column a sensor"));
@@ -107,40 +141,79 @@ fn shape(header: &StringRecord, sensor: Option<&str>) -> Result<Shape, Rejection
     Ok(Shape::Wide { time, sensors })
 }
 
-fn row(record: &ByteRecord, position: usize, shape: &Shape, mapped: Option<&str>, intake: &mut Intake<'_>) {
-    let raw = || record.iter().collect::<Vec<_>>().join(&b',');
-    if !is_utf8(record) {
-        let message = format!("expected a row in UTF-8; got {:?}: export the file as UTF-8", excerpt(&raw()));
-        return intake.refuse(position, Rejection::malformed(message), &raw(), shape.readings(record));
+/// A column's name, with a number where a column before has it. `used` holds for each name the number to be tried next.
+fn own_name(name: &str, used: &mut BTreeMap<String, usize>) -> String {
+    if !used.contains_key(name) {
+        used.insert(name.to_owned(), 2);
+        return name.to_owned();
     }
-    let at = |column: Option<usize>, intake: &Intake<'_>| match column {
-        None => Ok(intake.arrival),
-        Some(column) => time::parse_text(text(record, column)),
-    };
-    match shape {
-        Shape::Long { sensor, time, value } => {
-            let name = sensor.map(|column| text(record, column)).or(mapped).unwrap_or_default();
-            let taken = at(*time, intake).and_then(|time| intake.reading(name, time, number(text(record, *value))?));
-            if let Err(rejection) = taken.map_err(|rejection| intake.about(name, rejection)) {
-                intake.refuse(position, rejection, &raw(), 1);
+    loop {
+        let number = used.entry(name.to_owned()).or_insert(2);
+        let own = format!("{name}-{number}");
+        *number += 1;
+        if !used.contains_key(&own) {
+            used.insert(own.clone(), 2);
+            return own;
+        }
+    }
+}
+
+impl Table<'_> {
+    fn row(&self, record: &ByteRecord, bytes: &[u8], position: usize, intake: &mut Intake<'_>) {
+        if !is_utf8(record) {
+            let message = format!("expected a row in UTF-8; got {:?}: export the file as UTF-8", excerpt(bytes));
+            return self.refuse(position, Rejection::malformed(message), bytes, self.shape.readings(record), intake);
+        }
+        let time = match self.shape.time() {
+            None => Ok(intake.arrival),
+            Some(column) => time::parse_text(text(record, column)),
+        };
+        match (&self.shape, time) {
+            (Shape::Long { sensor, value, .. }, time) => {
+                let name = sensor.map(|column| text(record, column)).or(self.mapped).unwrap_or_default();
+                match time {
+                    Ok(time) => take(position, name, time, text(record, *value), intake),
+                    Err(rejection) => {
+                        let rejection = intake.about(name, rejection);
+                        self.refuse(position, rejection, bytes, 1, intake);
+                    }
+                }
+            }
+            (Shape::Wide { .. }, Err(rejection)) => {
+                self.refuse(position, rejection, bytes, self.shape.readings(record), intake);
+            }
+            (Shape::Wide { sensors, .. }, Ok(time)) => {
+                for (column, name) in sensors {
+                    let cell = text(record, *column);
+                    if !cell.is_empty() {
+                        take(position, name, time, cell, intake);
+                    }
+                    if intake.is_full() {
+                        return;
+                    }
+                }
             }
         }
-        Shape::Wide { time, sensors } => {
-            let time = match at(Some(*time), intake) {
-                Ok(time) => time,
-                Err(rejection) => return intake.refuse(position, rejection, &raw(), shape.readings(record)),
-            };
-            for (column, name) in sensors {
-                let cell = text(record, *column);
-                if cell.is_empty() {
-                    continue;
-                }
-                let taken = number(cell).and_then(|value| intake.reading(name, time, value));
-                if let Err(rejection) = taken.map_err(|rejection| intake.about(name, rejection)) {
-                    intake.refuse(position, rejection, &raw(), 1);
-                }
-            }
-        }
+    }
+
+    /// Refuses rows as they came, after the header.
+    fn refuse(&self, position: usize, rejection: Rejection, rows: &[u8], readings: usize, intake: &mut Intake<'_>) {
+        let header = self.payload.get(..self.header).unwrap_or_default();
+        intake.refuse_as(position, rejection, readings, || {
+            let line = if header.ends_with(b"\n") { b"".as_slice() } else { b"\n" };
+            // What stands before the row are blank lines; a tab is a cell.
+            let blank = rows.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+            let payload = [header, line, rows.get(blank..).unwrap_or_default()].concat();
+            Letter { payload, source: None, format: Some("csv".to_owned()) }
+        });
+    }
+}
+
+/// Takes a cell, or refuses it.
+fn take(position: usize, name: &str, time: i64, cell: &str, intake: &mut Intake<'_>) {
+    match number(cell) {
+        Ok(value) => intake.take(position, name, time, value),
+        Err(rejection) => intake.refuse_values(position, rejection, name, time, 1, || cell.into()),
     }
 }
 

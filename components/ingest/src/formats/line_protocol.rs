@@ -7,10 +7,14 @@
 
 use crate::{
     intake::Intake,
-    rejection::{Rejection, excerpt},
+    rejection::{Reason, Rejection, excerpt},
     time::{self, Precision},
 };
 
+/// Fields of a line.
+const MOST_FIELDS: usize = 100_000;
+/// Tags of a line.
+const MOST_TAGS: usize = 256;
 /// A place that has a given rank in an id.
 const PLACES: [&str; 4] = ["site", "area", "machine", "asset"];
 
@@ -31,6 +35,9 @@ pub(super) fn decode(payload: &[u8], format: Option<&str>, intake: &mut Intake<'
             continue;
         }
         take(line, position, precision, intake);
+        if intake.is_full() {
+            return;
+        }
     }
 }
 
@@ -47,20 +54,29 @@ fn take(line: &[u8], position: usize, precision: Option<Precision>, intake: &mut
             name.push('/');
             name.push_str(field);
         }
-        let taken = match value {
-            Ok(value) => intake.reading(&name, parsed.time, *value),
-            Err(rejection) => Err(rejection.clone()),
-        };
-        if let Err(rejection) = taken.map_err(|rejection| intake.about(&name, rejection)) {
-            intake.refuse(position, rejection, line, 1);
+        match value {
+            Field::Number(value) => intake.take(position, &name, parsed.time, *value),
+            Field::Other(text, rejection) => {
+                intake.refuse_values(position, rejection.clone(), &name, parsed.time, 1, || text.as_str().into());
+            }
+        }
+        if intake.is_full() {
+            return;
         }
     }
 }
 
 struct Line {
     sensor: String,
-    fields: Vec<(String, Result<f64, Rejection>)>,
+    fields: Vec<(String, Field)>,
     time: i64,
+}
+
+/// A field's value.
+enum Field {
+    Number(f64),
+    /// What came instead, and why it is none.
+    Other(String, Rejection),
 }
 
 impl Line {
@@ -81,13 +97,31 @@ impl Line {
         };
         let mut parsed = Vec::new();
         let mut texts = 0;
-        for field in split_all(fields) {
+        let fields = split_all(fields);
+        if fields.len() > MOST_FIELDS {
+            let message =
+                format!("the line has {} fields, at most {MOST_FIELDS} are read; send several lines", fields.len());
+            return Err(Rejection::new(Reason::Oversize, message));
+        }
+        let tags = key.iter().filter(|&&byte| byte == b',').count();
+        if tags > MOST_TAGS {
+            let message =
+                format!("the line has {tags} tags, at most {MOST_TAGS} are read; name the sensor in the tag sensor_id");
+            return Err(Rejection::new(Reason::Oversize, message));
+        }
+        for field in fields {
             let (name, value) = split_unescaped(field, b'=').ok_or_else(expected)?;
             let name = unescaped(name);
             match value {
                 _ if name.is_empty() => return Err(expected()),
                 [b'"', ..] => texts += 1,
-                value => parsed.push((name, number(value))),
+                value => {
+                    let field = number(value).map_or_else(
+                        |rejection| Field::Other(String::from_utf8_lossy(value).into_owned(), rejection),
+                        Field::Number,
+                    );
+                    parsed.push((name, field));
+                }
             }
         }
         if parsed.is_empty() {

@@ -89,6 +89,11 @@ impl Format {
         }))
     }
 
+    /// Its short name.
+    pub(crate) fn name(self) -> &'static str {
+        NAMES.iter().find(|(_, format)| *format == self).map_or("json", |(name, _)| name)
+    }
+
     /// By the first bytes.
     fn sniffed(payload: &[u8]) -> Option<Self> {
         if payload.starts_with(waveform::MAGIC) {
@@ -135,6 +140,10 @@ pub(crate) fn decode(envelope: &Envelope<'_>, aliases: &mut Aliases, intake: &mu
         ));
         return intake.refuse(0, rejection, payload, 1);
     };
+    // What the sender says may say more, such as the precision of times.
+    if named.is_none() {
+        intake.format = Some(format.name());
+    }
     match format {
         Format::Json => json::whole(payload, envelope.sensor, intake),
         Format::Ndjson => json::lines(payload, envelope.sensor, intake),

@@ -12,6 +12,7 @@ use serde::{
 use super::json::{elements, syntax};
 use crate::{
     intake::Intake,
+    letters::Letter,
     rejection::{Rejection, excerpt},
     time,
 };
@@ -33,8 +34,8 @@ struct Record {
     t: Option<f64>,
     v: Option<f64>,
     vb: Option<bool>,
-    vs: Option<IgnoredAny>,
-    vd: Option<IgnoredAny>,
+    vs: Option<serde_json::Value>,
+    vd: Option<serde_json::Value>,
     s: Option<f64>,
 }
 
@@ -56,6 +57,22 @@ struct Base {
     time: f64,
     value: f64,
     sum: f64,
+}
+
+impl Base {
+    /// A record that cannot be read, after one with what holds for it.
+    fn letter(&self, element: &[u8]) -> Letter {
+        let mut record = serde_json::Map::new();
+        record.insert("bn".to_owned(), self.name.as_str().into());
+        for (label, number) in [("bt", self.time), ("bv", self.value), ("bs", self.sum)] {
+            if number != 0.0 {
+                record.insert(label.to_owned(), number.into());
+            }
+        }
+        let record = serde_json::Value::Object(record).to_string();
+        let payload = [b"[".as_slice(), record.as_bytes(), b",", element, b"]"].concat();
+        Letter { payload, source: None, format: Some("senml".to_owned()) }
+    }
 }
 
 /// A label that ends in `_` changes what other labels mean; none such is understood (RFC 8428, section 4.4).
@@ -105,13 +122,57 @@ pub(super) fn decode(payload: &[u8], sensor: Option<&str>, intake: &mut Intake<'
     }
     let mut base = Base::default();
     for (position, element) in elements(payload) {
-        if let Err(rejection) = take(element, sensor, &mut base, intake) {
-            intake.refuse(position, rejection, element, 1);
+        take(element, position, sensor, &mut base, intake);
+        if intake.is_full() {
+            return;
         }
     }
 }
 
-fn take(element: &[u8], sensor: Option<&str>, base: &mut Base, intake: &mut Intake<'_>) -> Result<(), Rejection> {
+fn take(element: &[u8], position: usize, sensor: Option<&str>, base: &mut Base, intake: &mut Intake<'_>) {
+    let resolved = match resolve(element, sensor, base, intake.arrival) {
+        Ok(Some(resolved)) => resolved,
+        // A record of base fields alone.
+        Ok(None) => return,
+        Err(rejection) => return intake.refuse_as(position, rejection, 1, || base.letter(element)),
+    };
+    let Resolved { name, at, value } = resolved;
+    let at = match at {
+        Ok(at) => at,
+        Err(rejection) => {
+            let rejection = intake.about(&name, rejection);
+            return intake.refuse_as(position, rejection, 1, || base.letter(element));
+        }
+    };
+    match value {
+        Ok(value) => intake.take(position, &name, at, value),
+        Err(Unread { label, came }) => {
+            let rejection =
+                Rejection::malformed("the record holds text or data; a reading is a number (v) or a truth value (vb)");
+            let rejection = intake.about(&name, rejection);
+            // As SenML still: a text that looks like a number is none here, but would be one elsewhere.
+            intake.refuse_as(position, rejection, 1, || {
+                let pack = serde_json::json!([{ "n": name, "t": time::to_seconds(at), label: came }]);
+                Letter { payload: pack.to_string().into_bytes(), source: None, format: Some("senml".to_owned()) }
+            });
+        }
+    }
+}
+
+/// Text or data in place of a number.
+struct Unread {
+    label: &'static str,
+    came: serde_json::Value,
+}
+
+/// A record with what holds for it from the records before.
+struct Resolved {
+    name: String,
+    at: Result<i64, Rejection>,
+    value: Result<f64, Unread>,
+}
+
+fn resolve(element: &[u8], sensor: Option<&str>, base: &mut Base, arrival: i64) -> Result<Option<Resolved>, Rejection> {
     let record: Record = serde_json::from_slice(element).map_err(|error| {
         syntax(&error, element, "a SenML record such as {\"n\":\"sensor\",\"t\":1700000000,\"v\":1.5}")
     })?;
@@ -125,16 +186,12 @@ fn take(element: &[u8], sensor: Option<&str>, base: &mut Base, intake: &mut Inta
     base.value = record.bv.unwrap_or(base.value);
     base.sum = record.bs.unwrap_or(base.sum);
     let value = match (record.v, record.vb, record.s) {
-        (Some(value), ..) => value + base.value,
-        (None, Some(value), _) => f64::from(u8::from(value)),
-        (None, None, Some(sum)) => sum + base.sum,
-        _ if record.vs.is_some() || record.vd.is_some() => {
-            return Err(Rejection::malformed(
-                "the record holds text or data; a reading is a number (v) or a truth value (vb)",
-            ));
-        }
-        // A record of base fields alone.
-        _ if record.n.is_none() => return Ok(()),
+        (Some(value), ..) => Ok(value + base.value),
+        (None, Some(value), _) => Ok(f64::from(u8::from(value))),
+        (None, None, Some(sum)) => Ok(sum + base.sum),
+        _ if record.vs.is_some() => Err(Unread { label: "vs", came: record.vs.unwrap_or_default() }),
+        _ if record.vd.is_some() => Err(Unread { label: "vd", came: record.vd.unwrap_or_default() }),
+        _ if record.n.is_none() => return Ok(None),
         _ => {
             return Err(Rejection::malformed(format!(
                 "the record has a name but no value; expected v or vb; got {:?}",
@@ -143,18 +200,21 @@ fn take(element: &[u8], sensor: Option<&str>, base: &mut Base, intake: &mut Inta
         }
     };
     let joined = record.n.map_or_else(|| base.name.clone(), |name| format!("{}{name}", base.name));
-    let name = match joined.as_str() {
-        "" => sensor.ok_or_else(|| {
-            Rejection::malformed("the record names no sensor (n, bn), and neither does the topic's mapping")
-        })?,
-        name => name,
+    let name = match (joined.is_empty(), sensor) {
+        (false, _) => joined,
+        (true, Some(sensor)) => sensor.to_owned(),
+        (true, None) => {
+            return Err(Rejection::malformed(
+                "the record names no sensor (n, bn), and neither does the topic's mapping",
+            ));
+        }
     };
     let seconds = base.time + record.t.unwrap_or(0.0);
     let at = if seconds.abs() < RELATIVE {
-        time::from_seconds(seconds).and_then(|relative| intake.arrival.checked_add(relative))
+        time::from_seconds(seconds).and_then(|relative| arrival.checked_add(relative))
     } else {
         time::from_seconds(seconds)
     };
-    let at = at.ok_or_else(|| intake.about(name, time::no_time(seconds.to_string().as_bytes())))?;
-    intake.reading(name, at, value)
+    let at = at.ok_or_else(|| time::no_time(seconds.to_string().as_bytes()));
+    Ok(Some(Resolved { name, at, value }))
 }

@@ -6,10 +6,19 @@
 use prost::Message as _;
 
 use super::aliases::{Alias, Aliases};
-use crate::{intake::Intake, rejection::Rejection, time};
+use crate::{
+    intake::Intake,
+    letters::Letter,
+    rejection::{Reason, Rejection},
+    time,
+};
 
+/// Metrics of a payload.
+const MOST_METRICS: usize = 100_000;
 /// What Sparkplug topics start with.
 pub(super) const TOPICS: &str = "spBv1.0/";
+/// Nanoseconds in one; Sparkplug's times are milliseconds since 1970.
+const MILLISECOND: i64 = 1_000_000;
 /// The metric of a node's births and deaths that says which of them belong together.
 pub(super) const BIRTH_NUMBER: &str = "bdSeq";
 
@@ -107,8 +116,12 @@ fn take(topic: &str, payload: &[u8], aliases: &mut Aliases, intake: &mut Intake<
     let (Some(group), Some(kind), Some(node), None) = (group, kind, node, levels.next()) else {
         return Err(expected());
     };
-    let node = format!("{group}/{node}");
+    let (node_id, node) = (node, format!("{group}/{node}"));
     let message = || {
+        if let Some(metrics) = metrics(payload).filter(|&metrics| metrics > MOST_METRICS) {
+            let message = format!("the payload has {metrics} metrics, at most {MOST_METRICS} are read; send several");
+            return Err(Rejection::new(Reason::Oversize, message));
+        }
         Payload::decode(payload)
             .map_err(|error| Rejection::malformed(format!("expected a Sparkplug B payload (protobuf): {error}")))
     };
@@ -126,29 +139,92 @@ fn take(topic: &str, payload: &[u8], aliases: &mut Aliases, intake: &mut Intake<
         }
         ("NBIRTH", None) | ("DBIRTH", Some(_)) => {
             let message = message()?;
-            aliases.birth(&node, device, &message.metrics);
+            // Before the birth counts: an event that is refused changes nothing.
+            intake.admit_sensors(message.metrics.len().saturating_sub(intake.rules.sensors.len()))?;
+            aliases.birth(&node, device, &message.metrics)?;
             message
         }
         ("NDATA", None) | ("DDATA", Some(_)) => message()?,
         _ => return Err(expected()),
     };
+    let arrival = intake.arrival;
+    // A part of a birth alone would end what the rest of it said; as data it only speaks for itself.
+    let source = match device {
+        Some(device) => format!("{TOPICS}{group}/DDATA/{node_id}/{device}"),
+        None => format!("{TOPICS}{group}/NDATA/{node_id}"),
+    };
     for (position, metric) in (1..).zip(&message.metrics) {
         let known = metric.alias.and_then(|alias| aliases.find(&node, alias));
-        if let Err(rejection) = metric_reading(metric, &message, &node, device, known, intake) {
-            intake.refuse(position, rejection, &metric.encode_to_vec(), 1);
+        match resolve(metric, &message, &node, device, known, arrival) {
+            Ok(None) => {}
+            Ok(Some(Resolved { sensor, at: Ok(at), value })) => intake.take(position, &sensor, at, value),
+            Ok(Some(Resolved { sensor, at: Err(rejection), .. })) => {
+                let rejection = intake.about(&sensor, rejection);
+                intake.refuse_as(position, rejection, 1, || letter(metric, &message, arrival, &source));
+            }
+            Err(rejection) => intake.refuse_as(position, rejection, 1, || letter(metric, &message, arrival, &source)),
+        }
+        if intake.is_full() {
+            break;
         }
     }
     Ok(())
 }
 
-fn metric_reading(
+/// How many metrics a payload has, as they take many times more room decoded; none where it is no payload.
+fn metrics(payload: &[u8]) -> Option<usize> {
+    let (mut rest, mut count) = (payload, 0);
+    while !rest.is_empty() {
+        let key = varint(&mut rest)?;
+        let length = match key & 7 {
+            0 => varint(&mut rest).map(|_| 0)?,
+            1 => 8,
+            2 => usize::try_from(varint(&mut rest)?).ok()?,
+            5 => 4,
+            _ => return None,
+        };
+        rest = rest.get(length..)?;
+        count += usize::from(key == (2 << 3 | 2));
+    }
+    Some(count)
+}
+
+fn varint(rest: &mut &[u8]) -> Option<u64> {
+    let mut number = 0;
+    for shift in (0..64).step_by(7) {
+        let (&byte, after) = rest.split_first()?;
+        *rest = after;
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some(number);
+        }
+    }
+    None
+}
+
+/// A payload of this metric alone, for a topic of data.
+fn letter(metric: &Metric, message: &Payload, arrival: i64, source: &str) -> Letter {
+    let arrived = || u64::try_from(arrival / MILLISECOND).ok();
+    let alone = Payload { timestamp: message.timestamp.or_else(arrived), metrics: vec![metric.clone()] };
+    Letter { payload: alone.encode_to_vec(), source: Some(source.to_owned()), format: Some("sparkplug".to_owned()) }
+}
+
+/// A metric that is a reading.
+struct Resolved {
+    sensor: String,
+    at: Result<i64, Rejection>,
+    value: f64,
+}
+
+/// None where the metric is no reading and nothing is wrong with that.
+fn resolve(
     metric: &Metric,
     message: &Payload,
     node: &str,
     device: Option<&str>,
     known: Option<&Alias>,
-    intake: &mut Intake<'_>,
-) -> Result<(), Rejection> {
+    arrival: i64,
+) -> Result<Option<Resolved>, Rejection> {
     let alias = known.filter(|alias| alias.device.as_deref() == device);
     let name = match (&metric.name, alias) {
         (Some(name), _) => name,
@@ -160,23 +236,22 @@ fn metric_reading(
         || name.starts_with("Device Control/")
         || metric.is_null == Some(true)
     {
-        return Ok(());
+        return Ok(None);
     }
     let datatype = metric.datatype.or_else(|| alias.map(|alias| alias.datatype)).unwrap_or(0);
-    let Some(value) = metric.value.as_ref().and_then(|value| value.number(datatype)) else { return Ok(()) };
+    let Some(value) = metric.value.as_ref().and_then(|value| value.number(datatype)) else { return Ok(None) };
     let sensor = match device {
         Some(device) => format!("{node}/{device}/{name}"),
         None => format!("{node}/{name}"),
     };
-    // Sparkplug times are milliseconds since 1970.
     let at = match metric.timestamp.or(message.timestamp) {
-        None => intake.arrival,
+        None => Ok(arrival),
         Some(stamp) => i64::try_from(stamp)
             .ok()
-            .and_then(|stamp| stamp.checked_mul(1_000_000))
-            .ok_or_else(|| intake.about(&sensor, time::no_time(stamp.to_string().as_bytes())))?,
+            .and_then(|stamp| stamp.checked_mul(MILLISECOND))
+            .ok_or_else(|| time::no_time(stamp.to_string().as_bytes())),
     };
-    intake.reading(&sensor, at, value)
+    Ok(Some(Resolved { sensor, at, value }))
 }
 
 /// Why a metric without a name cannot be told.

@@ -6,6 +6,7 @@ use crate::{
         detect::{Detected, Detector},
         types::{Anomaly, Drift, DriftKind, Prognosis},
     },
+    dictionary,
     error::words,
     events::{Found, Processed},
     names::severity,
@@ -33,7 +34,14 @@ impl Segment for Detection {
         let processed: Processed = postcard::from_bytes(&event.body).map_err(|error| error.to_string())?;
         let detected = self.0.push(&processed.features).map_err(|error| words(&error))?;
         let late = match processed.tick {
-            Some(now) => Some(self.0.tick(now).map_err(|error| words(&error))?),
+            Some(now) => {
+                let mut late = self.0.tick(now).map_err(|error| words(&error))?;
+                while late.more {
+                    let rest = self.0.resume().map_err(|error| words(&error))?;
+                    join(&mut late, rest);
+                }
+                Some(late)
+            }
             None => None,
         };
         for detected in std::iter::once(&detected).chain(&late) {
@@ -54,6 +62,22 @@ impl Segment for Detection {
     fn letter(event: &Queued) -> (Option<&'static str>, Vec<u8>, i64) {
         (None, event.body.clone(), 0)
     }
+}
+
+/// Adds what detect had left.
+fn join(all: &mut Detected, rest: Detected) {
+    let assets = u32::try_from(all.scores.assets.ends.len()).unwrap_or(u32::MAX);
+    for asset in dictionary::names(&rest.scores.assets) {
+        dictionary::push(&mut all.scores.assets, asset);
+    }
+    all.scores.asset.extend(rest.scores.asset.into_iter().map(|asset| asset + assets));
+    all.scores.start.extend(rest.scores.start);
+    all.scores.end.extend(rest.scores.end);
+    all.scores.score.extend(rest.scores.score);
+    all.anomalies.extend(rest.anomalies);
+    all.drifts.extend(rest.drifts);
+    all.prognoses.extend(rest.prognoses);
+    all.more = rest.more;
 }
 
 fn keep(detected: &Detected, rows: &mut Rows) {

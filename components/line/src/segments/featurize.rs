@@ -4,10 +4,10 @@ use crate::{
     Topic, Value,
     burst::encode,
     contracts::{
-        featurize::{Featurizer, Refused},
-        types::{FeatureBatch, ReadingBatch},
+        featurize::{Featurized, Featurizer, Refused},
+        types::{Arrival, Dictionary, FeatureBatch, ReadingBatch},
     },
-    dictionary::names,
+    dictionary::{self, names},
     error::words,
     events::{Processed, Raw},
     names::reason,
@@ -32,14 +32,23 @@ impl Segment for Features {
     }
 
     fn step(&self, key: &str, event: &Queued, rows: &mut Rows) -> Result<Output, String> {
-        let raw: Raw = postcard::from_bytes(&event.body).map_err(|error| error.to_string())?;
-        let (featurized, tick) = match &raw {
-            Raw::Push(batch) => (self.0.push(batch), None),
+        let mut raw: Raw = postcard::from_bytes(&event.body).map_err(|error| error.to_string())?;
+        let (featurized, tick) = match &mut raw {
+            Raw::Push(batch) => {
+                batch.arrivals = vec![Arrival { first: 0, time: event.time }];
+                (self.0.push(batch), None)
+            }
             Raw::Tick(now) => (self.0.tick(*now), Some(*now)),
         };
-        let featurized = featurized.map_err(|error| words(&error))?;
+        let mut featurized = featurized.map_err(|error| words(&error))?;
+        while featurized.more {
+            let rest = self.0.resume().map_err(|error| words(&error))?;
+            join(&mut featurized, rest);
+        }
         if let Raw::Push(batch) = &raw {
-            keep_readings(batch, &featurized.refused, event, rows);
+            // What is late is kept as any other; what is kept already is not kept twice.
+            let refused = featurized.refused.iter().map(|refused| refused.index);
+            keep_readings(batch, refused.chain(featurized.repeated.iter().copied()), event, rows);
             for refused in &featurized.refused {
                 refuse(batch, refused, rows);
             }
@@ -77,9 +86,31 @@ impl Segment for Features {
     }
 }
 
-/// Keeps what was not refused: a chunk a sensor and event, and each burst.
-fn keep_readings(batch: &ReadingBatch, refused: &[Refused], event: &Queued, rows: &mut Rows) {
-    let mut refused: Vec<usize> = refused.iter().map(|refused| refused.index as usize).collect();
+/// Adds what featurize had left.
+fn join(all: &mut Featurized, rest: Featurized) {
+    let shift = |dictionary: &Dictionary| u32::try_from(dictionary.ends.len()).unwrap_or(u32::MAX);
+    let (sensors, assets) = (shift(&all.features.sensors.names), shift(&all.features.sensors.assets));
+    let table = rest.features.sensors;
+    for name in names(&table.names) {
+        dictionary::push(&mut all.features.sensors.names, name);
+    }
+    for asset in names(&table.assets) {
+        dictionary::push(&mut all.features.sensors.assets, asset);
+    }
+    all.features.sensors.asset.extend(table.asset.into_iter().map(|asset| asset + assets));
+    all.features.blocks.extend(rest.features.blocks.into_iter().map(|mut block| {
+        block.sensor.iter_mut().for_each(|sensor| *sensor += sensors);
+        block
+    }));
+    all.refused.extend(rest.refused);
+    all.repeated.extend(rest.repeated);
+    all.late.extend(rest.late);
+    all.more = rest.more;
+}
+
+/// Keeps what is not left out: a chunk a sensor and event, and each burst.
+fn keep_readings(batch: &ReadingBatch, left_out: impl Iterator<Item = u32>, event: &Queued, rows: &mut Rows) {
+    let mut refused: Vec<usize> = left_out.map(|index| index as usize).collect();
     refused.sort_unstable();
     let taken = |index: usize| refused.binary_search(&index).is_err();
     let columns = &batch.readings;
@@ -126,7 +157,7 @@ fn keep_readings(batch: &ReadingBatch, refused: &[Refused], event: &Queued, rows
     }
 }
 
-/// A late or repeated reading, as something that can be sent again.
+/// A reading that contradicts another, as something that can be sent again.
 fn refuse(batch: &ReadingBatch, refused: &Refused, rows: &mut Rows) {
     let columns = &batch.readings;
     let at = refused.index as usize;

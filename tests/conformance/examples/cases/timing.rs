@@ -7,13 +7,13 @@ use crate::{
 };
 
 pub(crate) fn scripts() -> Vec<Script> {
-    vec![late(), reordered(), silent(), unicode()]
+    vec![late(), reordered(), newest_first(), silent(), unicode()]
 }
 
 fn late() -> Script {
     let mut script = Script::new(
         "late-and-repeated",
-        "readings whose window has closed, and readings that came before, are refused one by one; the rest of their event stands",
+        "late readings are kept, and are in no window that had closed; readings that are sent again are dropped; those that contradict one of the same time are refused one by one, and the rest of their event stands",
         plant::pumps("", &[("pump-1", 3)]),
     );
     let mut sensors = pump("north/hall/pump-1");
@@ -24,7 +24,7 @@ fn late() -> Script {
         let again: Vec<&str> = lines.lines().take(3).collect();
         let fresh = sensors[0].line(from + 5, 0);
         script.event(&format!("{}\n{fresh}", again.join("\n")));
-        // Older than the newest by more than the lateness.
+        // The fresh one gets another value with the next lines. Older than the newest by more than the lateness.
         let old = sensors[1].line(from - 7, 0);
         script.event(&format!("{old}{}", sensors[1].line(from + 5, 0)));
     }
@@ -54,6 +54,21 @@ fn reordered() -> Script {
     }
     script.tick(85);
     script.tick(100);
+    script
+}
+
+fn newest_first() -> Script {
+    let mut script = Script::new(
+        "newest-first-in-one-event",
+        "an export that begins with the newest reading: none of the event is late, as it is put in order before anything else",
+        plant::pumps("", &[("pump-1", 3)]),
+    );
+    let mut sensors = pump("north/hall/pump-1");
+    let lines = seconds(&mut sensors, 0, 60, |_, _| 0);
+    script.event(&lines.lines().rev().collect::<Vec<_>>().join("\n"));
+    script.event(&seconds(&mut sensors, 60, 65, |_, _| 0));
+    script.tick(70);
+    script.tick(85);
     script
 }
 

@@ -82,7 +82,12 @@ pub(crate) fn calls(figures: &mut Figures) -> anyhow::Result<()> {
             second += 1;
         }
         readings += columns.value.len() as u64;
-        let batch = wit::types::ReadingBatch { sensors: table.clone(), readings: columns, waveforms: Vec::new() };
+        let batch = wit::types::ReadingBatch {
+            sensors: table.clone(),
+            readings: columns,
+            waveforms: Vec::new(),
+            arrivals: Vec::new(),
+        };
         let began = Instant::now();
         featurizer.push(&batch)?;
         spent += began.elapsed();
@@ -139,7 +144,12 @@ fn paths(sandbox: &Sandbox, figures: &mut Figures) -> anyhow::Result<()> {
                 columns.value.push(10.0 + random());
             }
         }
-        let batch = wit::types::ReadingBatch { sensors: table.clone(), readings: columns, waveforms: Vec::new() };
+        let batch = wit::types::ReadingBatch {
+            sensors: table.clone(),
+            readings: columns,
+            waveforms: Vec::new(),
+            arrivals: Vec::new(),
+        };
         let began = Instant::now();
         let features = featurizer.push(&batch)?.features;
         detector.push(&features)?;
@@ -159,7 +169,8 @@ fn paths(sandbox: &Sandbox, figures: &mut Figures) -> anyhow::Result<()> {
         let samples = (0..2048).map(|_| random() as f32).collect();
         let burst = wit::types::Waveform { sensor: 0, start: T0 + number * SECOND, rate: 25_600.0, samples };
         let readings = wit::types::ReadingColumns { sensor: Vec::new(), time: Vec::new(), value: Vec::new() };
-        let batch = wit::types::ReadingBatch { sensors: table.clone(), readings, waveforms: vec![burst] };
+        let batch =
+            wit::types::ReadingBatch { sensors: table.clone(), readings, waveforms: vec![burst], arrivals: Vec::new() };
         let began = Instant::now();
         let features = featurizer.push(&batch)?.features;
         detector.push(&features)?;

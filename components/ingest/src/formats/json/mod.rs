@@ -2,7 +2,7 @@
 //!
 //! `values` is a number, an object of numbers (each key is a sensor of its own, `sensor_id/key`; the key `value` is the
 //! sensor itself), or an array: with a sampling rate (`metadata.sampling_hz`, or the configured one) a stretch of samples,
-//! which from 16 samples on is kept as a waveform; without one, channels `sensor_id/0`, `sensor_id/1` and so on.
+//! which from 16 samples on is kept as a waveform; without one, up to 15 channels `sensor_id/0`, `sensor_id/1` and so on.
 //! `sensor`, `time`, `ts` and `value` are understood as well. Other keys are passed over.
 
 mod read;
@@ -57,20 +57,21 @@ pub(crate) fn lines(payload: &[u8], sensor: Option<&str>, intake: &mut Intake<'_
             line @ [b'[', ..] => array(line, sensor, intake),
             line => message(line, position, sensor, intake),
         }
+        if intake.is_full() {
+            return;
+        }
     }
 }
 
 /// All at once when all is well; else element by element, so that only what is wrong is refused.
 fn array(text: &[u8], sensor: Option<&str>, intake: &mut Intake<'_>) {
     let mark = intake.mark();
-    let refusals = intake.out.refusals.len();
-    let mut position = 0;
+    intake.event.drafting = true;
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let taken =
-        Elements { sensor, intake, position: &mut position }.deserialize(&mut reader).and_then(|()| reader.end());
-    if taken.is_err() {
+    let taken = Elements { sensor, intake: &mut *intake }.deserialize(&mut reader).and_then(|()| reader.end());
+    intake.event.drafting = false;
+    if taken.is_err() && !intake.is_full() {
         intake.rollback(mark);
-        intake.out.refusals.truncate(refusals);
         objects(text, sensor, intake);
     }
 }
@@ -78,7 +79,6 @@ fn array(text: &[u8], sensor: Option<&str>, intake: &mut Intake<'_>) {
 struct Elements<'a, 'b> {
     sensor: Option<&'a str>,
     intake: &'a mut Intake<'b>,
-    position: &'a mut usize,
 }
 
 impl Elements<'_, '_> {
@@ -94,10 +94,9 @@ impl<'de> Visitor<'de> for Elements<'_, '_> {
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
         while let Some(message) = elements.next_element::<Message<'de>>()? {
-            *self.position += 1;
-            let refused = self.intake.out.refusals.len();
-            message.take(b"", *self.position, self.sensor, self.intake);
-            if self.intake.out.refusals.len() > refused {
+            let refused = self.intake.event.refused;
+            message.take(b"", 0, self.sensor, self.intake);
+            if self.intake.event.refused > refused || self.intake.is_full() {
                 // The slow way has the element's own bytes for the dead letter.
                 return Err(A::Error::custom("refused"));
             }
@@ -109,6 +108,9 @@ impl<'de> Visitor<'de> for Elements<'_, '_> {
 fn objects(text: &[u8], sensor: Option<&str>, intake: &mut Intake<'_>) {
     for (position, element) in elements(text) {
         message(element, position, sensor, intake);
+        if intake.is_full() {
+            return;
+        }
     }
 }
 
@@ -128,14 +130,17 @@ pub(crate) fn is_bare_number(text: &[u8]) -> bool {
 /// A topic's payload can be the value alone.
 fn bare(text: &[u8], sensor: Option<&str>, intake: &mut Intake<'_>) {
     let value = std::str::from_utf8(text).ok().and_then(|text| text.trim().parse().ok());
-    let taken = match (value, sensor) {
-        (Some(value), Some(sensor)) => intake.reading(sensor, intake.arrival, value),
-        (Some(_), None) => Err(Rejection::malformed(
-            "a bare number came, but no topic mapping names its sensor; add an [[mqtt.topic]] rule or send an object",
-        )),
-        (None, _) => Err(Rejection::malformed(format!("expected {EXPECTED}; got {:?}", excerpt(text)))),
-    };
-    if let Err(rejection) = taken {
-        intake.refuse(0, rejection, text, 1);
+    match (value, sensor) {
+        (Some(value), Some(sensor)) => intake.take(0, sensor, intake.arrival, value),
+        (Some(_), None) => {
+            let rejection = Rejection::malformed(
+                "a bare number came, but no topic mapping names its sensor; add an [[mqtt.topic]] rule or send an object",
+            );
+            intake.refuse(0, rejection, text, 1);
+        }
+        (None, _) => {
+            let rejection = Rejection::malformed(format!("expected {EXPECTED}; got {:?}", excerpt(text)));
+            intake.refuse(0, rejection, text, 1);
+        }
     }
 }

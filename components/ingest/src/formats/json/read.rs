@@ -15,7 +15,7 @@ pub(super) struct Message<'a> {
     pub(super) sensor: Option<Cow<'a, str>>,
     pub(super) time: Option<Stamp>,
     pub(super) values: Option<Values>,
-    pub(super) sampling_hz: Option<f64>,
+    pub(super) rate: Option<Rate>,
 }
 
 enum Key {
@@ -63,7 +63,7 @@ impl<'de> Deserialize<'de> for Message<'de> {
                         Key::Sensor => message.sensor = map.next_value::<Option<Name<'de>>>()?.map(|name| name.0),
                         Key::Time => message.time = map.next_value()?,
                         Key::Values => message.values = Some(map.next_value()?),
-                        Key::Metadata => message.sampling_hz = map.next_value::<Metadata>()?.0,
+                        Key::Metadata => message.rate = map.next_value::<Metadata>()?.0,
                         Key::Other => drop(map.next_value::<IgnoredAny>()?),
                     }
                 }
@@ -144,15 +144,21 @@ pub(super) enum Values {
     Many(Vec<f64>),
     Named(Vec<(String, Values)>),
     Bad(String),
+    /// An object of more parts than are read, and how many.
+    TooMany(usize),
 }
 
 impl Values {
+    /// Parts of an object that are read.
+    pub(super) const MOST_PARTS: usize = 100_000;
+
     /// How many readings they are.
     pub(super) fn count(&self) -> usize {
         match self {
             Self::One(_) | Self::Bad(_) => 1,
             Self::Many(values) => values.len(),
             Self::Named(parts) => parts.iter().map(|(_, values)| values.count()).sum(),
+            Self::TooMany(parts) => *parts,
         }
     }
 }
@@ -196,7 +202,7 @@ impl<'de> Deserialize<'de> for Values {
                     match element {
                         Values::One(value) => values.push(value),
                         Values::Bad(message) => bad = Some(message),
-                        Values::Many(_) | Values::Named(_) => {
+                        Values::Many(_) | Values::Named(_) | Values::TooMany(_) => {
                             bad = Some("expected an array of numbers; got arrays or objects in it".to_owned())
                         }
                     }
@@ -207,6 +213,14 @@ impl<'de> Deserialize<'de> for Values {
                 let mut parts = Vec::new();
                 while let Some((key, values)) = map.next_entry()? {
                     parts.push((key, values));
+                    if parts.len() > Values::MOST_PARTS {
+                        let mut count = parts.len();
+                        drop(parts);
+                        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
+                            count += 1;
+                        }
+                        return Ok(Values::TooMany(count));
+                    }
                 }
                 Ok(if parts.is_empty() {
                     Values::Bad("`values` is an empty object; expected numbers".to_owned())
@@ -219,23 +233,71 @@ impl<'de> Deserialize<'de> for Values {
     }
 }
 
+/// Samples a second, or what came in their place.
+pub(super) type Rate = Result<f64, String>;
+
 /// Only the sampling rate counts; metadata of any other shape is passed over.
-struct Metadata(Option<f64>);
+struct Metadata(Option<Rate>);
+
+/// Keys of the sampling rate.
+const RATES: [&str; 3] = ["sampling_hz", "sample_rate_hz", "sampling_rate_hz"];
 
 impl<'de> Deserialize<'de> for Metadata {
     fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Any {
-            Map {
-                #[serde(alias = "sample_rate_hz", alias = "sampling_rate_hz")]
-                sampling_hz: Option<f64>,
-            },
-            Other(IgnoredAny),
+        struct MetadataVisitor;
+        impl<'de> Visitor<'de> for MetadataVisitor {
+            type Value = Metadata;
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("metadata, of any shape")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Metadata, A::Error> {
+                let mut rate = None;
+                while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+                    if RATES.contains(&&*key) {
+                        rate = map.next_value::<RateValue>()?.0.or(rate);
+                    } else {
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Ok(Metadata(rate))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Metadata, A::Error> {
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Metadata(None))
+            }
+            fn visit_bool<E>(self, _: bool) -> Result<Metadata, E> {
+                Ok(Metadata(None))
+            }
+            fn visit_f64<E>(self, _: f64) -> Result<Metadata, E> {
+                Ok(Metadata(None))
+            }
+            fn visit_u64<E>(self, _: u64) -> Result<Metadata, E> {
+                Ok(Metadata(None))
+            }
+            fn visit_i64<E>(self, _: i64) -> Result<Metadata, E> {
+                Ok(Metadata(None))
+            }
+            fn visit_str<E>(self, _: &str) -> Result<Metadata, E> {
+                Ok(Metadata(None))
+            }
+            fn visit_unit<E>(self) -> Result<Metadata, E> {
+                Ok(Metadata(None))
+            }
         }
-        Ok(match Any::deserialize(reader)? {
-            Any::Map { sampling_hz } => Self(sampling_hz),
-            Any::Other(_) => Self(None),
-        })
+        reader.deserialize_any(MetadataVisitor)
+    }
+}
+
+/// A rate as a number, or as a text that is one.
+struct RateValue(Option<Rate>);
+
+impl<'de> Deserialize<'de> for RateValue {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        Ok(Self(match Values::deserialize(reader)? {
+            Values::One(rate) if rate.is_nan() => None,
+            Values::One(rate) => Some(Ok(rate)),
+            Values::Bad(came) => Some(Err(came)),
+            Values::Many(_) | Values::Named(_) | Values::TooMany(_) => Some(Err("an array or an object".to_owned())),
+        }))
     }
 }

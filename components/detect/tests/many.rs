@@ -1,0 +1,52 @@
+//! Very many assets, and very many sensors of one.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::push;
+use wheeltapper_detect::Stage;
+use wheeltapper_featurize::{Row, features::FEATURES};
+
+const S: i64 = 1_000_000_000;
+
+/// A window of each of `count` sensors.
+fn rows(count: u32, at: i64) -> Vec<Row> {
+    let row = |sensor| Row { sensor, start: at * S, end: (at + 10) * S, count: 10, values: [1.0; FEATURES.len()] };
+    (0..count).map(row).collect()
+}
+
+#[test]
+fn a_tick_over_very_many_assets_comes_in_parts() {
+    let names: Vec<String> = (0..40_000).map(|at| format!("m{at}/s")).collect();
+    let table: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), name.as_str())).collect();
+    for flush in [false, true] {
+        let mut stage = Stage::open("").unwrap();
+        push(&mut stage, &table, &FEATURES, &rows(40_000, 0));
+        let mut part = if flush {
+            stage.flush()
+        } else {
+            assert!(!stage.tick().more);
+            stage.tick()
+        };
+        let mut parts = 1;
+        while part.more {
+            part = stage.resume();
+            parts += 1;
+        }
+        assert_eq!(parts, 3);
+        assert!(!stage.tick().more && !stage.flush().more && !stage.resume().more);
+    }
+}
+
+#[test]
+fn an_asset_is_scored_by_a_bounded_number_of_sensors() {
+    let names: Vec<String> = (0..1_100).map(|at| format!("m/s{at}.")).collect();
+    let table: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "m")).collect();
+    let mut stage = Stage::open("").unwrap();
+    for at in 0..10 {
+        push(&mut stage, &table, &FEATURES, &rows(1_100, at * 10));
+    }
+    let held = stage.snapshot();
+    let holds = |name: &[u8]| held.windows(name.len()).any(|part| part == name);
+    assert!(holds(b"m/s1023.") && !holds(b"m/s1024.") && !holds(b"m/s1099."));
+}
