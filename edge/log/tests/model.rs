@@ -230,6 +230,7 @@ impl World {
             self.partition.reopen().unwrap();
         }
         self.heal_the_machine();
+        self.log.push(format!("cut back to {offset}"));
         assert_eq!((self.partition.end(), self.partition.written()), (offset, offset));
         self.records.retain(|at, _| *at < offset);
         self.gaps.retain(|gap| gap.start < offset);
@@ -297,6 +298,8 @@ impl World {
         self.records.retain(|offset, record| *offset < end || record.fate != Fate::Durable);
         // What was uncertain is certain now: what is there stays, the rest never comes back.
         let seen = self.read_back();
+        let unfinished =
+            !self.attempts.is_empty() || self.records.values().any(|record| record.fate == Fate::Uncertain);
         for record in &seen {
             let known = self.records.get(&record.offset);
             let same = known.is_some_and(|known| known.payload == record.payload);
@@ -321,6 +324,12 @@ impl World {
                 // Torn between sound ones.
                 self.gaps.push(offset..record.next);
             }
+        }
+        self.log.push(format!("{:?}", self.partition.recovery()));
+        let durable = self.records.values().map(|record| record.next).max().unwrap_or(self.start);
+        if unfinished && durable < end {
+            // Torn right after a flipped record: it is kept with that.
+            self.gaps.push(durable..end);
         }
         for lost in self
             .partition

@@ -5,9 +5,12 @@ use std::{any::Any, io, sync::Arc, time::Duration};
 use super::{CommitError, Job, PartitionHealth, Reply, Work, health::Health, panic_message, panicked};
 use crate::{LogError, Partition};
 
-/// Between attempts to heal a partition; doubled from the first to the last until records go through again.
+/// Between attempts to heal a partition; doubled from the first to the longest.
 const PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Without a failure for so long the pauses begin anew. Not with the first success: each attempt may leave a segment, and a
+/// disk that fails every other time must not leave fifty a second.
+const CALM: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 struct Trouble {
@@ -21,6 +24,7 @@ struct Slot {
     partition: Partition,
     trouble: Option<Trouble>,
     pause: Duration,
+    last_failure: Duration,
 }
 
 /// An append of this round: who waits, which partitions it wrote to, and what is known to have failed.
@@ -42,7 +46,7 @@ impl CommitterCore {
     /// Takes over the partitions.
     pub fn new(partitions: Vec<Partition>) -> Self {
         let health = Health::new(&partitions);
-        let slot = |partition| Slot { partition, trouble: None, pause: PAUSE };
+        let slot = |partition| Slot { partition, trouble: None, pause: PAUSE, last_failure: Duration::ZERO };
         Self { slots: partitions.into_iter().map(slot).collect(), health }
     }
 
@@ -168,12 +172,7 @@ impl CommitterCore {
             return None;
         }
         match slot.partition.sync() {
-            Ok(()) => {
-                if slot.trouble.is_none() {
-                    slot.pause = PAUSE;
-                }
-                None
-            }
+            Ok(()) => None,
             Err(error) => Some(self.fail(index, error)),
         }
     }
@@ -184,7 +183,12 @@ impl CommitterCore {
         if let Some(slot) = self.slots.get_mut(index) {
             let storage = slot.partition.storage();
             self.health.failed(index, &error, storage.now());
-            let retry_at = storage.monotonic().saturating_add(slot.pause);
+            let now = storage.monotonic();
+            if now.saturating_sub(slot.last_failure) > CALM {
+                slot.pause = PAUSE;
+            }
+            slot.last_failure = now;
+            let retry_at = now.saturating_add(slot.pause);
             slot.pause = (slot.pause * 2).min(LONGEST_PAUSE);
             slot.trouble = Some(Trouble { error: Arc::clone(&error), retry_at });
         }

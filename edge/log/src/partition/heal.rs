@@ -25,9 +25,9 @@ impl Partition {
         if offset < start || offset > self.written {
             return Err(LogError::OutOfRange { offset, start, end: self.written });
         }
-        if offset < self.state.state.synced {
+        if self.state.may_exceed(offset) {
             // Before anything goes: else a crash in between would leave a log that ends before what was synced.
-            let state = State { synced: offset, ..self.state.state };
+            let state = State { synced: offset.min(self.state.state.synced), ..self.state.state };
             self.state.write_durably(state).map_err(LogError::io("lowering the synced offset in", self.folder()))?;
         }
         self.broken = Some(io::Error::other("cutting the log back did not end"));

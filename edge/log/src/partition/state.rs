@@ -35,6 +35,8 @@ pub(super) struct StateFile {
     file: Box<dyn StorageFile>,
     number: u64,
     pub(super) state: State,
+    /// A write failed, so that some entry may say what `state` does not.
+    unsure: bool,
 }
 
 impl StateFile {
@@ -57,7 +59,12 @@ impl StateFile {
             }
         }
         let (number, state) = found.unwrap_or((0, fresh));
-        Ok((Self { file, number, state }, found.map(|(_, state)| state)))
+        Ok((Self { file, number, state, unsure: false }, found.map(|(_, state)| state)))
+    }
+
+    /// Whether some entry may say that more than up to `offset` was synced.
+    pub(super) fn may_exceed(&self, offset: u64) -> bool {
+        self.unsure || offset < self.state.synced
     }
 
     /// Writes the state, not durably: after a loss of power an older one may hold, which only makes recovery more
@@ -77,6 +84,7 @@ impl StateFile {
         let before = self.state;
         let written = self.write_all_entries(state);
         if written.is_err() {
+            self.unsure = true;
             self.state = before;
         }
         written
@@ -88,11 +96,15 @@ impl StateFile {
         self.file.sync_all()?;
         // Only now: until here the older durable entry was needed.
         self.write_entry(DURABLE, self.number, state)?;
-        self.file.sync_all()
+        self.file.sync_all()?;
+        self.unsure = false;
+        Ok(())
     }
 
-    fn write_entry(&self, entry: u64, number: u64, state: State) -> io::Result<()> {
-        self.file.write_all_at(&encode(number, state), entry * APART)
+    fn write_entry(&mut self, entry: u64, number: u64, state: State) -> io::Result<()> {
+        let written = self.file.write_all_at(&encode(number, state), entry * APART);
+        self.unsure |= written.is_err();
+        written
     }
 }
 
