@@ -8,7 +8,7 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags, backup::Backup, params};
 
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, connection::make_private, schema::IDENTITY};
 
 /// Pages that are copied before others get their turn.
 const PAGES: i32 = 1024;
@@ -22,7 +22,10 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when `to` cannot be written, or is this store; what lay there is as it was.
     pub fn backup(&self, to: &Path, places: &[&str], kept: (u16, &str)) -> Result<(), StoreError> {
-        self.read(|connection| replace(&self.shared.path, to, |part| copy_pages(connection, part, places, kept)))
+        // It needs one snapshot to the end, however long that takes.
+        self.read_for(None, |connection| {
+            replace(&self.shared.path, to, |part| copy_pages(connection, part, places, kept))
+        })
     }
 }
 
@@ -78,6 +81,8 @@ fn copy_pages(from: &Connection, to: &Path, places: &[&str], (owner, key): (u16,
          -- Named after their place in the log, where the next log has others.
          UPDATE dead_letters SET id = lower(hex(randomblob(16)));",
     )?;
+    // Its log is another, so that it is another store.
+    transaction.execute("UPDATE state SET value = randomblob(16) WHERE key = ?1", params![IDENTITY])?;
     for place in places.iter().copied().chain([below.as_str()]) {
         transaction.execute("DELETE FROM state WHERE substr(key, 1, length(?1)) = ?1", params![place])?;
     }
@@ -87,13 +92,15 @@ fn copy_pages(from: &Connection, to: &Path, places: &[&str], (owner, key): (u16,
 
 /// The file as it is now, and a connection to it.
 fn pages(from: &Connection, to: &Path) -> Result<Connection, StoreError> {
+    make_private(to)?;
     let mut copy = Connection::open(to)?;
     // What is written meanwhile would make the copying begin anew each time.
     from.execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema;")?;
     let copied =
         Backup::new(from, &mut copy).and_then(|backup| backup.run_to_completion(PAGES, Duration::from_millis(5), None));
-    from.execute_batch("ROLLBACK")?;
+    let ended = from.execute_batch("ROLLBACK");
     copied?;
+    ended?;
     // One file, without a write-ahead log beside it.
     copy.pragma_update(None, "journal_mode", "DELETE")?;
     Ok(copy)
@@ -161,6 +168,12 @@ mod tests {
         // Another letter from the same place in another log is another letter.
         copy.commit(&commit(&[], &[letter()], &[])).unwrap();
         assert_eq!((copy.counts().unwrap().dead_letters, copy.counts().unwrap().rejected_readings), (2, 2));
+        assert!(copy.identity() != store.identity() && copy.identity().len() == 32);
+        use std::os::unix::fs::PermissionsExt as _;
+        for file in ["store.db", "store.db-wal", "store.db-shm", "copy.db"] {
+            let mode = fs::metadata(folder.path().join(file)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{file}");
+        }
         // The store itself goes on where it was.
         assert_eq!(store.checkpoints().unwrap().len(), 1);
     }
@@ -173,7 +186,7 @@ mod tests {
         assert!(matches!(store.backup(&here, &[], (0, "planner")), Err(StoreError::Onto(_))));
         assert!(matches!(
             store.backup(&folder.path().join("none/copy.db"), &[], (0, "planner")),
-            Err(StoreError::Sqlite(_))
+            Err(StoreError::Copy { .. })
         ));
         assert!(store.checkpoints().is_ok());
     }

@@ -4,6 +4,9 @@ use rusqlite::{OptionalExtension as _, params};
 
 use crate::{Store, StoreError};
 
+/// Requests that may wait for the planner.
+const REQUESTS: i64 = 10_000;
+
 /// What somebody did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActionRow {
@@ -51,33 +54,36 @@ impl Store {
     /// Writes a deed; gives the number of its wish. One that was written before is left as it is.
     ///
     /// # Errors
-    /// [`StoreError`]; nothing of it was written.
+    /// [`StoreError`], [`StoreError::TooManyRequests`] among them; nothing of it was written.
     pub fn record(&self, deed: &Deed) -> Result<Option<u64>, StoreError> {
-        let mut writer = self.writer()?;
-        let transaction = writer.transaction()?;
+        self.write(|to| {
         if let Some(action) = &deed.action {
             let ActionRow { id, time, deed, target, asset, actor, text } = action;
-            transaction.execute(
+            to.execute(
                 "INSERT OR IGNORE INTO actions (id, time, deed, target, asset, actor, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 params![id, time, deed, target, asset, actor, text],
             )?;
         }
         if let Some(anomaly) = &deed.handled {
-            transaction.execute("UPDATE anomalies SET handled = 1 WHERE id = ?1", [anomaly])?;
+            to.execute("UPDATE anomalies SET handled = 1 WHERE id = ?1", [anomaly])?;
         }
         if let Some(TaskRow { id, time, request }) = &deed.task {
-            transaction.execute(
+            to.execute(
                 "INSERT OR IGNORE INTO tasks (id, time, status, request) VALUES (?1, ?2, 'queued', ?3)",
                 params![id, time, request],
             )?;
         }
         let mut number = None;
         if let Some(wish) = &deed.wish {
-            transaction.execute("INSERT INTO requests (body) VALUES (?1)", [wish])?;
-            number = u64::try_from(transaction.last_insert_rowid()).ok();
+            let waiting: i64 = to.query_row("SELECT count(*) FROM requests", [], |row| row.get(0))?;
+            if waiting >= REQUESTS {
+                return Err(StoreError::TooManyRequests(u64::try_from(waiting).unwrap_or(0)));
+            }
+            to.execute("INSERT INTO requests (body) VALUES (?1)", [wish])?;
+            number = u64::try_from(to.last_insert_rowid()).ok();
         }
-        transaction.commit()?;
         Ok(number)
+        })
     }
 
     /// The oldest wish after a number, and its own.
@@ -100,8 +106,10 @@ impl Store {
     /// [`StoreError`].
     pub fn forget_wishes(&self, until: u64) -> Result<(), StoreError> {
         let until = i64::try_from(until).unwrap_or(i64::MAX);
-        self.writer()?.execute("DELETE FROM requests WHERE seq <= ?1", [until])?;
-        Ok(())
+        self.write(|to| {
+            to.execute("DELETE FROM requests WHERE seq <= ?1", [until])?;
+            Ok(())
+        })
     }
 
     /// A plan that was asked for is made (`done`), or cannot be (`failed`).
@@ -109,16 +117,17 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn finish_task(&self, id: &str, status: &str, result: &str, finished: i64) -> Result<(), StoreError> {
-        self.writer()?.execute(
-            "UPDATE tasks SET status = ?2, result = ?3, finished = ?4 WHERE id = ?1",
-            params![id, status, result, finished],
-        )?;
-        Ok(())
+        self.write(|to| {
+            let finish = "UPDATE tasks SET status = ?2, result = ?3, finished = ?4 WHERE id = ?1";
+            to.execute(finish, params![id, status, result, finished])?;
+            Ok(())
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
 
     #[test]

@@ -1,6 +1,6 @@
 //! Tables as CSV and Parquet.
 
-use std::{fs::File, io::Write, path::Path, sync::Arc};
+use std::{cmp::Reverse, collections::HashMap, fs::File, io::Write, ops::ControlFlow, path::Path, sync::Arc};
 
 use parquet::{
     basic::{Compression, Repetition, Type as Physical, ZstdLevel},
@@ -11,7 +11,7 @@ use parquet::{
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{Filter, Store, StoreError};
+use crate::{Filter, SensorRow, Span, Store, StoreError, WindowRow};
 
 /// Rows in a row group of Parquet.
 const GROUP: usize = 100_000;
@@ -102,6 +102,7 @@ fn columns(table: Table) -> &'static [(&'static str, Kind)] {
             ("after", Text),
             ("cost", Real),
             ("notes", Text),
+            ("pinned", Text),
         ],
         Table::DeadLetters => &[
             ("id", Text),
@@ -122,63 +123,111 @@ impl Store {
     /// Hands each row to `take`, as values in the order of the table's columns.
     fn each(&self, table: Table, filter: &Filter, take: Rows<'_>) -> Result<(), StoreError> {
         match table {
-            Table::Readings => self.each_reading(filter, take),
+            Table::Readings => self.each_reading_of(filter, take),
             Table::Windows => self.each_window(filter, take),
             Table::Anomalies => listed(table, self.anomalies(filter)?, take),
             Table::Alerts => listed(table, self.alerts(filter)?, take),
             Table::WorkOrders => listed(table, self.work_orders(filter)?, take),
-            Table::DeadLetters => listed(table, self.dead_letters(filter)?, take),
+            Table::DeadLetters => listed(table, self.dead_letters_without_payload(filter)?, take),
         }
     }
 
-    fn each_reading(&self, filter: &Filter, take: Rows<'_>) -> Result<(), StoreError> {
-        let mut left = filter.limit.unwrap_or(usize::MAX);
-        for sensor in self.sensors()? {
-            let wanted = filter.sensor.as_ref().is_none_or(|name| *name == sensor.name)
-                && filter.asset.as_ref().is_none_or(|asset| *asset == sensor.asset);
-            if !wanted {
-                continue;
+    fn each_reading_of(&self, filter: &Filter, take: Rows<'_>) -> Result<(), StoreError> {
+        let (from, to) = (filter.from.unwrap_or(i64::MIN), filter.to.unwrap_or(i64::MAX));
+        let wanted = |sensor: &SensorRow| {
+            filter.sensor.as_ref().is_none_or(|name| *name == sensor.name)
+                && filter.asset.as_ref().is_none_or(|asset| *asset == sensor.asset)
+        };
+        let sensors: Vec<SensorRow> = self.sensors()?.into_iter().filter(wanted).collect();
+        let Some(limit) = filter.limit else {
+            for sensor in sensors {
+                self.each_reading(sensor.id, from, to, |time, value| {
+                    take(vec![time.into(), sensor.name.clone().into(), value.into()])?;
+                    Ok(ControlFlow::Continue(()))
+                })?;
             }
-            let (times, values) =
-                self.readings(sensor.id, filter.from.unwrap_or(i64::MIN), filter.to.unwrap_or(i64::MAX))?;
-            for (time, value) in times.into_iter().zip(values) {
-                if left == 0 {
-                    return Ok(());
-                }
-                left -= 1;
-                take(vec![time.into(), sensor.name.clone().into(), value.into()])?;
+            return Ok(());
+        };
+        // The newest of all sensors; what is older than the oldest of them need not be read.
+        let mut newest: Vec<(i64, usize, f64)> = Vec::new();
+        let mut since = from;
+        for (index, sensor) in sensors.iter().enumerate() {
+            let some = self.newest_readings(sensor.id, since, to, limit)?;
+            newest.extend(some.into_iter().map(|(time, value)| (time, index, value)));
+            newest.sort_by_key(|&(time, index, _)| (Reverse(time), index));
+            newest.truncate(limit);
+            if newest.len() == limit {
+                since = newest.last().map_or(from, |last| last.0);
             }
+        }
+        newest.sort_by_key(|&(time, index, _)| (index, time));
+        for (time, index, value) in newest {
+            let name = sensors.get(index).map(|sensor| sensor.name.clone()).unwrap_or_default();
+            take(vec![time.into(), name.into(), value.into()])?;
         }
         Ok(())
     }
 
     fn each_window(&self, filter: &Filter, take: Rows<'_>) -> Result<(), StoreError> {
-        let names: Vec<String> = self.sensors()?.into_iter().map(|sensor| sensor.name).collect();
-        for block in self.windows(filter)? {
-            for (index, row) in block.rows.iter().enumerate() {
-                let name = names.get(row.sensor as usize).cloned().unwrap_or_default();
-                if filter.sensor.as_ref().is_some_and(|wanted| *wanted != name) {
-                    continue;
+        let sensors = self.sensors()?;
+        let names: HashMap<u32, &str> = sensors.iter().map(|sensor| (sensor.id, sensor.name.as_str())).collect();
+        let name = |sensor: u32| names.get(&sensor).copied().unwrap_or_default();
+        let wanted = |sensor: u32| filter.sensor.as_ref().is_none_or(|wanted| wanted == name(sensor));
+        let mut write = |asset: &str, row: WindowRow, feature: &str, value: f64| {
+            take(vec![
+                asset.into(),
+                name(row.sensor).into(),
+                row.start.into(),
+                row.end.into(),
+                row.count.into(),
+                feature.into(),
+                value.into(),
+            ])
+        };
+        let Some(limit) = filter.limit else {
+            return self.each_window_block(filter, |block| {
+                for (row, values) in block.rows.iter().zip(block.values.chunks(block.features.len().max(1))) {
+                    for (feature, value) in block.features.iter().zip(values).filter(|_| wanted(row.sensor)) {
+                        write(&block.asset, *row, feature, *value)?;
+                    }
                 }
-                for (feature, value) in
-                    block.features.iter().zip(block.values.iter().skip(index * block.features.len()))
-                {
-                    take(vec![
-                        block.asset.clone().into(),
-                        name.clone().into(),
-                        row.start.into(),
-                        row.end.into(),
-                        row.count.into(),
-                        feature.clone().into(),
-                        (*value).into(),
-                    ])?;
+                Ok(())
+            });
+        };
+        // The newest, as everywhere; a window has at least one row. `after` excludes what ends at it.
+        let span = Span {
+            asset: filter.asset.clone(),
+            sensor: filter
+                .sensor
+                .as_ref()
+                .and_then(|name| sensors.iter().find(|row| row.name == *name))
+                .map(|row| row.id),
+            after: filter.from,
+            before: filter.to,
+        };
+        if filter.sensor.is_some() && span.sensor.is_none() {
+            return Ok(());
+        }
+        let mut left = limit;
+        for window in self.newest_windows(&span, limit, |_| true)? {
+            let row = WindowRow { sensor: window.sensor, start: window.start, end: window.end, count: window.count };
+            // A window that began before the time belongs to the time before it.
+            if filter.from.is_some_and(|from| row.start < from) {
+                continue;
+            }
+            for (feature, value) in window.features {
+                if left == 0 {
+                    return Ok(());
                 }
+                left -= 1;
+                write(&window.asset, row, &feature, value)?;
             }
         }
         Ok(())
     }
 
-    /// Writes a table as CSV with a header; tells how many rows.
+    /// Writes a table as CSV with a header; tells how many rows. A text that a spreadsheet would take for a formula has an
+    /// apostrophe before it.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -188,7 +237,8 @@ impl Store {
         let mut rows = 0;
         self.each(table, filter, &mut |row| {
             rows += 1;
-            writer.write_record(row.iter().map(text)).map_err(unwritten)
+            let cells = row.iter().zip(columns(table)).map(|(value, (_, kind))| cell(value, *kind));
+            writer.write_record(cells).map_err(unwritten)
         })?;
         writer.flush()?;
         Ok(rows)
@@ -253,6 +303,16 @@ fn listed<T: Serialize>(table: Table, rows: Vec<T>, take: Rows<'_>) -> Result<()
     Ok(())
 }
 
+/// A value as a field of CSV.
+fn cell(value: &Value, kind: Kind) -> String {
+    let mut text = text(value);
+    // Texts come from devices and people; a spreadsheet runs what begins so (OWASP, "CSV Injection").
+    if kind == Kind::Text && text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']) {
+        text.insert(0, '\'');
+    }
+    text
+}
+
 fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
@@ -297,4 +357,156 @@ fn write_group(
     }
     group.close()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use crate::{AlertRow, AnomalyRow, Commit, DeadLetter, SensorColumn, WindowBlock, WorkOrderRow};
+
+    fn order() -> WorkOrderRow {
+        WorkOrderRow {
+            id: "=cmd|' /C calc'!A0".into(),
+            alert: "@SUM(1)".into(),
+            asset: "\tm".into(),
+            kind: "-1".into(),
+            priority: 2,
+            status: "planned".into(),
+            scheduled: Some(-5),
+            duration_minutes: 60,
+            technician: Some("+49".into()),
+            skills: vec!["=x".into()],
+            after: Vec::new(),
+            cost: -1.5,
+            notes: "\rnote".into(),
+            pinned: true,
+        }
+    }
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("s.db")).unwrap();
+        store.register_sensors(&[("a", "m", "", ""), ("b", "m", "", "")]).unwrap();
+        (folder, store)
+    }
+
+    fn csv(store: &Store, table: Table, filter: &Filter) -> Vec<Vec<String>> {
+        let mut bytes = Vec::new();
+        let rows = store.export_csv(&mut bytes, table, filter).unwrap();
+        let read: Vec<Vec<String>> = csv::Reader::from_reader(bytes.as_slice())
+            .records()
+            .map(|record| record.unwrap().iter().map(str::to_owned).collect())
+            .collect();
+        assert_eq!(read.len() as u64, rows);
+        read
+    }
+
+    #[test]
+    fn no_text_is_a_formula_and_numbers_stay_numbers() {
+        let (_folder, store) = store();
+        store.commit(&Commit { work_orders: &[order()], ..Commit::default() }).unwrap();
+        let rows = csv(&store, Table::WorkOrders, &Filter::default());
+        let wanted = ["'=cmd|' /C calc'!A0", "'@SUM(1)", "'\tm", "'-1", "2", "planned", "-5", "60", "'+49", "[\"=x\"]"];
+        assert_eq!(rows[0][..10], wanted);
+        assert_eq!(rows[0][10..], ["[]", "-1.5", "'\rnote", "true"]);
+    }
+
+    #[test]
+    fn every_field_of_a_row_is_exported() {
+        fn fields(row: impl Serialize) -> Vec<String> {
+            let mut names: Vec<String> =
+                serde_json::to_value(row).unwrap().as_object().unwrap().keys().cloned().collect();
+            names.sort();
+            names
+        }
+        fn exported(table: Table) -> Vec<String> {
+            let mut names: Vec<String> = columns(table).iter().map(|(name, _)| (*name).to_owned()).collect();
+            names.sort();
+            names
+        }
+        let text = String::new;
+        let anomaly = AnomalyRow {
+            id: text(),
+            detection_time: 0,
+            sensor: text(),
+            asset: text(),
+            start_time: 0,
+            end_time: 0,
+            score: 0.0,
+            model: text(),
+            severity: text(),
+            handled: false,
+            threshold: 0.0,
+            confidence: 0.0,
+            fault_mode: None,
+            message: text(),
+            metadata: text(),
+        };
+        let alert = AlertRow {
+            id: text(),
+            asset: text(),
+            sensor: text(),
+            severity: text(),
+            state: text(),
+            opened: 0,
+            updated: 0,
+            resolved: None,
+            anomalies: 0,
+            peak_score: 0.0,
+            anomaly: text(),
+            fault_mode: None,
+            title: text(),
+            message: text(),
+            recommendation: text(),
+        };
+        let letter = DeadLetter {
+            id: text(),
+            time: 0,
+            source: text(),
+            reason: text(),
+            message: text(),
+            payload: Vec::new(),
+            readings: 0,
+            sensor: None,
+            format: None,
+        };
+        assert_eq!(fields(anomaly), exported(Table::Anomalies));
+        assert_eq!(fields(alert), exported(Table::Alerts));
+        assert_eq!(fields(order()), exported(Table::WorkOrders));
+        assert_eq!(fields(letter), exported(Table::DeadLetters));
+    }
+
+    #[test]
+    fn a_limit_holds_for_all_tables_and_takes_the_newest() {
+        let (_folder, store) = store();
+        let readings = [0_u32, 1].map(|sensor| SensorColumn {
+            sensor,
+            times: (0..100).map(|at| at * 10 + i64::from(sensor)).collect(),
+            values: vec![1.0; 100],
+        });
+        let row = |start: i64| WindowRow { sensor: 1, start, end: start + 30, count: 3 };
+        let windows = [WindowBlock {
+            asset: "m".into(),
+            features: vec!["mean".into(), "rms".into()],
+            rows: (0..50).map(row).collect(),
+            values: (0..100).map(f64::from).collect(),
+        }];
+        store.commit(&Commit { readings: &readings, windows: &windows, ..Commit::default() }).unwrap();
+        let limit = |limit| Filter { limit: Some(limit), ..Filter::default() };
+        let found = csv(&store, Table::Readings, &limit(3));
+        assert_eq!(found, [["990", "a", "1.0"], ["981", "b", "1.0"], ["991", "b", "1.0"]]);
+        let found = csv(&store, Table::Windows, &limit(3));
+        let wanted = [
+            ["m", "b", "49", "79", "3", "mean", "98.0"],
+            ["m", "b", "49", "79", "3", "rms", "99.0"],
+            ["m", "b", "48", "78", "3", "mean", "96.0"],
+        ];
+        assert_eq!(found, wanted);
+        assert_eq!(csv(&store, Table::Windows, &Filter::default()).len(), 100);
+        let other = Filter { sensor: Some("a".into()), ..limit(3) };
+        assert!(csv(&store, Table::Windows, &other).is_empty());
+        let early = Filter { from: Some(45), to: Some(48), ..limit(100) };
+        assert_eq!(csv(&store, Table::Windows, &early).len(), 6);
+    }
 }

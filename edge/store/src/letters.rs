@@ -8,6 +8,8 @@ use crate::{
 };
 
 const LETTERS: &str = "SELECT id, time, source, reason, message, payload, readings, sensor, format FROM dead_letters";
+const COLUMNS: Columns =
+    Columns { time: "time", key: "id", sensor: Some("sensor"), asset: None, reason: Some("reason") };
 
 impl Store {
     /// Dead letters, newest first.
@@ -15,8 +17,27 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn dead_letters(&self, filter: &Filter) -> Result<Vec<DeadLetter>, StoreError> {
-        let columns = Columns { time: "time", sensor: Some("sensor"), asset: None, reason: Some("reason") };
-        self.read(|connection| select(connection, LETTERS, filter.clause(&columns), letter))
+        self.read(|connection| select(connection, LETTERS, filter.clause(&COLUMNS), letter))
+    }
+
+    /// Ids of dead letters, newest first: for whoever goes through many, as payloads may be large.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn dead_letter_ids(&self, filter: &Filter) -> Result<Vec<String>, StoreError> {
+        self.read(|connection| {
+            select(connection, "SELECT id FROM dead_letters", filter.clause(&COLUMNS), |row| row.get(0))
+        })
+    }
+
+    /// Dead letters with empty payloads, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn dead_letters_without_payload(&self, filter: &Filter) -> Result<Vec<DeadLetter>, StoreError> {
+        let what =
+            "SELECT id, time, source, reason, message, x'' AS payload, readings, sensor, format FROM dead_letters";
+        self.read(|connection| select(connection, what, filter.clause(&COLUMNS), letter))
     }
 
     /// One dead letter, if it is there.
@@ -33,8 +54,10 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn delete_dead_letter(&self, id: &str) -> Result<(), StoreError> {
-        self.writer()?.execute("DELETE FROM dead_letters WHERE id = ?1", [id])?;
-        Ok(())
+        self.write(|to| {
+            to.prepare_cached("DELETE FROM dead_letters WHERE id = ?1")?.execute([id])?;
+            Ok(())
+        })
     }
 
     /// Deletes the dead letters from before a time; tells how many.
@@ -42,7 +65,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn purge_dead_letters(&self, before: i64) -> Result<usize, StoreError> {
-        Ok(self.writer()?.execute("DELETE FROM dead_letters WHERE time < ?1", [before])?)
+        self.write(|to| Ok(to.execute("DELETE FROM dead_letters WHERE time < ?1", [before])?))
     }
 }
 

@@ -6,9 +6,11 @@ use serde_json::Value;
 
 use crate::{
     AlertRow, AnomalyRow, PartitionState, SensorRow, SkippedRow, Store, StoreError, WindowBlock, WorkOrderRow,
-    chunk::{decode_f32, decode_f64, decode_i64},
-    windows,
+    chunk::decode_f32, windows,
 };
+
+/// Chunks of windows that are read at once.
+const WINDOW_CHUNKS: i64 = 256;
 
 /// Which rows. What is none does not narrow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,6 +49,8 @@ pub struct Hour {
 /// Which columns of a table the filter speaks of.
 pub(crate) struct Columns {
     pub(crate) time: &'static str,
+    /// Puts rows of one time in order.
+    pub(crate) key: &'static str,
     pub(crate) sensor: Option<&'static str>,
     pub(crate) asset: Option<&'static str>,
     pub(crate) reason: Option<&'static str>,
@@ -75,7 +79,7 @@ impl Filter {
                 narrow(format!("{column} = ?"), Box::new(wanted.clone()));
             }
         }
-        clause.push_str(&format!(" ORDER BY {} DESC, id", columns.time));
+        clause.push_str(&format!(" ORDER BY {} DESC, {}", columns.time, columns.key));
         if let Some(limit) = self.limit {
             clause.push_str(&format!(" LIMIT {limit}"));
         }
@@ -105,11 +109,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; none was registered.
     pub fn register_sensors(&self, sensors: &[(&str, &str, &str, &str)]) -> Result<Vec<u32>, StoreError> {
-        let mut writer = self.writer()?;
-        let transaction = writer.transaction()?;
-        let mut ids = Vec::with_capacity(sensors.len());
-        {
-            let mut upsert = transaction.prepare_cached(
+        self.write(|to| {
+            let mut ids = Vec::with_capacity(sensors.len());
+            let mut upsert = to.prepare_cached(
                 "INSERT INTO sensors (id, name, asset, unit, kind)
                  VALUES ((SELECT coalesce(max(id), -1) + 1 FROM sensors), ?1, ?2, ?3, ?4)
                  ON CONFLICT (name) DO UPDATE SET
@@ -120,9 +122,21 @@ impl Store {
             for (name, asset, unit, kind) in sensors {
                 ids.push(upsert.query_row(params![name, asset, unit, kind], |row| row.get(0))?);
             }
-        }
-        transaction.commit()?;
-        Ok(ids)
+            Ok(ids)
+        })
+    }
+
+    /// How many sensors have a number.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn sensor_count(&self) -> Result<u64, StoreError> {
+        self.read(|connection| {
+            let count: i64 = connection
+                .prepare_cached("SELECT coalesce(max(id), -1) + 1 FROM sensors")?
+                .query_row([], |row| row.get(0))?;
+            Ok(u64::try_from(count).unwrap_or(0))
+        })
     }
 
     /// All sensors, by number.
@@ -200,8 +214,10 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn state_put(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
-        self.writer()?.execute("INSERT OR REPLACE INTO state VALUES (?1, ?2)", params![key, value])?;
-        Ok(())
+        self.write(|to| {
+            to.prepare_cached("INSERT OR REPLACE INTO state VALUES (?1, ?2)")?.execute(params![key, value])?;
+            Ok(())
+        })
     }
 
     /// Removes the states whose keys begin with `prefix`, but that under `key`.
@@ -210,30 +226,10 @@ impl Store {
     /// [`StoreError`].
     pub fn state_keep_only(&self, prefix: &str, key: &str) -> Result<(), StoreError> {
         let statement = "DELETE FROM state WHERE substr(key, 1, length(?1)) = ?1 AND key <> ?2";
-        self.writer()?.execute(statement, params![prefix, key])?;
-        Ok(())
-    }
-
-    /// Readings of one sensor from `from` on and before `to`, in order of time.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn readings(&self, sensor: u32, from: i64, to: i64) -> Result<(Vec<i64>, Vec<f64>), StoreError> {
-        let mut rows: Vec<(i64, f64)> = Vec::new();
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT times, vals FROM reading_chunks WHERE sensor = ?1 AND start_time < ?3 AND end_time >= ?2 ORDER BY start_time",
-            )?;
-            let mut chunks = statement.query(params![sensor, from, to])?;
-            while let Some(chunk) = chunks.next()? {
-                let times = decode_i64(chunk.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?)?;
-                let values = decode_f64(chunk.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?)?;
-                rows.extend(times.into_iter().zip(values).filter(|&(time, _)| time >= from && time < to));
-            }
+        self.write(|to| {
+            to.prepare_cached(statement)?.execute(params![prefix, key])?;
             Ok(())
-        })?;
-        rows.sort_by_key(|&(time, _)| time);
-        Ok(rows.into_iter().unzip())
+        })
     }
 
     /// Starts, rates and samples of one sensor's bursts.
@@ -285,26 +281,52 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn windows(&self, filter: &Filter) -> Result<Vec<WindowBlock>, StoreError> {
+        let mut found = Vec::new();
+        self.each_window_block(filter, |block| {
+            found.push(block);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Hands each block of [`Self::windows`] to `take`. Some are read at once; `take` may be slow, as it holds nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`], or what `take` gives.
+    pub fn each_window_block(
+        &self,
+        filter: &Filter,
+        mut take: impl FnMut(WindowBlock) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         let (from, to) = (filter.from.unwrap_or(i64::MIN), filter.to.unwrap_or(i64::MAX));
-        self.read(|connection| {
-            let mut statement = connection.prepare(
-                "SELECT asset, features, sensors, starts, ends, counts, vals FROM window_chunks
-                 WHERE (?1 IS NULL OR asset = ?1) AND start_time < ?3 AND end_time >= ?2 ORDER BY asset, start_time, features",
-            )?;
-            let mut found = Vec::new();
-            let mut chunks = statement.query(params![filter.asset, from, to])?;
-            while let Some(chunk) = chunks.next()? {
-                let mut block = windows::block(chunk)?;
+        let mut last = (String::new(), i64::MIN, String::new());
+        loop {
+            let page = self.read(|connection| {
+                let mut statement = connection.prepare_cached(
+                    "SELECT asset, features, sensors, starts, ends, counts, vals, start_time FROM window_chunks
+                     WHERE (asset, start_time, features) > (?1, ?2, ?3) AND (?4 IS NULL OR asset = ?4)
+                        AND start_time < ?6 AND end_time >= ?5 ORDER BY asset, start_time, features LIMIT ?7",
+                )?;
+                let narrowed = params![last.0, last.1, last.2, filter.asset, from, to, WINDOW_CHUNKS];
+                let mut page = Vec::new();
+                let mut chunks = statement.query(narrowed)?;
+                while let Some(chunk) = chunks.next()? {
+                    page.push((windows::block(chunk)?, chunk.get::<_, i64>(7)?));
+                }
+                Ok(page)
+            })?;
+            let Some((newest, start)) = page.last() else { return Ok(()) };
+            last = (newest.asset.clone(), *start, newest.features.join(","));
+            for (mut block, _) in page {
                 let width = block.features.len().max(1);
                 let inside: Vec<bool> = block.rows.iter().map(|row| row.start >= from && row.start < to).collect();
                 let mut kept = inside.iter();
                 block.rows.retain(|_| kept.next().is_some_and(|&kept| kept));
                 let mut kept = inside.iter().flat_map(|kept| std::iter::repeat_n(kept, width));
                 block.values.retain(|_| kept.next().is_some_and(|&kept| kept));
-                found.push(block);
+                take(block)?;
             }
-            Ok(found)
-        })
+        }
     }
 
     /// Anomalies, newest first.
@@ -312,7 +334,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn anomalies(&self, filter: &Filter) -> Result<Vec<AnomalyRow>, StoreError> {
-        let columns = Columns { time: "detection_time", sensor: Some("sensor"), asset: Some("asset"), reason: None };
+        let columns =
+            Columns { time: "detection_time", key: "id", sensor: Some("sensor"), asset: Some("asset"), reason: None };
         let what = "SELECT id, detection_time, sensor, asset, start_time, end_time, score, model, severity, handled, threshold, \
                     confidence, fault_mode, message, metadata FROM anomalies";
         self.read(|connection| {
@@ -343,7 +366,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn alerts(&self, filter: &Filter) -> Result<Vec<AlertRow>, StoreError> {
-        let columns = Columns { time: "updated", sensor: Some("sensor"), asset: Some("asset"), reason: None };
+        let columns =
+            Columns { time: "updated", key: "id", sensor: Some("sensor"), asset: Some("asset"), reason: None };
         let what = "SELECT id, asset, sensor, severity, state, opened, updated, resolved, anomalies, peak_score, anomaly, \
                     fault_mode, title, message, recommendation FROM alerts";
         self.read(|connection| {
@@ -374,7 +398,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn work_orders(&self, filter: &Filter) -> Result<Vec<WorkOrderRow>, StoreError> {
-        let columns = Columns { time: "scheduled_time", sensor: None, asset: Some("asset"), reason: None };
+        let columns = Columns { time: "scheduled_time", key: "id", sensor: None, asset: Some("asset"), reason: None };
         let what = "SELECT id, alert, asset, type, priority, status, scheduled_time, estimated_duration_minutes, technician, \
                     skills, after, cost, notes, pinned FROM work_orders";
         self.read(|connection| {
@@ -397,20 +421,6 @@ impl Store {
                 })
             })
         })
-    }
-
-    /// Deletes raw readings, bursts and windows that ended before a time; hourly aggregates stay. Tells how many chunks.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn expire_readings(&self, before: i64) -> Result<usize, StoreError> {
-        let mut writer = self.writer()?;
-        let transaction = writer.transaction()?;
-        let mut gone = transaction.execute("DELETE FROM reading_chunks WHERE end_time < ?1", [before])?;
-        gone += transaction.execute("DELETE FROM waveform_chunks WHERE start_time < ?1", [before])?;
-        gone += transaction.execute("DELETE FROM window_chunks WHERE end_time < ?1", [before])?;
-        transaction.commit()?;
-        Ok(gone)
     }
 
     /// Runs one SELECT; gives the columns' names and the rows.

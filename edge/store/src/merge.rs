@@ -1,9 +1,10 @@
-//! Few large chunks instead of many small ones.
+//! Chunks that meet: joining those that start at the same time, and making few large ones of many small ones.
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, Params, params};
 
 use crate::{
     Store, StoreError,
+    checkpoint::ReadingChunk,
     chunk::{decode_f64, decode_i64, encode_f64, encode_i64},
 };
 
@@ -11,45 +12,72 @@ use crate::{
 const LARGE: i64 = 4096;
 /// So many small chunks of a sensor are made one.
 const SMALL: i64 = 16;
+/// And at most so many at once, so that one merge takes a bounded time and memory.
+const CHUNKS_AT_ONCE: i64 = 256;
 /// Sensors whose chunks are merged in one transaction, so that the line is not kept waiting.
 const SENSORS_AT_ONCE: usize = 32;
 
-/// Joins a chunk with the one that starts at the same time.
-pub(crate) fn into_existing(
-    to: &Connection,
-    sensor: u32,
-    start: i64,
-    times: &[u8],
-    values: &[u8],
-) -> Result<(), StoreError> {
+/// Writes a chunk, unless one of the sensor starts at the same time.
+pub(crate) const INSERT: &str = "INSERT INTO reading_chunks VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
+
+impl ReadingChunk {
+    /// The chunk as a row of `reading_chunks`.
+    pub(crate) fn row(&self) -> impl Params + '_ {
+        self.row_at(self.start)
+    }
+
+    fn row_at(&self, key: i64) -> impl Params + '_ {
+        let count = i64::try_from(self.count).unwrap_or(i64::MAX);
+        (self.sensor, key, self.end, count, &self.times, &self.values)
+    }
+
+    /// Of readings in order of time.
+    fn of(sensor: u32, mut rows: Vec<(i64, f64)>) -> Option<Self> {
+        rows.sort_by_key(|&(time, _)| time);
+        let (times, values): (Vec<i64>, Vec<f64>) = rows.into_iter().unzip();
+        let (&start, &end) = (times.first()?, times.last()?);
+        let (count, times, values) = (times.len(), encode_i64(&times), encode_f64(&values));
+        Some(Self { sensor, start, end, count, times, values })
+    }
+}
+
+/// Writes a chunk. One that starts at the same time, as a late reading makes it, is joined with it.
+pub(crate) fn put(to: &Connection, chunk: &ReadingChunk) -> Result<(), StoreError> {
+    let key = params![chunk.sensor, chunk.start];
+    // What is staged may be taken back, and has to stay as it is until then.
     let old: Option<(Vec<u8>, Vec<u8>)> = to
-        .prepare_cached("SELECT times, vals FROM reading_chunks WHERE sensor = ?1 AND start_time = ?2")?
-        .query_row(params![sensor, start], |row| Ok((row.get(0)?, row.get(1)?)))
+        .prepare_cached(
+            "SELECT times, vals FROM reading_chunks AS chunk WHERE sensor = ?1 AND start_time = ?2
+                AND NOT EXISTS (SELECT 1 FROM staged WHERE sensor = chunk.sensor AND start_time = chunk.start_time)",
+        )?
+        .query_row(key, |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    if let Some((old_times, old_values)) = old {
-        write(to, sensor, &[(old_times, old_values), (times.to_vec(), values.to_vec())])?;
+    // A chunk that cannot be read is left to whoever mends it, and must not keep new readings out.
+    let (Some((times, values)), Ok(mut rows)) = (old, decode(&chunk.times, &chunk.values)) else {
+        return insert(to, chunk);
+    };
+    let Ok(old) = decode(&times, &values) else { return insert(to, chunk) };
+    rows.extend(old);
+    let Some(whole) = ReadingChunk::of(chunk.sensor, rows) else { return Ok(()) };
+    to.prepare_cached("DELETE FROM reading_chunks WHERE sensor = ?1 AND start_time = ?2")?.execute(key)?;
+    insert(to, &whole)
+}
+
+/// Writes a chunk under its start, or the time before it that is free: `start_time` is never after the first reading.
+fn insert(to: &Connection, chunk: &ReadingChunk) -> Result<(), StoreError> {
+    let mut insert = to.prepare_cached(INSERT)?;
+    let mut key = chunk.start;
+    while insert.execute(chunk.row_at(key))? == 0 {
+        let Some(before) = key.checked_sub(1) else {
+            return Err(StoreError::Statement(format!("sensor {} has no room for a chunk at {key}", chunk.sensor)));
+        };
+        key = before;
     }
     Ok(())
 }
 
-/// Writes the readings of `chunks` as one chunk, in place of the one with the same start.
-fn write(to: &Connection, sensor: u32, chunks: &[(Vec<u8>, Vec<u8>)]) -> Result<(), StoreError> {
-    let mut rows: Vec<(i64, f64)> = Vec::new();
-    for (times, values) in chunks {
-        rows.extend(decode_i64(times)?.into_iter().zip(decode_f64(values)?));
-    }
-    rows.sort_by_key(|&(time, _)| time);
-    let (times, values): (Vec<i64>, Vec<f64>) = rows.into_iter().unzip();
-    let (Some(first), Some(last)) = (times.first(), times.last()) else { return Ok(()) };
-    to.prepare_cached("INSERT OR REPLACE INTO reading_chunks VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(params![
-        sensor,
-        first,
-        last,
-        i64::try_from(times.len()).unwrap_or(i64::MAX),
-        encode_i64(&times),
-        encode_f64(&values),
-    ])?;
-    Ok(())
+fn decode(times: &[u8], values: &[u8]) -> Result<Vec<(i64, f64)>, StoreError> {
+    Ok(decode_i64(times)?.into_iter().zip(decode_f64(values)?).collect())
 }
 
 impl Store {
@@ -57,7 +85,7 @@ impl Store {
     /// left to do.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`]; nothing was merged.
     pub fn compact(&self) -> Result<usize, StoreError> {
         let sensors: Vec<u32> = self.read(|connection| {
             let mut statement = connection.prepare_cached(
@@ -70,29 +98,44 @@ impl Store {
         if sensors.is_empty() {
             return Ok(0);
         }
-        let mut writer = self.writer()?;
-        let transaction = writer.transaction()?;
-        // What is staged may have to be taken back as it is.
-        if transaction.query_row("SELECT EXISTS (SELECT 1 FROM staged)", [], |row| row.get(0))? {
-            return Ok(0);
-        }
-        for &sensor in &sensors {
-            merge_sensor(&transaction, sensor)?;
-        }
-        transaction.commit()?;
-        Ok(sensors.len())
+        self.write(|to| {
+            let mut merged = 0;
+            for &sensor in &sensors {
+                merged += usize::from(merge_sensor(to, sensor)?);
+            }
+            Ok(merged)
+        })
     }
 }
 
-fn merge_sensor(to: &Connection, sensor: u32) -> Result<(), StoreError> {
-    let chunks: Vec<(Vec<u8>, Vec<u8>)> = {
+/// Merges small chunks of a sensor; false when there were not two that can be.
+fn merge_sensor(to: &Connection, sensor: u32) -> Result<bool, StoreError> {
+    type Chunk = (i64, Vec<u8>, Vec<u8>);
+    let chunks: Vec<Chunk> = {
+        // What is staged may have to be taken back as it is.
         let mut statement = to.prepare_cached(
-            "SELECT times, vals FROM reading_chunks WHERE sensor = ?1 AND count < ?2 ORDER BY start_time",
+            "SELECT start_time, times, vals FROM reading_chunks AS chunk WHERE sensor = ?1 AND count < ?2
+                AND NOT EXISTS (SELECT 1 FROM staged WHERE sensor = chunk.sensor AND start_time = chunk.start_time)
+             ORDER BY start_time LIMIT ?3",
         )?;
-        let rows = statement.query_map(params![sensor, LARGE], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let rows = statement
+            .query_map(params![sensor, LARGE, CHUNKS_AT_ONCE], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         rows.collect::<Result<_, _>>()?
     };
-    to.prepare_cached("DELETE FROM reading_chunks WHERE sensor = ?1 AND count < ?2")?
-        .execute(params![sensor, LARGE])?;
-    write(to, sensor, &chunks)
+    let mut merged: Vec<(i64, f64)> = Vec::new();
+    let mut keys = Vec::new();
+    for (key, times, values) in &chunks {
+        // One that cannot be read is left to whoever mends it.
+        if let Ok(rows) = decode(times, values) {
+            merged.extend(rows);
+            keys.push(*key);
+        }
+    }
+    let Some(whole) = ReadingChunk::of(sensor, merged).filter(|_| keys.len() > 1) else { return Ok(false) };
+    let mut delete = to.prepare_cached("DELETE FROM reading_chunks WHERE sensor = ?1 AND start_time = ?2")?;
+    for key in keys {
+        delete.execute(params![sensor, key])?;
+    }
+    insert(to, &whole)?;
+    Ok(true)
 }

@@ -69,20 +69,17 @@ impl Store {
     ) -> Result<Vec<FeatureWindow>, StoreError> {
         let (after, before) = (span.after.unwrap_or(i64::MIN), span.before.unwrap_or(i64::MAX));
         self.read(|connection| {
-            let (narrowed, order) = match span.asset {
-                Some(_) => ("asset = ?3 AND", "start_time DESC"),
-                None => ("?3 IS NULL AND", "end_time DESC"),
-            };
+            let narrowed = if span.asset.is_some() { "asset = ?3 AND" } else { "?3 IS NULL AND" };
             let mut statement = connection.prepare_cached(&format!(
                 "SELECT asset, features, sensors, starts, ends, counts, vals, end_time FROM window_chunks
-                 WHERE {narrowed} end_time > ?1 AND start_time < ?2 ORDER BY {order}"
+                 WHERE {narrowed} end_time > ?1 AND start_time < ?2 ORDER BY end_time DESC"
             ))?;
             let mut chunks = statement.query(params![after, before, span.asset])?;
             let mut found: Vec<FeatureWindow> = Vec::new();
             while let Some(chunk) = chunks.next()? {
                 let end: i64 = chunk.get(7)?;
-                // What follows ends no later than this one does, but for what a checkpoint's edge cuts.
-                if found.len() >= most && found.get(most - 1).is_none_or(|last| last.end >= end) {
+                // A window of this chunk, or of one that follows, ends at `end` at the latest, and so begins before it.
+                if found.len() >= most && found.last().is_none_or(|last| last.start >= end) {
                     break;
                 }
                 let asset = chunk.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
@@ -125,7 +122,7 @@ impl Store {
             let narrowed = if span.sensor.is_some() { "sensor = ?1 AND" } else { "?1 IS NULL AND" };
             let mut statement = connection.prepare_cached(&format!(
                 "SELECT start_time, rate, samples, sensor FROM waveform_chunks
-                 WHERE {narrowed} start_time > ?2 AND start_time < ?3 ORDER BY start_time DESC"
+                 WHERE {narrowed} start_time > ?2 AND start_time < ?3 ORDER BY start_time DESC, sensor"
             ))?;
             let mut rows = statement.query(params![span.sensor, after, before])?;
             let mut found = Vec::new();
@@ -139,17 +136,6 @@ impl Store {
                 }
             }
             Ok(found)
-        })
-    }
-
-    /// The time of a sensor's newest stored reading.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn newest_reading(&self, sensor: u32) -> Result<Option<i64>, StoreError> {
-        self.read(|connection| {
-            let newest = "SELECT max(end_time) FROM reading_chunks WHERE sensor = ?1";
-            Ok(connection.prepare_cached(newest)?.query_row([sensor], |row| row.get(0))?)
         })
     }
 
@@ -179,5 +165,43 @@ impl Store {
                 statement.query_map(params![number(after), number(until)], |row| Ok((row.get(0)?, row.get(1)?)))?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use crate::{Commit, WindowBlock, WindowRow};
+
+    #[test]
+    fn the_newest_windows_are_found_where_chunks_overlap() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("s.db")).unwrap();
+        // (start, end) of the windows of each chunk; late ones, long ones and short ones.
+        let chunks: [&[(i64, i64)]; 4] =
+            [&[(10, 20), (0, 90)], &[(30, 100), (12, 22)], &[(50, 60), (70, 80)], &[(5, 15), (75, 79), (95, 97)]];
+        for (asset, chunk) in ["m", "m", "m", "n"].iter().zip(chunks) {
+            let rows: Vec<WindowRow> =
+                chunk.iter().map(|&(start, end)| WindowRow { sensor: 0, start, end, count: 1 }).collect();
+            let values = vec![1.0; rows.len()];
+            let block = WindowBlock { asset: (*asset).into(), features: vec!["mean".into()], rows, values };
+            store.commit(&Commit { windows: &[block], ..Commit::default() }).unwrap();
+        }
+        for asset in [Some("m"), Some("n"), None] {
+            let mut wanted: Vec<i64> = ["m", "m", "m", "n"]
+                .iter()
+                .zip(chunks)
+                .filter(|(of, _)| asset.is_none_or(|asset| asset == **of))
+                .flat_map(|(_, chunk)| chunk.iter().map(|&(start, _)| start))
+                .collect();
+            wanted.sort_unstable_by_key(|&start| std::cmp::Reverse(start));
+            let span = Span { asset: asset.map(str::to_owned), ..Span::default() };
+            for most in 0..=wanted.len() + 1 {
+                let found = store.newest_windows(&span, most, |_| true).unwrap();
+                let starts: Vec<i64> = found.iter().map(|window| window.start).collect();
+                assert_eq!(starts, wanted[..most.min(wanted.len())], "the {most} newest of {asset:?}");
+            }
+        }
     }
 }

@@ -1,13 +1,40 @@
 //! The tables.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 
 use crate::StoreError;
 
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 /// What brings a file from each version to the next; a new one begins at 0.
-const STEPS: [&str; 3] = [TABLES, PEOPLE, SKIPPED];
+const STEPS: [&str; 4] = [TABLES, PEOPLE, SKIPPED, BOUNDED];
+
+/// Under this key `state` holds what tells the store from any other.
+pub(crate) const IDENTITY: &str = "store/identity";
+
+/// What is staged names its checkpoint, old rows are found by their time, and the store has an identity; since version 4.
+const BOUNDED: &str = "
+ALTER TABLE staged RENAME TO staged_before;
+-- Chunks of checkpoints that are not complete. checkpoint: its offset in the log; attempt: which try to write it.
+CREATE TABLE staged (
+    sensor INTEGER NOT NULL, start_time INTEGER NOT NULL, partition INTEGER NOT NULL, checkpoint INTEGER NOT NULL,
+    attempt INTEGER NOT NULL, PRIMARY KEY (sensor, start_time)
+) STRICT, WITHOUT ROWID;
+INSERT OR IGNORE INTO staged SELECT sensor, start_time, partition, 0, 0 FROM staged_before;
+DROP TABLE staged_before;
+CREATE INDEX staged_of_partition ON staged (partition, attempt);
+CREATE INDEX readings_by_end ON reading_chunks (sensor, end_time);
+CREATE INDEX prognoses_by_time ON prognoses (time);
+CREATE INDEX windows_of_asset_by_end ON window_chunks (asset, end_time);
+INSERT OR REPLACE INTO counters SELECT 'dead_letter_bytes', coalesce(sum(length(payload)), 0) FROM dead_letters;
+CREATE TRIGGER dead_letter_came AFTER INSERT ON dead_letters BEGIN
+    UPDATE counters SET value = value + length(new.payload) WHERE name = 'dead_letter_bytes';
+END;
+CREATE TRIGGER dead_letter_went AFTER DELETE ON dead_letters BEGIN
+    UPDATE counters SET value = value - length(old.payload) WHERE name = 'dead_letter_bytes';
+END;
+INSERT OR IGNORE INTO state VALUES ('store/identity', randomblob(16));
+";
 
 /// What was given up may be one asset's alone, since version 3; an empty asset is all of them.
 const SKIPPED: &str = "
@@ -146,7 +173,11 @@ CREATE VIEW dead_letters_readable AS
 pub(crate) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
     let found = version(connection)?;
     for (step, next) in STEPS.iter().zip(1..).skip(usize::try_from(found).unwrap_or(STEPS.len())) {
-        let transaction = connection.transaction()?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if version(&transaction)? >= next {
+            // Another program was faster.
+            continue;
+        }
         transaction.execute_batch(step)?;
         transaction.pragma_update(None, "user_version", next)?;
         transaction.commit()?;
@@ -157,6 +188,12 @@ pub(crate) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
 pub(crate) fn check(connection: &Connection) -> Result<(), StoreError> {
     let found = version(connection)?;
     if found == VERSION { Ok(()) } else { Err(StoreError::Version { found, known: VERSION }) }
+}
+
+/// The store's identity, as hexadecimal digits.
+pub(crate) fn identity(connection: &Connection) -> Result<String, StoreError> {
+    let statement = "SELECT lower(hex(value)) FROM state WHERE key = ?1";
+    Ok(connection.query_row(statement, [IDENTITY], |row| row.get(0)).optional()?.unwrap_or_default())
 }
 
 fn version(connection: &Connection) -> Result<i64, StoreError> {
@@ -182,7 +219,10 @@ mod tests {
         old.pragma_update(None, "user_version", 1).unwrap();
         old.execute_batch(
             "INSERT INTO work_orders VALUES ('o', 'a', 'm', 'inspection', 2, 'planned', 7, 60, 'Ada', '[]', '[]', 60.0, '');
-             INSERT INTO skipped VALUES (1, 10, 20)",
+             INSERT INTO skipped VALUES (1, 10, 20);
+             INSERT INTO reading_chunks VALUES (3, 7, 9, 2, x'00', x'00');
+             INSERT INTO staged VALUES (1, 3, 7);
+             INSERT INTO dead_letters VALUES ('d', 1, 's', 'late', '', x'010203', 1, NULL, NULL)",
         )
         .unwrap();
         prepare(&mut old).unwrap();
@@ -190,6 +230,13 @@ mod tests {
         let row = |sql: &str| old.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
         assert_eq!((row("SELECT pinned FROM work_orders WHERE id = 'o'"), row("PRAGMA user_version")), (0, VERSION));
         assert_eq!(row("SELECT stop FROM skipped WHERE partition = 1 AND start = 10 AND asset = ''"), 20);
+        // What a host of the version before had staged when it died can still be taken back.
+        assert_eq!(row("SELECT count(*) FROM staged WHERE partition = 1 AND sensor = 3 AND start_time = 7"), 1);
+        let payloads = "SELECT value FROM counters WHERE name = 'dead_letter_bytes'";
+        assert_eq!(row(payloads), 3);
+        old.execute_batch("INSERT INTO dead_letters VALUES ('e', 1, 's', 'late', '', x'04', 1, NULL, NULL); DELETE FROM dead_letters WHERE id = 'd'").unwrap();
+        assert_eq!(row(payloads), 1);
+        assert_eq!(identity(&old).unwrap().len(), 32);
         assert_eq!(row("SELECT count(*) FROM actions") + row("SELECT count(*) FROM tasks"), 0);
         old.execute_batch("INSERT INTO requests (body) VALUES (x'00'); DELETE FROM requests; INSERT INTO requests (body) VALUES (x'01')").unwrap();
         // A number is never given twice, so that what was done is known.

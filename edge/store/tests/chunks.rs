@@ -36,7 +36,7 @@ fn what_a_dead_host_had_begun_to_write_is_taken_back() {
     let raw = rusqlite::Connection::open(&path).unwrap();
     raw.execute_batch(
         "INSERT INTO reading_chunks SELECT sensor, start_time + 10000000000, end_time + 10000000000, count, times, vals FROM reading_chunks WHERE sensor < 512;
-         INSERT INTO staged SELECT 0, sensor, start_time FROM reading_chunks WHERE start_time = 10000000000;",
+         INSERT INTO staged SELECT sensor, start_time, 0, 2, 1 FROM reading_chunks WHERE start_time = 10000000000;",
     )
     .unwrap();
     assert_eq!(store.compact().unwrap(), 0, "what is staged is not merged");

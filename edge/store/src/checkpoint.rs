@@ -1,0 +1,321 @@
+//! Writing a checkpoint in steps.
+//!
+//! Its chunks of readings are written in small transactions, each named in `staged` with the partition, the checkpoint
+//! and the attempt that they belong to. What is named there is neither seen by reads nor merged nor expired. The last
+//! transaction writes everything else and takes the names of this attempt away, and of no other: until then a crash, or
+//! an error, leaves chunks that [`Store::recover`], [`Store::abandon_staged`] or the next attempt of the same partition
+//! takes back. A commit without a checkpoint leaves `staged` alone.
+
+use std::{borrow::Cow, collections::BTreeMap, sync::atomic::Ordering};
+
+use rusqlite::{Connection, Row, params};
+
+use crate::{
+    Commit, SensorColumn, Store, StoreError, WaveformRow,
+    chunk::{encode_f32, encode_f64, encode_i64},
+    counts::add,
+    findings::{
+        number, put_alerts, put_anomalies, put_dead_letters, put_drifts, put_partition, put_prognoses, put_skipped,
+        put_work_orders,
+    },
+    merge,
+    windows::{self, WindowChunk},
+};
+
+const HOUR: i64 = 3_600_000_000_000;
+
+/// One sensor's readings, compressed.
+pub(crate) struct ReadingChunk {
+    pub(crate) sensor: u32,
+    pub(crate) start: i64,
+    pub(crate) end: i64,
+    pub(crate) count: usize,
+    pub(crate) times: Vec<u8>,
+    pub(crate) values: Vec<u8>,
+}
+
+struct HourSums {
+    count: i64,
+    mean: f64,
+    m2: f64,
+    min: f64,
+    max: f64,
+}
+
+/// A commit that is being written. Dropping it leaves what was staged for the next attempt to take back.
+#[must_use = "what is begun is seen only when it is finished"]
+pub struct CheckpointWriter<'a> {
+    store: Store,
+    commit: &'a Commit<'a>,
+    attempt: i64,
+    hours: BTreeMap<(u32, i64), HourSums>,
+    chunks: Vec<ReadingChunk>,
+    waveforms: Vec<Vec<u8>>,
+    windows: Vec<WindowChunk<'a>>,
+    progress: Progress,
+    /// Chunks that were staged.
+    staged: i64,
+    /// Chunks that met another which starts at the same time; the last transaction joins them.
+    met: Vec<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// What earlier attempts staged is to be taken back.
+    TakingBack,
+    /// The next chunk to be staged.
+    Staging(usize),
+    Finished,
+}
+
+impl std::fmt::Debug for CheckpointWriter<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { commit, attempt, progress, chunks, staged, .. } = self;
+        formatter
+            .debug_struct("CheckpointWriter")
+            .field("partition", &commit.partition)
+            .field("attempt", attempt)
+            .field("progress", progress)
+            .field("chunks", &chunks.len())
+            .field("staged", staged)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Begins to write a commit; compresses its columns, and writes nothing yet. At most one checkpoint of a partition
+    /// is written at a time: a later attempt takes back what an earlier one staged, which then cannot be finished.
+    pub fn begin_checkpoint<'a>(&self, commit: &'a Commit<'a>) -> CheckpointWriter<'a> {
+        let mut hours = BTreeMap::new();
+        let chunks: Vec<ReadingChunk> = commit
+            .readings
+            .iter()
+            .filter(|column| !column.times.is_empty())
+            .map(|column| compress(column, &mut hours))
+            .collect();
+        // What no checkpoint covers is not staged: the last transaction writes it.
+        let progress = if commit.checkpoint.is_some() { Progress::TakingBack } else { Progress::Staging(0) };
+        CheckpointWriter {
+            store: self.clone(),
+            commit,
+            attempt: self.shared.attempts.fetch_add(1, Ordering::Relaxed),
+            hours,
+            chunks,
+            waveforms: commit.waveforms.iter().map(|waveform| encode_f32(&waveform.samples)).collect(),
+            windows: commit.windows.iter().map(WindowChunk::new).collect(),
+            progress,
+            staged: 0,
+            met: Vec::new(),
+        }
+    }
+
+    /// Takes back what checkpoints had begun to write when the host died. Only the host may call it, before it commits;
+    /// a checkpoint that is being written at this moment fails, and has to be written again.
+    ///
+    /// # Errors
+    /// [`StoreError`]; what is left is taken back by the next call.
+    pub fn recover(&self) -> Result<(), StoreError> {
+        let at_once = self.chunks_at_once();
+        while self.write(|to| take_back(to, None, at_once))? {}
+        Ok(())
+    }
+
+    /// Takes back what a checkpoint of this partition had begun to write and did not finish. The next checkpoint of the
+    /// partition does it as well.
+    ///
+    /// # Errors
+    /// [`StoreError`]; what is left is taken back by the next call.
+    pub fn abandon_staged(&self, partition: u16) -> Result<(), StoreError> {
+        let at_once = self.chunks_at_once();
+        while self.write(|to| take_back(to, Some(partition), at_once))? {}
+        Ok(())
+    }
+
+    fn chunks_at_once(&self) -> usize {
+        self.shared.options.chunks_at_once.max(1)
+    }
+}
+
+impl CheckpointWriter<'_> {
+    /// Makes one small transaction; true when another step is to follow before [`Self::finish`].
+    ///
+    /// # Errors
+    /// [`StoreError`]; the step was not made, and may be made again.
+    pub fn step(&mut self) -> Result<bool, StoreError> {
+        let Some(checkpoint) = &self.commit.checkpoint else { return Ok(false) };
+        let (partition, attempt) = (self.commit.partition, self.attempt);
+        let next = match self.progress {
+            Progress::TakingBack => 0,
+            Progress::Staging(next) => next,
+            Progress::Finished => return Ok(false),
+        };
+        let at_once = self.store.chunks_at_once();
+        if self.progress == Progress::TakingBack && self.store.write(|to| take_back(to, Some(partition), at_once))? {
+            return Ok(true);
+        }
+        self.progress = Progress::Staging(next);
+        let some = self.chunks.get(next..self.chunks.len().min(next.saturating_add(at_once))).unwrap_or_default();
+        if some.is_empty() {
+            return Ok(false);
+        }
+        let offset = number(checkpoint.snapshot_offset);
+        let met = self.store.write(|to| {
+            let mut insert = to.prepare_cached(merge::INSERT)?;
+            let mut name = to.prepare_cached("INSERT INTO staged VALUES (?1, ?2, ?3, ?4, ?5)")?;
+            let mut met = Vec::new();
+            for (index, chunk) in some.iter().enumerate() {
+                if insert.execute(chunk.row())? == 0 {
+                    met.push(next + index);
+                } else {
+                    name.execute(params![chunk.sensor, chunk.start, partition, offset, attempt])?;
+                }
+            }
+            Ok(met)
+        })?;
+        self.staged += i64::try_from(some.len() - met.len()).unwrap_or(i64::MAX);
+        self.met.extend(met);
+        let next = next + some.len();
+        self.progress = Progress::Staging(next);
+        Ok(next < self.chunks.len())
+    }
+
+    /// Makes the steps that are left, and the last transaction, with which all of it counts and is seen. What was
+    /// finished before stays as it is.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing of it counts, and it may be called again. After [`StoreError::Superseded`] the commit has
+    /// to be begun anew.
+    pub fn finish(&mut self) -> Result<(), StoreError> {
+        while self.step()? {}
+        let next = match self.progress {
+            Progress::Staging(next) => next,
+            Progress::TakingBack => 0,
+            Progress::Finished => return Ok(()),
+        };
+        let Self { commit, attempt, hours, chunks, waveforms, windows, staged, met, .. } = &*self;
+        self.store.write(|to| {
+            if commit.checkpoint.is_some() {
+                let gone = to
+                    .prepare_cached("DELETE FROM staged WHERE partition = ?1 AND attempt = ?2")?
+                    .execute(params![commit.partition, attempt])?;
+                if i64::try_from(gone).ok() != Some(*staged) {
+                    return Err(StoreError::Superseded(commit.partition));
+                }
+            }
+            let left = chunks.get(next..).unwrap_or_default();
+            for chunk in met.iter().filter_map(|&index| chunks.get(index)).chain(left) {
+                merge::put(to, chunk)?;
+            }
+            add(to, "readings", chunks.iter().map(|chunk| chunk.count as u64).sum())?;
+            put_hours(to, hours)?;
+            put_waveforms(to, commit.waveforms, waveforms)?;
+            windows::put(to, windows)?;
+            put_anomalies(to, commit.anomalies)?;
+            put_alerts(to, commit.alerts)?;
+            put_drifts(to, commit.drifts)?;
+            put_prognoses(to, commit.prognoses)?;
+            let plan = commit.applied.map_or(0, |applied| number(applied.offset));
+            put_work_orders(to, commit.work_orders, plan)?;
+            put_dead_letters(to, commit.dead_letters)?;
+            put_skipped(to, commit.partition, commit.skipped)?;
+            put_partition(to, commit)
+        })?;
+        self.progress = Progress::Finished;
+        Ok(())
+    }
+}
+
+/// Takes back some of what is staged, of one partition or of all; true when there may be more.
+fn take_back(to: &Connection, partition: Option<u16>, at_once: usize) -> Result<bool, StoreError> {
+    let limit = i64::try_from(at_once).unwrap_or(i64::MAX);
+    let key = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let some: Vec<(u32, i64)> = match partition {
+        Some(partition) => to
+            .prepare_cached("SELECT sensor, start_time FROM staged WHERE partition = ?1 LIMIT ?2")?
+            .query_map(params![partition, limit], key)?
+            .collect::<Result<_, _>>()?,
+        None => to
+            .prepare_cached("SELECT sensor, start_time FROM staged LIMIT ?1")?
+            .query_map([limit], key)?
+            .collect::<Result<_, _>>()?,
+    };
+    let mut chunk = to.prepare_cached("DELETE FROM reading_chunks WHERE sensor = ?1 AND start_time = ?2")?;
+    let mut name = to.prepare_cached("DELETE FROM staged WHERE sensor = ?1 AND start_time = ?2")?;
+    for (sensor, start) in &some {
+        chunk.execute(params![sensor, start])?;
+        name.execute(params![sensor, start])?;
+    }
+    Ok(some.len() == at_once)
+}
+
+/// Sorts, compresses and sums one sensor's readings.
+fn compress(column: &SensorColumn, hours: &mut BTreeMap<(u32, i64), HourSums>) -> ReadingChunk {
+    let (times, values): (Cow<'_, [i64]>, Cow<'_, [f64]>) = if column.times.is_sorted() {
+        (Cow::Borrowed(&column.times), Cow::Borrowed(&column.values))
+    } else {
+        let mut rows: Vec<(i64, f64)> = column.times.iter().copied().zip(column.values.iter().copied()).collect();
+        rows.sort_by_key(|&(time, _)| time);
+        let (times, values): (Vec<i64>, Vec<f64>) = rows.into_iter().unzip();
+        (Cow::Owned(times), Cow::Owned(values))
+    };
+    let mut rest = times.as_ref();
+    let mut at = 0;
+    while let Some(&first) = rest.first() {
+        let hour = first.div_euclid(HOUR) * HOUR;
+        let count = rest.partition_point(|&time| time.div_euclid(HOUR) * HOUR == hour);
+        if let Some(values) = values.get(at..at + count) {
+            hours.insert((column.sensor, hour), sums(values));
+        }
+        at += count;
+        rest = rest.get(count..).unwrap_or_default();
+    }
+    ReadingChunk {
+        sensor: column.sensor,
+        start: times.first().copied().unwrap_or(0),
+        end: times.last().copied().unwrap_or(0),
+        count: times.len(),
+        times: encode_i64(&times),
+        values: encode_f64(&values),
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "counts of an hour are far below 2^52")]
+fn sums(values: &[f64]) -> HourSums {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    HourSums {
+        count: i64::try_from(values.len()).unwrap_or(i64::MAX),
+        mean,
+        m2: values.iter().map(|value| (value - mean) * (value - mean)).sum(),
+        min: values.iter().copied().fold(f64::INFINITY, f64::min),
+        max: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+    }
+}
+
+/// Chan et al. 1979: merges counts, means and sums of squared deviations of two sets.
+fn put_hours(to: &Connection, hours: &BTreeMap<(u32, i64), HourSums>) -> Result<(), StoreError> {
+    let mut upsert = to.prepare_cached(
+        "INSERT INTO reading_hourly_sums AS old VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (sensor, hour) DO UPDATE SET
+            count = old.count + excluded.count,
+            mean = old.mean + (excluded.mean - old.mean) * excluded.count / (old.count + excluded.count),
+            m2 = old.m2 + excluded.m2 + (excluded.mean - old.mean) * (excluded.mean - old.mean)
+                * old.count * excluded.count / (old.count + excluded.count),
+            min = min(old.min, excluded.min), max = max(old.max, excluded.max)",
+    )?;
+    for ((sensor, hour), sums) in hours {
+        upsert.execute(params![sensor, hour, sums.count, sums.mean, sums.m2, sums.min, sums.max])?;
+    }
+    Ok(())
+}
+
+fn put_waveforms(to: &Connection, waveforms: &[WaveformRow], encoded: &[Vec<u8>]) -> Result<(), StoreError> {
+    let mut insert = to.prepare_cached("INSERT OR IGNORE INTO waveform_chunks VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    let mut samples = 0;
+    for (waveform, encoded) in waveforms.iter().zip(encoded) {
+        let count = i64::try_from(waveform.samples.len()).unwrap_or(i64::MAX);
+        insert.execute(params![waveform.sensor, waveform.start, waveform.rate, count, encoded])?;
+        samples += waveform.samples.len() as u64;
+    }
+    add(to, "waveform_samples", samples)
+}

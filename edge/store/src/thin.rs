@@ -1,0 +1,228 @@
+//! A sensor's course for a picture: few readings that look like all.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, params};
+
+use crate::{
+    Store, StoreError,
+    readings::{CHUNKS, columns},
+};
+
+/// Above so many readings the course is taken from hourly sums: decoding more keeps a core busy for seconds.
+const DECODED: u64 = 10_000_000;
+const HOUR: i64 = 3_600_000_000_000;
+
+/// Readings of one sensor, thinned.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ThinnedReadings {
+    /// Readings in the time that was asked for.
+    pub count: u64,
+    /// The first reading's time; none when there is no reading.
+    pub first: Option<i64>,
+    /// The last reading's time.
+    pub last: Option<i64>,
+    /// Times in order.
+    pub times: Vec<i64>,
+    /// Values, as many.
+    pub values: Vec<f64>,
+    /// The values are least and greatest of hours, and the times those of the hour's beginning and middle.
+    pub hourly: bool,
+}
+
+/// The least and the greatest reading of each stretch of time.
+struct Extremes {
+    from: i64,
+    /// Nanoseconds, at least 1.
+    stretch: u64,
+    found: BTreeMap<u64, [(i64, f64); 2]>,
+}
+
+impl Extremes {
+    fn new(from: i64, last: i64, most: usize) -> Self {
+        let stretches = u64::try_from(most / 2).unwrap_or(u64::MAX).max(1);
+        Self { from, stretch: last.abs_diff(from) / stretches + 1, found: BTreeMap::new() }
+    }
+
+    fn take(&mut self, time: i64, value: f64) {
+        let at = (time, value);
+        let [least, greatest] = self.found.entry(time.abs_diff(self.from) / self.stretch).or_insert([at, at]);
+        // The first of equals, whatever the order in which they come.
+        if value.total_cmp(&least.1).then(time.cmp(&least.0)).is_lt() {
+            *least = at;
+        }
+        if greatest.1.total_cmp(&value).then(time.cmp(&greatest.0)).is_lt() {
+            *greatest = at;
+        }
+    }
+
+    fn into_rows(self) -> Vec<(i64, f64)> {
+        let mut rows: Vec<(i64, f64)> = self.found.into_values().flatten().collect();
+        rows.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        rows.dedup_by(|a, b| a.0 == b.0 && a.1.to_bits() == b.1.to_bits());
+        rows
+    }
+}
+
+impl Store {
+    /// Readings of one sensor from `from` on and before `to`: all of them where there are at most `most`, otherwise the
+    /// least and the greatest of each of `most / 2` equal stretches of time, so that a picture looks the same (MinMax
+    /// preselection: Van Der Donckt et al., "MinMaxLTTB", IEEE VIS 2023). One chunk is held at a time. Where there are
+    /// more than ten million readings the extremes of hours stand for them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn thinned_readings(
+        &self,
+        sensor: u32,
+        from: i64,
+        to: i64,
+        most: usize,
+    ) -> Result<ThinnedReadings, StoreError> {
+        self.read(|connection| {
+            let statement = format!("SELECT coalesce(sum(count), 0), min(start_time), max(end_time) {CHUNKS}");
+            let (count, start, end): (i64, Option<i64>, Option<i64>) = connection
+                .prepare_cached(&statement)?
+                .query_row(params![sensor, from, to], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            let (Some(start), Some(end)) = (start, end) else { return Ok(ThinnedReadings::default()) };
+            // Of the chunks at the edges not all readings lie within.
+            let at_most = u64::try_from(count).unwrap_or(0);
+            let span = (from.max(start), end.min(to.saturating_sub(1)));
+            if at_most > DECODED && span.1.saturating_sub(span.0) > HOUR {
+                return hourly(connection, sensor, span, most, at_most);
+            }
+            thinned(connection, sensor, (from, to), span, most)
+        })
+    }
+}
+
+fn thinned(
+    connection: &Connection,
+    sensor: u32,
+    (from, to): (i64, i64),
+    span: (i64, i64),
+    most: usize,
+) -> Result<ThinnedReadings, StoreError> {
+    let mut statement = connection.prepare_cached(&format!("SELECT times, vals {CHUNKS} ORDER BY start_time"))?;
+    let mut chunks = statement.query(params![sensor, from, to])?;
+    let mut thinned = ThinnedReadings::default();
+    // All, until there are more than are wanted.
+    let mut all: Option<Vec<(i64, f64)>> = Some(Vec::new());
+    let mut extremes = Extremes::new(span.0, span.1, most);
+    while let Some(chunk) = chunks.next()? {
+        let (times, values) = columns(chunk, 0)?;
+        for (time, value) in times.into_iter().zip(values).filter(|&(time, _)| time >= from && time < to) {
+            thinned.count += 1;
+            thinned.first = Some(thinned.first.map_or(time, |first| first.min(time)));
+            thinned.last = Some(thinned.last.map_or(time, |last| last.max(time)));
+            extremes.take(time, value);
+            if let Some(rows) = &mut all {
+                rows.push((time, value));
+            }
+        }
+        if all.as_ref().is_some_and(|rows| rows.len() > most) {
+            all = None;
+        }
+    }
+    let rows = match all {
+        Some(mut rows) => {
+            rows.sort_by_key(|&(time, _)| time);
+            rows
+        }
+        None => extremes.into_rows(),
+    };
+    (thinned.times, thinned.values) = rows.into_iter().unzip();
+    Ok(thinned)
+}
+
+/// From the extremes of hours that begin in the time.
+fn hourly(
+    connection: &Connection,
+    sensor: u32,
+    (first, last): (i64, i64),
+    most: usize,
+    count: u64,
+) -> Result<ThinnedReadings, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT hour, min, max FROM reading_hourly_sums WHERE sensor = ?1 AND hour >= ?2 AND hour <= ?3 ORDER BY hour",
+    )?;
+    let mut hours = statement.query(params![sensor, first.div_euclid(HOUR) * HOUR, last])?;
+    let mut extremes = Extremes::new(first, last, most);
+    while let Some(hour) = hours.next()? {
+        let at: i64 = hour.get(0)?;
+        extremes.take(at.clamp(first, last), hour.get(1)?);
+        extremes.take(at.saturating_add(HOUR / 2).clamp(first, last), hour.get(2)?);
+    }
+    let (times, values) = extremes.into_rows().into_iter().unzip();
+    Ok(ThinnedReadings { count, first: Some(first), last: Some(last), times, values, hourly: true })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use crate::{Commit, SensorColumn};
+
+    fn store_of(columns: &[SensorColumn]) -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("s.db")).unwrap();
+        for column in columns {
+            store.commit(&Commit { readings: std::slice::from_ref(column), ..Commit::default() }).unwrap();
+        }
+        (folder, store)
+    }
+
+    #[test]
+    fn a_long_course_keeps_its_extremes_and_few_readings() {
+        let columns: Vec<SensorColumn> = (0..20_i64)
+            .map(|part| {
+                // Chunks overlap, as late readings make them.
+                let times: Vec<i64> = (0..5_000).map(|at| part * 4_000 + at).collect();
+                let value = |&time: &i64| if time == 77_777 && part == 19 { 9.0 } else { (time % 7) as f64 * 0.1 };
+                SensorColumn { sensor: 4, values: times.iter().map(value).collect(), times }
+            })
+            .collect();
+        let (_folder, store) = store_of(&columns);
+        let thinned = store.thinned_readings(4, i64::MIN, i64::MAX, 1_000).unwrap();
+        assert_eq!((thinned.count, thinned.first, thinned.last), (100_000, Some(0), Some(80_999)));
+        assert!(thinned.times.len() <= 1_002, "{}", thinned.times.len());
+        assert!(thinned.times.iter().zip(&thinned.values).any(|(&time, &value)| time == 77_777 && value == 9.0));
+        assert!(thinned.times.is_sorted() && !thinned.hourly);
+        let part = store.thinned_readings(4, 100, 200, 1_000).unwrap();
+        assert_eq!((part.times.as_slice(), part.count), ((100..200).collect::<Vec<_>>().as_slice(), 100));
+        assert_eq!(store.thinned_readings(5, 0, 9, 10).unwrap(), ThinnedReadings::default());
+        let all = store.readings(4, i64::MIN, i64::MAX).unwrap();
+        assert!(all.0.len() == 100_000 && all.0.is_sorted());
+        let newest = store.newest_readings(4, i64::MIN, i64::MAX, 1_500).unwrap();
+        assert_eq!(newest.iter().map(|row| row.0).collect::<Vec<_>>(), all.0[98_500..]);
+    }
+
+    #[test]
+    fn pages_meet_without_a_gap() {
+        let times: Vec<i64> = (0..300_000).map(|at| at * 3).collect();
+        let late: Vec<i64> = (0..300_000).map(|at| at * 3 + 1).collect();
+        let columns = [times.clone(), late.clone(), (900_000..1_500_000).collect()].map(|times| SensorColumn {
+            sensor: 0,
+            values: times.iter().map(|&time| time as f64).collect(),
+            times,
+        });
+        let (_folder, store) = store_of(&columns);
+        let (found, values) = store.readings(0, 0, i64::MAX).unwrap();
+        let mut wanted: Vec<i64> = columns.iter().flat_map(|column| column.times.iter().copied()).collect();
+        wanted.sort_unstable();
+        assert_eq!(found, wanted);
+        assert!(found.iter().zip(&values).all(|(&time, &value)| time as f64 == value));
+    }
+
+    #[test]
+    fn more_than_can_be_decoded_in_time_comes_from_hours() {
+        // One reading a millisecond for 11 million: the chunk is highly compressible.
+        let times: Vec<i64> = (0..11_000_000_i64).map(|at| at * 1_000_000).collect();
+        let mut values = vec![1.0; times.len()];
+        values[8_000_000] = 5.0;
+        let (_folder, store) = store_of(&[SensorColumn { sensor: 0, times, values }]);
+        let thinned = store.thinned_readings(0, i64::MIN, i64::MAX, 100).unwrap();
+        assert!(thinned.hourly && thinned.count == 11_000_000 && thinned.times.is_sorted());
+        assert!(thinned.values.contains(&5.0) && thinned.values.contains(&1.0));
+    }
+}

@@ -1,0 +1,130 @@
+//! A checkpoint of many sensors, with something in between its transactions.
+
+use wheeltapper_store::{Store, StoreError};
+
+use super::{SECOND, checkpoint, columns, findings, seen};
+
+const SENSORS: u32 = 1_300;
+
+fn folder() -> (tempfile::TempDir, std::path::PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.db");
+    (folder, path)
+}
+
+#[test]
+fn a_findings_commit_between_the_steps_and_a_crash_store_nothing_twice() {
+    // A crash after each number of steps, with a findings commit of the same and of another partition in between.
+    for crash_after in 0..=3 {
+        let (_folder, path) = folder();
+        let store = Store::open(&path).unwrap();
+        let readings = columns(0..SENSORS, 0, 4);
+        let commit = checkpoint(0, &readings, 100);
+        let mut writer = store.begin_checkpoint(&commit);
+        for _ in 0..crash_after {
+            writer.step().unwrap();
+            store.commit(&findings(0, 50)).unwrap();
+            store.commit(&findings(1, 50)).unwrap();
+        }
+        assert_eq!(seen(&store, 0..SENSORS), 0, "what is staged is not seen");
+        drop(writer);
+        drop(store);
+        let store = Store::open(&path).unwrap();
+        store.recover().unwrap();
+        assert_eq!(store.sizes().unwrap().staged_chunks, 0);
+        // The replay brings the same readings, cut into checkpoints in another way.
+        store.commit(&checkpoint(0, &columns(0..SENSORS, 0, 3), 80)).unwrap();
+        store.commit(&checkpoint(0, &columns(0..SENSORS, 3, 1), 100)).unwrap();
+        assert_eq!(seen(&store, 0..SENSORS), 4 * SENSORS as usize, "after {crash_after} steps");
+        assert_eq!(store.counts().unwrap().readings, 4 * u64::from(SENSORS));
+        let (times, _) = store.readings(SENSORS - 1, i64::MIN, i64::MAX).unwrap();
+        assert_eq!(times, (0..4).map(|second| second * SECOND).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn an_attempt_that_was_given_up_is_taken_back_by_the_next_without_a_restart() {
+    let (_folder, path) = folder();
+    let store = Store::open(&path).unwrap();
+    let (readings, other) = (columns(0..SENSORS, 0, 4), columns(SENSORS..SENSORS + 600, 0, 4));
+    let (commit, beside) = (checkpoint(0, &readings, 100), checkpoint(1, &other, 7));
+    let mut first = store.begin_checkpoint(&commit);
+    let mut neighbour = store.begin_checkpoint(&beside);
+    assert!(first.step().unwrap() && neighbour.step().unwrap() && first.step().unwrap());
+    // The same partition tries again; the neighbour's checkpoint is not touched.
+    store.commit(&commit).unwrap();
+    neighbour.finish().unwrap();
+    assert_eq!(seen(&store, 0..SENSORS + 600), 4 * (SENSORS as usize + 600));
+    // What was given up cannot be finished any more, and its leftovers are not seen.
+    assert!(matches!(first.finish(), Err(StoreError::Superseded(0))));
+    assert_eq!(seen(&store, 0..SENSORS), 4 * SENSORS as usize);
+    store.abandon_staged(0).unwrap();
+    assert_eq!(store.sizes().unwrap().staged_chunks, 0);
+    assert_eq!(seen(&store, 0..SENSORS + 600), 4 * (SENSORS as usize + 600));
+    assert_eq!(store.counts().unwrap().readings, 4 * (u64::from(SENSORS) + 600));
+}
+
+#[test]
+fn a_checkpoint_that_is_finished_is_finished_once() {
+    let (_folder, path) = folder();
+    let store = Store::open(&path).unwrap();
+    let readings = columns(0..3, 0, 4);
+    let commit = checkpoint(0, &readings, 1);
+    let mut writer = store.begin_checkpoint(&commit);
+    writer.finish().unwrap();
+    writer.finish().unwrap();
+    assert!(!writer.step().unwrap());
+    assert_eq!((seen(&store, 0..3), store.counts().unwrap().readings), (12, 12));
+}
+
+#[test]
+fn a_chunk_whose_partner_was_merged_or_expired_meanwhile_is_kept() {
+    for meanwhile in [(|store: &Store| assert!(store.compact().unwrap() > 0)) as fn(&Store), |store| {
+        assert!(store.expire_readings(1_000 * SECOND).unwrap() > 0)
+    }] {
+        let (_folder, path) = folder();
+        let store = Store::open(&path).unwrap();
+        for part in (0..20).rev() {
+            store.commit(&checkpoint(0, &columns(0..1, part * 30, 10), part as u64)).unwrap();
+        }
+        // It starts at the same time as the tenth, which is gone when the checkpoint is finished.
+        let late = columns(0..1, 300, 2);
+        let commit = checkpoint(0, &late, 30);
+        let mut writer = store.begin_checkpoint(&commit);
+        assert!(!writer.step().unwrap());
+        meanwhile(&store);
+        let before = seen(&store, 0..1);
+        writer.finish().unwrap();
+        assert_eq!(seen(&store, 0..1), before + 2);
+    }
+}
+
+#[test]
+fn a_chunk_that_meets_a_staged_one_of_another_partition_survives_its_end() {
+    let (_folder, path) = folder();
+    let store = Store::open(&path).unwrap();
+    let readings = columns(0..1, 0, 4);
+    let (theirs, ours) = (checkpoint(1, &readings, 1), checkpoint(0, &readings, 1));
+    let mut writer = store.begin_checkpoint(&theirs);
+    writer.step().unwrap();
+    store.commit(&ours).unwrap();
+    store.abandon_staged(1).unwrap();
+    assert_eq!(store.readings(0, i64::MIN, i64::MAX).unwrap().0, (0..4).map(|at| at * SECOND).collect::<Vec<_>>());
+}
+
+#[test]
+fn staged_chunks_are_neither_merged_nor_expired() {
+    let (_folder, path) = folder();
+    let store = Store::open(&path).unwrap();
+    for part in 0..20 {
+        store.commit(&checkpoint(0, &columns(0..1, part * 30, 10), part as u64)).unwrap();
+    }
+    let readings = columns(0..1, 5_000, 10);
+    let commit = checkpoint(0, &readings, 30);
+    let mut writer = store.begin_checkpoint(&commit);
+    writer.step().unwrap();
+    assert_eq!(store.compact().unwrap(), 1);
+    assert_eq!(store.expire_readings(i64::MAX).unwrap(), 1);
+    writer.finish().unwrap();
+    assert_eq!(seen(&store, 0..1), 10);
+}

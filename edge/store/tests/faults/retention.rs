@@ -1,0 +1,314 @@
+//! Each table is bounded by time, and the whole by its size.
+
+use std::time::Duration;
+
+use wheeltapper_store::{
+    ActionRow, AlertRow, AnomalyRow, Commit, DeadLetter, Deed, DriftRow, PrognosisRow, Retention, SensorColumn,
+    SkippedRow, Store, StoreError, TaskRow, WaveformRow, WindowBlock, WindowRow, WorkOrderRow,
+};
+
+const HOUR: i64 = 3_600_000_000_000;
+const DAY: i64 = 24 * HOUR;
+
+fn open() -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("s.db")).unwrap();
+    (folder, store)
+}
+
+fn anomaly(id: &str, time: i64) -> AnomalyRow {
+    AnomalyRow {
+        id: id.into(),
+        detection_time: time,
+        sensor: "s".into(),
+        asset: "m".into(),
+        start_time: time,
+        end_time: time,
+        score: 0.9,
+        model: "m".into(),
+        severity: "high".into(),
+        handled: false,
+        threshold: 0.5,
+        confidence: 0.5,
+        fault_mode: None,
+        message: String::new(),
+        metadata: "{}".into(),
+    }
+}
+
+fn alert(id: &str, state: &str, anomaly: &str, time: i64) -> AlertRow {
+    AlertRow {
+        id: id.into(),
+        asset: "m".into(),
+        sensor: "s".into(),
+        severity: "high".into(),
+        state: state.into(),
+        opened: time,
+        updated: time,
+        resolved: (state == "resolved").then_some(time),
+        anomalies: 1,
+        peak_score: 0.9,
+        anomaly: anomaly.into(),
+        fault_mode: None,
+        title: String::new(),
+        message: String::new(),
+        recommendation: String::new(),
+    }
+}
+
+fn order(id: &str, status: &str, time: Option<i64>) -> WorkOrderRow {
+    WorkOrderRow {
+        id: id.into(),
+        alert: "open".into(),
+        asset: "m".into(),
+        kind: "inspection".into(),
+        priority: 3,
+        status: status.into(),
+        scheduled: time,
+        duration_minutes: 60,
+        technician: None,
+        skills: Vec::new(),
+        after: Vec::new(),
+        cost: 0.0,
+        notes: String::new(),
+        pinned: false,
+    }
+}
+
+fn letter(id: usize, time: i64, size: usize) -> DeadLetter {
+    DeadLetter {
+        id: id.to_string(),
+        time,
+        source: "s".into(),
+        reason: "late".into(),
+        message: String::new(),
+        payload: vec![1; size],
+        readings: 1,
+        sensor: None,
+        format: None,
+    }
+}
+
+fn ids(store: &Store, table: &str) -> Vec<String> {
+    let statement = format!("SELECT id FROM {table} ORDER BY id");
+    let (_, rows) = store.query_sql(&statement).unwrap();
+    rows.into_iter().map(|row| row[0].as_str().unwrap().to_owned()).collect()
+}
+
+fn rows(store: &Store, table: &str) -> i64 {
+    let (_, rows) = store.query_sql(&format!("SELECT count(*) FROM {table}")).unwrap();
+    rows[0][0].as_i64().unwrap()
+}
+
+#[test]
+fn what_is_old_goes_from_each_table_and_what_is_open_stays() {
+    let (_folder, store) = open();
+    let now = 1_000 * DAY;
+    for time in [now - 800 * DAY, now - 500 * DAY, now - 100 * DAY, now - DAY] {
+        let readings =
+            [0_u32, 1].map(|sensor| SensorColumn { sensor, times: vec![time, time + 1], values: vec![1.0, 2.0] });
+        let waveforms = [WaveformRow { sensor: 2, start: time, rate: 100.0, samples: vec![1.0; 64] }];
+        let row = WindowRow { sensor: 0, start: time, end: time + 5, count: 1 };
+        let windows =
+            [WindowBlock { asset: "m".into(), features: vec!["mean".into()], rows: vec![row], values: vec![1.0] }];
+        let drifts = [DriftRow {
+            id: format!("{time}"),
+            asset: "m".into(),
+            time,
+            kind: "drifted".into(),
+            sensors: Vec::new(),
+            p_value: 0.1,
+            message: String::new(),
+        }];
+        let prognoses = [PrognosisRow {
+            asset: "m".into(),
+            time,
+            health: 0.5,
+            p10_hours: None,
+            p50_hours: None,
+            p90_hours: None,
+            model: "library".into(),
+        }];
+        store
+            .commit(&Commit {
+                readings: &readings,
+                waveforms: &waveforms,
+                windows: &windows,
+                drifts: &drifts,
+                prognoses: &prognoses,
+                dead_letters: &[letter(usize::try_from(time / DAY).unwrap(), time, 10)],
+                ..Commit::default()
+            })
+            .unwrap();
+        let action = ActionRow {
+            id: format!("{time}"),
+            time,
+            deed: "comment".into(),
+            target: "a".into(),
+            asset: "m".into(),
+            actor: "ada".into(),
+            text: String::new(),
+        };
+        let tasks =
+            ["queued", "done"].map(|status| TaskRow { id: format!("{status} {time}"), time, request: "{}".into() });
+        let [queued, done] = tasks;
+        store.record(&Deed { action: Some(action), task: Some(queued), ..Deed::default() }).unwrap();
+        store.record(&Deed { task: Some(done), ..Deed::default() }).unwrap();
+        store.finish_task(&format!("done {time}"), "done", "{}", time).unwrap();
+    }
+    let old = now - 500 * DAY;
+    let anomalies = [anomaly("old", old), anomaly("of the open alert", old), anomaly("new", now - DAY)];
+    let alerts = [
+        alert("open", "open", "of the open alert", old),
+        alert("resolved", "resolved", "old", old),
+        alert("resolved lately", "resolved", "old", now - DAY),
+    ];
+    let orders = [
+        order("closed", "done", Some(old)),
+        order("planned", "planned", Some(old)),
+        order("dropped", "cancelled", None),
+    ];
+    store
+        .commit(&Commit { anomalies: &anomalies, alerts: &alerts, work_orders: &orders, ..Commit::default() })
+        .unwrap();
+    // The newest plan's number is read from its orders.
+    let newest = [order("newest plan", "done", Some(old))];
+    let applied = wheeltapper_store::Applied { offset: 9, topic_ends: "{}" };
+    store.commit(&Commit { work_orders: &newest, applied: Some(applied), ..Commit::default() }).unwrap();
+
+    let expired = store.expire(now, &Retention::default()).unwrap();
+    assert_eq!((expired.reading_chunks, expired.waveforms, expired.window_chunks), (6, 3, 3), "{expired:?}");
+    assert_eq!(store.readings(1, i64::MIN, i64::MAX).unwrap().0, [now - DAY, now - DAY + 1]);
+    assert_eq!((expired.hourly_sums, rows(&store, "reading_hourly_sums")), (2, 6));
+    assert_eq!((expired.dead_letters, rows(&store, "dead_letters")), (3, 1));
+    assert_eq!((expired.drifts, expired.prognoses, expired.actions, expired.tasks), (2, 2, 2, 2));
+    assert_eq!(ids(&store, "tasks").len(), 6, "what is not done yet stays");
+    assert_eq!(ids(&store, "anomalies"), ["new", "of the open alert"]);
+    assert_eq!(ids(&store, "alerts"), ["open", "resolved lately"]);
+    assert_eq!(ids(&store, "work_orders"), ["dropped", "newest plan", "planned"]);
+    assert_eq!(expired.rows(), 6 + 3 + 3 + 2 + 3 + 8 + 1 + 1 + 1);
+    let again = store.expire(now, &Retention::default()).unwrap();
+    assert_eq!(again.rows(), 0, "{again:?}");
+    // The whole of each table, without any retention: nothing goes.
+    let never = Retention {
+        readings: None,
+        waveforms: None,
+        windows: None,
+        hourly: None,
+        findings: None,
+        dead_letters: None,
+        dead_letter_bytes: None,
+        max_bytes: None,
+    };
+    assert_eq!(store.expire(i64::MAX, &never).unwrap().rows(), 0);
+}
+
+#[test]
+fn the_oldest_dead_letters_go_when_their_payloads_are_too_large() {
+    let (_folder, store) = open();
+    let letters: Vec<DeadLetter> = (0..1_000).map(|id| letter(id, id as i64, 1_000)).collect();
+    store.commit(&Commit { dead_letters: &letters, ..Commit::default() }).unwrap();
+    assert_eq!(store.sizes().unwrap().dead_letter_bytes, 1_000_000);
+    let retention = Retention { dead_letters: None, dead_letter_bytes: Some(500_000), ..Retention::default() };
+    let expired = store.expire(2_000, &retention).unwrap();
+    let left = store.sizes().unwrap().dead_letter_bytes;
+    assert!((400_000..=500_000).contains(&left), "{left}");
+    assert_eq!(store.dead_letter_ids(&wheeltapper_store::Filter::default()).unwrap()[0], "999");
+    assert_eq!(store.counts().unwrap().dead_letters, 1_000 - expired.dead_letters);
+    assert_eq!(store.counts().unwrap().rejected_readings, 1_000, "what was ever rejected is still counted");
+}
+
+#[test]
+fn above_its_size_the_oldest_raw_data_goes_and_the_file_shrinks() {
+    let (folder, store) = open();
+    let mut noise = 1_u64;
+    for hour in 0..200_i64 {
+        let readings: Vec<SensorColumn> = (0..5_u32)
+            .map(|sensor| SensorColumn {
+                sensor,
+                times: (0..3_600).map(|second| hour * HOUR + second * 1_000_000_000).collect(),
+                values: (0..3_600)
+                    .map(|_| {
+                        noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                        f64::from_bits(noise >> 12 | 0x3ff0_0000_0000_0000)
+                    })
+                    .collect(),
+            })
+            .collect();
+        store.commit(&Commit { readings: &readings, ..Commit::default() }).unwrap();
+    }
+    let before = store.sizes().unwrap();
+    assert!(before.used_bytes() > 24 << 20, "{before:?}");
+    let most = 4 << 20;
+    let retention = Retention { max_bytes: Some(most), ..Retention::default() };
+    let expired = store.expire(200 * HOUR, &retention).unwrap();
+    let after = store.sizes().unwrap();
+    assert!(after.used_bytes() <= most && after.used_bytes() > most / 2, "{after:?}");
+    let (times, _) = store.readings(3, i64::MIN, i64::MAX).unwrap();
+    assert_eq!(times.last(), Some(&(199 * HOUR + 3_599 * 1_000_000_000)), "the newest stay");
+    assert!(times[0] > 100 * HOUR && expired.hourly_sums == 0);
+    assert_eq!(rows(&store, "reading_hourly_sums"), 1_000);
+    assert!(expired.pages > 0, "{expired:?}");
+    drop(store);
+    let length = std::fs::metadata(folder.path().join("s.db")).unwrap().len();
+    assert!(length < before.database_bytes.max(24 << 20) * 9 / 10 && length <= most + (17 << 20), "{length}");
+}
+
+#[test]
+fn a_clock_that_jumps_ahead_and_an_old_recording_do_not_empty_the_store() {
+    let (_folder, store) = open();
+    let readings = [SensorColumn { sensor: 0, times: vec![5 * DAY, 100 * DAY], values: vec![1.0, 2.0] }];
+    store.commit(&Commit { readings: &readings, anomalies: &[anomaly("a", 9)], ..Commit::default() }).unwrap();
+    assert_eq!(store.expire(i64::MAX, &Retention::default()).unwrap().rows(), 0);
+    assert_eq!(store.readings(0, i64::MIN, i64::MAX).unwrap().0.len(), 2);
+    // A reading stamped ahead of the clock does not either.
+    let ahead = [SensorColumn { sensor: 1, times: vec![9_000 * DAY], values: vec![1.0] }];
+    store.commit(&Commit { readings: &ahead, ..Commit::default() }).unwrap();
+    assert_eq!(store.expire(101 * DAY, &Retention::default()).unwrap().rows(), 0);
+    assert_eq!(store.readings(0, i64::MIN, i64::MAX).unwrap().0.len(), 2);
+}
+
+#[test]
+fn skipped_stretches_of_long_ago_are_forgotten() {
+    let (_folder, store) = open();
+    let skipped: Vec<SkippedRow> =
+        (0..10_500).map(|at| SkippedRow { start: at * 2, stop: at * 2 + 1, asset: None }).collect();
+    let mut commit = super::checkpoint(0, &[], 15_000);
+    commit.skipped = &skipped;
+    store.commit(&commit).unwrap();
+    let expired = store.expire(0, &Retention::default()).unwrap();
+    assert_eq!((expired.skipped, rows(&store, "skipped")), (499, 10_001));
+}
+
+#[test]
+fn requests_for_the_planner_are_bounded() {
+    let (_folder, store) = open();
+    let request = Deed { wish: Some(vec![1]), ..Deed::default() };
+    let raw_rows = "INSERT INTO requests (body) WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 10000) SELECT x'00' FROM n";
+    let (folder, bounded) = open();
+    rusqlite::Connection::open(folder.path().join("s.db")).unwrap().execute_batch(raw_rows).unwrap();
+    let error = bounded.record(&request).unwrap_err();
+    assert!(matches!(error, StoreError::TooManyRequests(10_000)) && error.is_transient(), "{error}");
+    bounded.forget_wishes(5).unwrap();
+    bounded.record(&request).unwrap();
+    store.record(&request).unwrap();
+}
+
+#[test]
+fn nobody_waits_long_while_much_is_deleted() {
+    let (_folder, store) = open();
+    for part in 0..60 {
+        store.commit(&super::checkpoint(0, &super::columns(0..1_000, part * 10, 5), part as u64 + 1)).unwrap();
+    }
+    let deleting = store.clone();
+    let thread = std::thread::spawn(move || deleting.expire_readings(DAY).unwrap());
+    let mut slowest = Duration::ZERO;
+    while !thread.is_finished() {
+        let began = std::time::Instant::now();
+        store.state_put("key", b"value").unwrap();
+        slowest = slowest.max(began.elapsed());
+    }
+    println!("slowest commit beside the deletion: {slowest:?}");
+    assert_eq!(thread.join().unwrap(), 60_000);
+    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+}
