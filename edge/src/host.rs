@@ -28,8 +28,8 @@ use crate::{
 
 /// How many findings a slow listener may be behind before it misses some.
 const FINDINGS_KEPT: usize = 4096;
-/// How often the store's old readings are dropped.
-const EXPIRE_STORE: Duration = Duration::from_secs(3600);
+/// How often the store drops what it keeps no longer.
+const EXPIRE_STORE: Duration = Duration::from_secs(60);
 
 /// The running platform, without its triggers.
 #[derive(Debug)]
@@ -340,20 +340,31 @@ impl Host {
         }
     }
 
-    /// Once an hour: drops raw readings, bursts and windows from the store that are older than `[store] retention`.
+    /// Once a minute: drops from the store what `[store]` does not keep.
     ///
     /// # Errors
     /// When the store refuses; it is tried again with the next call.
     pub fn expire_store(&self) -> anyhow::Result<()> {
-        let Some(retention) = self.config().store.retention else { return Ok(()) };
         let mut expired = self.expired.lock().unwrap_or_else(PoisonError::into_inner);
         if expired.is_some_and(|last| last.elapsed() < EXPIRE_STORE) {
             return Ok(());
         }
-        let age = i64::try_from(retention.get().as_nanos()).unwrap_or(i64::MAX);
-        let chunks = self.store.expire_readings(clock::now().saturating_sub(age))?;
-        if chunks > 0 {
-            tracing::info!(chunks, "old readings were dropped from the store");
+        let config = self.config();
+        let settings = &config.store;
+        let raw = Some(settings.retention.get());
+        let retention = wheeltapper_store::Retention {
+            readings: raw,
+            waveforms: raw,
+            windows: raw,
+            hourly: Some(settings.hourly_retention.get()),
+            findings: Some(settings.findings_retention.get()),
+            dead_letters: Some(settings.dead_letters_retention.get()),
+            dead_letter_bytes: Some(settings.dead_letters_size.bytes()),
+            max_bytes: Some(settings.max_size.bytes()),
+        };
+        let gone = self.store.expire(clock::now(), &retention)?;
+        if gone.rows() > 0 {
+            tracing::info!(rows = gone.rows(), tables = ?gone, "what is kept no longer was dropped from the store");
         }
         *expired = Some(Instant::now());
         Ok(())

@@ -94,10 +94,18 @@ fn times(checker: &mut Checker<'_>, config: &Config) {
     checker.lasts("line.checkpoint", line.checkpoint, (0.01, DAY), "from 10ms to 1 day", help);
     let help = "leave it out for 15s: windows of sensors that fell silent close then";
     checker.lasts("line.tick", line.tick, (0.01, DAY), "from 10ms to 1 day", help);
-    if config.store.retention.is_some_and(|retention| retention.get().is_zero()) {
-        let help = "leave it out to keep them for ever, or write \"365 days\"";
-        checker.at("store.retention", "readings that are kept for no time are gone at once", help);
+    let store = &config.store;
+    for (at, lasts, help) in [
+        ("store.retention", store.retention, "leave it out for 90 days, or write \"100 years\""),
+        ("store.hourly_retention", store.hourly_retention, "leave it out for 730 days, or write \"100 years\""),
+        ("store.findings_retention", store.findings_retention, "leave it out for 400 days, or write \"100 years\""),
+        ("store.dead_letters_retention", store.dead_letters_retention, "leave it out for 90 days"),
+    ] {
+        checker.lasts(at, lasts, (3_600.0, 36_525.0 * DAY), "from 1 hour to 100 years", help);
     }
+    let help = "leave it out for 1 GiB";
+    checker.holds("store.dead_letters_size", store.dead_letters_size, (KIB, KIB * TIB), help);
+    checker.holds("store.max_size", store.max_size, (16 * MIB, KIB * TIB), "leave it out for 50 GiB");
     let (range, words) = ((0.0, 36_525.0 * DAY), "up to 100 years");
     checker.lasts("access.token_lifetime", config.access.token_lifetime, range, words, "leave it out for 24 hours");
     checker.lasts("access.refresh_lifetime", config.access.refresh_lifetime, range, words, "leave it out for 30 days");

@@ -204,10 +204,34 @@ impl Default for Schedule {
     }
 }
 
-/// `[store]`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+/// `[store]`: how long what is kept. Ages count from the newest that is stored, or from the clock where that is earlier.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Store {
-    /// How long raw readings are kept; by default for ever.
-    pub retention: Option<Duration>,
+    /// Raw readings, waveforms and windows.
+    pub retention: Duration,
+    /// Hourly aggregates of readings.
+    pub hourly_retention: Duration,
+    /// Anomalies, resolved alerts, drifts, prognoses, closed work orders, actions and finished tasks.
+    pub findings_retention: Duration,
+    /// Dead letters.
+    pub dead_letters_retention: Duration,
+    /// Payloads of dead letters, all together; the oldest go first.
+    pub dead_letters_size: ByteSize,
+    /// The database; above it the oldest raw data goes first, then dead letters, then hourly aggregates.
+    pub max_size: ByteSize,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        let days = |days: u64| Duration::from_secs(days * 86_400);
+        Self {
+            retention: days(90),
+            hourly_retention: days(730),
+            findings_retention: days(400),
+            dead_letters_retention: days(90),
+            dead_letters_size: ByteSize::mib(1 << 10),
+            max_size: ByteSize::mib(50 << 10),
+        }
+    }
 }

@@ -32,7 +32,10 @@ fn times_that_cannot_be_are_told() {
         ("[line]\ncheckpoint = \"9 days\"\n", "2:14", "and is 9days"),
         ("[line]\ndeadline = \"0s\"\n", "2:12", "given up"),
         ("[line]\ndeadline = \"-5s\"\n", "2:12", "a duration such as"),
-        ("[store]\nretention = \"0 days\"\n", "2:13", "for ever"),
+        ("[store]\nretention = \"0 days\"\n", "2:13", "100 years"),
+        ("[store]\nhourly_retention = \"1min\"\n", "2:20", "from 1 hour"),
+        ("[store]\nfindings_retention = \"1000 years\"\n", "2:22", "100 years"),
+        ("[store]\ndead_letters_retention = \"0s\"\n", "2:26", "90 days"),
         ("[access]\nrefresh_lifetime = \"1000 years\"\n", "2:20", "100 years"),
     ]);
 }
