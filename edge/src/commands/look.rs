@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{self, BufWriter, Write as _},
+    ops::ControlFlow,
     path::PathBuf,
 };
 
@@ -34,6 +35,11 @@ struct Select {
 }
 
 impl Select {
+    /// From which time on, and before which.
+    fn span(&self) -> (i64, i64) {
+        (self.from.unwrap_or(i64::MIN), self.to.unwrap_or(i64::MAX))
+    }
+
     fn filter(&self) -> Filter {
         Filter {
             from: self.from,
@@ -84,6 +90,12 @@ impl Query {
     pub(super) fn run(self, global: &Global) -> anyhow::Result<()> {
         let store = global.store()?;
         let mut out = BufWriter::new(io::stdout().lock());
+        self.print(&store, &mut out)?;
+        out.flush()?;
+        Ok(())
+    }
+
+    fn print(self, store: &Store, out: &mut impl io::Write) -> anyhow::Result<()> {
         let mut line = |value: Value| writeln!(out, "{value}");
         match self.what {
             Asked::Counts => line(serde_json::to_value(store.counts()?)?)?,
@@ -95,17 +107,27 @@ impl Query {
                 }
             }
             Asked::Readings(select) => {
-                let number = number_of(&store, &select)?;
-                let (times, values) =
-                    store.readings(number, select.from.unwrap_or(i64::MIN), select.to.unwrap_or(i64::MAX))?;
-                let skip = times.len().saturating_sub(select.limit.unwrap_or(usize::MAX));
-                for (time, value) in times.into_iter().zip(values).skip(skip) {
-                    line(json!({ "time": readable(time), "value": value }))?;
+                let number = number_of(store, &select)?;
+                let (from, to) = select.span();
+                let mut reading = |time: i64, value: f64| line(json!({ "time": readable(time), "value": value }));
+                match select.limit {
+                    Some(limit) => {
+                        for (time, value) in store.newest_readings(number, from, to, limit)? {
+                            reading(time, value)?;
+                        }
+                    }
+                    None => store.each_reading(number, from, to, |time, value| {
+                        reading(time, value)?;
+                        Ok(ControlFlow::Continue(()))
+                    })?,
                 }
             }
             Asked::Hourly(select) => {
-                let number = number_of(&store, &select)?;
-                for hour in store.hourly(number, select.from.unwrap_or(i64::MIN), select.to.unwrap_or(i64::MAX))? {
+                let number = number_of(store, &select)?;
+                let (from, to) = select.span();
+                let hours = store.hourly(number, from, to)?;
+                let older = hours.len().saturating_sub(select.limit.unwrap_or(usize::MAX));
+                for hour in hours.into_iter().skip(older) {
                     line(serde_json::to_value(hour)?)?;
                 }
             }
@@ -121,7 +143,6 @@ impl Query {
                 }
             }
         }
-        out.flush()?;
         Ok(())
     }
 }
@@ -201,5 +222,91 @@ impl Export {
         };
         eprintln!("{rows} rows written");
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use clap::{Args as _, Command, FromArgMatches as _};
+    use wheeltapper_store::{Commit, DeadLetter, PrognosisRow, SensorColumn};
+
+    use super::*;
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("wheeltapper.db")).unwrap();
+        store.register_sensors(&[("pump/vibration", "pump", "mm/s", "velocity")]).unwrap();
+        let readings = [SensorColumn { sensor: 0, times: vec![1, 2, 3], values: vec![1.0, 2.0, 3.0] }];
+        let prognosis = |time| PrognosisRow {
+            asset: "pump".into(),
+            time,
+            health: 0.5,
+            p10_hours: None,
+            p50_hours: Some(7.0),
+            p90_hours: None,
+            model: "library".into(),
+        };
+        let letter = DeadLetter {
+            id: "a".into(),
+            time: 1,
+            source: "test".into(),
+            reason: "late".into(),
+            message: String::new(),
+            payload: Vec::new(),
+            readings: 1,
+            sensor: None,
+            format: None,
+        };
+        let (prognoses, dead_letters) = ([prognosis(1), prognosis(2)], [letter]);
+        let commit =
+            Commit { readings: &readings, prognoses: &prognoses, dead_letters: &dead_letters, ..Commit::default() };
+        store.commit(&commit).unwrap();
+        (folder, store)
+    }
+
+    fn printed(store: &Store, arguments: &[&str]) -> Vec<Value> {
+        let command = Query::augment_args(Command::new("query"));
+        let matches = command.try_get_matches_from([&["query"], arguments].concat()).unwrap();
+        let mut out = Vec::new();
+        let query = Query::from_arg_matches(&matches).unwrap();
+        query.print(store, &mut out).unwrap_or_else(|error| panic!("{arguments:?}: {error}"));
+        String::from_utf8(out).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    #[test]
+    fn every_table_that_the_command_offers_can_be_queried() {
+        let (_folder, store) = store();
+        let command = Query::augment_args(Command::new("query"));
+        let names: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
+        assert!(names.len() >= 10 && names.contains(&"prognoses"), "{names:?}");
+        for name in names {
+            let arguments: &[&str] = match name {
+                "sql" => &["SELECT 1"],
+                "counts" | "sensors" => &[],
+                _ => {
+                    // With all that narrows, and with nothing but the sensor.
+                    let all =
+                        [name, "--sensor=pump/vibration", "--asset=pump", "--from=1970-01-01T00:00:00Z", "--limit=1"];
+                    assert!(printed(&store, &all).len() <= 1, "{name}");
+                    &["--sensor=pump/vibration"]
+                }
+            };
+            printed(&store, &[&[name], arguments].concat());
+        }
+        assert_eq!(printed(&store, &["prognoses"])[0]["time"], 2);
+        assert_eq!(printed(&store, &["readings", "--sensor=pump/vibration", "--limit=2"])[0]["value"], 2.0);
+        assert_eq!(printed(&store, &["readings", "--sensor=pump/vibration"]).len(), 3);
+    }
+
+    #[test]
+    fn every_table_that_the_command_offers_can_be_exported() {
+        let (folder, store) = store();
+        for exported in Exported::value_variants() {
+            let table = Table::from(*exported);
+            let filter = Filter { limit: Some(1), ..Filter::default() };
+            assert!(store.export_csv(Vec::new(), table, &filter).unwrap() <= 1, "{exported:?}");
+            store.export_parquet(&folder.path().join("out.parquet"), table, &Filter::default()).unwrap();
+        }
     }
 }
