@@ -109,7 +109,7 @@ impl Query {
             Asked::Readings(select) => {
                 let number = number_of(store, &select)?;
                 let (from, to) = select.span();
-                let mut reading = |time, value| line(json!({ "time": readable(time), "value": value }));
+                let mut reading = |time: i64, value: f64| line(json!({ "time": readable(time), "value": value }));
                 match select.limit {
                     Some(limit) => {
                         for (time, value) in store.newest_readings(number, from, to, limit)? {

@@ -11,6 +11,9 @@ use crate::{
     chunk::{decode_f64, decode_i64},
 };
 
+/// Readings in order of time, and the time where the next page begins; none after the last.
+type Page = (Vec<(i64, f64)>, Option<i64>);
+
 /// Readings that a page has at least, if there are so many.
 const PAGE: usize = 250_000;
 
@@ -72,7 +75,7 @@ impl Store {
 
     /// Readings from `from` on in order of time, and the time where the next page begins. It is a time, not a chunk, as
     /// chunks may be merged between two pages.
-    fn page(&self, sensor: u32, from: i64, to: i64) -> Result<(Vec<(i64, f64)>, Option<i64>), StoreError> {
+    fn page(&self, sensor: u32, from: i64, to: i64) -> Result<Page, StoreError> {
         self.read(|connection| {
             let keys: Vec<i64> = connection
                 .prepare_cached(&format!("SELECT start_time {CHUNKS} ORDER BY start_time"))?

@@ -28,7 +28,7 @@ struct File {
     number: u64,
 }
 
-const _: () = assert!(size_of::<File>() % 8 == 0 && align_of::<File>() <= 8);
+const _: () = assert!(size_of::<File>().is_multiple_of(8) && align_of::<File>() <= 8);
 
 /// The system's VFS.
 #[derive(Clone, Copy)]
