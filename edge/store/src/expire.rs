@@ -19,7 +19,8 @@ const PAGES: u64 = 1024;
 const ROUNDS: i64 = 50;
 
 /// How long what is kept. None: for ever. Ages count from the newest that is stored of a kind, or from the host's clock
-/// where that is earlier: neither a clock that jumps ahead nor a recording of last year empties the store.
+/// where that is earlier; of raw data and hourly aggregates also from the sensor's own newest. So neither a clock that jumps
+/// ahead nor a recording of last year empties the store, nor is the recording lost beside what is measured now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Raw readings.
@@ -107,6 +108,8 @@ impl Expired {
 struct BySensor {
     /// Gives the sensors that have rows from before ?1.
     sensors: &'static str,
+    /// Gives the newest time of sensor ?1.
+    newest: &'static str,
     /// Deletes at most ?3 rows of sensor ?1 from before ?2.
     delete: &'static str,
 }
@@ -117,6 +120,7 @@ const READINGS: BySensor = BySensor {
             UNION ALL SELECT (SELECT min(sensor) FROM reading_chunks WHERE sensor > known.sensor) FROM known WHERE known.sensor IS NOT NULL)
         SELECT sensor FROM known WHERE sensor IS NOT NULL
             AND EXISTS (SELECT 1 FROM reading_chunks AS chunk WHERE chunk.sensor = known.sensor AND end_time < ?1)",
+    newest: "SELECT max(end_time) FROM reading_chunks WHERE sensor = ?1",
     // What is staged may be taken back, and has to be there until then.
     delete: "DELETE FROM reading_chunks WHERE sensor = ?1 AND start_time IN (
         SELECT start_time FROM reading_chunks AS chunk WHERE sensor = ?1 AND end_time < ?2
@@ -130,14 +134,22 @@ const HOURLY: BySensor = BySensor {
             UNION ALL SELECT (SELECT min(sensor) FROM reading_hourly_sums WHERE sensor > known.sensor) FROM known WHERE known.sensor IS NOT NULL)
         SELECT sensor FROM known WHERE sensor IS NOT NULL
             AND EXISTS (SELECT 1 FROM reading_hourly_sums AS sums WHERE sums.sensor = known.sensor AND hour < ?1)",
+    newest: "SELECT max(hour) FROM reading_hourly_sums WHERE sensor = ?1",
     delete: "DELETE FROM reading_hourly_sums WHERE sensor = ?1 AND hour IN (
         SELECT hour FROM reading_hourly_sums WHERE sensor = ?1 AND hour < ?2 ORDER BY hour LIMIT ?3)",
 };
 
+/// ?3 is the age that is kept of each sensor, or asset, counted from its own newest.
 const WAVEFORMS: &str = "DELETE FROM waveform_chunks WHERE rowid IN (
-    SELECT rowid FROM waveform_chunks WHERE start_time < ?1 ORDER BY start_time LIMIT ?2)";
+    SELECT rowid FROM waveform_chunks AS old WHERE start_time < ?1
+        AND start_time < (SELECT max(start_time) FROM waveform_chunks WHERE sensor = old.sensor) - ?3
+    ORDER BY start_time LIMIT ?2)";
 const WINDOWS: &str = "DELETE FROM window_chunks WHERE (asset, start_time, features) IN (
-    SELECT asset, start_time, features FROM window_chunks WHERE end_time < ?1 ORDER BY end_time LIMIT ?2)";
+    SELECT asset, start_time, features FROM window_chunks AS old WHERE end_time < ?1
+        AND end_time < (SELECT max(end_time) FROM window_chunks WHERE asset = old.asset) - ?3
+    ORDER BY end_time LIMIT ?2)";
+/// An age for [`WAVEFORMS`] and [`WINDOWS`] that keeps nothing back.
+const NO_AGE: i64 = -(1 << 62);
 const DEAD_LETTERS: &str = "DELETE FROM dead_letters WHERE id IN (
     SELECT id FROM dead_letters WHERE time < ?1 ORDER BY time LIMIT ?2)";
 /// What an open alert names stays.
@@ -176,6 +188,10 @@ const NEWEST_FINDING: &str = "SELECT max(newest) FROM (
     UNION ALL SELECT max(time) FROM actions UNION ALL SELECT max(time) FROM tasks)";
 const NEWEST_DEAD_LETTER: &str = "SELECT max(time) FROM dead_letters";
 
+fn nanoseconds(age: Duration) -> i64 {
+    i64::try_from(age.as_nanos()).unwrap_or(i64::MAX)
+}
+
 impl Store {
     /// Deletes what is older at `now` (nanoseconds since 1970) than it is kept, and the oldest of what is too much, and
     /// gives free pages back to the system. Each transaction is small; all of it may take long, so it belongs on a thread
@@ -190,20 +206,26 @@ impl Store {
             Ok(newest.map_or(now, |newest| newest.min(now)))
         };
         let before = |since: i64, age: Option<Duration>| {
-            age.map(|age| since.saturating_sub(i64::try_from(age.as_nanos()).unwrap_or(i64::MAX)))
+            age.map(|age| since.saturating_sub(nanoseconds(age)))
         };
         let (raw, found, letters) = (newest(NEWEST_RAW)?, newest(NEWEST_FINDING)?, newest(NEWEST_DEAD_LETTER)?);
         let mut expired = Expired::default();
         if let Some(before) = before(raw, retention.readings) {
-            expired.reading_chunks += self.delete_by_sensor(&READINGS, before)?;
+            expired.reading_chunks += self.delete_by_sensor(&READINGS, before, retention.readings)?;
         }
         if let Some(before) = before(raw, retention.hourly) {
-            expired.hourly_sums += self.delete_by_sensor(&HOURLY, before)?;
+            expired.hourly_sums += self.delete_by_sensor(&HOURLY, before, retention.hourly)?;
+        }
+        for (statement, age, count) in [
+            (WAVEFORMS, retention.waveforms, &mut expired.waveforms),
+            (WINDOWS, retention.windows, &mut expired.window_chunks),
+        ] {
+            if let (Some(before), Some(age)) = (before(raw, age), age) {
+                *count += self.delete_aged(statement, before, nanoseconds(age))?;
+            }
         }
         let findings = before(found, retention.findings);
         for (statement, before, count) in [
-            (WAVEFORMS, before(raw, retention.waveforms), &mut expired.waveforms),
-            (WINDOWS, before(raw, retention.windows), &mut expired.window_chunks),
             (DEAD_LETTERS, before(letters, retention.dead_letters), &mut expired.dead_letters),
             (ALERTS, findings, &mut expired.alerts),
             (ANOMALIES, findings, &mut expired.anomalies),
@@ -246,17 +268,31 @@ impl Store {
     }
 
     fn delete_raw(&self, before: i64, expired: &mut Expired) -> Result<(), StoreError> {
-        expired.reading_chunks += self.delete_by_sensor(&READINGS, before)?;
-        expired.waveforms += self.delete_before(WAVEFORMS, before)?;
-        expired.window_chunks += self.delete_before(WINDOWS, before)?;
+        expired.reading_chunks += self.delete_by_sensor(&READINGS, before, None)?;
+        expired.waveforms += self.delete_aged(WAVEFORMS, before, NO_AGE)?;
+        expired.window_chunks += self.delete_aged(WINDOWS, before, NO_AGE)?;
         Ok(())
     }
 
     fn delete_before(&self, statement: &str, before: i64) -> Result<u64, StoreError> {
         let limit = i64::try_from(ROWS).unwrap_or(i64::MAX);
+        self.delete_in_rounds(|to| Ok(to.prepare_cached(statement)?.execute(params![before, limit])?))
+    }
+
+    /// As [`Self::delete_before`], but keeps `age` nanoseconds before the newest of each sensor or asset.
+    fn delete_aged(&self, statement: &str, before: i64, age: i64) -> Result<u64, StoreError> {
+        let limit = i64::try_from(ROWS).unwrap_or(i64::MAX);
+        self.delete_in_rounds(|to| Ok(to.prepare_cached(statement)?.execute(params![before, limit, age])?))
+    }
+
+    /// Deletes at most [`ROWS`] rows a transaction, until there are none.
+    fn delete_in_rounds(
+        &self,
+        delete: impl Fn(&rusqlite::Transaction<'_>) -> Result<usize, StoreError>,
+    ) -> Result<u64, StoreError> {
         let mut all = 0;
         loop {
-            let gone = self.write(|to| Ok(to.prepare_cached(statement)?.execute(params![before, limit])?))?;
+            let gone = self.write(&delete)?;
             all += gone as u64;
             if gone < ROWS {
                 return Ok(all);
@@ -265,7 +301,9 @@ impl Store {
         }
     }
 
-    fn delete_by_sensor(&self, table: &BySensor, before: i64) -> Result<u64, StoreError> {
+    /// Deletes a table's rows from before a time; with an age, none that is younger than the sensor's newest less that age:
+    /// an old recording that is replayed into a live plant stays as long as what is measured now.
+    fn delete_by_sensor(&self, table: &BySensor, before: i64, age: Option<Duration>) -> Result<u64, StoreError> {
         let sensors: Vec<u32> = self.read(|connection| {
             let mut statement = connection.prepare_cached(table.sensors)?;
             let rows = statement.query_map([before], |row| row.get(0))?;
@@ -275,9 +313,15 @@ impl Store {
         while next < sensors.len() {
             let (gone, reached) = self.write(|to| {
                 let mut delete = to.prepare_cached(table.delete)?;
+                let mut newest = to.prepare_cached(table.newest)?;
                 let (mut gone, mut at) = (0, next);
                 while let (Some(sensor), true) = (sensors.get(at), gone < ROWS) {
                     let left = ROWS - gone;
+                    let mut before = before;
+                    if let Some(age) = age {
+                        let newest: Option<i64> = newest.query_row([sensor], |row| row.get(0))?;
+                        before = newest.map_or(before, |newest| before.min(newest.saturating_sub(nanoseconds(age))));
+                    }
                     let some = delete.execute(params![sensor, before, i64::try_from(left).unwrap_or(i64::MAX)])?;
                     gone += some;
                     at += usize::from(some < left);
@@ -315,7 +359,7 @@ impl Store {
         while self.sizes()?.used_bytes() > most {
             let Some((oldest, newest)) = self.read(|connection| span(connection, HOURS))? else { break };
             let round = (newest.saturating_sub(oldest) / ROUNDS).max(HOUR);
-            expired.hourly_sums += self.delete_by_sensor(&HOURLY, oldest.saturating_add(round))?;
+            expired.hourly_sums += self.delete_by_sensor(&HOURLY, oldest.saturating_add(round), None)?;
         }
         Ok(())
     }

@@ -269,6 +269,23 @@ fn a_clock_that_jumps_ahead_and_an_old_recording_do_not_empty_the_store() {
 }
 
 #[test]
+fn an_old_recording_stays_beside_what_is_measured_now() {
+    let (_folder, store) = open();
+    let day = 86_400_000_000_000_i64;
+    let ids = store.register_sensors(&[("a/m/old", "a/m", "", ""), ("a/m/now", "a/m", "", "")]).unwrap();
+    let now = 1_000 * day;
+    for (sensor, times) in [(ids[0], [5 * day, 6 * day]), (ids[1], [now - 200 * day, now])] {
+        for time in times {
+            let readings = [SensorColumn { sensor, times: vec![time], values: vec![1.0] }];
+            store.commit(&Commit { readings: &readings, ..Commit::default() }).unwrap();
+        }
+    }
+    store.expire(now, &Retention::default()).unwrap();
+    assert_eq!(store.readings(ids[0], 0, i64::MAX).unwrap().0, [5 * day, 6 * day], "its own newest counts");
+    assert_eq!(store.readings(ids[1], 0, i64::MAX).unwrap().0, [now]);
+}
+
+#[test]
 fn skipped_stretches_of_long_ago_are_forgotten() {
     let (_folder, store) = open();
     let skipped: Vec<SkippedRow> =
