@@ -1,0 +1,173 @@
+//! The bytes of a segment: its header, and the frame around each record.
+
+use crc32c::{crc32c, crc32c_append};
+
+/// Bytes of framing before each payload: length, checksum of the payload, distance to what was synced, checksum of the
+/// header; a little-endian u32 each.
+pub const FRAME: usize = 16;
+
+/// The longest payload, in bytes; a length above it is taken for damage.
+pub const MAX_PAYLOAD: usize = 1 << 30;
+
+/// Bytes at the head of a segment file, before its first record.
+pub const SEGMENT_HEADER: usize = 32;
+
+/// The format that this version writes, and the only one it reads. Version 1 had no segment header.
+pub(crate) const VERSION: u32 = 2;
+
+const MAGIC: [u8; 8] = *b"wt-log\r\n";
+
+/// Appends `payload` to `out`, framed as it lies on disk but for what only the partition knows, which
+/// [`crate::Partition::append_framed`] fills in.
+pub fn frame(payload: &[u8], out: &mut Vec<u8>) {
+    let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+    out.reserve(FRAME + payload.len());
+    out.extend_from_slice(&length.to_le_bytes());
+    out.extend_from_slice(&crc32c(payload).to_le_bytes());
+    out.extend_from_slice(&[0; 8]);
+    out.extend_from_slice(payload);
+}
+
+/// A frame's header whose checksum holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FrameHeader {
+    pub(crate) length: usize,
+    pub(crate) payload_crc: u32,
+    /// How far before this frame lay, when it was written, the offset up to which all had been synced.
+    pub(crate) distance: u32,
+}
+
+impl FrameHeader {
+    /// Bytes of the frame, header and payload.
+    pub(crate) fn frame_length(&self) -> u64 {
+        (FRAME + self.length) as u64
+    }
+}
+
+/// Makes and checks the headers of frames of one segment. The header's checksum covers the segment's random key and
+/// the frame's offset, which are not on the disk beside it: so a payload that looks like a frame is none, and neither is
+/// a frame that lies where it was not written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sealer {
+    seed: u32,
+}
+
+impl Sealer {
+    pub(crate) fn new(key: u64) -> Self {
+        Self { seed: crc32c(&key.to_le_bytes()) }
+    }
+
+    fn seal(self, offset: u64, header: &[u8; 12]) -> u32 {
+        let mut input = [0; 20];
+        input[..8].copy_from_slice(&offset.to_le_bytes());
+        input[8..].copy_from_slice(header);
+        crc32c_append(self.seed, &input)
+    }
+
+    /// Completes the frames in `framed`, which begins at `offset`, when all before `synced` is synced.
+    ///
+    /// # Errors
+    /// The position of the first byte that is no frame.
+    pub(crate) fn seal_all(self, framed: &mut [u8], offset: u64, synced: u64) -> Result<(), usize> {
+        let mut at = 0;
+        while at < framed.len() {
+            let begins = offset + at as u64;
+            let Some(header) = framed.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<FRAME>()) else {
+                return Err(at);
+            };
+            let length = u32_at(header, 0) as usize;
+            if length > MAX_PAYLOAD {
+                return Err(at);
+            }
+            // Too far for the field: what it then says is too low, which only makes recovery more careful.
+            let distance = u32::try_from(begins.saturating_sub(synced)).unwrap_or(u32::MAX);
+            header[8..12].copy_from_slice(&distance.to_le_bytes());
+            let mut covered = [0; 12];
+            covered.copy_from_slice(&header[..12]);
+            header[12..].copy_from_slice(&self.seal(begins, &covered).to_le_bytes());
+            match at.checked_add(FRAME + length) {
+                Some(next) if next <= framed.len() => at = next,
+                _ => return Err(at),
+            }
+        }
+        Ok(())
+    }
+
+    /// The header in `bytes` at `offset`, if it is sound. The payload is not looked at.
+    pub(crate) fn header(self, bytes: &[u8], offset: u64) -> Option<FrameHeader> {
+        let header = bytes.first_chunk::<FRAME>()?;
+        let length = u32_at(header, 0) as usize;
+        if length > MAX_PAYLOAD {
+            return None;
+        }
+        let mut covered = [0; 12];
+        covered.copy_from_slice(&header[..12]);
+        (self.seal(offset, &covered) == u32_at(header, 12)).then(|| FrameHeader {
+            length,
+            payload_crc: u32_at(header, 4),
+            distance: u32_at(header, 8),
+        })
+    }
+}
+
+/// The header of a segment file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SegmentHeader {
+    /// Offset of the segment's first byte.
+    pub(crate) base: u64,
+    /// See [`Sealer`].
+    pub(crate) key: u64,
+}
+
+/// What the first bytes of a segment file say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HeaderBytes {
+    Sound(SegmentHeader),
+    /// Written by another version of the program.
+    Version(u32),
+    /// Too short or changed.
+    Unsound,
+}
+
+impl SegmentHeader {
+    pub(crate) fn to_bytes(self) -> [u8; SEGMENT_HEADER] {
+        let mut bytes = [0; SEGMENT_HEADER];
+        bytes[..8].copy_from_slice(&MAGIC);
+        bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.base.to_le_bytes());
+        bytes[24..].copy_from_slice(&self.key.to_le_bytes());
+        let check = crc32c(&bytes);
+        bytes[12..16].copy_from_slice(&check.to_le_bytes());
+        bytes
+    }
+
+    /// Reads the head of a segment file. Files of version 1 begin with a record, which its checksum tells.
+    pub(crate) fn read(bytes: &[u8]) -> HeaderBytes {
+        if let Some(header) = bytes.first_chunk::<SEGMENT_HEADER>() {
+            let mut unchecked = *header;
+            unchecked[12..16].fill(0);
+            if header[..8] == MAGIC && crc32c(&unchecked) == u32_at(header, 12) {
+                return match u32_at(header, 8) {
+                    VERSION => HeaderBytes::Sound(Self { base: u64_at(header, 16), key: u64_at(header, 24) }),
+                    other => HeaderBytes::Version(other),
+                };
+            }
+        }
+        HeaderBytes::Unsound
+    }
+}
+
+/// Whether `bytes` begin with a record of version 1: length, CRC-32C of the payload, payload.
+pub(crate) fn is_version_1(bytes: &[u8]) -> bool {
+    let Some((head, rest)) = bytes.split_first_chunk::<8>() else { return false };
+    let length = u32_at(head, 0) as usize;
+    length > 0 && rest.get(..length).is_some_and(|payload| crc32c(payload) == u32_at(head, 4))
+}
+
+pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    bytes.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |bytes| u32::from_le_bytes(*bytes))
+}
+
+pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    bytes.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}

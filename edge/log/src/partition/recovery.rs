@@ -1,0 +1,265 @@
+//! Opening a partition: what is sound, what a crash left unfinished, and what is damaged.
+
+use std::{
+    io,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Condvar, Mutex, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use super::{Partition, Shared, State, StateFile, create_segment, push_segment, segment_path, sync_folder};
+use crate::{
+    LogError, SEGMENT_HEADER,
+    format::SegmentHeader,
+    scan::{Scanner, read_header},
+    storage::{Storage, StorageFile},
+};
+
+/// Bytes that are there, but are no sound records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The offsets. Empty when only the segment's header is damaged.
+    pub range: Range<u64>,
+    /// The segment file.
+    pub path: PathBuf,
+}
+
+/// What opening a partition found. Segments before the newest are not read then; a [`crate::Reader`] tells of damage in
+/// them when it comes there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Damaged ranges of the newest segment, and segments whose header is damaged. Nothing of them is cut or deleted.
+    pub damaged: Vec<Damage>,
+    /// Offsets that no file holds: segments that are missing or too short, a log that was deleted, and what
+    /// [`Partition::advance_to`] skipped.
+    pub missing: Vec<Range<u64>>,
+    /// Bytes of an unfinished write that were cut off the end. Nobody was told that they are durable.
+    pub torn: u64,
+}
+
+impl Recovery {
+    /// Whether nothing that had been synced is damaged or missing.
+    pub fn is_sound(&self) -> bool {
+        self.damaged.is_empty() && self.missing.is_empty()
+    }
+
+    /// How many bytes are damaged or missing.
+    pub fn lost_bytes(&self) -> u64 {
+        let damaged = self.damaged.iter().map(|damage| &damage.range);
+        damaged.chain(&self.missing).map(|range| range.end - range.start).sum()
+    }
+}
+
+/// A segment file as it lies in the folder.
+struct Found {
+    base: u64,
+    /// Bytes after the header.
+    length: u64,
+    header: Option<SegmentHeader>,
+}
+
+/// What becomes of the newest segment.
+struct Tail {
+    /// Offset at which its file ends, without what is torn.
+    stop: u64,
+    /// Where the partition goes on.
+    end: u64,
+    /// Up to which all was synced, as far as is known.
+    synced: u64,
+    /// Whether it must go on in a new segment, as the bytes before `end` are damaged or missing.
+    roll: bool,
+}
+
+impl Partition {
+    /// Opens the partition in `folder`, or makes it. Segments roll at `segment_size` bytes. Cuts off a torn tail, which
+    /// is what an unfinished write left: bytes after all that is known to be synced, with no sound record among or after
+    /// them. Whatever else is no sound record is damage: it stays where it is, [`Self::recovery`] tells of it, and
+    /// readers skip it.
+    ///
+    /// # Errors
+    /// [`LogError::Io`] when the file system refuses; [`LogError::Format`] for a log of another version.
+    pub fn open_on(storage: Arc<dyn Storage>, folder: &Path, segment_size: u64) -> Result<Self, LogError> {
+        make_folder(&*storage, folder)?;
+        let mut found = find_segments(&*storage, folder)?;
+        let newest_key = found.iter().rev().find_map(|found| Some(found.header?.key));
+        let first = found.first().map_or(0, |first| first.base);
+        let fresh = State { key: newest_key.unwrap_or_else(|| storage.random()), start: first, synced: 0 };
+        let (mut state_file, known) = StateFile::open(&*storage, folder, fresh)?;
+        let state = known.unwrap_or(fresh);
+        remove_leftovers(&*storage, folder, &mut found, state.start);
+
+        let shared = Arc::new(Shared {
+            storage: Arc::clone(&storage),
+            folder: folder.to_owned(),
+            segments: RwLock::default(),
+            start: AtomicU64::new(state.start),
+            end: AtomicU64::new(0),
+            waiting: Mutex::default(),
+            grown: Condvar::new(),
+            wakes: AtomicU64::new(0),
+        });
+        let mut recovery = Recovery::default();
+        let mut covered = state.start;
+        for (index, segment) in found.iter().enumerate() {
+            if segment.base > covered {
+                recovery.missing.push(covered..segment.base);
+            }
+            if segment.header.is_none() && segment.length > 0 {
+                let path = segment_path(folder, segment.base);
+                recovery.damaged.push(Damage { range: segment.base..segment.base, path });
+            }
+            let next = found.get(index + 1).map_or(u64::MAX, |next| next.base);
+            covered = covered.max(segment.base.saturating_add(segment.length).min(next));
+            push_segment(&shared, segment.base, segment.header.map_or(state.key, |header| header.key));
+        }
+
+        let (file, end) = match found.last() {
+            Some(newest) => {
+                let file = open_newest(&*storage, folder, newest, state.key)?;
+                let tail = recover_tail(&*file, folder, newest, &state, &mut recovery)?;
+                settle(&*file, &segment_path(folder, newest.base), newest.base, &tail)?;
+                (Some(file).filter(|_| !tail.roll), tail.end)
+            }
+            None => {
+                let end = state.synced.max(state.start);
+                if end > state.start {
+                    recovery.missing.push(state.start..end);
+                }
+                (None, end)
+            }
+        };
+        let (file, segment) = match (file, newest_of(&shared)) {
+            (Some(file), Some(newest)) => (file, newest),
+            _ => {
+                let file = create_segment(&*storage, folder, SegmentHeader { base: end, key: state.key })?;
+                (file, push_segment(&shared, end, state.key))
+            }
+        };
+        sync_folder(&*storage, folder)?;
+        let state = State { synced: end, ..state };
+        state_file.write_durably(state).map_err(LogError::io("writing the synced offset in", folder))?;
+        shared.end.store(end, Ordering::Release);
+        Ok(Self {
+            shared,
+            file,
+            segment,
+            written: end,
+            segment_size,
+            state: state_file,
+            broken: None,
+            refused: 0,
+            recovery,
+        })
+    }
+}
+
+fn newest_of(shared: &Shared) -> Option<super::Segment> {
+    shared.segments.read().unwrap_or_else(std::sync::PoisonError::into_inner).last().copied()
+}
+
+/// Makes the folder durably. It may have been made just before a crash, so what is there already is synced as well.
+fn make_folder(storage: &dyn Storage, folder: &Path) -> Result<(), LogError> {
+    storage.create_dir_all(folder).map_err(LogError::io("making the folder", folder))?;
+    for above in folder.ancestors().skip(1).take(2).filter(|above| !above.as_os_str().is_empty()) {
+        match storage.sync_dir(above) {
+            // Whoever may not list it has not made the folder in it either.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            synced => synced.map_err(LogError::io("syncing the folder", above))?,
+        }
+    }
+    Ok(())
+}
+
+/// The segments in the folder, ascending.
+fn find_segments(storage: &dyn Storage, folder: &Path) -> Result<Vec<Found>, LogError> {
+    let names = storage.list(folder).map_err(LogError::io("listing", folder))?;
+    let mut bases: Vec<u64> = names
+        .iter()
+        .filter_map(|name| name.strip_suffix(".log").filter(|digits| digits.len() == 20)?.parse().ok())
+        .collect();
+    bases.sort_unstable();
+    let mut found = Vec::with_capacity(bases.len());
+    for base in bases {
+        let path = segment_path(folder, base);
+        let file = storage.open_existing(&path).map_err(LogError::io("opening", &path))?;
+        let length = file.len().map_err(LogError::io("reading", &path))?;
+        let header = read_header(&*file, length)
+            .map_err(LogError::io("reading", &path))?
+            .map_err(|version| LogError::Format { path, version })?;
+        found.push(Found { base, length: length.saturating_sub(SEGMENT_HEADER as u64), header });
+    }
+    Ok(found)
+}
+
+/// Deletes segments that retention had dropped when power was lost.
+fn remove_leftovers(storage: &dyn Storage, folder: &Path, found: &mut Vec<Found>, start: u64) {
+    let dropped = found.windows(2).take_while(|pair| pair.last().is_some_and(|next| next.base <= start)).count();
+    for leftover in found.drain(..dropped) {
+        // What cannot be removed stands in nobody's way, and is tried again when the partition is opened next.
+        let _ = storage.remove_file(&segment_path(folder, leftover.base));
+    }
+}
+
+/// Opens the newest segment for writing. When it ends within its header, making it was interrupted: it is made anew.
+fn open_newest(
+    storage: &dyn Storage,
+    folder: &Path,
+    newest: &Found,
+    key: u64,
+) -> Result<Box<dyn StorageFile>, LogError> {
+    if newest.header.is_none() && newest.length == 0 {
+        return create_segment(storage, folder, SegmentHeader { base: newest.base, key });
+    }
+    let path = segment_path(folder, newest.base);
+    storage.open(&path).map_err(LogError::io("opening", path))
+}
+
+/// Scans the newest segment and decides what its end is.
+fn recover_tail(
+    file: &dyn StorageFile,
+    folder: &Path,
+    newest: &Found,
+    state: &State,
+    recovery: &mut Recovery,
+) -> Result<Tail, LogError> {
+    let path = segment_path(folder, newest.base);
+    let stop = newest.base.saturating_add(newest.length);
+    let key = newest.header.map_or(state.key, |header| header.key);
+    // What a record says of the time before it is newer than the file `synced` after a loss of power.
+    let mut synced = state.synced;
+    let mut damaged = Scanner::new(file, newest.base, key, stop)
+        .run(|offset, frame| synced = synced.max(offset.saturating_sub(frame.distance.into())))
+        .map_err(LogError::io("reading", &path))?;
+    // With a damaged header the key may be the wrong one, so that sound records look damaged.
+    let header_damaged = newest.header.is_none() && newest.length > 0;
+    let torn = damaged.pop_if(|last| last.end == stop && last.start >= synced && !header_damaged);
+    let roll = header_damaged || synced > stop || damaged.last().is_some_and(|last| last.end == stop);
+    recovery.damaged.extend(damaged.into_iter().map(|range| Damage { range, path: path.clone() }));
+    if let Some(torn) = torn {
+        recovery.torn = torn.end - torn.start;
+        return Ok(Tail { stop: torn.start, end: torn.start, synced, roll });
+    }
+    if synced > stop {
+        recovery.missing.push(stop..synced);
+    }
+    Ok(Tail { stop, end: stop.max(synced), synced, roll })
+}
+
+/// Cuts the torn tail off and makes durable what stays, also when an earlier sync of it failed: then its pages count as
+/// clean though the disk does not have them, so they are written once more.
+fn settle(file: &dyn StorageFile, path: &Path, base: u64, tail: &Tail) -> Result<(), LogError> {
+    let position = |offset: u64| SEGMENT_HEADER as u64 + (offset - base);
+    file.set_len(position(tail.stop)).map_err(LogError::io("cutting the torn tail of", path))?;
+    let mut at = tail.synced.max(base);
+    let mut bytes = Vec::new();
+    while at < tail.stop {
+        bytes.resize(usize::try_from(tail.stop - at).unwrap_or(usize::MAX).min(1 << 20), 0);
+        file.read_exact_at(&mut bytes, position(at)).map_err(LogError::io("reading", path))?;
+        file.write_all_at(&bytes, position(at)).map_err(LogError::io("writing", path))?;
+        at += bytes.len() as u64;
+    }
+    file.sync_all().map_err(LogError::io("syncing", path))
+}

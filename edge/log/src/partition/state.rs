@@ -1,0 +1,126 @@
+//! The file `synced`: which offsets the partition holds, and up to which they were synced.
+
+use std::{io, path::Path};
+
+use crc32c::crc32c;
+
+use crate::{
+    LogError,
+    format::{u32_at, u64_at},
+    storage::{Storage, StorageFile},
+};
+
+const NAME: &str = "synced";
+const MAGIC: [u8; 8] = *b"wt-sync2";
+const ENTRY: usize = 44;
+/// The entries lie in different sectors, so that a torn write spoils one at most.
+const APART: u64 = 512;
+/// The entry that is only written durably; the others are written in turn, and may both be torn when power is lost.
+const DURABLE: u64 = 2;
+
+/// What the file says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct State {
+    /// Key of the partition's segments.
+    pub(super) key: u64,
+    /// First offset that retention has kept.
+    pub(super) start: u64,
+    /// Offset up to which a sync succeeded.
+    pub(super) synced: u64,
+}
+
+/// The open file. It has three entries, each with a number and a checksum; the sound one with the highest number holds.
+#[derive(Debug)]
+pub(super) struct StateFile {
+    file: Box<dyn StorageFile>,
+    number: u64,
+    pub(super) state: State,
+    /// A write failed, so that some entry may say what `state` does not.
+    unsure: bool,
+}
+
+impl StateFile {
+    /// Opens the file; tells its state, if it has a sound one. With none, it holds `fresh` once it is written.
+    pub(super) fn open(storage: &dyn Storage, folder: &Path, fresh: State) -> Result<(Self, Option<State>), LogError> {
+        let path = folder.join(NAME);
+        let file = storage.open(&path).map_err(LogError::io("opening", &path))?;
+        let mut found: Option<(u64, State)> = None;
+        for entry in 0..=DURABLE {
+            let mut bytes = [0; ENTRY];
+            match file.read_exact_at(&mut bytes, entry * APART) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => continue,
+                Err(error) => return Err(LogError::io("reading", &path)(error)),
+            }
+            if let Some((number, state)) = decode(&bytes)
+                && found.is_none_or(|(newest, _)| newest < number)
+            {
+                found = Some((number, state));
+            }
+        }
+        let (number, state) = found.unwrap_or((0, fresh));
+        Ok((Self { file, number, state, unsure: false }, found.map(|(_, state)| state)))
+    }
+
+    /// Whether some entry may say that more than up to `offset` was synced.
+    pub(super) fn may_exceed(&self, offset: u64) -> bool {
+        self.unsure || offset < self.state.synced
+    }
+
+    /// Writes the state, not durably: after a loss of power an older one may hold, which only makes recovery more
+    /// careful as long as what it says of `synced` never shrinks.
+    pub(super) fn write(&mut self, state: State) -> io::Result<()> {
+        let number = self.number + 1;
+        self.write_entry(number % DURABLE, number, state)?;
+        // Not before: a failed entry is written once more, and the sound one is left alone.
+        self.number = number;
+        self.state = state;
+        Ok(())
+    }
+
+    /// Writes the state durably, and leaves no entry that says otherwise. When it fails, either state may hold after a
+    /// restart.
+    pub(super) fn write_durably(&mut self, state: State) -> io::Result<()> {
+        let before = self.state;
+        let written = self.write_all_entries(state);
+        if written.is_err() {
+            self.unsure = true;
+            self.state = before;
+        }
+        written
+    }
+
+    fn write_all_entries(&mut self, state: State) -> io::Result<()> {
+        self.write(state)?;
+        self.write(state)?;
+        self.file.sync_all()?;
+        // Only now: until here the older durable entry was needed.
+        self.write_entry(DURABLE, self.number, state)?;
+        self.file.sync_all()?;
+        self.unsure = false;
+        Ok(())
+    }
+
+    fn write_entry(&mut self, entry: u64, number: u64, state: State) -> io::Result<()> {
+        let written = self.file.write_all_at(&encode(number, state), entry * APART);
+        self.unsure |= written.is_err();
+        written
+    }
+}
+
+fn encode(number: u64, state: State) -> [u8; ENTRY] {
+    let mut bytes = [0; ENTRY];
+    bytes[..8].copy_from_slice(&MAGIC);
+    for (at, value) in [(8, number), (16, state.key), (24, state.start), (32, state.synced)] {
+        bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
+    }
+    let check = crc32c(&bytes[..40]);
+    bytes[40..].copy_from_slice(&check.to_le_bytes());
+    bytes
+}
+
+fn decode(bytes: &[u8; ENTRY]) -> Option<(u64, State)> {
+    let sound = bytes[..8] == MAGIC && crc32c(&bytes[..40]) == u32_at(bytes, 40);
+    let state = State { key: u64_at(bytes, 16), start: u64_at(bytes, 24), synced: u64_at(bytes, 32) };
+    sound.then_some((u64_at(bytes, 8), state))
+}

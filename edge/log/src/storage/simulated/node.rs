@@ -1,0 +1,195 @@
+//! The bytes of a simulated file: what a process sees, and what the disk holds.
+
+use std::collections::BTreeMap;
+
+/// What was done to a file since its last sync.
+#[derive(Clone, Debug)]
+enum Change {
+    Bytes { at: usize, bytes: Vec<u8> },
+    Length(usize),
+}
+
+/// A file's content.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    page: usize,
+    /// What whoever reads the file gets: the page cache.
+    live: Vec<u8>,
+    /// What is on the disk.
+    durable: Vec<u8>,
+    changes: Vec<Change>,
+    /// The dirty pages, as they were in the page cache before the first of `changes`.
+    dirty: BTreeMap<usize, Vec<u8>>,
+    /// Length before the first of `changes`.
+    length_before: usize,
+}
+
+impl Node {
+    pub(super) fn new(page: usize) -> Self {
+        let page = page.max(8);
+        Self {
+            page,
+            live: Vec::new(),
+            durable: Vec::new(),
+            changes: Vec::new(),
+            dirty: BTreeMap::new(),
+            length_before: 0,
+        }
+    }
+
+    pub(super) fn live(&self) -> &[u8] {
+        &self.live
+    }
+
+    pub(super) fn is_dirty(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
+    pub(super) fn write(&mut self, at: usize, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let end = at + bytes.len();
+        self.touch(at.min(self.live.len()), end);
+        if self.live.len() < end {
+            self.live.resize(end, 0);
+        }
+        self.live[at..end].copy_from_slice(bytes);
+        self.changes.push(Change::Bytes { at, bytes: bytes.to_vec() });
+    }
+
+    pub(super) fn set_len(&mut self, length: usize) {
+        let old = self.live.len();
+        self.touch(length.min(old), old.max(length));
+        self.live.resize(length, 0);
+        self.changes.push(Change::Length(length));
+    }
+
+    /// Remembers how the pages from `from` to `to` look before they are changed.
+    fn touch(&mut self, from: usize, to: usize) {
+        if self.changes.is_empty() {
+            self.length_before = self.live.len();
+        }
+        for page in from / self.page..to.div_ceil(self.page) {
+            if !self.dirty.contains_key(&page) {
+                let before = page_of(&self.live, page, self.page);
+                self.dirty.insert(page, before);
+            }
+        }
+    }
+
+    /// All dirty pages go to the disk.
+    pub(super) fn sync(&mut self) {
+        self.durable.resize(self.live.len(), 0);
+        for page in std::mem::take(&mut self.dirty).into_keys() {
+            let content = page_of(&self.live, page, self.page);
+            put_page(&mut self.durable, page, self.page, &content);
+        }
+        self.changes.clear();
+    }
+
+    /// As Linux has it: some pages reach the disk, the others do not, and all count as clean from now on. A reader goes
+    /// on seeing them until the power is lost.
+    pub(super) fn fail_sync(&mut self, mut random: impl FnMut() -> u64) {
+        for page in std::mem::take(&mut self.dirty).into_keys() {
+            if random() & 1 == 0 {
+                let content = page_of(&self.live, page, self.page);
+                let end = ((page + 1) * self.page).min(self.live.len());
+                if self.durable.len() < end {
+                    self.durable.resize(end, 0);
+                }
+                put_page(&mut self.durable, page, self.page, &content);
+            }
+        }
+        self.changes.clear();
+    }
+
+    /// The power is lost: of each dirty page the disk has the version after any of the changes, or a part of it, and the
+    /// length is that after any of the changes.
+    pub(super) fn crash(&mut self, mut random: impl FnMut() -> u64) {
+        let choices = self.changes.len() as u64 + 1;
+        let mut length = self.durable.len();
+        if self.is_dirty() {
+            let applied = usize::try_from(random() % choices).unwrap_or(0);
+            if applied > 0 {
+                length = self.length_before;
+                for change in self.changes.iter().take(applied) {
+                    length = match change {
+                        Change::Bytes { at, bytes } => length.max(at + bytes.len()),
+                        Change::Length(length) => *length,
+                    };
+                }
+            }
+        }
+        let mut content = self.durable.clone();
+        content.resize(length, 0);
+        for (&page, before) in &self.dirty {
+            let applied = usize::try_from(random() % choices).unwrap_or(0);
+            if applied == 0 {
+                continue;
+            }
+            let mut version = before.clone();
+            for change in self.changes.iter().take(applied) {
+                self.change_page(&mut version, page, change);
+            }
+            // A quarter of them is torn within the page.
+            if random().is_multiple_of(4) {
+                let kept = usize::try_from(random() % 4).unwrap_or(0) * (self.page / 4);
+                let old = page_of(&self.durable, page, self.page);
+                version[kept..].copy_from_slice(&old[kept..]);
+            }
+            put_page(&mut content, page, self.page, &version);
+        }
+        self.live.clone_from(&content);
+        self.durable = content;
+        self.changes.clear();
+        self.dirty.clear();
+    }
+
+    fn change_page(&self, version: &mut [u8], page: usize, change: &Change) {
+        let begins = page * self.page;
+        match change {
+            Change::Bytes { at, bytes } => {
+                let from = begins.max(*at);
+                let to = (begins + self.page).min(at + bytes.len());
+                if from < to {
+                    version[from - begins..to - begins].copy_from_slice(&bytes[from - at..to - at]);
+                }
+            }
+            Change::Length(length) => {
+                let kept = length.saturating_sub(begins).min(self.page);
+                version[kept..].fill(0);
+            }
+        }
+    }
+
+    /// Flips a bit on the disk and in the page cache, also in the older versions of a dirty page.
+    pub(super) fn flip(&mut self, byte: usize, bit: u8) {
+        let mask = 1 << (bit % 8);
+        let old = self.dirty.get_mut(&(byte / self.page)).and_then(|page| page.get_mut(byte % self.page));
+        for byte in [self.live.get_mut(byte), self.durable.get_mut(byte), old].into_iter().flatten() {
+            *byte ^= mask;
+        }
+    }
+
+    /// Changes what lies on the disk and in the page cache alike.
+    pub(super) fn corrupt(&mut self, change: impl Fn(&mut Vec<u8>)) {
+        change(&mut self.live);
+        change(&mut self.durable);
+    }
+}
+
+fn page_of(bytes: &[u8], page: usize, size: usize) -> Vec<u8> {
+    let begins = (page * size).min(bytes.len());
+    let ends = (begins + size).min(bytes.len());
+    let mut content = bytes[begins..ends].to_vec();
+    content.resize(size, 0);
+    content
+}
+
+/// Puts a page into `bytes`, as far as they reach.
+fn put_page(bytes: &mut [u8], page: usize, size: usize, content: &[u8]) {
+    let begins = (page * size).min(bytes.len());
+    let ends = (begins + size).min(bytes.len());
+    bytes[begins..ends].copy_from_slice(&content[..ends - begins]);
+}

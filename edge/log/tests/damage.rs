@@ -1,0 +1,373 @@
+//! What recovery and readers make of a damaged, shortened or missing log.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::single_range_in_vec_init, reason = "lists of ranges are what is compared")]
+
+mod support;
+
+use std::{fs, sync::Arc};
+
+use support::{Random, folder, open, payloads, read_all, read_from, segment};
+use wheeltapper_log::{
+    FRAME, LogError, Partition, Record, SEGMENT_HEADER, frame,
+    storage::{
+        Storage as _,
+        simulated::{Fault, Operation, SimulatedStorage},
+    },
+};
+
+fn numbers(partition: &mut Partition, count: u32) {
+    for number in 0..count {
+        partition.append(&number.to_le_bytes()).unwrap();
+    }
+    partition.sync().unwrap();
+}
+
+fn number(record: &Record) -> u32 {
+    u32::from_le_bytes(record.payload.clone().try_into().unwrap())
+}
+
+const NUMBER: u64 = FRAME as u64 + 4;
+
+#[test]
+fn a_flipped_bit_in_the_middle_costs_that_record_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut partition = Partition::open(folder.path(), 1 << 20).unwrap();
+    numbers(&mut partition, 500);
+    let path = folder.path().join(format!("{:020}.log", 0));
+    let lost = 245 * NUMBER..246 * NUMBER;
+    // Any byte of it: length, checksums, payload.
+    for byte in 0..NUMBER {
+        let mut bytes = fs::read(&path).unwrap();
+        let at = SEGMENT_HEADER + usize::try_from(lost.start + byte).unwrap();
+        bytes[at] ^= 0x10;
+        fs::write(&path, &bytes).unwrap();
+        let seen = read_all(&partition);
+        assert_eq!(seen.damaged, std::slice::from_ref(&lost), "byte {byte}");
+        assert_eq!(
+            seen.records.iter().map(number).collect::<Vec<_>>(),
+            (0..500).filter(|n| *n != 245).collect::<Vec<_>>()
+        );
+        {
+            let mut again = Partition::open(folder.path(), 1 << 20).unwrap();
+            let damaged = &again.recovery().damaged;
+            assert_eq!(
+                damaged.iter().map(|damage| damage.range.clone()).collect::<Vec<_>>(),
+                std::slice::from_ref(&lost)
+            );
+            assert_eq!(damaged[0].path, path);
+            assert_eq!((again.recovery().torn, again.recovery().lost_bytes()), (0, NUMBER));
+            assert_eq!(read_all(&again).records.len(), 499);
+            assert_eq!(again.end(), 500 * NUMBER);
+            again.sync().unwrap();
+        }
+        bytes[at] ^= 0x10;
+        fs::write(&path, &bytes).unwrap();
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_the_last_synced_record_is_damage_and_not_cut() {
+    let storage = SimulatedStorage::new(1);
+    numbers(&mut open(&storage, 1 << 20).unwrap(), 10);
+    let length = storage.contents(&segment(0)).unwrap().len();
+    storage.kill();
+    storage.flip_bit(&segment(0), SEGMENT_HEADER as u64 + 10 * NUMBER - 1, 3);
+    for _ in 0..2 {
+        let partition = open(&storage, 1 << 20).unwrap();
+        assert_eq!(partition.recovery().torn, 0);
+        assert_eq!(storage.contents(&segment(0)).unwrap().len(), length, "the evidence stays");
+        assert_eq!(partition.end(), 10 * NUMBER, "no offset is given twice");
+        assert_eq!(read_all(&partition).records.len(), 9);
+        assert_eq!(read_all(&partition).damaged, [9 * NUMBER..10 * NUMBER]);
+        storage.kill();
+    }
+    let mut partition = open(&storage, 1 << 20).unwrap();
+    partition.append(b"next").unwrap();
+    partition.sync().unwrap();
+    let seen = read_all(&partition);
+    assert_eq!((seen.records.len(), seen.records.last().unwrap().offset), (10, 10 * NUMBER));
+}
+
+#[test]
+fn a_torn_tail_is_cut_off_and_is_no_damage() {
+    let storage = SimulatedStorage::new(1);
+    numbers(&mut open(&storage, 1 << 20).unwrap(), 10);
+    storage.kill();
+    let mut torn = Vec::new();
+    frame(b"never finished", &mut torn);
+    for length in 1..torn.len() {
+        storage.corrupt(&segment(0), |bytes| bytes.extend_from_slice(&torn[..length]));
+        let partition = open(&storage, 1 << 20).unwrap();
+        assert!(partition.recovery().is_sound());
+        assert_eq!(partition.recovery().torn, length as u64);
+        assert_eq!(partition.end(), 10 * NUMBER);
+        assert_eq!(read_all(&partition).records.len(), 10);
+        storage.kill();
+    }
+}
+
+#[test]
+fn damage_before_a_sound_record_is_kept_also_when_the_synced_file_is_older() {
+    let storage = SimulatedStorage::new(1);
+    let mut partition = open(&storage, 1 << 20).unwrap();
+    let stale = storage.contents(&folder().join("synced")).unwrap();
+    partition.append(b"first").unwrap();
+    partition.sync().unwrap();
+    partition.append(b"second").unwrap();
+    partition.sync().unwrap();
+    storage.kill();
+    storage.corrupt(&folder().join("synced"), |bytes| bytes.clone_from(&stale));
+    // No sync is known of any more, but a sound record follows.
+    storage.flip_bit(&segment(0), SEGMENT_HEADER as u64 + 1, 0);
+    let partition = open(&storage, 1 << 20).unwrap();
+    assert_eq!((partition.recovery().torn, partition.recovery().lost_bytes()), (0, FRAME as u64 + 5));
+    assert_eq!(payloads(&read_all(&partition)), [b"second"]);
+}
+
+#[test]
+fn a_deleted_log_goes_on_where_the_store_says() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("raw").join("0");
+    let committed = {
+        let mut partition = Partition::open(&folder, 500).unwrap();
+        numbers(&mut partition, 200);
+        partition.end()
+    };
+    fs::remove_dir_all(&folder).unwrap();
+    let mut partition = Partition::open(&folder, 500).unwrap();
+    assert_eq!(partition.end(), 0);
+    let mut reader = partition.reader();
+    let error = reader.read(committed, u64::MAX, 100).unwrap_err();
+    assert!(matches!(error, LogError::OutOfRange { .. }), "a stored offset beyond the end is noticed: {error}");
+    assert!(matches!(partition.advance_to(1 << 63).unwrap_err(), LogError::OutOfRange { .. }));
+    partition.advance_to(committed).unwrap();
+    partition.advance_to(committed).unwrap();
+    assert_eq!(partition.recovery().missing, [0..committed]);
+    assert!(matches!(partition.advance_to(1).unwrap_err(), LogError::OutOfRange { .. }));
+    assert_eq!(partition.append(b"new").unwrap(), committed + FRAME as u64 + 3);
+    partition.sync().unwrap();
+    drop(partition);
+    let partition = Partition::open(&folder, 500).unwrap();
+    assert_eq!(partition.recovery().missing, [0..committed], "still, after the next start");
+    let mut reader = partition.reader();
+    assert_eq!(reader.read(committed, u64::MAX, 100).unwrap()[0].payload, b"new");
+    // Whoever was further behind is told, and goes on.
+    let error = reader.read(17, u64::MAX, 100).unwrap_err();
+    assert!(matches!(error, LogError::Damaged { offset: 17, resume, .. } if resume == committed), "{error}");
+}
+
+#[test]
+fn deleted_segments_are_missed_and_their_offsets_not_given_again() {
+    let storage = SimulatedStorage::new(1);
+    numbers(&mut open(&storage, 100).unwrap(), 20);
+    storage.kill();
+    let segments: Vec<_> = storage.files().into_iter().filter(|path| path.extension().is_some()).collect();
+    assert!(segments.len() >= 3);
+    // One in the middle.
+    storage.lose_file(&segments[1]);
+    let partition = open(&storage, 100).unwrap();
+    let missing = partition.recovery().missing.clone();
+    assert_eq!((missing.len(), partition.end()), (1, 20 * NUMBER));
+    let seen = read_all(&partition);
+    assert_eq!(seen.damaged, missing);
+    assert_eq!(seen.records.len() as u64, 20 - (missing[0].end - missing[0].start) / NUMBER);
+    // All of them.
+    storage.kill();
+    segments.iter().for_each(|path| storage.lose_file(path));
+    let mut partition = open(&storage, 100).unwrap();
+    assert_eq!(partition.recovery().missing, [0..20 * NUMBER]);
+    partition.append(b"new").unwrap();
+    partition.sync().unwrap();
+    let seen = read_all(&partition);
+    assert_eq!((payloads(&seen), seen.damaged), (vec![b"new".to_vec()], vec![0..20 * NUMBER]));
+}
+
+#[test]
+fn a_segment_that_vanishes_under_a_reader_is_damage() {
+    let storage = SimulatedStorage::new(1);
+    let mut partition = open(&storage, 100).unwrap();
+    numbers(&mut partition, 20);
+    storage.lose_file(&segment(5 * NUMBER));
+    let seen = read_all(&partition);
+    assert_eq!(seen.damaged, [5 * NUMBER..10 * NUMBER]);
+    assert_eq!(seen.records.len(), 15);
+    // One that is shorter than it was loses its end.
+    storage.corrupt(&segment(0), |bytes| bytes.truncate(bytes.len() - 1));
+    let seen = read_all(&partition);
+    assert_eq!((seen.damaged, seen.records.len()), (vec![4 * NUMBER..10 * NUMBER], 14));
+}
+
+#[test]
+fn a_segment_with_a_damaged_header_is_read_all_the_same() {
+    let storage = SimulatedStorage::new(1);
+    numbers(&mut open(&storage, 100).unwrap(), 12);
+    storage.kill();
+    for (path, byte) in [(segment(0), 9), (segment(10 * NUMBER), 30)] {
+        storage.flip_bit(&path, byte, 0);
+    }
+    let mut partition = open(&storage, 100).unwrap();
+    assert_eq!(partition.recovery().damaged.len(), 2);
+    assert_eq!((partition.recovery().lost_bytes(), partition.recovery().torn), (0, 0));
+    assert_eq!(read_all(&partition).records.len(), 12);
+    partition.append(b"next").unwrap();
+    partition.sync().unwrap();
+    assert_eq!(read_all(&partition).records.len(), 13);
+    // Nobody knows the key: nothing can be read, but nothing is thrown away.
+    drop(partition);
+    let storage = SimulatedStorage::new(1);
+    numbers(&mut open(&storage, 1000).unwrap(), 12);
+    storage.kill();
+    storage.flip_bit(&segment(0), 30, 0);
+    storage.lose_file(&folder().join("synced"));
+    let partition = open(&storage, 1000).unwrap();
+    assert_eq!((partition.recovery().lost_bytes(), partition.recovery().torn), (12 * NUMBER, 0));
+}
+
+#[test]
+fn a_log_of_another_version_is_refused_and_left_alone() {
+    let storage = SimulatedStorage::new(1);
+    storage.create_dir_all(folder()).unwrap();
+    let mut old = Vec::new();
+    for payload in [&b"one"[..], b"two"] {
+        old.extend_from_slice(&u32::try_from(payload.len()).unwrap().to_le_bytes());
+        old.extend_from_slice(&crc32c::crc32c(payload).to_le_bytes());
+        old.extend_from_slice(payload);
+    }
+    storage.open(&segment(0)).unwrap().append(&old).unwrap();
+    let error = open(&storage, 100).unwrap_err();
+    assert!(matches!(error, LogError::Format { version: 1, .. }), "{error}");
+    assert!(error.to_string().contains("version 1"), "{error}");
+    assert_eq!(storage.contents(&segment(0)).unwrap(), old);
+}
+
+#[test]
+fn records_inside_a_damaged_record_are_not_taken_for_records() {
+    let storage = SimulatedStorage::new(1);
+    let mut partition = open(&storage, 1 << 20).unwrap();
+    partition.append(b"true").unwrap();
+    partition.sync().unwrap();
+    // A sender that has seen the file, and sends a record as it lies on the disk.
+    let forged = storage.contents(&segment(0)).unwrap()[SEGMENT_HEADER..].to_vec();
+    let mut payload = forged.clone();
+    for _ in 0..50 {
+        frame(b"forged", &mut payload);
+    }
+    let begins = partition.written();
+    partition.append(&payload).unwrap();
+    partition.append(b"after").unwrap();
+    partition.sync().unwrap();
+    storage.flip_bit(&segment(0), SEGMENT_HEADER as u64 + begins, 0);
+    let seen = read_all(&partition);
+    assert_eq!(payloads(&seen), [b"true".to_vec(), b"after".to_vec()]);
+    storage.kill();
+    assert_eq!(payloads(&read_all(&open(&storage, 1 << 20).unwrap())), [b"true".to_vec(), b"after".to_vec()]);
+}
+
+#[test]
+fn a_record_made_for_just_that_offset_is_none_without_the_partitions_key() {
+    let (mine, theirs) = (SimulatedStorage::new(1), SimulatedStorage::new(2));
+    let mut forger = open(&theirs, 1 << 20).unwrap();
+    forger.append(b"").unwrap();
+    forger.append(b"forged").unwrap();
+    forger.sync().unwrap();
+    // Begins at the offset at which the payload of a first record does.
+    let forged = theirs.contents(&segment(0)).unwrap()[SEGMENT_HEADER + FRAME..].to_vec();
+    let mut partition = open(&mine, 1 << 20).unwrap();
+    partition.append(&forged).unwrap();
+    partition.append(b"after").unwrap();
+    partition.sync().unwrap();
+    mine.flip_bit(&segment(0), SEGMENT_HEADER as u64, 0);
+    assert_eq!(payloads(&read_all(&partition)), [b"after"]);
+}
+
+#[test]
+fn what_a_failed_sync_left_in_memory_is_written_again_before_it_is_trusted() {
+    for seed in 0..50 {
+        let storage = SimulatedStorage::new(seed);
+        let mut partition = open(&storage, 1 << 20).unwrap();
+        partition.append(&[7; 500]).unwrap();
+        storage.inject(Fault::new(Operation::Sync));
+        assert!(partition.sync().is_err());
+        assert!(partition.append(b"more").is_err(), "nothing may follow what was not synced");
+        // Killed and started again: the page cache still shows all of it.
+        storage.kill();
+        let partition = open(&storage, 1 << 20).unwrap();
+        assert_eq!(read_all(&partition).records.len(), 1);
+        let mut random = Random(seed);
+        storage.crash(|| random.next());
+        assert_eq!(read_all(&open(&storage, 1 << 20).unwrap()).records.len(), 1, "seed {seed}");
+    }
+}
+
+#[test]
+fn reopening_heals_without_a_restart_and_keeps_readers_and_offsets() {
+    let storage = SimulatedStorage::new(1);
+    let mut partition = open(&storage, 1 << 20).unwrap();
+    let mut reader = partition.reader();
+    partition.append(b"durable").unwrap();
+    partition.sync().unwrap();
+    let first = reader.read(0, u64::MAX, 100).unwrap().remove(0);
+    partition.append(b"refused").unwrap();
+    storage.inject(Fault::new(Operation::Sync));
+    assert!(partition.sync().is_err());
+    assert!(partition.broken().is_some());
+    assert!(matches!(partition.sync().unwrap_err(), LogError::Broken { .. }), "no second sync that may lie");
+    storage.inject(Fault::new(Operation::SetLen));
+    assert!(partition.reopen().is_err());
+    assert!(partition.append(b"too early").is_err());
+    partition.reopen().unwrap();
+    assert_eq!((partition.end(), partition.written()), (first.next, first.next));
+    partition.append(b"again").unwrap();
+    partition.sync().unwrap();
+    assert_eq!(reader.read(first.next, u64::MAX, 100).unwrap()[0].payload, b"again");
+    storage.crash(|| 0);
+    assert_eq!(payloads(&read_all(&open(&storage, 1 << 20).unwrap())), [b"durable".to_vec(), b"again".to_vec()]);
+}
+
+#[test]
+fn half_a_record_that_cannot_be_cut_off_is_followed_by_nothing() {
+    let storage = SimulatedStorage::new(1);
+    let mut partition = open(&storage, 1 << 20).unwrap();
+    numbers(&mut partition, 2);
+    storage.inject(Fault::new(Operation::Write).under(&segment(0)).short(9));
+    storage.inject(Fault::new(Operation::SetLen).under(&segment(0)));
+    assert!(partition.append(b"half").is_err());
+    assert!(matches!(partition.append(b"whole").unwrap_err(), LogError::Broken { .. }));
+    partition.reopen().unwrap();
+    partition.append(&2u32.to_le_bytes()).unwrap();
+    partition.sync().unwrap();
+    assert_eq!(read_all(&partition).records.iter().map(number).collect::<Vec<_>>(), [0, 1, 2]);
+    storage.kill();
+    assert_eq!(read_all(&open(&storage, 1 << 20).unwrap()).records.len(), 3);
+}
+
+#[test]
+fn a_reader_does_not_go_on_in_a_file_that_was_replaced() {
+    let storage = SimulatedStorage::new(1);
+    let mut partition = open(&storage, 100).unwrap();
+    numbers(&mut partition, 12);
+    let mut reader = partition.reader();
+    read_from(&mut reader, 10 * NUMBER, 100);
+    partition.truncate(3 * NUMBER).unwrap();
+    numbers(&mut partition, 12);
+    assert_eq!(
+        read_from(&mut reader, 10 * NUMBER, 100).records.iter().map(number).collect::<Vec<_>>(),
+        [7, 8, 9, 10, 11]
+    );
+}
+
+#[test]
+fn an_unknown_length_takes_no_memory() {
+    let storage = SimulatedStorage::new(1);
+    let mut partition = open(&storage, 1 << 20).unwrap();
+    numbers(&mut partition, 2);
+    let mut reader = partition.reader();
+    storage.corrupt(&segment(0), |bytes| bytes[SEGMENT_HEADER..SEGMENT_HEADER + 4].fill(0x3f));
+    let seen = read_from(&mut reader, 0, usize::MAX);
+    assert_eq!((seen.records.len(), seen.damaged), (1, vec![0..NUMBER]));
+    let mut framed = vec![0xff; 40];
+    let error = partition.append_framed(&mut framed).unwrap_err();
+    assert!(matches!(error, LogError::NotFramed { at: 0, .. }), "{error}");
+    let _: Arc<dyn wheeltapper_log::storage::Storage> = Arc::clone(partition.storage());
+}

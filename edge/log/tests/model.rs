@@ -1,0 +1,495 @@
+//! Random histories of a partition under every fault, against a model of what was acknowledged.
+//!
+//! A failure names its seed; `LOG_SEED=n` replays it, `LOG_SEEDS=n` runs so many.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::{
+    collections::BTreeMap,
+    io::ErrorKind,
+    ops::Range,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    time::Duration,
+};
+
+use support::{Random, folder, open, place_of, read_from};
+use wheeltapper_log::{
+    FRAME, Partition, Retention,
+    storage::{
+        Storage as _,
+        simulated::{Fault, Operation, SimulatedStorage},
+    },
+};
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fate {
+    /// Written since the last sync.
+    Pending,
+    /// Sync said so.
+    Durable,
+    /// Pending when the process died.
+    Uncertain,
+}
+
+#[derive(Clone, Debug)]
+struct Appended {
+    next: u64,
+    payload: Vec<u8>,
+    fate: Fate,
+    flipped: bool,
+}
+
+struct World {
+    random: Random,
+    storage: SimulatedStorage,
+    partition: Partition,
+    segment_size: u64,
+    records: BTreeMap<u64, Appended>,
+    start: u64,
+    /// Where the log may start after a restart, as dropping segments failed half-way.
+    may_start: u64,
+    /// Appends that failed since the last sync: after a loss of power one may be there all the same, instead of what was
+    /// written in its place and not synced either.
+    attempts: Vec<(u64, Vec<u8>)>,
+    /// Offsets that never held a record: skipped by `advance_to`, or an unsynced write that power loss left holes in.
+    gaps: Vec<Range<u64>>,
+    /// Where a consumer is that goes on after every crash.
+    consumer: u64,
+    /// Whether the partition may have to be healed.
+    failed: bool,
+    written: u64,
+    log: Vec<String>,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut random = Random(seed);
+        let page = [16, 64, 512, 4096][usize::try_from(random.below(4)).unwrap()];
+        let storage = SimulatedStorage::with_page_size(random.next(), page);
+        let segment_size = 100 + random.below(2000);
+        let partition = open(&storage, segment_size).unwrap();
+        Self {
+            random,
+            storage,
+            partition,
+            segment_size,
+            records: BTreeMap::new(),
+            start: 0,
+            may_start: 0,
+            attempts: Vec::new(),
+            gaps: Vec::new(),
+            consumer: 0,
+            failed: false,
+            written: 0,
+            log: Vec::new(),
+        }
+    }
+
+    fn step(&mut self) {
+        let choice = self.random.below(100);
+        self.log.push(format!("{choice} written {} end {}", self.partition.written(), self.partition.end()));
+        match choice {
+            0..40 => self.append(),
+            40..62 => self.sync(),
+            62..67 => self.fault(),
+            67..70 => self.heal_the_machine(),
+            70..74 => self.reopen(),
+            74..77 => self.truncate(),
+            77..80 => self.expire(),
+            80..84 => self.restart(false),
+            84..89 => self.restart(true),
+            89..91 => self.flip(),
+            91..92 => self.advance(),
+            92..95 => self.consume(),
+            _ => self.check(),
+        }
+    }
+
+    fn append(&mut self) {
+        let mut length = self.random.below(120);
+        if self.random.one_in(10) {
+            length += self.random.below(1500);
+        }
+        let payload: Vec<u8> = if self.random.one_in(6) {
+            // A payload that looks like records.
+            let mut framed = Vec::new();
+            for _ in 0..=self.random.below(3) {
+                wheeltapper_log::frame(&self.random.next().to_le_bytes(), &mut framed);
+            }
+            framed
+        } else {
+            (0..length).map(|_| self.random.next() as u8).collect()
+        };
+        let offset = self.partition.written();
+        match self.partition.append(&payload) {
+            Ok(next) => {
+                assert_eq!(next, offset + (FRAME + payload.len()) as u64);
+                let appended = Appended { next, payload, fate: Fate::Pending, flipped: false };
+                assert!(self.records.range(offset..).next().is_none(), "offset {offset} was given twice");
+                self.records.insert(offset, appended);
+                self.written = next;
+                // A roll has synced what was before.
+                self.synced_up_to(self.partition.end());
+            }
+            Err(_) => {
+                self.failed = true;
+                assert_eq!(self.partition.written(), offset);
+                self.attempts.push((offset, payload.clone()));
+                if self.partition.broken().is_some() && !self.records.contains_key(&offset) {
+                    // All of it may have been written before the failure, and nothing could be cut off again.
+                    let next = offset + (FRAME + payload.len()) as u64;
+                    self.records.insert(offset, Appended { next, payload, fate: Fate::Pending, flipped: false });
+                }
+                self.synced_up_to(self.partition.end());
+            }
+        }
+    }
+
+    fn sync(&mut self) {
+        match self.partition.sync() {
+            Ok(()) => {
+                assert_eq!(self.partition.end(), self.partition.written());
+                self.synced_up_to(self.partition.end());
+            }
+            Err(_) => self.failed = true,
+        }
+    }
+
+    fn synced_up_to(&mut self, end: u64) {
+        self.attempts.retain(|(offset, _)| *offset >= end);
+        for (_, record) in self.records.range_mut(..end) {
+            if record.fate == Fate::Pending {
+                record.fate = Fate::Durable;
+            }
+        }
+    }
+
+    fn fault(&mut self) {
+        let operations = [
+            Operation::Write,
+            Operation::Sync,
+            Operation::SetLen,
+            Operation::Open,
+            Operation::Remove,
+            Operation::SyncDir,
+        ];
+        let operation = operations[usize::try_from(self.random.below(6)).unwrap()];
+        match self.random.below(8) {
+            0 => self.storage.set_free(Some(self.random.below(300))),
+            1 => self.storage.set_read_only(true),
+            _ => {
+                self.log.push(format!("{operation:?} fails"));
+                let short = usize::try_from(self.random.below(200)).unwrap();
+                let fault = Fault::new(operation).after(self.random.below(3)).times(1 + self.random.below(3));
+                self.storage.inject(fault.short(short).error(ErrorKind::Other));
+            }
+        }
+    }
+
+    fn heal_the_machine(&mut self) {
+        self.storage.clear_faults();
+        self.storage.set_free(None);
+        self.storage.set_read_only(false);
+    }
+
+    fn reopen(&mut self) {
+        let end = self.partition.end();
+        let healed = self.partition.reopen();
+        assert_eq!(self.partition.end(), end, "reopening keeps what is durable");
+        if healed.is_ok() {
+            self.failed = false;
+            assert_eq!(self.partition.written(), end);
+            self.records.retain(|_, record| record.fate == Fate::Durable);
+        } else {
+            // Nothing may be taken, and nothing that was pending may come back.
+            assert!(self.partition.append(b"no").is_err());
+            self.records.retain(|_, record| record.fate != Fate::Pending || self.partition.broken().is_some());
+            self.failed = true;
+        }
+    }
+
+    fn truncate(&mut self) {
+        self.heal_the_machine();
+        if self.failed {
+            self.reopen();
+        }
+        assert!(!self.failed, "{:?}", self.partition.broken());
+        let offsets: Vec<u64> = self.records.range(self.start..).map(|(offset, _)| *offset).collect();
+        let Some(&offset) = offsets.get(usize::try_from(self.random.below(offsets.len() as u64)).unwrap()) else {
+            return;
+        };
+        if self.random.one_in(3) {
+            // Unfinished; reopening goes on, to one end or the other.
+            let operation = if self.random.one_in(2) { Operation::Remove } else { Operation::SetLen };
+            self.storage.inject(Fault::new(operation));
+        }
+        if self.partition.truncate(offset).is_err() {
+            self.heal_the_machine();
+            self.partition.reopen().unwrap();
+        }
+        self.heal_the_machine();
+        self.log.push(format!("cut back to {offset}"));
+        assert_eq!((self.partition.end(), self.partition.written()), (offset, offset));
+        self.records.retain(|at, _| *at < offset);
+        self.gaps.retain(|gap| gap.start < offset);
+        self.synced_up_to(offset);
+        self.written = offset;
+        self.consumer = self.consumer.min(offset);
+    }
+
+    fn expire(&mut self) {
+        let retention = Retention { age: Duration::from_secs(self.random.below(100)), size: self.random.below(5000) };
+        self.storage.advance(Duration::from_secs(self.random.below(60)));
+        let needed = self.consumer.max(self.start);
+        let now = self.storage.now();
+        if self.partition.expire(retention, needed, now).is_err() {
+            self.may_start = self.may_start.max(needed);
+        }
+        let start = self.partition.reader().start();
+        assert!(start >= self.start && start <= needed);
+        self.start = start;
+        self.records.retain(|_, record| record.next > start);
+    }
+
+    fn restart(&mut self, power_loss: bool) {
+        for record in self.records.values_mut() {
+            if record.fate == Fate::Pending {
+                record.fate = Fate::Uncertain;
+            }
+        }
+        if power_loss {
+            let mut random = Random(self.random.next());
+            self.storage.crash(|| random.next());
+        } else {
+            self.storage.kill();
+        }
+        if self.random.one_in(4) {
+            // Opening fails as well, half-way.
+            self.fault();
+            if let Ok(partition) = open(&self.storage, self.segment_size) {
+                self.partition = partition;
+                return self.restarted(power_loss);
+            }
+            if power_loss {
+                let mut random = Random(self.random.next());
+                self.storage.crash(|| random.next());
+            }
+        }
+        self.heal_the_machine();
+        self.partition = open(&self.storage, self.segment_size).unwrap();
+        self.restarted(power_loss);
+    }
+
+    fn restarted(&mut self, power_loss: bool) {
+        self.failed = false;
+        let end = self.partition.end();
+        let start = self.partition.reader().start();
+        assert!(start >= self.start && start <= self.may_start.max(self.start), "{start}");
+        self.start = start;
+        self.records.retain(|_, record| record.next > start);
+        // The file `synced` may be older than the last sync after a loss of power, so that a last record whose bits were
+        // flipped passes for a torn one. No sound record may.
+        let lost = self.records.range(end..).filter(|(_, record)| record.fate == Fate::Durable);
+        for (offset, record) in lost {
+            assert!(power_loss && record.flipped, "the log ends at {end}, before the record at {offset}");
+        }
+        self.records.retain(|offset, record| *offset < end || record.fate != Fate::Durable);
+        // What was uncertain is certain now: what is there stays, the rest never comes back.
+        let seen = self.read_back();
+        let unfinished =
+            !self.attempts.is_empty() || self.records.values().any(|record| record.fate == Fate::Uncertain);
+        for record in &seen {
+            let known = self.records.get(&record.offset);
+            let same = known.is_some_and(|known| known.payload == record.payload);
+            let replaced = known.is_none_or(|known| known.fate == Fate::Uncertain);
+            let attempt = (record.offset, record.payload.clone());
+            if !same && replaced && self.attempts.contains(&attempt) {
+                self.records.retain(|offset, known| known.next <= record.offset || *offset >= record.next);
+                let (next, payload) = (record.next, attempt.1);
+                let appended = Appended { next, payload, fate: Fate::Uncertain, flipped: false };
+                self.records.insert(record.offset, appended);
+            }
+        }
+        self.attempts.clear();
+        let there: Vec<u64> = seen.iter().map(|record| record.offset).collect();
+        let before = self.records.clone();
+        self.records.retain(|offset, record| record.fate != Fate::Uncertain || there.contains(offset));
+        for record in self.records.values_mut() {
+            record.fate = Fate::Durable;
+        }
+        for (offset, record) in before {
+            if record.fate == Fate::Uncertain && !there.contains(&offset) && offset < end {
+                // Torn between sound ones.
+                self.gaps.push(offset..record.next);
+            }
+        }
+        self.log.push(format!("{:?}", self.partition.recovery()));
+        let durable = self.records.values().map(|record| record.next).max().unwrap_or(self.start);
+        if unfinished && durable < end {
+            // Torn right after a flipped record: it is kept with that.
+            self.gaps.push(durable..end);
+        }
+        for lost in self
+            .partition
+            .recovery()
+            .damaged
+            .iter()
+            .map(|damage| &damage.range)
+            .chain(&self.partition.recovery().missing)
+        {
+            assert!(self.is_excused(lost), "{lost:?} is reported as lost, but nothing happened to it");
+        }
+        self.written = self.partition.written();
+        if self.consumer > end {
+            // As the host does when the store knows of more.
+            self.heal_the_machine();
+            self.partition.advance_to(self.consumer).unwrap();
+            self.gaps.push(end..self.consumer);
+        }
+    }
+
+    /// Whether each byte of a range that is reported as lost belongs to a flipped record or to a gap.
+    fn is_excused(&self, lost: &Range<u64>) -> bool {
+        let mut at = lost.start;
+        while at < lost.end {
+            let flipped =
+                self.records.range(..=at).next_back().filter(|(_, record)| record.flipped && record.next > at);
+            let gap = self.gaps.iter().filter(|gap| gap.contains(&at)).map(|gap| gap.end).max();
+            match flipped.map(|(_, record)| record.next).max(gap) {
+                Some(next) => at = next,
+                None => return false,
+            }
+        }
+        true
+    }
+
+    fn flip(&mut self) {
+        let durable: Vec<u64> = self
+            .records
+            .range(self.start..)
+            .filter(|(_, record)| record.fate == Fate::Durable && !record.flipped)
+            .map(|(offset, _)| *offset)
+            .collect();
+        let Some(&offset) = durable.get(usize::try_from(self.random.below(durable.len() as u64)).unwrap()) else {
+            return;
+        };
+        let record = self.records.get_mut(&offset).unwrap();
+        let (path, at) = place_of(&self.storage, offset).unwrap();
+        let byte = self.random.below(record.next - offset);
+        self.storage.flip_bit(&path, at + byte, self.random.next() as u8);
+        record.flipped = true;
+        self.log.push(format!("flipped {byte} of {offset} in {} at {at}", path.display()));
+    }
+
+    fn advance(&mut self) {
+        self.sync();
+        if self.failed {
+            return;
+        }
+        let end = self.partition.end();
+        let target = end + self.random.below(3) * self.random.below(500);
+        if self.partition.advance_to(target).is_err() {
+            self.failed = true;
+        }
+        if self.partition.end() == target && target > end {
+            self.gaps.push(end..target);
+            self.written = target;
+        }
+    }
+
+    fn read_back(&mut self) -> Vec<wheeltapper_log::Record> {
+        let quiet = self.storage.clone();
+        quiet.clear_faults();
+        quiet.set_read_only(false);
+        let mut reader = self.partition.reader();
+        let start = reader.start();
+        let max_bytes = usize::try_from(self.random.below(700)).unwrap();
+        read_from(&mut reader, start, max_bytes).records
+    }
+
+    /// Each durable record is read unless it was flipped, and nothing else is.
+    fn check(&mut self) {
+        self.storage.clear_faults();
+        self.storage.set_read_only(false);
+        let max_bytes = usize::try_from(self.random.below(700)).unwrap();
+        let mut reader = self.partition.reader();
+        let seen = read_from(&mut reader, self.start, max_bytes);
+        let end = self.partition.end();
+        let read: Vec<(u64, &[u8])> = seen.records.iter().map(|record| (record.offset, &*record.payload)).collect();
+        let expected: Vec<(u64, &[u8])> = self
+            .records
+            .range(self.start..end)
+            .filter(|(_, record)| !record.flipped)
+            .map(|(offset, record)| (*offset, &*record.payload))
+            .collect();
+        let offsets = |records: &[(u64, &[u8])]| records.iter().map(|(offset, _)| *offset).collect::<Vec<_>>();
+        assert_eq!(offsets(&read), offsets(&expected));
+        assert!(read == expected, "a record holds what was not appended");
+        assert!(self.records.range(..end).all(|(_, record)| record.fate == Fate::Durable));
+        for lost in &seen.damaged {
+            assert!(self.is_excused(lost), "{lost:?} is damaged, but nothing happened to it");
+        }
+    }
+
+    /// A consumer that keeps its place over crashes gets every durable record once.
+    fn consume(&mut self) {
+        self.storage.clear_faults();
+        self.storage.set_read_only(false);
+        let mut reader = self.partition.reader();
+        let end = self.partition.end();
+        assert!(self.consumer <= end, "the log went back behind what was read");
+        let seen = read_from(&mut reader, self.consumer.max(self.start), 300);
+        let read: Vec<u64> = seen.records.iter().map(|record| record.offset).collect();
+        let expected: Vec<u64> = self
+            .records
+            .range(self.consumer.max(self.start)..end)
+            .filter(|(_, record)| !record.flipped)
+            .map(|(offset, _)| *offset)
+            .collect();
+        assert_eq!(read, expected);
+        self.consumer = end;
+    }
+}
+
+fn run(seed: u64) {
+    let mut world = World::new(seed);
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        for _ in 0..80 {
+            world.step();
+        }
+        world.heal_the_machine();
+        world.check();
+        world.restart(true);
+        world.check();
+        world.append();
+        world.sync();
+        world.check();
+    }));
+    if let Err(panic) = outcome {
+        eprintln!("seed {seed}; replay with LOG_SEED={seed}; last steps:");
+        for line in world
+            .log
+            .iter()
+            .rev()
+            .take(std::env::var("LOG_STEPS").ok().and_then(|steps| steps.parse().ok()).unwrap_or(8))
+            .rev()
+        {
+            eprintln!("  {line}");
+        }
+        eprintln!("  files: {:?} in {}", world.storage.files(), folder().display());
+        resume_unwind(panic);
+    }
+}
+
+#[test]
+fn what_was_synced_is_read_back_after_any_history() {
+    if let Some(seed) = std::env::var("LOG_SEED").ok().and_then(|seed| seed.parse().ok()) {
+        return run(seed);
+    }
+    let seeds = std::env::var("LOG_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(4000);
+    for seed in 0..seeds {
+        run(seed);
+    }
+}
