@@ -108,7 +108,7 @@ fn a_torn_tail_is_cut_off_and_is_no_damage() {
 }
 
 #[test]
-fn after_power_loss_the_records_tell_what_was_synced_where_the_file_is_older() {
+fn damage_before_a_sound_record_is_kept_also_when_the_synced_file_is_older() {
     let storage = SimulatedStorage::new(1);
     let mut partition = open(&storage, 1 << 20).unwrap();
     let stale = storage.contents(&folder().join("synced")).unwrap();
@@ -118,7 +118,7 @@ fn after_power_loss_the_records_tell_what_was_synced_where_the_file_is_older() {
     partition.sync().unwrap();
     storage.kill();
     storage.corrupt(&folder().join("synced"), |bytes| bytes.clone_from(&stale));
-    // The last sync is not known of; that all before it was synced, the second record says.
+    // No sync is known of any more, but a sound record follows.
     storage.flip_bit(&segment(0), SEGMENT_HEADER as u64 + 1, 0);
     let partition = open(&storage, 1 << 20).unwrap();
     assert_eq!((partition.recovery().torn, partition.recovery().lost_bytes()), (0, FRAME as u64 + 5));
