@@ -157,7 +157,9 @@ mod tests {
 
     #[test]
     fn filters_without_a_common_topic_do_not_overlap() {
-        for (one, other) in [("a/b", "a/c"), ("a", "a/+"), ("#", "$SYS/#"), ("a/+/c", "a/b/d"), ("+", "a/b"), ("a/b/#", "a")] {
+        for (one, other) in
+            [("a/b", "a/c"), ("a", "a/+"), ("#", "$SYS/#"), ("a/+/c", "a/b/d"), ("+", "a/b"), ("a/b/#", "a")]
+        {
             assert!(!overlap(one, other) && !overlap(other, one), "{one} {other}");
         }
         for (one, other) in [("a/#", "a"), ("a/+", "+/b"), ("#", "a/b/c"), ("a/b/#", "a/+")] {

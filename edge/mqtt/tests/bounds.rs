@@ -39,10 +39,9 @@ fn failed_logins_are_slowed_down_by_name_and_address() {
 
 #[test]
 fn connections_of_one_address_and_of_all_are_bounded() {
-    for limits in [
-        BrokerConfig { max_connections_per_address: 2, ..config() },
-        BrokerConfig { max_connections: 2, ..config() },
-    ] {
+    for limits in
+        [BrokerConfig { max_connections_per_address: 2, ..config() }, BrokerConfig { max_connections: 2, ..config() }]
+    {
         let broker = start(limits, Recorder::storing());
         let first = Raw::join(broker.address, &as_client(true, "a"));
         let _second = Raw::join(broker.address, &as_client(true, "b"));

@@ -21,7 +21,9 @@ struct Below {
 }
 
 fn below(topic: &str, parts: &[String]) -> bool {
-    parts.iter().any(|part| topic.strip_prefix(part.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    parts
+        .iter()
+        .any(|part| topic.strip_prefix(part.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
 impl Grant for Below {

@@ -36,7 +36,13 @@ pub(crate) enum Admitted {
 
 impl Admission {
     pub(crate) fn new(max: usize, max_per_address: usize) -> Self {
-        Self { open: AtomicUsize::new(0), refusing: AtomicUsize::new(0), addresses: Mutex::default(), max, max_per_address }
+        Self {
+            open: AtomicUsize::new(0),
+            refusing: AtomicUsize::new(0),
+            addresses: Mutex::default(),
+            max,
+            max_per_address,
+        }
     }
 
     /// Open connections.

@@ -263,7 +263,10 @@ fn will_of(
     }
     if super::inbound::is_reserved(&will.topic) || !grant.may_publish(&will.topic) {
         count(&hub.counters.denied_publishes);
-        return Err(Rejected(reason::NOT_AUTHORIZED, Some("this client may not publish to the topic of its will".into())));
+        return Err(Rejected(
+            reason::NOT_AUTHORIZED,
+            Some("this client may not publish to the topic of its will".into()),
+        ));
     }
     let delay = will.properties.as_ref().and_then(|properties| properties.will_delay).unwrap_or(0);
     // The expiry counts from the publication, which the connection and the delay put off.

@@ -25,8 +25,7 @@ use crate::{
 const MAX_REASON: usize = 512;
 
 /// What a client is told whose publish is denied.
-const DENIED: &str =
-    "this client may not publish to this topic: its user or key lacks the ingest right, or the topic is at none of its sites";
+const DENIED: &str = "this client may not publish to this topic: its user or key lacks the ingest right, or the topic is at none of its sites";
 
 /// Topics, with all below, to which only the broker itself and its host publish.
 const RESERVED: [&str; 2] = ["$SYS", "wheeltapper"];
@@ -180,7 +179,8 @@ impl Connection {
         // An empty retained message clears what is retained; there is nothing in it to store.
         let clears = message.retain && message.payload.is_empty();
         let answer = if self.hub.ingests(&message.topic) && !clears {
-            let exchange = (qos == 2 && session.is_lasting()).then(|| Exchange { session: Arc::clone(&session.name), id, dup });
+            let exchange =
+                (qos == 2 && session.is_lasting()).then(|| Exchange { session: Arc::clone(&session.name), id, dup });
             Ok(self.hub.accept(&message, &self.client_id, self.number, grant.sites(), exchange))
         } else {
             Err(Outcome::Code(reason::SUCCESS))

@@ -223,8 +223,7 @@ impl<'a> Taking<'a> {
     }
 
     fn has_room(&self) -> bool {
-        self.pending.len() < WINDOW.into()
-            && self.releasing.len() < WINDOW.into() && self.pending_bytes < WINDOW_BYTES
+        self.pending.len() < WINDOW.into() && self.releasing.len() < WINDOW.into() && self.pending_bytes < WINDOW_BYTES
     }
 
     fn next_packet(&mut self) -> Result<Option<Packet>, ClientError> {

@@ -46,7 +46,9 @@ impl Properties {
         let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         let pair = 2 * size_of::<String>();
         let user: usize = self.user.iter().map(|(name, value)| name.len() + value.len() + pair).sum();
-        user + text(&self.content_type) + text(&self.response_topic) + self.correlation_data.as_ref().map_or(0, Bytes::len)
+        user + text(&self.content_type)
+            + text(&self.response_topic)
+            + self.correlation_data.as_ref().map_or(0, Bytes::len)
     }
 }
 
