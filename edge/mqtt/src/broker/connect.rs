@@ -12,9 +12,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use super::{
     admission::Refusing,
     connection::Connection,
-    hub::{Attachment, Hub, Wanted, count},
+    hub::{Attachment, Hub, Wanted},
     message::{Message, passed_on},
     session::{PeerLimits, Will},
+    stats::count,
     throttle::AddressKey,
 };
 use crate::{

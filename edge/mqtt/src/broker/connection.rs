@@ -17,9 +17,10 @@ use tokio::{
 };
 
 use super::{
-    hub::{Attachment, DRAIN, Hub, count},
+    hub::{Attachment, DRAIN, Hub},
     inbound::{Outcome, Releasing, Taken, Waiting},
     session::{OUTPUT_HIGH, PeerLimits},
+    stats::count,
 };
 use crate::codec::{self, DecodeError, Disconnect, Packet, Properties, Version, reason};
 

@@ -15,6 +15,7 @@ use super::{
     message::Message,
     retained::Retained,
     session::{Delivery, Link, QueueLimits, Session, Will},
+    stats::{Counters, count},
     subscriptions::{Match, Options, Subscriptions},
     throttle::Throttle,
 };
@@ -32,40 +33,6 @@ pub(crate) const DRAIN: Duration = Duration::from_secs(5);
 /// Bytes of all filters of one session.
 const MAX_FILTER_BYTES: usize = 256 << 10;
 
-/// What a broker holds now, and what it has refused since it started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct BrokerStats {
-    /// Open connections.
-    pub connections: usize,
-    /// Sessions of connected and absent clients.
-    pub sessions: usize,
-    /// Subscriptions of all sessions.
-    pub subscriptions: usize,
-    /// Retained messages.
-    pub retained: usize,
-    /// Their bytes.
-    pub retained_bytes: usize,
-    /// Bytes of messages that wait for subscribers.
-    pub queued_bytes: usize,
-    /// Bytes of large packets that are not complete yet.
-    pub input_bytes: usize,
-    /// Messages dropped because a subscriber's queue was full, of the sessions that are there now.
-    pub dropped: u64,
-    /// Messages of QoS 0 that the sink was too busy for.
-    pub lost: u64,
-    /// Connections refused because there were too many, in all or from one address.
-    pub refused_connections: u64,
-    /// Logins that failed, or came too soon after others that failed.
-    pub refused_logins: u64,
-    /// Publishes, wills included, to topics that the client may not publish to.
-    pub denied_publishes: u64,
-    /// Subscriptions to filters that match nothing that the client may read.
-    pub denied_subscriptions: u64,
-    /// Connections closed because a packet was not complete in time, or nothing was taken.
-    pub slow: u64,
-}
-
 pub(crate) struct Hub {
     pub(crate) config: BrokerConfig,
     pub(crate) auth: Arc<dyn Authenticator>,
@@ -73,17 +40,17 @@ pub(crate) struct Hub {
     pub(crate) counters: Counters,
     /// Bytes of packets that are not complete, of all connections.
     pub(crate) input_bytes: AtomicUsize,
-    queued_bytes: Arc<AtomicUsize>,
+    pub(super) queued_bytes: Arc<AtomicUsize>,
     sink: Arc<dyn Sink>,
     ingest_all: bool,
-    sessions: Mutex<HashMap<Arc<str>, Arc<Session>>>,
+    pub(super) sessions: Mutex<HashMap<Arc<str>, Arc<Session>>>,
     subscriptions: RwLock<Subscriptions<Arc<Session>>>,
     /// Kept beside the tree, so that without subscribers a publish takes no lock.
-    subscribed: AtomicUsize,
-    retained: Mutex<Retained>,
+    pub(super) subscribed: AtomicUsize,
+    pub(super) retained: Mutex<Retained>,
     numbers: AtomicU64,
     /// Messages of QoS 0 that the sink was too busy for.
-    lost: AtomicU64,
+    pub(super) lost: AtomicU64,
     wills: mpsc::Sender<Will>,
 }
 
@@ -96,25 +63,7 @@ impl std::fmt::Debug for Hub {
     }
 }
 
-/// What was refused since the start.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    /// Connections beyond the limits.
-    pub(crate) refused_connections: AtomicU64,
-    /// CONNECTs whose login failed, or came too soon after others that failed.
-    pub(crate) refused_logins: AtomicU64,
-    pub(crate) denied_publishes: AtomicU64,
-    pub(crate) denied_subscriptions: AtomicU64,
-    /// Connections that were closed because they neither sent nor took.
-    pub(crate) slow: AtomicU64,
-}
-
-/// Adds one.
-pub(crate) fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -417,7 +366,7 @@ impl Hub {
     }
 
     /// Ends a session that is no longer among the sessions.
-    fn forget(&self, session: &Session) {
+    pub(super) fn forget(&self, session: &Session) {
         let mut state = session.lock();
         let filters = std::mem::take(&mut state.filters);
         state.filter_bytes = 0;
@@ -473,68 +422,6 @@ impl Hub {
         for session in over {
             sessions.remove(&session.name);
             self.forget(&session);
-        }
-    }
-
-    /// The rights of each owner who has a session.
-    pub(crate) fn grants(&self) -> Vec<Arc<dyn Grant>> {
-        let mut grants = HashMap::new();
-        for session in lock(&self.sessions).values() {
-            let grant = session.grant();
-            grants.entry(grant.owner().to_owned()).or_insert(grant);
-        }
-        grants.into_values().collect()
-    }
-
-    /// Gives the sessions of an owner changed rights; without any it ends them and their connections, and their wills are
-    /// not published.
-    pub(crate) fn regrant(&self, owner: &str, grant: Option<&Arc<dyn Grant>>) {
-        let mut sessions = lock(&self.sessions);
-        let own: Vec<Arc<Session>> =
-            sessions.values().filter(|session| session.grant().owner() == owner).map(Arc::clone).collect();
-        for session in own {
-            if let Some(grant) = grant {
-                session.set_grant(grant);
-                continue;
-            }
-            let mut state = session.lock();
-            state.will = None;
-            state.expiry = Duration::ZERO;
-            match &state.link {
-                // Its connection ends, and the session with it.
-                Some((link, _)) => link.kick(reason::NOT_AUTHORIZED),
-                None => {
-                    drop(state);
-                    sessions.remove(&session.name);
-                    self.forget(&session);
-                }
-            }
-        }
-    }
-
-    /// What is held now, and what was refused since the start.
-    pub(crate) fn stats(&self) -> BrokerStats {
-        let (retained, retained_bytes) = lock(&self.retained).held();
-        let counted = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let (sessions, dropped) = {
-            let sessions = lock(&self.sessions);
-            (sessions.len(), sessions.values().map(|session| session.lock().dropped()).sum())
-        };
-        BrokerStats {
-            connections: 0,
-            sessions,
-            subscriptions: self.subscribed.load(Ordering::Relaxed),
-            retained,
-            retained_bytes,
-            queued_bytes: self.queued_bytes.load(Ordering::Relaxed),
-            input_bytes: self.input_bytes.load(Ordering::Relaxed),
-            dropped,
-            lost: counted(&self.lost),
-            refused_connections: counted(&self.counters.refused_connections),
-            refused_logins: counted(&self.counters.refused_logins),
-            denied_publishes: counted(&self.counters.denied_publishes),
-            denied_subscriptions: counted(&self.counters.denied_subscriptions),
-            slow: counted(&self.counters.slow),
         }
     }
 

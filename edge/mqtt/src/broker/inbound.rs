@@ -11,8 +11,8 @@ use std::{
 use super::{
     connect::ALIASES,
     connection::{Connection, End},
-    hub::count,
     message::Message,
+    stats::count,
     subscriptions::Options,
 };
 use crate::{

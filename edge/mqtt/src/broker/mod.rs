@@ -7,7 +7,9 @@ mod hub;
 mod inbound;
 mod message;
 mod retained;
+mod revalidate;
 mod session;
+mod stats;
 mod subscriptions;
 mod throttle;
 mod tls;
@@ -30,12 +32,14 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-pub use self::hub::BrokerStats;
+pub use self::stats::BrokerStats;
 use self::{
     admission::{Admission, Admitted},
-    hub::{Hub, count},
+    hub::Hub,
     message::Message,
+    revalidate::revalidate_all,
     session::Will,
+    stats::count,
 };
 use crate::{
     Sink,
@@ -259,25 +263,4 @@ async fn accept_tls(tls: Option<&(TcpListener, SocketAddr, Acceptor)>) -> std::i
         Some((listener, ..)) => listener.accept().await,
         None => std::future::pending().await,
     }
-}
-
-/// Looks up the rights of all owners anew.
-async fn revalidate_all(hub: Arc<Hub>, revalidating: Arc<AtomicBool>) {
-    let grants = hub.grants();
-    let auth = Arc::clone(&hub.auth);
-    let renewed = tokio::task::spawn_blocking(move || {
-        let renew = |grant| (auth.current(&grant), grant);
-        grants.into_iter().map(renew).collect::<Vec<_>>()
-    });
-    match renewed.await {
-        Ok(renewed) => {
-            for (current, grant) in renewed {
-                if current.as_ref().is_none_or(|current| !Arc::ptr_eq(current, &grant)) {
-                    hub.regrant(grant.owner(), current.as_ref());
-                }
-            }
-        }
-        Err(error) => tracing::error!(%error, "the rights of MQTT clients could not be looked up anew"),
-    }
-    revalidating.store(false, Ordering::Release);
 }
