@@ -20,7 +20,7 @@ use crate::{
     components::{Limits, Sandbox},
     courier::Courier,
     folder::DataFolder,
-    intake::{Intake, IntakeContext},
+    intake::{Intake, IntakeContext, exchanges::Exchanges},
     line::{Adopted, Clerk, Finding, Planner, RawRecord, Topic, Topics, Worker, WorkerConfig, WorkerHandle},
     metrics::Metrics,
     registry::Registry,
@@ -44,6 +44,7 @@ pub struct Host {
     pub metrics: Arc<Metrics>,
     findings: broadcast::Sender<Arc<Finding>>,
     committer: Arc<Committer>,
+    exchanges: Arc<Exchanges>,
     workers: Vec<WorkerHandle>,
     raw: Vec<Reader>,
     dead_letters: Reader,
@@ -95,6 +96,7 @@ impl Host {
         let refused = topics.open(Topic::DeadLetters, topics.ingest_dead_letters())?;
         let dead_letters = refused.reader();
         owned.push(refused);
+        let exchanges = Arc::new(Exchanges::open(topics.exchanges()?, raw.clone())?);
         let committer = Arc::new(Committer::start(owned, 1024, config.log.group_commit.get())?);
 
         let retention = Retention { age: config.log.retention_age.get(), size: config.log.retention_size.bytes() };
@@ -142,6 +144,7 @@ impl Host {
             registry: Arc::clone(&registry),
             store: store.clone(),
             committer: Arc::clone(&committer),
+            exchanges: Arc::clone(&exchanges),
             partitions,
             metrics: Arc::clone(&metrics),
         };
@@ -158,6 +161,7 @@ impl Host {
             metrics,
             findings,
             committer,
+            exchanges,
             workers,
             raw,
             dead_letters,
@@ -328,6 +332,19 @@ impl Host {
             self.metrics.readings_rate().set((readings - rate.1) as f64 / seconds);
         }
         *rate = (Instant::now(), readings);
+    }
+
+    /// What MQTT clients may send again.
+    pub(crate) fn exchanges(&self) -> &Arc<Exchanges> {
+        &self.exchanges
+    }
+
+    /// Bounds what has to be read at the next start to know the QoS 2 exchanges of MQTT. Waits for the disk.
+    pub fn keep_exchanges(&self) {
+        self.metrics.mqtt("open_exchanges").set(i64::try_from(self.exchanges.count()).unwrap_or(i64::MAX));
+        if let Err(error) = self.exchanges.keep(&self.committer) {
+            tracing::warn!(error = format!("{error:#}"), "QoS 2 exchanges could not be kept; it is tried again");
+        }
     }
 
     /// Tells the workers which of their findings planner and courier have taken.

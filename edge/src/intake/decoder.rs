@@ -14,7 +14,9 @@ use tokio::sync::oneshot;
 use wheeltapper_log::Append;
 
 use super::{
-    Envelope, IntakeContext, IntakeError, Receipt, Refused, sites,
+    Envelope, IntakeContext, IntakeError, Receipt, Refused,
+    exchanges::Offer,
+    sites,
     split::{Splitter, reason_name},
 };
 use crate::{
@@ -41,6 +43,8 @@ pub(super) struct Job {
     pub(super) envelopes: Vec<Envelope>,
     /// Where the sensors have to lie; none: anywhere.
     pub(super) sites: Option<Vec<String>>,
+    /// The QoS 2 exchange that the one event belongs to.
+    pub(super) exchange: Option<Offer>,
     pub(super) bytes: usize,
     pub(super) told: oneshot::Sender<Result<Vec<Receipt>, IntakeError>>,
 }
@@ -85,7 +89,18 @@ impl Decoder {
                 batch.push(job);
             }
             self.take_new_config();
-            self.take(batch);
+            // The event of an exchange has records of its own, which are tagged with it.
+            let mut together = Vec::new();
+            for mut job in batch {
+                match job.exchange.take() {
+                    None => together.push(job),
+                    Some(offer) => {
+                        self.take(std::mem::take(&mut together), None);
+                        self.take(vec![job], Some(offer));
+                    }
+                }
+            }
+            self.take(together, None);
             self.waiting.fetch_sub(bytes, Ordering::Relaxed);
         }
     }
@@ -106,7 +121,10 @@ impl Decoder {
         self.running = wanted;
     }
 
-    fn take(&mut self, batch: Vec<Job>) {
+    fn take(&mut self, batch: Vec<Job>, offer: Option<Offer>) {
+        if batch.is_empty() {
+            return;
+        }
         let (mut senders, mut envelopes) = (Vec::with_capacity(batch.len()), Vec::new());
         let mut within = Vec::new();
         for job in batch {
@@ -132,8 +150,14 @@ impl Decoder {
         self.count(&receipts);
         let dead_letters = dead_letters(&decoded.refusals, &envelopes);
         let metrics = &self.context.metrics;
-        match self.splitter.split(decoded, arrival, &self.context.registry) {
-            Ok(mut parts) => {
+        let registry = &self.context.registry;
+        let split = match &offer {
+            None => self.splitter.split(decoded, arrival, registry).map(|parts| (parts, 0)),
+            Some(offer) => self.splitter.split_tagged(decoded, arrival, registry, offer),
+        };
+        let exchanges = Arc::clone(&self.context.exchanges);
+        match split {
+            Ok((mut parts, records)) => {
                 if !dead_letters.is_empty() {
                     parts.push((usize::from(self.context.partitions), dead_letters));
                 }
@@ -144,6 +168,10 @@ impl Decoder {
                 }
                 let done = Box::new(move |result: Result<(), wheeltapper_log::CommitError>| {
                     commit.observe(started.elapsed().as_secs_f64());
+                    if let Some(offer) = offer.filter(|_| result.is_ok() && records > 0) {
+                        // Before the acknowledgement, and before the next snapshot of the exchanges.
+                        exchanges.stored(&offer.tag, records);
+                    }
                     tell(senders, &receipts, result.map_err(|error| IntakeError::Failed(error.to_string())));
                 });
                 self.context.committer.append(Append { parts, done });
@@ -156,10 +184,14 @@ impl Decoder {
     fn decode_within(&mut self, envelopes: &[WitEnvelope], within: &[(Range<usize>, Vec<String>)]) -> Decoded {
         let mut whole = nothing();
         for (index, envelope) in envelopes.iter().enumerate() {
-            let mut decoded = self.decode(std::slice::from_ref(envelope));
-            if let Some((_, sites)) = within.iter().find(|(range, _)| range.contains(&index)) {
-                decoded = sites::keep(decoded, envelope, sites);
-            }
+            let one = std::slice::from_ref(envelope);
+            let own = within.iter().find(|(range, _)| range.contains(&index)).map(|(_, sites)| sites);
+            let decoded = match own {
+                None => self.decode(one),
+                // What is refused unseen must not reach ingest: it could change what others' Sparkplug data means.
+                Some(sites) => sites::refuse_unseen(envelope, sites)
+                    .unwrap_or_else(|| sites::keep(self.decode(one), envelope, sites)),
+            };
             append(&mut whole, decoded, u32::try_from(index).unwrap_or(u32::MAX));
         }
         whole

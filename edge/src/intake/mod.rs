@@ -5,6 +5,7 @@
 //! one lane (a connection) go through one decoder, so they keep their order.
 
 mod decoder;
+pub(crate) mod exchanges;
 pub(crate) mod sites;
 pub(crate) mod split;
 
@@ -25,6 +26,7 @@ use wheeltapper_store::Store;
 
 use crate::{components::Sandbox, line::DeadLetterEvent, metrics::Metrics, registry::Registry};
 use decoder::{Decoder, Job};
+use exchanges::{Exchanges, Offer};
 
 /// One event as a trigger received it.
 #[derive(Clone, Debug)]
@@ -100,6 +102,8 @@ pub struct IntakeContext {
     pub committer: Arc<Committer>,
     /// Partitions of the line.
     pub partitions: u16,
+    /// What MQTT clients may send again.
+    pub(crate) exchanges: Arc<Exchanges>,
     /// Counters.
     pub metrics: Arc<Metrics>,
 }
@@ -174,6 +178,30 @@ impl Intake {
         envelopes: Vec<Envelope>,
         sites: Option<Vec<String>>,
     ) -> Result<Answer, IntakeError> {
+        self.hand_over(lane, envelopes, sites, None)
+    }
+
+    /// As [`Self::submit_within`], for the one event of a QoS 2 exchange.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    pub(crate) fn submit_exchange(
+        &self,
+        lane: u64,
+        envelope: Envelope,
+        sites: Option<Vec<String>>,
+        offer: Offer,
+    ) -> Result<Answer, IntakeError> {
+        self.hand_over(lane, vec![envelope], sites, Some(offer))
+    }
+
+    fn hand_over(
+        &self,
+        lane: u64,
+        envelopes: Vec<Envelope>,
+        sites: Option<Vec<String>>,
+        exchange: Option<Offer>,
+    ) -> Result<Answer, IntakeError> {
         let bytes = envelopes.iter().map(|envelope| envelope.payload.len() + 64).sum::<usize>();
         let waiting = self.waiting.fetch_add(bytes, Ordering::Relaxed);
         let busy = |waiting| IntakeError::Busy { waiting, retry_after: Duration::from_secs(1) };
@@ -186,7 +214,9 @@ impl Intake {
         let index = usize::try_from(lane % self.lanes.len().max(1) as u64).unwrap_or(0);
         let (told, answer) = oneshot::channel();
         let sent = match self.lanes.get(index) {
-            Some(jobs) => jobs.try_send(Job { envelopes, sites, bytes, told }).map_err(|error| error.is_full()),
+            Some(jobs) => {
+                jobs.try_send(Job { envelopes, sites, exchange, bytes, told }).map_err(|error| error.is_full())
+            }
             None => Err(false),
         };
         match sent {

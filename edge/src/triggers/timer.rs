@@ -17,7 +17,11 @@ pub async fn run(host: Arc<Host>, period: Duration, mut stop: watch::Receiver<bo
             _ = second.tick() => {
                 host.housekeeping();
                 let host = Arc::clone(&host);
-                let compacted = tokio::task::spawn_blocking(move || host.store.compact()).await;
+                let compacted = tokio::task::spawn_blocking(move || {
+                    host.keep_exchanges();
+                    host.store.compact()
+                })
+                .await;
                 if let Ok(Err(error)) = compacted {
                     tracing::warn!(%error, "small chunks of readings could not be merged; it is tried again");
                 }
