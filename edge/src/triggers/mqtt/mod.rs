@@ -1,15 +1,26 @@
 //! MQTT: the embedded broker and clients of external ones, feeding the intake.
 
+mod acl;
+mod auth;
+
 use std::{env, fs, future::Future, path::Path, pin::Pin, sync::Arc};
 
 use anyhow::Context as _;
-use wheeltapper_config::{Broker, MqttClient, TopicRule};
-use wheeltapper_mqtt::{BrokerConfig, BrokerTls, ClientConfig, Mapping, MappingRule, Publish, Sink, User, Verdict};
+use wheeltapper_config::{Broker, Config, MqttClient, MqttScope, TopicRule};
+use wheeltapper_mqtt::{
+    Authenticator, BrokerConfig, BrokerStats, BrokerTls, ClientConfig, Exchange, Mapping, MappingRule, Publish,
+    Released, Sink, User, Users, Verdict,
+};
 
+use self::{
+    acl::Rights,
+    auth::{Anonymous, Door, DoorKeeper},
+};
 use crate::{
-    clock,
+    access, clock,
     host::Host,
-    intake::{Envelope, IntakeError},
+    intake::{Envelope, IntakeError, Receipt, exchanges::Begin},
+    metrics::Metrics,
 };
 
 /// Takes publishes into the intake; the verdict comes when they are durable.
@@ -40,17 +51,27 @@ impl Sink for IntakeSink {
         };
         self.host.metrics.events("mqtt").inc();
         // Submitted here, in the order of the packets; only the waiting is asynchronous.
-        let answer = self.host.intake.submit(self.lanes.wrapping_add(publish.connection), vec![envelope]);
+        let sites = publish.sites.map(|sites| sites.to_vec());
+        let lane = self.lanes.wrapping_add(publish.connection);
+        let answer = match publish.exchange {
+            None => self.host.intake.submit_within(lane, vec![envelope], sites),
+            Some(exchange) => match self.host.exchanges().begin(&exchange, &envelope.source, &envelope.payload) {
+                // An earlier acknowledgement was lost, perhaps by the end of the process.
+                Begin::Stored => return Box::pin(std::future::ready(Verdict::Stored)),
+                Begin::Full => {
+                    tracing::warn!("too many QoS 2 exchanges of MQTT are open; a message has to come again later");
+                    return Box::pin(std::future::ready(Verdict::Busy));
+                }
+                Begin::Store(offer) => self.host.intake.submit_exchange(lane, envelope, sites, offer),
+            },
+        };
         Box::pin(async move {
             let answer = match answer {
                 Ok(answer) => answer.await.unwrap_or(Err(IntakeError::Closed)),
                 Err(error) => Err(error),
             };
             match answer {
-                Ok(receipts) => match receipts.iter().flat_map(|receipt| &receipt.refused).next() {
-                    Some(refused) => Verdict::Refused(format!("{}: {}", refused.reason, refused.message)),
-                    None => Verdict::Stored,
-                },
+                Ok(receipts) => verdict(&receipts),
                 Err(error) => {
                     tracing::debug!(%error, "an MQTT message was not taken");
                     Verdict::Busy
@@ -58,25 +79,89 @@ impl Sink for IntakeSink {
             }
         })
     }
+
+    fn release(&self, exchange: Exchange) -> Released {
+        match self.host.exchanges().release(&exchange) {
+            None => Box::pin(std::future::ready(true)),
+            Some(kept) => Box::pin(async move { kept.await.is_ok() }),
+        }
+    }
+
+    fn forget(&self, session: &str) {
+        self.host.exchanges().forget(session);
+    }
 }
 
-/// What `[mqtt.broker]` says, passwords taken from where it says.
+/// What became of an event. Where a part was taken, the whole counts as taken: who sent it again would store that part
+/// twice.
+fn verdict(receipts: &[Receipt]) -> Verdict {
+    let accepted: u64 = receipts.iter().map(|receipt| receipt.accepted).sum();
+    match receipts.iter().flat_map(|receipt| &receipt.refused).next() {
+        None => Verdict::Stored,
+        Some(refused) => {
+            let why = format!("{}: {}", refused.reason, refused.message);
+            if accepted > 0 { Verdict::Partly(why) } else { Verdict::Refused(why) }
+        }
+    }
+}
+
+/// Who may connect to the broker, and what for: the users of `[mqtt.broker]`, API keys, and anonymous clients where
+/// nobody has to sign in.
 ///
 /// # Errors
-/// When a password cannot be had, or TLS is half configured.
+/// When a password cannot be had, or the access file cannot be opened.
+pub fn authenticator(
+    config: &Config,
+    settings: &Broker,
+    mapping: &Arc<Mapping>,
+) -> anyhow::Result<Arc<dyn Authenticator>> {
+    let named = config.mqtt.topics.iter().filter(|rule| rule.sensor.is_some()).map(|rule| rule.filter.clone());
+    let mapped: Arc<[String]> = named.collect();
+    let mut users = Users::default();
+    for user in &settings.users {
+        let password = secret(user.password_env.as_deref(), user.password_file.as_deref())
+            .with_context(|| format!("the password of MQTT user {}", user.name))?
+            .with_context(|| format!("MQTT user {} has no password: set password_env or password_file", user.name))?;
+        let may = |scope| user.scopes.contains(&scope);
+        let owner = format!("user:{}", user.name);
+        let (publish, read) = (may(MqttScope::Ingest), may(MqttScope::Read));
+        let rights = Rights::new(owner, publish, read, user.sites.as_deref(), mapping, &mapped);
+        users.add(&User { name: user.name.clone(), password }, Arc::new(rights));
+    }
+    let anonymous = Anonymous::of(access::is_open(config), settings.anonymous, !users.is_empty());
+    let access = Arc::new(access::open(config)?);
+    Ok(Arc::new(DoorKeeper(Arc::new(Door::new(access, users, anonymous, mapping, &mapped)))))
+}
+
+/// Shows what the broker holds and has refused.
+pub fn measure(metrics: &Metrics, stats: &BrokerStats) {
+    let size = |size: usize| i64::try_from(size).unwrap_or(i64::MAX);
+    let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    metrics.mqtt_connections.set(size(stats.connections));
+    for (what, value) in [
+        ("sessions", size(stats.sessions)),
+        ("subscriptions", size(stats.subscriptions)),
+        ("retained_messages", size(stats.retained)),
+        ("retained_bytes", size(stats.retained_bytes)),
+        ("queued_bytes", size(stats.queued_bytes)),
+        ("input_bytes", size(stats.input_bytes)),
+        ("dropped_messages", count(stats.dropped)),
+        ("lost_messages", count(stats.lost)),
+        ("refused_connections", count(stats.refused_connections)),
+        ("refused_logins", count(stats.refused_logins)),
+        ("denied_publishes", count(stats.denied_publishes)),
+        ("denied_subscriptions", count(stats.denied_subscriptions)),
+        ("slow_connections", count(stats.slow)),
+    ] {
+        metrics.mqtt(what).set(value);
+    }
+}
+
+/// What `[mqtt.broker]` says, but for who may connect: [`authenticator`].
+///
+/// # Errors
+/// When TLS is half configured.
 pub fn broker_config(settings: &Broker) -> anyhow::Result<BrokerConfig> {
-    let users = settings
-        .users
-        .iter()
-        .map(|user| {
-            let password = secret(user.password_env.as_deref(), user.password_file.as_deref())
-                .with_context(|| format!("the password of MQTT user {}", user.name))?
-                .with_context(|| {
-                    format!("MQTT user {} has no password: set password_env or password_file", user.name)
-                })?;
-            Ok(User { name: user.name.clone(), password })
-        })
-        .collect::<anyhow::Result<_>>()?;
     let tls = match (&settings.tls_listen, &settings.tls) {
         (Some(listen), Some(tls)) => {
             Some(BrokerTls { listen: listen.clone(), cert: tls.cert.clone(), key: tls.key.clone() })
@@ -88,10 +173,10 @@ pub fn broker_config(settings: &Broker) -> anyhow::Result<BrokerConfig> {
     Ok(BrokerConfig {
         listen: settings.listen.clone(),
         tls,
-        anonymous: settings.anonymous,
-        users,
         ingest: settings.ingest.clone(),
         max_packet,
+        max_connections: settings.max_connections,
+        max_connections_per_address: settings.max_connections_per_address,
         ..BrokerConfig::default()
     })
 }
@@ -130,5 +215,21 @@ fn secret(variable: Option<&str>, file: Option<&Path>) -> anyhow::Result<Option<
             Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
         }
         (None, None) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::intake::Refused;
+
+    #[test]
+    fn what_is_taken_in_part_is_told_as_taken() {
+        let refused = Refused { position: 1, reason: "malformed", message: "no number".into(), readings: 1 };
+        let of = |accepted, refused: &[Refused]| verdict(&[Receipt { accepted, refused: refused.to_vec() }]);
+        assert_eq!(of(1, &[]), Verdict::Stored);
+        assert_eq!(of(0, &[]), Verdict::Stored, "such as a Sparkplug death");
+        assert_eq!(of(1, std::slice::from_ref(&refused)), Verdict::Partly("malformed: no number".into()));
+        assert_eq!(of(0, &[refused]), Verdict::Refused("malformed: no number".into()));
     }
 }
