@@ -177,7 +177,7 @@ mod tests {
             let decoded = refuse_unseen(&envelope, &sites);
             if let Some(decoded) = &decoded {
                 assert_eq!((decoded.accepted.as_slice(), decoded.refusals.len()), (&[0][..], 1));
-                assert!(!decoded.refusals[0].rejection.message.contains("node"), "nothing is told of it");
+                assert!(!decoded.refusals[0].rejection.message.contains("alias"), "nothing is told of it");
             }
             decoded.is_some()
         };
