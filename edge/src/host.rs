@@ -24,7 +24,7 @@ use crate::{
     components::{Ingester, Limits, Sandbox},
     courier::Courier,
     folder::DataFolder,
-    intake::{Intake, IntakeContext},
+    intake::{Intake, IntakeContext, exchanges::Exchanges},
     line::{
         Adopted, COMMIT_PAUSE, DEAD_LETTER_OWNER, DeadLetterWriter, Finding, OpenGate, Planner, PlannerConfig,
         RawRecord, ScheduleFactory as _, StageConfigs, StageFactory, Topic, Topics, WorkerConfig, WorkerHandle,
@@ -70,6 +70,7 @@ pub struct Host {
     store_check: TaskHandle,
     findings: broadcast::Sender<Arc<Finding>>,
     committer: Arc<Committer>,
+    exchanges: Arc<Exchanges>,
     workers: Vec<WorkerHandle>,
     raw: Vec<Reader>,
     dead_letters: Reader,
@@ -121,6 +122,7 @@ impl Host {
         let topics = Topics::new(Arc::clone(&storage), &folder.log(), partitions, config.log.segment.bytes());
 
         let OpenedLog { raw, dead_letters, owned } = open_log(&topics, &store, &metrics)?;
+        let exchanges = Arc::new(Exchanges::open(topics.exchanges()?, raw.clone())?);
         let committer = Arc::new(Committer::start(owned, 1024, config.log.group_commit.get())?);
 
         let retention = Retention { age: config.log.retention_age.get(), size: config.log.retention_size.bytes() };
@@ -171,6 +173,7 @@ impl Host {
             registry: Arc::clone(&registry),
             store: store.clone(),
             committer: Arc::clone(&committer),
+            exchanges: Arc::clone(&exchanges),
             partitions,
             metrics: Arc::clone(&metrics),
         };
@@ -190,6 +193,7 @@ impl Host {
             supervisor,
             findings,
             committer,
+            exchanges,
             workers,
             raw,
             dead_letters,
@@ -363,6 +367,19 @@ impl Host {
             self.metrics.readings_rate().set((readings - rate.1) as f64 / seconds);
         }
         *rate = (Instant::now(), readings);
+    }
+
+    /// What MQTT clients may send again.
+    pub(crate) fn exchanges(&self) -> &Arc<Exchanges> {
+        &self.exchanges
+    }
+
+    /// Bounds what has to be read at the next start to know the QoS 2 exchanges of MQTT. Waits for the disk.
+    pub fn keep_exchanges(&self) {
+        self.metrics.mqtt("open_exchanges").set(i64::try_from(self.exchanges.count()).unwrap_or(i64::MAX));
+        if let Err(error) = self.exchanges.keep(&self.committer) {
+            tracing::warn!(error = format!("{error:#}"), "QoS 2 exchanges could not be kept; it is tried again");
+        }
     }
 
     /// Tells the workers which of their findings planner and courier have taken.

@@ -48,6 +48,11 @@ struct OutcomeLabel {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct WhatLabel {
+    what: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct TriggerLabel {
     trigger: &'static str,
 }
@@ -83,6 +88,7 @@ pub struct Metrics {
     pub queue_bytes: Gauge,
     /// Connections of the MQTT broker that are open.
     pub mqtt_connections: Gauge,
+    mqtt: Family<WhatLabel, Gauge>,
     stage_seconds: Family<StageLabel, Histogram, fn() -> Histogram>,
     stage_items: Family<StageLabel, Counter>,
     restarts: Family<StageLabel, Counter>,
@@ -139,6 +145,7 @@ impl Default for Metrics {
             reading_to_anomaly_seconds: waits(),
             queue_bytes: Gauge::default(),
             mqtt_connections: Gauge::default(),
+            mqtt: Family::default(),
             stage_seconds: Family::new_with_constructor(seconds),
             stage_items: Family::default(),
             restarts: Family::default(),
@@ -186,6 +193,11 @@ impl Metrics {
             self.reading_to_anomaly_seconds.clone(),
         );
         to.register("mqtt_connections", "Connections of the MQTT broker that are open", self.mqtt_connections.clone());
+        to.register(
+            "mqtt_broker",
+            "What the MQTT broker holds, and what it has refused since it started",
+            self.mqtt.clone(),
+        );
         to.register("ingest_queue_bytes", "Bytes that wait to be decoded", self.queue_bytes.clone());
         to.register("line_lag_bytes", "Bytes of the log that the line has not gone through", self.lag.clone());
         to.register("sensors", "Sensors that are registered", self.sensors.clone());
@@ -265,6 +277,11 @@ impl Metrics {
     /// Events that a trigger received.
     pub fn events(&self, trigger: &'static str) -> Counter {
         self.events.get_or_create(&TriggerLabel { trigger }).clone()
+    }
+
+    /// Something that the MQTT broker holds or has refused.
+    pub fn mqtt(&self, what: &'static str) -> Gauge {
+        self.mqtt.get_or_create(&WhatLabel { what }).clone()
     }
 
     /// Attempts to carry an alert to a webhook: `delivered`, `failed` (sent again), `given_up`.

@@ -3,7 +3,6 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use prometheus_client::metrics::gauge::Gauge;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -16,6 +15,7 @@ use wheeltapper_mqtt::{Broker, BrokerHandle, Mapping};
 use crate::{
     host::Host,
     line::Finding,
+    metrics::Metrics,
     terminal,
     triggers::{http, mqtt::IntakeSink, nats, timer},
 };
@@ -60,18 +60,19 @@ pub async fn start(config: Config) -> anyhow::Result<Serving> {
     let mut mqtt = None;
     if let Some(settings) = config.mqtt.broker.as_ref().filter(|broker| broker.enabled) {
         let sink = Arc::new(IntakeSink::new(Arc::clone(&host), Arc::clone(&mapping), 1 << 60));
-        let broker = Broker::bind(crate::triggers::mqtt::broker_config(settings)?, sink)
+        let auth = crate::triggers::mqtt::authenticator(&config, settings, &mapping)?;
+        let broker = Broker::bind_with(crate::triggers::mqtt::broker_config(settings)?, sink, auth)
             .await
             .context("starting the MQTT broker")?;
         mqtt = Some(broker.local_addr());
         let handle = broker.handle();
         tasks.spawn(publish_findings(Arc::clone(&host), handle.clone(), stopping.clone()));
-        let connections = host.metrics.mqtt_connections.clone();
+        let metrics = Arc::clone(&host.metrics);
         let mut stopping = stopping.clone();
         tasks.spawn(async move {
             tokio::select! {
                 () = broker.run() => {}
-                () = count_connections(handle, connections) => {}
+                () = measure_broker(handle, metrics) => {}
                 () = crate::triggers::stopped(&mut stopping) => {}
             }
         });
@@ -240,12 +241,12 @@ pub fn mapping(config: &Config) -> anyhow::Result<Mapping> {
     Mapping::new(rules).context("[[mqtt.topic]]")
 }
 
-/// Keeps the gauge of the broker's connections.
-async fn count_connections(broker: BrokerHandle, gauge: Gauge) {
+/// Keeps the broker's figures.
+async fn measure_broker(broker: BrokerHandle, metrics: Arc<Metrics>) {
     let mut second = tokio::time::interval(Duration::from_secs(1));
     loop {
         second.tick().await;
-        gauge.set(i64::try_from(broker.connections()).unwrap_or(i64::MAX));
+        crate::triggers::mqtt::measure(&metrics, &broker.stats());
     }
 }
 

@@ -79,6 +79,8 @@ fn nats_jetstream_through_kills_of_both() {
     publish(50, 100);
     let host = plant.start().unwrap();
     reaches(&plant, "readings", 100);
+    // Messages are counted, not the batches in which they are fetched.
+    assert!(host.metric("wheeltapper_events_total{trigger=\"nats\"}").unwrap() >= 50.0);
     // The server goes away and comes back.
     drop(server);
     let _server = peer("nats-server", &arguments, port);

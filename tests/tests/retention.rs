@@ -77,12 +77,14 @@ fn topics_keep_what_they_are_told() {
 fn the_store_drops_old_readings_and_keeps_their_hours() {
     let plant = Plant::new("[line]\ncheckpoint = \"100ms\"\ntick = \"1s\"\n[store]\nretention = \"24h\"\n").unwrap();
     let folder = plant.path().to_owned();
-    fs::write(folder.join("old.csv"), "time,a\n2026-01-01 00:00:00,1\n2026-01-01 00:00:01,3\n2026-01-03 00:00:00,5\n").unwrap();
+    fs::write(folder.join("old.csv"), "time,a\n2026-01-01 00:00:00,1\n2026-01-01 00:00:01,3\n2026-01-03 00:00:00,5\n")
+        .unwrap();
     plant.output(&["replay", "old.csv", "--sensor", "m/{column}"]).unwrap();
     assert_eq!(plant.query(&["readings", "--sensor", "m/a"]).unwrap().len(), 3);
     let host = plant.start().unwrap();
     // Ages count from the newest: a recording of last year is not dropped as a whole.
-    wait_until("the old readings' end", SOON, || Ok(plant.query(&["readings", "--sensor", "m/a"])?.len() == 1)).unwrap();
+    wait_until("the old readings' end", SOON, || Ok(plant.query(&["readings", "--sensor", "m/a"])?.len() == 1))
+        .unwrap();
     assert_eq!(plant.query(&["hourly", "--sensor", "m/a"]).unwrap()[0]["avg"], 2.0);
     assert_eq!(plant.counts().unwrap()["readings"], 3, "what came in is still counted");
     host.stop().unwrap();

@@ -1,9 +1,6 @@
 //! API keys, for devices, webhooks and programs: `wt_<id>_<secret>`. The secret is random, so a plain hash hides it.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
+use std::sync::Arc;
 
 use rusqlite::{OptionalExtension as _, Row, params};
 use subtle::ConstantTimeEq as _;
@@ -13,14 +10,7 @@ use crate::{
     database::{from_json, to_json},
     identity::clean_sites,
     random,
-    token::SECOND,
 };
-
-/// `last_used` is written at most so often.
-const TOUCH: i64 = 60 * SECOND;
-
-/// When keys were last written down as used, by id.
-pub(crate) type Touched = Mutex<HashMap<String, i64>>;
 
 /// An API key, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +27,15 @@ pub struct ApiKey {
     pub created: i64,
     /// When it ends; never without.
     pub expires: Option<i64>,
-    /// When last used, give or take a minute.
+    /// When last used; another process learns of it some seconds later.
     pub last_used: Option<i64>,
+}
+
+/// A key with the hash of its text.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) key: ApiKey,
+    hash: Vec<u8>,
 }
 
 const COLUMNS: &str = "id, name, scopes, sites, created, expires, last_used, hash";
@@ -70,7 +67,12 @@ impl Access {
             let mut asked =
                 connection.prepare_cached(&format!("SELECT {COLUMNS} FROM api_keys ORDER BY created DESC, id"))?;
             let rows = asked.query_map([], raw)?;
-            rows.map(|row| Ok(key(row?)?.0)).collect()
+            let with_use = |row: rusqlite::Result<Raw>| {
+                let (mut key, _) = key(row?)?;
+                key.last_used = key.last_used.max(self.usage.last(&key.id));
+                Ok(key)
+            };
+            rows.map(with_use).collect()
         })
     }
 
@@ -138,45 +140,67 @@ impl Access {
         Ok(())
     }
 
-    pub(crate) fn by_api_key(&self, text: &str, now: i64) -> Result<Identity, AuthError> {
+    /// Who has the API key of this id, without its text: for connections that showed it once and last.
+    ///
+    /// # Errors
+    /// [`AuthError::Refused`] when it is gone or over.
+    pub fn api_key_identity(&self, id: &str, now: i64) -> Result<Identity, AuthError> {
+        let changes = self.database.changes()?;
+        let known = self.known_key(id, changes, true)?.ok_or(Refusal::Key)?;
+        identity(&known.key, now)
+    }
+
+    pub(crate) fn by_api_key(
+        &self,
+        text: &str,
+        now: i64,
+        changes: i64,
+        read: bool,
+    ) -> Result<Option<Identity>, AuthError> {
         let id = text.split('_').nth(1).unwrap_or_default();
+        let known = match self.known_key(id, changes, read)? {
+            Some(known) => known,
+            None if read => return Err(Refusal::Key.into()),
+            None => return Ok(None),
+        };
+        if !bool::from(blake3::hash(text.as_bytes()).as_bytes().ct_eq(known.hash.as_slice())) {
+            return Err(Refusal::Signature.into());
+        }
+        let identity = identity(&known.key, now)?;
+        self.usage.used(&known.key.id, now, &self.database);
+        Ok(Some(identity))
+    }
+
+    /// The key of this id, from memory or, where `read` allows it, the database.
+    fn known_key(&self, id: &str, changes: i64, read: bool) -> Result<Option<Arc<Known>>, AccessError> {
+        let cached = self.cache.key(id, changes);
+        if cached.is_some() || !read {
+            return Ok(cached);
+        }
         let found = self.database.read::<_, AccessError>(|connection| {
             let mut asked = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM api_keys WHERE id = ?1"))?;
             asked.query_row([id], raw).optional()?.map(key).transpose()
         })?;
-        let (key, hash) = found.ok_or(Refusal::Key)?;
-        if !bool::from(blake3::hash(text.as_bytes()).as_bytes().ct_eq(hash.as_slice())) {
-            return Err(Refusal::Signature.into());
-        }
-        if key.expires.is_some_and(|expires| now >= expires) {
-            return Err(Refusal::Expired.into());
-        }
-        self.touch(&key.id, now)?;
-        Ok(Identity {
-            name: format!("key:{}", key.id),
-            roles: Vec::new(),
-            scopes: key.scopes,
-            sites: key.sites,
-            method: Method::Key,
-            jti: None,
-            session: None,
-            expires: key.expires,
-            must_change_password: false,
-        })
+        let Some((key, hash)) = found else { return Ok(None) };
+        let known = Arc::new(Known { key, hash });
+        self.cache.keep_key(&known, changes);
+        Ok(Some(known))
     }
+}
 
-    /// Writes down that a key is used; not at each request, as each write waits for the disk.
-    fn touch(&self, id: &str, now: i64) -> Result<(), AccessError> {
-        {
-            let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
-            if touched.get(id).is_some_and(|last| now.saturating_sub(*last) < TOUCH) {
-                return Ok(());
-            }
-            touched.insert(id.to_owned(), now);
-        }
-        self.database.write::<_, AccessError>(|write| {
-            write.execute("UPDATE api_keys SET last_used = ?2 WHERE id = ?1", params![id, now])?;
-            Ok(())
-        })
+fn identity(key: &ApiKey, now: i64) -> Result<Identity, AuthError> {
+    if key.expires.is_some_and(|expires| now >= expires) {
+        return Err(Refusal::Expired.into());
     }
+    Ok(Identity {
+        name: format!("key:{}", key.id),
+        roles: Vec::new(),
+        scopes: key.scopes.clone(),
+        sites: key.sites.clone(),
+        method: Method::Key,
+        jti: None,
+        session: None,
+        expires: key.expires,
+        must_change_password: false,
+    })
 }

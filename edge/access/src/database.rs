@@ -11,7 +11,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::AccessError;
 
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// Times are nanoseconds since 1970; roles, scopes and sites are JSON. Only the sealed columns of an audit entry may
 /// change, when they are sealed under a newer key.
@@ -44,6 +44,21 @@ CREATE TRIGGER audit_stays_so BEFORE UPDATE OF seq, time, actor, action, target,
     BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
 ";
 
+/// What version 2 adds: a number that goes up with each change of who may come in, and not with each sign-in or use.
+const CHANGES: &str = "
+CREATE TABLE changes (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL) STRICT;
+INSERT INTO changes (one, number) VALUES (1, 1);
+CREATE TRIGGER users_come AFTER INSERT ON users BEGIN UPDATE changes SET number = number + 1; END;
+CREATE TRIGGER users_go AFTER DELETE ON users BEGIN UPDATE changes SET number = number + 1; END;
+CREATE TRIGGER users_change AFTER UPDATE OF name, password, roles, sites, disabled, must_change, generation ON users
+    BEGIN UPDATE changes SET number = number + 1; END;
+CREATE TRIGGER keys_come AFTER INSERT ON api_keys BEGIN UPDATE changes SET number = number + 1; END;
+CREATE TRIGGER keys_go AFTER DELETE ON api_keys BEGIN UPDATE changes SET number = number + 1; END;
+CREATE TRIGGER keys_change AFTER UPDATE OF id, name, hash, scopes, sites, expires ON api_keys
+    BEGIN UPDATE changes SET number = number + 1; END;
+CREATE TRIGGER tokens_end AFTER INSERT ON revoked BEGIN UPDATE changes SET number = number + 1; END;
+";
+
 /// The file; a host and commands may have it open at once.
 #[derive(Debug)]
 pub(crate) struct Database {
@@ -51,6 +66,15 @@ pub(crate) struct Database {
     writer: Mutex<Connection>,
     /// Apart, so that nobody who looks waits for the disk.
     reader: Mutex<Connection>,
+    /// Apart as well, as it is asked at each request and never reads for long.
+    watch: Mutex<Watch>,
+}
+
+/// The number of changes, and SQLite's number for the state of the file in which it was read.
+#[derive(Debug)]
+struct Watch {
+    connection: Connection,
+    seen: Option<(i64, i64)>,
 }
 
 impl Database {
@@ -66,7 +90,31 @@ impl Database {
         prepare(&mut writer, begin)?;
         let reader = connect(path)?;
         reader.pragma_update(None, "query_only", true)?;
-        Ok(Self { path: path.to_owned(), writer: Mutex::new(writer), reader: Mutex::new(reader) })
+        let watch = connect(path)?;
+        watch.pragma_update(None, "query_only", true)?;
+        Ok(Self {
+            path: path.to_owned(),
+            writer: Mutex::new(writer),
+            reader: Mutex::new(reader),
+            watch: Mutex::new(Watch { connection: watch, seen: None }),
+        })
+    }
+
+    /// A number that has changed when users, keys or revoked tokens have, by whichever process. Costs a look at shared
+    /// memory, and one row where something else was written.
+    pub(crate) fn changes(&self) -> Result<i64, AccessError> {
+        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        let Watch { connection, seen } = &mut *watch;
+        let version: i64 = connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
+        match seen {
+            Some((of, number)) if *of == version => Ok(*number),
+            _ => {
+                let number =
+                    connection.prepare_cached("SELECT number FROM changes")?.query_row([], |row| row.get(0))?;
+                *seen = Some((version, number));
+                Ok(number)
+            }
+        }
     }
 
     /// Runs `change` as one transaction, which is on the disk when this returns.
@@ -121,7 +169,12 @@ fn prepare(
     match found {
         0 => {
             transaction.execute_batch(TABLES)?;
+            transaction.execute_batch(CHANGES)?;
             begin(&transaction)?;
+            transaction.pragma_update(None, "user_version", VERSION)?;
+        }
+        1 => {
+            transaction.execute_batch(CHANGES)?;
             transaction.pragma_update(None, "user_version", VERSION)?;
         }
         VERSION => {}

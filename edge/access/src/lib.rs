@@ -1,10 +1,16 @@
 //! Who may do what: users, tokens, API keys, rate limits, sealed columns, and the audit.
 //!
 //! [`Access`] is one SQLite file, `access.db`, beside the store, and a keyring, `access.key`, which is all that is secret.
-//! A host and the commands may have it open at once. Times are nanoseconds since 1970, and come from the caller.
+//! A host and the commands may have it open at once. Times are nanoseconds since 1970, and come from the caller; rate
+//! limits and lock-outs have a monotonic clock of their own.
+//!
+//! Most calls read or write SQLite, wait for the disk, or work for a while on a password: on a runtime's threads they belong
+//! into `spawn_blocking`. [`Access::authenticate_cached`], [`Access::limits`] and [`Access::lost_by_syslog`] do not block.
 
 mod api_keys;
 mod audit;
+mod cache;
+mod clock;
 mod crypto;
 mod database;
 mod error;
@@ -19,11 +25,13 @@ mod seal;
 mod sessions;
 mod syslog;
 mod token;
+mod usage;
 mod users;
 mod verify;
 
 pub use api_keys::ApiKey;
 pub use audit::{Entry, Event};
+pub use clock::{Monotonic, Uptime};
 pub use error::{AccessError, AuthError, LoginError, Refusal};
 pub use identity::{Identity, Method, Permission, Role, Scope};
 pub use keyring::KeyInfo;
@@ -35,13 +43,15 @@ pub use syslog::Target as SyslogTarget;
 pub use users::{User, UserChange};
 pub use verify::{Bad, Verification};
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
+use cache::Cache;
 use database::Database;
 use keyring::Keyring;
 use lockout::Lockout;
 use oidc::Issuer;
 use syslog::Syslog;
+use usage::Usage;
 
 /// The environment variable that the keyring may come from instead of `access.key`.
 pub const KEY_VARIABLE: &str = "WHEELTAPPER_KEY";
@@ -81,14 +91,17 @@ impl Default for Settings {
 /// The door.
 #[derive(Debug)]
 pub struct Access {
-    database: Database,
+    database: Arc<Database>,
+    clock: Arc<dyn Monotonic>,
+    cache: Cache,
     keyring: Keyring,
     settings: Settings,
     issuers: Vec<Issuer>,
     lockout: Lockout,
     limits: Limits,
     syslog: Option<Syslog>,
-    touched: api_keys::Touched,
+    usage: Usage,
+    passwords: password::Turns,
 }
 
 impl Access {
@@ -98,6 +111,19 @@ impl Access {
     /// [`AccessError`] when a file cannot be used, the keyring is not the one that the file was made with, or an issuer's
     /// keys cannot be read.
     pub fn open(folder: &Path, settings: Settings, now: i64) -> Result<Self, AccessError> {
+        Self::open_with_clock(folder, settings, now, Arc::new(Uptime::default()))
+    }
+
+    /// As [`Access::open`], with another clock for rate limits and lock-outs.
+    ///
+    /// # Errors
+    /// See [`Access::open`].
+    pub fn open_with_clock(
+        folder: &Path,
+        settings: Settings,
+        now: i64,
+        clock: Arc<dyn Monotonic>,
+    ) -> Result<Self, AccessError> {
         crypto::install();
         let path = folder.join(DATABASE);
         let keyring = Keyring::open(&folder.join(KEYRING), settings.keyring.as_deref(), !path.exists(), now)?;
@@ -111,9 +137,20 @@ impl Access {
         }
         let issuers = settings.issuers.iter().cloned().map(Issuer::new).collect::<Result<_, _>>()?;
         let syslog = settings.syslog.clone().map(Syslog::start).transpose()?;
-        let limits = Limits::new(settings.quotas);
-        let (lockout, touched) = (Lockout::default(), api_keys::Touched::default());
-        Ok(Self { database, keyring, settings, issuers, lockout, limits, syslog, touched })
+        let limits = Limits::new(settings.quotas, Arc::clone(&clock));
+        Ok(Self {
+            database: Arc::new(database),
+            clock,
+            cache: Cache::default(),
+            keyring,
+            settings,
+            issuers,
+            lockout: Lockout::default(),
+            limits,
+            syslog,
+            usage: Usage::default(),
+            passwords: password::Turns::default(),
+        })
     }
 
     /// Whether access was ever opened in this folder.
@@ -126,31 +163,45 @@ impl Access {
     /// # Errors
     /// [`AuthError`] when it is not good; on [`AuthError::KeysNeeded`] call [`Self::fetch_keys`] and try once more.
     pub fn authenticate(&self, credential: &str, now: i64) -> Result<Identity, AuthError> {
+        self.identify(credential, now, true)?.ok_or_else(|| AccessError::Damaged("no answer".into()).into())
+    }
+
+    /// As [`Self::authenticate`], but from memory alone, so that it may be called where nobody may wait: `None` where that
+    /// is not enough, then call [`Self::authenticate`] on a thread that may block. What another process has changed counts
+    /// here too, from the moment it was written.
+    pub fn authenticate_cached(&self, credential: &str, now: i64) -> Option<Result<Identity, AuthError>> {
+        self.identify(credential, now, false).transpose()
+    }
+
+    /// `None`: it is not in memory, and `read` does not allow to read the database.
+    fn identify(&self, credential: &str, now: i64, read: bool) -> Result<Option<Identity>, AuthError> {
+        // Counted before anything is read: what changes in between is found the next time.
+        let changes = self.database.changes()?;
         if api_keys::looks_like(credential) {
-            return self.by_api_key(credential, now);
+            return self.by_api_key(credential, now, changes, read);
         }
         let header = jsonwebtoken::decode_header(credential).map_err(token::refusal)?;
         let claimed = token::claimed_issuer(credential).ok_or(Refusal::Malformed)?;
         if claimed == token::ISSUER {
-            return self.by_token(&header, credential, now);
+            return self.by_token(&header, credential, now, changes, read);
         }
         let issuer = self.issuers.iter().enumerate().find(|(_, issuer)| issuer.settings.issuer == claimed);
         let (number, issuer) = issuer.ok_or(Refusal::Issuer)?;
-        let identity = issuer.identify(number, &header, credential, now)?;
-        if let Some(jti) = &identity.jti
-            && self.database.read(|connection| sessions::is_revoked(connection, &[jti]))?
-        {
-            return Err(Refusal::Revoked.into());
+        let identity = issuer.identify(number, &header, credential, now, self.clock.now())?;
+        let Some(jti) = &identity.jti else { return Ok(Some(identity)) };
+        match self.is_revoked(&[jti], changes, read)? {
+            Some(true) => Err(Refusal::Revoked.into()),
+            Some(false) => Ok(Some(identity)),
+            None => Ok(None),
         }
-        Ok(identity)
     }
 
     /// Gets an issuer's keys, at most once a minute; whether it did. Slow: it asks somebody else.
     ///
     /// # Errors
     /// What `fetch` said, or why its answer is of no use.
-    pub fn fetch_keys(&self, issuer: usize, fetch: &Fetch, now: i64) -> Result<bool, String> {
-        self.issuers.get(issuer).map_or(Ok(false), |issuer| issuer.fetch(fetch, now))
+    pub fn fetch_keys(&self, issuer: usize, fetch: &Fetch) -> Result<bool, String> {
+        self.issuers.get(issuer).map_or(Ok(false), |issuer| issuer.fetch(fetch, self.clock.now()))
     }
 
     /// Rate limits.

@@ -1,14 +1,17 @@
 //! Rate limits: a bucket an identity and class, by the generic cell rate algorithm.
 //!
 //! Not `governor`: its keyed limiters grow with the number of keys until somebody sweeps them, and cost of what was
-//! already received (bytes of a body without a length) cannot be charged afterwards. A bucket here is one number.
+//! already received (bytes of a body without a length) cannot be charged afterwards. A bucket here is one number. Time is
+//! monotonic: by the wall clock, a step backwards would refuse everybody until the old time is reached again.
 
 use std::{
     collections::HashMap,
     net::IpAddr,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
+
+use crate::Monotonic;
 
 /// So many buckets at most, some 6 MB; who comes when all are in use shares one.
 const BUCKETS: usize = 65_536;
@@ -152,6 +155,7 @@ fn seconds(time: Duration) -> u64 {
 #[derive(Debug)]
 pub struct Limits {
     quotas: Quotas,
+    clock: Arc<dyn Monotonic>,
     state: Mutex<State>,
 }
 
@@ -164,19 +168,19 @@ struct State {
 
 impl Limits {
     /// Full buckets.
-    pub fn new(quotas: Quotas) -> Self {
-        Self { quotas, state: Mutex::default() }
+    pub fn new(quotas: Quotas, clock: Arc<dyn Monotonic>) -> Self {
+        Self { quotas, clock, state: Mutex::default() }
     }
 
     /// Takes `cost` from the bucket of `who`, if it has so much. A cost above the whole quota needs a full bucket, and is
     /// waited for afterwards.
-    pub fn take(&self, class: Class, who: &str, cost: u64, now: i64) -> Allowance {
-        self.visit(class, who, cost, now, false)
+    pub fn take(&self, class: Class, who: &str, cost: u64) -> Allowance {
+        self.visit(class, who, cost, false)
     }
 
     /// Takes `cost` in any case: it has been spent already.
-    pub fn charge(&self, class: Class, who: &str, cost: u64, now: i64) {
-        self.visit(class, who, cost, now, true);
+    pub fn charge(&self, class: Class, who: &str, cost: u64) {
+        self.visit(class, who, cost, true);
     }
 
     /// How many buckets are in use.
@@ -184,7 +188,8 @@ impl Limits {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).full.len()
     }
 
-    fn visit(&self, class: Class, who: &str, cost: u64, now: i64, spent: bool) -> Allowance {
+    fn visit(&self, class: Class, who: &str, cost: u64, spent: bool) -> Allowance {
+        let now = i64::try_from(self.clock.now().as_nanos()).unwrap_or(i64::MAX);
         let quota = self.quotas.of(class);
         let window = quota.nanoseconds(quota.amount).max(1);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -239,14 +244,50 @@ pub fn address_key(address: IpAddr) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
     use super::*;
     use proptest::prelude::*;
 
     const S: i64 = 1_000_000_000;
 
+    /// Nanoseconds, as the test sets them.
+    #[derive(Debug, Default)]
+    struct Hand(AtomicI64);
+
+    impl Monotonic for Hand {
+        fn now(&self) -> Duration {
+            Duration::from_nanos(self.0.load(Ordering::Relaxed).cast_unsigned())
+        }
+    }
+
+    /// Limits whose clock is set before each call.
+    struct Timed(Limits, Arc<Hand>);
+
+    impl Timed {
+        fn new(quotas: Quotas) -> Self {
+            let hand = Arc::new(Hand::default());
+            Self(Limits::new(quotas, Arc::<Hand>::clone(&hand)), hand)
+        }
+
+        fn take(&self, class: Class, who: &str, cost: u64, now: i64) -> Allowance {
+            self.1.0.store(now, Ordering::Relaxed);
+            self.0.take(class, who, cost)
+        }
+
+        fn charge(&self, class: Class, who: &str, cost: u64, now: i64) {
+            self.1.0.store(now, Ordering::Relaxed);
+            self.0.charge(class, who, cost);
+        }
+
+        fn buckets(&self) -> usize {
+            self.0.buckets()
+        }
+    }
+
     #[test]
     fn a_quota_is_used_up_and_comes_back() {
-        let limits = Limits::new(Quotas::default());
+        let limits = Timed::new(Quotas::default());
         for left in (0..10).rev() {
             let allowance = limits.take(Class::Schedule, "ada", 1, 0);
             assert!(allowance.allowed);
@@ -266,7 +307,7 @@ mod tests {
     #[test]
     fn what_was_spent_already_is_waited_for() {
         let quotas = Quotas { ingest: Quota::a_second(1000), ..Quotas::default() };
-        let limits = Limits::new(quotas);
+        let limits = Timed::new(quotas);
         assert!(limits.take(Class::Ingest, "gateway", 5000, 0).allowed, "a full bucket lets one large body in");
         let refused = limits.take(Class::Ingest, "gateway", 100, S);
         assert!(!refused.allowed && refused.retry_after_seconds() == 4, "{refused:?}");
@@ -277,7 +318,7 @@ mod tests {
 
     #[test]
     fn many_addresses_do_not_fill_the_memory() {
-        let limits = Limits::new(Quotas::default());
+        let limits = Timed::new(Quotas::default());
         for number in 0..200_000 {
             limits.take(Class::Login, &number.to_string(), 1, 0);
         }
@@ -297,7 +338,7 @@ mod tests {
     proptest! {
         #[test]
         fn never_more_than_twice_the_quota_in_a_window(steps in prop::collection::vec(0..3_000_000_000_i64, 1..400)) {
-            let limits = Limits::new(Quotas { other: Quota::a_minute(60), ..Quotas::default() });
+            let limits = Timed::new(Quotas { other: Quota::a_minute(60), ..Quotas::default() });
             let (mut now, mut taken) = (0, Vec::new());
             for step in steps {
                 now += step;

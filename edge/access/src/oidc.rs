@@ -9,6 +9,7 @@ use std::{
     path::PathBuf,
     str::FromStr as _,
     sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
 };
 
 use jsonwebtoken::{
@@ -25,7 +26,7 @@ use crate::{
 /// Clocks of others may be off by so many seconds.
 const LEEWAY: i64 = 60;
 /// An issuer is asked for its keys at most once in this time.
-const BETWEEN_FETCHES: i64 = 60 * SECOND;
+const BETWEEN_FETCHES: Duration = Duration::from_secs(60);
 
 /// Somebody whose tokens are trusted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,7 +66,8 @@ type Keys = BTreeMap<String, (Algorithm, DecodingKey)>;
 pub(crate) struct Issuer {
     pub(crate) settings: IssuerSettings,
     keys: RwLock<Arc<Keys>>,
-    fetched: Mutex<Option<i64>>,
+    /// By the monotonic clock.
+    fetched: Mutex<Option<Duration>>,
 }
 
 impl std::fmt::Debug for Issuer {
@@ -90,13 +92,13 @@ impl Issuer {
     }
 
     /// Whether its keys may be asked for now.
-    fn may_fetch(&self, now: i64) -> bool {
+    fn may_fetch(&self, now: Duration) -> bool {
         let fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
         fetched.is_none_or(|last| now.saturating_sub(last) >= BETWEEN_FETCHES)
     }
 
     /// Reads the keys anew, at most once a minute; whether it did.
-    pub(crate) fn fetch(&self, fetch: &Fetch, now: i64) -> Result<bool, String> {
+    pub(crate) fn fetch(&self, fetch: &Fetch, now: Duration) -> Result<bool, String> {
         {
             let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
             if fetched.is_some_and(|last| now.saturating_sub(last) < BETWEEN_FETCHES) {
@@ -120,6 +122,7 @@ impl Issuer {
         header: &Header,
         token: &str,
         now: i64,
+        uptime: Duration,
     ) -> Result<Identity, AuthError> {
         let keys = Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner));
         let key = match header.kid.as_deref() {
@@ -128,7 +131,7 @@ impl Issuer {
             None => None,
         };
         let Some((algorithm, key)) = key else {
-            let may = self.may_fetch(now);
+            let may = self.may_fetch(uptime);
             return Err(if may { AuthError::KeysNeeded(number) } else { Refusal::Key.into() });
         };
         if header.alg != *algorithm || header.crit.is_some() {

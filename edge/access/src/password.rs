@@ -1,5 +1,10 @@
 //! Passwords: Argon2id, and what a password has to be.
 
+use std::{
+    sync::{Condvar, Mutex, PoisonError},
+    thread,
+};
+
 use argon2::{
     Argon2,
     password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
@@ -16,6 +21,52 @@ const LONGEST: usize = 1024;
 /// password that fits.
 pub(crate) const NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$d2hlZWx0YXBwZXItLW5vYg$q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA";
+
+/// Passwords are worked on few at a time: each takes a core and 19 MiB for a while. The others wait for their turn, so this
+/// is nothing for a runtime's threads.
+#[derive(Debug, Default)]
+pub(crate) struct Turns {
+    taken: Mutex<usize>,
+    free: Condvar,
+}
+
+/// Gives the turn back, also where the work panics.
+struct Turn<'a>(&'a Turns);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        *self.0.taken.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        self.0.free.notify_one();
+    }
+}
+
+impl Turns {
+    /// Half of the cores, as the readings need some too; at least one.
+    fn at_once() -> usize {
+        thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
+    }
+
+    fn turn(&self) -> Turn<'_> {
+        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let most = Self::at_once();
+        let full = |taken: &mut usize| *taken >= most;
+        let mut taken = self.free.wait_while(taken, full).unwrap_or_else(PoisonError::into_inner);
+        *taken += 1;
+        Turn(self)
+    }
+
+    /// [`hash`], in turn.
+    pub(crate) fn hash(&self, password: &str) -> Result<String, AccessError> {
+        let _turn = self.turn();
+        hash(password)
+    }
+
+    /// [`matches`], in turn.
+    pub(crate) fn matches(&self, password: &str, hash: &str) -> bool {
+        let _turn = self.turn();
+        matches(password, hash)
+    }
+}
 
 /// Hashes a password under a salt of its own.
 pub(crate) fn hash(password: &str) -> Result<String, AccessError> {
@@ -69,6 +120,24 @@ mod tests {
         assert!(!matches("", &made));
         assert!(!matches("anything", "no hash"));
         assert_ne!(made, hash("correct horse battery").unwrap(), "each has its own salt");
+    }
+
+    #[test]
+    fn few_are_worked_on_at_once() {
+        let (turns, most) = (Turns::default(), Mutex::new(0));
+        thread::scope(|scope| {
+            for _ in 0..4 * Turns::at_once() {
+                scope.spawn(|| {
+                    let _turn = turns.turn();
+                    let taken = *turns.taken.lock().unwrap();
+                    let mut most = most.lock().unwrap();
+                    *most = taken.max(*most);
+                    thread::yield_now();
+                });
+            }
+        });
+        assert!((1..=Turns::at_once()).contains(&*most.lock().unwrap()));
+        assert_eq!(*turns.taken.lock().unwrap(), 0);
     }
 
     #[test]

@@ -1,14 +1,20 @@
 //! Logins, and what comes of them: a token for a day, and a refresh token that is good once.
 
+use std::{net::IpAddr, sync::Arc};
+
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use crate::{
-    Access, AccessError, AuthError, Identity, LoginError, Method, Refusal,
+    Access, AccessError, AuthError, Identity, LoginError, Method, Refusal, address_key,
     keyring::Ring,
     password, random,
     token::{self, Claims, ISSUER, SECOND},
     users::{self, Account},
 };
+
+/// Stands for the address of whoever calls from within this process, and of whoever is signed in already.
+const HERE: &str = "here";
+const SIGNED_IN: &str = "signed in";
 
 /// What somebody gets who signed in.
 #[derive(Clone)]
@@ -33,51 +39,65 @@ impl std::fmt::Debug for Session {
 }
 
 impl Access {
-    /// Signs in. Takes as long for a name that does not exist, or is disabled, as for a wrong password. Slow on purpose:
-    /// not on a thread that others wait for.
+    /// Signs in on this machine itself: [`Self::login_from`] without an address.
     ///
     /// # Errors
-    /// [`LoginError`], which does not tell whether the user exists.
+    /// See [`Self::login_from`].
     pub fn login(&self, name: &str, password: &str, now: i64) -> Result<Session, LoginError> {
-        if let Some(left) = self.lockout.locked(name, now) {
+        self.sign_in(name, password, HERE, now)
+    }
+
+    /// Signs in from an address. Takes as long for a name that does not exist, or is disabled, as for a wrong password.
+    /// Slow on purpose, and few at a time: not on a thread that others wait for.
+    ///
+    /// # Errors
+    /// [`LoginError`], which does not tell whether the user exists. [`LoginError::Locked`] counts by name and address.
+    pub fn login_from(&self, name: &str, password: &str, address: IpAddr, now: i64) -> Result<Session, LoginError> {
+        self.sign_in(name, password, &address_key(address), now)
+    }
+
+    fn sign_in(&self, name: &str, password: &str, from: &str, now: i64) -> Result<Session, LoginError> {
+        let account = self.database.read(|connection| users::find(connection, name))?;
+        let generation = account.as_ref().map_or(0, |account| account.generation);
+        if let Some(left) = self.lockout.locked(name, from, generation, self.clock.now()) {
             return Err(LoginError::Locked(left));
         }
-        let account = self.database.read(|connection| users::find(connection, name))?;
         let hash = account.as_ref().map_or(password::NOBODY, |account| account.hash.as_str());
         // A longer one was never set, and would cost more.
-        let matches = password::matches(password.get(..4096).unwrap_or(password), hash);
+        let matches = self.passwords.matches(password.get(..4096).unwrap_or(password), hash);
         let Some(account) = account.filter(|account| matches && !account.user.disabled) else {
-            self.lockout.failed(name, now);
+            self.lockout.failed(name, from, generation, self.clock.now());
             return Err(LoginError::Wrong);
         };
-        self.lockout.succeeded(name);
+        self.lockout.succeeded(name, from, self.clock.now());
         Ok(self.begin(&account, now)?)
     }
 
-    /// Changes the own password, and signs in anew with it; other sessions end.
+    /// Changes the own password, and signs in anew with it; other sessions end. For somebody who is signed in: failed logins
+    /// of strangers do not count here, only wrong old passwords do.
     ///
     /// # Errors
     /// [`LoginError::Wrong`] when the old one is wrong, [`AccessError::Password`] when the new one does not do.
     pub fn change_password(&self, name: &str, old: &str, new: &str, now: i64) -> Result<Session, LoginError> {
-        if let Some(left) = self.lockout.locked(name, now) {
+        let account = self.database.read(|connection| users::find(connection, name))?;
+        let generation = account.as_ref().map_or(0, |account| account.generation);
+        if let Some(left) = self.lockout.locked_at(name, SIGNED_IN, generation, self.clock.now()) {
             return Err(LoginError::Locked(left));
         }
-        let account = self.database.read(|connection| users::find(connection, name))?;
-        let Some(account) = account.filter(|account| password::matches(old, &account.hash)) else {
-            self.lockout.failed(name, now);
+        let Some(account) = account.filter(|account| self.passwords.matches(old, &account.hash)) else {
+            self.lockout.failed(name, SIGNED_IN, generation, self.clock.now());
             return Err(LoginError::Wrong);
         };
         password::policy(&account.user.name, new)?;
         if old == new {
             return Err(AccessError::Password("that is the old password; take another".into()).into());
         }
-        let hash = password::hash(new)?;
+        let hash = self.passwords.hash(new)?;
         let account = self.database.write::<_, AccessError>(|write| {
             users::set_password(write, &account.user.name, &hash, false)?;
             let missing = || AccessError::Missing { what: "user", name: name.to_owned() };
             users::find(write, name)?.ok_or_else(missing)
         })?;
-        self.lockout.succeeded(name);
         Ok(self.begin(&account, now)?)
     }
 
@@ -199,29 +219,53 @@ impl Access {
         })
     }
 
-    /// Who a token of ours is about, by what the user is now.
-    pub(crate) fn by_token(&self, header: &jsonwebtoken::Header, token: &str, now: i64) -> Result<Identity, AuthError> {
+    /// Who a token of ours is about, by what the user is now. `None`: see [`Access::authenticate_cached`].
+    pub(crate) fn by_token(
+        &self,
+        header: &jsonwebtoken::Header,
+        token: &str,
+        now: i64,
+        changes: i64,
+        read: bool,
+    ) -> Result<Option<Identity>, AuthError> {
         let claims = token::verify(&*self.keyring.current()?, header, token, now)?;
-        self.database.read(|connection| {
-            if is_revoked(connection, &[&claims.jti, &claims.sid])? {
-                return Err(Refusal::Revoked.into());
+        match self.is_revoked(&[&claims.jti, &claims.sid], changes, read)? {
+            Some(true) => return Err(Refusal::Revoked.into()),
+            Some(false) => {}
+            None => return Ok(None),
+        }
+        let account = match self.cache.account(&claims.user_id, changes) {
+            Some(account) => account,
+            None if !read => return Ok(None),
+            None => {
+                let found = self.database.read(|connection| users::find(connection, &claims.user_id))?;
+                let account = Arc::new(found.ok_or(Refusal::Account)?);
+                self.cache.keep_account(&account, changes);
+                account
             }
-            let account = users::find(connection, &claims.user_id)?;
-            let good = account.filter(|one| one.generation == claims.generation && !one.user.disabled);
-            Ok(identity(&good.ok_or(Refusal::Account)?, &claims))
-        })
+        };
+        if account.generation != claims.generation || account.user.disabled {
+            return Err(Refusal::Account.into());
+        }
+        Ok(Some(identity(&account, &claims)))
+    }
+
+    /// Whether any of these tokens or logins was revoked. `None`: see [`Access::authenticate_cached`].
+    pub(crate) fn is_revoked(&self, ids: &[&str], changes: i64, read: bool) -> Result<Option<bool>, AccessError> {
+        let cached = self.cache.revoked(ids, changes);
+        if cached.is_some() || !read {
+            return Ok(cached);
+        }
+        let revoked = self.database.read(|connection| are_revoked(connection, ids))?;
+        self.cache.keep_revoked(ids, &revoked, changes);
+        Ok(Some(revoked.contains(&true)))
     }
 }
 
-/// Whether any of these ids was revoked.
-pub(crate) fn is_revoked(connection: &rusqlite::Connection, ids: &[&str]) -> Result<bool, AccessError> {
+/// Which of these ids were revoked.
+fn are_revoked(connection: &rusqlite::Connection, ids: &[&str]) -> Result<Vec<bool>, AccessError> {
     let mut asked = connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM revoked WHERE id = ?1)")?;
-    for id in ids {
-        if asked.query_row([id], |row| row.get::<_, bool>(0))? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    ids.iter().map(|id| Ok(asked.query_row([id], |row| row.get(0))?)).collect()
 }
 
 fn revoke(write: &Transaction<'_>, id: &str, expires: i64) -> Result<(), AccessError> {

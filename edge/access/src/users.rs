@@ -6,7 +6,7 @@ use crate::{
     Access, AccessError, Role,
     database::{from_json, to_json},
     identity::clean_sites,
-    password, random,
+    random,
 };
 
 /// A user, without the password.
@@ -118,7 +118,7 @@ impl Access {
             return Ok(None);
         }
         let password = random::one_time_password()?;
-        let hash = password::hash(&password)?;
+        let hash = self.passwords.hash(&password)?;
         let made = self.database.write::<_, AccessError>(|write| {
             if any(write)? {
                 return Ok(false);
@@ -164,7 +164,7 @@ impl Access {
         check_roles(roles)?;
         let sites = clean_sites(sites)?;
         let password = random::one_time_password()?;
-        let hash = password::hash(&password)?;
+        let hash = self.passwords.hash(&password)?;
         self.database.write(|write| {
             if find(write, name)?.is_some() {
                 return Err(AccessError::Exists(name.to_owned()));
@@ -208,15 +208,15 @@ impl Access {
         })
     }
 
-    /// Gives a user a one-time password, to be shown once; whoever is signed in as them is signed out.
+    /// Gives a user a one-time password, to be shown once; whoever is signed in as them is signed out. Failed logins before it
+    /// do not count any more, in a running host too.
     ///
     /// # Errors
     /// [`AccessError`] when there is no such user.
     pub fn reset_password(&self, name: &str) -> Result<String, AccessError> {
         let password = random::one_time_password()?;
-        let hash = password::hash(&password)?;
+        let hash = self.passwords.hash(&password)?;
         self.database.write(|write| set_password(write, name, &hash, true))?;
-        self.lockout.succeeded(name);
         Ok(password)
     }
 

@@ -17,12 +17,23 @@ pub struct BrokerConfig {
     /// Who may come with a user name and password. While it is empty, the name and password of a client that may come
     /// anonymously are not looked at.
     pub users: Vec<User>,
-    /// Filters of the topics whose messages go to the sink. Topics that begin with `$` or `wheeltapper/` never do.
+    /// Filters of the topics whose messages go to the sink. Topics that begin with `$` never do; to `wheeltapper` and below
+    /// nobody may publish but the host.
     pub ingest: Vec<String>,
     /// The largest packet taken from a client, in bytes with its header.
     pub max_packet: usize,
-    /// Connections at a time; one more is closed at once.
+    /// Connections at a time; one more is told that the quota is exceeded (0x97) and closed.
     pub max_connections: usize,
+    /// Connections at a time from one address (of IPv6: from one /64), with the same refusal.
+    pub max_connections_per_address: usize,
+    /// Bytes of packets that are not complete yet, of all connections together; a connection that would exceed it is closed
+    /// (0x97). Packets of up to 64 KiB do not count.
+    pub max_input_bytes: usize,
+    /// Bytes of messages that wait for subscribers, of all sessions together; beyond it new ones are dropped.
+    pub max_queued_bytes: usize,
+    /// Within this a packet that has begun must be complete, and a client must take some of what waits for it. A large packet
+    /// has a second longer for each 16 KiB that have come.
+    pub packet_timeout: Duration,
     /// Sessions kept, of connected and absent clients together.
     pub max_sessions: usize,
     /// Longest that the session of an absent client is kept, whatever it asked for.
@@ -32,7 +43,7 @@ pub struct BrokerConfig {
     /// Messages that wait for one slow or absent subscriber; beyond it new ones are dropped for it. Those of QoS 0 wait
     /// only for a connected one, and take at most half of the room.
     pub max_offline_messages: usize,
-    /// The same in bytes of payload.
+    /// The same in bytes of topic, payload and properties.
     pub max_offline_bytes: usize,
     /// Unacknowledged messages in flight for each connection, each way: MQTT 5's receive maximum; from a 3.1.1 client no
     /// more is read from the socket meanwhile. 1 to 65535.
@@ -41,7 +52,7 @@ pub struct BrokerConfig {
     pub max_inflight_bytes: usize,
     /// Retained messages kept; beyond it a new topic's message is delivered but not retained.
     pub max_retained: usize,
-    /// The same in bytes of payload.
+    /// The same in bytes of topic, payload and properties.
     pub max_retained_bytes: usize,
     /// Within this a new connection must have finished its TLS handshake and sent its CONNECT.
     pub connect_timeout: Duration,
@@ -57,6 +68,10 @@ impl Default for BrokerConfig {
             ingest: vec!["#".into()],
             max_packet: 1 << 20,
             max_connections: 10_000,
+            max_connections_per_address: 2_000,
+            max_input_bytes: 256 << 20,
+            max_queued_bytes: 256 << 20,
+            packet_timeout: Duration::from_secs(30),
             max_sessions: 20_000,
             max_session_expiry: Duration::from_secs(7 * 24 * 3600),
             max_subscriptions: 1_000,
@@ -66,7 +81,7 @@ impl Default for BrokerConfig {
             max_inflight_bytes: 8 << 20,
             max_retained: 10_000,
             max_retained_bytes: 64 << 20,
-            connect_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(5),
         }
     }
 }

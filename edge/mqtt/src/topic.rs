@@ -107,6 +107,23 @@ pub(crate) fn matches(filter: &str, topic: &str) -> bool {
     levels.next().is_none()
 }
 
+/// Whether some topic matches both filters, which must be valid and without `$share`.
+pub fn overlap(one: &str, other: &str) -> bool {
+    let wild = |filter: &str| filter.starts_with(['+', '#']);
+    if (one.starts_with('$') && wild(other)) || (other.starts_with('$') && wild(one)) {
+        return false;
+    }
+    let (mut one, mut other) = (one.split('/'), other.split('/'));
+    loop {
+        match (one.next(), other.next()) {
+            // "a/#" matches "a" too.
+            (Some("#"), _) | (_, Some("#")) | (None, None) => return true,
+            (Some(left), Some(right)) if left == right || left == "+" || right == "+" => {}
+            _ => return false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -139,6 +156,18 @@ mod tests {
     }
 
     #[test]
+    fn filters_without_a_common_topic_do_not_overlap() {
+        for (one, other) in
+            [("a/b", "a/c"), ("a", "a/+"), ("#", "$SYS/#"), ("a/+/c", "a/b/d"), ("+", "a/b"), ("a/b/#", "a")]
+        {
+            assert!(!overlap(one, other) && !overlap(other, one), "{one} {other}");
+        }
+        for (one, other) in [("a/#", "a"), ("a/+", "+/b"), ("#", "a/b/c"), ("a/b/#", "a/+")] {
+            assert!(overlap(one, other) && overlap(other, one), "{one} {other}");
+        }
+    }
+
+    #[test]
     fn bad_filters_are_refused() {
         for filter in ["", "a#", "a/#/b", "a+/b", "+a", "##", "a\0"] {
             assert!(check_filter(filter).is_err(), "{filter:?}");
@@ -155,6 +184,20 @@ mod tests {
         fn any_text_is_judged_without_panic(filter in ".{0,40}", topic in ".{0,40}") {
             let _ = parse_filter(&filter);
             let _ = matches(&filter, &topic);
+        }
+
+        #[test]
+        fn filters_overlap_where_a_topic_matches_both(
+            one in "(\\$)?([ab+]/){0,2}[ab+#]", other in "(\\$)?([ab+]/){0,2}[ab+#]",
+            topics in proptest::collection::vec("(\\$)?[abc](/[abc]){0,3}", 40),
+        ) {
+            prop_assume!(check_filter(&one).is_ok() && check_filter(&other).is_ok());
+            prop_assert_eq!(overlap(&one, &other), overlap(&other, &one));
+            for topic in topics {
+                if matches(&one, &topic) && matches(&other, &topic) {
+                    prop_assert!(overlap(&one, &other), "{} {} {}", one, other, topic);
+                }
+            }
         }
 
         #[test]

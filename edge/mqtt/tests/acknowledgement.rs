@@ -133,13 +133,21 @@ fn what_is_not_for_the_sink_does_not_go_there() {
     let broker = start(BrokerConfig { ingest: vec!["plant/#".into()], ..config() }, sink.clone());
     for v5 in [false, true] {
         let mut client = Raw::join(broker.address, &as_client(v5, "pump"));
-        for (id, topic) in (1..).zip(["other", "wheeltapper/anomalies", "$own/x", "plant/a"]) {
+        for (id, topic) in (1..).zip(["other", "wheeltappers", "$own/x", "plant/a"]) {
             client.publish(2, topic, id, topic);
             assert_eq!(client.read(), Some((0x40, vec![0, id as u8])), "{topic}");
         }
-        client.publish(2, "$SYS/broker", 9, "");
-        let refused = if v5 { vec![0, 9, 0x87] } else { vec![0, 9] };
-        assert_eq!(client.read(), Some((0x40, refused)));
+        // The product's own topics: nobody publishes there but the host.
+        for topic in ["wheeltapper", "wheeltapper/events/alert/plant/a", "$SYS", "$SYS/broker"] {
+            client.publish(2, topic, 9, "forged");
+            if v5 {
+                let (first, body) = client.read().unwrap();
+                assert_eq!((first, &body[..3]), (0x40, &[0, 9, 0x87][..]), "{topic}");
+            } else {
+                client.closed(0x87);
+                client = Raw::join(broker.address, &as_client(v5, "pump"));
+            }
+        }
     }
     assert_eq!(sink.payloads(), ["plant/a", "plant/a"]);
     broker.handle.publish("plant/b", "from inside".into(), 1, false);
@@ -211,4 +219,64 @@ fn bytes_that_wait_for_the_sink_are_bounded() {
     for id in 1..=10 {
         assert_eq!(client.read(), Some((0x40, vec![0, id])));
     }
+}
+
+#[test]
+fn pubcomp_waits_until_the_sink_has_kept_the_release() {
+    for v5 in [false, true] {
+        let sink = Recorder::storing();
+        let broker = start(config(), sink.clone());
+        let lasting = Connect { clean: false, properties: &[0x11, 0, 0, 0, 60], ..as_client(v5, "pump") };
+        let mut client = Raw::join(broker.address, &lasting);
+        client.publish(4, "a", 5, "once");
+        assert_eq!(client.read(), Some((0x50, vec![0, 5])));
+        let exchange = sink.taken()[0].exchange.clone().unwrap();
+        assert_eq!((exchange.id, exchange.dup), (5, false));
+        assert!(exchange.session.ends_with("pump"));
+        sink.release_gate(false);
+        client.send(0x62, &[0, 5]);
+        client.send(0x62, &[0, 6]);
+        client.silent();
+        sink.release_gate(true);
+        assert_eq!(client.read(), Some((0x70, vec![0, 5])));
+        let unknown = if v5 { vec![0, 6, 0x92] } else { vec![0, 6] };
+        assert_eq!(client.read(), Some((0x70, unknown)));
+        let released: Vec<u16> = sink.released().iter().map(|exchange| exchange.id).collect();
+        assert_eq!(released, [5, 6], "also one that only the sink may know, from before a restart");
+        // A message that comes again is told as one: after a restart only the sink knows it.
+        client.publish(0xC, "a", 7, "again");
+        assert_eq!(client.read(), Some((0x50, vec![0, 7])));
+        assert!(sink.taken()[1].exchange.as_ref().is_some_and(|exchange| exchange.dup));
+        // A clean start ends the exchanges, and has none of its own.
+        drop(client);
+        let own = Connect { clean: true, properties: &[], ..lasting };
+        let before = sink.forgotten().len();
+        let mut client = Raw::join(broker.address, &own);
+        assert!(sink.forgotten()[before..].iter().any(|session| session.ends_with("pump")));
+        client.publish(4, "a", 5, "next");
+        assert_eq!(client.read(), Some((0x50, vec![0, 5])));
+        assert_eq!(sink.taken()[2].exchange, None);
+    }
+}
+
+#[test]
+fn an_empty_retained_message_clears_and_is_no_event() {
+    let sink = Recorder::new(|_| Verdict::Refused("the event is empty".into()));
+    let broker = start(config(), sink.clone());
+    broker.handle.publish("a", "old".into(), 1, true);
+    let mut client = Raw::join(broker.address, &as_client(true, "pump"));
+    client.publish(3, "a", 1, "");
+    assert_eq!(client.read(), Some((0x40, vec![0, 1])));
+    assert!(sink.payloads().is_empty());
+    assert_eq!(broker.handle.stats().retained, 0);
+}
+
+#[test]
+fn what_is_taken_in_part_is_acknowledged_as_taken() {
+    let sink = Recorder::new(|_| Verdict::Partly("mode: no number".into()));
+    let broker = start(config(), sink.clone());
+    let mut client = Raw::join(broker.address, &as_client(true, "five"));
+    client.publish(2, "a", 1, "x");
+    let why = [&[0, 1, 0, 18, 0x1F][..], &field("mode: no number")].concat();
+    assert_eq!(client.read(), Some((0x40, why)));
 }

@@ -19,7 +19,7 @@ pub(super) struct KeyCommand {
 enum What {
     /// Show the API keys, and the keys of the keyring
     List,
-    /// Make an API key; prints it, once
+    /// Make an API key; prints it, once. MQTT clients send it as their password, with any user name
     Add {
         /// What it is for
         name: String,
@@ -33,7 +33,7 @@ enum What {
         #[arg(long, value_parser = humantime::parse_duration, value_name = "AGE")]
         expires_in: Option<Duration>,
     },
-    /// Remove an API key
+    /// Remove an API key; MQTT connections that came with it end within seconds
     Remove {
         /// Its id
         id: String,
@@ -79,7 +79,9 @@ impl KeyCommand {
                 let (key, text) = access.add_api_key(&name, &scopes, restricted, expires, now)?;
                 let detail = format!("{} {} {}", key.name, listed(&scopes), sites.join(","));
                 write_down(&access, "key add", &key.id, &detail)?;
-                eprintln!("It is shown this once; send it as `Authorization: Bearer ...` or `X-API-Key: ...`:");
+                eprintln!(
+                    "It is shown this once; send it as `Authorization: Bearer ...` or `X-API-Key: ...`, or as the password of an MQTT client:"
+                );
                 println!("{text}");
             }
             What::Remove { id } => {

@@ -28,7 +28,7 @@ enum What {
         #[arg(long = "site", value_name = "SITE")]
         sites: Vec<String>,
     },
-    /// Give one a new one-time password; whoever is signed in as them is signed out
+    /// Give one a new one-time password; whoever is signed in as them is signed out, and failed sign-ins no longer count
     Reset {
         /// Name
         name: String,

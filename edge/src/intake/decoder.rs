@@ -15,7 +15,9 @@ use wheeltapper_log::Append;
 use wheeltapper_store::{StoreError, StoreErrorKind};
 
 use super::{
-    Envelope, FailureKind, IntakeContext, IntakeError, Receipt, Refused, Sender, limits, sites,
+    Envelope, FailureKind, IntakeContext, IntakeError, Receipt, Refused, Sender,
+    exchanges::Offer,
+    limits, sites,
     split::{Splitter, reason_name},
 };
 use crate::{
@@ -43,6 +45,8 @@ const KEPT_PAYLOAD: usize = 1 << 20;
 pub(super) struct Job {
     pub(super) envelopes: Vec<Envelope>,
     pub(super) sender: Arc<Sender>,
+    /// The QoS 2 exchange that the one event belongs to.
+    pub(super) exchange: Option<Offer>,
     /// The job's share of the bytes that may wait; given back when the job is dropped, also by a panic.
     pub(super) share: QueueShare,
     pub(super) told: oneshot::Sender<Result<Vec<Receipt>, IntakeError>>,
@@ -96,7 +100,18 @@ impl Decoder {
                 batch.push(job);
             }
             self.take_new_config();
-            self.take(batch);
+            // The event of an exchange has records of its own, which are tagged with it.
+            let mut together = Vec::new();
+            for mut job in batch {
+                match job.exchange.take() {
+                    None => together.push(job),
+                    Some(offer) => {
+                        self.take(std::mem::take(&mut together), None);
+                        self.take(vec![job], Some(offer));
+                    }
+                }
+            }
+            self.take(together, None);
             task.healthy();
         }
     }
@@ -117,7 +132,10 @@ impl Decoder {
         self.running = wanted;
     }
 
-    fn take(&mut self, batch: Vec<Job>) {
+    fn take(&mut self, batch: Vec<Job>, offer: Option<Offer>) {
+        if batch.is_empty() {
+            return;
+        }
         let (mut replies, mut shares, mut envelopes) = (Vec::with_capacity(batch.len()), Vec::new(), Vec::new());
         let mut senders: Vec<(Range<usize>, Arc<Sender>)> = Vec::new();
         for job in batch {
@@ -147,7 +165,11 @@ impl Decoder {
         let receipts = receipts(&decoded, envelopes.len());
         self.count(&receipts);
         let dead_letters = dead_letters(&decoded.refusals, &envelopes);
-        let mut parts = self.splitter.split(decoded, arrival, &self.context.registry);
+        let registry = &self.context.registry;
+        let (mut parts, records) = match &offer {
+            None => (self.splitter.split(decoded, arrival, registry), 0),
+            Some(offer) => self.splitter.split_tagged(decoded, arrival, registry, offer),
+        };
         if !dead_letters.is_empty() {
             parts.push((usize::from(self.context.partitions), dead_letters));
         }
@@ -156,8 +178,13 @@ impl Decoder {
         }
         let commit = self.context.metrics.commit_seconds.clone();
         let started = Instant::now();
+        let exchanges = Arc::clone(&self.context.exchanges);
         let done = Box::new(move |result: Result<(), wheeltapper_log::CommitError>| {
             commit.observe(started.elapsed().as_secs_f64());
+            if let Some(offer) = offer.filter(|_| result.is_ok() && records > 0) {
+                // Before the acknowledgement, and before the next snapshot of the exchanges.
+                exchanges.stored(&offer.tag, records);
+            }
             reply(replies, &receipts, result.map_err(IntakeError::from));
         });
         self.context.committer.append(Append { parts, done });
@@ -185,13 +212,13 @@ impl Decoder {
         for (index, envelope) in envelopes.iter().enumerate() {
             let sender = senders.iter().find(|(range, _)| range.contains(&index)).map(|(_, sender)| sender.as_ref());
             let sites = sender.and_then(|sender| sender.sites.as_deref());
-            let mut decoded = match sites.and_then(|sites| sites::refuse_event(envelope, sites)) {
-                Some(refused) => refused,
-                None => self.decode(std::slice::from_ref(envelope)),
+            let one = std::slice::from_ref(envelope);
+            let mut decoded = match sites {
+                None => self.decode(one),
+                // What is refused unseen must not reach ingest: it could change what others' Sparkplug data means.
+                Some(sites) => sites::refuse_unseen(envelope, sites)
+                    .unwrap_or_else(|| sites::keep(self.decode(one), envelope, sites)),
             };
-            if let Some(sites) = sites {
-                decoded = sites::keep(decoded, envelope, sites);
-            }
             let name = sender.and_then(|sender| sender.name.as_deref());
             decoded = limits::admit(decoded, envelope, &self.context.registry, name)?;
             append(&mut whole, decoded, u32::try_from(index).unwrap_or(u32::MAX));

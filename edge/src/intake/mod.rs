@@ -5,6 +5,7 @@
 //! one lane (a connection) go through one decoder, so they keep their order.
 
 mod decoder;
+pub(crate) mod exchanges;
 mod limits;
 pub(crate) mod sites;
 pub(crate) mod split;
@@ -31,6 +32,7 @@ use crate::{
     supervisor::{Supervisor, TaskHandle},
 };
 use decoder::{Decoder, Job, QueueShare};
+use exchanges::{Exchanges, Offer};
 
 /// One event as a trigger received it.
 #[derive(Clone, Debug)]
@@ -148,6 +150,8 @@ pub struct IntakeContext {
     pub committer: Arc<Committer>,
     /// Partitions of the line.
     pub partitions: u16,
+    /// What MQTT clients may send again.
+    pub(crate) exchanges: Arc<Exchanges>,
     /// Counters.
     pub metrics: Arc<Metrics>,
 }
@@ -226,6 +230,30 @@ impl Intake {
     /// # Errors
     /// As [`Self::submit`].
     pub fn submit_from(&self, lane: u64, envelopes: Vec<Envelope>, sender: Arc<Sender>) -> Result<Answer, IntakeError> {
+        self.hand_over(lane, envelopes, sender, None)
+    }
+
+    /// As [`Self::submit_from`], for the one event of a QoS 2 exchange.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    pub(crate) fn submit_exchange(
+        &self,
+        lane: u64,
+        envelope: Envelope,
+        sender: Arc<Sender>,
+        offer: Offer,
+    ) -> Result<Answer, IntakeError> {
+        self.hand_over(lane, vec![envelope], sender, Some(offer))
+    }
+
+    fn hand_over(
+        &self,
+        lane: u64,
+        envelopes: Vec<Envelope>,
+        sender: Arc<Sender>,
+        exchange: Option<Offer>,
+    ) -> Result<Answer, IntakeError> {
         let bytes = envelopes.iter().map(|envelope| envelope.payload.len() + 64).sum::<usize>();
         let waiting = self.waiting.fetch_add(bytes, Ordering::Relaxed);
         let share = QueueShare { bytes, waiting: Arc::clone(&self.waiting) };
@@ -238,7 +266,9 @@ impl Intake {
         let index = usize::try_from(lane % self.lanes.len().max(1) as u64).unwrap_or(0);
         let (told, answer) = oneshot::channel();
         let sent = match self.lanes.get(index) {
-            Some(jobs) => jobs.try_send(Job { envelopes, sender, share, told }).map_err(|error| error.is_full()),
+            Some(jobs) => {
+                jobs.try_send(Job { envelopes, sender, exchange, share, told }).map_err(|error| error.is_full())
+            }
             None => Err(false),
         };
         match sent {

@@ -1,9 +1,13 @@
 //! Readings of whoever may send for some sites only.
+//!
+//! A site is the beginning of a sensor's id. Most formats name the sensors in the payload, so that what lies elsewhere is
+//! left out after decoding ([`keep`]). Sparkplug is checked before ([`refuse_unseen`]), by the edge node that its topic
+//! names: births and deaths change what later data of that node means.
 
 use crate::{
     components::wit::{
         ingest::{Decoded, Envelope, Refusal},
-        types::{Reason, Rejection},
+        types::{ReadingColumns, Reason, Rejection},
     },
     dictionary,
 };
@@ -18,9 +22,85 @@ pub(crate) fn lies(name: &str, sites: &[String]) -> bool {
     sites.iter().any(below)
 }
 
-/// Temporary.
-pub(super) fn refuse_event(_: &Envelope, _: &[String]) -> Option<Decoded> {
-    None
+/// What a Sparkplug topic starts with.
+const SPARKPLUG: &str = "spBv1.0/";
+
+/// A Sparkplug topic: `spBv1.0/group/kind/node` or `spBv1.0/group/kind/node/device`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sparkplug<'a> {
+    group: &'a str,
+    kind: &'a str,
+    node: &'a str,
+    device: Option<&'a str>,
+}
+
+impl<'a> Sparkplug<'a> {
+    /// Whether a topic is Sparkplug's at all, well-formed or not.
+    pub(crate) fn is(topic: &str) -> bool {
+        topic.starts_with(SPARKPLUG)
+    }
+
+    /// `None` for other topics, for such as are not well-formed, and for a host application's state, which is of no site.
+    pub(crate) fn of(topic: &'a str) -> Option<Self> {
+        let mut levels = topic.strip_prefix(SPARKPLUG)?.split('/');
+        let (group, kind, node, device) = (levels.next()?, levels.next()?, levels.next()?, levels.next());
+        (group != "STATE" && levels.next().is_none()).then_some(Self { group, kind, node, device })
+    }
+
+    /// What its sensors' ids begin with: `group/node`, or `group/node/device`. So whoever has the site of this path has that
+    /// of each sensor of the message.
+    pub(crate) fn path(&self) -> String {
+        let Self { group, node, device, .. } = self;
+        device.map_or_else(|| format!("{group}/{node}"), |device| format!("{group}/{node}/{device}"))
+    }
+
+    /// The path that has to lie at a sender's sites. For a device's birth it is the node's: aliases are the node's, and a
+    /// birth may take one from another device.
+    pub(crate) fn owner(&self) -> String {
+        let node = Self { device: None, ..*self };
+        if self.kind == "DBIRTH" { node.path() } else { self.path() }
+    }
+}
+
+/// The path that has to lie at a sender's sites before a message of this Sparkplug topic may be looked into. `None`: no
+/// edge node's topic.
+pub(crate) fn sparkplug_site(topic: &str) -> Option<String> {
+    Sparkplug::of(topic).map(|topic| topic.owner())
+}
+
+/// What to answer to an event that must not even be decoded, as its Sparkplug topic is not of the sender's sites.
+pub(super) fn refuse_unseen(envelope: &Envelope, sites: &[String]) -> Option<Decoded> {
+    if !Sparkplug::is(&envelope.source) || sparkplug_site(&envelope.source).is_some_and(|path| lies(&path, sites)) {
+        return None;
+    }
+    let refusal = refusal(1, "the event is", "send for its own sites' edge nodes only", envelope, sites);
+    Some(Decoded {
+        sensors: dictionary::empty(),
+        readings: ReadingColumns { sensor: vec![], time: vec![], value: vec![] },
+        waveforms: vec![],
+        accepted: vec![0],
+        refusals: vec![refusal],
+        state_changed: false,
+    })
+}
+
+fn refusal(readings: u32, what: &str, remedy: &str, envelope: &Envelope, sites: &[String]) -> Refusal {
+    Refusal {
+        envelope: 0,
+        position: 0,
+        sensor: None,
+        rejection: Rejection {
+            reason: Reason::UnknownSensor,
+            message: format!(
+                "{what} of sensors at none of the sites that this sender may send for: {}; {remedy}",
+                sites.join(", ")
+            ),
+        },
+        payload: envelope.payload.get(..envelope.payload.len().min(KEPT)).unwrap_or_default().to_vec(),
+        source: envelope.source.clone(),
+        format: envelope.format.clone(),
+        readings,
+    }
 }
 
 /// What one event gave, without what is of sensors that lie elsewhere: that is refused as one, in the same words whether there
@@ -42,22 +122,8 @@ pub(super) fn keep(mut decoded: Decoded, envelope: &Envelope, sites: &[String]) 
         !others
     });
     if lost > 0 {
-        decoded.refusals.push(Refusal {
-            envelope: 0,
-            position: 0,
-            sensor: None,
-            rejection: Rejection {
-                reason: Reason::UnknownSensor,
-                message: format!(
-                    "{lost} of the readings are of sensors at none of the sites that this sender may send for: {}; leave them out",
-                    sites.join(", ")
-                ),
-            },
-            payload: envelope.payload.get(..envelope.payload.len().min(KEPT)).unwrap_or_default().to_vec(),
-            source: envelope.source.clone(),
-            format: envelope.format.clone(),
-            readings: lost,
-        });
+        let what = format!("{lost} of the readings are");
+        decoded.refusals.push(refusal(lost, &what, "leave them out", envelope, sites));
     }
     decoded
 }
@@ -102,7 +168,59 @@ fn leave_out(decoded: &mut Decoded, names: &[String], sites: &[String]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::components::wit::types::{ReadingColumns, Waveform};
+    use crate::components::wit::types::Waveform;
+
+    #[test]
+    fn sparkplug_is_refused_by_its_topic_before_it_can_change_anything() {
+        let refused = |topic: &str, sites: &[&str]| {
+            let sites: Vec<String> = sites.iter().map(|site| (*site).to_owned()).collect();
+            let envelope =
+                Envelope { source: topic.into(), format: None, sensor: None, arrival: 0, payload: b"body".to_vec() };
+            let decoded = refuse_unseen(&envelope, &sites);
+            if let Some(decoded) = &decoded {
+                assert_eq!((decoded.accepted.as_slice(), decoded.refusals.len()), (&[0][..], 1));
+                assert!(!decoded.refusals[0].rejection.message.contains("alias"), "nothing is told of it");
+            }
+            decoded.is_some()
+        };
+        for kind in ["NBIRTH", "NDEATH", "NDATA", "NCMD"] {
+            let topic = format!("spBv1.0/north/{kind}/node");
+            assert!(refused(&topic, &["south"]) && refused(&topic, &["nort"]) && refused(&topic, &[]), "{kind}");
+            assert!(refused(&topic, &["north/node/device"]), "{kind}: a part of the node is not enough");
+            assert!(!refused(&topic, &["north"]) && !refused(&topic, &["south", "north/node"]), "{kind}");
+        }
+        for kind in ["DDATA", "DDEATH", "DCMD"] {
+            let topic = format!("spBv1.0/north/{kind}/node/device");
+            assert!(refused(&topic, &["south"]) && refused(&topic, &["north/node/other"]), "{kind}");
+            assert!(!refused(&topic, &["north/node/device"]) && !refused(&topic, &["north"]), "{kind}");
+        }
+        // A device's birth could take the alias of another device of its node.
+        assert!(refused("spBv1.0/north/DBIRTH/node/device", &["north/node/device"]));
+        assert!(!refused("spBv1.0/north/DBIRTH/node/device", &["north/node"]));
+        // What is no edge node's topic is nobody's who is kept to sites.
+        for odd in ["spBv1.0/", "spBv1.0/north", "spBv1.0/north/NBIRTH", "spBv1.0/a/b/c/d/e", "spBv1.0/STATE/scada"] {
+            assert!(refused(odd, &["north", "a", "STATE"]), "{odd}");
+        }
+        // Other topics are told by what they hold.
+        assert!(!refused("north/node", &["south"]) && !refused("/api/v1/ingest", &["south"]));
+    }
+
+    #[test]
+    fn both_checks_of_a_sparkplug_message_agree() {
+        for (topic, sensor) in [
+            ("spBv1.0/north/NDATA/node", "north/node/metric"),
+            ("spBv1.0/north/DDATA/node/device", "north/node/device/metric"),
+        ] {
+            for site in ["north", "north/node", "north/node/device", "south", "north/nod"] {
+                let sites = [site.to_owned()];
+                let path = sparkplug_site(topic).unwrap();
+                assert!(
+                    !lies(&path, &sites) || lies(sensor, &sites),
+                    "{topic} {site}: what passes the first passes both"
+                );
+            }
+        }
+    }
 
     #[test]
     fn what_lies_elsewhere_is_refused_and_not_even_named() {

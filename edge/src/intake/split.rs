@@ -1,8 +1,11 @@
 //! Readings by partition.
 
+use std::mem;
+
 use crate::{
     components::wit::{ingest::Decoded, types::Reason},
     dictionary,
+    intake::exchanges::Offer,
     line::{RawRecord, encode_readings},
     registry::{Place, Registry},
 };
@@ -29,6 +32,35 @@ impl Splitter {
 
     /// Framed records for each partition that got any.
     pub(super) fn split(&mut self, decoded: Decoded, arrival: i64, registry: &Registry) -> Vec<(usize, Vec<u8>)> {
+        let mut parts: Vec<(usize, Vec<u8>)> = Vec::new();
+        self.each(decoded, arrival, registry, |partition, payload| {
+            wheeltapper_log::frame(payload, part(&mut parts, partition));
+        });
+        parts
+    }
+
+    /// As [`Self::split`], for the message of a QoS 2 exchange: each record is tagged with it, and those that are stored
+    /// already are left out. Returns as well how many records the whole message has.
+    pub(super) fn split_tagged(
+        &mut self,
+        decoded: Decoded,
+        arrival: i64,
+        registry: &Registry,
+        offer: &Offer,
+    ) -> (Vec<(usize, Vec<u8>)>, u16) {
+        let mut records = Vec::new();
+        self.each(decoded, arrival, registry, |partition, payload| records.push((partition, mem::take(payload))));
+        let count = u16::try_from(records.len()).unwrap_or(u16::MAX);
+        let mut parts: Vec<(usize, Vec<u8>)> = Vec::new();
+        for (number, (partition, record)) in (0..count).zip(&records).filter(|(number, _)| !offer.has(*number, count)) {
+            let tagged = RawRecord::tagged(&offer.tag, number, count, record);
+            wheeltapper_log::frame(&tagged, part(&mut parts, *partition));
+        }
+        (parts, count)
+    }
+
+    /// Calls `take` with each record and its partition.
+    fn each(&mut self, decoded: Decoded, arrival: i64, registry: &Registry, mut take: impl FnMut(usize, &mut Vec<u8>)) {
         let places = registry.look_up(dictionary::names(&decoded.sensors));
         let readings = &decoded.readings;
         for ((&sensor, &time), &value) in readings.sensor.iter().zip(&readings.time).zip(&readings.value) {
@@ -40,7 +72,6 @@ impl Splitter {
                 columns.value.push(value);
             }
         }
-        let mut parts: Vec<(usize, Vec<u8>)> = Vec::new();
         let mut payload = Vec::new();
         for (partition, columns) in self.columns.iter_mut().enumerate() {
             if columns.sensor.is_empty() {
@@ -48,7 +79,7 @@ impl Splitter {
             }
             payload.clear();
             encode_readings(arrival, &columns.sensor, &columns.time, &columns.value, &mut payload);
-            wheeltapper_log::frame(&payload, part(&mut parts, partition));
+            take(partition, &mut payload);
             columns.sensor.clear();
             columns.time.clear();
             columns.value.clear();
@@ -66,9 +97,8 @@ impl Splitter {
             };
             payload.clear();
             record.encode(&mut payload);
-            wheeltapper_log::frame(&payload, part(&mut parts, usize::from(partition)));
+            take(usize::from(partition), &mut payload);
         }
-        parts
     }
 }
 

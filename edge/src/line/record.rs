@@ -8,11 +8,17 @@
 //! | 2 waveform | arrival i64, sensor u32, start i64, rate f64, count u32, sample f32 each |
 //! | 3 tick | now i64 |
 //! | 4 flush | |
+//! | 5 tagged | the tag of a QoS 2 exchange ([`crate::intake::exchanges`]) 46 bytes, then a record of kind 1 or 2 |
 //!
 //! Times are nanoseconds since 1970; sensors are the numbers in the store's table `sensors`. The other topics hold JSON,
 //! but for `processed-data`, which holds feature batches in postcard's encoding.
 
 use serde::{Deserialize, Serialize};
+
+use crate::intake::exchanges::Tag;
+
+/// The kind of a record that is behind a tag.
+const TAGGED: u8 = 5;
 
 /// One record of the topic raw-sensor-data.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,7 +90,11 @@ impl RawRecord {
     /// # Errors
     /// [`RecordError`] when the bytes are not what [`Self::encode`] makes.
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
-        let mut bytes = bytes;
+        // To the line it makes no difference how a reading came.
+        let mut bytes = match bytes.split_first() {
+            Some((&TAGGED, rest)) => rest.get(Tag::BYTES..).ok_or(RecordError("it ends early"))?,
+            _ => bytes,
+        };
         let record = match take::<1>(&mut bytes)? {
             [1] => {
                 let arrival = i64::from_le_bytes(take(&mut bytes)?);
@@ -109,6 +119,21 @@ impl RawRecord {
             _ => return Err(RecordError("its kind is unknown")),
         };
         if bytes.is_empty() { Ok(record) } else { Err(RecordError("it is longer than it says")) }
+    }
+
+    /// The tag of the exchange that a record came with.
+    pub(crate) fn tag(bytes: &[u8]) -> Option<&[u8; Tag::BYTES]> {
+        let (&kind, rest) = bytes.split_first()?;
+        rest.first_chunk().filter(|_| kind == TAGGED)
+    }
+
+    /// Puts the tag of part `part` of `parts` before an encoded record.
+    pub(crate) fn tagged(tag: &Tag, part: u16, parts: u16, record: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(1 + Tag::BYTES + record.len());
+        out.push(TAGGED);
+        tag.write(part, parts, &mut out);
+        out.extend_from_slice(record);
+        out
     }
 }
 

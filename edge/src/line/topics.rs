@@ -8,6 +8,9 @@ use std::{
 
 use wheeltapper_log::{LogError, Partition, storage::Storage};
 
+/// Bytes of a segment of the log of exchanges.
+const EXCHANGE_SEGMENT: u64 = 1 << 20;
+
 /// A stream of events by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Topic {
@@ -19,6 +22,8 @@ pub enum Topic {
     Anomalies,
     /// What was refused, with its reason.
     DeadLetters,
+    /// Ends of MQTT's QoS 2 exchanges.
+    Exchanges,
 }
 
 impl fmt::Display for Topic {
@@ -28,6 +33,7 @@ impl fmt::Display for Topic {
             Self::Processed => "processed-data",
             Self::Anomalies => "anomaly-events",
             Self::DeadLetters => "dlq-sensor-data",
+            Self::Exchanges => "mqtt-exchanges",
         })
     }
 }
@@ -60,6 +66,15 @@ impl Topics {
     /// The partition of dlq-sensor-data that ingest writes to; the line's workers write to those before it.
     pub fn ingest_dead_letters(&self) -> u16 {
         self.partitions
+    }
+
+    /// Opens the log of MQTT's QoS 2 exchanges for writing. It is small, and so are its segments.
+    ///
+    /// # Errors
+    /// [`LogError::Io`].
+    pub(crate) fn exchanges(&self) -> Result<Partition, LogError> {
+        let folder = self.folder.join(Topic::Exchanges.to_string()).join("0");
+        Partition::open_on(Arc::clone(&self.storage), &folder, EXCHANGE_SEGMENT)
     }
 
     /// Opens a partition for writing. Only one writer may.

@@ -93,6 +93,7 @@ async fn consume(host: &Arc<Host>, config: &Nats, mapping: &Arc<Mapping>) -> any
         while let Some(message) = futures_next(&mut batch).await {
             let message = message.map_err(|error| anyhow::anyhow!("reading messages: {error}"))?;
             any = true;
+            host.metrics.events("nats").inc();
             while acknowledging.len() >= IN_FLIGHT {
                 acknowledging.join_next().await;
             }
@@ -118,7 +119,6 @@ async fn consume(host: &Arc<Host>, config: &Nats, mapping: &Arc<Mapping>) -> any
                 }
             });
         }
-        host.metrics.events("nats").inc_by(u64::from(any));
         if !any {
             time::sleep(Duration::from_millis(20)).await;
         }

@@ -22,6 +22,7 @@ pub async fn run(host: Arc<Host>, period: Duration, task: TaskContext) -> anyhow
                 let host = Arc::clone(&host);
                 tokio::task::spawn_blocking(move || {
                     host.housekeeping();
+                    host.keep_exchanges();
                     host.store.compact()
                 })
                 .await??;

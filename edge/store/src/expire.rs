@@ -205,9 +205,7 @@ impl Store {
                 self.read(|connection| Ok(connection.prepare_cached(statement)?.query_row([], |row| row.get(0))?))?;
             Ok(newest.map_or(now, |newest| newest.min(now)))
         };
-        let before = |since: i64, age: Option<Duration>| {
-            age.map(|age| since.saturating_sub(nanoseconds(age)))
-        };
+        let before = |since: i64, age: Option<Duration>| age.map(|age| since.saturating_sub(nanoseconds(age)));
         let (raw, found, letters) = (newest(NEWEST_RAW)?, newest(NEWEST_FINDING)?, newest(NEWEST_DEAD_LETTER)?);
         let mut expired = Expired::default();
         if let Some(before) = before(raw, retention.readings) {

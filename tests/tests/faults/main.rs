@@ -1,8 +1,11 @@
 //! Faults and attacks against the built binary, each for a short time; `tests/faults/README.md` says how to run the scripts
 //! behind them for longer.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod bombs;
 mod damage;
 mod disk;
 mod kill;
+mod mqtt_client;
+mod mqtt_exchanges;
+mod mqtt_rights;

@@ -7,7 +7,7 @@ use super::{
     address::{self, Address},
     topics,
 };
-use crate::{Broker, Config, HttpSource, Listen, MqttClient, Nats};
+use crate::{AccessMode, Broker, Config, HttpSource, Listen, MqttClient, Nats};
 
 const SOURCE_SECRET: &str =
     "write secret_env = \"VARIABLE\" (an environment variable that holds it) or secret_file = \"FILE\" (a file)";
@@ -20,6 +20,7 @@ pub(super) fn check(checker: &mut Checker<'_>, config: &Config, listen: &Listen)
     origins(checker, &config.http.origins);
     if let Some(broker) = config.mqtt.broker.as_ref().filter(|broker| broker.enabled) {
         self::broker(checker, broker);
+        anonymous(checker, broker, config.access.mode);
     }
     let mut sessions = BTreeSet::new();
     for (number, client) in config.mqtt.clients.iter().enumerate() {
@@ -145,6 +146,27 @@ fn origins(checker: &mut Checker<'_>, origins: &[String]) {
     }
 }
 
+/// Everybody has to sign in, or not.
+fn anonymous(checker: &mut Checker<'_>, broker: &Broker, mode: AccessMode) {
+    if mode == AccessMode::On && broker.anonymous == Some(true) {
+        let help =
+            "remove it, and give clients a [[mqtt.broker.user]] or an API key as password (`wheeltapper key add`)";
+        let message =
+            "anonymous clients would be let in, while [access] mode = \"on\" says that everybody has to sign in";
+        checker.at("mqtt.broker.anonymous", message, help);
+    }
+}
+
+/// The first part of an asset's path.
+fn site(checker: &mut Checker<'_>, at: &str, site: &str) {
+    let whole = site.chars().count() <= 256 && site.split('/').all(|part| !part.is_empty());
+    let wild = |letter: char| letter.is_whitespace() || letter.is_control() || matches!(letter, '+' | '#');
+    if !whole || site.contains(wild) {
+        let help = "write the first part of an asset's path, such as \"plant\" or \"plant/hall-1\"";
+        checker.at(at, format!("there is no site {site:?}"), help);
+    }
+}
+
 fn broker(checker: &mut Checker<'_>, broker: &Broker) {
     let mut seen = BTreeSet::new();
     for (number, user) in broker.users.iter().enumerate() {
@@ -157,6 +179,26 @@ fn broker(checker: &mut Checker<'_>, broker: &Broker) {
             ("password", PASSWORD),
             (user.password_env.as_deref(), user.password_file.as_deref()),
         );
+        if user.scopes.is_empty() {
+            let help = "write \"ingest\" (publish), \"read\" (subscribe) or both, or leave scopes out for both";
+            checker.at(&format!("{at}.scopes"), format!("{} may do nothing", user.name), help);
+        }
+        if user.sites.as_ref().is_some_and(Vec::is_empty) {
+            let help = "write sites, such as [\"plant\"], or leave them out for all";
+            checker.at(&format!("{at}.sites"), format!("{} is kept to no site at all", user.name), help);
+        }
+        for (number, site) in user.sites.iter().flatten().enumerate() {
+            self::site(checker, &format!("{at}.sites.{number}"), site);
+        }
+    }
+    for (key, limit) in [
+        ("max_connections", broker.max_connections),
+        ("max_connections_per_address", broker.max_connections_per_address),
+    ] {
+        if !(1..=1_000_000).contains(&limit) {
+            let message = format!("`{key}` goes from 1 to 1000000, and is {limit}");
+            checker.at(&format!("mqtt.broker.{key}"), message, "leave it out for 10000, and 2000 from one address");
+        }
     }
     match (&broker.tls_listen, &broker.tls) {
         (Some(_), None) => {

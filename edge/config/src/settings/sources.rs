@@ -94,7 +94,8 @@ pub struct Broker {
     pub tls_listen: Option<String>,
     /// The certificate for it.
     pub tls: Option<Tls>,
-    /// Whether clients may come without a name; by default only where the address is this machine's own.
+    /// Whether clients may connect without showing who they are. By default from this machine's own addresses only, while
+    /// nobody has to sign in (`[access] mode`) and there are no users.
     pub anonymous: Option<bool>,
     /// Who may come.
     #[serde(rename = "user")]
@@ -103,6 +104,10 @@ pub struct Broker {
     pub ingest: Vec<String>,
     /// The largest packet.
     pub max_packet: ByteSize,
+    /// Connections at a time.
+    pub max_connections: usize,
+    /// Connections at a time from one address.
+    pub max_connections_per_address: usize,
 }
 
 impl Default for Broker {
@@ -116,6 +121,8 @@ impl Default for Broker {
             users: Vec::new(),
             ingest: vec!["#".into()],
             max_packet: ByteSize::mib(16),
+            max_connections: 10_000,
+            max_connections_per_address: 2_000,
         }
     }
 }
@@ -132,6 +139,28 @@ pub struct MqttUser {
     /// File that holds the password.
     #[serde(default)]
     pub password_file: Option<PathBuf>,
+    /// What it may do.
+    #[serde(default = "MqttScope::all")]
+    pub scopes: Vec<MqttScope>,
+    /// The sites that it is kept to; all, where none are given.
+    #[serde(default)]
+    pub sites: Option<Vec<String>>,
+}
+
+/// What a user of the broker may do, as the scopes of API keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MqttScope {
+    /// Publish.
+    Ingest,
+    /// Subscribe.
+    Read,
+}
+
+impl MqttScope {
+    fn all() -> Vec<Self> {
+        vec![Self::Ingest, Self::Read]
+    }
 }
 
 /// `[[mqtt.client]]`

@@ -84,6 +84,28 @@ fn secrets_have_one_place() {
 }
 
 #[test]
+fn rights_and_limits_of_the_broker_are_checked() {
+    let user = |rest: &str| format!("[[mqtt.broker.user]]\nname = \"a\"\npassword_env = \"A\"\n{rest}\n");
+    each(&[
+        (&user("scopes = []"), "4:10", "or leave scopes out"),
+        (&user("scopes = [\"write\"]"), "4:11", "unknown variant"),
+        (&user("sites = []"), "4:9", "leave them out for all"),
+        (&user("sites = [\"plant\", \"/hall\"]"), "4:19", "such as \"plant\""),
+        (&user("sites = [\"plant/+\"]"), "4:10", "such as \"plant\""),
+        ("[mqtt.broker]\nmax_connections = 0\n", "2:19", "goes from 1 to 1000000"),
+        ("[mqtt.broker]\nmax_connections_per_address = 0\n", "2:31", "goes from 1 to 1000000"),
+        ("[access]\nmode = \"on\"\n[mqtt.broker]\nanonymous = true\n", "4:13", "API key"),
+    ]);
+    for good in [
+        user("scopes = [\"read\"]\nsites = [\"plant/hall-1\"]"),
+        "[access]\nmode = \"on\"\n[mqtt.broker]\nanonymous = false\n".into(),
+        "[mqtt.broker]\nanonymous = true\n".into(),
+    ] {
+        assert_eq!(told(&good), "nothing", "{good}");
+    }
+}
+
+#[test]
 fn brokers_that_cannot_be_called_are_told() {
     let client = |url: &str, rest: &str| format!("[[mqtt.client]]\nurl = {url:?}\ntopics = [\"a\"]\n{rest}\n");
     each(&[

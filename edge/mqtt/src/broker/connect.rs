@@ -1,18 +1,26 @@
 //! From a new connection to its session: CONNECT and CONNACK.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, PoisonError},
+    time::{Duration, Instant},
+};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::{
+    admission::Refusing,
     connection::Connection,
     hub::{Attachment, Hub, Wanted},
     message::{Message, passed_on},
     session::{PeerLimits, Will},
+    stats::count,
+    throttle::AddressKey,
 };
 use crate::{
     codec::{self, ConnAck, Connect, DecodeError, Packet, Properties, Version, reason},
+    rights::{Grant, Login, LoginRefusal},
     topic,
 };
 
@@ -24,6 +32,34 @@ const MAX_CLIENT_ID: usize = 1_024;
 
 /// The largest CONNECT, in bytes: nobody has been let in yet.
 const MAX_CONNECT: usize = 256 << 10;
+
+/// The largest CONNECT, and the longest wait for it, of a client that is only told that there are too many.
+const REFUSED_CONNECT: usize = 16 << 10;
+const REFUSED_WAIT: Duration = Duration::from_secs(2);
+
+/// Why a CONNECT is refused: a reason code of MQTT 5, and words where there is more to say.
+struct Rejected(u8, Option<String>);
+
+impl From<u8> for Rejected {
+    fn from(code: u8) -> Self {
+        Self(code, None)
+    }
+}
+
+/// Tells a client that there are too many connections: waits for its CONNECT, as the answer depends on its version.
+pub(crate) async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(place: Refusing, mut stream: S) {
+    let mut input = BytesMut::new();
+    let read = tokio::time::timeout(REFUSED_WAIT, read_connect(&mut stream, &mut input, REFUSED_CONNECT));
+    if let Ok(Ok(connect)) = read.await {
+        let why = "there are too many connections, in all or from this address; close some, or raise [mqtt.broker] max_connections or max_connections_per_address";
+        answer(&mut stream, connect.version, reason::QUOTA, false, told(why.to_owned())).await;
+    }
+    drop(place);
+}
+
+fn told(why: String) -> Option<Box<Properties>> {
+    Some(Box::new(Properties { reason_string: Some(why), ..Properties::default() }))
+}
 
 /// Serves one connection to its end.
 pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<Hub>, mut stream: S, peer: SocketAddr) {
@@ -67,9 +103,9 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<Hub>, mut 
                 connection.serve(stream).await;
             }
         }
-        Err(code) => {
+        Err(Rejected(code, why)) => {
             tracing::debug!(%peer, code, "an MQTT client is refused");
-            answer(&mut stream, version, code, false, None).await;
+            answer(&mut stream, version, code, false, why.and_then(told)).await;
         }
     }
 }
@@ -131,24 +167,56 @@ struct Setup {
     properties: Option<Box<Properties>>,
 }
 
-/// Checks the CONNECT and takes the session. `Err`: a reason code of MQTT 5.
+/// Finds out who connects. Who failed too often waits before the next try is even looked at.
+async fn log_in(hub: &Arc<Hub>, connect: &Connect, peer: SocketAddr) -> Result<Arc<dyn Grant>, Rejected> {
+    let (address, name) = (AddressKey::of(peer.ip()), connect.user.as_deref().unwrap_or_default());
+    let throttle = || hub.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+    let wait = throttle().wait(address, name, Instant::now());
+    if let Some(wait) = wait {
+        count(&hub.counters.refused_logins);
+        let seconds = wait.as_secs() + 1;
+        return Err(Rejected(reason::RATE, Some(format!("too many failed logins; try again in {seconds} s"))));
+    }
+    let login = Login {
+        peer,
+        client_id: connect.client_id.clone(),
+        user: connect.user.clone(),
+        password: connect.password.clone(),
+    };
+    let refusal = match hub.auth.authenticate(login).await {
+        Ok(grant) => {
+            throttle().succeeded(address, name, Instant::now());
+            return Ok(grant);
+        }
+        Err(refusal) => refusal,
+    };
+    if refusal == LoginRefusal::Unavailable {
+        return Err(Rejected(reason::SERVER_UNAVAILABLE, None));
+    }
+    throttle().failed(address, name, Instant::now());
+    count(&hub.counters.refused_logins);
+    tracing::warn!(%peer, client = %connect.client_id, "an MQTT client's user name, password or key is not right");
+    Err(match refusal {
+        LoginRefusal::Anonymous => reason::NOT_AUTHORIZED.into(),
+        LoginRefusal::Wrong | LoginRefusal::Unavailable => reason::BAD_PASSWORD.into(),
+    })
+}
+
+/// Checks the CONNECT and takes the session.
 async fn enter(
     hub: &Arc<Hub>,
     mut connect: Connect,
     peer: SocketAddr,
     number: u64,
-) -> Result<(Attachment, PeerLimits, Setup), u8> {
+) -> Result<(Attachment, PeerLimits, Setup), Rejected> {
     let v5 = connect.version == Version::V5;
     let asked = connect.properties.take().map(|properties| *properties).unwrap_or_default();
     if asked.authentication_method.is_some() {
-        return Err(reason::BAD_AUTHENTICATION);
+        return Err(reason::BAD_AUTHENTICATION.into());
     }
-    if !hub.auth.allows(peer.ip(), connect.user.as_deref(), connect.password.as_deref()) {
-        tracing::warn!(%peer, client = %connect.client_id, "an MQTT client's user name or password is not right");
-        return Err(if connect.user.is_some() { reason::BAD_PASSWORD } else { reason::NOT_AUTHORIZED });
-    }
+    let grant = log_in(hub, &connect, peer).await?;
     if connect.client_id.len() > MAX_CLIENT_ID || (connect.client_id.is_empty() && !v5 && !connect.clean_start) {
-        return Err(reason::CLIENT_ID);
+        return Err(reason::CLIENT_ID.into());
     }
     let mut properties = Properties::default();
     if connect.client_id.is_empty() {
@@ -165,7 +233,8 @@ async fn enter(
     if expiry < wanted_expiry {
         properties.session_expiry = Some(u32::try_from(expiry.as_secs()).unwrap_or(u32::MAX));
     }
-    let will = connect.will.take().map(|will| will_of(will, &connect.client_id, number)).transpose()?;
+    let will = connect.will.take();
+    let will = will.map(|will| will_of(hub, &*grant, will, &connect.client_id, number)).transpose()?;
     let max_packet = asked.maximum_packet.map_or(usize::MAX, |size| size as usize);
     let window = asked.receive_maximum.unwrap_or(u16::MAX).min(hub.config.max_inflight);
     let limits = PeerLimits { version: connect.version, receive_maximum: window.into(), max_packet };
@@ -173,7 +242,7 @@ async fn enter(
     properties.maximum_packet = Some(u32::try_from(hub.config.max_packet).unwrap_or(u32::MAX));
     properties.topic_alias_maximum = Some(ALIASES);
     let wanted =
-        Wanted { client_id: connect.client_id.as_str().into(), clean_start: connect.clean_start, expiry, will };
+        Wanted { client_id: connect.client_id.as_str().into(), grant, clean_start: connect.clean_start, expiry, will };
     let attachment = hub.attach(wanted).await?;
     let setup = Setup {
         keep_alive: (connect.keep_alive > 0).then(|| Duration::from_secs(connect.keep_alive.into())),
@@ -183,12 +252,22 @@ async fn enter(
     Ok((attachment, limits, setup))
 }
 
-fn will_of(will: codec::Will, client_id: &str, connection: u64) -> Result<Will, u8> {
+fn will_of(
+    hub: &Hub,
+    grant: &dyn Grant,
+    will: codec::Will,
+    client_id: &str,
+    connection: u64,
+) -> Result<Will, Rejected> {
     if !topic::is_name(&will.topic) {
-        return Err(reason::TOPIC_INVALID);
+        return Err(reason::TOPIC_INVALID.into());
     }
-    if super::inbound::is_reserved(&will.topic) {
-        return Err(reason::NOT_AUTHORIZED);
+    if super::inbound::is_reserved(&will.topic) || !grant.may_publish(&will.topic) {
+        count(&hub.counters.denied_publishes);
+        return Err(Rejected(
+            reason::NOT_AUTHORIZED,
+            Some("this client may not publish to the topic of its will".into()),
+        ));
     }
     let delay = will.properties.as_ref().and_then(|properties| properties.will_delay).unwrap_or(0);
     // The expiry counts from the publication, which the connection and the delay put off.
@@ -203,5 +282,12 @@ fn will_of(will: codec::Will, client_id: &str, connection: u64) -> Result<Will, 
         properties,
         ..Message::default()
     };
-    Ok(Will { message, delay: Duration::from_secs(delay.into()), expiry, client_id: client_id.into(), connection })
+    Ok(Will {
+        message,
+        delay: Duration::from_secs(delay.into()),
+        expiry,
+        client_id: client_id.into(),
+        connection,
+        sites: grant.sites(),
+    })
 }

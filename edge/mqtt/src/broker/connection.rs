@@ -4,7 +4,7 @@ use std::{
     collections::HashSet,
     future::{Future, poll_fn},
     pin::{Pin, pin},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -18,8 +18,9 @@ use tokio::{
 
 use super::{
     hub::{Attachment, DRAIN, Hub},
-    inbound::{Outcome, Taken, Waiting},
+    inbound::{Outcome, Releasing, Taken, Waiting},
     session::{OUTPUT_HIGH, PeerLimits},
+    stats::count,
 };
 use crate::codec::{self, DecodeError, Disconnect, Packet, Properties, Version, reason};
 
@@ -30,6 +31,9 @@ const OUTPUT_MAX: usize = 1 << 20;
 /// Room for each read: at first, and for a connection that fills it.
 const READ_MIN: usize = 4 << 10;
 const READ_MAX: usize = 64 << 10;
+
+/// Bytes of a packet for which it has a second longer to be complete.
+const SLOWEST: usize = 16 << 10;
 
 /// How long a client that we close may take to close as well.
 const LINGER: Duration = Duration::from_millis(100);
@@ -70,6 +74,8 @@ pub(crate) struct Connection {
     /// Messages of QoS 1 and 2 that the client awaits an acknowledgement of.
     pub(crate) unacknowledged: usize,
     pub(crate) aliases: Vec<Option<Arc<str>>>,
+    /// QoS 2 messages that the client released, until the sink has kept that.
+    pub(crate) releasing: FuturesOrdered<Releasing>,
     /// Nothing more is sent to the client.
     pub(crate) closing: bool,
     /// There may be more to send to the client.
@@ -78,7 +84,19 @@ pub(crate) struct Connection {
     unflushed: bool,
     heard: Instant,
     patience: Option<Duration>,
+    /// Since when the packet at the end of `input` is incomplete.
+    incomplete: Option<Instant>,
+    /// Since when the client has taken nothing of `output`.
+    stalled: Option<Instant>,
+    /// Large input that is counted in [`Hub::input_bytes`].
+    counted: usize,
     timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.hub.input_bytes.fetch_sub(self.counted, Ordering::Relaxed);
+    }
 }
 
 impl Connection {
@@ -108,13 +126,17 @@ impl Connection {
             awaited: HashSet::new(),
             unacknowledged,
             aliases: Vec::new(),
+            releasing: FuturesOrdered::new(),
             closing: false,
             fill_due: true,
             read_size: READ_MIN,
             unflushed: false,
             heard: Instant::now(),
             patience,
-            timer: patience.map(|patience| Box::pin(tokio::time::sleep(patience))),
+            incomplete: None,
+            stalled: None,
+            counted: 0,
+            timer: None,
         }
     }
 
@@ -165,6 +187,7 @@ impl Connection {
 
     fn at_sink_limit(&self) -> bool {
         self.pending.len() >= self.hub.config.max_inflight.into()
+            || self.releasing.len() >= self.hub.config.max_inflight.into()
             || self.pending_bytes >= self.hub.config.max_inflight_bytes
     }
 
@@ -178,6 +201,12 @@ impl Connection {
             while let Poll::Ready(Some((taken, outcome))) = self.pending.poll_next_unpin(cx) {
                 progress = true;
                 if let Some(end) = self.settle(taken, outcome) {
+                    return Poll::Ready(end);
+                }
+            }
+            while let Poll::Ready(Some(release)) = self.releasing.poll_next_unpin(cx) {
+                progress = true;
+                if let Some(end) = self.released(&release) {
                     return Poll::Ready(end);
                 }
             }
@@ -201,11 +230,14 @@ impl Connection {
                 match Pin::new(&mut *stream).poll_write(cx, &self.output) {
                     Poll::Ready(Ok(written)) if written > 0 => {
                         self.output.advance(written);
+                        self.stalled = None;
                         self.unflushed = true;
                         progress = true;
                     }
                     Poll::Ready(_) => return Poll::Ready(End::Gone),
-                    Poll::Pending => {}
+                    Poll::Pending => {
+                        self.stalled.get_or_insert_with(Instant::now);
+                    }
                 }
             }
             if self.unflushed && self.output.is_empty() {
@@ -244,19 +276,53 @@ impl Connection {
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        if self.at_sink_limit() {
-            // It is we who do not listen.
-            self.heard = Instant::now();
+        if self.at_sink_limit() || self.output.len() >= OUTPUT_MAX {
+            // It is we who do not listen; a client that does not take what it is sent is told from that.
+            self.incomplete = self.incomplete.map(|_| Instant::now());
+            if self.at_sink_limit() {
+                self.heard = Instant::now();
+            }
         }
-        let (Some(timer), Some(patience)) = (&mut self.timer, self.patience) else { return Poll::Pending };
-        while timer.as_mut().poll(cx).is_ready() {
-            let until = self.heard + patience;
+        while let Some((until, code)) = self.deadline() {
+            let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+            if timer.deadline() > until {
+                timer.as_mut().reset(until);
+            }
+            if timer.as_mut().poll(cx).is_pending() {
+                break;
+            }
             if until <= Instant::now() {
-                return Poll::Ready(End::Close(reason::KEEP_ALIVE));
+                if code == reason::SLOW {
+                    count(&self.hub.counters.slow);
+                }
+                return Poll::Ready(End::Close(code));
             }
             timer.as_mut().reset(until);
         }
         Poll::Pending
+    }
+
+    /// When the connection ends unless something happens, and why.
+    fn deadline(&self) -> Option<(Instant, u8)> {
+        let timeout = self.hub.config.packet_timeout;
+        let quiet = self.patience.map(|patience| (self.heard + patience, reason::KEEP_ALIVE));
+        let longer = Duration::from_secs((self.input.len() / SLOWEST) as u64);
+        let incomplete = self.incomplete.map(|since| (since + timeout + longer, reason::SLOW));
+        let stalled = self.stalled.map(|since| (since + timeout, reason::SLOW));
+        [quiet, incomplete, stalled].into_iter().flatten().min_by_key(|(until, _)| *until)
+    }
+
+    /// Counts what a large packet takes while it is incomplete.
+    fn count_input(&mut self) -> Result<(), End> {
+        let held = Some(self.input.capacity()).filter(|held| *held > READ_MAX).unwrap_or(0);
+        if held == self.counted {
+            return Ok(());
+        }
+        let total = self.hub.input_bytes.fetch_add(held, Ordering::Relaxed) + held;
+        self.hub.input_bytes.fetch_sub(self.counted, Ordering::Relaxed);
+        let (before, grew) = (self.counted, held > self.counted);
+        self.counted = held;
+        if grew && total - before > self.hub.config.max_input_bytes { Err(End::Close(reason::QUOTA)) } else { Ok(()) }
     }
 
     /// Takes the packets that are all there; whether there was one.
@@ -278,6 +344,13 @@ impl Connection {
             // After a very large packet.
             self.input = BytesMut::new();
         }
+        if took || self.input.is_empty() {
+            self.incomplete = None;
+        }
+        if !self.input.is_empty() {
+            self.incomplete.get_or_insert_with(Instant::now);
+        }
+        self.count_input()?;
         Ok(took)
     }
 

@@ -12,35 +12,45 @@ use std::{
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    auth::Auth,
     message::Message,
     retained::Retained,
     session::{Delivery, Link, QueueLimits, Session, Will},
+    stats::{Counters, count},
     subscriptions::{Match, Options, Subscriptions},
+    throttle::Throttle,
 };
 use crate::{
-    Answer, Publish, Sink, Verdict,
+    Answer, Exchange, Publish, Released, Sink, Verdict,
     codec::reason,
     config::BrokerConfig,
+    rights::{Authenticator, Grant},
     topic::{self, Filter, TopicError},
 };
 
 /// How long a closed connection's messages may still wait for the sink's verdict.
 pub(crate) const DRAIN: Duration = Duration::from_secs(5);
 
+/// Bytes of all filters of one session.
+const MAX_FILTER_BYTES: usize = 256 << 10;
+
 pub(crate) struct Hub {
     pub(crate) config: BrokerConfig,
-    pub(crate) auth: Auth,
+    pub(crate) auth: Arc<dyn Authenticator>,
+    pub(crate) throttle: Mutex<Throttle>,
+    pub(crate) counters: Counters,
+    /// Bytes of packets that are not complete, of all connections.
+    pub(crate) input_bytes: AtomicUsize,
+    pub(super) queued_bytes: Arc<AtomicUsize>,
     sink: Arc<dyn Sink>,
     ingest_all: bool,
-    sessions: Mutex<HashMap<Arc<str>, Arc<Session>>>,
+    pub(super) sessions: Mutex<HashMap<Arc<str>, Arc<Session>>>,
     subscriptions: RwLock<Subscriptions<Arc<Session>>>,
     /// Kept beside the tree, so that without subscribers a publish takes no lock.
-    subscribed: AtomicUsize,
-    retained: Mutex<Retained>,
+    pub(super) subscribed: AtomicUsize,
+    pub(super) retained: Mutex<Retained>,
     numbers: AtomicU64,
     /// Messages of QoS 0 that the sink was too busy for.
-    lost: AtomicU64,
+    pub(super) lost: AtomicU64,
     wills: mpsc::Sender<Will>,
 }
 
@@ -53,7 +63,7 @@ impl std::fmt::Debug for Hub {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -78,6 +88,7 @@ impl Drop for Attachment {
 #[derive(Debug)]
 pub(crate) struct Wanted {
     pub(crate) client_id: Arc<str>,
+    pub(crate) grant: Arc<dyn Grant>,
     pub(crate) clean_start: bool,
     pub(crate) expiry: Duration,
     pub(crate) will: Option<Will>,
@@ -87,13 +98,18 @@ impl Hub {
     pub(crate) fn new(
         config: BrokerConfig,
         sink: Arc<dyn Sink>,
+        auth: Arc<dyn Authenticator>,
         wills: mpsc::Sender<Will>,
     ) -> Result<Self, TopicError> {
         for filter in &config.ingest {
             topic::check_filter(filter)?;
         }
         Ok(Self {
-            auth: Auth::new(&config),
+            auth,
+            throttle: Mutex::default(),
+            counters: Counters::default(),
+            input_bytes: AtomicUsize::new(0),
+            queued_bytes: Arc::default(),
             sink,
             ingest_all: config.ingest.iter().any(|filter| filter == "#"),
             sessions: Mutex::default(),
@@ -124,18 +140,29 @@ impl Hub {
     }
 
     fn limits(&self) -> QueueLimits {
-        QueueLimits { messages: self.config.max_offline_messages, bytes: self.config.max_offline_bytes }
+        QueueLimits {
+            messages: self.config.max_offline_messages,
+            bytes: self.config.max_offline_bytes,
+            total: self.config.max_queued_bytes,
+        }
     }
 
     /// Whether messages of this topic go to the sink. The broker's own and what the host publishes do not, so that
     /// findings are not taken for readings.
     pub(crate) fn ingests(&self, name: &str) -> bool {
         !name.starts_with('$')
-            && !name.starts_with("wheeltapper/")
+            && !super::inbound::is_reserved(name)
             && (self.ingest_all || self.config.ingest.iter().any(|filter| topic::matches(filter, name)))
     }
 
-    pub(crate) fn accept(&self, message: &Message, client_id: &str, connection: u64) -> Answer {
+    pub(crate) fn accept(
+        &self,
+        message: &Message,
+        client_id: &str,
+        connection: u64,
+        sites: Option<Arc<[String]>>,
+        exchange: Option<Exchange>,
+    ) -> Answer {
         self.sink.accept(Publish {
             topic: Arc::clone(&message.topic),
             payload: message.payload.clone(),
@@ -144,7 +171,14 @@ impl Hub {
             connection,
             client_id: client_id.into(),
             content_type: message.content_type().map(Into::into),
+            sites,
+            exchange,
         })
+    }
+
+    /// Tells the sink that the client released a QoS 2 message.
+    pub(crate) fn release(&self, session: &Session, id: u16) -> Released {
+        self.sink.release(Exchange { session: Arc::clone(&session.name), id, dup: false })
     }
 
     /// Delivers a message to the subscribers and retains it where it asks for that.
@@ -162,7 +196,8 @@ impl Hub {
         }
         let mut matches = Vec::new();
         let tree = self.subscriptions.read().unwrap_or_else(PoisonError::into_inner);
-        tree.matches(&message.topic, &|session| session.is_connected(), &mut matches);
+        let may = |session: &Arc<Session>| session.may_read(&message.topic);
+        tree.matches(&message.topic, &may, &|session| session.is_connected(), &mut matches);
         drop(tree);
         // A client with overlapping subscriptions gets one copy, at the highest QoS, with all its identifiers.
         matches.sort_by_key(|found: &Match<Arc<Session>>| (found.shared, found.key));
@@ -199,9 +234,11 @@ impl Hub {
         {
             let mut state = session.lock();
             if !state.filters.contains(text) {
-                if state.filters.len() >= self.config.max_subscriptions {
+                let bytes = state.filter_bytes + text.len();
+                if state.filters.len() >= self.config.max_subscriptions || bytes > MAX_FILTER_BYTES {
                     return None;
                 }
+                state.filter_bytes = bytes;
                 state.filters.insert(text.to_owned());
             }
         }
@@ -212,7 +249,12 @@ impl Hub {
     }
 
     pub(crate) fn unsubscribe(&self, session: &Session, text: &str, filter: Filter<'_>) -> bool {
-        session.lock().filters.remove(text);
+        {
+            let mut state = session.lock();
+            if state.filters.remove(text) {
+                state.filter_bytes = state.filter_bytes.saturating_sub(text.len());
+            }
+        }
         let mut tree = self.subscriptions.write().unwrap_or_else(PoisonError::into_inner);
         let removed = tree.remove(filter, session.key);
         self.subscribed.store(tree.len(), Ordering::Release);
@@ -223,7 +265,7 @@ impl Hub {
     pub(crate) fn send_retained(&self, session: &Session, filter: &str, options: Options) {
         let mut state = session.lock();
         lock(&self.retained).matching(filter, |message| {
-            if !(options.no_local && message.publisher == session.key) {
+            if !(options.no_local && message.publisher == session.key) && session.may_read(&message.topic) {
                 let ids = if options.id == 0 { Vec::new() } else { vec![options.id] };
                 let qos = options.qos.min(message.qos);
                 let delivery = Delivery { message: Arc::clone(message), qos, retain: true, ids };
@@ -249,9 +291,10 @@ impl Hub {
 
     /// `Err`: an earlier connection has the session; it has been told to close, and closes the channel when it has.
     fn try_attach(self: &Arc<Self>, wanted: &mut Wanted) -> Result<Result<Attachment, u8>, watch::Receiver<()>> {
+        let name: Arc<str> = format!("{}\0{}", wanted.grant.owner(), wanted.client_id).into();
         let mut sessions = lock(&self.sessions);
         let mut present = false;
-        if let Some(session) = sessions.get(&wanted.client_id).map(Arc::clone) {
+        if let Some(session) = sessions.get(&name).map(Arc::clone) {
             let state = session.lock();
             if let Some((link, gone)) = &state.link {
                 link.kick(reason::TAKEN_OVER);
@@ -260,17 +303,23 @@ impl Hub {
             present = !wanted.clean_start && state.expires.is_none_or(|at| at > Instant::now());
             drop(state);
             if !present {
-                sessions.remove(&wanted.client_id);
+                sessions.remove(&name);
                 self.forget(&session);
             }
         }
         if !present && sessions.len() >= self.config.max_sessions {
             return Ok(Err(reason::QUOTA));
         }
-        let session = sessions
-            .entry(Arc::clone(&wanted.client_id))
-            .or_insert_with(|| Arc::new(Session::new(Arc::clone(&wanted.client_id), self.number())));
-        let session = Arc::clone(session);
+        if wanted.clean_start {
+            // Exchanges of a session before the last restart of this process are over too.
+            self.sink.forget(&name);
+        }
+        let session = Arc::clone(sessions.entry(Arc::clone(&name)).or_insert_with(|| {
+            let (grant, total) = (Arc::clone(&wanted.grant), Arc::clone(&self.queued_bytes));
+            Arc::new(Session::new(name, Arc::clone(&wanted.client_id), self.number(), grant, total))
+        }));
+        session.set_grant(&wanted.grant);
+        session.set_lasting(!wanted.expiry.is_zero());
         let (gone, watcher) = watch::channel(());
         let link = Arc::new(Link::default());
         let mut state = session.lock();
@@ -297,8 +346,8 @@ impl Hub {
         let now = Instant::now();
         if state.expiry.is_zero() {
             drop(state);
-            if sessions.get(&session.client_id).is_some_and(|kept| kept.key == session.key) {
-                sessions.remove(&session.client_id);
+            if sessions.get(&session.name).is_some_and(|kept| kept.key == session.key) {
+                sessions.remove(&session.name);
             }
             self.forget(session);
             return;
@@ -309,7 +358,7 @@ impl Hub {
             Some(Duration::ZERO) => {
                 let will = state.will.take();
                 drop(state);
-                self.publish_will(will);
+                self.publish_will(will, session);
             }
             Some(delay) => state.will_due = now.checked_add(delay),
             None => {}
@@ -317,9 +366,10 @@ impl Hub {
     }
 
     /// Ends a session that is no longer among the sessions.
-    fn forget(&self, session: &Session) {
+    pub(super) fn forget(&self, session: &Session) {
         let mut state = session.lock();
         let filters = std::mem::take(&mut state.filters);
+        state.filter_bytes = 0;
         let will = state.will.take();
         drop(state);
         if !filters.is_empty() {
@@ -329,11 +379,20 @@ impl Hub {
             }
             self.subscribed.store(tree.len(), Ordering::Release);
         }
-        self.publish_will(will);
+        self.publish_will(will, session);
+        if session.is_lasting() {
+            self.sink.forget(&session.name);
+        }
     }
 
-    fn publish_will(&self, will: Option<Will>) {
+    /// Publishes a will by what its client may do now: its rights may have changed since it connected.
+    fn publish_will(&self, will: Option<Will>, session: &Session) {
         if let Some(will) = will {
+            if !session.grant().may_publish(&will.message.topic) {
+                count(&self.counters.denied_publishes);
+                tracing::warn!(client = %session.client_id, topic = %will.message.topic, "an MQTT client may no longer publish its will");
+                return;
+            }
             let topic = Arc::clone(&will.message.topic);
             if self.wills.try_send(will).is_err() {
                 tracing::warn!(%topic, "too many MQTT wills at once; one is dropped");
@@ -357,11 +416,11 @@ impl Hub {
                 state.will_due = None;
                 let will = state.will.take();
                 drop(state);
-                self.publish_will(will);
+                self.publish_will(will, session);
             }
         }
         for session in over {
-            sessions.remove(&session.client_id);
+            sessions.remove(&session.name);
             self.forget(&session);
         }
     }
@@ -372,7 +431,8 @@ impl Hub {
         message.expires = will.expiry.and_then(|expiry| Instant::now().checked_add(expiry));
         if self.ingests(&message.topic) {
             let mut pause = Duration::from_millis(100);
-            while self.accept(&message, &will.client_id, will.connection).await == Verdict::Busy {
+            let accept = || self.accept(&message, &will.client_id, will.connection, will.sites.clone(), None);
+            while accept().await == Verdict::Busy {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(DRAIN);
             }

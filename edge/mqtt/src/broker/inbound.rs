@@ -12,10 +12,11 @@ use super::{
     connect::ALIASES,
     connection::{Connection, End},
     message::Message,
+    stats::count,
     subscriptions::Options,
 };
 use crate::{
-    Answer, Verdict,
+    Answer, Exchange, Released, Verdict,
     codec::{self, Ack, Disconnect, Packet, Properties, Publish, SubAck, Subscribe, Unsubscribe, Version, reason},
     topic,
 };
@@ -23,9 +24,15 @@ use crate::{
 /// Longest reason told of a refused message, in bytes.
 const MAX_REASON: usize = 512;
 
-/// Whether only the broker itself may publish to this topic.
+/// What a client is told whose publish is denied.
+const DENIED: &str = "this client may not publish to this topic: its user or key lacks the ingest right, or the topic is at none of its sites";
+
+/// Topics, with all below, to which only the broker itself and its host publish.
+const RESERVED: [&str; 2] = ["$SYS", "wheeltapper"];
+
+/// Whether only the broker itself and its host may publish to this topic.
 pub(crate) fn is_reserved(topic: &str) -> bool {
-    topic == "$SYS" || topic.starts_with("$SYS/")
+    RESERVED.iter().any(|name| topic.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
 /// A PUBLISH that is taken but not yet acknowledged.
@@ -44,6 +51,8 @@ pub(crate) enum Outcome {
     Sink(Verdict),
     /// It was not for the sink; this reason code goes into the acknowledgement.
     Code(u8),
+    /// The client may not publish to this topic.
+    Denied,
     /// A QoS 2 message that came again before its PUBREL.
     Again,
 }
@@ -70,6 +79,32 @@ impl Future for Waiting {
     }
 }
 
+/// A released QoS 2 message, and the sink's word that it is kept as released.
+pub(crate) struct Releasing {
+    id: u16,
+    code: u8,
+    known: bool,
+    answer: Released,
+}
+
+/// What a [`Releasing`] ends with.
+#[derive(Debug)]
+pub(crate) struct Release {
+    id: u16,
+    code: u8,
+    known: bool,
+    kept: bool,
+}
+
+impl Future for Releasing {
+    type Output = Release;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Release> {
+        let kept = std::task::ready!(self.answer.as_mut().poll(cx));
+        Poll::Ready(Release { id: self.id, code: self.code, known: self.known, kept })
+    }
+}
+
 impl Connection {
     pub(crate) fn take(&mut self, packet: Packet) -> Result<(), End> {
         match packet {
@@ -83,13 +118,7 @@ impl Connection {
                 self.pubrec(&ack);
                 Ok(())
             }
-            Packet::PubRel(ack) => {
-                let known = self.attachment.session.lock().received.remove(&ack.id);
-                self.unacknowledged = self.unacknowledged.saturating_sub(known.into());
-                let code = if known { reason::SUCCESS } else { reason::ID_NOT_FOUND };
-                codec::ack(&mut self.output, self.peer.version, 0x70, ack.id, code);
-                Ok(())
-            }
+            Packet::PubRel(ack) => self.pubrel(ack.id),
             Packet::PubComp(ack) => {
                 self.attachment.session.lock().acknowledged(ack.id, true);
                 self.fill_due = true;
@@ -137,15 +166,24 @@ impl Connection {
         if qos == 2 {
             self.attachment.session.lock().received.insert(id);
         }
+        let dup = publish.dup;
         let message = Message::new(&mut publish, self.attachment.session.key);
         let size = message.payload.len();
-        if is_reserved(&message.topic) {
+        let session = Arc::clone(&self.attachment.session);
+        let grant = session.grant();
+        if is_reserved(&message.topic) || !grant.may_publish(&message.topic) {
+            count(&self.hub.counters.denied_publishes);
             tracing::debug!(client = %self.client_id, topic = %message.topic, "an MQTT client may not publish to this topic");
-            return self.enqueue(Taken { message: None, id, qos, size: 0 }, Err(Outcome::Code(reason::NOT_AUTHORIZED)));
+            return self.enqueue(Taken { message: None, id, qos, size: 0 }, Err(Outcome::Denied));
         }
-        let answer = match self.hub.ingests(&message.topic) {
-            true => Ok(self.hub.accept(&message, &self.client_id, self.number)),
-            false => Err(Outcome::Code(reason::SUCCESS)),
+        // An empty retained message clears what is retained; there is nothing in it to store.
+        let clears = message.retain && message.payload.is_empty();
+        let answer = if self.hub.ingests(&message.topic) && !clears {
+            let exchange =
+                (qos == 2 && session.is_lasting()).then(|| Exchange { session: Arc::clone(&session.name), id, dup });
+            Ok(self.hub.accept(&message, &self.client_id, self.number, grant.sites(), exchange))
+        } else {
+            Err(Outcome::Code(reason::SUCCESS))
         };
         let mut message = Some(message);
         if qos == 0 {
@@ -221,9 +259,19 @@ impl Connection {
                 return Some(End::Close(reason::QUOTA));
             }
             Outcome::Sink(Verdict::Stored) => (reason::SUCCESS, None),
+            Outcome::Sink(Verdict::Partly(why)) => (reason::SUCCESS, Some(why)),
             Outcome::Sink(Verdict::Refused(why)) => (reason::PAYLOAD_INVALID, Some(why)),
             Outcome::Code(code) => (code, None),
             Outcome::Again => (reason::SUCCESS, None),
+            Outcome::Denied if qos == 0 => return None,
+            Outcome::Denied if self.peer.version == Version::V3 => {
+                // 3.1.1 has no other way to say it: section 3.3.5. What was not taken is never acknowledged.
+                if qos == 2 {
+                    self.attachment.session.lock().received.remove(&id);
+                }
+                return Some(End::Close(reason::NOT_AUTHORIZED));
+            }
+            Outcome::Denied => (reason::NOT_AUTHORIZED, Some(DENIED.to_owned())),
         };
         message.into_iter().for_each(|message| self.hub.route(message));
         if qos == 0 {
@@ -249,6 +297,35 @@ impl Connection {
             }
             _ => codec::ack(&mut self.output, self.peer.version, first, id, code),
         }
+        None
+    }
+
+    fn pubrel(&mut self, id: u16) -> Result<(), End> {
+        let session = Arc::clone(&self.attachment.session);
+        let known = session.lock().received.remove(&id);
+        let code = if known { reason::SUCCESS } else { reason::ID_NOT_FOUND };
+        if !session.is_lasting() {
+            return self.released(&Release { id, code, known, kept: true }).map_or(Ok(()), Err);
+        }
+        // Also where the session does not know it: before the last restart of this process it may have.
+        let mut releasing = Releasing { id, code, known, answer: self.hub.release(&session, id) };
+        if self.releasing.is_empty()
+            && let Poll::Ready(release) = Pin::new(&mut releasing).poll(&mut Context::from_waker(Waker::noop()))
+        {
+            return self.released(&release).map_or(Ok(()), Err);
+        }
+        self.releasing.push_back(releasing);
+        Ok(())
+    }
+
+    /// Ends the exchange: PUBCOMP, or the connection's end where the release could not be kept.
+    pub(crate) fn released(&mut self, release: &Release) -> Option<End> {
+        let Release { id, code, known, kept } = *release;
+        self.unacknowledged = self.unacknowledged.saturating_sub(known.into());
+        if !kept {
+            return Some(End::Close(reason::QUOTA));
+        }
+        codec::ack(&mut self.output, self.peer.version, 0x70, id, code);
         None
     }
 
@@ -279,6 +356,12 @@ impl Connection {
                     continue;
                 }
             };
+            if !session.grant().may_subscribe(filter.filter) {
+                count(&self.hub.counters.denied_subscriptions);
+                tracing::debug!(client = %self.client_id, filter = filter.filter, "an MQTT client may not subscribe to this");
+                codes.push(if v5 { reason::NOT_AUTHORIZED } else { 0x80 });
+                continue;
+            }
             if filter.group.is_some() && asked.no_local {
                 return Err(End::Close(reason::PROTOCOL));
             }

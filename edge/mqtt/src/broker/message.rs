@@ -47,6 +47,12 @@ impl Message {
         Some(u32::try_from(left.as_secs() + u64::from(left.subsec_nanos() > 0)).unwrap_or(u32::MAX))
     }
 
+    /// Bytes that it holds in memory, nearly.
+    pub(crate) fn size(&self) -> usize {
+        let properties = self.properties.as_ref().map_or(0, |properties| properties.size());
+        self.topic.len() + self.payload.len() + properties
+    }
+
     pub(crate) fn content_type(&self) -> Option<&str> {
         self.properties.as_ref()?.content_type.as_deref()
     }

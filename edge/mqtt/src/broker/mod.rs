@@ -1,14 +1,17 @@
 //! The embedded broker.
 
-mod auth;
+mod admission;
 mod connect;
 mod connection;
 mod hub;
 mod inbound;
 mod message;
 mod retained;
+mod revalidate;
 mod session;
+mod stats;
 mod subscriptions;
+mod throttle;
 mod tls;
 
 use std::{
@@ -16,7 +19,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -29,15 +32,27 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use self::{hub::Hub, message::Message, session::Will};
+pub use self::stats::BrokerStats;
+use self::{
+    admission::{Admission, Admitted},
+    hub::Hub,
+    message::Message,
+    revalidate::revalidate_all,
+    session::Will,
+    stats::count,
+};
 use crate::{
     Sink,
     config::{BrokerConfig, BrokerError},
+    rights::{Authenticator, ConfiguredUsers},
     topic,
 };
 
 /// Wills that wait to be published.
 const WILLS: usize = 16_384;
+
+/// How often the rights of connected clients and kept sessions are looked up anew.
+pub const REVALIDATE: Duration = Duration::from_secs(2);
 
 /// A broker that listens; [`run`](Broker::run) serves.
 #[derive(Debug)]
@@ -46,7 +61,7 @@ pub struct Broker {
     plain: (TcpListener, SocketAddr),
     tls: Option<(TcpListener, SocketAddr, Acceptor)>,
     wills: mpsc::Receiver<Will>,
-    open: Arc<AtomicUsize>,
+    admission: Arc<Admission>,
 }
 
 #[derive(Clone)]
@@ -62,7 +77,7 @@ impl fmt::Debug for Acceptor {
 #[derive(Clone, Debug)]
 pub struct BrokerHandle {
     hub: Arc<Hub>,
-    open: Arc<AtomicUsize>,
+    admission: Arc<Admission>,
 }
 
 impl BrokerHandle {
@@ -80,7 +95,12 @@ impl BrokerHandle {
     /// How many connections are open, those that have not said who they are among them. Once one no longer counts, its
     /// session has been put away.
     pub fn connections(&self) -> usize {
-        self.open.load(Ordering::Acquire)
+        self.admission.open()
+    }
+
+    /// What the broker holds, and what it has refused. Walks through the sessions: not for every message.
+    pub fn stats(&self) -> BrokerStats {
+        BrokerStats { connections: self.connections(), ..self.hub.stats() }
     }
 }
 
@@ -98,6 +118,20 @@ impl Broker {
     /// The address cannot be listened on, the certificate or key cannot be read, a filter of `ingest` is wrong, or a limit
     /// is out of its range.
     pub async fn bind(config: BrokerConfig, sink: Arc<dyn Sink>) -> Result<Self, BrokerError> {
+        let auth = Arc::new(ConfiguredUsers::new(&config));
+        Self::bind_with(config, sink, auth).await
+    }
+
+    /// As [`Broker::bind`], but `auth` decides who may connect and what for; the configuration's users and whether it lets
+    /// anonymous clients in are not looked at.
+    ///
+    /// # Errors
+    /// See [`Broker::bind`].
+    pub async fn bind_with(
+        config: BrokerConfig,
+        sink: Arc<dyn Sink>,
+        auth: Arc<dyn Authenticator>,
+    ) -> Result<Self, BrokerError> {
         if config.max_inflight == 0 {
             return Err(BrokerError::Limit { name: "max_inflight", value: 0, expected: "1 to 65535" });
         }
@@ -118,9 +152,10 @@ impl Broker {
             None => None,
         };
         let (sender, wills) = mpsc::channel(WILLS);
-        let hub = Arc::new(Hub::new(config, sink, sender)?);
+        let hub = Arc::new(Hub::new(config, sink, auth, sender)?);
         tracing::info!(address = %plain.1, tls = tls.as_ref().map(|tls| tracing::field::display(tls.1)), "listening for MQTT");
-        Ok(Self { hub, plain, tls, wills, open: Arc::default() })
+        let admission = Arc::new(Admission::new(hub.config.max_connections, hub.config.max_connections_per_address));
+        Ok(Self { hub, plain, tls, wills, admission })
     }
 
     /// Where it listens without TLS.
@@ -135,7 +170,7 @@ impl Broker {
 
     /// A way to publish from inside, and to see how it is.
     pub fn handle(&self) -> BrokerHandle {
-        BrokerHandle { hub: Arc::clone(&self.hub), open: Arc::clone(&self.open) }
+        BrokerHandle { hub: Arc::clone(&self.hub), admission: Arc::clone(&self.admission) }
     }
 
     /// Serves until it is dropped, which closes all connections.
@@ -143,6 +178,9 @@ impl Broker {
         let mut tasks = JoinSet::new();
         let mut second = tokio::time::interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut revalidate = tokio::time::interval(REVALIDATE);
+        revalidate.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let revalidating = Arc::new(AtomicBool::new(false));
         loop {
             tokio::select! {
                 accepted = self.plain.0.accept() => {
@@ -161,6 +199,11 @@ impl Broker {
                     tasks.spawn(async move { hub.take_will(will).await });
                 }
                 _ = second.tick() => self.hub.keep_house(),
+                _ = revalidate.tick() => {
+                    if !revalidating.swap(true, Ordering::AcqRel) {
+                        tasks.spawn(revalidate_all(Arc::clone(&self.hub), Arc::clone(&revalidating)));
+                    }
+                }
                 Some(done) = tasks.join_next(), if !tasks.is_empty() => {
                     if let Err(error) = done {
                         tracing::error!(%error, "an MQTT connection's task failed");
@@ -183,11 +226,19 @@ impl Broker {
     }
 
     fn spawn(&self, tasks: &mut JoinSet<()>, stream: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>) {
-        let place = Place::take(&self.open);
-        if place.number >= self.hub.config.max_connections {
-            tracing::warn!(%peer, limit = self.hub.config.max_connections, "too many MQTT connections; one is closed");
-            return;
-        }
+        let place = match self.admission.admit(peer.ip()) {
+            Admitted::Served(place) => place,
+            refused => {
+                count(&self.hub.counters.refused_connections);
+                let BrokerConfig { max_connections, max_connections_per_address, .. } = self.hub.config;
+                tracing::warn!(%peer, max_connections, max_connections_per_address, "too many MQTT connections; one is refused");
+                // With TLS the handshake would cost more than the word is worth.
+                if let (Admitted::Refused(place), None) = (refused, tls) {
+                    tasks.spawn(connect::refuse(place, stream));
+                }
+                return;
+            }
+        };
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "TCP_NODELAY");
         }
@@ -211,24 +262,5 @@ async fn accept_tls(tls: Option<&(TcpListener, SocketAddr, Acceptor)>) -> std::i
     match tls {
         Some((listener, ..)) => listener.accept().await,
         None => std::future::pending().await,
-    }
-}
-
-/// A place among the connections that may be open.
-struct Place {
-    open: Arc<AtomicUsize>,
-    /// How many there were before it.
-    number: usize,
-}
-
-impl Place {
-    fn take(open: &Arc<AtomicUsize>) -> Self {
-        Self { number: open.fetch_add(1, Ordering::Relaxed), open: Arc::clone(open) }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.open.fetch_sub(1, Ordering::Release);
     }
 }

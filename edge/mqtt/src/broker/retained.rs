@@ -22,17 +22,22 @@ impl Retained {
     /// room: then the earlier one is gone all the same, as it is no longer true.
     pub(crate) fn set(&mut self, message: &Arc<Message>) -> bool {
         if let Some(earlier) = self.messages.remove(&message.topic) {
-            self.bytes -= earlier.payload.len();
+            self.bytes -= earlier.size();
         }
         if message.payload.is_empty() {
             return true;
         }
-        if self.messages.len() >= self.max_messages || self.bytes + message.payload.len() > self.max_bytes {
+        if self.messages.len() >= self.max_messages || self.bytes + message.size() > self.max_bytes {
             return false;
         }
-        self.bytes += message.payload.len();
+        self.bytes += message.size();
         self.messages.insert(Arc::clone(&message.topic), Arc::clone(message));
         true
+    }
+
+    /// How many there are, and their bytes.
+    pub(crate) fn held(&self) -> (usize, usize) {
+        (self.messages.len(), self.bytes)
     }
 
     /// Calls `each` with the messages whose topic matches. Expired ones are dropped.
@@ -52,7 +57,7 @@ impl Retained {
         }
         for name in expired {
             if let Some(gone) = self.messages.remove(&name) {
-                self.bytes -= gone.payload.len();
+                self.bytes -= gone.size();
             }
         }
     }
@@ -61,6 +66,7 @@ impl Retained {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::Properties;
 
     fn message(topic: &str, payload: &str) -> Arc<Message> {
         Arc::new(Message { topic: topic.into(), payload: payload.to_owned().into(), ..Message::default() })
@@ -89,13 +95,17 @@ mod tests {
 
     #[test]
     fn it_is_bounded() {
-        let mut retained = Retained::new(2, 5);
+        let mut retained = Retained::new(2, 6);
         assert!(retained.set(&message("a", "123")));
         assert!(!retained.set(&message("b", "123")));
         assert!(retained.set(&message("a", "12345")));
         assert!(retained.set(&message("a", "1")));
         assert!(retained.set(&message("b", "1")));
         assert!(!retained.set(&message("c", "1")));
-        assert_eq!(retained.bytes, 2);
+        assert_eq!(retained.held(), (2, 4));
+        // Properties count as well: else a payload of one byte could hold megabytes.
+        let properties = Properties { user: vec![("k".into(), "v".repeat(100))], ..Properties::default() };
+        let fat = Message { properties: Some(Box::new(properties)), ..Message::clone(&message("a", "1")) };
+        assert!(!retained.set(&Arc::new(fat)));
     }
 }

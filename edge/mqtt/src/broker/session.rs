@@ -3,8 +3,8 @@
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU8, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -14,7 +14,10 @@ use futures_util::task::AtomicWaker;
 use tokio::sync::watch;
 
 use super::message::Message;
-use crate::codec::{self, Outgoing, Version};
+use crate::{
+    codec::{self, Outgoing, Version},
+    rights::Grant,
+};
 
 /// A message for one subscriber.
 #[derive(Clone, Debug)]
@@ -48,6 +51,7 @@ pub(crate) struct Will {
     pub(crate) expiry: Option<Duration>,
     pub(crate) client_id: String,
     pub(crate) connection: u64,
+    pub(crate) sites: Option<Arc<[String]>>,
 }
 
 /// The session's tie to the connection that has it.
@@ -88,6 +92,12 @@ impl Link {
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) client_id: Arc<str>,
+    /// Owner and client id: distinct from the session of another owner's client of the same id.
+    pub(crate) name: Arc<str>,
+    /// What its client may do now.
+    grant: RwLock<Arc<dyn Grant>>,
+    /// It outlasts its connection, as the last CONNECT asked.
+    lasting: AtomicBool,
     /// Distinct from every other session's, also from an earlier one of the same client.
     pub(crate) key: u64,
     connected: AtomicBool,
@@ -104,12 +114,15 @@ pub(crate) struct State {
     pub(crate) will_due: Option<Instant>,
     /// Filters as the client wrote them.
     pub(crate) filters: HashSet<String>,
+    pub(crate) filter_bytes: usize,
     /// Packet ids of QoS 2 messages taken from the client and not yet released by it.
     pub(crate) received: HashSet<u16>,
     queue: VecDeque<Delivery>,
     /// Retained messages for new subscriptions go before the queue.
     retained: VecDeque<Delivery>,
     queued_bytes: usize,
+    /// Bytes queued for all sessions together.
+    total: Arc<AtomicUsize>,
     dropped: u64,
     inflight: HashMap<u16, Inflight>,
     /// Ids of in-flight deliveries to be sent again on this connection.
@@ -123,6 +136,8 @@ pub(crate) struct State {
 pub(crate) struct QueueLimits {
     pub(crate) messages: usize,
     pub(crate) bytes: usize,
+    /// Bytes of all sessions together.
+    pub(crate) total: usize,
 }
 
 /// What the connected client takes.
@@ -137,8 +152,54 @@ pub(crate) struct PeerLimits {
 pub(crate) const OUTPUT_HIGH: usize = 128 << 10;
 
 impl Session {
-    pub(crate) fn new(client_id: Arc<str>, key: u64) -> Self {
-        Self { client_id, key, connected: AtomicBool::new(false), state: Mutex::default() }
+    pub(crate) fn new(
+        name: Arc<str>,
+        client_id: Arc<str>,
+        key: u64,
+        grant: Arc<dyn Grant>,
+        total: Arc<AtomicUsize>,
+    ) -> Self {
+        let mut state = State::default();
+        state.total = total;
+        Self {
+            client_id,
+            name,
+            grant: RwLock::new(grant),
+            lasting: AtomicBool::new(false),
+            key,
+            connected: AtomicBool::new(false),
+            state: Mutex::new(state),
+        }
+    }
+
+    pub(crate) fn grant(&self) -> Arc<dyn Grant> {
+        Arc::clone(&self.grant.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn may_read(&self, topic: &str) -> bool {
+        self.grant.read().unwrap_or_else(PoisonError::into_inner).may_read(topic)
+    }
+
+    /// Takes changed rights: what waits and may no longer be read is dropped.
+    pub(crate) fn set_grant(&self, grant: &Arc<dyn Grant>) {
+        {
+            let mut held = self.grant.write().unwrap_or_else(PoisonError::into_inner);
+            if Arc::ptr_eq(&held, grant) {
+                return;
+            }
+            *held = Arc::clone(grant);
+        }
+        let connected = self.is_connected();
+        self.lock().keep_readable(&**grant, connected);
+    }
+
+    pub(crate) fn set_lasting(&self, lasting: bool) {
+        self.lasting.store(lasting, Ordering::Release);
+    }
+
+    /// Whether the session outlasts its connection.
+    pub(crate) fn is_lasting(&self) -> bool {
+        self.lasting.load(Ordering::Acquire)
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
@@ -157,14 +218,19 @@ impl Session {
     pub(crate) fn push(&self, delivery: Delivery, limits: QueueLimits) {
         let mut state = self.lock();
         let connected = self.is_connected();
-        let size = delivery.message.payload.len();
+        let size = delivery.message.size();
+        // Looked at under the lock of the state: rights that change meanwhile are set before the queue is gone through.
+        if !self.may_read(&delivery.message.topic) {
+            return;
+        }
         if !connected && (delivery.qos == 0 || state.expiry.is_zero()) {
             return;
         }
         // Half of the room is kept for the messages that must not be lost.
         let share = if delivery.qos == 0 { 2 } else { 1 };
         let full = state.queue.len() >= limits.messages / share
-            || state.queued_bytes.saturating_add(size) > limits.bytes / share;
+            || state.queued_bytes.saturating_add(size) > limits.bytes / share
+            || state.total.load(Ordering::Relaxed).saturating_add(size) > limits.total / share;
         if full {
             state.dropped += 1;
             if state.dropped.is_power_of_two() {
@@ -172,7 +238,8 @@ impl Session {
             }
             return;
         }
-        state.queued_bytes += size;
+        let queued = state.queued_bytes + size;
+        state.set_queued(queued);
         state.queue.push_back(delivery);
         if let Some((link, _)) = state.link.as_ref().filter(|_| connected) {
             link.wake();
@@ -180,7 +247,42 @@ impl Session {
     }
 }
 
+impl Drop for State {
+    fn drop(&mut self) {
+        self.set_queued(0);
+    }
+}
+
 impl State {
+    fn set_queued(&mut self, bytes: usize) {
+        self.total.fetch_add(bytes, Ordering::Relaxed);
+        self.total.fetch_sub(self.queued_bytes, Ordering::Relaxed);
+        self.queued_bytes = bytes;
+    }
+
+    fn count_queued(&mut self) {
+        let bytes = self.queue.iter().map(|delivery| delivery.message.size()).sum();
+        self.set_queued(bytes);
+    }
+
+    /// Drops what waits and may not be read. What a connected client has been sent already it may acknowledge.
+    fn keep_readable(&mut self, grant: &dyn Grant, connected: bool) {
+        let readable = |delivery: &Delivery| grant.may_read(&delivery.message.topic);
+        self.queue.retain(readable);
+        self.retained.retain(readable);
+        self.count_queued();
+        let again: HashSet<u16> = self.resend.iter().copied().collect();
+        self.inflight.retain(|id, inflight| match &inflight.stage {
+            Stage::Published(delivery) if !connected || again.contains(id) => readable(delivery),
+            Stage::Published(_) | Stage::Released => true,
+        });
+    }
+
+    /// Messages that were dropped because the queue was full.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
     /// Queues a retained message for a new subscription.
     pub(crate) fn push_retained(&mut self, delivery: Delivery, max: usize) {
         if self.retained.len() < max {
@@ -199,7 +301,7 @@ impl State {
     pub(crate) fn forget_unassured(&mut self) {
         self.queue.retain(|delivery| delivery.qos > 0);
         self.retained.retain(|delivery| delivery.qos > 0);
-        self.queued_bytes = self.queue.iter().map(|delivery| delivery.message.payload.len()).sum();
+        self.count_queued();
     }
 
     /// Whether the client has acknowledged a PUBLISH (`released`: a PUBREC'd one) of this id, which ends here.
@@ -255,7 +357,8 @@ impl State {
             }
             let Some(delivery) = queue.pop_front() else { return };
             if !from_retained {
-                self.queued_bytes = self.queued_bytes.saturating_sub(delivery.message.payload.len());
+                let left = self.queued_bytes.saturating_sub(delivery.message.size());
+                self.set_queued(left);
             }
             if delivery.message.expired(now) {
                 continue;

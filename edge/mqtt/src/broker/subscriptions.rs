@@ -179,15 +179,22 @@ impl<T: Clone> Subscriptions<T> {
         removed
     }
 
-    /// Collects the subscriptions that match `topic`. Of each shared group one member is taken, in turn, those that
-    /// `present` says are connected before the others.
-    pub(crate) fn matches(&self, topic: &str, present: &dyn Fn(&T) -> bool, out: &mut Vec<Match<T>>) {
-        let mut walk = Walk { present, out };
+    /// Collects the subscriptions that match `topic`, of those subscribers who `may` have it. Of each shared group one
+    /// member is taken, in turn, those that `present` says are connected before the others.
+    pub(crate) fn matches(
+        &self,
+        topic: &str,
+        may: &dyn Fn(&T) -> bool,
+        present: &dyn Fn(&T) -> bool,
+        out: &mut Vec<Match<T>>,
+    ) {
+        let mut walk = Walk { may, present, out };
         walk.node(&self.root, Some(topic), topic.starts_with('$'));
     }
 }
 
 struct Walk<'a, T> {
+    may: &'a dyn Fn(&T) -> bool,
     present: &'a dyn Fn(&T) -> bool,
     out: &'a mut Vec<Match<T>>,
 }
@@ -212,13 +219,13 @@ impl<T: Clone> Walk<'_, T> {
     }
 
     fn leaf(&mut self, leaf: &Leaf<T>) {
-        for (key, (subscriber, options)) in &leaf.plain {
+        for (key, (subscriber, options)) in leaf.plain.iter().filter(|(_, (subscriber, _))| (self.may)(subscriber)) {
             self.out.push(Match { key: *key, subscriber: subscriber.clone(), options: *options, shared: false });
         }
         for group in leaf.groups.values() {
             let start = group.next.fetch_add(1, Ordering::Relaxed) % group.members.len().max(1);
             let (before, from) = group.members.split_at_checked(start).unwrap_or_default();
-            let mut order = from.iter().chain(before);
+            let mut order = from.iter().chain(before).filter(|(_, subscriber, _)| (self.may)(subscriber));
             let chosen = order.clone().find(|(_, subscriber, _)| (self.present)(subscriber)).or_else(|| order.next());
             if let Some((key, subscriber, options)) = chosen {
                 self.out.push(Match { key: *key, subscriber: subscriber.clone(), options: *options, shared: true });
@@ -236,7 +243,7 @@ mod tests {
 
     fn found(tree: &Subscriptions<u64>, topic: &str) -> Vec<u64> {
         let mut out = Vec::new();
-        tree.matches(topic, &|_| true, &mut out);
+        tree.matches(topic, &|_| true, &|_| true, &mut out);
         let mut keys: Vec<u64> = out.into_iter().map(|found| found.key).collect();
         keys.sort_unstable();
         keys
@@ -287,12 +294,21 @@ mod tests {
         }
         let mut out = Vec::new();
         for _ in 0..6 {
-            tree.matches("a/b", &|key| *key != 2, &mut out);
+            tree.matches("a/b", &|_| true, &|key| *key != 2, &mut out);
         }
         let keys: Vec<u64> = out.iter().map(|found| found.key).collect();
         assert_eq!(keys, [1, 3, 3, 1, 3, 3]);
         out.clear();
-        tree.matches("a/b", &|_| false, &mut out);
+        tree.matches("a/b", &|_| true, &|_| false, &mut out);
         assert_eq!(out.len(), 1);
+        // Who may not read it is passed over, even where nobody else is connected.
+        out.clear();
+        for _ in 0..3 {
+            tree.matches("a/b", &|key| *key == 2, &|key| *key != 2, &mut out);
+        }
+        assert_eq!(out.iter().map(|found| found.key).collect::<Vec<_>>(), [2, 2, 2]);
+        out.clear();
+        tree.matches("a/b", &|_| false, &|_| true, &mut out);
+        assert!(out.is_empty());
     }
 }

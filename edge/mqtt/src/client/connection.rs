@@ -11,7 +11,7 @@ use tokio::{
 
 use super::{ClientError, Memory, transport::Stream};
 use crate::{
-    Answer, ClientConfig, Publish, Sink, Verdict,
+    Answer, ClientConfig, Exchange, Publish, Sink, Verdict,
     codec::{self, Connect, Packet, Properties, Subscribe, SubscribeFilter, Version, reason},
 };
 
@@ -50,6 +50,10 @@ pub(crate) struct Taking<'a> {
     output: BytesMut,
     pending: FuturesOrdered<Waiting>,
     pending_bytes: usize,
+    /// Ends of QoS 2 exchanges that the sink has not kept yet: packet id, code for the PUBCOMP, whether it is kept.
+    releasing: FuturesOrdered<Pin<Box<dyn Future<Output = (u16, u8, bool)> + Send>>>,
+    /// Names our session there to the sink.
+    session: Arc<str>,
     /// QoS 2 ids at the sink.
     awaited: std::collections::HashSet<u16>,
 }
@@ -84,6 +88,8 @@ impl<'a> Taking<'a> {
             input: BytesMut::new(),
             output: BytesMut::new(),
             pending: FuturesOrdered::new(),
+            releasing: FuturesOrdered::new(),
+            session: format!("broker:{}\0{}", super::shown(&config.url), config.client_id).into(),
             pending_bytes: 0,
             awaited: std::collections::HashSet::new(),
         }
@@ -107,6 +113,12 @@ impl<'a> Taking<'a> {
             tokio::select! {
                 biased;
                 Some((taken, verdict)) = self.pending.next(), if !self.pending.is_empty() => self.settle(&taken, &verdict),
+                Some((id, code, kept)) = self.releasing.next(), if !self.releasing.is_empty() => {
+                    if !kept {
+                        return Err(ClientError::Release);
+                    }
+                    codec::ack(&mut self.output, self.version, 0x70, id, code);
+                }
                 read = reader.read_buf(&mut self.input), if room && self.output.len() < 64 << 10 => {
                     if read? == 0 {
                         return Err(ClientError::Closed);
@@ -177,6 +189,7 @@ impl<'a> Taking<'a> {
             Packet::ConnAck(ack) => {
                 if !ack.session_present {
                     self.memory.received.clear();
+                    self.sink.forget(&self.session);
                 }
                 tracing::info!(url = %super::shown(&self.config.url), resumed = ack.session_present, "connected to the MQTT broker");
                 Ok(())
@@ -205,8 +218,12 @@ impl<'a> Taking<'a> {
         }
     }
 
+    fn exchange(&self, id: u16, dup: bool) -> Exchange {
+        Exchange { session: Arc::clone(&self.session), id, dup }
+    }
+
     fn has_room(&self) -> bool {
-        self.pending.len() < WINDOW.into() && self.pending_bytes < WINDOW_BYTES
+        self.pending.len() < WINDOW.into() && self.releasing.len() < WINDOW.into() && self.pending_bytes < WINDOW_BYTES
     }
 
     fn next_packet(&mut self) -> Result<Option<Packet>, ClientError> {
@@ -226,7 +243,8 @@ impl<'a> Taking<'a> {
             Packet::PubRel(ack) => {
                 let known = self.memory.received.remove(&ack.id);
                 let code = if known { reason::SUCCESS } else { reason::ID_NOT_FOUND };
-                codec::ack(&mut self.output, self.version, 0x70, ack.id, code);
+                let released = self.sink.release(self.exchange(ack.id, false));
+                self.releasing.push_back(Box::pin(async move { (ack.id, code, released.await) }));
             }
             Packet::SubAck(ack) => {
                 if let Some((_, topic)) = ack.codes.iter().zip(&self.config.topics).find(|(code, _)| **code >= 0x80) {
@@ -241,7 +259,7 @@ impl<'a> Taking<'a> {
     }
 
     fn publish(&mut self, publish: codec::Publish) {
-        let codec::Publish { qos, retain, topic, id, payload, properties, .. } = publish;
+        let codec::Publish { dup, qos, retain, topic, id, payload, properties } = publish;
         let taken = Taken { id, qos, size: payload.len() };
         self.pending_bytes += taken.size;
         if qos == 2 && !self.memory.received.insert(id) {
@@ -262,6 +280,8 @@ impl<'a> Taking<'a> {
             connection: self.number,
             client_id: self.config.client_id.clone(),
             content_type: properties.and_then(|properties| properties.content_type),
+            sites: None,
+            exchange: (qos == 2).then(|| self.exchange(id, dup)),
         };
         self.pending.push_back(offer(self.sink, publish, taken));
     }

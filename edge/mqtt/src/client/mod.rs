@@ -48,6 +48,8 @@ pub(crate) enum ClientError {
     Subscription(String),
     #[error("the broker sent a {0}")]
     Decode(#[from] DecodeError),
+    #[error("the end of a QoS 2 exchange could not be kept")]
+    Release,
     #[error("the broker sent a packet that a client does not get")]
     Unexpected,
 }

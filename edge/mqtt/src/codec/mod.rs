@@ -37,10 +37,13 @@ pub(crate) mod reason {
     pub(crate) const NO_SUBSCRIPTION: u8 = 0x11;
     pub(crate) const MALFORMED: u8 = 0x81;
     pub(crate) const PROTOCOL: u8 = 0x82;
+    /// Implementation-specific error: a client that stops in the middle of a packet, or takes nothing of what waits for it.
+    pub(crate) const SLOW: u8 = 0x83;
     pub(crate) const UNSUPPORTED_VERSION: u8 = 0x84;
     pub(crate) const CLIENT_ID: u8 = 0x85;
     pub(crate) const BAD_PASSWORD: u8 = 0x86;
     pub(crate) const NOT_AUTHORIZED: u8 = 0x87;
+    pub(crate) const SERVER_UNAVAILABLE: u8 = 0x88;
     pub(crate) const SERVER_BUSY: u8 = 0x89;
     pub(crate) const BAD_AUTHENTICATION: u8 = 0x8C;
     pub(crate) const KEEP_ALIVE: u8 = 0x8D;
@@ -53,19 +56,21 @@ pub(crate) mod reason {
     pub(crate) const TOO_LARGE: u8 = 0x95;
     pub(crate) const QUOTA: u8 = 0x97;
     pub(crate) const PAYLOAD_INVALID: u8 = 0x99;
+    pub(crate) const RATE: u8 = 0x9F;
 
     /// What to tell a client that is sent away, so that whoever reads its log knows what to do.
     pub(crate) fn words(code: u8) -> Option<&'static str> {
         Some(match code {
             MALFORMED => "a packet was malformed",
             PROTOCOL => "a packet was not allowed here",
+            SLOW => "a packet was not complete in time, or nothing was taken of what waits for this client",
             KEEP_ALIVE => "nothing came for one and a half times the keep-alive",
             TAKEN_OVER => "another client connected with this client id; give each its own",
             RECEIVE_MAXIMUM => "more messages were under way than the receive maximum allows",
             ALIAS_INVALID => "a topic alias was above the maximum, or not set before",
             TOPIC_INVALID => "a topic name was empty or had wildcards",
             TOO_LARGE => "a packet was larger than the maximum; raise [mqtt.broker] max_packet or send less at a time",
-            NOT_AUTHORIZED => "this user may not do that",
+            NOT_AUTHORIZED => "this user or key may not do that, or no longer; see its rights and sites",
             QUOTA => "too much waits for this client",
             _ => return None,
         })

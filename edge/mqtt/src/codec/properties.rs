@@ -40,6 +40,18 @@ pub(crate) struct Properties {
     pub(crate) shared_available: Option<u8>,
 }
 
+impl Properties {
+    /// Bytes of the texts and data in them, and of the pairs that hold them.
+    pub(crate) fn size(&self) -> usize {
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let pair = 2 * size_of::<String>();
+        let user: usize = self.user.iter().map(|(name, value)| name.len() + value.len() + pair).sum();
+        user + text(&self.content_type)
+            + text(&self.response_topic)
+            + self.correlation_data.as_ref().map_or(0, Bytes::len)
+    }
+}
+
 const fn set(ids: &[u8]) -> u64 {
     let mut mask = 0;
     let mut at = 0;

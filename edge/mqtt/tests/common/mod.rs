@@ -10,7 +10,7 @@ use std::{
 };
 
 use tokio::{runtime::Runtime, sync::watch};
-use wheeltapper_mqtt::{Broker, BrokerConfig, BrokerHandle, Publish, Sink, Verdict};
+use wheeltapper_mqtt::{Authenticator, Broker, BrokerConfig, BrokerHandle, Exchange, Publish, Released, Sink, Verdict};
 
 type Answer = std::pin::Pin<Box<dyn Future<Output = Verdict> + Send>>;
 
@@ -20,11 +20,22 @@ pub struct Recorder {
     verdict: Box<dyn Fn(&Publish) -> Verdict + Send + Sync>,
     /// Verdicts are given while this is open.
     gate: watch::Sender<bool>,
+    released: Mutex<Vec<Exchange>>,
+    forgotten: Mutex<Vec<String>>,
+    /// Releases are kept while this is open.
+    release_gate: watch::Sender<bool>,
 }
 
 impl Recorder {
     pub fn new(verdict: impl Fn(&Publish) -> Verdict + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self { taken: Mutex::default(), verdict: Box::new(verdict), gate: watch::Sender::new(true) })
+        Arc::new(Self {
+            taken: Mutex::default(),
+            verdict: Box::new(verdict),
+            gate: watch::Sender::new(true),
+            released: Mutex::default(),
+            forgotten: Mutex::default(),
+            release_gate: watch::Sender::new(true),
+        })
     }
 
     pub fn storing() -> Arc<Self> {
@@ -33,6 +44,18 @@ impl Recorder {
 
     pub fn gate(&self, open: bool) {
         self.gate.send_replace(open);
+    }
+
+    pub fn release_gate(&self, open: bool) {
+        self.release_gate.send_replace(open);
+    }
+
+    pub fn released(&self) -> Vec<Exchange> {
+        self.released.lock().unwrap().clone()
+    }
+
+    pub fn forgotten(&self) -> Vec<String> {
+        self.forgotten.lock().unwrap().clone()
     }
 
     pub fn taken(&self) -> Vec<Publish> {
@@ -54,6 +77,16 @@ impl Sink for Recorder {
             verdict
         })
     }
+
+    fn release(&self, exchange: Exchange) -> Released {
+        self.released.lock().unwrap().push(exchange);
+        let mut gate = self.release_gate.subscribe();
+        Box::pin(async move { gate.wait_for(|open| *open).await.is_ok() })
+    }
+
+    fn forget(&self, session: &str) {
+        self.forgotten.lock().unwrap().push(session.into());
+    }
 }
 
 /// A running broker; it stops when this is dropped.
@@ -72,13 +105,24 @@ pub fn config() -> BrokerConfig {
 pub fn start(config: BrokerConfig, sink: Arc<Recorder>) -> Running {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let broker = runtime.block_on(Broker::bind(config, sink)).unwrap();
+    serve(runtime, broker)
+}
+
+/// As [`start`], with an authenticator.
+pub fn start_with(config: BrokerConfig, sink: Arc<Recorder>, auth: Arc<dyn Authenticator>) -> Running {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let broker = runtime.block_on(Broker::bind_with(config, sink, auth)).unwrap();
+    serve(runtime, broker)
+}
+
+fn serve(runtime: Runtime, broker: Broker) -> Running {
     let (address, tls, handle) = (broker.local_addr(), broker.tls_addr(), broker.handle());
     let task = runtime.spawn(broker.run());
     Running { address, tls, handle, runtime, task }
 }
 
 /// Waits until `done` says so.
-pub fn eventually(what: &str, done: impl Fn() -> bool) {
+pub fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     let start = Instant::now();
     while !done() {
         assert!(start.elapsed() < Duration::from_secs(20), "{what} did not happen in 20 s");

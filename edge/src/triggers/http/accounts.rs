@@ -63,7 +63,8 @@ async fn login(
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "user or password is empty, or too long"));
     }
     let name = user.clone();
-    let told = with_password(&door, move |door| door.access.login(&user, &password, clock::now())).await?;
+    let told =
+        with_password(&door, move |door| door.access.login_from(&user, &password, peer.ip(), clock::now())).await?;
     let outcome = if told.is_ok() { "ok" } else { "failed" };
     record(&door, name, "login", outcome, peer).await;
     told.map(|session| reply(StatusCode::OK, &session_json(&session))).map_err(|error| refused(error, wrong))

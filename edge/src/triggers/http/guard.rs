@@ -128,7 +128,7 @@ impl Door {
     async fn identify_anew(self: &Arc<Self>, issuer: usize, credential: String) -> Result<Identity, Problem> {
         let door = Arc::clone(self);
         let told = tokio::task::spawn_blocking(move || {
-            if let Err(error) = door.access.fetch_keys(issuer, &door.fetch, clock::now()) {
+            if let Err(error) = door.access.fetch_keys(issuer, &door.fetch) {
                 tracing::warn!(%error, "the keys of an issuer of tokens could not be read");
             }
             door.access.authenticate(&credential, clock::now())
@@ -180,7 +180,7 @@ impl Door {
         };
         let cost = if demand.class == Class::Ingest { length.max(1) } else { 1 };
         let free = demand.needs == Needs::Nothing && demand.class == Class::Other;
-        (!free).then(|| self.access.limits().take(demand.class, name, cost, clock::now()))
+        (!free).then(|| self.access.limits().take(demand.class, name, cost))
     }
 }
 
@@ -279,7 +279,7 @@ fn charge_as_it_comes(door: &Arc<Door>, name: &str, request: Request) -> Request
     request.map(|body| {
         axum::body::Body::new(body.map_frame(move |frame| {
             let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
-            door.access.limits().charge(Class::Ingest, &name, bytes, clock::now());
+            door.access.limits().charge(Class::Ingest, &name, bytes);
             frame
         }))
     })

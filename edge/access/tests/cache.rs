@@ -1,0 +1,132 @@
+//! Most requests are known from memory, and what changes holds from the next request on, whichever process changes it.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use tempfile::TempDir;
+use wheeltapper_access::{Access, AuthError, Event, Identity, Refusal, Role, Scope, Settings, UserChange};
+
+const S: i64 = 1_000_000_000;
+const NOW: i64 = 1_767_225_600 * S;
+const PASSWORD: &str = "correct horse battery";
+
+fn open(folder: &TempDir) -> Access {
+    Access::open(folder.path(), Settings::default(), NOW).unwrap()
+}
+
+/// What memory tells; `None` where it does not know.
+fn cached(access: &Access, credential: &str) -> Option<Result<Identity, Refusal>> {
+    access.authenticate_cached(credential, NOW).map(|told| {
+        told.map_err(|error| match error {
+            AuthError::Refused(refusal) => refusal,
+            other => panic!("{other}"),
+        })
+    })
+}
+
+fn refused(access: &Access, credential: &str) -> Option<Refusal> {
+    match access.authenticate(credential, NOW) {
+        Ok(_) => None,
+        Err(AuthError::Refused(refusal)) => Some(refusal),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+#[test]
+fn what_was_asked_before_is_known_without_the_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let (access, command) = (open(&folder), open(&folder));
+    let first = access.add_user("ada", &[Role::Engineer], None, NOW).unwrap();
+    let session = access.change_password("ada", &first, PASSWORD, NOW).unwrap();
+    let (_, key) = access.add_api_key("gateway", &[Scope::Ingest], None, None, NOW).unwrap();
+    for credential in [session.token.as_str(), &key] {
+        assert_eq!(cached(&access, credential), None, "not yet");
+        let identity = access.authenticate(credential, NOW).unwrap();
+        assert_eq!(cached(&access, credential), Some(Ok(identity)));
+    }
+    // Sign-ins and the audit change nothing of that, and they are what is written most.
+    command.login("ada", PASSWORD, NOW).unwrap();
+    command.record(&Event { actor: "ada", action: "test", ..Event::default() }, NOW).unwrap();
+    for credential in [session.token.as_str(), &key] {
+        assert!(matches!(cached(&access, credential), Some(Ok(_))));
+    }
+    // A wrong secret of a known key is refused without the database too.
+    assert_eq!(cached(&access, &format!("{}0", key)), Some(Err(Refusal::Signature)));
+}
+
+#[test]
+fn a_change_by_another_process_holds_from_the_next_request_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (access, command) = (open(&folder), open(&folder));
+    for changer in [&command, &access] {
+        let first = access.add_user("ada", &[Role::Engineer], None, NOW).unwrap();
+        let mut session = access.change_password("ada", &first, PASSWORD, NOW).unwrap();
+        let fresh = || access.login("ada", PASSWORD, NOW).unwrap();
+        let known = |credential: &str| {
+            access.authenticate(credential, NOW).unwrap();
+            assert!(matches!(cached(&access, credential), Some(Ok(_))));
+        };
+        known(&session.token);
+        let narrower = UserChange { sites: Some(Some(vec!["plant".into()])), ..UserChange::default() };
+        changer.change_user("ada", narrower).unwrap();
+        assert_eq!(cached(&access, &session.token), None);
+        assert_eq!(access.authenticate(&session.token, NOW).unwrap().sites, Some(vec!["plant".into()]));
+
+        known(&session.token);
+        changer.logout(&session.identity, NOW).unwrap();
+        assert_eq!(refused(&access, &session.token), Some(Refusal::Revoked));
+
+        session = fresh();
+        known(&session.token);
+        let off = |disabled| UserChange { disabled: Some(disabled), ..UserChange::default() };
+        changer.change_user("ada", off(true)).unwrap();
+        assert_eq!(refused(&access, &session.token), Some(Refusal::Account));
+        changer.change_user("ada", off(false)).unwrap();
+
+        session = fresh();
+        known(&session.token);
+        changer.reset_password("ada").unwrap();
+        assert_eq!(refused(&access, &session.token), Some(Refusal::Account));
+        changer.remove_user("ada").unwrap();
+        assert_eq!(refused(&access, &session.token), Some(Refusal::Account));
+
+        let (key, text) = access.add_api_key("gateway", &[Scope::Ingest], None, None, NOW).unwrap();
+        known(&text);
+        assert!(access.api_key_identity(&key.id, NOW).is_ok());
+        changer.remove_api_key(&key.id).unwrap();
+        assert_eq!(refused(&access, &text), Some(Refusal::Key));
+        assert!(matches!(access.api_key_identity(&key.id, NOW), Err(AuthError::Refused(Refusal::Key))));
+    }
+}
+
+#[test]
+fn uses_of_keys_are_written_down_later_and_at_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let access = open(&folder);
+    let (_, key) = access.add_api_key("gateway", &[Scope::Ingest], None, None, NOW).unwrap();
+    access.authenticate(&key, NOW).unwrap();
+    access.authenticate(&key, NOW + S).unwrap();
+    assert_eq!(access.api_keys().unwrap()[0].last_used, Some(NOW + S), "known here at once");
+    let command = open(&folder);
+    assert_eq!(command.api_keys().unwrap()[0].last_used, None, "no write for each use");
+    drop(access);
+    assert_eq!(command.api_keys().unwrap()[0].last_used, Some(NOW + S));
+}
+
+#[test]
+fn a_file_of_version_1_is_taken_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let access = open(&folder);
+    let first = access.add_user("ada", &[Role::Engineer], None, NOW).unwrap();
+    drop(access);
+    let file = rusqlite::Connection::open(folder.path().join("access.db")).unwrap();
+    for trigger in ["users_come", "users_go", "users_change", "keys_come", "keys_go", "keys_change", "tokens_end"] {
+        file.execute_batch(&format!("DROP TRIGGER {trigger}")).unwrap();
+    }
+    file.execute_batch("DROP TABLE changes; PRAGMA user_version = 1").unwrap();
+    drop(file);
+    let access = open(&folder);
+    let token = access.login("ada", &first, NOW).unwrap().token;
+    access.authenticate(&token, NOW).unwrap();
+    open(&folder).change_user("ada", UserChange { disabled: Some(true), ..UserChange::default() }).unwrap();
+    assert_eq!(refused(&access, &token), Some(Refusal::Account));
+}

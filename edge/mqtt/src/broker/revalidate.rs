@@ -1,0 +1,75 @@
+//! Rights that change while clients are connected, or away with a session.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use super::{
+    hub::{Hub, lock},
+    session::Session,
+};
+use crate::{codec::reason, rights::Grant};
+
+/// Looks up the rights of all owners anew.
+pub(super) async fn revalidate_all(hub: Arc<Hub>, revalidating: Arc<AtomicBool>) {
+    let grants = hub.grants();
+    let auth = Arc::clone(&hub.auth);
+    let renewed = tokio::task::spawn_blocking(move || {
+        let renew = |grant| (auth.current(&grant), grant);
+        grants.into_iter().map(renew).collect::<Vec<_>>()
+    });
+    match renewed.await {
+        Ok(renewed) => {
+            for (current, grant) in renewed {
+                if current.as_ref().is_none_or(|current| !Arc::ptr_eq(current, &grant)) {
+                    hub.regrant(grant.owner(), current.as_ref());
+                }
+            }
+        }
+        Err(error) => tracing::error!(%error, "the rights of MQTT clients could not be looked up anew"),
+    }
+    revalidating.store(false, Ordering::Release);
+}
+
+impl Hub {
+    /// The rights of each owner who has a session.
+    pub(crate) fn grants(&self) -> Vec<Arc<dyn Grant>> {
+        let mut grants = HashMap::new();
+        for session in lock(&self.sessions).values() {
+            let grant = session.grant();
+            grants.entry(grant.owner().to_owned()).or_insert(grant);
+        }
+        grants.into_values().collect()
+    }
+
+    /// Gives the sessions of an owner changed rights; without any it ends them and their connections, and their wills are
+    /// not published.
+    pub(crate) fn regrant(&self, owner: &str, grant: Option<&Arc<dyn Grant>>) {
+        let mut sessions = lock(&self.sessions);
+        let own: Vec<Arc<Session>> =
+            sessions.values().filter(|session| session.grant().owner() == owner).map(Arc::clone).collect();
+        for session in own {
+            if let Some(grant) = grant {
+                session.set_grant(grant);
+                continue;
+            }
+            let mut state = session.lock();
+            state.will = None;
+            state.expiry = Duration::ZERO;
+            match &state.link {
+                // Its connection ends, and the session with it.
+                Some((link, _)) => link.kick(reason::NOT_AUTHORIZED),
+                None => {
+                    drop(state);
+                    sessions.remove(&session.name);
+                    self.forget(&session);
+                }
+            }
+        }
+    }
+}

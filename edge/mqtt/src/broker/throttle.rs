@@ -1,0 +1,176 @@
+//! Failed logins slow down whoever fails, by address and name. Time is monotonic, so a step of the wall clock neither locks
+//! anybody out nor lets anybody in.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    time::{Duration, Instant},
+};
+
+/// Failures of one name from one address that are free.
+const FREE_OF_NAME: u32 = 5;
+/// Failures of one address, whatever the names, that are free. A site behind one address may have many devices.
+const FREE_OF_ADDRESS: u32 = 50;
+/// The first wait; each further failure doubles it.
+const FIRST: Duration = Duration::from_secs(1);
+/// The longest wait.
+const LONGEST: Duration = Duration::from_secs(60);
+/// One failure is forgotten in this time.
+const FORGIVE: Duration = Duration::from_secs(60);
+/// Entries of each table.
+const ENTRIES: usize = 16_384;
+/// Entries among which the one to give up is chosen when a table is full.
+const SAMPLE: usize = 16;
+
+/// An address as it is counted: of IPv6 the /64, as one household or attacker has all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct AddressKey(u128);
+
+impl AddressKey {
+    pub(crate) fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self(u128::from(address.to_bits())),
+            // The lower half of a /64 is zero, and no IPv4 address is in the upper half.
+            IpAddr::V6(address) => Self(((address.to_bits() >> 64) << 64) | (1 << 32)),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Failures {
+    count: u32,
+    last: Instant,
+    until: Instant,
+}
+
+impl Failures {
+    fn new(now: Instant) -> Self {
+        Self { count: 0, last: now, until: now }
+    }
+
+    fn add(&mut self, free: u32, now: Instant) {
+        let forgiven = now.saturating_duration_since(self.last).as_secs() / FORGIVE.as_secs();
+        self.count = self.count.saturating_sub(u32::try_from(forgiven).unwrap_or(u32::MAX)).saturating_add(1);
+        self.last = now;
+        if self.count >= free {
+            let wait = FIRST.saturating_mul(1 << (self.count - free).min(10)).min(LONGEST);
+            self.until = now + wait;
+        }
+    }
+}
+
+/// Who failed to log in, bounded in memory.
+#[derive(Debug, Default)]
+pub(crate) struct Throttle {
+    names: HashMap<(AddressKey, Box<str>), Failures>,
+    addresses: HashMap<AddressKey, Failures>,
+    /// Names that logged in from an address: a stranger who shares the address does not slow them down.
+    known: HashMap<(AddressKey, Box<str>), Instant>,
+}
+
+/// Makes room in a full table: of a few entries the one that was touched longest ago goes.
+fn make_room<K: Clone + Eq + std::hash::Hash, V>(table: &mut HashMap<K, V>, key: &K, touched: impl Fn(&V) -> Instant) {
+    if table.len() < ENTRIES || table.contains_key(key) {
+        return;
+    }
+    let oldest = table.iter().take(SAMPLE).min_by_key(|(_, value)| touched(value)).map(|(key, _)| key.clone());
+    if let Some(oldest) = oldest {
+        table.remove(&oldest);
+    }
+}
+
+impl Throttle {
+    /// How long this name has to wait at this address, if it has to.
+    pub(crate) fn wait(&self, address: AddressKey, name: &str, now: Instant) -> Option<Duration> {
+        let key = (address, Box::from(name));
+        let of_name = self.names.get(&key).map(|failures| failures.until);
+        let of_address =
+            self.addresses.get(&address).filter(|_| !self.known.contains_key(&key)).map(|failures| failures.until);
+        let until = of_name.max(of_address)?;
+        Some(until.saturating_duration_since(now)).filter(|wait| !wait.is_zero())
+    }
+
+    pub(crate) fn failed(&mut self, address: AddressKey, name: &str, now: Instant) {
+        let key = (address, Box::from(name));
+        make_room(&mut self.names, &key, |failures| failures.last);
+        self.names.entry(key).or_insert_with(|| Failures::new(now)).add(FREE_OF_NAME, now);
+        make_room(&mut self.addresses, &address, |failures| failures.last);
+        self.addresses.entry(address).or_insert_with(|| Failures::new(now)).add(FREE_OF_ADDRESS, now);
+    }
+
+    pub(crate) fn succeeded(&mut self, address: AddressKey, name: &str, now: Instant) {
+        let key = (address, Box::from(name));
+        self.names.remove(&key);
+        make_room(&mut self.known, &key, |at| *at);
+        self.known.insert(key, now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> AddressKey {
+        AddressKey::of(text.parse().unwrap())
+    }
+
+    #[test]
+    fn the_wait_is_of_a_name_at_an_address_and_grows() {
+        let mut throttle = Throttle::default();
+        let now = Instant::now();
+        for _ in 0..4 {
+            throttle.failed(at("10.0.0.1"), "plc", now);
+        }
+        assert_eq!(throttle.wait(at("10.0.0.1"), "plc", now), None);
+        throttle.failed(at("10.0.0.1"), "plc", now);
+        assert_eq!(throttle.wait(at("10.0.0.1"), "plc", now), Some(FIRST));
+        throttle.failed(at("10.0.0.1"), "plc", now);
+        assert_eq!(throttle.wait(at("10.0.0.1"), "plc", now), Some(FIRST * 2));
+        assert_eq!(throttle.wait(at("10.0.0.2"), "plc", now), None, "another address");
+        assert_eq!(throttle.wait(at("10.0.0.1"), "hmi", now), None, "another name");
+        assert_eq!(throttle.wait(at("10.0.0.1"), "plc", now + LONGEST), None, "it ends");
+        throttle.succeeded(at("10.0.0.1"), "plc", now);
+        assert_eq!(throttle.wait(at("10.0.0.1"), "plc", now), None);
+    }
+
+    #[test]
+    fn an_address_that_tries_many_names_waits_but_not_those_known_there() {
+        let mut throttle = Throttle::default();
+        let now = Instant::now();
+        throttle.succeeded(at("10.0.0.1"), "plc", now);
+        for number in 0..60 {
+            throttle.failed(at("10.0.0.1"), &number.to_string(), now);
+        }
+        assert!(throttle.wait(at("10.0.0.1"), "new", now).is_some());
+        assert_eq!(throttle.wait(at("10.0.0.1"), "plc", now), None);
+        assert_eq!(throttle.wait(at("10.0.0.2"), "new", now), None);
+        // One device with a wrong password, a try a minute, does not add up.
+        let mut throttle = Throttle::default();
+        for minute in 0..200 {
+            throttle.failed(at("10.0.0.1"), "plc", now + FORGIVE * minute);
+        }
+        assert_eq!(throttle.wait(at("10.0.0.1"), "new", now + FORGIVE * 200), None);
+    }
+
+    #[test]
+    fn strangers_do_not_fill_the_memory() {
+        let mut throttle = Throttle::default();
+        let now = Instant::now();
+        for number in 0..40_000_u32 {
+            let address = AddressKey::of(IpAddr::from(number.to_be_bytes()));
+            throttle.failed(address, "x", now);
+            throttle.succeeded(address, "x", now);
+            throttle.failed(address, "x", now);
+        }
+        assert!(throttle.names.len() <= ENTRIES && throttle.addresses.len() <= ENTRIES);
+        assert!(throttle.known.len() <= ENTRIES);
+    }
+
+    #[test]
+    fn a_household_is_one_address() {
+        assert_eq!(at("2001:db8:1:2:3:4:5:6"), at("2001:db8:1:2::9"));
+        assert_ne!(at("2001:db8:1:2::9"), at("2001:db8:1:3::9"));
+        assert_eq!(at("::ffff:192.0.2.1"), at("192.0.2.1"));
+        assert_ne!(at("::1"), at("0.0.0.0"));
+    }
+}

@@ -1,0 +1,321 @@
+//! What a client may not read does not reach it, and what it may not send reaches nobody.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+};
+
+use common::*;
+use proptest::prelude::*;
+use wheeltapper_mqtt::{Authenticator, Grant, Login, LoginAnswer, LoginRefusal, overlap};
+
+/// May publish and read below some topics.
+#[derive(Debug)]
+struct Below {
+    owner: String,
+    publish: Vec<String>,
+    read: Vec<String>,
+}
+
+fn below(topic: &str, parts: &[String]) -> bool {
+    parts
+        .iter()
+        .any(|part| topic.strip_prefix(part.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+}
+
+impl Grant for Below {
+    fn owner(&self) -> &str {
+        &self.owner
+    }
+
+    fn may_publish(&self, topic: &str) -> bool {
+        below(topic, &self.publish)
+    }
+
+    fn may_read(&self, topic: &str) -> bool {
+        below(topic, &self.read)
+    }
+
+    fn may_subscribe(&self, filter: &str) -> bool {
+        self.read.iter().any(|part| overlap(filter, &format!("{part}/#")))
+    }
+
+    fn sites(&self) -> Option<Arc<[String]>> {
+        Some(self.publish.clone().into())
+    }
+}
+
+/// Rights by user name; the password does not matter.
+#[derive(Debug, Default)]
+struct Table(Mutex<BTreeMap<String, Arc<dyn Grant>>>);
+
+impl Table {
+    fn set(&self, user: &str, publish: &[&str], read: &[&str]) {
+        let own = |topics: &[&str]| topics.iter().map(|topic| (*topic).to_owned()).collect();
+        let grant = Below { owner: user.into(), publish: own(publish), read: own(read) };
+        self.0.lock().unwrap().insert(user.into(), Arc::new(grant));
+    }
+
+    fn revoke(&self, user: &str) {
+        self.0.lock().unwrap().remove(user);
+    }
+}
+
+impl Authenticator for Table {
+    fn authenticate(&self, login: Login) -> LoginAnswer {
+        let found = self.0.lock().unwrap().get(login.user.as_deref().unwrap_or_default()).map(Arc::clone);
+        Box::pin(std::future::ready(found.ok_or(LoginRefusal::Wrong)))
+    }
+
+    fn current(&self, grant: &Arc<dyn Grant>) -> Option<Arc<dyn Grant>> {
+        self.0.lock().unwrap().get(grant.owner()).map(Arc::clone)
+    }
+}
+
+fn plant() -> (Arc<Table>, Arc<Recorder>, Running) {
+    let (table, sink) = (Arc::new(Table::default()), Recorder::storing());
+    table.set("north", &["north"], &["north"]);
+    table.set("south", &["south"], &["south"]);
+    table.set("all", &["north", "south"], &["north", "south", "wheeltapper"]);
+    table.set("sends", &["north"], &[]);
+    let running = start_with(config(), sink.clone(), Arc::<Table>::clone(&table));
+    (table, sink, running)
+}
+
+fn of<'a>(v5: bool, user: &'a str) -> Connect<'a> {
+    Connect { login: Some((user, "x")), ..as_client(v5, user) }
+}
+
+#[test]
+fn a_denied_publish_is_told_and_goes_nowhere() {
+    let (_, sink, broker) = plant();
+    let mut screen = Raw::join(broker.address, &of(true, "all"));
+    assert_eq!(screen.subscribe("#", 1), 1);
+    let mut client = Raw::join(broker.address, &of(true, "north"));
+    for (flags, ack) in [(2, 0x40), (4, 0x50), (4, 0x50)] {
+        // The id is free again after such a PUBREC.
+        client.publish(flags, "south/m/t", 3, "forged");
+        let (first, body) = client.read().unwrap();
+        assert_eq!((first, &body[..3]), (ack, &[0, 3, 0x87][..]));
+        assert!(String::from_utf8_lossy(&body).contains("may not publish"), "{body:?}");
+    }
+    client.publish(0, "south/m/t", 0, "forged");
+    client.publish(3, "south/m/t", 4, "forged");
+    assert_eq!(client.read().unwrap().1[2], 0x87);
+    client.publish(2, "north/m/t", 5, "real");
+    assert_eq!(client.read(), Some((0x40, vec![0, 5])));
+    assert_eq!(screen.message().4, "real");
+    screen.silent();
+    assert_eq!(sink.payloads(), ["real"]);
+    assert_eq!(sink.taken()[0].sites.as_deref(), Some(&["north".to_owned()][..]));
+    assert_eq!(broker.handle.stats().denied_publishes, 5);
+    // Nothing of it was retained.
+    assert_eq!(broker.handle.stats().retained, 0);
+}
+
+#[test]
+fn mqtt_3_is_closed_and_nothing_denied_is_acknowledged() {
+    let (_, sink, broker) = plant();
+    for flags in [2, 4] {
+        let mut client = Raw::join(broker.address, &of(false, "north"));
+        sink.gate(false);
+        client.publish(2, "north/m/t", 1, "real");
+        client.publish(flags, "south/m/t", 2, "forged");
+        client.silent();
+        sink.gate(true);
+        // What came before is acknowledged all the same: else it would be sent, and stored, again.
+        assert_eq!(client.read(), Some((0x40, vec![0, 1])));
+        client.closed(0x87);
+    }
+    let mut client = Raw::join(broker.address, &of(false, "north"));
+    client.publish(0, "south/m/t", 0, "forged");
+    client.send(0xC0, &[]);
+    assert_eq!(client.read(), Some((0xD0, vec![])));
+    assert_eq!(sink.payloads(), ["real", "real"]);
+}
+
+#[test]
+fn a_subscription_shows_only_what_may_be_read() {
+    let (_, _, broker) = plant();
+    for (topic, payload) in [("north/m", "n"), ("south/m", "s"), ("wheeltapper/events/alert/south/m", "e")] {
+        broker.handle.publish(topic, payload.into(), 1, true);
+    }
+    for v5 in [false, true] {
+        let mut client = Raw::join(broker.address, &of(v5, "north"));
+        let denied = if v5 { 0x87 } else { 0x80 };
+        for filter in ["south/#", "south/m", "wheeltapper/events/#", "$share/g/south/#"] {
+            assert_eq!(client.subscribe(filter, 1), denied, "{filter}");
+        }
+        let mut writer = Raw::join(broker.address, &of(v5, "sends"));
+        assert_eq!(writer.subscribe("#", 1), denied, "without the right to read");
+        assert_eq!(client.subscribe("#", 1), 1);
+        assert_eq!(client.message().4, "n", "retained");
+        assert_eq!(client.subscribe("+/m", 1), 1);
+        assert_eq!(client.message().4, "n");
+        for topic in ["south/m", "wheeltapper/events/alert/south/m", "other", "north/m"] {
+            broker.handle.publish(topic, topic.into(), 1, false);
+        }
+        assert_eq!(client.message().4, "north/m");
+        client.silent();
+    }
+    assert_eq!(broker.handle.stats().denied_subscriptions, 10);
+}
+
+#[test]
+fn a_shared_subscription_does_not_lose_messages_to_members_who_may_not_read_them() {
+    let (_, _, broker) = plant();
+    let mut north = Raw::join(broker.address, &of(true, "north"));
+    let mut south = Raw::join(broker.address, &of(true, "south"));
+    for client in [&mut north, &mut south] {
+        assert_eq!(client.subscribe("$share/g/+/m", 1), 1);
+    }
+    for number in 0..4 {
+        broker.handle.publish("north/m", number.to_string().into(), 1, false);
+    }
+    for number in 0..4 {
+        assert_eq!(north.message().4, number.to_string());
+    }
+    south.silent();
+}
+
+#[test]
+fn a_will_needs_the_right_at_the_connect_and_when_it_is_sent() {
+    let (table, sink, broker) = plant();
+    let mut screen = Raw::join(broker.address, &of(true, "all"));
+    screen.subscribe("#", 1);
+    for topic in ["south/will", "wheeltapper/events/alert/north/m", "$SYS/x"] {
+        for v5 in [false, true] {
+            let (_, connack) =
+                Raw::connect(broker.address, &Connect { will: Some((topic, "gone", 1, &[])), ..of(v5, "north") });
+            assert_eq!(connack[1], if v5 { 0x87 } else { 5 }, "{topic}");
+        }
+    }
+    let with_will = Connect { will: Some(("north/will", "gone", 1, &[])), ..of(true, "north") };
+    let mut client = Raw::join(broker.address, &with_will);
+    table.set("north", &["elsewhere"], &["north", "elsewhere"]);
+    eventually("its rights change", || {
+        client.publish(2, "north/m", 1, "x");
+        client.read().unwrap().1.get(2) == Some(&0x87)
+    });
+    let before = broker.handle.stats().denied_publishes;
+    drop(client);
+    eventually("the will is denied", || broker.handle.stats().denied_publishes > before);
+    assert!(!sink.payloads().contains(&"gone".to_owned()));
+    table.set("north", &["north"], &["north"]);
+    drop(Raw::join(broker.address, &with_will));
+    while screen.message().4 != "gone" {}
+    assert_eq!(sink.payloads().iter().filter(|payload| *payload == "gone").count(), 1);
+}
+
+#[test]
+fn changed_and_revoked_rights_hold_for_open_connections() {
+    let (table, _, broker) = plant();
+    for v5 in [false, true] {
+        table.set("north", &["north"], &["north"]);
+        let mut client = Raw::join(broker.address, &of(v5, "north"));
+        client.subscribe("#", 1);
+        table.set("north", &["north"], &["north/m"]);
+        // Both were asked for by now; a message tells when the narrower rights hold.
+        let mut probe = 0;
+        loop {
+            broker.handle.publish("north/other", "no".into(), 1, false);
+            broker.handle.publish("north/m", "yes".into(), 1, false);
+            probe += 1;
+            let (_, _, id, _, payload) = client.message();
+            client.send(0x40, &id.to_be_bytes());
+            if payload == "yes" {
+                break;
+            }
+            let (_, _, id, _, _) = client.message();
+            client.send(0x40, &id.to_be_bytes());
+            assert!(probe < 2_000);
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        table.revoke("north");
+        client.closed(0x87);
+        let (_, connack) = Raw::connect(broker.address, &of(v5, "north"));
+        assert_eq!(connack[1], if v5 { 0x86 } else { 4 });
+    }
+}
+
+#[test]
+fn what_waits_for_an_absent_client_goes_with_its_rights() {
+    let (table, _, broker) = plant();
+    let connect = Connect { clean: false, properties: &[0x11, 0, 0, 0, 60], ..of(true, "north") };
+    let mut client = Raw::join(broker.address, &connect);
+    client.subscribe("#", 1);
+    drop(client);
+    eventually("the broker notices", || broker.handle.connections() == 0);
+    for topic in ["north/a", "north/b"] {
+        broker.handle.publish(topic, topic.into(), 1, false);
+    }
+    table.set("north", &[], &["north/b"]);
+    let (mut client, connack) = Raw::connect(broker.address, &connect);
+    assert_eq!(connack[..2], [1, 0]);
+    assert_eq!(client.message().4, "north/b");
+    client.silent();
+    // A revoked owner's session is gone.
+    drop(client);
+    eventually("the broker notices", || broker.handle.connections() == 0);
+    table.revoke("north");
+    eventually("the session ends", || broker.handle.stats().sessions == 0);
+}
+
+#[test]
+fn a_client_id_of_another_owner_takes_nothing_over() {
+    let (_, _, broker) = plant();
+    let session = |user| Connect { clean: false, login: Some((user, "x")), ..as_client(false, "same") };
+    let mut north = Raw::join(broker.address, &session("north"));
+    north.subscribe("#", 1);
+    let (mut south, connack) = Raw::connect(broker.address, &session("south"));
+    assert_eq!(connack[..2], [0, 0]);
+    north.send(0xC0, &[]);
+    assert_eq!(north.read(), Some((0xD0, vec![])), "still there");
+    drop(north);
+    eventually("the broker notices", || broker.handle.connections() == 1);
+    broker.handle.publish("north/m", "kept".into(), 1, false);
+    south.silent();
+    let (mut north, connack) = Raw::connect(broker.address, &session("north"));
+    assert_eq!(connack[..2], [1, 0]);
+    assert_eq!(north.message().4, "kept");
+}
+
+proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(24))]
+
+    /// Live and retained: a subscription gives just the topics that match its filter and may be read, one by one.
+    #[test]
+    fn wildcards_equal_checks_topic_by_topic(
+        filter in "([abc+]/){0,2}[abc+#]",
+        read in proptest::collection::vec("[abc](/[abc]){0,2}", 0..3),
+        topics in proptest::collection::btree_set("[abc](/[abc]){0,2}", 1..25),
+    ) {
+        let table = Arc::new(Table::default());
+        let own: Vec<&str> = read.iter().map(String::as_str).collect();
+        table.set("some", &[], &own);
+        let broker = start_with(config(), Recorder::storing(), Arc::<Table>::clone(&table));
+        for topic in &topics {
+            broker.handle.publish(topic, "old".into(), 0, true);
+        }
+        let mut client = Raw::join(broker.address, &of(true, "some"));
+        let code = client.subscribe(&filter, 0);
+        let matches = |topic: &str| overlap(&filter, topic);
+        let expected: BTreeSet<String> =
+            topics.iter().filter(|topic| matches(topic) && below(topic, &read)).cloned().collect();
+        prop_assert!(code == 0 || (code == 0x87 && expected.is_empty()), "{} {:?}", code, expected);
+        for round in ["old", "new"] {
+            if round == "new" {
+                for topic in &topics {
+                    broker.handle.publish(topic, "new".into(), 0, false);
+                }
+            }
+            let got: BTreeSet<String> = (0..expected.len()).map(|_| client.message().1).collect();
+            prop_assert_eq!(&got, &expected);
+            client.send(0xC0, &[]);
+            prop_assert_eq!(client.read(), Some((0xD0, vec![])), "nothing more came");
+        }
+    }
+}

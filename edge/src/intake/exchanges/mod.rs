@@ -1,0 +1,381 @@
+//! QoS 2 exchanges of MQTT that are not over: which messages were stored whose senders may lawfully send them again.
+//!
+//! A client that did not get its PUBREC sends the message again, also to a host that was killed meanwhile. So the exchange
+//! is written into the very records that hold the message's readings, as a [`Tag`]: a record's checksum covers both, and
+//! there is no moment at which one is on the disk without the other, in whichever order partitions are synced. Where a
+//! message has records in several partitions, each says which of how many it is, and a resend adds just those that are
+//! missing.
+//!
+//! The exchange ends with PUBREL. PUBCOMP waits until that is durable in a small log of its own, as the client then uses
+//! the packet id for another message, perhaps one of the same content. Every PUBLISH that begins an exchange gets a number
+//! that only goes up; a release names it, so that the order of records in different files does not matter: an exchange is
+//! open if its number is above the last one that was released for its packet id.
+//!
+//! A snapshot now and then (the open exchanges, and how far the logs had been looked at) bounds what is read at the start.
+//! It is begun by noting the ends of the logs; then an empty append goes through each committer, so that all that was
+//! durable at those ends is known; only then the open exchanges are copied. What comes in between is found twice, which
+//! does no harm.
+//!
+//! A message that comes again without the duplicate flag, or with other content, is another message. What remains: a client
+//! that lost its own session begins a new message with the same packet id and content, and the host dies before that has
+//! reached it, while the old exchange is still open from an earlier crash.
+
+mod records;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use tokio::sync::oneshot;
+use wheeltapper_log::{Append, Committer, LogError, Partition, Reader, Retention};
+use wheeltapper_mqtt::Exchange;
+
+pub(crate) use self::records::Tag;
+use self::records::{Found, digest, encode_end, encode_snapshot, session_key};
+use crate::{clock, line::RawRecord};
+
+/// Open exchanges at most, some 100 MB. Beyond it new ones are refused as busy.
+const MOST: usize = 1 << 20;
+/// An exchange is forgotten after this: no session of the broker is kept for longer than 7 days.
+const FORGOTTEN: Duration = Duration::from_secs(8 * 24 * 3600);
+/// Snapshots are at least so far apart, and come when something has changed, or the raw topic has grown so much.
+const BETWEEN: Duration = Duration::from_secs(30);
+const GROWN: u64 = 16 << 20;
+/// How many bytes of a log are read at once.
+const READ: usize = 4 << 20;
+/// Ends of exchanges that may wait to be written.
+const WAITING: usize = 65_536;
+/// How long a snapshot waits for the committers.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A session, by the hash of its name.
+type SessionKey = [u8; 16];
+
+/// A message on its way to the log, and what of it is there already.
+#[derive(Clone, Debug)]
+pub(crate) struct Offer {
+    pub(crate) tag: Tag,
+    /// The parts that an earlier try has stored, and of how many.
+    stored: Option<(Vec<u16>, u16)>,
+}
+
+impl Offer {
+    /// Whether a part need not be stored again. Where the message now has another number of records, as the
+    /// configuration has changed since, parts cannot be told apart and all are stored.
+    pub(crate) fn has(&self, part: u16, parts: u16) -> bool {
+        self.stored.as_ref().is_some_and(|(stored, of)| *of == parts && stored.contains(&part))
+    }
+}
+
+/// What to do with a message of QoS 2.
+#[derive(Debug)]
+pub(crate) enum Begin {
+    /// It is stored: an earlier acknowledgement was lost.
+    Stored,
+    /// Store it.
+    Store(Offer),
+    /// There is no room for another exchange.
+    Full,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Open {
+    number: u64,
+    digest: [u8; 16],
+    /// Nanoseconds since 1970.
+    since: i64,
+    parts: u16,
+    stored: Vec<u16>,
+}
+
+impl Open {
+    fn complete(&self) -> bool {
+        self.stored.len() >= usize::from(self.parts)
+    }
+}
+
+#[derive(Debug, Default)]
+struct State {
+    sessions: HashMap<SessionKey, HashMap<u16, Open>>,
+    count: usize,
+    changed: bool,
+    /// When the last snapshot was made, and the sum of the raw topic's ends then.
+    snapshot: Option<(Instant, u64)>,
+}
+
+impl State {
+    fn get(&self, session: &SessionKey, id: u16) -> Option<&Open> {
+        self.sessions.get(session)?.get(&id)
+    }
+
+    /// Notes that a part is stored.
+    fn add(&mut self, tag: &Tag, part: u16, parts: u16, since: i64) {
+        let known = self.sessions.entry(tag.session).or_default();
+        let fresh = || Open { number: tag.number, digest: tag.digest, since, parts, stored: Vec::new() };
+        let before = known.len();
+        let open = known.entry(tag.id).or_insert_with(fresh);
+        // A resend that stores what an earlier try has not has the number of that.
+        if open.number < tag.number || (open.number == tag.number && open.parts != parts) {
+            *open = fresh();
+        }
+        if open.number == tag.number && !open.stored.contains(&part) {
+            open.stored.push(part);
+        }
+        self.count += known.len() - before;
+        self.changed = true;
+    }
+
+    /// Ends the exchange of a packet id, or all of the session, up to a number.
+    fn end(&mut self, session: &SessionKey, id: Option<u16>, number: u64) {
+        let Some(known) = self.sessions.get_mut(session) else { return };
+        let before = known.len();
+        known.retain(|known, open| id.is_some_and(|id| id != *known) || open.number > number);
+        self.count -= before - known.len();
+        if known.is_empty() {
+            self.sessions.remove(session);
+        }
+        self.changed = true;
+    }
+}
+
+/// The exchanges.
+#[derive(Debug)]
+pub(crate) struct Exchanges {
+    state: Mutex<State>,
+    next: AtomicU64,
+    /// The log of their ends and of snapshots.
+    log: Committer,
+    own: Reader,
+    raw: Vec<Reader>,
+}
+
+impl Exchanges {
+    /// Finds out which exchanges are open: from the last snapshot, from what was added to the raw topic since, and from what
+    /// has ended. `partition` is the log of its own, `raw` are the partitions of the raw topic.
+    ///
+    /// # Errors
+    /// When no thread can be started, or the log cannot be written.
+    pub(crate) fn open(partition: Partition, raw: Vec<Reader>) -> anyhow::Result<Self> {
+        let own = partition.reader();
+        let mut found = Found::default();
+        let whole = own.end();
+        if let Err(error) = read(&mut own.clone(), own.start(), whole, |payload| found.take(payload)) {
+            // Readings matter more than whether some come twice.
+            tracing::error!(error = format!("{error:#}"), "MQTT messages of QoS 2 that come again may be stored twice");
+        }
+        let Found { mut state, ends, from, mut last } = found;
+        // Without a snapshot there never was an exchange.
+        for (reader, start) in raw.iter().zip(from) {
+            let start = start.max(reader.start());
+            let scanned = read(&mut reader.clone(), start, reader.end(), |payload| {
+                if let Some((tag, part, parts)) = RawRecord::tag(payload).and_then(Tag::read) {
+                    last = last.max(tag.number);
+                    state.add(&tag, part, parts, clock::now());
+                }
+            });
+            if let Err(error) = scanned {
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "MQTT messages of QoS 2 that come again may be stored twice"
+                );
+            }
+        }
+        for (session, id, number) in ends {
+            last = last.max(number);
+            state.end(&session, id, number);
+        }
+        if state.count > 0 {
+            tracing::info!(exchanges = state.count, "QoS 2 exchanges of MQTT are open from before");
+        }
+        let log = Committer::start(vec![partition], WAITING, Duration::ZERO)?;
+        let exchanges = Self { state: Mutex::new(state), next: AtomicU64::new(last + 1), log, own, raw };
+        // At once, so that there is one before the first exchange.
+        exchanges.write_snapshot().context("keeping MQTT's QoS 2 exchanges")?;
+        Ok(exchanges)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Open exchanges.
+    pub(crate) fn count(&self) -> usize {
+        self.lock().count
+    }
+
+    /// What to do with a message that belongs to this exchange.
+    pub(crate) fn begin(&self, exchange: &Exchange, topic: &str, payload: &[u8]) -> Begin {
+        let session = session_key(&exchange.session);
+        let digest = digest(topic, payload);
+        let state = self.lock();
+        let known = state.get(&session, exchange.id);
+        if let Some(open) = known.filter(|open| exchange.dup && open.digest == digest) {
+            if open.complete() {
+                return Begin::Stored;
+            }
+            let tag = Tag { session, id: exchange.id, number: open.number, digest };
+            return Begin::Store(Offer { tag, stored: Some((open.stored.clone(), open.parts)) });
+        }
+        if known.is_none() && state.count >= MOST {
+            return Begin::Full;
+        }
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        Begin::Store(Offer { tag: Tag { session, id: exchange.id, number, digest }, stored: None })
+    }
+
+    /// All parts of a message are durable.
+    pub(crate) fn stored(&self, tag: &Tag, parts: u16) {
+        let mut state = self.lock();
+        for part in 0..parts {
+            state.add(tag, part, parts, clock::now());
+        }
+    }
+
+    /// Ends an exchange. `None`: it is not open, so nothing has to be kept. Else the channel says when that is durable, or is
+    /// dropped where it could not be written.
+    pub(crate) fn release(self: &Arc<Self>, exchange: &Exchange) -> Option<oneshot::Receiver<()>> {
+        let session = session_key(&exchange.session);
+        let number = self.lock().get(&session, exchange.id)?.number;
+        let (told, kept) = oneshot::channel();
+        self.write_end(session, Some(exchange.id), number, Some(told));
+        Some(kept)
+    }
+
+    /// Ends all exchanges of a session.
+    pub(crate) fn forget(self: &Arc<Self>, session: &str) {
+        let session = session_key(session);
+        let number = {
+            let state = self.lock();
+            let Some(known) = state.sessions.get(&session) else { return };
+            known.values().map(|open| open.number).max().unwrap_or(0)
+        };
+        self.write_end(session, None, number, None);
+    }
+
+    fn write_end(
+        self: &Arc<Self>,
+        session: SessionKey,
+        id: Option<u16>,
+        number: u64,
+        told: Option<oneshot::Sender<()>>,
+    ) {
+        let exchanges = Arc::downgrade(self);
+        self.log.append(Append {
+            parts: vec![(0, framed(&encode_end(&session, id, number)))],
+            done: Box::new(move |result| {
+                if let Err(error) = result {
+                    tracing::warn!(%error, "the end of a QoS 2 exchange could not be kept");
+                    return;
+                }
+                if let Some(exchanges) = exchanges.upgrade() {
+                    exchanges.lock().end(&session, id, number);
+                }
+                // Who asked may be gone.
+                let _ = told.map(|told| told.send(()));
+            }),
+        });
+    }
+
+    /// Makes a snapshot where one is due. `raw` is the committer of the raw topic. Waits for the disk.
+    ///
+    /// # Errors
+    /// When it could not be written; the next call tries again.
+    pub(crate) fn keep(&self, raw: &Committer) -> anyhow::Result<()> {
+        let grown = self.raw.iter().map(Reader::end).sum();
+        {
+            let state = self.lock();
+            let due = state
+                .snapshot
+                .is_none_or(|(at, sum)| at.elapsed() >= BETWEEN && (state.changed || sum.abs_diff(grown) >= GROWN));
+            if !due {
+                return Ok(());
+            }
+        }
+        self.write_snapshot_after(Some(raw))
+    }
+
+    fn write_snapshot(&self) -> anyhow::Result<()> {
+        self.write_snapshot_after(None)
+    }
+
+    fn write_snapshot_after(&self, raw: Option<&Committer>) -> anyhow::Result<()> {
+        let ends: Vec<u64> = self.raw.iter().map(Reader::end).collect();
+        let own = self.own.end();
+        // What was durable at those ends is known once these have come back.
+        for committer in raw.into_iter().chain([&self.log]) {
+            commit(committer, Vec::new())?;
+        }
+        let snapshot = {
+            let mut state = self.lock();
+            let oldest = clock::now().saturating_sub(i64::try_from(FORGOTTEN.as_nanos()).unwrap_or(i64::MAX));
+            state.drop_older(oldest);
+            state.changed = false;
+            state.snapshot = Some((Instant::now(), ends.iter().sum()));
+            encode_snapshot(&state, self.next.load(Ordering::Relaxed), &ends)
+        };
+        let written = commit(&self.log, vec![(0, framed(&snapshot))]);
+        if written.is_err() {
+            self.lock().changed = true;
+        }
+        written?;
+        // Ends from before the snapshot are in it.
+        self.log.expire(Retention { age: Duration::ZERO, size: 0 }, vec![own]);
+        Ok(())
+    }
+}
+
+impl State {
+    fn drop_older(&mut self, oldest: i64) {
+        for known in self.sessions.values_mut() {
+            known.retain(|_, open| open.since > oldest);
+        }
+        self.sessions.retain(|_, known| !known.is_empty());
+        self.count = self.sessions.values().map(HashMap::len).sum();
+    }
+}
+
+/// Appends, and waits until it is durable.
+fn commit(committer: &Committer, parts: Vec<(usize, Vec<u8>)>) -> anyhow::Result<()> {
+    let (done, told) = crossbeam_channel::bounded(1);
+    committer.append(Append {
+        parts,
+        done: Box::new(move |result| {
+            let _ = done.send(result);
+        }),
+    });
+    Ok(told.recv_timeout(PATIENCE)??)
+}
+
+fn framed(payload: &[u8]) -> Vec<u8> {
+    let mut framed = Vec::new();
+    wheeltapper_log::frame(payload, &mut framed);
+    framed
+}
+
+/// Calls `each` with the records from `offset` up to `end`.
+fn read(reader: &mut Reader, mut offset: u64, end: u64, mut each: impl FnMut(&[u8])) -> anyhow::Result<()> {
+    while offset < end {
+        let records = match reader.read(offset, end, READ) {
+            Ok(records) => records,
+            // The worker says so; what lies behind still counts.
+            Err(LogError::Damaged { resume, .. }) if resume > offset => {
+                offset = resume;
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let Some(last) = records.last() else { break };
+        offset = last.next;
+        records.iter().for_each(|record| each(&record.payload));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

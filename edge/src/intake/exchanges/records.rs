@@ -1,0 +1,167 @@
+//! What the records of exchanges hold: tags in the raw topic, ends and snapshots in a log of their own.
+
+use super::{Open, SessionKey, State};
+
+/// What a record of the raw topic says of the message that it came with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tag {
+    pub(super) session: SessionKey,
+    pub(super) id: u16,
+    /// Goes up with each exchange.
+    pub(super) number: u64,
+    /// Of topic and payload.
+    pub(super) digest: [u8; 16],
+}
+
+impl Tag {
+    /// Bytes of a tag with its part.
+    pub(crate) const BYTES: usize = 46;
+
+    /// Appends the tag of one of `parts` records.
+    pub(crate) fn write(&self, part: u16, parts: u16, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.session);
+        out.extend_from_slice(&self.id.to_le_bytes());
+        out.extend_from_slice(&self.number.to_le_bytes());
+        out.extend_from_slice(&self.digest);
+        out.extend_from_slice(&part.to_le_bytes());
+        out.extend_from_slice(&parts.to_le_bytes());
+    }
+
+    /// The tag, which part the record is, and of how many.
+    pub(super) fn read(bytes: &[u8; Self::BYTES]) -> Option<(Self, u16, u16)> {
+        let mut bytes = &bytes[..];
+        let tag = Self {
+            session: take(&mut bytes)?,
+            id: short(&mut bytes)?,
+            number: long(&mut bytes)?,
+            digest: take(&mut bytes)?,
+        };
+        Some((tag, short(&mut bytes)?, short(&mut bytes)?))
+    }
+}
+
+pub(super) fn session_key(name: &str) -> SessionKey {
+    short_hash(&[name.as_bytes()])
+}
+
+pub(super) fn digest(topic: &str, payload: &[u8]) -> [u8; 16] {
+    short_hash(&[topic.as_bytes(), &[0], payload])
+}
+
+fn short_hash(parts: &[&[u8]]) -> [u8; 16] {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(part);
+    }
+    let mut hash = [0; 16];
+    hasher.finalize_xof().fill(&mut hash);
+    hash
+}
+
+/// Kinds of records in the log of exchanges, little endian.
+///
+/// | kind | fields |
+/// |---|---|
+/// | 1 an exchange ends | session 16 bytes, packet id u16, number u64 |
+/// | 2 a session's exchanges end | session, number of the last |
+/// | 3 snapshot | next number u64, ends of the raw topic: count u16, u64 each; exchanges: count u32, of each session, packet id u16, number u64, digest 16 bytes, since i64, parts u16, count u16 of the stored ones and these u16 each |
+const END: u8 = 1;
+const END_ALL: u8 = 2;
+const SNAPSHOT: u8 = 3;
+
+pub(super) fn encode_end(session: &SessionKey, id: Option<u16>, number: u64) -> Vec<u8> {
+    let mut out = vec![if id.is_some() { END } else { END_ALL }];
+    out.extend_from_slice(session);
+    out.extend(id.iter().flat_map(|id| id.to_le_bytes()));
+    out.extend_from_slice(&number.to_le_bytes());
+    out
+}
+
+fn count16(count: usize) -> [u8; 2] {
+    u16::try_from(count).unwrap_or(u16::MAX).to_le_bytes()
+}
+
+pub(super) fn encode_snapshot(state: &State, next: u64, ends: &[u64]) -> Vec<u8> {
+    let mut out = vec![SNAPSHOT];
+    out.extend_from_slice(&next.to_le_bytes());
+    out.extend_from_slice(&count16(ends.len()));
+    out.extend(ends.iter().flat_map(|end| end.to_le_bytes()));
+    out.extend_from_slice(&u32::try_from(state.count).unwrap_or(u32::MAX).to_le_bytes());
+    for (session, known) in &state.sessions {
+        for (id, open) in known {
+            out.extend_from_slice(session);
+            out.extend_from_slice(&id.to_le_bytes());
+            out.extend_from_slice(&open.number.to_le_bytes());
+            out.extend_from_slice(&open.digest);
+            out.extend_from_slice(&open.since.to_le_bytes());
+            out.extend_from_slice(&open.parts.to_le_bytes());
+            out.extend_from_slice(&count16(open.stored.len()));
+            out.extend(open.stored.iter().flat_map(|part| part.to_le_bytes()));
+        }
+    }
+    out
+}
+
+/// What the log of exchanges holds.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Of the last snapshot.
+    pub(super) state: State,
+    /// Where to read on in each partition of the raw topic.
+    pub(super) from: Vec<u64>,
+    /// All ends, also of exchanges that the snapshot does not name any more.
+    pub(super) ends: Vec<(SessionKey, Option<u16>, u64)>,
+    /// The largest number there is.
+    pub(super) last: u64,
+}
+
+impl Found {
+    pub(super) fn take(&mut self, payload: &[u8]) {
+        if self.parse(payload).is_none() {
+            tracing::error!("a record of MQTT's QoS 2 exchanges is not readable; it was written by another version");
+        }
+    }
+
+    fn parse(&mut self, payload: &[u8]) -> Option<()> {
+        let (kind, mut bytes) = payload.split_first()?;
+        let bytes = &mut bytes;
+        match *kind {
+            END => self.ends.push((take(bytes)?, Some(short(bytes)?), long(bytes)?)),
+            END_ALL => self.ends.push((take(bytes)?, None, long(bytes)?)),
+            SNAPSHOT => {
+                let last = long(bytes)?.saturating_sub(1);
+                let from = (0..short(bytes)?).map(|_| long(bytes)).collect::<Option<_>>()?;
+                let mut state = State::default();
+                for _ in 0..u32::from_le_bytes(take(bytes)?) {
+                    let (session, id) = (take(bytes)?, short(bytes)?);
+                    let open = Open {
+                        number: long(bytes)?,
+                        digest: take(bytes)?,
+                        since: i64::from_le_bytes(take(bytes)?),
+                        parts: short(bytes)?,
+                        stored: (0..short(bytes)?).map(|_| short(bytes)).collect::<Option<_>>()?,
+                    };
+                    state.sessions.entry(session).or_default().insert(id, open);
+                    state.count += 1;
+                }
+                (self.state, self.from, self.last) = (state, from, self.last.max(last));
+            }
+            _ => return None,
+        }
+        bytes.is_empty().then_some(())
+    }
+}
+
+fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    let (head, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(*head)
+}
+
+fn short(bytes: &mut &[u8]) -> Option<u16> {
+    take(bytes).map(u16::from_le_bytes)
+}
+
+fn long(bytes: &mut &[u8]) -> Option<u64> {
+    take(bytes).map(u64::from_le_bytes)
+}

@@ -1,0 +1,213 @@
+//! Exchanges survive the end of the process at any moment.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::*;
+
+const SEGMENT: u64 = 1 << 14;
+
+/// The log's folder, its raw topic of two partitions, and what is known of it.
+struct Host {
+    folder: TempDir,
+    raw: Committer,
+    exchanges: Arc<Exchanges>,
+}
+
+fn partition(folder: &Path, name: &str) -> Partition {
+    Partition::open(&folder.join(name), SEGMENT).unwrap()
+}
+
+impl Host {
+    fn new() -> Self {
+        Self::open(tempfile::tempdir().unwrap())
+    }
+
+    fn open(folder: TempDir) -> Self {
+        let raw = ["raw0", "raw1"].map(|name| partition(folder.path(), name));
+        let readers = raw.iter().map(Partition::reader).collect();
+        let exchanges = Exchanges::open(partition(folder.path(), "exchanges"), readers).unwrap();
+        let raw = Committer::start(raw.into(), 16, Duration::ZERO).unwrap();
+        Self { folder, raw, exchanges: Arc::new(exchanges) }
+    }
+
+    /// Ends without a word, and starts on what the files hold now.
+    fn killed(self) -> Self {
+        let copy = tempfile::tempdir().unwrap();
+        for folder in fs::read_dir(self.folder.path()).unwrap() {
+            let folder = folder.unwrap();
+            let to = copy.path().join(folder.file_name());
+            fs::create_dir(&to).unwrap();
+            for file in fs::read_dir(folder.path()).unwrap() {
+                let file = file.unwrap();
+                fs::copy(file.path(), to.join(file.file_name())).unwrap();
+            }
+        }
+        drop(self);
+        Self::open(copy)
+    }
+
+    /// Stores the parts of a message; whether it had to.
+    fn store(&self, exchange: &Exchange, content: &str, parts: u16, only: &[u16]) -> bool {
+        match self.exchanges.begin(exchange, "t", content.as_bytes()) {
+            Begin::Stored => false,
+            Begin::Full => panic!("full"),
+            Begin::Store(offer) => {
+                let records = (0..parts).filter(|part| only.contains(part) && !offer.has(*part, parts));
+                let record = |part| framed(&RawRecord::tagged(&offer.tag, part, parts, &[4]));
+                let records = records.map(|part| (usize::from(part % 2), record(part))).collect();
+                commit(&self.raw, records).unwrap();
+                // What did not come to all partitions was never acknowledged.
+                if usize::from(parts) == only.len() {
+                    self.exchanges.stored(&offer.tag, parts);
+                }
+                true
+            }
+        }
+    }
+
+    fn release(&self, exchange: &Exchange) -> bool {
+        self.exchanges.release(exchange).is_some_and(|kept| kept.blocking_recv().is_ok())
+    }
+}
+
+fn exchange(session: &str, id: u16, dup: bool) -> Exchange {
+    Exchange { session: session.into(), id, dup }
+}
+
+#[test]
+fn a_resend_after_the_end_is_known_until_it_is_released() {
+    let host = Host::new();
+    assert!(host.store(&exchange("pump", 5, false), "7.25", 1, &[0]));
+    let host = host.killed();
+    assert!(!host.store(&exchange("pump", 5, true), "7.25", 1, &[0]), "it is stored");
+    assert!(host.store(&exchange("valve", 5, true), "7.25", 1, &[0]), "another client's");
+    assert!(host.store(&exchange("pump", 6, true), "7.25", 1, &[0]), "another packet id");
+    assert!(host.release(&exchange("pump", 5, false)));
+    assert!(!host.release(&exchange("pump", 5, false)), "once");
+    let host = host.killed();
+    // The next message with this id has the same content, and was on its way when the host ended.
+    assert!(host.store(&exchange("pump", 5, true), "7.25", 1, &[0]));
+    host.exchanges.forget("valve");
+    commit(&host.exchanges.log, Vec::new()).unwrap();
+    let host = host.killed();
+    assert!(host.store(&exchange("valve", 5, true), "7.25", 1, &[0]));
+    assert_eq!(host.exchanges.count(), 3);
+}
+
+#[test]
+fn another_message_with_the_same_packet_id_is_another_message() {
+    let host = Host::new();
+    assert!(host.store(&exchange("pump", 5, false), "7.25", 1, &[0]));
+    let host = host.killed();
+    assert!(host.store(&exchange("pump", 5, true), "7.5", 1, &[0]), "other content");
+    assert!(host.store(&exchange("pump", 5, false), "7.5", 1, &[0]), "no duplicate flag");
+    let host = host.killed();
+    assert!(!host.store(&exchange("pump", 5, true), "7.5", 1, &[0]));
+    assert_eq!(host.exchanges.count(), 1);
+}
+
+#[test]
+fn only_the_missing_part_of_a_message_is_stored() {
+    let host = Host::new();
+    assert!(host.store(&exchange("pump", 5, false), "x", 3, &[1]));
+    let host = host.killed();
+    let Begin::Store(offer) = host.exchanges.begin(&exchange("pump", 5, true), "t", b"x") else { panic!("stored") };
+    assert_eq!([0, 1, 2].map(|part| offer.has(part, 3)), [false, true, false]);
+    assert!(![0, 1].map(|part| offer.has(part, 2)).contains(&true), "another configuration, other parts");
+    assert!(host.store(&exchange("pump", 5, true), "x", 3, &[0, 1, 2]));
+    for host in [host.killed()] {
+        assert!(!host.store(&exchange("pump", 5, true), "x", 3, &[0, 1, 2]));
+        let read = |name| {
+            let reader = partition(host.folder.path(), name).reader();
+            let mut records = 0;
+            read(&mut reader.clone(), 0, reader.end(), |_| records += 1).unwrap();
+            records
+        };
+        assert_eq!(["raw0", "raw1"].map(read), [2, 1], "each part once");
+    }
+}
+
+#[test]
+fn snapshots_bound_the_log_of_ends() {
+    let host = Host::new();
+    for round in 0..6_u16 {
+        for id in 1..300 {
+            host.store(&exchange("pump", id, false), &round.to_string(), 1, &[0]);
+            let kept = host.exchanges.release(&exchange("pump", id, false)).unwrap();
+            if id == 299 {
+                kept.blocking_recv().unwrap();
+            }
+        }
+        host.exchanges.write_snapshot_after(Some(&host.raw)).unwrap();
+    }
+    commit(&host.exchanges.log, Vec::new()).unwrap();
+    let (start, end) = (host.exchanges.own.start(), host.exchanges.own.end());
+    assert!(end > 3 * SEGMENT && end - start <= 2 * SEGMENT, "{start}..{end}");
+    assert_eq!(host.killed().exchanges.count(), 0);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Publish { session: u8, id: u16, content: u8, parts: u16 },
+    Release { session: u8, id: u16 },
+    Forget { session: u8 },
+    Snapshot,
+    Kill,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let (session, id) = (0..2_u8, 1..4_u16);
+    prop_oneof![
+        4 => (session.clone(), id.clone(), 0..2_u8, 1..4_u16)
+            .prop_map(|(session, id, content, parts)| Step::Publish { session, id, content, parts }),
+        3 => (session.clone(), id).prop_map(|(session, id)| Step::Release { session, id }),
+        1 => session.prop_map(|session| Step::Forget { session }),
+        1 => Just(Step::Snapshot),
+        1 => Just(Step::Kill),
+    ]
+}
+
+proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(24))]
+
+    #[test]
+    fn what_is_open_is_what_was_stored_and_not_released(steps in prop::collection::vec(step(), 1..60)) {
+        let mut host = Host::new();
+        let mut model: BTreeMap<(u8, u16), u8> = BTreeMap::new();
+        let of = |session: u8, id, dup| exchange(&session.to_string(), id, dup);
+        for step in steps.into_iter().chain([Step::Kill]) {
+            match step {
+                Step::Publish { session, id, content, parts } => {
+                    let all: Vec<u16> = (0..parts).collect();
+                    prop_assert!(host.store(&of(session, id, false), &content.to_string(), parts, &all));
+                    model.insert((session, id), content);
+                }
+                Step::Release { session, id } => {
+                    prop_assert_eq!(host.release(&of(session, id, false)), model.remove(&(session, id)).is_some());
+                }
+                Step::Forget { session } => {
+                    host.exchanges.forget(&session.to_string());
+                    commit(&host.exchanges.log, Vec::new()).unwrap();
+                    model.retain(|(known, _), _| *known != session);
+                }
+                Step::Snapshot => host.exchanges.write_snapshot_after(Some(&host.raw)).unwrap(),
+                Step::Kill => {
+                    host = host.killed();
+                    prop_assert_eq!(host.exchanges.count(), model.len());
+                    for session in 0..2 {
+                        for id in 1..4 {
+                            for content in 0..2_u8 {
+                                let told = host.exchanges.begin(&of(session, id, true), "t", content.to_string().as_bytes());
+                                let stored = matches!(told, Begin::Stored);
+                                prop_assert_eq!(stored, model.get(&(session, id)) == Some(&content));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

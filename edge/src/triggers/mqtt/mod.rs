@@ -1,0 +1,235 @@
+//! MQTT: the embedded broker and clients of external ones, feeding the intake.
+
+mod acl;
+mod auth;
+
+use std::{env, fs, future::Future, path::Path, pin::Pin, sync::Arc};
+
+use anyhow::Context as _;
+use wheeltapper_config::{Broker, Config, MqttClient, MqttScope, TopicRule};
+use wheeltapper_mqtt::{
+    Authenticator, BrokerConfig, BrokerStats, BrokerTls, ClientConfig, Exchange, Mapping, MappingRule, Publish,
+    Released, Sink, User, Users, Verdict,
+};
+
+use self::{
+    acl::Rights,
+    auth::{Anonymous, Door, DoorKeeper},
+};
+use crate::{
+    access, clock,
+    host::Host,
+    intake::{Envelope, Intake, Receipt, Sender, exchanges::Begin},
+    metrics::Metrics,
+};
+
+/// Takes publishes into the intake; the verdict comes when they are durable.
+#[derive(Debug)]
+pub struct IntakeSink {
+    host: Arc<Host>,
+    mapping: Arc<Mapping>,
+    /// Told apart so that two triggers' connections do not share a lane's number.
+    lanes: u64,
+}
+
+impl IntakeSink {
+    /// A sink for the connections of one broker or client.
+    pub fn new(host: Arc<Host>, mapping: Arc<Mapping>, lanes: u64) -> Self {
+        Self { host, mapping, lanes }
+    }
+}
+
+impl Sink for IntakeSink {
+    fn accept(&self, publish: Publish) -> Pin<Box<dyn Future<Output = Verdict> + Send>> {
+        let (sensor, format) = self.mapping.map(&publish.topic).unwrap_or_default();
+        let envelope = Envelope {
+            source: publish.topic.to_string(),
+            format: publish.content_type.or(format),
+            sensor,
+            arrival: clock::now(),
+            payload: publish.payload,
+        };
+        self.host.metrics.events("mqtt").inc();
+        // Submitted here, in the order of the packets; only the waiting is asynchronous.
+        let sender = Arc::new(Sender { name: None, sites: publish.sites.map(|sites| sites.to_vec()) });
+        let lane = self.lanes.wrapping_add(publish.connection);
+        let answer = match publish.exchange {
+            None => self.host.intake.submit_from(lane, vec![envelope], sender),
+            Some(exchange) => match self.host.exchanges().begin(&exchange, &envelope.source, &envelope.payload) {
+                // An earlier acknowledgement was lost, perhaps by the end of the process.
+                Begin::Stored => return Box::pin(std::future::ready(Verdict::Stored)),
+                Begin::Full => {
+                    tracing::warn!("too many QoS 2 exchanges of MQTT are open; a message has to come again later");
+                    return Box::pin(std::future::ready(Verdict::Busy));
+                }
+                Begin::Store(offer) => self.host.intake.submit_exchange(lane, envelope, sender, offer),
+            },
+        };
+        Box::pin(async move {
+            let answer = match answer {
+                Ok(answer) => Intake::receive(answer).await,
+                Err(error) => Err(error),
+            };
+            match answer {
+                Ok(receipts) => verdict(&receipts),
+                Err(error) => {
+                    tracing::debug!(%error, "an MQTT message was not taken");
+                    Verdict::Busy
+                }
+            }
+        })
+    }
+
+    fn release(&self, exchange: Exchange) -> Released {
+        match self.host.exchanges().release(&exchange) {
+            None => Box::pin(std::future::ready(true)),
+            Some(kept) => Box::pin(async move { kept.await.is_ok() }),
+        }
+    }
+
+    fn forget(&self, session: &str) {
+        self.host.exchanges().forget(session);
+    }
+}
+
+/// What became of an event. Where a part was taken, the whole counts as taken: who sent it again would store that part
+/// twice.
+fn verdict(receipts: &[Receipt]) -> Verdict {
+    let accepted: u64 = receipts.iter().map(|receipt| receipt.accepted).sum();
+    match receipts.iter().flat_map(|receipt| &receipt.refused).next() {
+        None => Verdict::Stored,
+        Some(refused) => {
+            let why = format!("{}: {}", refused.reason, refused.message);
+            if accepted > 0 { Verdict::Partly(why) } else { Verdict::Refused(why) }
+        }
+    }
+}
+
+/// Who may connect to the broker, and what for: the users of `[mqtt.broker]`, API keys, and anonymous clients where
+/// nobody has to sign in.
+///
+/// # Errors
+/// When a password cannot be had, or the access file cannot be opened.
+pub fn authenticator(
+    config: &Config,
+    settings: &Broker,
+    mapping: &Arc<Mapping>,
+) -> anyhow::Result<Arc<dyn Authenticator>> {
+    let named = config.mqtt.topics.iter().filter(|rule| rule.sensor.is_some()).map(|rule| rule.filter.clone());
+    let mapped: Arc<[String]> = named.collect();
+    let mut users = Users::default();
+    for user in &settings.users {
+        let password = secret(user.password_env.as_deref(), user.password_file.as_deref())
+            .with_context(|| format!("the password of MQTT user {}", user.name))?
+            .with_context(|| format!("MQTT user {} has no password: set password_env or password_file", user.name))?;
+        let may = |scope| user.scopes.contains(&scope);
+        let owner = format!("user:{}", user.name);
+        let (publish, read) = (may(MqttScope::Ingest), may(MqttScope::Read));
+        let rights = Rights::new(owner, publish, read, user.sites.as_deref(), mapping, &mapped);
+        users.add(&User { name: user.name.clone(), password }, Arc::new(rights));
+    }
+    let anonymous = Anonymous::of(access::is_open(config), settings.anonymous, !users.is_empty());
+    let access = Arc::new(access::open(config)?);
+    Ok(Arc::new(DoorKeeper(Arc::new(Door::new(access, users, anonymous, mapping, &mapped)))))
+}
+
+/// Shows what the broker holds and has refused.
+pub fn measure(metrics: &Metrics, stats: &BrokerStats) {
+    let size = |size: usize| i64::try_from(size).unwrap_or(i64::MAX);
+    let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    metrics.mqtt_connections.set(size(stats.connections));
+    for (what, value) in [
+        ("sessions", size(stats.sessions)),
+        ("subscriptions", size(stats.subscriptions)),
+        ("retained_messages", size(stats.retained)),
+        ("retained_bytes", size(stats.retained_bytes)),
+        ("queued_bytes", size(stats.queued_bytes)),
+        ("input_bytes", size(stats.input_bytes)),
+        ("dropped_messages", count(stats.dropped)),
+        ("lost_messages", count(stats.lost)),
+        ("refused_connections", count(stats.refused_connections)),
+        ("refused_logins", count(stats.refused_logins)),
+        ("denied_publishes", count(stats.denied_publishes)),
+        ("denied_subscriptions", count(stats.denied_subscriptions)),
+        ("slow_connections", count(stats.slow)),
+    ] {
+        metrics.mqtt(what).set(value);
+    }
+}
+
+/// What `[mqtt.broker]` says, but for who may connect: [`authenticator`].
+///
+/// # Errors
+/// When TLS is half configured.
+pub fn broker_config(settings: &Broker) -> anyhow::Result<BrokerConfig> {
+    let tls = match (&settings.tls_listen, &settings.tls) {
+        (Some(listen), Some(tls)) => {
+            Some(BrokerTls { listen: listen.clone(), cert: tls.cert.clone(), key: tls.key.clone() })
+        }
+        (None, None) => None,
+        _ => anyhow::bail!("[mqtt.broker] needs both tls_listen and tls = {{ cert, key }}, or neither"),
+    };
+    let max_packet = usize::try_from(settings.max_packet.bytes()).unwrap_or(usize::MAX);
+    Ok(BrokerConfig {
+        listen: settings.listen.clone(),
+        tls,
+        ingest: settings.ingest.clone(),
+        max_packet,
+        max_connections: settings.max_connections,
+        max_connections_per_address: settings.max_connections_per_address,
+        ..BrokerConfig::default()
+    })
+}
+
+/// What `[[mqtt.client]]` says.
+///
+/// # Errors
+/// When its password cannot be had.
+pub fn client_config(settings: &MqttClient) -> anyhow::Result<ClientConfig> {
+    let password = secret(settings.password_env.as_deref(), settings.password_file.as_deref())
+        .with_context(|| format!("the password for {}", settings.url))?;
+    Ok(ClientConfig {
+        url: settings.url.clone(),
+        client_id: settings.client_id.clone(),
+        version: settings.version,
+        topics: settings.topics.clone(),
+        qos: settings.qos,
+        user: settings.user.clone(),
+        password,
+        ca_file: settings.ca_file.clone(),
+    })
+}
+
+/// A rule of `[[mqtt.topic]]`.
+pub fn mapping_rule(rule: &TopicRule) -> MappingRule {
+    MappingRule { filter: rule.filter.clone(), sensor: rule.sensor.clone(), format: rule.format.clone() }
+}
+
+fn secret(variable: Option<&str>, file: Option<&Path>) -> anyhow::Result<Option<String>> {
+    match (variable, file) {
+        (Some(variable), _) => {
+            Ok(Some(env::var(variable).with_context(|| format!("environment variable {variable}"))?))
+        }
+        (None, Some(file)) => {
+            let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
+            Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::intake::Refused;
+
+    #[test]
+    fn what_is_taken_in_part_is_told_as_taken() {
+        let refused = Refused { position: 1, reason: "malformed", message: "no number".into(), readings: 1 };
+        let of = |accepted, refused: &[Refused]| verdict(&[Receipt { accepted, refused: refused.to_vec() }]);
+        assert_eq!(of(1, &[]), Verdict::Stored);
+        assert_eq!(of(0, &[]), Verdict::Stored, "such as a Sparkplug death");
+        assert_eq!(of(1, std::slice::from_ref(&refused)), Verdict::Partly("malformed: no number".into()));
+        assert_eq!(of(0, &[refused]), Verdict::Refused("malformed: no number".into()));
+    }
+}
