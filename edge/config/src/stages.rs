@@ -48,6 +48,8 @@ impl Config {
             "earliest": self.ingest.earliest,
             "max_future_seconds": self.ingest.max_future.seconds(),
             "max_payload_bytes": self.http.max_body.bytes(),
+            "max_sensors_per_event": self.ingest.max_sensors_per_event,
+            "max_readings_per_event": self.ingest.max_readings_per_event,
             "sensors": sensors,
         })
         .to_string()

@@ -11,6 +11,8 @@ const TIB: u64 = 1 << 40;
 const LARGEST_PACKET: u64 = 268_435_460;
 const DAY: f64 = 86_400.0;
 /// Of batches; more readings than that are no faster together.
+/// Sensors or readings that a limit may allow.
+const MOST_NAMES: usize = 10_000_000;
 const MOST_READINGS: usize = 10_000_000;
 
 pub(super) fn check(checker: &mut Checker<'_>, config: &Config) {
@@ -20,6 +22,17 @@ pub(super) fn check(checker: &mut Checker<'_>, config: &Config) {
     memory(checker, config);
     log(checker, config);
     times(checker, config);
+    for (key, value) in [
+        ("line.max_sensors", config.line.max_sensors),
+        ("line.max_sensors_per_machine", config.line.max_sensors_per_machine),
+        ("line.max_sensors_per_sender", config.line.max_sensors_per_sender),
+        ("ingest.max_sensors_per_event", config.ingest.max_sensors_per_event),
+        ("ingest.max_readings_per_event", config.ingest.max_readings_per_event),
+    ] {
+        if !(1..=MOST_NAMES).contains(&value) {
+            checker.at(key, format!("it goes from 1 to {MOST_NAMES}, and is {value}"), "leave it out for the default");
+        }
+    }
     if !(1..=MOST_READINGS).contains(&config.line.max_batch) {
         let message = format!("max_batch goes from 1 to {MOST_READINGS} readings, and is {}", config.line.max_batch);
         checker.at("line.max_batch", message, "leave it out for 32768");

@@ -73,8 +73,18 @@ fn windows(checker: &mut Checker<'_>, windows: &Windows) {
             format!("windows of {} s cannot slide by {} s", windows.size.seconds(), windows.slide.seconds()),
             "write a slide above 0 and not above the size; the size itself makes tumbling windows",
         );
+    } else if windows.size.seconds() > windows.slide.seconds() * MAX_OVERLAP {
+        let at = if checker.written("windows.slide") { "windows.slide" } else { "windows.size" };
+        checker.at(
+            at,
+            format!("with a slide of {} s each reading is in more than {MAX_OVERLAP} windows", windows.slide.seconds()),
+            "write a slide of at least a 3600th of the size",
+        );
     }
 }
+
+/// Windows that a reading may be in; featurize refuses more.
+const MAX_OVERLAP: f64 = 3_600.0;
 
 fn detect(checker: &mut Checker<'_>, detect: &Detect) {
     let models: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();

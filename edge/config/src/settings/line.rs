@@ -82,11 +82,20 @@ pub struct Ingest {
     pub earliest: String,
     /// How far a reading's time may be ahead of its arrival.
     pub max_future: Duration,
+    /// Sensors that one event may name beside those of the configuration.
+    pub max_sensors_per_event: usize,
+    /// Readings and samples that one event may hold.
+    pub max_readings_per_event: usize,
 }
 
 impl Default for Ingest {
     fn default() -> Self {
-        Self { earliest: "1990-01-01T00:00:00Z".into(), max_future: Duration::from_secs(300) }
+        Self {
+            earliest: "1990-01-01T00:00:00Z".into(),
+            max_future: Duration::from_secs(300),
+            max_sensors_per_event: 10_000,
+            max_readings_per_event: 1_000_000,
+        }
     }
 }
 

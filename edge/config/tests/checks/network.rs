@@ -88,7 +88,7 @@ fn rights_and_limits_of_the_broker_are_checked() {
     let user = |rest: &str| format!("[[mqtt.broker.user]]\nname = \"a\"\npassword_env = \"A\"\n{rest}\n");
     each(&[
         (&user("scopes = []"), "4:10", "or leave scopes out"),
-        (&user("scopes = [\"write\"]"), "4:11", "unknown variant"),
+        (&user("scopes = [\"write\"]"), "4:11", "known here: ingest, read"),
         (&user("sites = []"), "4:9", "leave them out for all"),
         (&user("sites = [\"plant\", \"/hall\"]"), "4:19", "such as \"plant\""),
         (&user("sites = [\"plant/+\"]"), "4:10", "such as \"plant\""),
