@@ -49,8 +49,7 @@ pub struct Host {
     dead_letters: Reader,
     clerk: Clerk,
     planner: Planner,
-    courier: Mutex<Courier>,
-    findings_sources: Vec<crate::courier::Source>,
+    courier: Courier,
     config: RwLock<Arc<Config>>,
     retention: Retention,
     started: Instant,
@@ -163,8 +162,7 @@ impl Host {
             dead_letters,
             clerk,
             planner,
-            courier: Mutex::new(courier),
-            findings_sources: sources,
+            courier,
             retention,
             config: RwLock::new(Arc::new(config)),
             started,
@@ -233,25 +231,16 @@ impl Host {
     /// When new sensors cannot be registered; the old configuration stays in force.
     pub fn configure(&self, config: Config) -> anyhow::Result<()> {
         let stages = stages(&config)?;
+        // What can fail comes first, and changes nothing.
+        let routes = self.courier.prepare(&config.alerts.routes)?;
         self.registry.configure(&config)?;
-        self.configure_courier(&config)?;
+        self.courier.switch(routes);
         self.intake.configure(&config.ingest_json());
         for worker in &self.workers {
             worker.configure(stages.clone());
         }
         self.planner.configure(config.schedule_json());
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
-        Ok(())
-    }
-
-    fn configure_courier(&self, config: &Config) -> anyhow::Result<()> {
-        if config.alerts.routes == self.config().alerts.routes {
-            return Ok(());
-        }
-        let mut courier = self.courier.lock().unwrap_or_else(PoisonError::into_inner);
-        // The old routes end first: two may not follow one place.
-        *courier = Courier::default();
-        *courier = Courier::start(&config.alerts.routes, &self.findings_sources, &self.store, &self.metrics)?;
         Ok(())
     }
 
@@ -333,10 +322,9 @@ impl Host {
     /// Tells the workers which of their findings planner and courier have taken.
     fn release_findings(&self) {
         let planned = self.planner.needed();
-        let courier = self.courier.lock().unwrap_or_else(PoisonError::into_inner);
         for (partition, worker) in self.workers.iter().enumerate() {
             let planned = planned.get(partition).copied().unwrap_or(0);
-            worker.release_findings(planned.min(courier.needed(partition)));
+            worker.release_findings(planned.min(self.courier.needed(partition)));
         }
     }
 

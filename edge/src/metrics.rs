@@ -13,7 +13,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::components::StageName;
+use crate::{components::StageName, triggers::http::HttpMetrics};
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct StageLabel {
@@ -65,6 +65,8 @@ pub struct Metrics {
     pub reading_to_anomaly_seconds: Histogram,
     /// Bytes that wait to be decoded.
     pub queue_bytes: Gauge,
+    /// What HTTP counts.
+    pub http: HttpMetrics,
     /// Connections of the MQTT broker that are open.
     pub mqtt_connections: Gauge,
     stage_seconds: Family<StageLabel, Histogram, fn() -> Histogram>,
@@ -111,6 +113,7 @@ impl Default for Metrics {
             store_seconds: seconds(),
             reading_to_anomaly_seconds: waits(),
             queue_bytes: Gauge::default(),
+            http: HttpMetrics::default(),
             mqtt_connections: Gauge::default(),
             stage_seconds: Family::new_with_constructor(seconds),
             stage_items: Family::default(),
@@ -150,6 +153,7 @@ impl Metrics {
             "Seconds from a reading's arrival to the commit of its anomaly",
             self.reading_to_anomaly_seconds.clone(),
         );
+        self.http.register(to);
         to.register("mqtt_connections", "Connections of the MQTT broker that are open", self.mqtt_connections.clone());
         to.register("ingest_queue_bytes", "Bytes that wait to be decoded", self.queue_bytes.clone());
         to.register("line_lag_bytes", "Bytes of the log that the line has not gone through", self.lag.clone());

@@ -2,9 +2,10 @@
 
 use std::{
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     str::FromStr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
@@ -15,10 +16,13 @@ use tokio::sync::broadcast;
 use wheeltapper_front::{Filter, Table};
 use wheeltapper_log::Reader;
 
+use super::announcer::Announcer;
 use crate::{api::Desk, host::Host, line::Finding};
 
 /// How often is looked for something new.
 const PAUSE: Duration = Duration::from_millis(50);
+/// After failures it waits longer, at most this long.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Events that a listener may be behind before it reads them from the log.
 const KEPT: usize = 1_024;
 /// Bytes of one partition's log that are read at once.
@@ -75,9 +79,7 @@ pub struct Event {
 pub struct Feed {
     desk: Arc<Desk>,
     sources: Vec<(Reader, Arc<AtomicU64>)>,
-    /// How far it has been told.
-    place: Mutex<Place>,
-    events: broadcast::Sender<Arc<Event>>,
+    announcer: Announcer<Place, Event>,
     stopped: AtomicBool,
 }
 
@@ -96,9 +98,8 @@ impl Feed {
         let host = desk.host();
         let sources = host.workers().iter().map(|worker| (worker.findings_reader(), worker.findings_end())).collect();
         let feed = Arc::new(Self {
-            place: Mutex::new(end(host)),
+            announcer: Announcer::new(end(host), KEPT),
             sources,
-            events: broadcast::channel(KEPT).0,
             stopped: AtomicBool::new(false),
             desk,
         });
@@ -114,13 +115,12 @@ impl Feed {
 
     /// How far it has been told.
     pub fn place(&self) -> Place {
-        self.place.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.announcer.place()
     }
 
     /// Events from now on, and where now is.
     pub fn listen(&self) -> (broadcast::Receiver<Arc<Event>>, Place) {
-        let place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
-        (self.events.subscribe(), place.clone())
+        self.announcer.listen()
     }
 
     /// A place that a listener names, if it is one of this host's. What is no longer kept is passed over.
@@ -134,31 +134,39 @@ impl Feed {
         fits.then_some(place)
     }
 
+    /// Steps until it is stopped; an error or a panic is told, and the step is taken again after a pause.
     fn follow(&self) {
+        let mut pause = PAUSE;
         while !self.stopped.load(Ordering::Relaxed) {
-            let (from, until) = (self.place(), end(self.desk.host()));
-            if self.events.receiver_count() == 0 {
-                *self.place.lock().unwrap_or_else(PoisonError::into_inner) = until;
-            } else if from != until {
-                let mut at = from;
-                match self.read(&mut at, &until) {
-                    Ok(events) => {
-                        // Under one lock, so that who begins to listen is either before or after all of them.
-                        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
-                        for event in events {
-                            // Whoever listened may have gone.
-                            let _ = self.events.send(Arc::new(event));
-                        }
-                        place.clone_from(&at);
+            let why = match catch_unwind(AssertUnwindSafe(|| self.step())) {
+                Ok(Ok(more)) => {
+                    pause = PAUSE;
+                    if !more {
+                        thread::sleep(PAUSE);
                     }
-                    Err(error) => tracing::warn!(%error, "findings could not be told to those who watch; tried again"),
-                }
-                if at != until {
                     continue;
                 }
-            }
-            thread::sleep(PAUSE);
+                Ok(Err(error)) => format!("{error:#}"),
+                Err(_) => "it panicked".to_owned(),
+            };
+            tracing::warn!(why, "findings could not be told to those who watch; it is tried again");
+            thread::sleep(pause);
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+
+    /// Tells some of what is new; returns whether there is more.
+    ///
+    /// # Errors
+    /// When log or store cannot be read; the next step begins at the same place.
+    fn step(&self) -> anyhow::Result<bool> {
+        let (mut at, until) = (self.place(), end(self.desk.host()));
+        if at == until || self.announcer.skip_unheard(&until) {
+            return Ok(false);
+        }
+        let events = self.read(&mut at, &until)?;
+        self.announcer.announce(events, &at);
+        Ok(at != until)
     }
 
     /// Some of the events from `at` to `until`, in their order; `at` moves on, and is `until` once there are no more.

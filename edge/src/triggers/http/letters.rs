@@ -15,12 +15,7 @@ use super::{
     Front, Problem, ingest,
     reply::{apart, part},
 };
-use crate::{
-    api::Caller,
-    clock,
-    intake::{Envelope, IntakeError},
-    line::Kept,
-};
+use crate::{api::Caller, clock, intake::Envelope, line::Kept};
 
 /// The routes.
 pub(super) fn routes() -> Router<Arc<Front>> {
@@ -61,7 +56,7 @@ async fn replay(
     };
     let envelope = Envelope { source, format, sensor, arrival: clock::now(), payload: payload.into() };
     let answer = front.host.intake.submit_within(0, vec![envelope], caller.sites).map_err(ingest::problem)?;
-    let receipts = answer.await.unwrap_or(Err(IntakeError::Closed)).map_err(ingest::problem)?;
+    let receipts = ingest::durable(answer).await?;
     // What was refused again lies among the dead letters anew.
     forget(&front, id).await?;
     Ok(ingest::respond(receipts.into_iter().next().unwrap_or_default()))
