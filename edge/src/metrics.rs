@@ -15,7 +15,7 @@ use prometheus_client::{
 
 use wheeltapper_store::StoreSizes;
 
-use crate::components::StageName;
+use crate::{components::StageName, triggers::http::HttpMetrics};
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct StageLabel {
@@ -86,6 +86,8 @@ pub struct Metrics {
     pub reading_to_anomaly_seconds: Histogram,
     /// Bytes that wait to be decoded.
     pub queue_bytes: Gauge,
+    /// What HTTP counts.
+    pub http: HttpMetrics,
     /// Connections of the MQTT broker that are open.
     pub mqtt_connections: Gauge,
     mqtt: Family<WhatLabel, Gauge>,
@@ -144,6 +146,7 @@ impl Default for Metrics {
             store_seconds: seconds(),
             reading_to_anomaly_seconds: waits(),
             queue_bytes: Gauge::default(),
+            http: HttpMetrics::default(),
             mqtt_connections: Gauge::default(),
             mqtt: Family::default(),
             stage_seconds: Family::new_with_constructor(seconds),
@@ -192,6 +195,7 @@ impl Metrics {
             "Seconds from a reading's arrival to the commit of its anomaly",
             self.reading_to_anomaly_seconds.clone(),
         );
+        self.http.register(to);
         to.register("mqtt_connections", "Connections of the MQTT broker that are open", self.mqtt_connections.clone());
         to.register(
             "mqtt_broker",

@@ -55,7 +55,8 @@ pub async fn start(config: Config) -> anyhow::Result<Serving> {
     let http = listener.local_addr()?;
     let router = http::router(Arc::clone(&host), Arc::clone(&mapping), stopping.clone())?;
     let tls = config.http.tls.as_ref().map(|tls| http::tls_acceptor(&tls.cert, &tls.key)).transpose()?;
-    tasks.spawn(http::serve(listener, tls, router, stopping.clone()));
+    let (limits, metrics) = (config.http.limits.clone(), Arc::clone(&host.metrics));
+    tasks.spawn(http::serve(listener, tls, router, limits, metrics, stopping.clone()));
 
     let mut mqtt = None;
     if let Some(settings) = config.mqtt.broker.as_ref().filter(|broker| broker.enabled) {
@@ -182,6 +183,7 @@ fn at_next_start(begun: &Config, now: &Config) -> Vec<&'static str> {
         ("[http] listen", http.listen == other.listen),
         ("[http] max_body", http.max_body == other.max_body),
         ("[http] origins", http.origins == other.origins),
+        ("[http.limits]", http.limits == other.limits),
         ("[http.tls]", http.tls == other.tls),
         ("[[http.source]]", http.sources == other.sources),
         ("[access]", begun.access == now.access),

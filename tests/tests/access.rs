@@ -255,7 +255,7 @@ fn signed_webhooks_keys_limits_and_headers() {
     let secret = plant.path().join("secret");
     plant
         .configure(&format!(
-            "[[http.source]]\nname = \"gateway\"\nsecret_file = {secret:?}\n[access]\nmode = \"on\"\n[access.limits]\ndetect = 2\nlogin = 3\ningest = \"2 KiB\"\n"
+            "[[http.source]]\nname = \"gateway\"\nsecret_file = {secret:?}\nsignature = \"body\"\n[access]\nmode = \"on\"\n[access.limits]\ndetect = 2\nlogin = 3\ningest = \"2 KiB\"\n"
         ))
         .unwrap();
     let host = plant.start().unwrap();

@@ -20,7 +20,11 @@ fn signed_webhooks() {
     let plant = Plant::new("").unwrap();
     let path = plant.path().join("secret");
     std::fs::write(&path, "hunter2\n").unwrap();
-    plant.configure(&format!("[[http.source]]\nname = \"erp\"\nsecret_file = {path:?}\nrequired = true\n")).unwrap();
+    plant
+        .configure(&format!(
+            "[[http.source]]\nname = \"erp\"\nsecret_file = {path:?}\nrequired = true\nsignature = \"body\"\n"
+        ))
+        .unwrap();
     let host = plant.start().unwrap();
     let post = |source: &str, signature: &str, body: &[u8]| {
         let headers = [

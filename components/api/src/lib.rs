@@ -20,6 +20,7 @@ mod ingest;
 mod listing;
 mod lttb;
 mod maintenance;
+mod names;
 mod openapi;
 mod overview;
 mod pack;
@@ -41,6 +42,7 @@ pub use front::{
 };
 pub use ingest::{LIMIT, PRECISIONS, is_too_large, with_precision};
 pub use lttb::thin;
+pub use names::{check_name, is_hidden};
 pub use openapi::openapi;
 pub use respond::{broken_off, respond};
 pub use routes::{Class, Permission, ROUTES, RouteInfo, route_of};

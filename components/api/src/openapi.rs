@@ -7,6 +7,7 @@ use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use crate::{
+    names::PATTERN,
     query::LONGEST,
     routes::{Body, Kind, Parameter, Permission, Place, ROUTES, Reply, RouteInfo},
     shapes::{NO_NUL, ProblemDetails, time_schema},
@@ -257,7 +258,8 @@ fn parameter(parameter: &Parameter) -> Value {
         Place::Header => "header",
     };
     let schema = match parameter.kind {
-        // In a path anything may stand; what is not there is not found.
+        Kind::Sensor => json!({ "type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": PATTERN }),
+        // In other paths anything may stand; what is not there is not found.
         Kind::Text if parameter.place == Place::Path => json!({ "type": "string", "minLength": 1 }),
         Kind::Text => json!({ "type": "string", "maxLength": LONGEST, "pattern": NO_NUL }),
         Kind::Long if parameter.place == Place::Header => json!({ "type": "string" }),

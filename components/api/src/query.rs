@@ -3,6 +3,7 @@
 use form_urlencoded::{Serializer, parse};
 
 use crate::{
+    names::check_name,
     problem::Problem,
     routes::{Kind, Parameter, Place, RouteInfo},
     time,
@@ -111,6 +112,7 @@ fn check(known: &Parameter, value: &str) -> Result<(), Problem> {
     let name = known.name;
     let wrong = |detail: String| Err(Problem::bad_request(detail));
     match known.kind {
+        Kind::Sensor => check_name(value).map_err(|why| Problem::bad_request(format!("{name}: {why}"))),
         Kind::Text if value.chars().count() > LONGEST => {
             wrong(format!("{name} has {} characters; give at most {LONGEST}", value.chars().count()))
         }

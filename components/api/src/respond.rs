@@ -8,7 +8,9 @@ use crate::{
     answer::{Answer, request_id},
     assets, calendar, cors, deeds, detect, docs, graphql,
     ingest::ingest,
-    listing, maintenance, openapi,
+    listing, maintenance,
+    names::check_name,
+    openapi,
     overview::overview,
     page::{file, is_file, page},
     problem::Problem,
@@ -86,6 +88,9 @@ fn run(
     uri: &Uri,
 ) -> Result<Answer, Problem> {
     let id = path.id()?;
+    if path.template.starts_with("/api/v1/sensors/") {
+        check_name(&id).map_err(Problem::bad_request)?;
+    }
     let (path, query) = (uri.path(), Query::of(uri.query(), route)?);
     match route.op {
         Op::Page => page(request.headers()),

@@ -23,8 +23,8 @@ pub use formats::FORMATS;
 pub use machine::{MachineProblem, check_machine};
 pub use plant::{Area, BearingGeometry, Limits, Machine, Sensor, SensorRef, Shift, Site, Technician, asset_of};
 pub use settings::{
-    AlertRoute, Alerts, Broker, Config, Detect, Http, HttpSource, Ingest, Line, Lives, Log, Mqtt, MqttClient,
-    MqttScope, MqttUser, Nats, Schedule, Store, Tls, TopicRule, UnknownSensors, Windows,
+    AlertRoute, Alerts, Broker, Config, Detect, Http, HttpLimits, HttpSource, Ingest, Line, Lives, Log, Mqtt,
+    MqttClient, MqttScope, MqttUser, Nats, Schedule, SignatureScheme, Store, Tls, TopicRule, UnknownSensors, Windows,
 };
 pub use units::{ByteSize, Duration};
 pub use wheeltapper_condition::wave::iso20816::MachineClass;

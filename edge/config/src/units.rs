@@ -53,6 +53,11 @@ impl<'de> Deserialize<'de> for Duration {
 pub struct ByteSize(u64);
 
 impl ByteSize {
+    /// So many kibibytes.
+    pub const fn kib(count: u64) -> Self {
+        Self(count << 10)
+    }
+
     /// So many mebibytes.
     pub const fn mib(count: u64) -> Self {
         Self(count << 20)

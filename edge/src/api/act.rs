@@ -1,6 +1,9 @@
 //! What people do: written to the store, and where the planner has to know, put before it.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value as Json;
 use wheeltapper_front::{Change, Deed, Filter, Table};
@@ -26,40 +29,43 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Desk {
-    pub(super) async fn act(&self, caller: &Caller, change: Change) -> Result<String, FrontError> {
+    pub(super) async fn act(self: &Arc<Self>, caller: &Caller, change: Change) -> Result<String, FrontError> {
         match change.deed {
             Deed::Amend => self.amend(caller, &change).await,
-            Deed::Plan => self.plan(caller, &change),
+            Deed::Plan => self.plan(caller, &change).await,
             _ => self.remark(caller, &change).await,
         }
     }
 
     /// Acknowledge, handle, false alarm, comment, order a repair.
-    async fn remark(&self, caller: &Caller, change: &Change) -> Result<String, FrontError> {
+    async fn remark(self: &Arc<Self>, caller: &Caller, change: &Change) -> Result<String, FrontError> {
         acts::check(change).map_err(refused)?;
-        let anomaly = self.one(caller, Table::Anomalies, "anomaly", &change.id)?;
+        let anomaly = self.one(caller, Table::Anomalies, "anomaly", &change.id).await?;
         let mut written = Written { action: Some(action(caller, change, &anomaly)), ..Written::default() };
         if change.deed.handles() {
             written.handled = Some(change.id.clone());
         }
         if change.deed == Deed::OrderRepair {
             let repair = Repair::new(&anomaly, &change.text, change.now);
-            if !self.is_ordered(&repair)? {
+            if !self.is_ordered(&repair).await? {
                 written.wish = Some(packed(&Wish::Repair(repair_alert!(repair, types)))?);
             }
         }
-        let wish = self.host.store.record(&written).map_err(unreadable)?;
+        let wish = self.record(written).await?;
         self.wait(wish).await?;
-        Ok(self.one(caller, Table::Anomalies, "anomaly", &change.id)?.to_string())
+        Ok(self.one(caller, Table::Anomalies, "anomaly", &change.id).await?.to_string())
     }
 
-    async fn amend(&self, caller: &Caller, change: &Change) -> Result<String, FrontError> {
+    async fn amend(self: &Arc<Self>, caller: &Caller, change: &Change) -> Result<String, FrontError> {
         let wish = acts::Wish::parse(&change.text).map_err(refused)?;
-        let order = self.one(caller, Table::WorkOrders, "work order", &change.id)?;
+        let order = self.one(caller, Table::WorkOrders, "work order", &change.id).await?;
         let alert = order.get("alert").and_then(Json::as_str).unwrap_or_default().to_owned();
-        let state = self.host.store.ask("SELECT state FROM alerts WHERE id = ?1", vec![Cell::Text(alert)]);
+        let state = self.apart(move |desk| {
+            let statement = "SELECT state FROM alerts WHERE id = ?1";
+            desk.host.store.ask(statement, vec![Cell::Text(alert)]).map_err(unreadable)
+        });
         // The alert of a repair that was ordered by hand is no row.
-        let resolved = state.map_err(unreadable)?.concat().first() == Some(&Cell::Text("resolved".into()));
+        let resolved = state.await?.concat().first() == Some(&Cell::Text("resolved".into()));
         let technicians = acts::technicians(&self.host.config().schedule_json());
         wish.check(&order, &technicians, !resolved).map_err(refused)?;
         let amendment = Amendment {
@@ -78,12 +84,12 @@ impl Desk {
             wish: Some(packed(&Wish::Amend { amendment, now: change.now })?),
             ..Written::default()
         };
-        let number = self.host.store.record(&written).map_err(unreadable)?;
+        let number = self.record(written).await?;
         self.wait(number).await?;
-        Ok(self.one(caller, Table::WorkOrders, "work order", &change.id)?.to_string())
+        Ok(self.one(caller, Table::WorkOrders, "work order", &change.id).await?.to_string())
     }
 
-    fn plan(&self, caller: &Caller, change: &Change) -> Result<String, FrontError> {
+    async fn plan(self: &Arc<Self>, caller: &Caller, change: &Change) -> Result<String, FrontError> {
         let asked = Asked::parse(&change.text).map_err(refused)?;
         asked.narrow(&self.host.config().schedule_json()).map_err(refused)?;
         let mut assets = Vec::with_capacity(asked.sensor_ids.len());
@@ -110,24 +116,29 @@ impl Desk {
             wish: Some(packed(&wish)?),
             ..Written::default()
         };
-        self.host.store.record(&written).map_err(unreadable)?;
+        self.record(written).await?;
         let everyone = Caller { sites: None, ..caller.clone() };
-        Ok(self.one(&everyone, Table::Tasks, "task", &id)?.to_string())
+        Ok(self.one(&everyone, Table::Tasks, "task", &id).await?.to_string())
     }
 
     /// The row of that id, if the caller may see it.
-    fn one(&self, caller: &Caller, table: Table, what: &str, id: &str) -> Result<Json, FrontError> {
+    async fn one(self: &Arc<Self>, caller: &Caller, table: Table, what: &str, id: &str) -> Result<Json, FrontError> {
         let filter = Filter { id: Some(id.to_owned()), limit: 1, ..Filter::default() };
-        let rows: Vec<Json> = serde_json::from_str(&self.rows(table, &filter, caller.sites.as_deref())?)
+        let rows: Vec<Json> = serde_json::from_str(&self.rows(table, filter, caller.sites.clone()).await?)
             .map_err(|error| FrontError::Broken(format!("the store's answer cannot be read: {error}")))?;
         rows.into_iter().next().ok_or_else(|| FrontError::Absent(format!("there is no {what} {id:?}")))
     }
 
     /// Whether an open alert of that machine and fault has orders that wait to be done.
-    fn is_ordered(&self, repair: &Repair) -> Result<bool, FrontError> {
+    async fn is_ordered(self: &Arc<Self>, repair: &Repair) -> Result<bool, FrontError> {
         let parameters = [repair.asset.as_str(), repair.fault()].map(|text| Cell::Text(text.to_owned()));
-        let rows = self.host.store.ask(Repair::ORDERED, parameters.into());
-        Ok(!rows.map_err(unreadable)?.is_empty())
+        let rows = self.apart(move |desk| desk.host.store.ask(Repair::ORDERED, parameters.into()).map_err(unreadable));
+        Ok(!rows.await?.is_empty())
+    }
+
+    /// Writes it to the store; gives the number under which the planner finds what it is to do.
+    async fn record(self: &Arc<Self>, written: Written) -> Result<Option<u64>, FrontError> {
+        self.apart(move |desk| desk.host.store.record(&written).map_err(unreadable)).await
     }
 
     /// Until the planner has taken the wish.

@@ -1,6 +1,6 @@
 //! The host's side of `front`: where the component's questions end up.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use wheeltapper_front::Reason as Named;
@@ -19,6 +19,9 @@ use crate::{
     intake::{Envelope, IntakeError, Sender},
 };
 
+/// Whoever sends readings waits no longer than this until they are durable.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Answers the component.
 pub struct Desk {
     pub(super) host: Arc<Host>,
@@ -35,6 +38,16 @@ impl Desk {
     /// In front of a host.
     pub fn new(host: Arc<Host>) -> Self {
         Self { host, judges: Judges::default() }
+    }
+
+    /// Runs what waits for the disk, or computes, on a thread of its own: an instance's thread serves others meanwhile.
+    pub(super) async fn apart<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, FrontError> + Send + 'static,
+    ) -> Result<T, FrontError> {
+        let desk = Arc::clone(self);
+        let done = tokio::task::spawn_blocking(move || work(&desk)).await;
+        done.unwrap_or_else(|_| Err(FrontError::Broken("the host gave up on this; its log tells why".into())))
     }
 
     /// The host.
@@ -56,7 +69,12 @@ impl Desk {
         let sender = Sender { name: Some(caller.actor.clone()), sites: caller.sites.clone() };
         let taken = self.host.intake.submit_from(lane, vec![envelope], Arc::new(sender));
         let answer = taken.map_err(refused)?;
-        let receipts = answer.await.unwrap_or(Err(IntakeError::Closed)).map_err(refused)?;
+        let answer = tokio::time::timeout(PATIENCE, answer).await.map_err(|_| {
+            FrontError::Unavailable(format!(
+                "the readings were not durable within {PATIENCE:?}, and may still become it"
+            ))
+        })?;
+        let receipts = answer.unwrap_or(Err(IntakeError::Closed)).map_err(refused)?;
         let receipt = receipts.into_iter().next().unwrap_or_default();
         let told = receipt.refused.into_iter().map(|refused| Refused {
             position: refused.position,

@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value as Json;
-use tokio::sync::oneshot;
 use wheeltapper_config::Config;
 use wheeltapper_line::acts;
 
@@ -43,37 +42,43 @@ struct Judge {
 pub(super) struct Judges(Mutex<Vec<Judge>>);
 
 impl Desk {
-    pub(super) async fn detect(&self, caller: &Caller, sample: Sample) -> Result<Verdict, FrontError> {
+    pub(super) async fn detect(self: &Arc<Self>, caller: &Caller, sample: Sample) -> Result<Verdict, FrontError> {
         // Before anything that depends on how the sensor is configured: what is there for others is as if it were not.
         if let Some(name) = named(&sample.payload).iter().find(|name| self.sensor(caller, name).is_none()) {
             return Err(unknown(name));
         }
-        let mut judge = self.judge()?;
-        let (name, batch) = self.decoded(&mut judge, caller, &sample)?;
-        let features = judge.featurizer.push(&batch).and_then(|pushed| {
-            let mut parts = vec![pushed];
-            while parts.last().is_some_and(|part| part.more) {
-                parts.push(judge.featurizer.resume()?);
-            }
-            parts.push(judge.featurizer.flush()?);
-            while parts.last().is_some_and(|part| part.more) {
-                parts.push(judge.featurizer.resume()?);
-            }
-            // The state of a sample is nothing to the next.
-            judge.featurizer.renew(&judge.config.featurize_json())?;
-            Ok(parts.into_iter().map(|part| part.features).collect::<Vec<_>>())
-        });
-        let features = features.map_err(broken)?;
-        self.keep(judge);
+        let model = Some(sample.model.clone()).filter(|model| !model.is_empty());
+        let sender = caller.clone();
+        let (name, features) = self
+            .apart(move |desk| {
+                let mut judge = desk.judge()?;
+                let (name, batch) = desk.decoded(&mut judge, &sender, &sample)?;
+                let features = judge.featurizer.push(&batch).and_then(|pushed| {
+                    let mut parts = vec![pushed];
+                    while parts.last().is_some_and(|part| part.more) {
+                        parts.push(judge.featurizer.resume()?);
+                    }
+                    parts.push(judge.featurizer.flush()?);
+                    while parts.last().is_some_and(|part| part.more) {
+                        parts.push(judge.featurizer.resume()?);
+                    }
+                    // The state of a sample is nothing to the next.
+                    judge.featurizer.renew(&judge.config.featurize_json())?;
+                    Ok(parts.into_iter().map(|part| part.features).collect::<Vec<_>>())
+                });
+                let features = features.map_err(broken)?;
+                desk.keep(judge);
+                Ok((name, features))
+            })
+            .await?;
         let Some((place, asset)) = self.sensor(caller, &name) else { return Err(unknown(&name)) };
-        let model = Some(sample.model).filter(|model| !model.is_empty());
-        let (sender, receiver) = oneshot::channel();
-        if let Some(worker) = self.host.worker(place.partition) {
-            worker.ask(Question::Probe(features, model, sender));
-        }
-        let probed = receiver.await.map_err(|_| {
-            FrontError::Unavailable("the line of this machine's partition stopped; the host's log tells why".into())
-        })?;
+        let partition = place.partition;
+        let probed =
+            self.ask(partition, |answer| Question::Probe(features, model, answer)).await?.ok_or_else(|| {
+                FrontError::Unavailable(format!(
+                    "the line of partition {partition}, which has this machine, stopped; the host's log tells why"
+                ))
+            })?;
         let probed = probed.map_err(|error| match error {
             // The stage knows no such detector.
             CallError::Refused { message, .. } => FrontError::Absent(message),

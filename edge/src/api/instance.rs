@@ -19,7 +19,7 @@ use super::{
 };
 
 /// Ticks of the engine's deadline clock (10 ms each) that an answer may compute for.
-const DEADLINE: u64 = 3_000;
+const DEADLINE: u64 = 500;
 /// An instance is given up after so many answers,
 const ANSWERS: u32 = 10_000;
 /// or when its memory has grown past this.
@@ -38,12 +38,15 @@ impl Instance {
         store.set_epoch_deadline(1);
         // At each tick others get their turn on this thread.
         store.epoch_deadline_callback(|mut context| {
-            let ticks = &mut context.data_mut().ticks;
-            *ticks += 1;
-            if *ticks > DEADLINE {
+            let guest = context.data_mut();
+            guest.ticks += 1;
+            if guest.ticks > DEADLINE {
                 return Err(wasmtime::Error::msg("the answer took too long"));
             }
-            Ok(UpdateDeadline::Yield(1))
+            Ok(match &guest.turn {
+                Some(turn) => UpdateDeadline::YieldCustom(1, turn.pass_on()),
+                None => UpdateDeadline::Yield(1),
+            })
         });
         let proxy = proxy.instantiate_async(&mut store).await?;
         Ok(Self { store, proxy, answers: 0 })

@@ -1,8 +1,11 @@
 //! Rows of the store for the component, and what the line holds that is not stored yet.
 
+use std::{ops::Range, sync::Arc, time::Duration};
+
+use futures_util::future::try_join_all;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout};
 use wheeltapper_front::{Filter, Table};
 use wheeltapper_line::{Value, answer, question};
 use wheeltapper_store::{Cell, DeadLetter, FeatureWindow, Span, WaveformRow};
@@ -13,6 +16,7 @@ use super::{
         Caller,
         bindings::wheeltapper::pipeline::front::{self, FrontError, Table as Asked},
     },
+    history,
 };
 use crate::{
     line::{Fresh, Question, Wanted},
@@ -21,6 +25,8 @@ use crate::{
 
 /// Rows that may be passed over, at most: as far as the component lets a cursor go, and one look whether there are more.
 const DEEPEST: u32 = Filter::DEEPEST + Filter::MOST;
+/// A partition's worker answers between two of its steps, at the latest after so long.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// A sensor's course has about so many readings at most, least and greatest of each stretch.
 const COURSE: usize = 40_000;
 
@@ -37,7 +43,7 @@ struct Course<'a> {
 
 impl Desk {
     pub(super) async fn look(
-        &self,
+        self: &Arc<Self>,
         caller: &Caller,
         table: front::Table,
         filter: front::Filter,
@@ -50,11 +56,21 @@ impl Desk {
         };
         let front::Filter { id, asset, sensor, kind, after, before, limit, offset, points } = filter;
         let filter = Filter { id, asset, sensor, kind, after, before, limit, offset, points };
-        self.rows(table, &filter, caller.sites.as_deref())
+        self.rows(table, filter, caller.sites.clone()).await
+    }
+
+    /// As [`Self::rows_now`], on a thread that may wait for the disk.
+    pub(super) async fn rows(
+        self: &Arc<Self>,
+        table: Table,
+        filter: Filter,
+        sites: Option<Vec<String>>,
+    ) -> Result<String, FrontError> {
+        self.apart(move |desk| desk.rows_now(table, &filter, sites.as_deref())).await
     }
 
     /// Rows of a table that the line on other platforms has as well, in its words; where sites are given, those of them only.
-    pub(super) fn rows(&self, table: Table, filter: &Filter, sites: Option<&[String]>) -> Result<String, FrontError> {
+    fn rows_now(&self, table: Table, filter: &Filter, sites: Option<&[String]>) -> Result<String, FrontError> {
         let (statement, parameters) = question(table, filter, sites);
         let parameters = parameters.into_iter().map(cell).collect();
         let rows = self.host.store.ask(&statement, parameters).map_err(unreadable)?;
@@ -71,7 +87,7 @@ impl Desk {
         filter: &Filter,
         sites: Option<&[String]>,
     ) -> anyhow::Result<Option<String>> {
-        let rows = self.rows(table, filter, sites).map_err(|error| anyhow::anyhow!("{error:?}"))?;
+        let rows = self.rows_now(table, filter, sites).map_err(|error| anyhow::anyhow!("{error:?}"))?;
         let rows: Vec<serde_json::Map<String, Json>> = serde_json::from_str(&rows)?;
         Ok(rows.into_iter().next().map(|row| wheeltapper_api::item(row).to_string()))
     }
@@ -95,17 +111,51 @@ impl Desk {
     }
 
     /// What the line holds that is not in the store yet.
-    async fn fresh(&self, partition: u16, wanted: Wanted) -> Fresh {
+    async fn fresh(&self, partition: u16, wanted: Wanted) -> Result<Fresh, FrontError> {
+        // Of a worker that stopped what is stored is still worth showing.
+        Ok(self.ask(partition, |answer| Question::Fresh(wanted, answer)).await?.unwrap_or_default())
+    }
+
+    /// Asks the worker of a partition; none where it stopped.
+    ///
+    /// # Errors
+    /// [`FrontError::Unavailable`] where it does not answer.
+    pub(super) async fn ask<T>(
+        &self,
+        partition: u16,
+        question: impl FnOnce(oneshot::Sender<T>) -> Question,
+    ) -> Result<Option<T>, FrontError> {
         let (sender, receiver) = oneshot::channel();
         if let Some(worker) = self.host.worker(partition) {
-            worker.ask(Question::Fresh(wanted, sender));
+            worker.ask(question(sender));
         }
-        // A worker that stopped answers nothing; what is stored is still worth showing.
-        receiver.await.unwrap_or_default()
+        match timeout(PATIENCE, receiver).await {
+            Ok(answer) => Ok(answer.ok()),
+            Err(_) => Err(FrontError::Unavailable(format!(
+                "the line of partition {partition} did not answer within {} s; /ready tells whether it runs",
+                PATIENCE.as_secs()
+            ))),
+        }
+    }
+
+    /// As [`Self::fresh`] of several partitions, which are asked at once.
+    async fn fresh_of(&self, partitions: Range<u16>, wanted: &Wanted) -> Result<Vec<Fresh>, FrontError> {
+        try_join_all(partitions.map(|partition| self.fresh(partition, wanted.clone()))).await
+    }
+
+    fn partitions(&self) -> Range<u16> {
+        0..u16::try_from(self.host.workers().len()).unwrap_or(u16::MAX)
+    }
+
+    /// Whether the caller may see a sensor, by number.
+    fn sees(&self, caller: &Caller, sensor: u32) -> bool {
+        let mut seen = false;
+        self.host.registry.describe(&[sensor], |_, _, asset| seen = caller.sees(asset));
+        seen
     }
 
     /// A sensor's readings as one chunk.
-    async fn readings(&self, caller: &Caller, filter: front::Filter) -> Result<String, FrontError> {
+    async fn readings(self: &Arc<Self>, caller: &Caller, filter: front::Filter) -> Result<String, FrontError> {
         let Some(name) = &filter.sensor else {
             return Err(FrontError::Invalid("readings are asked for by sensor; name one".into()));
         };
@@ -117,10 +167,13 @@ impl Desk {
         let before = filter.before.unwrap_or(i64::MAX);
         // First the fresh, then the stored: what moves from one to the other meanwhile is met twice, not missed.
         let fresh =
-            self.fresh(place.partition, Wanted { readings: vec![(place.sensor, after)], ..Wanted::default() }).await;
-        let (times, values) =
-            self.host.store.readings(place.sensor, after.saturating_add(1), before).map_err(unreadable)?;
-        let mut readings: Vec<(i64, f64)> = times.into_iter().zip(values).collect();
+            self.fresh(place.partition, Wanted { readings: vec![(place.sensor, after)], ..Wanted::default() }).await?;
+        let most = filter.points.and_then(|points| usize::try_from(points).ok()).unwrap_or(COURSE).clamp(2, COURSE);
+        let from = after.saturating_add(1);
+        let stored = self.apart(move |desk| {
+            history::thinned(&desk.host.store, place.sensor, from, before, most).map_err(unreadable)
+        });
+        let history::Thinned { count, mut readings } = stored.await?;
         let stored = readings.len();
         for column in &fresh.readings {
             let pairs = column.times.iter().copied().zip(column.values.iter().copied());
@@ -133,14 +186,13 @@ impl Desk {
         let (Some(&(start_time, _)), Some(&(end_time, _))) = (readings.first(), readings.last()) else {
             return Ok("[]".into());
         };
-        let count = readings.len();
-        let most = filter.points.and_then(|points| usize::try_from(points).ok()).unwrap_or(COURSE).clamp(2, COURSE);
-        let (times, vals) = extremes(readings, most).into_iter().unzip();
+        let count = usize::try_from(count).unwrap_or(usize::MAX).saturating_add(readings.len().saturating_sub(stored));
+        let (times, vals) = history::extremes(readings, most).into_iter().unzip();
         let course = Course { sensor: name, start_time, end_time, count, times, vals };
         serde_json::to_string(&[course]).map_err(|error| FrontError::Broken(error.to_string()))
     }
 
-    async fn windows(&self, caller: &Caller, filter: front::Filter) -> Result<String, FrontError> {
+    async fn windows(self: &Arc<Self>, caller: &Caller, filter: front::Filter) -> Result<String, FrontError> {
         shallow(&filter)?;
         let mut span = Span { asset: filter.asset, after: filter.after, before: filter.before, sensor: None };
         if let Some(name) = &filter.sensor {
@@ -159,19 +211,21 @@ impl Desk {
         match &span.asset {
             Some(asset) => {
                 let partition = self.host.partition_of(asset);
-                found.extend(self.fresh(partition, wanted).await.windows_in(&span));
+                found.extend(self.fresh(partition, wanted).await?.windows_in(&span));
             }
             None => {
-                for partition in 0..self.host.workers().len() {
-                    let partition = u16::try_from(partition).unwrap_or(u16::MAX);
-                    found.extend(self.fresh(partition, wanted.clone()).await.windows_in(&span));
+                for fresh in self.fresh_of(self.partitions(), &wanted).await? {
+                    found.extend(fresh.windows_in(&span));
                 }
             }
         }
         let (offset, limit) = (filter.offset as usize, filter.limit.min(Filter::MOST) as usize);
-        let stored =
-            self.host.store.newest_windows(&span, offset + limit, |asset| caller.sees(asset)).map_err(unreadable)?;
-        found.extend(stored);
+        let looker = caller.clone();
+        let stored = self.apart(move |desk| {
+            let seen = |asset: &str| looker.sees(asset);
+            desk.host.store.newest_windows(&span, offset + limit, seen).map_err(unreadable)
+        });
+        found.extend(stored.await?);
         found.retain(|window| caller.sees(&window.asset));
         found.sort_by(|a, b| b.start.cmp(&a.start).then(a.sensor.cmp(&b.sensor)));
         found.dedup_by(|a, b| a.start == b.start && a.sensor == b.sensor && a.features.len() == b.features.len());
@@ -189,39 +243,37 @@ impl Desk {
         })
     }
 
-    async fn waveforms(&self, caller: &Caller, filter: front::Filter) -> Result<String, FrontError> {
+    async fn waveforms(self: &Arc<Self>, caller: &Caller, filter: front::Filter) -> Result<String, FrontError> {
         shallow(&filter)?;
         let mut span = Span { after: filter.after, before: filter.before, ..Span::default() };
-        let mut partitions = 0..u16::try_from(self.host.workers().len()).unwrap_or(u16::MAX);
+        let mut partitions = self.partitions();
         if let Some(name) = &filter.sensor {
             let Some((place, _)) = self.sensor(caller, name) else { return Ok("[]".into()) };
             span.sensor = Some(place.sensor);
             partitions = place.partition..place.partition + 1;
         }
-        let registry = &self.host.registry;
-        let seen = |sensor: u32| {
-            let mut seen = false;
-            registry.describe(&[sensor], |_, _, asset| seen = caller.sees(asset));
-            seen
-        };
         let (offset, limit) = (filter.offset as usize, filter.limit.min(Filter::MOST) as usize);
         let mut found: Vec<WaveformRow> = Vec::new();
-        for partition in partitions {
-            let wanted = Wanted { waveforms: Some(span.sensor), ..Wanted::default() };
-            found.extend(self.fresh(partition, wanted).await.waveforms);
+        let wanted = Wanted { waveforms: Some(span.sensor), ..Wanted::default() };
+        for fresh in self.fresh_of(partitions, &wanted).await? {
+            found.extend(fresh.waveforms);
         }
         found.retain(|waveform| {
-            seen(waveform.sensor)
+            self.sees(caller, waveform.sensor)
                 && span.after.is_none_or(|after| waveform.start > after)
                 && span.before.is_none_or(|before| waveform.start < before)
         });
-        let stored = self.host.store.newest_waveforms(&span, offset + limit, seen).map_err(unreadable)?;
-        found.extend(stored);
+        let looker = caller.clone();
+        let stored = self.apart(move |desk| {
+            let seen = |sensor| desk.sees(&looker, sensor);
+            desk.host.store.newest_waveforms(&span, offset + limit, seen).map_err(unreadable)
+        });
+        found.extend(stored.await?);
         found.sort_by_key(|waveform| (std::cmp::Reverse(waveform.start), waveform.sensor));
         found.dedup_by_key(|waveform| (waveform.start, waveform.sensor));
         let rows = found.iter().skip(offset).take(limit).map(|waveform| {
             json!({
-                "sensor": registry.name(waveform.sensor).as_deref(), "start_time": waveform.start,
+                "sensor": self.host.registry.name(waveform.sensor).as_deref(), "start_time": waveform.start,
                 "rate": waveform.rate, "count": waveform.samples.len(), "samples": waveform.samples,
             })
         });
@@ -256,43 +308,5 @@ fn value(cell: Cell) -> Value {
         Cell::Real(real) => Value::Real(real),
         Cell::Text(text) => Value::Text(text),
         Cell::Blob(bytes) => Value::Blob(bytes),
-    }
-}
-
-/// At most about `most` readings: of each stretch the least and the greatest, in order of time. What a picture shows
-/// stays the same (MinMax preselection: Van Der Donckt et al., "MinMaxLTTB", IEEE VIS 2023).
-fn extremes(readings: Vec<(i64, f64)>, most: usize) -> Vec<(i64, f64)> {
-    if readings.len() <= most {
-        return readings;
-    }
-    let stretch = readings.len().div_ceil(most / 2);
-    let mut kept = Vec::with_capacity(most + 2);
-    for part in readings.chunks(stretch) {
-        let least = part.iter().enumerate().min_by(|a, b| a.1.1.total_cmp(&b.1.1));
-        let greatest = part.iter().enumerate().max_by(|a, b| a.1.1.total_cmp(&b.1.1));
-        if let (Some((low, &at_low)), Some((high, &at_high))) = (least, greatest) {
-            match low.cmp(&high) {
-                std::cmp::Ordering::Less => kept.extend([at_low, at_high]),
-                std::cmp::Ordering::Equal => kept.push(at_low),
-                std::cmp::Ordering::Greater => kept.extend([at_high, at_low]),
-            }
-        }
-    }
-    kept
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_course_keeps_its_extremes() {
-        let readings: Vec<(i64, f64)> =
-            (0..100_000).map(|at| (at, if at == 77_777 { 9.0 } else { (at % 7) as f64 * 0.1 })).collect();
-        let kept = extremes(readings.clone(), 1_000);
-        assert!(kept.len() <= 1_002, "{}", kept.len());
-        assert!(kept.contains(&(77_777, 9.0)));
-        assert!(kept.is_sorted_by_key(|&(time, _)| time));
-        assert_eq!(extremes(readings.clone(), 100_000), readings);
     }
 }

@@ -8,6 +8,7 @@ mod act;
 mod desk;
 mod detect;
 mod guest;
+pub(crate) mod history;
 mod instance;
 mod look;
 mod turn_away;
@@ -27,12 +28,14 @@ pub use desk::Desk;
 pub use guest::{Caller, Deeds, Done};
 use guest::{Guest, bindings};
 use instance::Instance;
-use turn_away::{addressed, permitted, too_slow};
+use turn_away::{addressed, permitted, saturated, too_slow};
 use turns::{Turns, threads};
 
 const COMPONENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/api.wasm"));
 /// Instances that wait for the next request.
 const IDLE: usize = 4;
+/// Threads that read the store, or decode a sample.
+const READING: usize = 8;
 
 /// Answers requests with instances of the component.
 pub struct Api {
@@ -76,6 +79,7 @@ impl Api {
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads())
             .thread_name("api")
+            .max_blocking_threads(READING)
             .enable_time()
             .build()
             .context("starting the threads of the API")?;
@@ -97,7 +101,7 @@ impl Api {
             return Ok(*refusal);
         }
         permitted(&caller, &mut request);
-        let turn = self.turns.take().await?;
+        let Ok(turn) = self.turns.take().await else { return Ok(saturated()) };
         let api = Arc::clone(&self);
         let threads = self.threads.as_ref().context("the host is stopping")?;
         // The component computes and the store is read: neither belongs on a thread that serves sockets.

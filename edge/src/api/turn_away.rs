@@ -41,6 +41,14 @@ pub(super) fn too_slow() -> Response<Bytes> {
     problem(StatusCode::SERVICE_UNAVAILABLE, detail)
 }
 
+/// All instances stay busy.
+pub(super) fn saturated() -> Response<Bytes> {
+    let detail = "the host is busy with others' requests; send the same again";
+    let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, detail);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+    response
+}
+
 /// As RFC 9457 has it.
 fn problem(status: StatusCode, detail: &str) -> Response<Bytes> {
     let title = status.canonical_reason().unwrap_or("error");

@@ -1,9 +1,14 @@
-//! Who may compute now. Few at once, in the order in which they came: with more, all would take as long as the longest.
+//! Who may compute now, and for how long before the next one's turn comes. Few at once, in the order in which they came: with more, all would take as long as the longest.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
 
 use tokio::{
-    sync::{AcquireError, OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
 
@@ -11,28 +16,46 @@ use tokio::{
 const SEATS: usize = 16;
 /// Who waits for the line no longer than this keeps the turn meanwhile.
 const PATIENCE: Duration = Duration::from_millis(5);
+/// Who gets no seat within this time is told to come again,
+const QUEUEING: Duration = Duration::from_secs(5);
+/// and so is who comes when so many wait.
+const QUEUE: usize = 256;
 
 /// Gives out seats and turns.
 #[derive(Debug)]
 pub(super) struct Turns {
     seats: Arc<Semaphore>,
     turns: Arc<Semaphore>,
+    queue: Semaphore,
 }
+
+/// All seats stay taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Saturated;
 
 impl Turns {
     /// For so many threads. While as many compute, one more waits for the line.
     pub(super) fn new(threads: usize) -> Self {
-        Self { seats: Arc::new(Semaphore::new(SEATS)), turns: Arc::new(Semaphore::new(threads + 1)) }
+        Self {
+            seats: Arc::new(Semaphore::new(SEATS)),
+            turns: Arc::new(Semaphore::new(threads + 1)),
+            queue: Semaphore::new(QUEUE),
+        }
     }
 
     /// Waits for a seat, then for a turn.
     ///
     /// # Errors
-    /// Never, as nobody closes them.
-    pub(super) async fn take(&self) -> Result<Turn, AcquireError> {
-        let seat = Arc::clone(&self.seats).acquire_owned().await?;
-        let held = Arc::clone(&self.turns).acquire_owned().await?;
-        Ok(Turn { turns: Arc::clone(&self.turns), held: Some(held), _seat: seat })
+    /// [`Saturated`] where too many wait, or none becomes free for long.
+    pub(super) async fn take(&self) -> Result<Turn, Saturated> {
+        let _place = self.queue.try_acquire().map_err(|_| Saturated)?;
+        let taken = timeout(QUEUEING, async {
+            let seat = Arc::clone(&self.seats).acquire_owned().await.ok()?;
+            let held = Arc::clone(&self.turns).acquire_owned().await.ok()?;
+            Some((seat, held))
+        });
+        let (seat, held) = taken.await.ok().flatten().ok_or(Saturated)?;
+        Ok(Turn { turns: Arc::clone(&self.turns), held: Arc::new(Mutex::new(Some(held))), _seat: seat })
     }
 }
 
@@ -40,7 +63,7 @@ impl Turns {
 #[derive(Debug)]
 pub(super) struct Turn {
     turns: Arc<Semaphore>,
-    held: Option<OwnedSemaphorePermit>,
+    held: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
     _seat: OwnedSemaphorePermit,
 }
 
@@ -51,11 +74,27 @@ impl Turn {
         if let Ok(done) = timeout(PATIENCE, &mut waited).await {
             return done;
         }
-        self.held = None;
+        hold(&self.held, None);
         let done = waited.await;
-        self.held = Arc::clone(&self.turns).acquire_owned().await.ok();
+        hold(&self.held, Arc::clone(&self.turns).acquire_owned().await.ok());
         done
     }
+
+    /// Lets whoever waits longest compute, and waits for the next turn; goes on at once where nobody waits.
+    pub(super) fn pass_on(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let (turns, held) = (Arc::clone(&self.turns), Arc::clone(&self.held));
+        Box::pin(async move {
+            // Also what waits for this thread alone gets its turn.
+            tokio::task::yield_now().await;
+            hold(&held, None);
+            let next = turns.acquire_owned().await.ok();
+            hold(&held, next);
+        })
+    }
+}
+
+fn hold(held: &Mutex<Option<OwnedSemaphorePermit>>, permit: Option<OwnedSemaphorePermit>) {
+    *held.lock().unwrap_or_else(PoisonError::into_inner) = permit;
 }
 
 /// How many threads compute.
@@ -91,7 +130,31 @@ mod tests {
         drop(third);
         let (first, answered) = waiting.await.unwrap();
         assert_eq!(answered, Ok(7));
-        assert!(first.held.is_some());
+        assert!(first.held.lock().unwrap().is_some());
+    }
+
+    /// Four that compute for ever, a slice at a time, hold up a fifth for a slice of each at most.
+    #[tokio::test(start_paused = true)]
+    async fn who_computes_for_long_lets_others_go_first() {
+        const SLICE: Duration = Duration::from_millis(10);
+        let turns = Arc::new(Turns::new(1));
+        for _ in 0..4 {
+            let turns = Arc::clone(&turns);
+            tokio::spawn(async move {
+                let turn = turns.take().await.unwrap();
+                loop {
+                    sleep(SLICE).await;
+                    turn.pass_on().await;
+                }
+            });
+        }
+        sleep(10 * SLICE).await;
+        for _ in 0..100 {
+            let began = tokio::time::Instant::now();
+            drop(turns.take().await.unwrap());
+            assert!(began.elapsed() <= 4 * SLICE, "{:?}", began.elapsed());
+            sleep(SLICE / 3).await;
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -102,6 +165,7 @@ mod tests {
             held.push(turns.take().await.unwrap());
         }
         assert!(timeout(Duration::from_secs(1), turns.take()).await.is_err());
+        assert_eq!(turns.take().await.unwrap_err(), Saturated, "nobody waits for ever");
         held.pop();
         assert!(timeout(Duration::from_secs(1), turns.take()).await.is_ok());
     }

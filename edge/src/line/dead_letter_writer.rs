@@ -8,10 +8,14 @@ use std::{
     time::Duration,
 };
 
-use wheeltapper_log::{LogError, Reader};
+use wheeltapper_log::Reader;
 use wheeltapper_store::{Applied, Commit, Store};
 
-use super::{effects::letter, record::DeadLetterEvent};
+use super::{
+    effects::letter,
+    read::{Read, read},
+    record::DeadLetterEvent,
+};
 use crate::supervisor::{Supervisor, TaskContext, TaskHandle};
 
 /// The writer's row among the partitions' in the store.
@@ -79,14 +83,16 @@ fn run(
 
 /// Stores the dead letters from `at` on; returns the offset after them.
 fn write_batch(reader: &mut Reader, store: &Store, at: u64) -> anyhow::Result<u64> {
-    let records = match reader.read(at, u64::MAX, READ_BYTES) {
-        Ok(records) => records,
-        Err(LogError::Damaged { resume, .. }) if resume > at => {
-            tracing::error!(from = at, to = resume, "dead letters in the log are damaged and are passed over");
+    let records = match read(reader, at, u64::MAX, READ_BYTES)? {
+        Read::Records(records) => records,
+        Read::Lost(resume) => {
+            tracing::error!(
+                from = at,
+                to = resume,
+                "dead letters in the log are damaged or missing and are passed over"
+            );
             return Ok(resume);
         }
-        Err(LogError::OutOfRange { start, .. }) if at < start => return Ok(start),
-        Err(error) => return Err(error.into()),
     };
     let Some(last) = records.last() else { return Ok(at) };
     let mut rows = Vec::with_capacity(records.len());

@@ -11,12 +11,13 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use wheeltapper_log::{LogError, Reader, storage::Storage};
+use wheeltapper_log::{Reader, storage::Storage};
 use wheeltapper_store::{Applied, Checkpoint, Commit, DeadLetter, Store};
 
 use super::{
     effects::{Finding, letter, work_order_row},
     proposal::{self, Proposal},
+    read::{Read, read},
     record::DeadLetterEvent,
     recovery::SnapshotFolder,
     wishes::Wish,
@@ -339,27 +340,17 @@ impl PlannerTask {
         let mut offsets = self.checkpoint.offsets.clone();
         let mut alerts: Vec<Alert> = Vec::new();
         for ((reader, end), offset) in self.sources.iter_mut().zip(&mut offsets) {
-            let records = match reader.read(*offset, end.load(Ordering::Acquire), READ_BYTES) {
-                Ok(records) => records,
-                Err(LogError::Damaged { offset: at, resume, .. }) if resume > *offset => {
+            let records = match read(reader, *offset, end.load(Ordering::Acquire), READ_BYTES)? {
+                Read::Records(records) => records,
+                Read::Lost(resume) => {
                     tracing::error!(
-                        from = at,
+                        from = *offset,
                         to = resume,
-                        "findings in the log are damaged and are passed over; they are in the store"
+                        "findings in the log are damaged or missing and are passed over; they are in the store"
                     );
                     *offset = resume;
                     continue;
                 }
-                Err(LogError::OutOfRange { start, .. }) if *offset < start => {
-                    tracing::error!(
-                        from = *offset,
-                        to = start,
-                        "findings are gone from the log and are passed over; they are in the store"
-                    );
-                    *offset = start;
-                    continue;
-                }
-                Err(error) => return Err(error.into()),
             };
             for record in records {
                 match serde_json::from_slice(&record.payload) {

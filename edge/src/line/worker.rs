@@ -13,7 +13,7 @@ use std::{
 use crossbeam_channel::bounded;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
-use wheeltapper_log::{LogError, Partition, Reader, Record, Retention};
+use wheeltapper_log::{LogError, Partition, Reader, Retention};
 use wheeltapper_store::{Store, StoreError};
 
 use super::{
@@ -23,6 +23,7 @@ use super::{
     effects::{Effects, Finding},
     handle::{WorkerHandle, WorkerShared},
     questions::{Fresh, Question},
+    read::{Read, read},
     record::RecordError,
     recovery::SnapshotFolder,
     sieve::{Sieve, Skip},
@@ -353,16 +354,17 @@ impl Worker {
     pub(super) fn round(&mut self) -> Result<Round, WorkerError> {
         self.take_new_config()?;
         self.answer_questions()?;
-        let records = self.read_records(self.position, self.read_until())?;
+        let until = self.read_until();
+        let records = read(&mut self.reader, self.position, until, READ_BYTES)?;
         self.config
             .metrics
             .lag(self.partition)
             .set(i64::try_from(self.reader.end().saturating_sub(self.position)).unwrap_or(i64::MAX));
         self.take_written(false)?;
         let records = match records {
-            Records::Some(records) => records,
-            Records::None => return self.idle_round(),
-            Records::Lost(resume) => {
+            Read::Records(records) if records.is_empty() => return self.idle_round(),
+            Read::Records(records) => records,
+            Read::Lost(resume) => {
                 self.report_lost(resume);
                 self.advance(resume)?;
                 return Ok(Round::Progress);
@@ -392,18 +394,6 @@ impl Worker {
             self.checkpoint()?;
         }
         Ok(Round::Idle)
-    }
-
-    /// Records from `at` on and before `until`, or where to go on when those at `at` are lost.
-    pub(super) fn read_records(&mut self, at: u64, until: u64) -> Result<Records, WorkerError> {
-        match self.reader.read(at, until, READ_BYTES) {
-            Ok(records) if records.is_empty() => Ok(Records::None),
-            Ok(records) => Ok(Records::Some(records)),
-            Err(LogError::Damaged { resume, .. }) if resume > at => Ok(Records::Lost(resume.min(until))),
-            // The log begins later than the line left off: its beginning was deleted.
-            Err(LogError::OutOfRange { start, .. }) if at < start => Ok(Records::Lost(start.min(until))),
-            Err(error) => Err(error.into()),
-        }
     }
 
     /// Says that acknowledged readings are gone. Nobody can bring them back, and those that follow must not wait.
@@ -539,15 +529,6 @@ fn skips(config: &WorkerConfig, partition: u16, from: u64) -> Result<Vec<Skip>, 
     // An asset that is unknown has no readings either.
     let asset = |name: String| config.registry.asset_number(&name).unwrap_or(u32::MAX);
     Ok(rows.map(|row| Skip { from: row.start, to: row.stop, asset: row.asset.map(asset) }).collect())
-}
-
-/// What lies at an offset of the log.
-#[derive(Debug)]
-pub(super) enum Records {
-    Some(Vec<Record>),
-    None,
-    /// Nothing readable before this offset.
-    Lost(u64),
 }
 
 fn open_stages(

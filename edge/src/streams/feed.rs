@@ -5,9 +5,8 @@ use std::{
     str::FromStr,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
-    thread,
     time::Duration,
 };
 
@@ -15,10 +14,17 @@ use tokio::sync::broadcast;
 use wheeltapper_front::{Filter, Table};
 use wheeltapper_log::Reader;
 
-use crate::{api::Desk, host::Host, line::Finding};
+use super::announcer::Announcer;
+use crate::{
+    api::Desk,
+    host::Host,
+    line::{Finding, Read, read},
+    supervisor::TaskHandle,
+};
 
 /// How often is looked for something new.
 const PAUSE: Duration = Duration::from_millis(50);
+/// After failures it waits longer, at most this long.
 /// Events that a listener may be behind before it reads them from the log.
 const KEPT: usize = 1_024;
 /// Bytes of one partition's log that are read at once.
@@ -75,10 +81,8 @@ pub struct Event {
 pub struct Feed {
     desk: Arc<Desk>,
     sources: Vec<(Reader, Arc<AtomicU64>)>,
-    /// How far it has been told.
-    place: Mutex<Place>,
-    events: broadcast::Sender<Arc<Event>>,
-    stopped: AtomicBool,
+    announcer: Announcer<Place, Event>,
+    task: Mutex<Option<TaskHandle>>,
 }
 
 impl fmt::Debug for Feed {
@@ -95,32 +99,37 @@ impl Feed {
     pub fn start(desk: Arc<Desk>) -> std::io::Result<Arc<Self>> {
         let host = desk.host();
         let sources = host.workers().iter().map(|worker| (worker.findings_reader(), worker.findings_end())).collect();
-        let feed = Arc::new(Self {
-            place: Mutex::new(end(host)),
-            sources,
-            events: broadcast::channel(KEPT).0,
-            stopped: AtomicBool::new(false),
-            desk,
-        });
+        let feed = Arc::new(Self { announcer: Announcer::new(end(host), KEPT), sources, task: Mutex::default(), desk });
         let follower = Arc::clone(&feed);
-        thread::Builder::new().name("feed".into()).spawn(move || follower.follow())?;
+        let task = feed.desk.host().supervisor.spawn("feed", move |task| {
+            while !task.stopping() {
+                let more = follower.step()?;
+                task.healthy();
+                if !more {
+                    task.sleep(PAUSE);
+                }
+            }
+            Ok(())
+        })?;
+        *feed.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
         Ok(feed)
     }
 
     /// Ends the thread.
     pub fn stop(&self) {
-        self.stopped.store(true, Ordering::Relaxed);
+        if let Some(task) = &*self.task.lock().unwrap_or_else(PoisonError::into_inner) {
+            task.request_stop();
+        }
     }
 
     /// How far it has been told.
     pub fn place(&self) -> Place {
-        self.place.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.announcer.place()
     }
 
     /// Events from now on, and where now is.
     pub fn listen(&self) -> (broadcast::Receiver<Arc<Event>>, Place) {
-        let place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
-        (self.events.subscribe(), place.clone())
+        self.announcer.listen()
     }
 
     /// A place that a listener names, if it is one of this host's. What is no longer kept is passed over.
@@ -134,31 +143,18 @@ impl Feed {
         fits.then_some(place)
     }
 
-    fn follow(&self) {
-        while !self.stopped.load(Ordering::Relaxed) {
-            let (from, until) = (self.place(), end(self.desk.host()));
-            if self.events.receiver_count() == 0 {
-                *self.place.lock().unwrap_or_else(PoisonError::into_inner) = until;
-            } else if from != until {
-                let mut at = from;
-                match self.read(&mut at, &until) {
-                    Ok(events) => {
-                        // Under one lock, so that who begins to listen is either before or after all of them.
-                        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
-                        for event in events {
-                            // Whoever listened may have gone.
-                            let _ = self.events.send(Arc::new(event));
-                        }
-                        place.clone_from(&at);
-                    }
-                    Err(error) => tracing::warn!(%error, "findings could not be told to those who watch; tried again"),
-                }
-                if at != until {
-                    continue;
-                }
-            }
-            thread::sleep(PAUSE);
+    /// Tells some of what is new; returns whether there is more.
+    ///
+    /// # Errors
+    /// When log or store cannot be read; the next step begins at the same place.
+    fn step(&self) -> anyhow::Result<bool> {
+        let (mut at, until) = (self.place(), end(self.desk.host()));
+        if at == until || self.announcer.skip_unheard(&until) {
+            return Ok(false);
         }
+        let events = self.read(&mut at, &until)?;
+        self.announcer.announce(events, &at);
+        Ok(at != until)
     }
 
     /// Some of the events from `at` to `until`, in their order; `at` moves on, and is `until` once there are no more.
@@ -170,7 +166,15 @@ impl Feed {
         for (partition, (reader, _)) in self.sources.iter().enumerate() {
             let (Some(&from), Some(&end)) = (at.offsets.get(partition), until.offsets.get(partition)) else { continue };
             let mut reader = reader.clone();
-            let records = reader.read(from.max(reader.start()), end, READ_BYTES)?;
+            let records = match read(&mut reader, from, end, READ_BYTES)? {
+                Read::Records(records) => records,
+                Read::Lost(resume) => {
+                    if let Some(offset) = at.offsets.get_mut(partition) {
+                        *offset = resume;
+                    }
+                    continue;
+                }
+            };
             for record in records {
                 if let Some(offset) = at.offsets.get_mut(partition) {
                     *offset = record.next;

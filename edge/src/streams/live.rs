@@ -6,11 +6,18 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join_all;
 use serde_json::json;
-use tokio::sync::{broadcast, oneshot};
+use tokio::{
+    sync::{Semaphore, broadcast, oneshot},
+    task::spawn_blocking,
+    time::timeout,
+};
+use wheeltapper_store::{Store, StoreError};
 
 use super::time_text;
 use crate::{
+    api::history,
     host::Host,
     line::{Fresh, Question, Wanted},
     registry::Place,
@@ -20,6 +27,12 @@ use crate::{
 const PAUSE: Duration = Duration::from_millis(200);
 /// Frames that a listener may be behind before it asks the line.
 const KEPT: usize = 64;
+/// A worker that does not answer within this time is asked again with the next look.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Stored readings that a listener who was away gets at most, the newest.
+const CAUGHT_UP: u64 = 100_000;
+/// Threads that read the store for listeners.
+static READERS: Semaphore = Semaphore::const_new(4);
 /// Readings of a frame, at most.
 const FRAME: usize = 2_000;
 
@@ -70,10 +83,12 @@ impl Live {
     pub async fn run(self: Arc<Self>) {
         loop {
             tokio::time::sleep(PAUSE).await;
-            for (partition, wanted) in self.wanted() {
+            // At once: a partition that does not answer holds up its own listeners only.
+            join_all(self.wanted().into_iter().map(async |(partition, wanted)| {
                 let fresh = self.ask(partition, Wanted { readings: wanted, ..Wanted::default() }).await;
                 self.tell(fresh);
-            }
+            }))
+            .await;
         }
     }
 
@@ -85,8 +100,10 @@ impl Live {
         let wanted = Wanted { readings: vec![(place.sensor, i64::MIN)], ..Wanted::default() };
         let fresh = self.ask(place.partition, wanted).await;
         let newest = fresh.readings.iter().flat_map(|column| &column.times).max().copied();
-        let stored = || self.host.store.newest_reading(place.sensor).ok().flatten();
-        let after = newest.or_else(stored).unwrap_or(i64::MIN);
+        let after = match newest {
+            Some(newest) => newest,
+            None => self.read(move |store| store.newest_reading(place.sensor)).await.ok().flatten().unwrap_or(i64::MIN),
+        };
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = watched.entry(place.sensor).or_insert_with(|| Watched {
             partition: place.partition,
@@ -101,15 +118,15 @@ impl Live {
         watched.get(&sensor).map(|watched| (watched.frames.subscribe(), watched.after))
     }
 
-    /// Readings later than `after`, from store and line, in frames.
+    /// Readings later than `after`, from store and line, in frames; of very many the newest.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn since(&self, place: Place, after: i64) -> anyhow::Result<Vec<Frame>> {
         let wanted = Wanted { readings: vec![(place.sensor, after)], ..Wanted::default() };
         let fresh = self.ask(place.partition, wanted).await;
-        let (times, values) = self.host.store.readings(place.sensor, after.saturating_add(1), i64::MAX)?;
-        let mut readings: Vec<(i64, f64)> = times.into_iter().zip(values).collect();
+        let from = after.saturating_add(1);
+        let mut readings = self.read(move |store| history::newest(store, place.sensor, from, CAUGHT_UP)).await?;
         for column in fresh.readings {
             readings.extend(column.times.into_iter().zip(column.values));
         }
@@ -133,7 +150,21 @@ impl Live {
         if let Some(worker) = self.host.worker(partition) {
             worker.ask(Question::Fresh(wanted, sender));
         }
-        receiver.await.unwrap_or_default()
+        timeout(PATIENCE, receiver).await.ok().and_then(Result::ok).unwrap_or_default()
+    }
+
+    /// Reads the store on a thread that may wait for the disk; few at a time.
+    async fn read<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> anyhow::Result<T> {
+        let turn = READERS.acquire().await?;
+        let store = self.host.store.clone();
+        let read = spawn_blocking(move || {
+            let _turn = turn;
+            look(&store)
+        });
+        Ok(read.await??)
     }
 
     fn tell(&self, fresh: Fresh) {

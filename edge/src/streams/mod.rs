@@ -3,6 +3,7 @@
 //! A listener that was away goes on where it was: findings are read from the log and the store, readings from the line and
 //! the store. What a slow listener has not taken is not kept in memory for it; it reads on from where it is.
 
+mod announcer;
 mod feed;
 mod live;
 

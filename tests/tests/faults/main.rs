@@ -2,10 +2,16 @@
 //! behind them for longer.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod bodies;
 mod bombs;
 mod damage;
 mod disk;
+mod http;
 mod kill;
 mod mqtt_client;
 mod mqtt_exchanges;
 mod mqtt_rights;
+mod queries;
+mod requests;
+mod routes;
+mod signatures;

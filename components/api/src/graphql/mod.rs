@@ -1,6 +1,7 @@
 //! GraphQL at `/graphql` (GraphQL over HTTP): the same rows as below `/api/v1`, several tables at once.
 
 mod desk;
+mod limits;
 mod mutation;
 mod persisted;
 mod query;
@@ -133,12 +134,18 @@ fn tell(
     name: Option<String>,
     variables: Option<Map<String, Value>>,
 ) -> Result<Told, Problem> {
+    if let Err(message) = limits::check_nesting(text) {
+        return Ok(refusal(&message, "TOO_DEEP"));
+    }
     let variables = Variables::from_json(Value::Object(variables.unwrap_or_default()));
     let mut asked = Asked::new(text).variables(variables);
     let document = match asked.parsed_query() {
         Ok(document) => document,
         Err(error) => return Ok(Told::from_errors(vec![error.clone()])),
     };
+    if let Err(message) = limits::check_expansion(document) {
+        return Ok(refusal(&message, "TOO_COMPLEX"));
+    }
     let of_schema = asks_schema_alone(document);
     if changes(document, name.as_deref()) {
         if *method != Method::POST {

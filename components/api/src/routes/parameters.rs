@@ -41,8 +41,10 @@ pub(super) const LIMIT: Parameter =
     query("limit", Kind::Number(1, crate::Filter::MOST, Some(100)), "At most so many.", "20");
 pub(super) const CURSOR: Parameter =
     query("cursor", Kind::Cursor, "Where to go on; follow `next` of the page before.", "00000000");
-pub(super) const SENSOR_ID: Parameter =
-    path("id", "The sensor's name, its slashes as they are or as %2F.", "north/hall-1/pump-1/vibration");
+pub(super) const SENSOR_ID: Parameter = Parameter {
+    kind: Kind::Sensor,
+    ..path("id", "The sensor's name, its slashes as they are or as %2F.", "north/hall-1/pump-1/vibration")
+};
 pub(super) const ANOMALY_ID: Parameter = path("id", "The anomaly's id.", "00000000000000000000000000000001");
 pub(super) const IF_MATCH: Parameter = Parameter {
     name: "If-Match",

@@ -9,7 +9,7 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-use super::scalars::{Loose, Moment, Name, Object, Remark, Text, Within, given};
+use super::scalars::{Loose, Moment, Name, Object, Remark, SensorName, Text, Within, given};
 
 /// A remark that goes with a deed.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -110,7 +110,7 @@ const fn threshold() -> Within<0, 1> {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Measured {
     /// The sensor's name.
-    pub(crate) sensor_id: Name,
+    pub(crate) sensor_id: SensorName,
     /// When.
     pub(crate) timestamp: Moment,
     pub(crate) values: Values,
@@ -166,7 +166,7 @@ impl<'de> Deserialize<'de> for Values {
             }
             fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Values, A::Error> {
                 let mut named = Map::new();
-                while let Some((Text::<1, 256>(name), number)) = from.next_entry::<Name, f64>()? {
+                while let Some((SensorName(name), number)) = from.next_entry::<SensorName, f64>()? {
                     named.insert(name, number.into());
                     if named.len() > NAMES {
                         return Err(A::Error::custom(format!("more than {NAMES} numbers; send less at a time")));
@@ -188,7 +188,7 @@ impl JsonSchema for Values {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let name = generator.subschema_for::<Name>();
+        let name = generator.subschema_for::<SensorName>();
         json_schema!({
             "description": "A number, numbers by name, or a stretch of samples (with `metadata.sampling_hz`).",
             "anyOf": [
@@ -208,7 +208,7 @@ pub(crate) struct Planning {
     /// Sensors whose machines are to be planned for; none: all.
     #[schemars(length(max = 1000))]
     #[serde(deserialize_with = "few")]
-    pub(crate) sensor_ids: Vec<Name>,
+    pub(crate) sensor_ids: Vec<SensorName>,
     /// How far ahead.
     #[serde(default = "week")]
     pub(crate) time_horizon_hours: Within<1, 8760>,
@@ -235,8 +235,8 @@ pub(crate) struct Constraints {
     pub(crate) not_before: Option<Moment>,
 }
 
-fn few<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Name>, D::Error> {
-    let names = Vec::<Name>::deserialize(from)?;
+fn few<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
+    let names = Vec::<T>::deserialize(from)?;
     if names.len() > 1000 {
         return Err(D::Error::custom(format!("{} names, expected at most 1000", names.len())));
     }

@@ -9,7 +9,7 @@ use serde::{
 };
 use serde_json::Value;
 
-use crate::time;
+use crate::{names, time};
 
 /// A text of so many characters. Without the character NUL, which some stores cannot hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +54,38 @@ impl<const LEAST: usize, const MOST: usize> JsonSchema for Text<LEAST, MOST> {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "minLength": LEAST, "maxLength": MOST, "pattern": NO_NUL })
+    }
+}
+
+/// The name of a sensor, or a part of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SensorName(pub(crate) String);
+
+impl<'de> Deserialize<'de> for SensorName {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let Text(name) = Name::deserialize(from)?;
+        names::check_name(&name).map_err(D::Error::custom)?;
+        Ok(Self(name))
+    }
+}
+
+impl Serialize for SensorName {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(out)
+    }
+}
+
+impl JsonSchema for SensorName {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "SensorName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "minLength": 1, "maxLength": 256, "pattern": names::PATTERN })
     }
 }
 

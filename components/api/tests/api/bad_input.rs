@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use wheeltapper_api::{ROUTES, Settings, respond};
 
-use crate::memory::{NOW, plant, request};
+use crate::memory::{NOW, get, plant, problem, request, send};
 
 /// JSON that looks a little like what is taken.
 fn value() -> impl Strategy<Value = Value> {
@@ -97,6 +97,29 @@ fn query() -> impl Strategy<Value = String> {
     prop::collection::vec((name, value), 0..4).prop_map(|pairs| {
         pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
     })
+}
+
+/// Names that a person could take for another one, or that a file system or a proxy would read as a path.
+#[test]
+fn names_that_mislead_are_refused() {
+    let front = plant();
+    for name in ["a/..", "../a", "a//b", "a%2F%2Fb", "a/.", "a%00", "a%0A", "%E2%80%AEa", "a%E2%81%A6b", "a%C2%85"] {
+        for path in [name.to_owned(), format!("{name}/readings"), format!("{name}/stream")] {
+            let told = problem(&get(&front, &format!("/api/v1/sensors/{path}")), 400);
+            assert!(told.contains("the name"), "{path}: {told}");
+        }
+        let told = send(&front, Method::POST, &format!("/api/v1/ingest?sensor={name}"), "1");
+        assert!(problem(&told, 400).contains("sensor: the name"));
+    }
+    for name in ["a/..", "", "a//b", "a\u{202e}b", "a\nb", "/a"] {
+        let sample = json!({ "sensor_data": { "sensor_id": name, "timestamp": 1, "values": 1 } });
+        problem(&send(&front, Method::POST, "/api/v1/detect", &sample.to_string()), 422);
+        let part = json!({ "sensor_data": { "sensor_id": "a", "timestamp": 1, "values": { name: 1 } } });
+        problem(&send(&front, Method::POST, "/api/v1/detect", &part.to_string()), 422);
+        let plan = json!({ "sensor_ids": [name] });
+        problem(&send(&front, Method::POST, "/api/v1/maintenance/schedule", &plan.to_string()), 422);
+    }
+    assert!(front.asked.borrow().is_empty());
 }
 
 proptest! {

@@ -273,6 +273,27 @@ fn there_are_limits() {
     error(&ask(&front, "query A { __typename } query B { __typename }"));
 }
 
+/// 1 KB that validation would walk for most of a minute, and lists that the parser would run out of stack on.
+#[test]
+fn a_small_document_that_expands_to_a_large_one_is_refused_at_once() {
+    let front = plant();
+    let last = "fragment f27 on Query { machines { nodes { asset } } }";
+    let bomb = (0..27).fold(format!("{{ ...f0 }} {last}"), |text, at| {
+        format!("{text} fragment f{at} on Query {{ ...f{0} ...f{0} }}", at + 1)
+    });
+    let began = std::time::Instant::now();
+    assert!(error(&ask(&front, &bomb)).contains("selections, at most"));
+    for list in ["[".repeat(1_000), "[".repeat(1_000) + &"]".repeat(1_000), "{a:".repeat(1_000)] {
+        let told = ask(&front, &format!("{{ machines(first: {list}) {{ nodes {{ asset }} }} }}"));
+        assert!(error(&told).contains("brackets"), "{told}");
+    }
+    // Variables are JSON, which has a limit of its own.
+    let deep = format!("{{\"query\":\"{{ __typename }}\",\"variables\":{{\"a\":{}", "[".repeat(1_000));
+    problem(&send(&front, Method::POST, "/graphql", &deep), 400);
+    assert!(began.elapsed() < std::time::Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(front.asked.borrow().is_empty());
+}
+
 /// As graphql-core, the reference in Python, asks: seventeen fields deep.
 #[test]
 fn the_schema_can_be_asked_for() {

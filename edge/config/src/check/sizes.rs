@@ -10,9 +10,9 @@ const TIB: u64 = 1 << 40;
 /// The most that a packet of MQTT can have, with its header.
 const LARGEST_PACKET: u64 = 268_435_460;
 const DAY: f64 = 86_400.0;
-/// Of batches; more readings than that are no faster together.
 /// Sensors or readings that a limit may allow.
 const MOST_NAMES: usize = 10_000_000;
+/// Of batches; more readings than that are no faster together.
 const MOST_READINGS: usize = 10_000_000;
 
 pub(super) fn check(checker: &mut Checker<'_>, config: &Config) {
@@ -20,6 +20,7 @@ pub(super) fn check(checker: &mut Checker<'_>, config: &Config) {
         checker.at("data", "the data folder has no name", "leave it out for \"data\", beside this file");
     }
     memory(checker, config);
+    http(checker, config);
     log(checker, config);
     times(checker, config);
     for (key, value) in [
@@ -72,6 +73,36 @@ fn memory(checker: &mut Checker<'_>, config: &Config) {
     let help = "leave it out for 2 GiB; an instance cannot address more than 4 GiB";
     checker.holds("line.memory", config.line.memory, (2 * MIB, 4 * GIB), help);
     checker.holds("line.queue", config.line.queue, (64 * KIB, TIB), "leave it out for 64 MiB: it is held in memory");
+}
+
+fn http(checker: &mut Checker<'_>, config: &Config) {
+    let limits = &config.http.limits;
+    let most = 65_535;
+    for (key, count) in
+        [("connections", limits.connections), ("connections_per_address", limits.connections_per_address)]
+    {
+        if !(1..=most).contains(&count) {
+            let message = format!("{key} goes from 1 to {most}, and is {count}");
+            checker.at(&format!("http.limits.{key}"), message, "leave it out for 4096 and 512 for one address");
+        }
+    }
+    let range = (0.1, 3600.0);
+    let words = "from 100ms to 1 hour";
+    checker.lasts("http.limits.head_timeout", limits.head_timeout, range, words, "leave it out for 30s");
+    checker.lasts("http.limits.body_timeout", limits.body_timeout, range, words, "leave it out for 5 min");
+    checker.lasts("http.limits.write_timeout", limits.write_timeout, range, words, "leave it out for 60s");
+    let help = "leave it out for 1 KiB: a body that comes slower is given up";
+    checker.holds("http.limits.body_min_rate", limits.body_min_rate, (1, GIB), help);
+    let help = "leave it out for 256 MiB, or four of the largest bodies where that is more";
+    let Some(memory) = limits.body_memory else { return };
+    checker.holds("http.limits.body_memory", memory, (4 * KIB, TIB), help);
+    // One address may have half, and a body is held packed and unpacked.
+    let needed = config.http.max_body.bytes().saturating_mul(4);
+    if (4 * KIB..=TIB).contains(&memory.bytes()) && memory.bytes() < needed {
+        let (body, memory) = (shown(config.http.max_body.bytes()), shown(memory.bytes()));
+        let message = format!("bodies of {body} do not fit into a body_memory of {memory}");
+        checker.at("http.limits.body_memory", message, &format!("write {} at least, or leave it out", shown(needed)));
+    }
 }
 
 fn log(checker: &mut Checker<'_>, config: &Config) {

@@ -9,7 +9,9 @@ use serde::Deserialize;
 
 use crate::{Access, Site, Technician, units};
 pub use line::{AlertRoute, Alerts, Detect, Ingest, Line, Lives, Log, Schedule, Store, Windows};
-pub use sources::{Broker, Http, HttpSource, Mqtt, MqttClient, MqttScope, MqttUser, Nats, Tls, TopicRule};
+pub use sources::{
+    Broker, Http, HttpLimits, HttpSource, Mqtt, MqttClient, MqttScope, MqttUser, Nats, SignatureScheme, Tls, TopicRule,
+};
 
 /// Everything. Paths are relative to the configuration file; [`crate::load`] resolves them.
 #[derive(Clone, Debug, PartialEq, Deserialize)]

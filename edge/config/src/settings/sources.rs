@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::ByteSize;
+use crate::{ByteSize, Duration};
 
 /// `[http]`
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -21,6 +21,8 @@ pub struct Http {
     pub tls: Option<Tls>,
     /// Origins whose pages may ask, such as `https://plant.example`; `*` for all.
     pub origins: Vec<String>,
+    /// What clients may hold.
+    pub limits: HttpLimits,
 }
 
 impl Default for Http {
@@ -31,8 +33,64 @@ impl Default for Http {
             sources: Vec::new(),
             tls: None,
             origins: Vec::new(),
+            limits: HttpLimits::default(),
         }
     }
+}
+
+impl Http {
+    /// Bytes of bodies that are held in memory at once. One address may have half of it, and a body is held packed and
+    /// unpacked, so that it is four of the largest at least.
+    pub fn body_memory(&self) -> u64 {
+        let least = self.max_body.bytes().saturating_mul(4);
+        self.limits.body_memory.map_or(ByteSize::mib(256).bytes().max(least), ByteSize::bytes)
+    }
+}
+
+/// `[http.limits]`: what clients may hold of the host, so that none can hold all of it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpLimits {
+    /// Connections that are open at once.
+    pub connections: usize,
+    /// Connections of one address (of a /64 of IPv6). Behind a reverse proxy all clients have the proxy's address.
+    pub connections_per_address: usize,
+    /// A client has this long for the head of a request, also for the next one on a connection that is kept open.
+    pub head_timeout: Duration,
+    /// A client has this long for a whole body.
+    pub body_timeout: Duration,
+    /// Bytes of a body that have to come in each second, after the first half minute.
+    pub body_min_rate: ByteSize,
+    /// Bytes of bodies that are held in memory at once, beyond the first 64 KiB of each; one address may have half. By
+    /// default 256 MiB, or four of the largest bodies where that is more.
+    pub body_memory: Option<ByteSize>,
+    /// A client that takes nothing of its answer for this long is cut off.
+    pub write_timeout: Duration,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self {
+            connections: 4096,
+            connections_per_address: 512,
+            head_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(300),
+            body_min_rate: ByteSize::kib(1),
+            body_memory: None,
+            write_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What a source signs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SignatureScheme {
+    /// Time, nonce, method, path, query and body: it can be neither changed nor repeated.
+    #[default]
+    Request,
+    /// The body alone, as `X-Hub-Signature-256` has it: whoever sees a request can repeat it.
+    Body,
 }
 
 /// `[[http.source]]`
@@ -50,6 +108,9 @@ pub struct HttpSource {
     /// Refuse what is not signed by any source.
     #[serde(default)]
     pub required: bool,
+    /// What it signs; `body` only for senders that cannot do more.
+    #[serde(default)]
+    pub signature: SignatureScheme,
 }
 
 /// A certificate and its key, as PEM files.

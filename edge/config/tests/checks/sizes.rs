@@ -9,6 +9,11 @@ fn sizes_that_cannot_be_are_told() {
         ("[http]\nmax_body = \"99999999 TiB\"\n", "2:12", "a size such as \"64 MiB\""),
         ("[http]\nmax_body = 0\n", "2:12", "and is 0 bytes"),
         ("[http]\nmax_body = -1\n", "2:12", "a size such as \"64 MiB\""),
+        ("[http.limits]\nconnections = 0\n", "2:15", "from 1 to 65535"),
+        ("[http.limits]\nconnections_per_address = 70000\n", "2:27", "from 1 to 65535"),
+        ("[http.limits]\nbody_memory = \"16 MiB\"\n", "2:15", "bodies of 16 MiB do not fit"),
+        ("[http.limits]\nbody_memory = 0\n", "2:15", "from 4 KiB"),
+        ("[http.limits]\nbody_min_rate = 0\n", "2:17", "and is 0 bytes"),
         ("[mqtt.broker]\nmax_packet = \"1 GiB\"\n", "2:14", "256 MiB"),
         ("[mqtt.broker]\nmax_packet = 100\n", "2:14", "and is 100 bytes"),
         ("[line]\nmemory = \"0\"\n", "2:10", "from 2 MiB to 4 GiB"),
@@ -21,6 +26,7 @@ fn sizes_that_cannot_be_are_told() {
         ("[log]\ngroup_commit = \"1h\"\n", "2:16", "up to 10s, and is 1h"),
         ("data = \"\"\n", "1:8", "no name"),
     ]);
+    assert_eq!(told("[http]\nmax_body = \"1 GiB\"\n"), "nothing");
     assert_eq!(told("[log]\nsegment = \"64KiB\"\nretention_size = \"256KiB\"\n"), "nothing");
 }
 
@@ -30,6 +36,8 @@ fn times_that_cannot_be_are_told() {
         ("[line]\ntick = \"0s\"\n", "2:8", "from 10ms to 1 day"),
         ("[line]\ntick = \"30000000000 years\"\n", "2:8", "to 1 day"),
         ("[line]\ncheckpoint = \"9 days\"\n", "2:14", "and is 9days"),
+        ("[http.limits]\nhead_timeout = \"0s\"\n", "2:16", "from 100ms to 1 hour"),
+        ("[http.limits]\nbody_timeout = \"2h\"\n", "2:16", "and is 2h"),
         ("[line]\ndeadline = \"0s\"\n", "2:12", "given up"),
         ("[line]\ndeadline = \"-5s\"\n", "2:12", "a duration such as"),
         ("[store]\nretention = \"0 days\"\n", "2:13", "100 years"),

@@ -33,12 +33,15 @@ use std::{
 
 use anyhow::Context as _;
 use tokio::sync::oneshot;
-use wheeltapper_log::{Append, Committer, LogError, Partition, Reader, Retention};
+use wheeltapper_log::{Append, Committer, Partition, Reader, Retention};
 use wheeltapper_mqtt::Exchange;
 
 pub(crate) use self::records::Tag;
 use self::records::{Found, digest, encode_end, encode_snapshot, session_key};
-use crate::{clock, line::RawRecord};
+use crate::{
+    clock,
+    line::{self, RawRecord, Read},
+};
 
 /// Open exchanges at most, some 100 MB. Beyond it new ones are refused as busy.
 const MOST: usize = 1 << 20;
@@ -361,14 +364,13 @@ fn framed(payload: &[u8]) -> Vec<u8> {
 /// Calls `each` with the records from `offset` up to `end`.
 fn read(reader: &mut Reader, mut offset: u64, end: u64, mut each: impl FnMut(&[u8])) -> anyhow::Result<()> {
     while offset < end {
-        let records = match reader.read(offset, end, READ) {
-            Ok(records) => records,
-            // The worker says so; what lies behind still counts.
-            Err(LogError::Damaged { resume, .. }) if resume > offset => {
+        let records = match line::read(reader, offset, end, READ)? {
+            Read::Records(records) => records,
+            // The worker reports it; what lies behind still counts.
+            Read::Lost(resume) => {
                 offset = resume;
                 continue;
             }
-            Err(error) => return Err(error.into()),
         };
         let Some(last) = records.last() else { break };
         offset = last.next;

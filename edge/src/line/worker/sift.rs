@@ -8,11 +8,12 @@
 use wheeltapper_log::Record;
 use wheeltapper_store::SkippedRow;
 
-use super::{Records, Worker, WorkerError, open_stages};
+use super::{READ_BYTES, Worker, WorkerError, open_stages};
 use crate::{
     components::CallError,
     line::{
         batch::{Batch, Planned, Step},
+        read::{Read, read},
         sieve::{Part, Skip},
     },
 };
@@ -66,13 +67,12 @@ impl Worker {
         let mut records: Vec<Record> = Vec::new();
         let mut at = self.position;
         while at < next {
-            match self.read_records(at, next)? {
-                Records::Some(more) => {
+            match read(&mut self.reader, at, next, READ_BYTES)? {
+                Read::Records(more) => {
                     at = more.last().map_or(next, |last| last.next);
                     records.extend(more);
                 }
-                Records::None => break,
-                Records::Lost(resume) => at = resume,
+                Read::Lost(resume) => at = resume,
             }
         }
         Ok(records)
@@ -139,10 +139,10 @@ impl Worker {
         self.stages = open_stages(self.config.stage_factory.as_ref(), &self.configs, &self.snapshots, snapshot)?;
         let mut at = self.snapshot_offset;
         while at < self.position {
-            let records = match self.read_records(at, self.position)? {
-                Records::Some(records) => records,
-                Records::None => break,
-                Records::Lost(resume) => {
+            let records = match read(&mut self.reader, at, self.position, READ_BYTES)? {
+                Read::Records(records) if records.is_empty() => break,
+                Read::Records(records) => records,
+                Read::Lost(resume) => {
                     at = resume;
                     continue;
                 }

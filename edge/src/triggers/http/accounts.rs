@@ -64,7 +64,7 @@ async fn login(
     }
     let name = user.clone();
     let told =
-        with_password(&door, move |door| door.access.login_from(&user, &password, peer.ip(), clock::now())).await?;
+        door.with_password(move |door| door.access.login_from(&user, &password, peer.ip(), clock::now())).await?;
     let outcome = if told.is_ok() { "ok" } else { "failed" };
     record(&door, name, "login", outcome, peer).await;
     told.map(|session| reply(StatusCode::OK, &session_json(&session))).map_err(|error| refused(error, wrong))
@@ -113,10 +113,9 @@ async fn change_password(
         return Err(Problem::new(StatusCode::CONFLICT, detail));
     }
     let name = identity.name;
-    let told = with_password(&door, move |door| {
-        door.access.change_password(&name, &old_password, &new_password, clock::now())
-    })
-    .await?;
+    let told = door
+        .with_password(move |door| door.access.change_password(&name, &old_password, &new_password, clock::now()))
+        .await?;
     // Not 401: who asks is known, and a client need not sign in anew.
     let other = |_| Problem::new(StatusCode::FORBIDDEN, "the old password is wrong");
     told.map(|session| reply(StatusCode::OK, &session_json(&session))).map_err(|error| refused(error, other))
@@ -124,16 +123,6 @@ async fn change_password(
 
 async fn me(Extension(identity): Extension<Identity>, headers: HeaderMap) -> Response {
     found(&headers, &me_json(&identity)).into_response()
-}
-
-/// Checks a password, which takes a core and 19 MiB for a while: few at a time.
-async fn with_password<T: Send + 'static>(
-    door: &Arc<Door>,
-    work: impl FnOnce(&Door) -> T + Send + 'static,
-) -> Result<T, Problem> {
-    let _turn = door.passwords.acquire().await;
-    let door = Arc::clone(door);
-    apart(move || work(&door)).await
 }
 
 async fn record(door: &Arc<Door>, actor: String, action: &'static str, outcome: &'static str, peer: SocketAddr) {

@@ -6,46 +6,61 @@
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
+    thread,
+    time::Duration,
 };
 
 use axum::{
+    body::Body,
     extract::{ConnectInfo, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
 use serde_json::json;
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::timeout};
 use wheeltapper_access::{Access, Allowance, AuthError, Class, Fetch, Identity, address_key};
 
 use super::{
-    Problem,
+    Problem, blocking, body,
     demand::{Demand, Needs, demand},
+    memory::{BodyMemory, BodyPermit},
+    nonces::NoncePermit,
+    request_checks,
     seal::{Seal, host_name},
+    signature::{HEADERS, Sources},
     standing::Standing,
     trail::Trail,
 };
 use crate::{access, api::Caller, clock, host::Host};
 
-/// Passwords that are checked at once: each takes 19 MiB and a core.
-const PASSWORDS: usize = 2;
 /// Headers of this beginning say who somebody is or where they come from: the guard says that, not the client.
 const OURS: &str = "x-wheeltapper-";
-/// But those of them by which a webhook signs.
-const SIGNED: [&str; 2] = ["x-wheeltapper-source", "x-wheeltapper-signature"];
+/// Passwords that wait to be checked; who comes beyond that is told to come again,
+const PASSWORDS_WAITING: usize = 16;
+/// and so is who waits longer than this.
+const PASSWORD_PATIENCE: Duration = Duration::from_secs(5);
+/// A body larger than this is not hashed on a thread that serves sockets.
+const HASHED_AT_ONCE: usize = 128 << 10;
 
 /// What the guard and the accounts share.
 pub(super) struct Door {
     pub(super) access: Access,
     /// Whether nobody has to sign in.
     pub(super) open: bool,
-    pub(super) passwords: Semaphore,
+    passwords: Semaphore,
+    passwords_waiting: Semaphore,
     pub(super) tls: bool,
     /// Origins whose pages may read and send.
     pub(super) origins: Vec<String>,
     /// Whether only programs of this machine reach it.
     local: bool,
     fetch: Fetch,
+    /// Webhooks that sign what they send.
+    sources: Sources,
+    pub(super) memory: Arc<BodyMemory>,
+    /// The largest body of readings.
+    max_body: usize,
 }
 
 impl std::fmt::Debug for Door {
@@ -54,9 +69,15 @@ impl std::fmt::Debug for Door {
     }
 }
 
-/// Readings that nobody vouches for but their signature.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct BySignature;
+/// What holds a signed request's body, and its nonce.
+struct Signed {
+    nonce: Option<NoncePermit>,
+    _permit: BodyPermit,
+}
+
+/// Whose share of connections, memory and allowances a client uses.
+#[derive(Clone, Debug)]
+pub(super) struct AddressKey(pub(super) String);
 
 /// What a request shows.
 enum Shown {
@@ -86,11 +107,19 @@ impl Door {
         Ok(Self {
             access,
             open,
-            passwords: Semaphore::new(PASSWORDS),
+            // Each takes 19 MiB and a core: half of the cores are left to others.
+            passwords: Semaphore::new(thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))),
+            passwords_waiting: Semaphore::new(PASSWORDS_WAITING),
             tls: config.http.tls.is_some(),
             local: access::is_loopback(&config.http.listen),
             origins: config.http.origins.clone(),
             fetch: access::fetch(),
+            sources: Sources::load(&config.http.sources, seconds())?,
+            memory: BodyMemory::new(
+                usize::try_from(config.http.body_memory()).unwrap_or(usize::MAX),
+                Arc::clone(&host.metrics),
+            ),
+            max_body: usize::try_from(config.http.max_body.bytes()).unwrap_or(usize::MAX),
         })
     }
 
@@ -107,8 +136,13 @@ impl Door {
         if let Some(credential) = credential(request.headers(), query) {
             return Ok(Shown::Credential(credential));
         }
-        let signed = SIGNED.iter().all(|name| request.headers().contains_key(*name));
-        if demand.needs == Needs::Ingest && signed { Ok(Shown::Nothing(None)) } else { Err(unknown("sign in first")) }
+        // Who signs need not sign in; whether the signature holds is seen before anything is done with the body.
+        if demand.needs == Needs::Ingest
+            && self.sources.head(request.method(), request.uri(), request.headers(), seconds())?.is_some()
+        {
+            return Ok(Shown::Nothing(None));
+        }
+        Err(unknown("sign in first"))
     }
 
     /// Who asks; nobody where the route lets anybody in.
@@ -117,7 +151,14 @@ impl Door {
             Shown::Nothing(who) => return Ok(who),
             Shown::Credential(credential) => credential,
         };
-        match self.access.authenticate(&credential, clock::now()) {
+        let door = Arc::clone(self);
+        let (credential, told) = blocking::AUTHENTICATION
+            .run(move || {
+                let told = door.access.authenticate(&credential, clock::now());
+                (credential, told)
+            })
+            .await?;
+        match told {
             Err(AuthError::KeysNeeded(issuer)) => self.identify_anew(issuer, credential).await,
             told => identity(told),
         }
@@ -127,13 +168,50 @@ impl Door {
     /// Gets the issuer's keys, then tries once more.
     async fn identify_anew(self: &Arc<Self>, issuer: usize, credential: String) -> Result<Identity, Problem> {
         let door = Arc::clone(self);
-        let told = tokio::task::spawn_blocking(move || {
+        let told = blocking::AUTHENTICATION.run(move || {
             if let Err(error) = door.access.fetch_keys(issuer, &door.fetch) {
                 tracing::warn!(%error, "the keys of an issuer of tokens could not be read");
             }
             door.access.authenticate(&credential, clock::now())
         });
-        identity(told.await.unwrap_or(Err(wheeltapper_access::Refusal::Key.into())))
+        identity(told.await?)
+    }
+
+    /// Checks a password, which takes a core and 19 MiB for a while: few at a time, and few that wait.
+    pub(super) async fn with_password<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let busy = || {
+            let detail = "too many passwords wait to be checked; try again in a moment";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(5)
+        };
+        let _place = self.passwords_waiting.try_acquire().map_err(|_| busy())?;
+        let Ok(Ok(_turn)) = timeout(PASSWORD_PATIENCE, self.passwords.acquire()).await else { return Err(busy()) };
+        let door = Arc::clone(self);
+        blocking::ROUTES.run(move || work(&door)).await
+    }
+
+    /// Holds what is signed to its signature, and refuses what is not signed where it has to be.
+    async fn verify_signature(
+        self: &Arc<Self>,
+        key: &str,
+        request: Request,
+    ) -> Result<(Request, Option<Signed>), Problem> {
+        let head = self.sources.head(request.method(), request.uri(), request.headers(), seconds())?;
+        let Some(head) = head else { return Ok((request, None)) };
+        let (parts, body) = request.into_parts();
+        let announced = parts.headers.get(header::CONTENT_LENGTH);
+        let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok());
+        let mut permit = self.memory.permit(key.to_owned());
+        let bytes = body::read(body, announced, self.max_body, &mut permit).await.map_err(|error| error.problem)?;
+        let nonce = if bytes.len() <= HASHED_AT_ONCE {
+            self.sources.verify(&head, &bytes, seconds())?
+        } else {
+            let (door, bytes) = (Arc::clone(self), bytes.clone());
+            blocking::ROUTES.run(move || door.sources.verify(&head, &bytes, seconds())).await??
+        };
+        Ok((Request::from_parts(parts, Body::from(bytes)), Some(Signed { nonce, _permit: permit })))
     }
 
     /// Where nobody signs in, a page of another site must not act in the name of who looks at it, nor listen.
@@ -188,6 +266,11 @@ impl Door {
 pub(super) async fn guard(State(door): State<Arc<Door>>, mut request: Request, next: Next) -> Response {
     clean(request.headers_mut());
     let seal = Seal::of(&request);
+    if let Err(problem) = request_checks::check(&request) {
+        let mut response = problem.into_response();
+        seal.put(&door, &mut response);
+        return response;
+    }
     let demand = demand(request.method(), request.uri().path());
     let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
     let address = address.map_or_else(|| "unknown".to_owned(), |address| address.to_canonical().to_string());
@@ -244,6 +327,22 @@ async fn admit(
         return (too_much(&allowance).into_response(), Some(allowance));
     }
     let refused = who.as_ref().and_then(|identity| demand.refuse(identity));
+    request.extensions_mut().insert(AddressKey(key.clone()));
+    let mut signed = None;
+    if demand.needs == Needs::Ingest && refused.is_none() {
+        match door.verify_signature(&key, request).await {
+            Ok((same, held)) => (request, signed) = (same, held),
+            Err(problem) => return (problem.into_response(), allowance),
+        }
+        if who.is_none() && signed.is_none() {
+            return (unknown("sign in first").into_response(), allowance);
+        }
+        if who.is_none() && length.is_none() {
+            use hyper::body::Body as _;
+            let bytes = request.body().size_hint().exact().unwrap_or(0);
+            door.access.limits().charge(Class::Ingest, &key, bytes);
+        }
+    }
     let trail = Trail::begin(&demand, who.as_ref(), &address, &mut request);
     if let Some(problem) = refused {
         let response = trail.end(&door, problem.into_response()).await;
@@ -262,14 +361,26 @@ async fn admit(
             });
             request.extensions_mut().insert(identity);
         }
-        None if demand.needs == Needs::Ingest => {
-            request.extensions_mut().insert(BySignature);
-        }
         None => {}
     }
     forget_credentials(&mut request);
     let response = next.run(request).await;
+    if let Some(nonce) = signed.and_then(|signed| signed.nonce)
+        && !leaves_nothing(response.status())
+    {
+        nonce.keep();
+    }
     (trail.end(&door, response).await, allowance)
+}
+
+/// Whether a request that was answered so may come again: nothing of it was taken.
+fn leaves_nothing(status: StatusCode) -> bool {
+    status.is_server_error() || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
+}
+
+/// Seconds since 1970.
+fn seconds() -> i64 {
+    clock::now().div_euclid(1_000_000_000)
 }
 
 /// Counts the bytes of a body that did not say how long it is.
@@ -289,7 +400,7 @@ fn charge_as_it_comes(door: &Arc<Door>, name: &str, request: Request) -> Request
 fn clean(headers: &mut HeaderMap) {
     let ours: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| name.as_str().starts_with(OURS) && !SIGNED.contains(&name.as_str()))
+        .filter(|name| name.as_str().starts_with(OURS) && !HEADERS.contains(&name.as_str()))
         .cloned()
         .collect();
     for name in ours {

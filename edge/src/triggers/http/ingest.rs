@@ -4,6 +4,7 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
     net::SocketAddr,
     sync::Arc,
+    time::Duration,
 };
 
 use axum::{
@@ -14,8 +15,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
-use super::{Front, Problem, body, guard::BySignature};
+use super::{Front, Problem, blocking, body, guard::AddressKey};
 use crate::{
     api::Caller,
     clock,
@@ -23,6 +25,8 @@ use crate::{
     line::DeadLetterEvent,
 };
 
+/// Whoever sends waits no longer than this until it is durable.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// An answer lists this many refusals; all lie in the dead letters.
 const LISTED: usize = 100;
 
@@ -52,7 +56,16 @@ impl Asked {
             let detail = format!("precision={odd:?} is not one of {}", known.join(", "));
             return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
         }
-        Ok(Self { sensor: first("sensor"), topic: first("topic"), precision })
+        let (sensor, topic) = (first("sensor"), first("topic"));
+        if let Some(sensor) = &sensor {
+            wheeltapper_api::check_name(sensor)
+                .map_err(|why| Problem::new(StatusCode::BAD_REQUEST, format!("sensor: {why}")))?;
+        }
+        if topic.as_ref().is_some_and(|topic| topic.chars().any(wheeltapper_api::is_hidden)) {
+            let detail = "topic has control characters; leave them out";
+            return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+        }
+        Ok(Self { sensor, topic, precision })
     }
 }
 
@@ -61,7 +74,7 @@ pub(super) async fn ingest(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     query: Result<Query<Vec<(String, String)>>, QueryRejection>,
     caller: Option<Extension<Caller>>,
-    signed: Option<Extension<BySignature>>,
+    Extension(AddressKey(address)): Extension<AddressKey>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -69,14 +82,20 @@ pub(super) async fn ingest(
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let announced = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
     let source = asked.topic.clone().unwrap_or_else(|| "/api/v1/ingest".to_owned());
-    let sent = match body::read(body, announced, front.max_body).await {
+    // What it holds is given back when it is answered.
+    let mut permit = front.memory.permit(address);
+    let sent = match body::read(body, announced, front.max_body, &mut permit).await {
         Ok(sent) => sent,
-        // A body too large to be read cannot show who signed it.
-        Err(unusable) if front.sources.required() || signed.is_some() => return Err(unusable.problem),
         Err(unusable) => return Err(keep(&front, &source, unusable).await),
     };
-    front.sources.check(&headers, &sent)?;
-    let payload = match body::unpack(sent, text(header::CONTENT_ENCODING), front.max_body) {
+    let encoding = text(header::CONTENT_ENCODING).map(str::to_owned);
+    let (unpacked, _permit) = if body::is_packed(encoding.as_deref()) {
+        let limit = front.max_body;
+        blocking::UNPACKING.run(move || (body::unpack(sent, encoding.as_deref(), limit, &mut permit), permit)).await?
+    } else {
+        (Ok(sent), permit)
+    };
+    let payload = match unpacked {
         Ok(payload) => payload,
         Err(unusable) => return Err(keep(&front, &source, unusable).await),
     };
@@ -97,7 +116,7 @@ pub(super) async fn ingest(
     let sender = caller.map(|Extension(caller)| Sender { name: Some(caller.actor), sites: caller.sites });
     let sender = Arc::new(sender.unwrap_or_default());
     let answer = front.host.intake.submit_from(lane.finish(), vec![envelope], sender).map_err(problem)?;
-    let receipts = answer.await.unwrap_or(Err(IntakeError::Closed)).map_err(problem)?;
+    let receipts = durable(answer).await?;
     Ok(respond(receipts.into_iter().next().unwrap_or_default()))
 }
 
@@ -145,6 +164,20 @@ pub(super) fn respond(receipt: Receipt) -> Response {
     (StatusCode::ACCEPTED, Json(body)).into_response()
 }
 
+/// Waits until the events are durable, though not for ever.
+pub(super) async fn durable(answer: crate::intake::Answer) -> Result<Vec<Receipt>, Problem> {
+    match timeout(PATIENCE, answer).await {
+        Ok(told) => told.unwrap_or(Err(IntakeError::Closed)).map_err(problem),
+        Err(_) => {
+            let detail = format!(
+                "the readings were not durable within {PATIENCE:?}, and may still become it; look at /ready, then send them again"
+            );
+            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(30))
+        }
+    }
+}
+
+/// Why nothing was taken, as the answer that says when to send again and what to do about it.
 pub(super) fn problem(error: IntakeError) -> Problem {
     let text = error.to_string();
     match error {
@@ -152,11 +185,34 @@ pub(super) fn problem(error: IntakeError) -> Problem {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, text).retry_after(retry_after.as_secs().max(1))
         }
         IntakeError::Closed => Problem::new(StatusCode::SERVICE_UNAVAILABLE, text).retry_after(5),
-        IntakeError::Failed { kind: FailureKind::DiskFull, .. } => {
-            Problem::new(StatusCode::INSUFFICIENT_STORAGE, text).retry_after(10)
+        IntakeError::Failed { kind: FailureKind::DiskFull, message } => {
+            let detail = format!(
+                "nothing was taken, as the disk of the data folder is full ({message}); free space on it, and send the same \
+                 again: the host goes on by itself"
+            );
+            Problem::new(StatusCode::INSUFFICIENT_STORAGE, detail).retry_after(30)
         }
-        IntakeError::Failed { kind: FailureKind::Other, .. } => {
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, text).retry_after(5)
+        IntakeError::Failed { kind: FailureKind::Other, message } => {
+            let detail = format!(
+                "nothing was taken, as it could not be written ({message}); send the same again, and look at the host's log \
+                 if this stays"
+            );
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(5)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_written_says_when_to_come_again() {
+        for (kind, status) in [(FailureKind::DiskFull, 507), (FailureKind::Other, 503)] {
+            let response = problem(IntakeError::Failed { kind, message: "why".into() }).into_response();
+            assert_eq!(response.status().as_u16(), status);
+            assert!(response.headers().contains_key(header::RETRY_AFTER));
+        }
+        assert_eq!(problem(IntakeError::Closed).status(), 503);
     }
 }

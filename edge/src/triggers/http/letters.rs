@@ -18,7 +18,7 @@ use super::{
 use crate::{
     api::Caller,
     clock,
-    intake::{Envelope, IntakeError, Sender},
+    intake::{Envelope, Sender},
     line::Kept,
 };
 
@@ -60,12 +60,9 @@ async fn replay(
         letter
     };
     let envelope = Envelope { source, format, sensor, arrival: clock::now(), payload: payload.into() };
-    let answer = front
-        .host
-        .intake
-        .submit_from(0, vec![envelope], Arc::new(Sender { name: Some(caller.actor), sites: caller.sites }))
-        .map_err(ingest::problem)?;
-    let receipts = answer.await.unwrap_or(Err(IntakeError::Closed)).map_err(ingest::problem)?;
+    let sender = Arc::new(Sender { name: Some(caller.actor), sites: caller.sites });
+    let answer = front.host.intake.submit_from(0, vec![envelope], sender).map_err(ingest::problem)?;
+    let receipts = ingest::durable(answer).await?;
     // What was refused again lies among the dead letters anew.
     forget(&front, id).await?;
     Ok(ingest::respond(receipts.into_iter().next().unwrap_or_default()))

@@ -13,14 +13,20 @@
 
 mod accounts;
 mod admin;
+mod blocking;
 mod body;
+mod connections;
 mod demand;
 mod guard;
 mod ingest;
 mod letters;
+mod memory;
+mod metrics;
+mod nonces;
 mod overview;
 mod problem;
 mod reply;
+mod request_checks;
 mod seal;
 mod server;
 mod signature;
@@ -28,7 +34,7 @@ mod standing;
 mod streams;
 mod trail;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use axum::{
@@ -39,10 +45,9 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use http_body_util::{BodyExt as _, Limited};
 use percent_encoding::percent_decode_str;
 use serde_json::json;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::timeout};
 use tower_http::compression::{CompressionLayer, predicate::SizeAbove};
 use wheeltapper_mqtt::Mapping;
 
@@ -51,15 +56,19 @@ use crate::{
     host::Host,
     streams::{Feed, Live},
 };
+use guard::AddressKey;
+use memory::BodyMemory;
+pub use metrics::HttpMetrics;
 pub use problem::Problem;
 pub use server::{serve, tls_acceptor};
-use signature::Sources;
 use standing::Standing;
 use streams::{Streams, last_event};
 
 /// Bodies of requests that the component answers; readings have a route of their own.
 const MOST_BODY: usize = 1 << 20;
 
+/// Who changes something under If-Match waits no longer for others who do.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// A smaller answer fits into one packet anyway.
 const LEAST_PACKED: u16 = 1024;
 /// What a listener sends to a WebSocket is not looked at, in bytes.
@@ -70,7 +79,7 @@ const MOST_MESSAGE: usize = 4 << 10;
 pub(super) struct Front {
     host: Arc<Host>,
     mapping: Arc<Mapping>,
-    sources: Sources,
+    memory: Arc<BodyMemory>,
     max_body: usize,
     api: Arc<Api>,
     /// Held while something is changed that has to be as it was seen.
@@ -94,7 +103,7 @@ pub fn router(host: Arc<Host>, mapping: Arc<Mapping>, stopping: watch::Receiver<
     };
     tokio::spawn(streams.clone().run());
     let front = Front {
-        sources: Sources::load(&config.http.sources)?,
+        memory: Arc::clone(&door.memory),
         max_body: usize::try_from(config.http.max_body.bytes()).unwrap_or(usize::MAX),
         changes: tokio::sync::Mutex::default(),
         api: Arc::new(Api::load(Arc::clone(&desk), &config.http.origins)?),
@@ -152,14 +161,30 @@ async fn elsewhere(State(front): State<Arc<Front>>, request: Request) -> Respons
 
 pub(super) async fn component(front: &Front, caller: Caller, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let Ok(body) = Limited::new(body, MOST_BODY).collect().await else {
-        let detail = format!("the body is larger than {MOST_BODY} bytes, or broke off; send less at once");
-        return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).into_response();
+    let address = parts.extensions.get::<AddressKey>().map_or_else(String::new, |AddressKey(key)| key.clone());
+    let announced = parts.headers.get(header::CONTENT_LENGTH);
+    let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok());
+    // What it holds is given back when it is answered.
+    let mut permit = front.memory.permit(address);
+    let body = match body::read(body, announced, MOST_BODY, &mut permit).await {
+        Ok(body) => body,
+        Err(unusable) if unusable.letter.is_some() => {
+            let detail = format!("the body is larger than {MOST_BODY} bytes; send less at once");
+            return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).into_response();
+        }
+        Err(unusable) => return unusable.problem.into_response(),
     };
-    let request = Request::from_parts(parts, body.to_bytes());
+    let request = Request::from_parts(parts, body);
     // Between the look at what there is and the change, no other of this kind may change it.
-    let _alone = match request.headers().contains_key(header::IF_MATCH) && !request.method().is_safe() {
-        true => Some(front.changes.lock().await),
+    let is_change = request.headers().contains_key(header::IF_MATCH) && !request.method().is_safe();
+    let _alone = match is_change {
+        true => match timeout(PATIENCE, front.changes.lock()).await {
+            Ok(alone) => Some(alone),
+            Err(_) => {
+                let detail = "others change something and do not come to an end; send the same again";
+                return Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(2).into_response();
+            }
+        },
         false => None,
     };
     match Arc::clone(&front.api).answer(caller, request).await {

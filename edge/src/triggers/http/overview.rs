@@ -10,7 +10,10 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use super::{Front, Problem, component, reply::found};
+use super::{
+    Front, Problem, component,
+    reply::{apart, found},
+};
 use crate::{api::Caller, report};
 
 pub(super) async fn overview(
@@ -23,7 +26,7 @@ pub(super) async fn overview(
         return Ok(component(&front, caller, request).await);
     }
     let host = Arc::clone(&front.host);
-    let made = tokio::task::spawn_blocking(move || -> anyhow::Result<Value> {
+    let made = apart(move || -> anyhow::Result<Value> {
         let latest = report::Latest::read(&host.store)?;
         Ok(json!({
             "readings_per_second": host.metrics.readings_rate().get(),
@@ -40,10 +43,9 @@ pub(super) async fn overview(
             "work_orders": latest.work_orders,
         }))
     })
-    .await;
+    .await?;
     match made {
-        Ok(Ok(value)) => Ok(found(request.headers(), &value)),
-        Ok(Err(error)) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}"))),
-        Err(error) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())),
+        Ok(value) => Ok(found(request.headers(), &value)),
+        Err(error) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}"))),
     }
 }

@@ -26,6 +26,11 @@ impl Problem {
         Self { status, body, retry_after: None, headers: Vec::new() }
     }
 
+    /// Its status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// What it says.
     pub fn detail(&self) -> &str {
         self.body.get("detail").and_then(Value::as_str).unwrap_or_default()

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use wheeltapper_access::AccessError;
 
-use super::Problem;
+use super::{Problem, blocking};
 
 /// The largest body: names, roles and sites are short.
 const MOST: usize = 64 << 10;
@@ -197,9 +197,7 @@ pub(super) fn problem(error: AccessError) -> Problem {
     Problem::new(status, error.to_string())
 }
 
-/// Runs what waits for the disk, or for Argon2, on a thread of its own.
+/// Runs what waits for the disk on a thread of its own.
 pub(super) async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the host gave up on this; its log tells why"))
+    blocking::ROUTES.run(work).await
 }

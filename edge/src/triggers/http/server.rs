@@ -1,4 +1,4 @@
-//! The listener: HTTP/1.1, plain or over TLS.
+//! The listener: HTTP/1.1, plain or over TLS, within the limits of `[http.limits]`.
 
 use std::{convert::Infallible, fs::File, io::BufReader, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -21,17 +21,31 @@ use tokio::{
     task::JoinSet,
     time,
 };
+use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
+use wheeltapper_config::HttpLimits;
 
-use super::body::{Awaited, Stalled};
+use super::{
+    body::{Lag, Pace, Paced},
+    connections::Connections,
+};
+use crate::metrics::Metrics;
 
-/// A client has this long for its head, so that slow ones do not hold connections.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// and this long for each further part of a body, for the same reason.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-/// At most this many connections are open at once.
-const CONNECTIONS: usize = 10_000;
+/// A client has this long for each further part of a body, and until its pace is looked at.
+const PART_TIMEOUT: Duration = Duration::from_secs(30);
+/// Open requests have this long to finish when the host stops.
+const FINISHING: Duration = Duration::from_secs(3);
+
+/// What each connection needs.
+struct Server {
+    router: Router,
+    pace: Pace,
+    head_timeout: Duration,
+    write_timeout: Duration,
+    metrics: Arc<Metrics>,
+    stop: watch::Receiver<bool>,
+}
 
 /// TLS from PEM files.
 ///
@@ -54,13 +68,34 @@ pub fn tls_acceptor(cert: &Path, key: &Path) -> anyhow::Result<TlsAcceptor> {
 }
 
 /// Serves until `stop` turns true; open requests get a moment to finish.
-pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: Router, mut stop: watch::Receiver<bool>) {
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    limits: HttpLimits,
+    metrics: Arc<Metrics>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let permits = Connections::new(limits.connections, limits.connections_per_address, Arc::clone(&metrics));
+    let pace = Pace {
+        part: PART_TIMEOUT.min(limits.body_timeout.get()),
+        whole: limits.body_timeout.get(),
+        rate: limits.body_min_rate.bytes(),
+    };
+    let server = Arc::new(Server {
+        router,
+        pace,
+        head_timeout: limits.head_timeout.get(),
+        write_timeout: limits.write_timeout.get(),
+        metrics,
+        stop: stop.clone(),
+    });
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
             () = crate::triggers::stopped(&mut stop) => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
-            accepted = listener.accept(), if connections.len() < CONNECTIONS => accepted,
+            accepted = listener.accept() => accepted,
         };
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
@@ -71,64 +106,78 @@ pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: Rout
             }
         };
         let _ = stream.set_nodelay(true);
-        let router = router.clone();
-        let stop = stop.clone();
-        match tls.clone() {
-            None => connections.spawn(connection(stream, peer, router, stop)),
-            Some(tls) => connections.spawn(async move {
-                match time::timeout(HEAD_TIMEOUT, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => connection(stream, peer, router, stop).await,
-                    Ok(Err(error)) => tracing::debug!(%error, "HTTP: a TLS handshake failed"),
-                    Err(_) => tracing::debug!("HTTP: a TLS handshake took too long"),
-                }
-            }),
+        let permit = match permits.admit(peer.ip()) {
+            Ok(permit) => permit,
+            // A handshake costs more than the connection is worth; without one nothing can be told.
+            Err(_) if tls.is_some() => continue,
+            Err(refusal) => {
+                permits.refuse(stream, refusal);
+                continue;
+            }
         };
+        let (server, tls) = (Arc::clone(&server), tls.clone());
+        connections.spawn(async move {
+            let _permit = permit;
+            let Some(tls) = tls else { return server.connection(stream, peer).await };
+            match time::timeout(server.head_timeout, tls.accept(stream)).await {
+                Ok(Ok(stream)) => server.connection(stream, peer).await,
+                Ok(Err(error)) => tracing::debug!(%error, "HTTP: a TLS handshake failed"),
+                Err(_) => tracing::debug!("HTTP: a TLS handshake took too long"),
+            }
+        });
     }
     drop(listener);
-    let finished =
-        time::timeout(Duration::from_secs(3), async { while connections.join_next().await.is_some() {} }).await;
+    let finished = time::timeout(FINISHING, async { while connections.join_next().await.is_some() {} }).await;
     if finished.is_err() {
         connections.shutdown().await;
     }
 }
 
-async fn connection(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    peer: SocketAddr,
-    router: Router,
-    mut stop: watch::Receiver<bool>,
-) {
-    let service = tower::service_fn(move |request: Request<Incoming>| answer(router.clone(), peer, request));
-    let serving = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(256 << 10)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
-        .with_upgrades();
-    let mut serving = std::pin::pin!(serving);
-    let result = tokio::select! {
-        result = serving.as_mut() => result,
-        () = crate::triggers::stopped(&mut stop) => {
-            serving.as_mut().graceful_shutdown();
-            serving.await
+impl Server {
+    async fn connection(self: Arc<Self>, stream: impl AsyncRead + AsyncWrite + Send + 'static, peer: SocketAddr) {
+        // Who takes nothing of an answer holds it in memory.
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(self.write_timeout));
+        let stream = Box::pin(stream);
+        let server = Arc::clone(&self);
+        let service = tower::service_fn(move |request: Request<Incoming>| Arc::clone(&server).answer(peer, request));
+        let serving = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.head_timeout)
+            .max_buf_size(256 << 10)
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+            .with_upgrades();
+        let mut serving = std::pin::pin!(serving);
+        let mut stop = self.stop.clone();
+        let result = tokio::select! {
+            result = serving.as_mut() => result,
+            () = crate::triggers::stopped(&mut stop) => {
+                serving.as_mut().graceful_shutdown();
+                serving.await
+            }
+        };
+        if let Err(error) = result {
+            tracing::debug!(%error, "HTTP: a connection broke off");
         }
-    };
-    if let Err(error) = result {
-        tracing::debug!(%error, "HTTP: a connection broke off");
     }
-}
 
-/// What the routes say, unless the body did not come on.
-async fn answer(router: Router, peer: SocketAddr, request: Request<Incoming>) -> Result<Response, Infallible> {
-    let stalled = Stalled::default();
-    let mut request = request.map(|body| match body.is_end_stream() {
-        true => axum::body::Body::empty(),
-        false => axum::body::Body::new(Awaited::new(body, BODY_TIMEOUT, stalled.clone())),
-    });
-    request.extensions_mut().insert(ConnectInfo(peer));
-    let response = router.oneshot(request).await?;
-    Ok(match stalled.problem(BODY_TIMEOUT) {
-        Some(problem) => problem.header(header::CONNECTION, HeaderValue::from_static("close")).into_response(),
-        None => response,
-    })
+    /// What the routes say, unless the body did not keep the pace.
+    async fn answer(self: Arc<Self>, peer: SocketAddr, request: Request<Incoming>) -> Result<Response, Infallible> {
+        let lag = Lag::default();
+        let mut request = request.map(|body| match body.is_end_stream() {
+            true => axum::body::Body::empty(),
+            false => axum::body::Body::new(Paced::new(body, self.pace, lag.clone())),
+        });
+        request.extensions_mut().insert(ConnectInfo(peer));
+        let response = self.router.clone().oneshot(request).await?;
+        let response = match lag.problem(&self.pace) {
+            Some(problem) => {
+                self.metrics.http.limited("body-pace");
+                problem.header(header::CONNECTION, HeaderValue::from_static("close")).into_response()
+            }
+            None => response,
+        };
+        self.metrics.http.answered(response.status().as_u16());
+        Ok(response)
+    }
 }

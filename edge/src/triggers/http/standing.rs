@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::sleep;
 use wheeltapper_access::{AuthError, Identity};
 
-use super::guard::Door;
+use super::{blocking::AUTHENTICATION, guard::Door};
 use crate::clock;
 
 /// Between two looks.
@@ -35,11 +35,12 @@ impl Standing {
     async fn lost(&self) {
         loop {
             sleep(BETWEEN).await;
-            match self.door.access.authenticate(&self.credential, clock::now()) {
-                Ok(identity) if identity == self.identity => {}
+            let (door, credential) = (Arc::clone(&self.door), self.credential.clone());
+            match AUTHENTICATION.run(move || door.access.authenticate(&credential, clock::now())).await {
+                Ok(Ok(identity)) if identity == self.identity => {}
                 // What cannot be found out now is no reason to break off.
-                Err(AuthError::Access(_) | AuthError::KeysNeeded(_)) => {}
-                Ok(_) | Err(AuthError::Refused(_)) => return,
+                Err(_) | Ok(Err(AuthError::Access(_) | AuthError::KeysNeeded(_))) => {}
+                Ok(Ok(_) | Err(AuthError::Refused(_))) => return,
             }
         }
     }

@@ -20,6 +20,7 @@ use tokio::{
 
 use super::{
     Problem,
+    blocking::STREAMS,
     standing::{Standing, lost},
 };
 use crate::{
@@ -204,7 +205,7 @@ async fn follow(
         if let Some(mut at) = from.take() {
             while at != now {
                 let (reading, until) = (Arc::clone(feed), now.clone());
-                let read = tokio::task::spawn_blocking(move || {
+                let read = STREAMS.run(move || {
                     let events = reading.read(&mut at, &until);
                     (events, at)
                 });

@@ -1,0 +1,218 @@
+//! Limits on a document that hold before anything expands it.
+//!
+//! The parser recurses into nested brackets, and validation walks fragments once for each spread: 27 fragments that each
+//! spread the next one twice are 1 KB of text and 134 million fields. Both are counted here first, each fragment once.
+
+use std::collections::HashMap;
+
+use async_graphql::{
+    Name, Positioned,
+    parser::types::{ExecutableDocument, FragmentDefinition, Selection, SelectionSet},
+};
+
+/// Brackets within brackets, at most. Fields may be 20 deep, each with arguments.
+const DEEPEST_BRACKETS: usize = 64;
+/// Fields, inline fragments and spreads after all spreads are expanded, at most.
+const MOST_SELECTIONS: u64 = 2_000;
+/// Selection sets within selection sets after all spreads are expanded, at most.
+const DEEPEST_SELECTIONS: u32 = 32;
+
+/// Refuses a text whose brackets nest so deep that the parser could run out of stack.
+///
+/// # Errors
+/// What was expected, what came and what to do.
+pub(super) fn check_nesting(text: &str) -> Result<(), String> {
+    let bytes = text.as_bytes();
+    let (mut at, mut depth) = (0, 0_usize);
+    while let Some(&byte) = bytes.get(at) {
+        at += 1;
+        match byte {
+            b'[' | b'{' | b'(' => {
+                depth += 1;
+                if depth > DEEPEST_BRACKETS {
+                    return Err(format!(
+                        "the document nests more than {DEEPEST_BRACKETS} brackets at byte {at}; nest selections and lists less deep"
+                    ));
+                }
+            }
+            b']' | b'}' | b')' => depth = depth.saturating_sub(1),
+            b'"' => at = end_of_string(bytes, at),
+            b'#' => at += bytes.iter().skip(at).take_while(|byte| !matches!(byte, b'\n' | b'\r')).count(),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Where a string that began before `at` ends; the end of the text where it does not.
+fn end_of_string(bytes: &[u8], at: usize) -> usize {
+    let rest = bytes.get(at..).unwrap_or_default();
+    if rest.starts_with(b"\"\"") {
+        let mut here = at + 2;
+        while let Some(rest) = bytes.get(here..).filter(|rest| !rest.is_empty()) {
+            if rest.starts_with(b"\\\"\"\"") {
+                here += 4;
+            } else if rest.starts_with(b"\"\"\"") {
+                return here + 3;
+            } else {
+                here += 1;
+            }
+        }
+        return bytes.len();
+    }
+    let mut here = at;
+    while let Some(&byte) = bytes.get(here) {
+        match byte {
+            b'\\' => here += 2,
+            // A string without an end is refused by the parser; what follows it on other lines still counts here.
+            b'"' | b'\n' | b'\r' => return here + 1,
+            _ => here += 1,
+        }
+    }
+    bytes.len()
+}
+
+/// Refuses a document that expands to more, or deeper, selections than are answered.
+///
+/// # Errors
+/// What was expected, what came and what to do.
+pub(super) fn check_expansion(document: &ExecutableDocument) -> Result<(), String> {
+    let mut counter = Counter { fragments: &document.fragments, known: HashMap::new() };
+    let mut whole = Size::default();
+    for (_, operation) in document.operations.iter() {
+        whole.add(counter.size(&operation.node.selection_set.node)?);
+    }
+    // Those that no operation spreads are validated as well.
+    for (name, fragment) in &document.fragments {
+        if !counter.known.contains_key(name) {
+            whole.add(counter.fragment(name, fragment)?);
+        }
+    }
+    if whole.selections > MOST_SELECTIONS {
+        return Err(format!(
+            "the document expands to {} selections, at most {MOST_SELECTIONS} are answered; spread fragments less often or ask for fewer fields",
+            if whole.selections == u64::MAX { "too many".to_owned() } else { whole.selections.to_string() }
+        ));
+    }
+    if whole.depth > DEEPEST_SELECTIONS {
+        return Err(format!(
+            "the document is too deep: {} selections within one another, at most {DEEPEST_SELECTIONS} are answered; nest less",
+            whole.depth
+        ));
+    }
+    Ok(())
+}
+
+/// What a selection set expands to.
+#[derive(Clone, Copy, Debug, Default)]
+struct Size {
+    selections: u64,
+    depth: u32,
+}
+
+impl Size {
+    fn add(&mut self, other: Self) {
+        self.selections = self.selections.saturating_add(other.selections);
+        self.depth = self.depth.max(other.depth);
+    }
+}
+
+struct Counter<'a> {
+    fragments: &'a HashMap<Name, Positioned<FragmentDefinition>>,
+    /// None while it is being counted.
+    known: HashMap<&'a Name, Option<Size>>,
+}
+
+impl<'a> Counter<'a> {
+    fn size(&mut self, set: &'a SelectionSet) -> Result<Size, String> {
+        let mut size = Size::default();
+        for selection in &set.items {
+            let mut inner = match &selection.node {
+                Selection::Field(field) => self.size(&field.node.selection_set.node)?,
+                Selection::InlineFragment(fragment) => self.size(&fragment.node.selection_set.node)?,
+                Selection::FragmentSpread(spread) => {
+                    match self.fragments.get_key_value(&spread.node.fragment_name.node) {
+                        Some((name, fragment)) => self.fragment(name, fragment)?,
+                        // Validation says that there is none.
+                        None => Size::default(),
+                    }
+                }
+            };
+            inner.selections = inner.selections.saturating_add(1);
+            inner.depth = inner.depth.saturating_add(1);
+            size.add(inner);
+        }
+        Ok(size)
+    }
+
+    fn fragment(&mut self, name: &'a Name, fragment: &'a Positioned<FragmentDefinition>) -> Result<Size, String> {
+        match self.known.get(name) {
+            Some(Some(size)) => return Ok(*size),
+            Some(None) => return Err(format!("the fragment {name} spreads itself; take the spread out")),
+            None => {}
+        }
+        self.known.insert(name, None);
+        let size = self.size(&fragment.node.selection_set.node)?;
+        self.known.insert(name, Some(size));
+        Ok(size)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_graphql::parser::parse_query;
+
+    use super::*;
+
+    #[test]
+    fn brackets_in_strings_and_comments_do_not_count() {
+        let many = "[".repeat(1_000);
+        for text in [
+            format!("{{ a(x: \"{many}\") }}"),
+            format!("{{ a(x: \"\\\"{many}\") }}"),
+            format!("{{ a(x: \"\"\"{many}\\\"\"\" \" {many}\"\"\") }}"),
+            format!("{{ a # {many}\n }}"),
+            "{ a(x: [1, 2]) { b { c } } }".repeat(100),
+        ] {
+            assert_eq!(check_nesting(&text), Ok(()), "{text}");
+        }
+        for text in [
+            many.clone(),
+            format!("\"\" {many}"),
+            format!("\"\"\"x\"\"\" {many}"),
+            format!("\"\\\\\" {many}"),
+            format!("\"open\n{many}"),
+            format!("# x\n{many}"),
+            "{(".repeat(40),
+        ] {
+            assert!(check_nesting(&text).is_err(), "{text}");
+        }
+        // An end that is missing is no reason to read past it.
+        for text in ["\"", "\"\\", "\"\"\"", "\"\"\"\\\"\"", "#"] {
+            assert_eq!(check_nesting(text), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_spread_counts_what_it_expands_to() {
+        let check = |text: &str| check_expansion(&parse_query(text).unwrap());
+        let bomb = |fragments: usize| {
+            let last = format!("fragment f{fragments} on Query {{ __typename }}");
+            (0..fragments).fold(format!("{{ ...f0 }} {last}"), |text, at| {
+                format!("{text} fragment f{at} on Query {{ ...f{0} ...f{0} }}", at + 1)
+            })
+        };
+        assert_eq!(check(&bomb(8)), Ok(()));
+        for fragments in [12, 27, 200] {
+            assert!(check(&bomb(fragments)).unwrap_err().contains("selections"), "{fragments}");
+        }
+        assert!(check("{ ...a } fragment a on Query { ...b } fragment b on Query { ...a }").is_err());
+        assert!(check("{ x } fragment a on Query { ...a }").unwrap_err().contains("spreads itself"));
+        assert_eq!(check("{ ...missing }"), Ok(()));
+        let chain = (0..40).fold("{ ...f0 } fragment f40 on Query { x }".to_owned(), |text, at| {
+            format!("{text} fragment f{at} on Query {{ ...f{} }}", at + 1)
+        });
+        assert!(check(&chain).unwrap_err().contains("too deep"));
+        assert!(check(&format!("{{ {} }}", "a ".repeat(3_000))).unwrap_err().contains("at most 2000"));
+    }
+}

@@ -1,0 +1,111 @@
+//! One attempt to post a notification, and what its outcome means.
+
+use std::time::Duration;
+
+use ureq::http::{HeaderMap, StatusCode, Uri, header};
+
+/// The receiver has this long to answer.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// A receiver that names a longer pause is tried earlier all the same.
+const LONGEST_PAUSE: u64 = 600;
+
+/// What came of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// The receiver has it.
+    Delivered,
+    /// The receiver will never take this one.
+    Refused(String),
+    /// It may be taken later.
+    Failed {
+        /// Why not now.
+        why: String,
+        /// The pause that the receiver asks for.
+        retry_after: Option<Duration>,
+    },
+}
+
+/// Whoever posts. A redirect is never followed: the request that would follow has no body, and its 200 says nothing.
+pub(super) fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .timeout_global(Some(TIMEOUT))
+        .user_agent(concat!("wheeltapper/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .into()
+}
+
+/// Posts once.
+pub(super) fn post(agent: &ureq::Agent, url: &str, key: &str, body: &str) -> Outcome {
+    let sent = agent.post(url).header("Content-Type", "application/json").header("Idempotency-Key", key).send(body);
+    let failed = |why: String| Outcome::Failed { why, retry_after: None };
+    match sent {
+        Ok(answer) => outcome(answer.status(), answer.headers()),
+        // The error's text could name the URL, which may hold a secret.
+        Err(ureq::Error::Timeout(_)) => failed(format!("the receiver did not answer within {TIMEOUT:?}")),
+        Err(ureq::Error::HostNotFound) => failed("the receiver's name cannot be resolved".to_owned()),
+        Err(ureq::Error::Io(error)) => failed(error.to_string()),
+        Err(_) => failed("the request failed; check the route's URL".to_owned()),
+    }
+}
+
+fn outcome(status: StatusCode, headers: &HeaderMap) -> Outcome {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    if status.is_success() {
+        return Outcome::Delivered;
+    }
+    if status.is_redirection() {
+        let to = text(header::LOCATION).and_then(origin).map_or_else(String::new, |origin| format!(" to {origin}"));
+        let why = format!(
+            "the receiver answered {status}, a redirect{to}, which is not followed as it would lose the alert; set the final URL in the route's webhook"
+        );
+        return Outcome::Failed { why, retry_after: None };
+    }
+    let busy = matches!(status.as_u16(), 408 | 425 | 429);
+    if status.is_client_error() && !busy {
+        return Outcome::Refused(format!("the receiver refused it with {status}; check the route's URL"));
+    }
+    let seconds = text(header::RETRY_AFTER).and_then(|seconds| seconds.trim().parse::<u64>().ok());
+    let retry_after = seconds.map(|seconds| Duration::from_secs(seconds.min(LONGEST_PAUSE)));
+    Outcome::Failed { why: format!("the receiver answered {status}"), retry_after }
+}
+
+/// Scheme and host of a place; the rest may be a secret.
+fn origin(place: &str) -> Option<String> {
+    let uri: Uri = place.parse().ok()?;
+    Some(format!("{}://{}", uri.scheme_str()?, uri.host()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use ureq::http::HeaderValue;
+
+    use super::*;
+
+    fn of(status: u16, name: header::HeaderName, value: &'static str) -> Outcome {
+        let headers = HeaderMap::from_iter([(name, HeaderValue::from_static(value))]);
+        outcome(StatusCode::from_u16(status).unwrap(), &headers)
+    }
+
+    #[test]
+    fn only_success_is_delivered_and_a_redirect_is_told() {
+        assert_eq!(of(204, header::SERVER, "x"), Outcome::Delivered);
+        for status in [300, 301, 302, 303, 304, 307, 308] {
+            let Outcome::Failed { why, .. } = of(status, header::LOCATION, "https://new.example/hook?token=secret")
+            else {
+                panic!("{status}")
+            };
+            assert!(why.contains("https://new.example,") && why.contains("final URL"), "{why}");
+            assert!(!why.contains("secret"), "{why}");
+        }
+        assert!(matches!(of(302, header::LOCATION, "/elsewhere"), Outcome::Failed { .. }));
+        assert!(matches!(of(404, header::SERVER, "x"), Outcome::Refused(_)));
+        for status in [408, 429, 500, 503] {
+            let Outcome::Failed { retry_after, .. } = of(status, header::RETRY_AFTER, "7") else { panic!("{status}") };
+            assert_eq!(retry_after, Some(Duration::from_secs(7)));
+        }
+        let Outcome::Failed { retry_after, .. } = of(503, header::RETRY_AFTER, "99999999") else { panic!() };
+        assert_eq!(retry_after, Some(Duration::from_secs(LONGEST_PAUSE)));
+    }
+}

@@ -1,0 +1,212 @@
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpListener,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{self, Receiver},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use wheeltapper_config::AlertRoute;
+use wheeltapper_log::Partition;
+use wheeltapper_store::Store;
+
+use super::{Courier, PLACES, RouteState};
+use crate::{components::wit::types::Alert, line::Finding, metrics::Metrics};
+
+/// Long enough for a loaded machine; nothing waits that long when all is well.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A web server that answers each request with the next of `statuses`, the last for ever, and hands on the bodies.
+struct Receiving {
+    url: String,
+    bodies: Receiver<Value>,
+}
+
+fn receiver(statuses: &'static [&'static str]) -> Receiving {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    let (sender, bodies) = mpsc::channel();
+    thread::spawn(move || {
+        for (number, stream) in listener.incoming().enumerate() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let (mut length, mut line) = (0, String::new());
+            while stream.read_line(&mut line).is_ok() && line != "\r\n" {
+                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+                line.clear();
+            }
+            let mut body = vec![0; length];
+            stream.read_exact(&mut body).unwrap();
+            let status = statuses.get(number).or(statuses.last()).unwrap();
+            let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            stream.get_mut().write_all(answer.as_bytes()).unwrap();
+            if sender.send(serde_json::from_slice(&body).unwrap_or(Value::Null)).is_err() {
+                return;
+            }
+        }
+    });
+    Receiving { url, bodies }
+}
+
+/// A log with one partition of findings, a store, and a courier that follows them.
+struct Line {
+    partition: Partition,
+    end: Arc<AtomicU64>,
+    store: Store,
+    metrics: Arc<Metrics>,
+    _folder: tempfile::TempDir,
+}
+
+impl Line {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self {
+            partition: Partition::open(&folder.path().join("findings"), 1 << 20).unwrap(),
+            end: Arc::default(),
+            store: Store::open(&folder.path().join("store.db")).unwrap(),
+            metrics: Arc::default(),
+            _folder: folder,
+        }
+    }
+
+    fn courier(&self, routes: &[AlertRoute]) -> anyhow::Result<Courier> {
+        let source = (self.partition.reader(), Arc::clone(&self.end));
+        Courier::start(routes, &[source], &self.store, &self.metrics)
+    }
+
+    fn find(&mut self, id: &str, state: &str) {
+        let alert: Alert = serde_json::from_value(json!({
+            "id": id, "asset": "north/pump", "sensor": "north/pump/x", "severity": "high", "state": state,
+            "opened": 1, "updated": 2, "resolved": null, "anomalies": 1, "peak_score": 0.9, "peak-score": 0.9,
+            "anomaly": "a", "fault_mode": null, "fault-mode": null, "title": "t", "message": "m", "recommendation": "r",
+        }))
+        .unwrap();
+        self.partition.append(&serde_json::to_vec(&Finding::Alert(alert)).unwrap()).unwrap();
+        self.partition.sync().unwrap();
+        self.end.store(self.partition.end(), Ordering::Release);
+    }
+}
+
+fn route(name: &str, url: &str) -> AlertRoute {
+    AlertRoute {
+        name: name.into(),
+        severity: "low".into(),
+        sites: Vec::new(),
+        webhook: Some(url.into()),
+        webhook_env: None,
+    }
+}
+
+fn next(receiver: &Receiving) -> (String, String) {
+    let body = receiver.bodies.recv_timeout(PATIENCE).unwrap();
+    (body["event"].as_str().unwrap().to_owned(), body["alert"]["id"].as_str().unwrap().to_owned())
+}
+
+fn wait_until(courier: &Courier, what: &str, done: impl Fn(&RouteState) -> bool) {
+    let began = Instant::now();
+    while !done(&courier.health()[0].state) {
+        assert!(began.elapsed() < PATIENCE, "{what}: {:?}", courier.health());
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_change_that_cannot_be_made_leaves_the_old_routes_delivering() {
+    let mut line = Line::new();
+    let old = receiver(&["204 No Content"]);
+    let courier = line.courier(&[route("old", &old.url)]).unwrap();
+    line.find("1", "open");
+    assert_eq!(next(&old), ("opened".into(), "1".into()));
+
+    let missing = AlertRoute { webhook: None, webhook_env: Some("WHEELTAPPER_NOT_SET".into()), ..route("new", "") };
+    for (broken, word) in [
+        (missing, "WHEELTAPPER_NOT_SET is not set"),
+        (route("new", "no url"), "no URL"),
+        (route("new", "ftp://secret.example/x"), "no URL of a web server"),
+        (route("old", &old.url), "two routes have this name"),
+    ] {
+        let error = courier.prepare(&[route("old", &old.url), broken]).unwrap_err().to_string();
+        assert!(error.contains(word) && !error.contains("secret"), "{error}");
+        line.find(word, "open");
+        assert_eq!(next(&old), ("opened".into(), word.into()));
+    }
+    // So does one that could be made and is given up all the same.
+    drop(courier.prepare(&[route("new", &old.url)]).unwrap());
+    // Going back to what was is no change.
+    courier.switch(courier.prepare(&[route("old", &old.url)]).unwrap());
+    line.find("2", "open");
+    assert_eq!(next(&old), ("opened".into(), "2".into()));
+    assert_eq!(courier.health()[0].restarts, 0);
+    assert!(courier.health()[0].is_well());
+}
+
+#[test]
+fn a_changed_route_goes_on_where_the_old_one_was_and_others_are_left_alone() {
+    let mut line = Line::new();
+    let (before, after, other) = (receiver(&["200 OK"]), receiver(&["200 OK"]), receiver(&["200 OK"]));
+    let courier = line.courier(&[route("moves", &before.url), route("stays", &other.url)]).unwrap();
+    line.find("1", "open");
+    assert_eq!((next(&before).1, next(&other).1), ("1".into(), "1".into()));
+    courier.switch(courier.prepare(&[route("stays", &other.url), route("moves", &after.url)]).unwrap());
+    line.find("1", "resolved");
+    // What it was told of under the old address is known.
+    assert_eq!(next(&after), ("resolved".into(), "1".into()));
+    assert_eq!(next(&other), ("resolved".into(), "1".into()));
+    courier.switch(courier.prepare(&[]).unwrap());
+    assert_eq!((courier.health().len(), courier.needed(0)), (0, u64::MAX));
+    drop(courier);
+    assert!(before.bodies.try_recv().is_err() && after.bodies.try_recv().is_err());
+}
+
+#[test]
+fn a_new_route_begins_with_what_is_found_from_now_on() {
+    let mut line = Line::new();
+    line.find("0", "open");
+    let receiver = receiver(&["200 OK"]);
+    let courier = line.courier(&[]).unwrap();
+    let prepared = courier.prepare(&[route("new", &receiver.url)]).unwrap();
+    line.find("1", "open");
+    courier.switch(prepared);
+    assert_eq!(next(&receiver).1, "1");
+}
+
+#[test]
+fn a_redirect_is_no_delivery() {
+    let mut line = Line::new();
+    let receiver = receiver(&["302 Found\r\nLocation: http://127.0.0.1:9/else?token=secret", "200 OK"]);
+    let courier = line.courier(&[route("r", &receiver.url)]).unwrap();
+    line.find("1", "open");
+    assert_eq!(next(&receiver).1, "1");
+    wait_until(
+        &courier,
+        "the redirect is told",
+        |state| matches!(state, RouteState::Waiting { why, .. } if why.contains("final URL") && !why.contains("secret")),
+    );
+    // The second attempt is the same alert, not one without a body.
+    assert_eq!(next(&receiver), ("opened".into(), "1".into()));
+    wait_until(&courier, "delivered", |state| *state == RouteState::Delivering);
+    let text = line.metrics.text();
+    assert!(text.contains("outcome=\"failed\"} 1") && text.contains("outcome=\"delivered\"} 1"), "{text}");
+}
+
+#[test]
+fn a_loop_that_fails_is_seen_and_heals() {
+    let mut line = Line::new();
+    let receiver = receiver(&["200 OK"]);
+    line.store.state_put(&format!("{PLACES}r"), b"{").unwrap();
+    let courier = line.courier(&[route("r", &receiver.url)]).unwrap();
+    wait_until(&courier, "the failure is seen", |state| matches!(state, RouteState::Failing { .. }));
+    assert!(!courier.health()[0].is_well() && courier.health()[0].restarts > 0);
+    line.find("1", "open");
+    line.store.state_put(&format!("{PLACES}r"), br#"{"offsets":[0],"told":{}}"#).unwrap();
+    assert_eq!(next(&receiver).1, "1");
+    wait_until(&courier, "it heals", |state| *state == RouteState::Delivering);
+}
