@@ -41,6 +41,8 @@ pub(super) struct Job {
     pub(super) envelopes: Vec<Envelope>,
     /// Where the sensors have to lie; none: anywhere.
     pub(super) sites: Option<Vec<String>>,
+    /// Whether dead letters of these events are there already.
+    pub(super) replayed: bool,
     pub(super) bytes: usize,
     pub(super) told: oneshot::Sender<Result<Vec<Receipt>, IntakeError>>,
 }
@@ -109,7 +111,11 @@ impl Decoder {
     fn take(&mut self, batch: Vec<Job>) {
         let (mut senders, mut envelopes) = (Vec::with_capacity(batch.len()), Vec::new());
         let mut within = Vec::new();
+        let mut replayed = Vec::new();
         for job in batch {
+            if job.replayed {
+                replayed.extend(envelopes.len()..envelopes.len() + job.envelopes.len());
+            }
             senders.push((job.told, job.envelopes.len()));
             if let Some(sites) = job.sites {
                 within.push((envelopes.len()..envelopes.len() + job.envelopes.len(), sites));
@@ -129,8 +135,12 @@ impl Decoder {
         self.keep_state(decoded.state_changed);
         let arrival = envelopes.first().map_or(0, |envelope| envelope.arrival);
         let receipts = receipts(&decoded, envelopes.len());
-        self.count(&receipts);
-        let dead_letters = dead_letters(&decoded.refusals, &envelopes);
+        // Of what is refused whole the letter that it comes from stays; it was counted when it came.
+        let has_letter = |at: usize| {
+            replayed.contains(&at) && receipts.get(at).is_some_and(|receipt: &Receipt| receipt.accepted == 0)
+        };
+        self.count(receipts.iter().enumerate().filter(|(at, _)| !has_letter(*at)).map(|(_, receipt)| receipt));
+        let dead_letters = dead_letters(&decoded.refusals, &envelopes, has_letter);
         let metrics = &self.context.metrics;
         match self.splitter.split(decoded, arrival, &self.context.registry) {
             Ok(mut parts) => {
@@ -223,14 +233,17 @@ impl Decoder {
         }
     }
 
-    fn count(&self, receipts: &[Receipt]) {
+    fn count<'a>(&self, receipts: impl Iterator<Item = &'a Receipt>) {
         let metrics = &self.context.metrics;
-        let accepted = receipts.iter().map(|receipt| receipt.accepted).sum();
+        let mut accepted = 0;
+        for receipt in receipts {
+            accepted += receipt.accepted;
+            for refused in &receipt.refused {
+                metrics.refused(refused.reason).inc_by(u64::from(refused.readings));
+            }
+        }
         metrics.readings_in.inc_by(accepted);
         metrics.items(StageName::Ingest).inc_by(accepted);
-        for refused in receipts.iter().flat_map(|receipt| &receipt.refused) {
-            metrics.refused(refused.reason).inc_by(u64::from(refused.readings));
-        }
     }
 }
 
@@ -264,10 +277,10 @@ fn receipts(decoded: &Decoded, events: usize) -> Vec<Receipt> {
     receipts
 }
 
-/// Framed records for the dead-letter topic.
-fn dead_letters(refusals: &[Refusal], envelopes: &[WitEnvelope]) -> Vec<u8> {
+/// Framed records for the dead-letter topic, but for events that have a letter.
+fn dead_letters(refusals: &[Refusal], envelopes: &[WitEnvelope], has_letter: impl Fn(usize) -> bool) -> Vec<u8> {
     let mut framed = Vec::new();
-    for refusal in refusals {
+    for refusal in refusals.iter().filter(|refusal| !has_letter(refusal.envelope as usize)) {
         let Some(envelope) = envelopes.get(refusal.envelope as usize) else { continue };
         let event = DeadLetterEvent {
             time: envelope.arrival,

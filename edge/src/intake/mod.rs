@@ -174,6 +174,25 @@ impl Intake {
         envelopes: Vec<Envelope>,
         sites: Option<Vec<String>>,
     ) -> Result<Answer, IntakeError> {
+        self.hand_over(lane, envelopes, sites, false)
+    }
+
+    /// Takes what was rejected before in again. Where nothing of it is taken, no dead letter is written: the one that it
+    /// comes from tells the true reason.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    pub fn replay(&self, envelope: Envelope, sites: Option<Vec<String>>) -> Result<Answer, IntakeError> {
+        self.hand_over(0, vec![envelope], sites, true)
+    }
+
+    fn hand_over(
+        &self,
+        lane: u64,
+        envelopes: Vec<Envelope>,
+        sites: Option<Vec<String>>,
+        replayed: bool,
+    ) -> Result<Answer, IntakeError> {
         let bytes = envelopes.iter().map(|envelope| envelope.payload.len() + 64).sum::<usize>();
         let waiting = self.waiting.fetch_add(bytes, Ordering::Relaxed);
         let busy = |waiting| IntakeError::Busy { waiting, retry_after: Duration::from_secs(1) };
@@ -186,7 +205,9 @@ impl Intake {
         let index = usize::try_from(lane % self.lanes.len().max(1) as u64).unwrap_or(0);
         let (told, answer) = oneshot::channel();
         let sent = match self.lanes.get(index) {
-            Some(jobs) => jobs.try_send(Job { envelopes, sites, bytes, told }).map_err(|error| error.is_full()),
+            Some(jobs) => {
+                jobs.try_send(Job { envelopes, sites, replayed, bytes, told }).map_err(|error| error.is_full())
+            }
             None => Err(false),
         };
         match sent {

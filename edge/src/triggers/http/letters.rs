@@ -60,11 +60,15 @@ async fn replay(
         letter
     };
     let envelope = Envelope { source, format, sensor, arrival: clock::now(), payload: payload.into() };
-    let answer = front.host.intake.submit_within(0, vec![envelope], caller.sites).map_err(ingest::problem)?;
+    let answer = front.host.intake.replay(envelope, caller.sites).map_err(ingest::problem)?;
     let receipts = answer.await.unwrap_or(Err(IntakeError::Closed)).map_err(ingest::problem)?;
-    // What was refused again lies among the dead letters anew.
-    forget(&front, id).await?;
-    Ok(ingest::respond(receipts.into_iter().next().unwrap_or_default()))
+    let receipt = receipts.into_iter().next().unwrap_or_default();
+    // Where nothing was taken this letter stays: it tells the true reason. What is refused of one that was taken in part is
+    // a letter of its own.
+    if receipt.accepted > 0 || receipt.refused.is_empty() {
+        forget(&front, id).await?;
+    }
+    Ok(ingest::respond(receipt))
 }
 
 /// The letter, if there is one that the caller may see.
