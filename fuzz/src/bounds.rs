@@ -15,8 +15,8 @@ const BASE_MEMORY: usize = 8 << 20;
 /// Bytes of memory for each byte of input.
 const MEMORY_PER_BYTE: usize = 256;
 /// One input in so many is repeated up to [`LONG`] bytes: what takes the square of the time shows only when it is long.
-const REPEATED: u64 = 32;
-const LONG: usize = 64 << 10;
+const REPEATED: u64 = 128;
+const LONG: usize = 32 << 10;
 
 /// Runs `parse` on the input, and on some inputs again on many copies of it one after the other.
 ///
@@ -40,7 +40,8 @@ pub fn measured<T>(length: usize, work: impl FnOnce() -> T) -> T {
     let done = work();
     let took = cpu().saturating_sub(began);
     let memory = MEMORY.peak_usage().saturating_sub(held);
-    let (time, room) = (BASE + BYTE * u32::try_from(length).unwrap_or(u32::MAX), BASE_MEMORY + length * MEMORY_PER_BYTE);
+    let (time, room) =
+        (BASE + BYTE * u32::try_from(length).unwrap_or(u32::MAX), BASE_MEMORY + length * MEMORY_PER_BYTE);
     assert!(took <= time, "{length} bytes took {took:?}, at most {time:?} are allowed");
     assert!(memory <= room, "{length} bytes took {memory} bytes of memory, at most {room} are allowed");
     done

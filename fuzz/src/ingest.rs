@@ -80,7 +80,8 @@ pub fn sparkplug(mut bytes: &[u8]) {
         let decoded = bounds::measured(payload.len(), || ingester.decode([event]));
         sound(&decoded, 1);
         let after = ingester.snapshot();
-        assert_eq!(decoded.state_changed, before != after, "the state changed without a word, or the other way round");
+        // A birth that says what the one before said counts as a change.
+        assert!(decoded.state_changed || before == after, "the state changed without a word");
         let mut again = match Ingester::restore("", &before) {
             Ok(again) => again,
             Err(error) => panic!("a snapshot cannot be read: {error}"),
@@ -137,19 +138,19 @@ fn decode(mut bytes: &[u8], format: Option<&str>) -> Decoded {
     let options = byte(&mut bytes);
     let sensor = (options & 1 == 1).then_some("mapped/s");
     let config = if options & 2 == 2 { LIMITED } else { "" };
-    let event = |payload| Envelope { source: "fuzz", format, sensor, arrival: NOW, payload };
     let decoded = bounds::linear(bytes, |payload| {
-        let decoded = open(config).decode([event(payload)]);
+        let decoded = open(config).decode([Envelope { source: "fuzz", format, sensor, arrival: NOW, payload }]);
         sound(&decoded, 1);
         decoded
     });
     // The same whatever it comes with, and no state is left behind.
     let mut ingester = open(config);
-    let twice = ingester.decode([event(bytes), event(bytes)]);
+    let event = Envelope { source: "fuzz", format, sensor, arrival: NOW, payload: bytes };
+    let twice = ingester.decode([event, event]);
     sound(&twice, 2);
     assert_eq!(twice.accepted, [decoded.accepted.clone(), decoded.accepted.clone()].concat());
     assert_eq!(twice.refusals.len(), 2 * decoded.refusals.len());
-    assert_eq!(ingester.decode([event(bytes)]), decoded, "the same event is decoded in another way");
+    assert_eq!(ingester.decode([event]), decoded, "the same event is decoded in another way");
     decoded
 }
 

@@ -21,7 +21,8 @@ pub fn csv(bytes: &[u8]) {
 
 /// A NumPy file.
 pub fn npy(bytes: &[u8]) {
-    let options = NpyOptions { sensor: "s".into(), rate: 100.0, start_ns: 1_577_836_800_000_000_000, burst_seconds: 0.25 };
+    let options =
+        NpyOptions { sensor: "s".into(), rate: 100.0, start_ns: 1_577_836_800_000_000_000, burst_seconds: 0.25 };
     file(bytes, |path| Ok(feed(NpyRecording::open(path, options.clone())?)));
 }
 
@@ -52,6 +53,10 @@ fn feed(chunks: impl Iterator<Item = Result<Chunk, RecordingError>>) {
         let decoded = ingester.decode([event]);
         let accepted: u64 = decoded.accepted.iter().map(|&count| u64::from(count)).sum();
         let refused: u64 = decoded.refusals.iter().map(|refusal| u64::from(refusal.readings)).sum();
-        assert_eq!(accepted + refused, chunk.readings, "the counts do not add up: {accepted} accepted, {refused} refused");
+        assert_eq!(
+            accepted + refused,
+            chunk.readings,
+            "the counts do not add up: {accepted} accepted, {refused} refused"
+        );
     }
 }

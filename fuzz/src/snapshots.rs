@@ -16,7 +16,13 @@ pub fn restore(mut bytes: &[u8]) {
         0 => {
             if let Some(mut ingester) = same(bytes, |bytes| Ingester::restore("", bytes), Ingester::snapshot) {
                 let source = "spBv1.0/g/NDATA/n";
-                ingester.decode([Envelope { source, format: None, sensor: None, arrival: NOW, payload: b"\x12\x02\x10\x07" }]);
+                ingester.decode([Envelope {
+                    source,
+                    format: None,
+                    sensor: None,
+                    arrival: NOW,
+                    payload: b"\x12\x02\x10\x07",
+                }]);
             }
         }
         1 => {

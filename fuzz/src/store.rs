@@ -2,7 +2,9 @@
 
 use std::{fs, path::Path, sync::OnceLock};
 
-use wheeltapper_store::{Applied, Commit, DeadLetter, Filter, Store, StoreError, decode_f64, decode_i64, encode_f64, encode_i64};
+use wheeltapper_store::{
+    Applied, Commit, DeadLetter, Filter, Store, StoreError, decode_f64, decode_i64, encode_f64, encode_i64,
+};
 
 use crate::{bounds, byte, folder};
 
@@ -126,7 +128,8 @@ fn id(number: usize) -> String {
 fn letters(store: &Store) -> Result<Vec<String>, StoreError> {
     let mut ids: Vec<String> = store.dead_letters(&Filter::default())?.into_iter().map(|letter| letter.id).collect();
     ids.sort();
-    let applied = store.checkpoints()?.into_iter().find(|state| state.partition == 1).map_or(0, |state| state.applied_offset);
+    let applied =
+        store.checkpoints()?.into_iter().find(|state| state.partition == 1).map_or(0, |state| state.applied_offset);
     assert_eq!(ids.len() as u64, applied, "letters and offset are of two commits");
     Ok(ids)
 }

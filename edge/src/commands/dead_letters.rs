@@ -115,12 +115,13 @@ fn replay(store: &Store, reason: Option<&str>, to: &str, key: Option<&str>) -> a
 }
 
 fn replay_all(store: &Store, reason: Option<&str>, host: &Host<'_>, sums: &mut Sums) -> anyhow::Result<()> {
-    // What is rejected again in part is a new letter, and must not be met again.
-    let began = clock::now();
+    // What of a letter is rejected again is a new one, and must not be met again.
+    let newest = Letters::new(store, None, Order::NewestFirst).next().transpose()?;
+    let Some(newest) = newest else { return Ok(()) };
     // Births come before the data that needs them.
     for letter in Letters::new(store, reason, Order::OldestFirst) {
         let letter = letter?;
-        if letter.time >= began {
+        if letter.row > newest.row {
             break;
         }
         match host.replays(&letter.id)? {
@@ -239,6 +240,8 @@ enum Order {
 /// What a letter says of itself, without its payload.
 #[derive(Debug)]
 struct Head {
+    /// Numbers grow in the order in which letters were stored; their times are those of what was rejected.
+    row: i64,
     id: String,
     time: i64,
     source: String,
@@ -251,8 +254,8 @@ struct Letters<'a> {
     store: &'a Store,
     reason: Option<String>,
     order: Order,
-    /// Time and id of the last one of the page before.
-    after: Option<(i64, String)>,
+    /// Row of the last one of the page before.
+    after: Option<i64>,
     page: std::vec::IntoIter<Head>,
     ended: bool,
 }
@@ -269,16 +272,16 @@ impl<'a> Letters<'a> {
             Order::NewestFirst => ("DESC", "<"),
         };
         let mut conditions = Vec::new();
-        if let Some((time, id)) = &self.after {
-            conditions.push(format!("(time, id) {beyond} ({time}, {})", quoted(id)));
+        if let Some(row) = self.after {
+            conditions.push(format!("rowid {beyond} {row}"));
         }
         if let Some(reason) = &self.reason {
             conditions.push(format!("reason = {}", quoted(reason)));
         }
         let clause = if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) };
         let (_, rows) = self.store.query_sql(&format!(
-            "SELECT id, time, source, reason, message FROM dead_letters {clause} \
-             ORDER BY time {direction}, id {direction} LIMIT {PAGE}"
+            "SELECT rowid, id, time, source, reason, message FROM dead_letters {clause} \
+             ORDER BY rowid {direction} LIMIT {PAGE}"
         ))?;
         Ok(rows.into_iter().filter_map(head).collect())
     }
@@ -292,7 +295,7 @@ impl Iterator for Letters<'_> {
             match self.next_page() {
                 Ok(page) => {
                     self.ended = page.len() < PAGE;
-                    self.after = page.last().map(|last| (last.time, last.id.clone()));
+                    self.after = page.last().map(|last| last.row);
                     self.page = page.into_iter();
                 }
                 Err(error) => {
@@ -306,9 +309,10 @@ impl Iterator for Letters<'_> {
 }
 
 fn head(row: Vec<Value>) -> Option<Head> {
-    let [id, time, source, reason, message] = <[Value; 5]>::try_from(row).ok()?;
+    let [row, id, time, source, reason, message] = <[Value; 6]>::try_from(row).ok()?;
     let text = |value: Value| value.as_str().map(str::to_owned);
     Some(Head {
+        row: row.as_i64()?,
         id: text(id)?,
         time: time.as_i64()?,
         source: text(source)?,
@@ -340,8 +344,8 @@ mod tests {
         let letters: Vec<DeadLetter> = (0..letters)
             .map(|number| DeadLetter {
                 id: format!("{number:06}'"),
-                // Several of one time, over the end of a page.
-                time: i64::try_from(number / 7).unwrap(),
+                // Times go the other way, and several are the same.
+                time: -i64::try_from(number / 7).unwrap(),
                 source: "spBv1.0/g/NDATA/n".into(),
                 reason: if number % 2 == 0 { "malformed" } else { "in-future" }.into(),
                 message: "m".into(),

@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail, ensure};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use wheeltapper_simulate::{Chunk, CsvOptions, CsvRecording, NpyOptions, NpyRecording, RecordingError};
-use wheeltapper_store::{Counts, Filter, Store};
+use wheeltapper_store::{Counts, Store};
 
 use super::Global;
 use crate::{
@@ -261,8 +261,9 @@ impl Outcome {
         let first = match sums.rejected.values().next() {
             Some((_, first)) => first.clone(),
             None => {
-                let newest = store.dead_letters(&Filter { limit: Some(1), ..Filter::default() })?;
-                newest.into_iter().next().map_or_else(String::new, |letter| letter.message)
+                let newest = store.query_sql("SELECT message FROM dead_letters ORDER BY rowid DESC LIMIT 1")?;
+                let message = newest.1.first().and_then(|row| row.first()?.as_str());
+                message.unwrap_or("see `wheeltapper dlq list`").to_owned()
             }
         };
         bail!("nothing was stored: all {rejected} readings were rejected, the first: {first}{}", sums.advice())

@@ -46,12 +46,14 @@ fn snapshots() -> Result<(), Box<dyn std::error::Error>> {
     let sensors = [("p/pump/vibration", "p/pump"), ("p/pump/temperature", "p/pump")];
     let mut featurizer = Featurizer::open("")?;
     put(1, "seed-featurize-empty", featurizer.snapshot())?;
-    let rows: Vec<(u32, i64, f64)> = (0..400).map(|row| (row as u32 % 2, T0 + i64::from(row / 2) * S, f64::from(row).sin())).collect();
+    let rows: Vec<(u32, i64, f64)> =
+        (0..400).map(|row| (row as u32 % 2, T0 + i64::from(row / 2) * S, f64::from(row).sin())).collect();
     let (sensor, time): (Vec<u32>, Vec<i64>) = rows.iter().map(|row| (row.0, row.1)).unzip();
     let value: Vec<f64> = rows.iter().map(|row| row.2).collect();
     let samples: Vec<f32> = (0..64).map(|at| (at as f32).sin()).collect();
     let bursts = [Burst { sensor: 0, start: T0, rate: 1000.0, samples: &samples }];
-    let out = featurizer.push(&Batch { sensors: &sensors, sensor: &sensor, time: &time, value: &value, bursts: &bursts })?;
+    let out =
+        featurizer.push(&Batch { sensors: &sensors, sensor: &sensor, time: &time, value: &value, bursts: &bursts })?;
     put(1, "seed-featurize", featurizer.snapshot())?;
 
     let mut stage = Stage::open(r#"{"warmup_windows":8,"spread_windows":0}"#).or_else(|_| Stage::open(""))?;
@@ -148,13 +150,16 @@ fn segments() -> std::io::Result<()> {
     write("log-segment", "seed-flipped", &flipped)?;
     // Three records, then nothing, a flip, a cut, zeros.
     let records = [&[3, 5, 0][..], b"first", &[0, 0, 4, 0], b"last"].concat();
-    for (name, harm) in [("sound", &[][..]), ("flip", &[0, 0, 0, 10]), ("cut", &[1, 0, 0, 20]), ("zeros", &[2, 0, 0, 64])] {
+    for (name, harm) in
+        [("sound", &[][..]), ("flip", &[0, 0, 0, 10]), ("cut", &[1, 0, 0, 20]), ("zeros", &[2, 0, 0, 64])]
+    {
         write("log-damage", &format!("seed-{name}"), &[records.as_slice(), harm].concat())?;
     }
     // A record within a record, whose outer head is damaged; and many segments.
     let nested = [&[1, 6, 0][..], b"\xffinner", &[0, 0, 0, 0]].concat();
     write("log-damage", "seed-nested", &nested)?;
-    let many: Vec<u8> = [20].into_iter().chain((0..20).flat_map(|number| [&[100, 0][..], &[number; 100]].concat())).collect();
+    let many: Vec<u8> =
+        [20].into_iter().chain((0..20).flat_map(|number| [&[100, 0][..], &[number; 100]].concat())).collect();
     write("log-damage", "seed-many", &[many.as_slice(), &[0, 1, 0, 50, 3, 2, 0, 9]].concat())
 }
 
