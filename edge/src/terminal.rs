@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    io::IsTerminal as _,
+    io::{self, IsTerminal as _, Write as _},
     sync::Arc,
     time::Duration,
 };
@@ -31,8 +31,14 @@ impl Paint {
     }
 }
 
-/// Prints until `stop` turns true.
-pub(crate) async fn show(host: Arc<Host>, mut stop: watch::Receiver<bool>) {
+/// Prints until `stop` turns true, or standard output is closed: the host goes on without anybody who watches.
+pub(crate) async fn show(host: Arc<Host>, stop: watch::Receiver<bool>) {
+    if let Err(error) = print(host, stop).await {
+        tracing::warn!(%error, "findings are shown no more: standard output cannot be written");
+    }
+}
+
+async fn print(host: Arc<Host>, mut stop: watch::Receiver<bool>) -> io::Result<()> {
     let paint = Paint { on: std::io::stdout().is_terminal() };
     let mut findings = host.findings();
     let mut figures = time::interval(FIGURES);
@@ -41,11 +47,11 @@ pub(crate) async fn show(host: Arc<Host>, mut stop: watch::Receiver<bool>) {
     let mut last = HashMap::new();
     loop {
         tokio::select! {
-            () = crate::triggers::stopped(&mut stop) => return,
+            () = crate::triggers::stopped(&mut stop) => return Ok(()),
             finding = findings.recv() => match finding {
-                Ok(finding) => finding_line(&finding, &paint, &mut last),
+                Ok(finding) => finding_line(&finding, &paint, &mut last)?,
                 Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
-                Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
+                Err(tokio::sync::broadcast::error::RecvError::Closed) => return Ok(()),
             },
             _ = figures.tick() => {
                 let host = Arc::clone(&host);
@@ -56,15 +62,15 @@ pub(crate) async fn show(host: Arc<Host>, mut stop: watch::Receiver<bool>) {
                     );
                     Latest::read(&host.store).map(|latest| (latest, line))
                 }).await else { continue };
-                println!("{}", paint.color("2", &line));
+                writeln!(io::stdout(), "{}", paint.color("2", &line))?;
                 for order in latest.work_orders.iter().rev() {
                     if orders.insert((order.id.clone(), order.status.clone(), order.scheduled)) {
                         let placed = match (&order.technician, order.scheduled) {
                             (Some(technician), Some(time)) => format!("{technician}, {}", crate::commands::readable(time)),
                             _ => order.status.clone(),
                         };
-                        println!("{} {} on {}: {placed}, {} min, priority {}",
-                            paint.color("1;34", "WORK ORDER"), order.kind, order.asset, order.duration_minutes, order.priority);
+                        writeln!(io::stdout(), "{} {} on {}: {placed}, {} min, priority {}",
+                            paint.color("1;34", "WORK ORDER"), order.kind, order.asset, order.duration_minutes, order.priority)?;
                     }
                 }
             }
@@ -73,15 +79,18 @@ pub(crate) async fn show(host: Arc<Host>, mut stop: watch::Receiver<bool>) {
 }
 
 /// An anomaly is news when its asset was well for a while; what follows is the alert's to tell.
-fn finding_line(finding: &Finding, paint: &Paint, last: &mut HashMap<String, i64>) {
+fn finding_line(finding: &Finding, paint: &Paint, last: &mut HashMap<String, i64>) -> io::Result<()> {
+    let mut out = io::stdout().lock();
     match finding {
         Finding::Anomaly(anomaly) => {
             let before = last.insert(anomaly.asset.clone(), anomaly.start);
             if before.is_none_or(|before| anomaly.start.saturating_sub(before) >= QUIET) {
-                println!("{} {}: {}", paint.color("33", "ANOMALY"), anomaly.asset, anomaly.message);
+                writeln!(out, "{} {}: {}", paint.color("33", "ANOMALY"), anomaly.asset, anomaly.message)?;
             }
         }
-        Finding::Drift(drift) => println!("{} {}: {}", paint.color("36", "DRIFT"), drift.asset, drift.message),
+        Finding::Drift(drift) => {
+            writeln!(out, "{} {}: {}", paint.color("36", "DRIFT"), drift.asset, drift.message)?;
+        }
         // The page and `query prognoses` show them; there is one a window while an asset degrades.
         Finding::Prognosis(_) => {}
         Finding::Alert(alert) => {
@@ -92,14 +101,16 @@ fn finding_line(finding: &Finding, paint: &Paint, last: &mut HashMap<String, i64
                 (AlertState::Open, Severity::Medium) => ("1;33", "ALERT medium"),
                 (AlertState::Open, Severity::Low) => ("33", "ALERT low"),
             };
-            println!(
+            writeln!(
+                out,
                 "{} {}: {}\n    {}\n    {}",
                 paint.color(code, word),
                 alert.asset,
                 alert.title,
                 alert.message,
                 alert.recommendation
-            );
+            )?;
         }
     }
+    Ok(())
 }

@@ -3,6 +3,7 @@
 mod components;
 mod compose;
 mod conformance;
+mod fuzz;
 mod package;
 mod setup;
 mod size;
@@ -28,11 +29,13 @@ struct Cli {
 enum Task {
     /// Build everything and run it with a simulated fleet of 50 machines, of which some degrade
     Up(up::Up),
-    /// Run all the tests; brokers and other peers that they need are installed first
+    /// Run all the tests, and a few seconds of fuzzing; brokers and other peers that they need are installed first
     Test {
         /// Only the tests whose name has this in it
         filter: Option<String>,
     },
+    /// Fuzz every parser of bytes from outside: --seconds N, names of targets
+    Fuzz(fuzz::Fuzz),
     /// Measure: throughput, latency, bytes on disk, memory, cold start, calls of components; api beside `wasmtime serve`;
     /// pages at 10,000 sensors and 30 days
     Bench {
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Up(task) => task.run(),
         Task::Test { filter } => test(filter.as_deref()),
+        Task::Fuzz(task) => task.run(),
         Task::Bench { arguments } => bench(&arguments),
         Task::Evaluate { arguments } => evaluate(&arguments),
         Task::Compose(task) => task.run(),
@@ -154,7 +158,8 @@ fn test(filter: Option<&str>) -> anyhow::Result<()> {
     if let Some((pages, browser)) = browser {
         command.env("WHEELTAPPER_PAGES", pages).env("WHEELTAPPER_CHROMIUM", browser);
     }
-    run(&mut command)
+    run(&mut command)?;
+    if filter.is_none() { fuzz::Fuzz::short().run() } else { Ok(()) }
 }
 
 fn bench(arguments: &[String]) -> anyhow::Result<()> {

@@ -21,6 +21,8 @@ const PROGRAMS: [(&str, &str); 6] = [
 ];
 /// The peer of `cargo xtask bench api`: the engine's own server, of the version that the host embeds.
 const WASMTIME: &str = "48.0.8";
+/// Runs the fuzz targets; the version is pinned.
+const CARGO_FUZZ: &str = "0.13.1";
 /// Drives pages; the version is pinned.
 const PLAYWRIGHT: (&str, &str) = ("playwright-core", "1.65.1");
 /// Browsers that it can drive.
@@ -164,4 +166,20 @@ pub(crate) fn wasmtime() -> anyhow::Result<PathBuf> {
     command.arg("--root").arg(&folder).arg("--target-dir").arg(folder.join("build"));
     run(&mut command)?;
     Ok(program)
+}
+
+/// The folder with `cargo-fuzz`, built from crates.io into the target folder.
+pub(crate) fn cargo_fuzz() -> anyhow::Result<PathBuf> {
+    let folder = target_folder().join("tools");
+    let programs = folder.join("bin");
+    let version = Command::new(programs.join("cargo-fuzz")).args(["fuzz", "--version"]).output();
+    if version.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(CARGO_FUZZ)) {
+        return Ok(programs);
+    }
+    eprintln!("building cargo-fuzz {CARGO_FUZZ} (once)");
+    let mut command = cargo_command();
+    command.args(["install", "cargo-fuzz", "--version", CARGO_FUZZ, "--locked", "--force"]);
+    command.arg("--root").arg(&folder).arg("--target-dir").arg(folder.join("build"));
+    run(&mut command)?;
+    Ok(programs)
 }

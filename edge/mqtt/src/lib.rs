@@ -17,6 +17,9 @@ mod broker;
 mod client;
 mod codec;
 mod config;
+#[cfg(feature = "fuzzing")]
+#[allow(clippy::panic, reason = "a panic is how a fuzz target fails")]
+pub mod fuzzing;
 mod mapping;
 mod rights;
 mod topic;

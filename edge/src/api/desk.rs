@@ -66,7 +66,7 @@ impl Desk {
             arrival: clock::now(),
             payload: Bytes::from(event.payload),
         };
-        let sender = Sender { name: Some(caller.actor.clone()), sites: caller.sites.clone() };
+        let sender = Sender { name: Some(caller.actor.clone()), sites: caller.sites.clone(), is_replay: false };
         let taken = self.host.intake.submit_from(lane, vec![envelope], Arc::new(sender));
         let answer = taken.map_err(refused)?;
         let answer = tokio::time::timeout(PATIENCE, answer).await.map_err(|_| {

@@ -28,12 +28,12 @@ impl ConfigCommand {
             What::Check => {
                 let config = global.load()?;
                 for warning in wheeltapper_config::warnings(&config) {
-                    eprint!("{warning}");
+                    eprintln!("{}", warning.to_string().trim_end());
                 }
                 let (stopping, lacking): (Vec<_>, Vec<_>) =
                     wheeltapper_config::check_machine(&config).into_iter().partition(|problem| problem.stops);
                 for problem in lacking {
-                    eprint!("{problem}");
+                    eprintln!("{}", problem.to_string().trim_end());
                 }
                 if !stopping.is_empty() {
                     let told: String = stopping.iter().map(ToString::to_string).collect();

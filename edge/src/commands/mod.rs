@@ -1,4 +1,17 @@
 //! The command line.
+//!
+//! In this module `println!` and `print!` end the function with an error where standard output is closed, and `eprintln!`
+//! and `eprint!` fail for nothing: the standard library's panic.
+
+macro_rules! println {
+    ($($words:tt)+) => { $crate::commands::output::line(format_args!($($words)+))? };
+}
+macro_rules! print {
+    ($($words:tt)+) => { $crate::commands::output::text(format_args!($($words)+))? };
+}
+macro_rules! eprintln {
+    ($($words:tt)+) => { $crate::commands::output::remark(format_args!($($words)+)) };
+}
 
 mod audit;
 mod backup;
@@ -7,6 +20,7 @@ mod dead_letters;
 mod evaluate;
 mod key;
 mod look;
+pub(crate) mod output;
 mod replay;
 mod run;
 mod simulate;
@@ -19,7 +33,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use wheeltapper_access::{Access, Event};
 use wheeltapper_config::{Config, Listen};
 use wheeltapper_store::Store;
@@ -59,7 +73,7 @@ struct Global {
 enum Command {
     /// Run the platform until it is stopped
     Run(run::Run),
-    /// Run recordings (CSV, NumPy) through the very same line
+    /// Run recordings (CSV, NumPy) through the same pipeline
     Replay(replay::Replay),
     /// A fleet of machines with physics in it, some of which degrade
     Simulate(simulate::Simulate),
@@ -98,11 +112,18 @@ enum Command {
     },
 }
 
+/// What `--help` of every command ends with, unless the command has codes of its own.
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed, standard error says why; 2 wrong arguments or configuration";
+
 /// Runs the command line. Exit codes: 0 done, 1 failed, 2 wrong arguments or configuration.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let arguments = with_exit_codes(Cli::command()).get_matches();
+    let cli = Cli::from_arg_matches(&arguments).unwrap_or_else(|error| error.exit());
     start_log(&cli.global);
     let global = &cli.global;
+    // Others write to sockets as well, where a broken pipe is a failure.
+    let prints_only =
+        matches!(cli.command, Command::Query(_) | Command::Export(_) | Command::Audit(_) | Command::Completions { .. });
     let done = match cli.command {
         Command::Run(run) => run.run(global),
         Command::Replay(replay) => replay.run(global),
@@ -120,22 +141,25 @@ pub fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            if let Some(config) = error.downcast_ref::<BadConfig>() {
+        Err(error) if output::is_closed(&error, prints_only) => ExitCode::SUCCESS,
+        Err(error) => match error.downcast_ref::<BadConfig>() {
+            Some(config) => {
                 eprintln!("{config}");
-                return ExitCode::from(2);
+                ExitCode::from(2)
             }
-            // A reader that had enough, such as `head`, is no failure.
-            if error
-                .chain()
-                .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe))
-            {
-                return ExitCode::SUCCESS;
+            None => {
+                eprintln!("wheeltapper: {error:#}");
+                ExitCode::FAILURE
             }
-            eprintln!("wheeltapper: {error:#}");
-            ExitCode::FAILURE
-        }
+        },
     }
+}
+
+/// Adds the exit codes to the help of the command and of all below it.
+fn with_exit_codes(command: clap::Command) -> clap::Command {
+    let own = command.get_after_help().is_some();
+    let command = if own { command } else { command.after_help(EXIT_CODES) };
+    command.mut_subcommands(with_exit_codes)
 }
 
 fn completions(shell: clap_complete::Shell) -> anyhow::Result<()> {
@@ -150,7 +174,8 @@ fn start_log(global: &Global) {
         eprintln!("wheeltapper: --log {:?}: {error}; logging at info", global.log);
         tracing_subscriber::EnvFilter::new("info")
     });
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // Where standard error is closed, telling so there would panic in whatever thread logs.
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).log_internal_errors(false);
     // A second start, as tests do, keeps the first.
     let _ = if global.log_json {
         builder.json().try_init()

@@ -1,14 +1,17 @@
 //! `wheeltapper replay`.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, bail, ensure};
+use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use wheeltapper_simulate::{Chunk, CsvOptions, CsvRecording, NpyOptions, NpyRecording, RecordingError};
+use wheeltapper_store::{Counts, Store};
 
 use super::Global;
 use crate::{
@@ -26,6 +29,9 @@ const IN_FLIGHT: usize = 16;
 /// CSV: the time column is found by its name (datetime, timestamp, time); other columns are sensors, but for those named
 /// with --ignore. NumPy: --rate and --start say when the samples were taken.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit codes: 0 something was stored; 1 nothing was stored, or failed, standard error says why; 2 wrong arguments or configuration"
+)]
 pub(super) struct Replay {
     /// Recordings: .csv or .npy files, or folders of them
     #[arg(required = true, value_name = "FILE")]
@@ -45,6 +51,9 @@ pub(super) struct Replay {
     /// Columns that are no sensors, such as labels
     #[arg(long, value_delimiter = ',', default_value = "anomaly,changepoint")]
     ignore: Vec<String>,
+    /// What stands before the fraction of a number in CSV
+    #[arg(long, value_enum, default_value_t = Decimal::Point)]
+    decimal: Decimal,
     /// Samples a second of NumPy recordings [default: from the file's name, such as _DE12 for 12 kHz, else 1]
     #[arg(long)]
     rate: Option<f64>,
@@ -57,6 +66,15 @@ pub(super) struct Replay {
     /// N times real time [default: as fast as possible]
     #[arg(long)]
     speed: Option<f64>,
+}
+
+/// What stands before the fraction of a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Decimal {
+    #[value(name = ".")]
+    Point,
+    #[value(name = ",")]
+    Comma,
 }
 
 impl Replay {
@@ -81,34 +99,12 @@ impl Replay {
         bar.finish_and_clear();
         let after = host.store.counts()?;
         let took = started.elapsed();
+        let store = host.store.clone();
         let repeated = host.metrics.readings_repeated.get();
         host.stop();
-
-        let stored = after.readings + after.waveform_samples - before.readings - before.waveform_samples;
-        let refused = after.rejected_readings - before.rejected_readings;
-        #[allow(clippy::cast_precision_loss, reason = "a rate to look at")]
-        let rate = sums.readings as f64 / took.as_secs_f64();
-        println!(
-            "{} files, {} readings in {:.1} s ({rate:.0} a second)",
-            files.len(),
-            sums.readings,
-            took.as_secs_f64()
-        );
-        println!("  stored       {stored}");
-        println!("  rejected     {refused}{}", if refused > 0 { "   (see wheeltapper dlq list)" } else { "" });
-        if repeated > 0 {
-            println!("  repeated     {repeated}   (stored already, dropped)");
-        }
-        println!("  windows      {}", after.windows - before.windows);
-        println!("  anomalies    {}", after.anomalies - before.anomalies);
-        println!("  alerts       {}", after.alerts - before.alerts);
-        println!("  work orders  {}", after.work_orders - before.work_orders);
-        ensure!(
-            stored + refused + repeated == sums.readings,
-            "the counts do not add up: {} readings in, {stored} stored, {refused} rejected and {repeated} repeated; please report this with the recording",
-            sums.readings
-        );
-        Ok(())
+        let outcome = Outcome { files: files.len(), before, after, repeated, took };
+        outcome.print(&sums)?;
+        outcome.check(&sums, &store)
     }
 
     /// The recordings that were named, folders searched, in a fixed order.
@@ -137,8 +133,12 @@ impl Replay {
                     columns: self.columns.clone(),
                     ignore: self.ignore.clone(),
                     rows_per_chunk: 2000,
+                    decimal_comma: self.decimal == Decimal::Comma,
                 };
-                self.feed(host, CsvRecording::open(file, options)?, sums)
+                let mut recording = CsvRecording::open(file, options)?;
+                let fed = self.feed(host, &mut recording, sums);
+                sums.with_comma += recording.with_decimal_comma();
+                fed
             }
             Some("npy") => {
                 let options = NpyOptions {
@@ -172,20 +172,108 @@ impl Replay {
             sums.readings += chunk.readings;
             under_way.push_back(submit(host, &chunk)?);
             while under_way.len() >= IN_FLIGHT {
-                settle_one(&mut under_way)?;
+                settle_one(&mut under_way, sums)?;
             }
         }
         while !under_way.is_empty() {
-            settle_one(&mut under_way)?;
+            settle_one(&mut under_way, sums)?;
         }
         Ok(())
     }
 }
 
-/// What was fed in.
+/// What was fed in, and what ingest said of it.
 #[derive(Debug, Default)]
 struct Sums {
     readings: u64,
+    /// Cells that would be numbers if they had a decimal point.
+    with_comma: u64,
+    /// By reason: how many readings were rejected for it, and the first message.
+    rejected: BTreeMap<&'static str, (u64, String)>,
+}
+
+impl Sums {
+    /// What to do about what was rejected, where it is known.
+    fn advice(&self) -> String {
+        match self.with_comma {
+            0 => String::new(),
+            cells => format!(
+                "; {cells} cells have a decimal comma: replay with `--decimal ,`, or export the file with decimal points"
+            ),
+        }
+    }
+}
+
+/// What came of it in the store.
+struct Outcome {
+    files: usize,
+    before: Counts,
+    after: Counts,
+    /// Readings and samples that were stored already.
+    repeated: u64,
+    took: Duration,
+}
+
+impl Outcome {
+    fn stored(&self) -> u64 {
+        let Self { before, after, .. } = self;
+        (after.readings + after.waveform_samples).saturating_sub(before.readings + before.waveform_samples)
+    }
+
+    fn rejected(&self) -> u64 {
+        self.after.rejected_readings.saturating_sub(self.before.rejected_readings)
+    }
+
+    fn print(&self, sums: &Sums) -> anyhow::Result<()> {
+        let Self { files, before, after, repeated, took } = self;
+        let rejected = self.rejected();
+        #[allow(clippy::cast_precision_loss, reason = "a rate to look at")]
+        let rate = sums.readings as f64 / took.as_secs_f64();
+        println!("{files} files, {} readings in {:.1} s ({rate:.0} a second)", sums.readings, took.as_secs_f64());
+        println!("  stored       {}", self.stored());
+        println!("  rejected     {rejected}{}", if rejected > 0 { "   (see wheeltapper dlq list)" } else { "" });
+        if *repeated > 0 {
+            println!("  repeated     {repeated}   (stored already, dropped)");
+        }
+        for (reason, (count, first)) in &sums.rejected {
+            println!("    {reason:<12} {count}, the first: {first}");
+        }
+        println!("  windows      {}", after.windows.saturating_sub(before.windows));
+        println!("  anomalies    {}", after.anomalies.saturating_sub(before.anomalies));
+        println!("  alerts       {}", after.alerts.saturating_sub(before.alerts));
+        println!("  work orders  {}", after.work_orders.saturating_sub(before.work_orders));
+        if self.stored() > 0 && sums.with_comma > 0 {
+            eprintln!("wheeltapper: some numbers were rejected{}", sums.advice());
+        }
+        Ok(())
+    }
+
+    /// Fails where readings are missing, or nothing was stored.
+    fn check(&self, sums: &Sums, store: &Store) -> anyhow::Result<()> {
+        let (stored, rejected, repeated) = (self.stored(), self.rejected(), self.repeated);
+        ensure!(
+            stored + rejected + repeated == sums.readings,
+            "the counts do not add up: {} readings in, {stored} stored, {rejected} rejected and {repeated} repeated; please report this with the recording",
+            sums.readings
+        );
+        if stored + repeated > 0 {
+            return Ok(());
+        }
+        ensure!(
+            sums.readings > 0,
+            "nothing was stored: the recordings hold no readings; expected rows with cells below the header, or samples"
+        );
+        // What a later stage rejects, such as what is there already, is told by its letter.
+        let first = match sums.rejected.values().next() {
+            Some((_, first)) => first.clone(),
+            None => {
+                let newest = store.query_sql("SELECT message FROM dead_letters ORDER BY rowid DESC LIMIT 1")?;
+                let message = newest.1.first().and_then(|row| row.first()?.as_str());
+                message.unwrap_or("see `wheeltapper dlq list`").to_owned()
+            }
+        };
+        bail!("nothing was stored: all {rejected} readings were rejected, the first: {first}{}", sums.advice())
+    }
 }
 
 fn submit(host: &Host, chunk: &Chunk) -> anyhow::Result<Answer> {
@@ -207,9 +295,12 @@ fn submit(host: &Host, chunk: &Chunk) -> anyhow::Result<Answer> {
     }
 }
 
-fn settle_one(under_way: &mut std::collections::VecDeque<Answer>) -> anyhow::Result<()> {
-    if let Some(answer) = under_way.pop_front() {
-        answer.blocking_recv().map_err(|_| IntakeError::Closed)??;
+fn settle_one(under_way: &mut std::collections::VecDeque<Answer>, sums: &mut Sums) -> anyhow::Result<()> {
+    let Some(answer) = under_way.pop_front() else { return Ok(()) };
+    let receipts = answer.blocking_recv().map_err(|_| IntakeError::Closed)??;
+    for refused in receipts.into_iter().flat_map(|receipt| receipt.refused) {
+        let (count, _) = sums.rejected.entry(refused.reason).or_insert((0, refused.message));
+        *count += u64::from(refused.readings);
     }
     Ok(())
 }

@@ -163,8 +163,13 @@ impl Decoder {
         self.keep_state(decoded.state_changed);
         let arrival = envelopes.first().map_or(0, |envelope| envelope.arrival);
         let receipts = receipts(&decoded, envelopes.len());
-        self.count(&receipts);
-        let dead_letters = dead_letters(&decoded.refusals, &envelopes);
+        // Of what is refused whole the letter that it comes from stays; it was counted when it came.
+        let has_letter = |at: usize| {
+            let replayed = senders.iter().any(|(range, sender)| sender.is_replay && range.contains(&at));
+            replayed && receipts.get(at).is_some_and(|receipt: &Receipt| receipt.accepted == 0)
+        };
+        self.count(receipts.iter().enumerate().filter(|(at, _)| !has_letter(*at)).map(|(_, receipt)| receipt));
+        let dead_letters = dead_letters(&decoded.refusals, &envelopes, has_letter);
         let registry = &self.context.registry;
         let (mut parts, records) = match &offer {
             None => (self.splitter.split(decoded, arrival, registry), 0),
@@ -284,14 +289,17 @@ impl Decoder {
         }
     }
 
-    fn count(&self, receipts: &[Receipt]) {
+    fn count<'a>(&self, receipts: impl Iterator<Item = &'a Receipt>) {
         let metrics = &self.context.metrics;
-        let accepted = receipts.iter().map(|receipt| receipt.accepted).sum();
+        let mut accepted = 0;
+        for receipt in receipts {
+            accepted += receipt.accepted;
+            for refused in &receipt.refused {
+                metrics.refused(refused.reason).inc_by(u64::from(refused.readings));
+            }
+        }
         metrics.readings_in.inc_by(accepted);
         metrics.items(StageName::Ingest).inc_by(accepted);
-        for refused in receipts.iter().flat_map(|receipt| &receipt.refused) {
-            metrics.refused(refused.reason).inc_by(u64::from(refused.readings));
-        }
     }
 }
 
@@ -325,10 +333,10 @@ fn receipts(decoded: &Decoded, events: usize) -> Vec<Receipt> {
     receipts
 }
 
-/// Framed records for the dead-letter topic.
-fn dead_letters(refusals: &[Refusal], envelopes: &[WitEnvelope]) -> Vec<u8> {
+/// Framed records for the dead-letter topic, but for events that have a letter.
+fn dead_letters(refusals: &[Refusal], envelopes: &[WitEnvelope], has_letter: impl Fn(usize) -> bool) -> Vec<u8> {
     let mut framed = Vec::new();
-    for refusal in refusals {
+    for refusal in refusals.iter().filter(|refusal| !has_letter(refusal.envelope as usize)) {
         let Some(envelope) = envelopes.get(refusal.envelope as usize) else { continue };
         let event = DeadLetterEvent {
             time: envelope.arrival,

@@ -132,6 +132,9 @@ pub struct Sender {
     pub name: Option<String>,
     /// Where the sensors have to lie; none: anywhere.
     pub sites: Option<Vec<String>>,
+    /// The events were rejected before and are sent again. Where nothing of one is taken, no dead letter is written: the one
+    /// that it comes from tells the true reason.
+    pub is_replay: bool,
 }
 
 /// Resolves when the events are durable.

@@ -24,7 +24,6 @@ use crate::{
 
 /// How often is looked for something new.
 const PAUSE: Duration = Duration::from_millis(50);
-/// After failures it waits longer, at most this long.
 /// Events that a listener may be behind before it reads them from the log.
 const KEPT: usize = 1_024;
 /// Bytes of one partition's log that are read at once.

@@ -5,6 +5,7 @@
 mod bodies;
 mod bombs;
 mod damage;
+mod dead_letters;
 mod disk;
 mod http;
 mod kill;

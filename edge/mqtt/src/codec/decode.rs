@@ -78,7 +78,9 @@ pub(crate) fn decode(first: u8, body: &[u8], version: Version) -> Result<Packet,
             }
             Packet::Unsubscribe(Unsubscribe { id, filters, properties })
         }
-        11 => Packet::UnsubAck(suback(&mut r, v5)?),
+        // In 3.1.1 it has no codes, and nothing may follow the identifier.
+        11 if v5 => Packet::UnsubAck(suback(&mut r, v5)?),
+        11 => Packet::UnsubAck(SubAck { id: r.id()?, codes: Vec::new(), properties: None }),
         12 => Packet::PingReq,
         13 => Packet::PingResp,
         14 => Packet::Disconnect(disconnect(&mut r, v5)?),

@@ -143,6 +143,7 @@ fn wrong_packets_are_refused() {
         (0x82, b"\0\x01\0\x01a\x03", "QoS 3"),
         (0x82, b"\0\x01", "no filter"),
         (0x40, b"\0\x01\0", "too long"),
+        (0xB0, b"\0\x01\0", "codes of UNSUBACK in 3.1.1"),
         (0xF0, b"", "AUTH in 3.1.1"),
         (0x00, b"", "type 0"),
         (0x10, b"\0\x04MQTT\x04\x01\0\0\0\x01a", "reserved flag"),

@@ -35,6 +35,8 @@ pub struct CsvOptions {
     pub ignore: Vec<String>,
     /// So many rows make a chunk (fewer when they are very long); at least 1.
     pub rows_per_chunk: usize,
+    /// Whether numbers have a decimal comma, as in `40,5`.
+    pub decimal_comma: bool,
 }
 
 /// A CSV file, chunk by chunk; each is a body of NDJSON.
@@ -56,6 +58,9 @@ pub struct CsvRecording {
     record: ByteRecord,
     last_time: i64,
     ended: bool,
+    decimal_comma: bool,
+    /// Cells that would be numbers if they had a decimal point.
+    with_comma: u64,
 }
 
 impl CsvRecording {
@@ -125,7 +130,15 @@ impl CsvRecording {
             record,
             last_time: 0,
             ended: false,
+            decimal_comma: options.decimal_comma,
+            with_comma: 0,
         })
+    }
+
+    /// How many cells so far were passed on as text that would be numbers if they had a decimal point: 0 with
+    /// [`CsvOptions::decimal_comma`].
+    pub fn with_decimal_comma(&self) -> u64 {
+        self.with_comma
     }
 
     /// Adds the record's cells; gives how many.
@@ -143,6 +156,9 @@ impl CsvRecording {
         for (at, prefix) in &self.columns {
             let value = self.record.get(*at).unwrap_or_default().trim_ascii();
             if !value.is_empty() {
+                let pointed = pointed(value);
+                self.with_comma += u64::from(pointed.is_some() && !self.decimal_comma);
+                let value = pointed.as_deref().filter(|_| self.decimal_comma).unwrap_or(value);
                 line(body, prefix, stamp, |body| cell(body, value));
                 readings += 1;
             }
@@ -207,6 +223,16 @@ fn cell(body: &mut Vec<u8>, value: &[u8]) {
     } else {
         ndjson::text(body, &String::from_utf8_lossy(value));
     }
+}
+
+/// A number with a decimal comma, with a point in its place.
+fn pointed(value: &[u8]) -> Option<Vec<u8>> {
+    if !value.contains(&b',') {
+        return None;
+    }
+    let mut pointed = value.to_vec();
+    pointed.iter_mut().filter(|byte| **byte == b',').for_each(|byte| *byte = b'.');
+    is_json_number(&pointed).then_some(pointed)
 }
 
 /// RFC 8259, section 6.

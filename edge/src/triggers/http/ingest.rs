@@ -113,7 +113,8 @@ pub(super) async fn ingest(
     // One connection's requests keep their order.
     let mut lane = DefaultHasher::new();
     peer.hash(&mut lane);
-    let sender = caller.map(|Extension(caller)| Sender { name: Some(caller.actor), sites: caller.sites });
+    let sender =
+        caller.map(|Extension(caller)| Sender { name: Some(caller.actor), sites: caller.sites, is_replay: false });
     let sender = Arc::new(sender.unwrap_or_default());
     let answer = front.host.intake.submit_from(lane.finish(), vec![envelope], sender).map_err(problem)?;
     let receipts = durable(answer).await?;

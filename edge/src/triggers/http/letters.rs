@@ -60,12 +60,16 @@ async fn replay(
         letter
     };
     let envelope = Envelope { source, format, sensor, arrival: clock::now(), payload: payload.into() };
-    let sender = Arc::new(Sender { name: Some(caller.actor), sites: caller.sites });
-    let answer = front.host.intake.submit_from(0, vec![envelope], sender).map_err(ingest::problem)?;
+    let sender = Sender { name: Some(caller.actor), sites: caller.sites, is_replay: true };
+    let answer = front.host.intake.submit_from(0, vec![envelope], Arc::new(sender)).map_err(ingest::problem)?;
     let receipts = ingest::durable(answer).await?;
-    // What was refused again lies among the dead letters anew.
-    forget(&front, id).await?;
-    Ok(ingest::respond(receipts.into_iter().next().unwrap_or_default()))
+    let receipt = receipts.into_iter().next().unwrap_or_default();
+    // Where nothing was taken this letter stays: it tells the true reason. What is refused of one that was taken in part is
+    // a letter of its own.
+    if receipt.accepted > 0 || receipt.refused.is_empty() {
+        forget(&front, id).await?;
+    }
+    Ok(ingest::respond(receipt))
 }
 
 /// The letter, if there is one that the caller may see.

@@ -51,7 +51,8 @@ impl Sink for IntakeSink {
         };
         self.host.metrics.events("mqtt").inc();
         // Submitted here, in the order of the packets; only the waiting is asynchronous.
-        let sender = Arc::new(Sender { name: None, sites: publish.sites.map(|sites| sites.to_vec()) });
+        let sender =
+            Arc::new(Sender { name: None, sites: publish.sites.map(|sites| sites.to_vec()), is_replay: false });
         let lane = self.lanes.wrapping_add(publish.connection);
         let answer = match publish.exchange {
             None => self.host.intake.submit_from(lane, vec![envelope], sender),
