@@ -84,7 +84,7 @@ impl Line {
 
     fn find(&mut self, id: &str, state: &str) {
         let alert: Alert = serde_json::from_value(json!({
-            "id": id, "asset": "north/pump", "sensor": "north/pump/x", "severity": "high", "state": state,
+            "id": id, "asset": "north/pump", "sensor": "north/pump/x", "severity": "High", "state": state,
             "opened": 1, "updated": 2, "resolved": null, "anomalies": 1, "peak_score": 0.9, "peak-score": 0.9,
             "anomaly": "a", "fault_mode": null, "fault-mode": null, "title": "t", "message": "m", "recommendation": "r",
         }))
@@ -123,7 +123,7 @@ fn a_change_that_cannot_be_made_leaves_the_old_routes_delivering() {
     let mut line = Line::new();
     let old = receiver(&["204 No Content"]);
     let courier = line.courier(&[route("old", &old.url)]).unwrap();
-    line.find("1", "open");
+    line.find("1", "Open");
     assert_eq!(next(&old), ("opened".into(), "1".into()));
 
     let missing = AlertRoute { webhook: None, webhook_env: Some("WHEELTAPPER_NOT_SET".into()), ..route("new", "") };
@@ -135,14 +135,14 @@ fn a_change_that_cannot_be_made_leaves_the_old_routes_delivering() {
     ] {
         let error = courier.prepare(&[route("old", &old.url), broken]).unwrap_err().to_string();
         assert!(error.contains(word) && !error.contains("secret"), "{error}");
-        line.find(word, "open");
+        line.find(word, "Open");
         assert_eq!(next(&old), ("opened".into(), word.into()));
     }
     // So does one that could be made and is given up all the same.
     drop(courier.prepare(&[route("new", &old.url)]).unwrap());
     // Going back to what was is no change.
     courier.switch(courier.prepare(&[route("old", &old.url)]).unwrap());
-    line.find("2", "open");
+    line.find("2", "Open");
     assert_eq!(next(&old), ("opened".into(), "2".into()));
     assert_eq!(courier.health()[0].restarts, 0);
     assert!(courier.health()[0].is_well());
@@ -153,10 +153,10 @@ fn a_changed_route_goes_on_where_the_old_one_was_and_others_are_left_alone() {
     let mut line = Line::new();
     let (before, after, other) = (receiver(&["200 OK"]), receiver(&["200 OK"]), receiver(&["200 OK"]));
     let courier = line.courier(&[route("moves", &before.url), route("stays", &other.url)]).unwrap();
-    line.find("1", "open");
+    line.find("1", "Open");
     assert_eq!((next(&before).1, next(&other).1), ("1".into(), "1".into()));
     courier.switch(courier.prepare(&[route("stays", &other.url), route("moves", &after.url)]).unwrap());
-    line.find("1", "resolved");
+    line.find("1", "Resolved");
     // What it was told of under the old address is known.
     assert_eq!(next(&after), ("resolved".into(), "1".into()));
     assert_eq!(next(&other), ("resolved".into(), "1".into()));
@@ -169,11 +169,11 @@ fn a_changed_route_goes_on_where_the_old_one_was_and_others_are_left_alone() {
 #[test]
 fn a_new_route_begins_with_what_is_found_from_now_on() {
     let mut line = Line::new();
-    line.find("0", "open");
+    line.find("0", "Open");
     let receiver = receiver(&["200 OK"]);
     let courier = line.courier(&[]).unwrap();
     let prepared = courier.prepare(&[route("new", &receiver.url)]).unwrap();
-    line.find("1", "open");
+    line.find("1", "Open");
     courier.switch(prepared);
     assert_eq!(next(&receiver).1, "1");
 }
@@ -183,7 +183,7 @@ fn a_redirect_is_no_delivery() {
     let mut line = Line::new();
     let receiver = receiver(&["302 Found\r\nLocation: http://127.0.0.1:9/else?token=secret", "200 OK"]);
     let courier = line.courier(&[route("r", &receiver.url)]).unwrap();
-    line.find("1", "open");
+    line.find("1", "Open");
     assert_eq!(next(&receiver).1, "1");
     wait_until(
         &courier,
@@ -205,7 +205,7 @@ fn a_loop_that_fails_is_seen_and_heals() {
     let courier = line.courier(&[route("r", &receiver.url)]).unwrap();
     wait_until(&courier, "the failure is seen", |state| matches!(state, RouteState::Failing { .. }));
     assert!(!courier.health()[0].is_well() && courier.health()[0].restarts > 0);
-    line.find("1", "open");
+    line.find("1", "Open");
     line.store.state_put(&format!("{PLACES}r"), br#"{"offsets":[0],"told":{}}"#).unwrap();
     assert_eq!(next(&receiver).1, "1");
     wait_until(&courier, "it heals", |state| *state == RouteState::Delivering);
