@@ -227,10 +227,16 @@ fn help_tells_the_exit_codes() {
         &["dlq", "replay", "--help"],
         &["user", "add", "--help"],
     ] {
-        let help = text(&wheeltapper(arguments).stdout);
+        // The terminal's width decides where lines are broken.
+        let help = words(&wheeltapper(arguments).stdout);
         assert!(help.contains("Exit codes: 0") && help.contains("2 wrong arguments"), "{arguments:?}:\n{help}");
     }
-    assert!(text(&wheeltapper(&["replay", "--help"]).stdout).contains("1 nothing was stored"));
+    assert!(words(&wheeltapper(&["replay", "--help"]).stdout).contains("1 nothing was stored"));
+}
+
+/// Text with single spaces between its words.
+fn words(bytes: &[u8]) -> String {
+    text(bytes).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[test]
@@ -248,9 +254,12 @@ fn a_replay_that_stored_nothing_fails_and_says_why() {
     assert!(printed.contains("rejected     2") && printed.contains("malformed"), "{printed}");
     let (code, printed, told) = run(&["replay", "comma.csv", "--decimal", ","]);
     assert!(code == Some(0) && printed.contains("stored       2"), "{printed}{told}");
-    // What is there already is rejected by a later stage.
-    let (code, _, told) = run(&["replay", "comma.csv", "--decimal", ","]);
-    assert!(code == Some(1) && told.contains("nothing was stored: all 2") && told.contains("came before"), "{told}");
+    // A recording that is stored already is nothing new, and nothing wrong.
+    let (code, printed, told) = run(&["replay", "comma.csv", "--decimal", ","]);
+    assert!(
+        code == Some(0) && printed.contains("stored       0") && printed.contains("repeated     2"),
+        "{printed}{told}"
+    );
     fs::write(folder.path().join("header.csv"), "time,a\n").unwrap();
     let (code, _, told) = run(&["replay", "header.csv"]);
     assert!(code == Some(1) && told.contains("no readings"), "{told}");

@@ -38,6 +38,9 @@ struct Taken {
 
 type Waiting = Pin<Box<dyn Future<Output = (Taken, Verdict)> + Send>>;
 
+/// Ends an exchange: its packet id, the reason code of the answer, and whether the end was kept.
+type Releasing = Pin<Box<dyn Future<Output = (u16, u8, bool)> + Send>>;
+
 pub(crate) struct Taking<'a> {
     config: &'a ClientConfig,
     sink: &'a Arc<dyn Sink>,
@@ -51,7 +54,7 @@ pub(crate) struct Taking<'a> {
     pending: FuturesOrdered<Waiting>,
     pending_bytes: usize,
     /// Ends of QoS 2 exchanges that the sink has not kept yet: packet id, code for the PUBCOMP, whether it is kept.
-    releasing: FuturesOrdered<Pin<Box<dyn Future<Output = (u16, u8, bool)> + Send>>>,
+    releasing: FuturesOrdered<Releasing>,
     /// Names our session there to the sink.
     session: Arc<str>,
     /// QoS 2 ids at the sink.

@@ -16,9 +16,10 @@
 //! durable at those ends is known; only then the open exchanges are copied. What comes in between is found twice, which
 //! does no harm.
 //!
-//! A message that comes again without the duplicate flag, or with other content, is another message. What remains: a client
-//! that lost its own session begins a new message with the same packet id and content, and the host dies before that has
-//! reached it, while the old exchange is still open from an earlier crash.
+//! A message that comes again with other content is another message; so is one without the duplicate flag, unless its exchange
+//! is open from before a restart: sessions end with the host, and a client that is told so sends what was under way anew.
+//! What remains: a client that lost its own session begins a new message with the same packet id and content as one that was
+//! under way when the host died.
 
 mod records;
 
@@ -151,6 +152,8 @@ impl State {
 #[derive(Debug)]
 pub(crate) struct Exchanges {
     state: Mutex<State>,
+    /// The first number of this run of the host.
+    first: u64,
     next: AtomicU64,
     /// The log of their ends and of snapshots.
     log: Committer,
@@ -197,7 +200,8 @@ impl Exchanges {
             tracing::info!(exchanges = state.count, "QoS 2 exchanges of MQTT are open from before");
         }
         let log = Committer::start(vec![partition], WAITING, Duration::ZERO)?;
-        let exchanges = Self { state: Mutex::new(state), next: AtomicU64::new(last + 1), log, own, raw };
+        let first = last + 1;
+        let exchanges = Self { state: Mutex::new(state), first, next: AtomicU64::new(first), log, own, raw };
         // At once, so that there is one before the first exchange.
         exchanges.write_snapshot().context("keeping MQTT's QoS 2 exchanges")?;
         Ok(exchanges)
@@ -218,7 +222,9 @@ impl Exchanges {
         let digest = digest(topic, payload);
         let state = self.lock();
         let known = state.get(&session, exchange.id);
-        if let Some(open) = known.filter(|open| exchange.dup && open.digest == digest) {
+        // A client that is told that its session is gone sends what was under way without the duplicate flag.
+        let again = |open: &&Open| (exchange.dup || open.number < self.first) && open.digest == digest;
+        if let Some(open) = known.filter(again) {
             if open.complete() {
                 return Begin::Stored;
             }

@@ -110,6 +110,17 @@ fn another_message_with_the_same_packet_id_is_another_message() {
 }
 
 #[test]
+fn a_client_that_is_told_that_its_session_is_gone_stores_nothing_twice() {
+    let host = Host::new();
+    assert!(host.store(&exchange("pump", 5, false), "7.25", 1, &[0]));
+    let host = host.killed();
+    assert!(!host.store(&exchange("pump", 5, false), "7.25", 1, &[0]), "sent anew, without the duplicate flag");
+    host.exchanges.release(&exchange("pump", 5, false)).unwrap().blocking_recv().unwrap();
+    assert!(host.store(&exchange("pump", 5, false), "7.25", 1, &[0]), "the next message says the same");
+    assert!(host.store(&exchange("pump", 5, false), "7.25", 1, &[0]), "and so does one of this run");
+}
+
+#[test]
 fn only_the_missing_part_of_a_message_is_stored() {
     let host = Host::new();
     assert!(host.store(&exchange("pump", 5, false), "x", 3, &[1]));
@@ -118,16 +129,15 @@ fn only_the_missing_part_of_a_message_is_stored() {
     assert_eq!([0, 1, 2].map(|part| offer.has(part, 3)), [false, true, false]);
     assert!(![0, 1].map(|part| offer.has(part, 2)).contains(&true), "another configuration, other parts");
     assert!(host.store(&exchange("pump", 5, true), "x", 3, &[0, 1, 2]));
-    for host in [host.killed()] {
-        assert!(!host.store(&exchange("pump", 5, true), "x", 3, &[0, 1, 2]));
-        let read = |name| {
-            let reader = partition(host.folder.path(), name).reader();
-            let mut records = 0;
-            read(&mut reader.clone(), 0, reader.end(), |_| records += 1).unwrap();
-            records
-        };
-        assert_eq!(["raw0", "raw1"].map(read), [2, 1], "each part once");
-    }
+    let host = host.killed();
+    assert!(!host.store(&exchange("pump", 5, true), "x", 3, &[0, 1, 2]));
+    let read = |name| {
+        let reader = partition(host.folder.path(), name).reader();
+        let mut records = 0;
+        read(&mut reader.clone(), 0, reader.end(), |_| records += 1).unwrap();
+        records
+    };
+    assert_eq!(["raw0", "raw1"].map(read), [2, 1], "each part once");
 }
 
 #[test]
@@ -176,14 +186,21 @@ proptest! {
     #[test]
     fn what_is_open_is_what_was_stored_and_not_released(steps in prop::collection::vec(step(), 1..60)) {
         let mut host = Host::new();
-        let mut model: BTreeMap<(u8, u16), u8> = BTreeMap::new();
+        // The content of each exchange that is open, and the run of the host in which it was stored.
+        let mut model: BTreeMap<(u8, u16), (u8, u32)> = BTreeMap::new();
+        let mut life = 0;
         let of = |session: u8, id, dup| exchange(&session.to_string(), id, dup);
         for step in steps.into_iter().chain([Step::Kill]) {
             match step {
                 Step::Publish { session, id, content, parts } => {
                     let all: Vec<u16> = (0..parts).collect();
-                    prop_assert!(host.store(&of(session, id, false), &content.to_string(), parts, &all));
-                    model.insert((session, id), content);
+                    let before = model.get(&(session, id));
+                    let known = before.is_some_and(|&(known, stored)| known == content && stored < life);
+                    let stored = host.store(&of(session, id, false), &content.to_string(), parts, &all);
+                    prop_assert_eq!(stored, !known);
+                    if stored {
+                        model.insert((session, id), (content, life));
+                    }
                 }
                 Step::Release { session, id } => {
                     prop_assert_eq!(host.release(&of(session, id, false)), model.remove(&(session, id)).is_some());
@@ -196,13 +213,14 @@ proptest! {
                 Step::Snapshot => host.exchanges.write_snapshot_after(Some(&host.raw)).unwrap(),
                 Step::Kill => {
                     host = host.killed();
+                    life += 1;
                     prop_assert_eq!(host.exchanges.count(), model.len());
                     for session in 0..2 {
                         for id in 1..4 {
                             for content in 0..2_u8 {
                                 let told = host.exchanges.begin(&of(session, id, true), "t", content.to_string().as_bytes());
                                 let stored = matches!(told, Begin::Stored);
-                                prop_assert_eq!(stored, model.get(&(session, id)) == Some(&content));
+                                prop_assert_eq!(stored, model.get(&(session, id)).is_some_and(|&(known, _)| known == content));
                             }
                         }
                     }

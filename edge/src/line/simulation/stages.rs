@@ -32,10 +32,10 @@ pub(super) const BAD_CONFIG: &str = "bad";
 
 /// Readings whose number ends so cause what the name says. Numbers are the readings' values.
 pub(super) fn is_anomaly(reading: u64) -> bool {
-    reading % 5 == 0
+    reading.is_multiple_of(5)
 }
 pub(super) fn is_alert(reading: u64) -> bool {
-    reading % 10 == 0
+    reading.is_multiple_of(10)
 }
 pub(super) fn is_poison(reading: u64) -> bool {
     reading % 97 == 13

@@ -124,7 +124,7 @@ impl World {
     }
 
     pub(super) fn run(mut self) -> Result<(), String> {
-        let actions = 30 + self.random.below(110);
+        let actions = 25 + self.random.below(95);
         for _ in 0..actions {
             self.storage.advance(Duration::from_millis(700));
             if self.running.is_none() {

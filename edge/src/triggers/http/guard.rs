@@ -348,20 +348,17 @@ async fn admit(
         let response = trail.end(&door, problem.into_response()).await;
         return (response, allowance);
     }
-    match who {
-        Some(identity) => {
-            if length.is_none() && demand.class == Class::Ingest && !door.open {
-                request = charge_as_it_comes(&door, &identity.name, request);
-            }
-            request.extensions_mut().insert(Caller {
-                actor: identity.name.clone(),
-                sites: identity.sites.clone(),
-                read_only: !identity.may(wheeltapper_access::Permission::Write),
-                deeds: trail.deeds.clone(),
-            });
-            request.extensions_mut().insert(identity);
+    if let Some(identity) = who {
+        if length.is_none() && demand.class == Class::Ingest && !door.open {
+            request = charge_as_it_comes(&door, &identity.name, request);
         }
-        None => {}
+        request.extensions_mut().insert(Caller {
+            actor: identity.name.clone(),
+            sites: identity.sites.clone(),
+            read_only: !identity.may(wheeltapper_access::Permission::Write),
+            deeds: trail.deeds.clone(),
+        });
+        request.extensions_mut().insert(identity);
     }
     forget_credentials(&mut request);
     let response = next.run(request).await;
