@@ -73,7 +73,7 @@ fn windows(checker: &mut Checker<'_>, windows: &Windows) {
             format!("windows of {} s cannot slide by {} s", windows.size.seconds(), windows.slide.seconds()),
             "write a slide above 0 and not above the size; the size itself makes tumbling windows",
         );
-    } else if windows.size.seconds() > windows.slide.seconds() * MAX_OVERLAP {
+    } else if windows.size.seconds() <= YEAR && windows.size.seconds() > windows.slide.seconds() * MAX_OVERLAP {
         let at = if checker.written("windows.slide") { "windows.slide" } else { "windows.size" };
         checker.at(
             at,
