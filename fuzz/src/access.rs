@@ -16,8 +16,6 @@ const MINUTE: i64 = 61_000_000_000;
 /// One door for all inputs, as making one syncs files.
 struct Door {
     access: Access,
-    /// What is good: a token, and an API key.
-    good: [String; 2],
     clock: AtomicI64,
     _folder: TempDir,
 }
@@ -40,10 +38,23 @@ fn make() -> Result<Door, Box<dyn std::error::Error>> {
         sites_claim: Some("sites".into()),
     };
     let access = Access::open(place.path(), Settings { issuers: vec![issuer], ..Settings::default() }, NOW)?;
-    let password = access.first_admin(NOW)?.ok_or("no admin was made")?;
-    let session = access.login("admin", &password, NOW)?;
-    let (_, key) = access.add_api_key("gateway", &[Scope::Ingest], None, None, NOW)?;
-    Ok(Door { access, good: [session.token, key], clock: AtomicI64::new(NOW), _folder: place })
+    Ok(Door { access, clock: AtomicI64::new(NOW), _folder: place })
+}
+
+/// What is good: a token, and an API key. Made once, as a password takes its time.
+fn good() -> &'static [String; 2] {
+    static MADE: OnceLock<[String; 2]> = OnceLock::new();
+    let make = || -> Result<[String; 2], Box<dyn std::error::Error>> {
+        let access = &door().access;
+        let password = access.first_admin(NOW)?.ok_or("no admin was made")?;
+        let session = access.login("admin", &password, NOW)?;
+        let (_, key) = access.add_api_key("gateway", &[Scope::Ingest], None, None, NOW)?;
+        Ok([session.token, key])
+    };
+    MADE.get_or_init(|| match make() {
+        Ok(good) => good,
+        Err(error) => panic!("nobody can sign in: {error}"),
+    })
 }
 
 /// A credential: text as it came, or one that is good with some of its bytes changed. The first byte says which.
@@ -51,11 +62,11 @@ fn make() -> Result<Door, Box<dyn std::error::Error>> {
 /// # Panics
 /// When a credential that was not given out is taken, or one that was is not.
 pub fn credential(mut bytes: &[u8]) {
-    let door = door();
+    let (door, known) = (door(), good());
     let shown = match byte(&mut bytes) % 3 {
         0 => String::from_utf8_lossy(bytes).into_owned(),
         kind => {
-            let mut good = door.good[usize::from(kind) - 1].clone().into_bytes();
+            let mut good = known[usize::from(kind) - 1].clone().into_bytes();
             while let [high, low, with, rest @ ..] = bytes {
                 bytes = rest;
                 let at = usize::from(u16::from_be_bytes([*high, *low])) % good.len();
@@ -67,7 +78,7 @@ pub fn credential(mut bytes: &[u8]) {
     let taken = bounds::linear(shown.as_bytes(), |bytes| {
         door.access.authenticate(&String::from_utf8_lossy(bytes), NOW).is_ok()
     });
-    assert_eq!(taken, door.good.contains(&shown), "{shown:?}");
+    assert_eq!(taken, known.contains(&shown), "{shown:?}");
 }
 
 /// A JWKS, and then a token of its issuer with the header and claims that follow a NUL.

@@ -194,7 +194,7 @@ pub static ROUTES: &[RouteInfo] = &[
         .gives(&[Reply::empty(204, "It is gone.")]),
     edge(Method::POST, "/api/v1/dead-letters/{id}/replay", Permission::Write)
         .called("replayDeadLetter", "readings", "Takes a dead letter in as if it came now")
-        .about("The letter is gone then; what is refused again lies among the dead letters anew. One that was not kept whole stays (409).")
+        .about("The letter is gone once anything of it was taken; what of it is refused is a new letter. One of which nothing is taken stays as it was (422), as does one that was not kept whole (409).")
         .takes(&[LETTER_ID])
         .gives(&[Reply::json(202, "All or a part was taken.", shape::<Ingested>)])
         .fails(&[409, 422]),
