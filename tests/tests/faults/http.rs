@@ -27,7 +27,7 @@ pub fn read(stream: &mut TcpStream) -> String {
 
 /// The status of an answer; 0 where there is none.
 pub fn status(answer: &str) -> u16 {
-    answer.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok()).unwrap_or(0)
+    answer.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5)?.parse().ok()).unwrap_or(0)
 }
 
 /// Memory of a process in MB.
