@@ -262,6 +262,10 @@ impl TaskHandle {
     pub fn stop_within(&mut self, limit: Duration) -> bool {
         self.task.request_stop();
         let Some(thread) = self.thread.take() else { return true };
+        if thread.thread().id() == thread::current().id() {
+            // The task itself drops the last handle, and with it what it belongs to: it cannot wait for its own end.
+            return true;
+        }
         let state = lock(&self.task.state);
         let (state, _) = self
             .task
@@ -477,6 +481,22 @@ mod tests {
             })
             .unwrap();
         assert!(!handle.stop_within(Duration::from_millis(20)));
+    }
+
+    #[test]
+    fn a_task_that_drops_its_own_handle_does_not_wait_for_itself() {
+        let supervisor = supervisor();
+        let (give, take) = mpsc::channel::<TaskHandle>();
+        let (report, ended) = mpsc::channel();
+        let handle = supervisor
+            .spawn("feed", move |_| {
+                drop(take.recv().unwrap());
+                report.send(()).unwrap();
+                Ok(())
+            })
+            .unwrap();
+        give.send(handle).unwrap();
+        ended.recv_timeout(Duration::from_secs(10)).unwrap();
     }
 
     #[tokio::test]

@@ -13,6 +13,9 @@ use wheeltapper_log::Reader;
 use super::{questions::Question, stages::StageConfigs};
 use crate::supervisor::TaskHandle;
 
+/// Questions that may wait for one worker.
+const MAX_QUESTIONS: usize = 1_024;
+
 /// What others see of a worker and may ask of it. It stays the same while the worker is begun anew after a fault.
 #[derive(Debug)]
 pub struct WorkerHandle {
@@ -154,12 +157,12 @@ impl WorkerHandle {
         self.raw.wake();
     }
 
-    /// Asks; the answer comes between two steps. While the worker is down the question is dropped, and with it the sender
-    /// of the answer.
+    /// Asks; the answer comes between two steps. While the worker is down, or too many questions wait, the question is dropped,
+    /// and with it the sender of the answer.
     pub fn ask(&self, question: Question) {
         let mut questions = self.shared.questions.lock().unwrap_or_else(PoisonError::into_inner);
         // Under the lock, so that a worker that ends meanwhile drops the question or has refused it.
-        if self.shared.running.load(Ordering::Acquire) {
+        if self.shared.running.load(Ordering::Acquire) && questions.len() < MAX_QUESTIONS {
             questions.push(question);
             drop(questions);
             self.raw.wake();
