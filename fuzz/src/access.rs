@@ -92,7 +92,7 @@ pub fn jwks(bytes: &[u8]) {
     let now = door.clock.fetch_add(MINUTE, Ordering::Relaxed);
     let keys = keys.to_owned();
     let fetch: wheeltapper_access::Fetch = Box::new(move |_| Ok(keys.clone()));
-    let fetched = bounds::measured(bytes.len(), || door.access.fetch_keys(0, &fetch, now));
+    let fetched = bounds::measured(bytes.len(), || door.access.fetch_keys(0, &fetch));
     if let Err(error) = &fetched {
         assert!(!error.is_empty());
     }

@@ -27,7 +27,7 @@ pub fn restore(mut bytes: &[u8]) {
         }
         1 => {
             if let Some(mut featurizer) = same(bytes, |bytes| Featurizer::restore("", bytes), Featurizer::snapshot) {
-                featurizer.tick();
+                featurizer.tick(NOW);
             }
         }
         2 => {
