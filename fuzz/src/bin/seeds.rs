@@ -53,7 +53,7 @@ fn snapshots() -> Result<(), Box<dyn std::error::Error>> {
     let samples: Vec<f32> = (0..64).map(|at| (at as f32).sin()).collect();
     let bursts = [Burst { sensor: 0, start: T0, rate: 1000.0, samples: &samples }];
     let out =
-        featurizer.push(&Batch { sensors: &sensors, sensor: &sensor, time: &time, value: &value, bursts: &bursts })?;
+        featurizer.push(&Batch { sensors: &sensors, sensor: &sensor, time: &time, value: &value, bursts: &bursts, arrivals: &[] })?;
     put(1, "seed-featurize", featurizer.snapshot())?;
 
     let mut stage = Stage::open(r#"{"warmup_windows":8,"spread_windows":0}"#).or_else(|_| Stage::open(""))?;
