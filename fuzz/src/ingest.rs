@@ -11,7 +11,7 @@ const FUTURE: i64 = 300_000_000_000;
 /// 1990-01-01, the earliest time that is taken by default, in nanoseconds since 1970.
 const EARLIEST: i64 = 631_152_000_000_000_000;
 /// Bytes of a refused part that are kept, and of a name, at most.
-const KEPT: usize = 4096;
+const KEPT: usize = 4 << 20;
 const LONGEST: usize = 512;
 
 /// Limits and a rate for sensors of these names, so that an input can meet them.

@@ -42,11 +42,6 @@ pub(crate) struct Fuzz {
 }
 
 impl Fuzz {
-    /// The short run of `cargo xtask test`: the corpus, and a few seconds each.
-    pub(crate) fn short() -> Self {
-        Self { seconds: 3, minimise: false, targets: Vec::new() }
-    }
-
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let known = targets()?;
         for named in &self.targets {

@@ -29,7 +29,7 @@ struct Cli {
 enum Task {
     /// Build everything and run it with a simulated fleet of 50 machines, of which some degrade
     Up(up::Up),
-    /// Run all the tests, and a few seconds of fuzzing; brokers and other peers that they need are installed first
+    /// Run all the tests; brokers and other peers that they need are installed first
     Test {
         /// Only the tests whose name has this in it
         filter: Option<String>,
@@ -158,8 +158,7 @@ fn test(filter: Option<&str>) -> anyhow::Result<()> {
     if let Some((pages, browser)) = browser {
         command.env("WHEELTAPPER_PAGES", pages).env("WHEELTAPPER_CHROMIUM", browser);
     }
-    run(&mut command)?;
-    if filter.is_none() { fuzz::Fuzz::short().run() } else { Ok(()) }
+    run(&mut command)
 }
 
 fn bench(arguments: &[String]) -> anyhow::Result<()> {
