@@ -40,7 +40,7 @@ const FINDINGS_KEPT: usize = 4096;
 /// Where the store records the number of partitions.
 pub(crate) const PARTITIONS: &str = "partitions";
 /// Where the store records that it has a log; the value is its identity.
-const HAS_LOG: &str = "log";
+pub(crate) const HAS_LOG: &str = "log";
 /// How long each part may take to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 /// A part that is broken for longer than this is not waited for.

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use wheeltapper_store::Store;
 
 use super::Global;
-use crate::{courier, folder, line};
+use crate::{courier, folder, host, line};
 
 /// Copies the store to a file, or the store and the users to a folder.
 #[derive(Debug, clap::Args)]
@@ -27,7 +27,7 @@ impl Backup {
 }
 
 fn to_file(store: &Store, to: &Path) -> anyhow::Result<()> {
-    store.backup(to, &[courier::PLACES, line::ADOPTED], line::PLANNER)?;
+    store.backup(to, &[courier::PLACES, line::ADOPTED, host::PARTITIONS, host::HAS_LOG], line::PLANNER)?;
     println!("the store was copied to {}", to.display());
     Ok(())
 }
