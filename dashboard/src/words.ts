@@ -72,7 +72,6 @@ const REASONS: Record<string, { title: string; todo: string }> = {
   'unknown-sensor': { title: 'Unknown sensor', todo: 'Add the sensor to the configuration, or let unknown ones in.' },
   'out-of-range': { title: 'Out of range', todo: 'Check the sensor, its wiring, and the limits in the configuration.' },
   duplicate: { title: 'Came twice', todo: 'Harmless after a reconnect. If it goes on, the device sends everything twice.' },
-  late: { title: 'Too late', todo: 'Raise the allowed lateness (lateness_seconds), if devices are offline at times.' },
   'stage-failure': { title: 'A stage failed on it', todo: 'Look at the host’s log, then send it again.' },
 }
 

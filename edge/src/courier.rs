@@ -1,6 +1,6 @@
 //! The courier: carries alerts to the webhooks of `[[alerts.route]]`.
 //!
-//! One thread a route follows the committed anomaly-events of all partitions and keeps its own place in the store, so
+//! One supervised thread a route follows the committed anomaly-events of all partitions and keeps its own place in the store, so
 //! that a slow or dead receiver holds up nobody, and an alert outlives a restart of the host or of the receiver. A
 //! notification is sent when an alert opens, when its severity rises, and when it resolves; never for each anomaly in
 //! it. It is delivered at least once: after a crash the last one may come again, under the same `Idempotency-Key`.
@@ -19,7 +19,7 @@ use std::{
     collections::BTreeSet,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64, mpsc},
-    thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -27,8 +27,11 @@ use wheeltapper_config::AlertRoute;
 use wheeltapper_log::Reader;
 use wheeltapper_store::Store;
 
-use crate::metrics::Metrics;
-use follower::{Follower, Stop};
+use crate::{
+    metrics::Metrics,
+    supervisor::{Supervisor, TaskHandle},
+};
+use follower::Follower;
 use health::HealthCell;
 pub use health::{RouteHealth, RouteState};
 use route::Route;
@@ -39,30 +42,33 @@ pub(crate) const PLACES: &str = "courier/";
 /// The anomaly-events of one partition, and how far they are committed.
 pub type Source = (Reader, Arc<AtomicU64>);
 
+/// A route waits for its receiver's answer at most this long, and for the store.
+const STOP_LIMIT: Duration = Duration::from_secs(60);
+
 /// The offsets that a route would go on from after a restart, by partition.
 type Durable = Arc<Mutex<Vec<u64>>>;
 
-/// Runs the routes' threads; dropping it ends them.
+/// Runs the routes' tasks; dropping it ends them.
 pub struct Courier {
     sources: Vec<Source>,
     store: Store,
     metrics: Arc<Metrics>,
+    supervisor: Supervisor,
     state: Mutex<Running>,
 }
 
 #[derive(Default)]
 struct Running {
     routes: Vec<RunningRoute>,
-    /// Threads of routes that were taken away, which may still wait for a receiver's answer.
-    ending: Vec<JoinHandle<()>>,
+    /// Tasks of routes that were taken away, which may still wait for a receiver's answer.
+    ending: Vec<TaskHandle>,
 }
 
 struct RunningRoute {
     route: Route,
     durable: Durable,
-    stop: Arc<Stop>,
     health: Arc<HealthCell>,
-    thread: JoinHandle<()>,
+    task: TaskHandle,
 }
 
 /// Routes that are ready to run; see [`Courier::switch`]. Dropping them leaves everything as it is.
@@ -71,13 +77,14 @@ pub struct PreparedRoutes(Vec<Prepared>);
 enum Prepared {
     /// The running route of that name stays.
     Unchanged(Route),
-    /// Its thread waits for a word to begin.
-    New { running: RunningRoute, begin: mpsc::Sender<Begin> },
+    /// Its task waits for a word to begin. The sender is dropped first, as a task that waits for a word does not hear that it
+    /// is stopped.
+    New { begin: mpsc::Sender<Begin>, running: RunningRoute },
 }
 
-/// The word to begin. Two threads may not follow one place: the one before is waited for.
+/// The word to begin. Two tasks may not follow one place: the one before is waited for.
 struct Begin {
-    before: Option<JoinHandle<()>>,
+    before: Option<TaskHandle>,
 }
 
 impl fmt::Debug for Courier {
@@ -103,8 +110,10 @@ impl Courier {
         sources: &[Source],
         store: &Store,
         metrics: &Arc<Metrics>,
+        supervisor: &Supervisor,
     ) -> anyhow::Result<Self> {
         let courier = Self {
+            supervisor: supervisor.clone(),
             sources: sources.to_vec(),
             store: store.clone(),
             metrics: Arc::clone(metrics),
@@ -116,7 +125,7 @@ impl Courier {
     }
 
     /// Does all of a change of routes that can fail: reads their URLs from the environment, checks them, starts the new
-    /// ones' threads, which wait. The running routes are not touched.
+    /// ones' tasks, which wait. The running routes are not touched.
     ///
     /// # Errors
     /// When a route's environment variable is not set, its URL is none, two routes have one name, or no thread can be
@@ -141,7 +150,7 @@ impl Courier {
     }
 
     fn prepare_route(&self, route: Route) -> anyhow::Result<Prepared> {
-        let (stop, health) = (Arc::new(Stop::default()), Arc::new(HealthCell::default()));
+        let health = Arc::new(HealthCell::default());
         // A route of that name goes on from where the one before is; until then the log keeps what that one needs.
         let before = self
             .running()
@@ -150,7 +159,7 @@ impl Courier {
             .find(|running| running.route.name == route.name)
             .map(|running| Arc::clone(&running.durable));
         let durable = before.unwrap_or_else(|| Arc::new(Mutex::new(follower::committed(&self.sources))));
-        let follower = Follower::new(
+        let mut follower = Follower::new(
             route.clone(),
             self.sources.clone(),
             self.store.clone(),
@@ -159,19 +168,21 @@ impl Courier {
             Arc::clone(&health),
         );
         let (begin, word) = mpsc::channel::<Begin>();
-        let stopped = Arc::clone(&stop);
-        let thread = thread::Builder::new()
-            .name(format!("courier-{}", route.name))
-            .spawn(move || {
-                // No word: the change was given up.
-                let Ok(Begin { before }) = word.recv() else { return };
-                if let Some(before) = before {
-                    let _ = before.join();
+        let mut word = Some(word);
+        let task = self
+            .supervisor
+            .spawn(format!("route-{}", route.name), move |task| {
+                if let Some(word) = word.take() {
+                    // No word: the change was given up.
+                    let Ok(Begin { before }) = word.recv() else { return Ok(()) };
+                    if let Some(mut before) = before {
+                        before.stop_within(STOP_LIMIT);
+                    }
                 }
-                follower.run(&stopped);
+                follower.run(task)
             })
             .with_context(|| format!("[[alerts.route]] {}: starting its thread", route.name))?;
-        Ok(Prepared::New { running: RunningRoute { route, durable, stop, health, thread }, begin })
+        Ok(Prepared::New { begin, running: RunningRoute { route, durable, health, task } })
     }
 
     /// Lets the prepared routes run instead of those that run now, without waiting for anything: a route that was taken
@@ -189,22 +200,22 @@ impl Courier {
                     Some(running) => state.routes.push(running),
                     None => tracing::error!(route = route.name, "a route was changed twice at once; reload again"),
                 },
-                Prepared::New { running, begin } => {
+                Prepared::New { begin, running } => {
                     let before = take(&running.route.name).map(|before| {
-                        before.stop.set();
-                        before.thread
+                        before.task.request_stop();
+                        before.task
                     });
-                    // The thread waits for this word; it cannot have gone.
+                    // The task waits for this word; it cannot have gone.
                     let _ = begin.send(Begin { before });
                     state.routes.push(running);
                 }
             }
         }
         for gone in old {
-            gone.stop.set();
-            state.ending.push(gone.thread);
+            gone.task.request_stop();
+            state.ending.push(gone.task);
         }
-        state.ending.retain(|thread| !thread.is_finished());
+        state.ending.retain(|task| !task.has_stopped());
     }
 
     /// The first offset in the anomaly-events of `partition` that a restart would read.
@@ -218,7 +229,7 @@ impl Courier {
 
     /// How each route is.
     pub fn health(&self) -> Vec<RouteHealth> {
-        let route = |running: &RunningRoute| running.health.get(&running.route.name, running.thread.is_finished());
+        let route = |running: &RunningRoute| running.health.get(&running.route.name);
         self.running().routes.iter().map(route).collect()
     }
 
@@ -229,12 +240,10 @@ impl Courier {
 
 impl Drop for Courier {
     fn drop(&mut self) {
-        let state = std::mem::take(self.state.get_mut().unwrap_or_else(PoisonError::into_inner));
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // All at once, so that they end side by side; each is waited for as it is dropped.
         for running in &state.routes {
-            running.stop.set();
-        }
-        for thread in state.routes.into_iter().map(|running| running.thread).chain(state.ending) {
-            let _ = thread.join();
+            running.task.request_stop();
         }
     }
 }

@@ -22,7 +22,7 @@ use wheeltapper_store::Store;
 use crate::{
     clock,
     components::{Ingester, Limits, Sandbox},
-    courier::{Courier, RouteState},
+    courier::Courier,
     folder::DataFolder,
     intake::{Intake, IntakeContext, exchanges::Exchanges},
     line::{
@@ -165,7 +165,7 @@ impl Host {
             storage,
         };
         let planner = Planner::start(&supervisor, planner, config.schedule_json()).context("starting the planner")?;
-        let courier = Courier::start(&config.alerts.routes, &sources, &store, &metrics)?;
+        let courier = Courier::start(&config.alerts.routes, &sources, &store, &metrics, &supervisor)?;
         let dead_letter_writer = DeadLetterWriter::start(&supervisor, dead_letters.clone(), store.clone())?;
 
         let context = IntakeContext {
@@ -429,14 +429,6 @@ impl Host {
             .into_iter()
             .map(|failure| Fault { part: failure.task, reason: failure.message, since: failure.since })
             .collect();
-        for route in self.courier.health() {
-            let (reason, since) = match route.state {
-                RouteState::Delivering | RouteState::Waiting { .. } => continue,
-                RouteState::Failing { why, since } => (why, since),
-                RouteState::Gone => ("its thread has ended".to_owned(), Duration::MAX),
-            };
-            faults.push(Fault { part: format!("route-{}", route.name), reason, since });
-        }
         for (index, health) in self.committer.health().into_iter().enumerate() {
             if let Some(error) = health.error {
                 let part = format!("log-{index}");

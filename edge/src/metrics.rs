@@ -278,6 +278,13 @@ impl Metrics {
         self.task_restarts.get_or_create(&TaskLabel { task: task.to_owned() }).clone()
     }
 
+    /// A task has ended; its series would say that it works.
+    pub fn forget_task(&self, task: &str) {
+        let label = TaskLabel { task: task.to_owned() };
+        self.task_up.remove(&label);
+        self.task_restarts.remove(&label);
+    }
+
     /// Events that a trigger received.
     pub fn events(&self, trigger: &'static str) -> Counter {
         self.events.get_or_create(&TriggerLabel { trigger }).clone()

@@ -1,6 +1,6 @@
 //! Runs a host with its triggers until it is told to stop.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use tokio::{
@@ -10,7 +10,7 @@ use tokio::{
     task::JoinSet,
 };
 use wheeltapper_config::{Config, Listen};
-use wheeltapper_mqtt::{Broker, BrokerHandle, Mapping};
+use wheeltapper_mqtt::{Broker, BrokerHandle, Mapping, Sink};
 
 use crate::{
     host::Host,
@@ -56,7 +56,32 @@ pub async fn start(config: Config) -> anyhow::Result<Serving> {
     let router = http::router(Arc::clone(&host), Arc::clone(&mapping), stopping.clone())?;
     let tls = config.http.tls.as_ref().map(|tls| http::tls_acceptor(&tls.cert, &tls.key)).transpose()?;
     let (limits, metrics) = (config.http.limits.clone(), Arc::clone(&host.metrics));
-    tasks.spawn(http::serve(listener, tls, router, limits, metrics, stopping.clone()));
+    let supervisor = host.supervisor.clone();
+    let mut first = Some(listener);
+    let http_stopping = stopping.clone();
+    tasks.spawn(supervisor.supervise("http", move |_| {
+        let (listener, tls, router) = (first.take(), tls.clone(), router.clone());
+        let (limits, metrics, stopping) = (limits.clone(), Arc::clone(&metrics), http_stopping.clone());
+        async move {
+            let listener = match listener {
+                Some(listener) => listener,
+                // The one before was closed by the panic.
+                None => TcpListener::bind(http).await.with_context(|| format!("listening on {http} again"))?,
+            };
+            http::serve(listener, tls, router, limits, metrics, stopping).await;
+            Ok(())
+        }
+    }));
+    // The other tasks hold nothing that has to be finished: they are dropped when the host stops.
+    let mut spawn = |task: Pin<Box<dyn Future<Output = ()> + Send>>| {
+        let mut stopping = stopping.clone();
+        tasks.spawn(async move {
+            tokio::select! {
+                () = task => {}
+                () = crate::triggers::stopped(&mut stopping) => {}
+            }
+        });
+    };
 
     let mut mqtt = None;
     if let Some(settings) = config.mqtt.broker.as_ref().filter(|broker| broker.enabled) {
@@ -67,41 +92,55 @@ pub async fn start(config: Config) -> anyhow::Result<Serving> {
             .context("starting the MQTT broker")?;
         mqtt = Some(broker.local_addr());
         let handle = broker.handle();
-        tasks.spawn(publish_findings(Arc::clone(&host), handle.clone(), stopping.clone()));
-        let metrics = Arc::clone(&host.metrics);
-        let mut stopping = stopping.clone();
-        tasks.spawn(async move {
-            tokio::select! {
-                () = broker.run() => {}
-                () = measure_broker(handle, metrics) => {}
-                () = crate::triggers::stopped(&mut stopping) => {}
+        let broker = Arc::new(tokio::sync::Mutex::new(broker));
+        spawn(Box::pin(supervisor.supervise("mqtt-broker", move |_| {
+            let broker = Arc::clone(&broker);
+            async move {
+                broker.lock().await.run().await;
+                Ok(())
             }
-        });
+        })));
+        let (publishing, publisher) = (Arc::clone(&host), handle.clone());
+        spawn(Box::pin(supervisor.supervise("mqtt-findings", move |_| {
+            let (host, broker) = (Arc::clone(&publishing), publisher.clone());
+            async move {
+                publish_findings(host, broker).await;
+                Ok(())
+            }
+        })));
+        let metrics = Arc::clone(&host.metrics);
+        spawn(Box::pin(supervisor.supervise("mqtt-metrics", move |_| {
+            let (broker, metrics) = (handle.clone(), Arc::clone(&metrics));
+            async move {
+                measure_broker(broker, metrics).await;
+                Ok(())
+            }
+        })));
     }
     for (number, client) in (0..).zip(&config.mqtt.clients) {
-        let sink = Arc::new(IntakeSink::new(Arc::clone(&host), Arc::clone(&mapping), CLIENT_LANES + number));
+        let sink: Arc<dyn Sink> =
+            Arc::new(IntakeSink::new(Arc::clone(&host), Arc::clone(&mapping), CLIENT_LANES + number));
         let client = crate::triggers::mqtt::client_config(client)?;
-        let mut stopping = stopping.clone();
-        tasks.spawn(async move {
-            tokio::select! {
-                () = wheeltapper_mqtt::run_client(client, sink) => {}
-                () = crate::triggers::stopped(&mut stopping) => {}
+        spawn(Box::pin(supervisor.supervise(format!("mqtt-client-{number}"), move |_| {
+            let (client, sink) = (client.clone(), Arc::clone(&sink));
+            async move {
+                wheeltapper_mqtt::run_client(client, sink).await;
+                Ok(())
             }
-        });
+        })));
     }
-    for settings in &config.nats {
-        tasks.spawn(nats::run(Arc::clone(&host), settings.clone(), Arc::clone(&mapping), stopping.clone()));
-    }
-    let (timed, tick) = (Arc::downgrade(&host), config.line.tick.get());
-    host.supervisor.spawn_future("timer", move |task| {
-        let host = timed.upgrade();
-        async move {
-            match host {
-                Some(host) => timer::run(host, tick, task).await,
-                None => Ok(()),
+    for (number, settings) in (0..).zip(&config.nats) {
+        let (settings, consuming, mapping) = (settings.clone(), Arc::clone(&host), Arc::clone(&mapping));
+        spawn(Box::pin(supervisor.supervise(format!("nats-{number}"), move |_| {
+            let (host, settings, mapping) = (Arc::clone(&consuming), settings.clone(), Arc::clone(&mapping));
+            async move {
+                nats::run(host, settings, mapping, number).await;
+                Ok(())
             }
-        }
-    });
+        })));
+    }
+    let (timed, tick) = (Arc::clone(&host), config.line.tick.get());
+    spawn(Box::pin(supervisor.supervise("timer", move |task| timer::run(Arc::clone(&timed), tick, task))));
     tracing::info!(%http, mqtt = mqtt.map(tracing::field::display), "ready");
     Ok(Serving { host, http, mqtt, stop, tasks })
 }
@@ -113,7 +152,6 @@ impl Serving {
     /// When a part of it panicked.
     pub async fn stop(mut self) -> anyhow::Result<()> {
         let _ = self.stop.send(true);
-        self.host.supervisor.stop_futures();
         let stopped =
             tokio::time::timeout(Duration::from_secs(5), async { while self.tasks.join_next().await.is_some() {} })
                 .await;
@@ -253,15 +291,11 @@ async fn measure_broker(broker: BrokerHandle, metrics: Arc<Metrics>) {
 }
 
 /// Passes findings on to MQTT subscribers: `wheeltapper/events/<anomaly, alert, drift or prognosis>/<asset>`.
-async fn publish_findings(host: Arc<Host>, broker: BrokerHandle, mut stop: watch::Receiver<bool>) {
+async fn publish_findings(host: Arc<Host>, broker: BrokerHandle) {
     let mut findings = host.findings();
     drop(host);
     loop {
-        let finding = tokio::select! {
-            () = crate::triggers::stopped(&mut stop) => return,
-            finding = findings.recv() => finding,
-        };
-        match finding {
+        match findings.recv().await {
             Ok(finding) => {
                 let topic = match &*finding {
                     Finding::Anomaly(anomaly) => format!("wheeltapper/events/anomaly/{}", anomaly.asset),

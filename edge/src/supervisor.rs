@@ -32,6 +32,8 @@ use crate::metrics::Metrics;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// The longest pause between two attempts: a fault that is gone is noticed within this time.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
+/// A task of the async runtime that has run for so long has started.
+const STEADY: Duration = Duration::from_millis(if cfg!(test) { 100 } else { 10_000 });
 /// A task that keeps failing with the same message is logged this often.
 const LOG_AGAIN: Duration = Duration::from_secs(60);
 
@@ -62,20 +64,25 @@ pub struct TaskFailure {
 /// Starts tasks and knows how they are. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Supervisor {
-    tasks: Arc<Mutex<BTreeMap<String, Arc<Task>>>>,
+    tasks: Arc<Mutex<Tasks>>,
     metrics: Arc<Metrics>,
+}
+
+/// The tasks by name. While a task takes over from another one of its name, both are here: the number tells them apart.
+#[derive(Debug, Default)]
+struct Tasks {
+    by_name: BTreeMap<(String, u64), Arc<Task>>,
+    next: u64,
 }
 
 #[derive(Debug)]
 struct Task {
     name: String,
+    number: u64,
     stop: AtomicBool,
     state: Mutex<TaskState>,
     /// Signals a change of `stop` or of the phase.
     changed: Condvar,
-    /// The same for tasks on the async runtime.
-    stopped: tokio::sync::Notify,
-    is_future: bool,
     metrics: Arc<Metrics>,
 }
 
@@ -99,7 +106,7 @@ pub struct TaskContext {
 #[derive(Debug)]
 pub struct TaskHandle {
     task: Arc<Task>,
-    tasks: Arc<Mutex<BTreeMap<String, Arc<Task>>>>,
+    tasks: Arc<Mutex<Tasks>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
@@ -119,7 +126,7 @@ impl Supervisor {
         name: impl Into<String>,
         mut body: impl FnMut(&TaskContext) -> anyhow::Result<()> + Send + 'static,
     ) -> io::Result<TaskHandle> {
-        let task = self.register(name.into(), false);
+        let task = self.register(name.into());
         let context = TaskContext { task: Arc::clone(&task) };
         let thread = thread::Builder::new().name(task.name.clone()).spawn(move || {
             loop {
@@ -134,53 +141,58 @@ impl Supervisor {
         Ok(TaskHandle { task, tasks: Arc::clone(&self.tasks), thread: Some(thread) })
     }
 
-    /// Runs the future that `body` makes on the current async runtime, as [`Self::spawn`] runs a thread. The future is
-    /// dropped when the task is stopped.
-    pub fn spawn_future<F>(&self, name: impl Into<String>, mut body: impl FnMut(TaskContext) -> F + Send + 'static)
+    /// Supervises a task of the async runtime: the returned future runs the one that `body` makes until it ends in `Ok`, and
+    /// makes another after an error or a panic. Dropping the returned future ends the task. A future that runs for
+    /// [`STEADY`] without failing is taken to work, as a listener may wait for its first connection for days.
+    pub fn supervise<F>(
+        &self,
+        name: impl Into<String>,
+        mut body: impl FnMut(TaskContext) -> F + Send + 'static,
+    ) -> impl Future<Output = ()> + Send + 'static
     where
         F: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
-        let task = self.register(name.into(), true);
+        let task = self.register(name.into());
+        let handle = TaskHandle { task: Arc::clone(&task), tasks: Arc::clone(&self.tasks), thread: None };
         let context = TaskContext { task };
-        tokio::spawn(async move {
+        async move {
+            // Dropped with the future: then the task is listed no more.
+            let _handle = handle;
             loop {
-                let stopped = context.task.stopped.notified();
-                let outcome = tokio::select! {
-                    outcome = CatchPanic(Box::pin(body(context.clone()))) => outcome,
-                    () = stopped => break,
+                let mut attempt = CatchPanic(Box::pin(body(context.clone())));
+                let outcome = match tokio::time::timeout(STEADY, &mut attempt).await {
+                    Ok(outcome) => outcome,
+                    Err(_) => {
+                        context.healthy();
+                        attempt.await
+                    }
                 };
                 let Some(pause) = context.task.ended(outcome) else { break };
-                let stopped = context.task.stopped.notified();
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => context.task.set_phase(TaskPhase::Running),
-                    () = stopped => break,
-                }
+                tokio::time::sleep(pause).await;
+                context.task.set_phase(TaskPhase::Running);
             }
             context.task.set_phase(TaskPhase::Stopped);
-        });
+        }
     }
 
     /// The tasks that failed and have not made progress since, by name.
     pub fn failures(&self) -> Vec<TaskFailure> {
         let tasks = lock(&self.tasks);
-        tasks.values().filter_map(|task| task.failure()).collect()
+        tasks.by_name.values().filter_map(|task| task.failure()).collect()
     }
 
     /// Names and phases of all tasks.
     pub fn tasks(&self) -> Vec<(String, TaskPhase)> {
-        lock(&self.tasks).values().map(|task| (task.name.clone(), lock(&task.state).phase)).collect()
+        lock(&self.tasks).by_name.values().map(|task| (task.name.clone(), lock(&task.state).phase)).collect()
     }
 
-    /// Stops every future; each is dropped as soon as its runtime gets to it.
-    pub fn stop_futures(&self) {
-        for task in lock(&self.tasks).values().filter(|task| task.is_future) {
-            task.request_stop();
-        }
-    }
-
-    fn register(&self, name: String, is_future: bool) -> Arc<Task> {
+    fn register(&self, name: String) -> Arc<Task> {
+        let mut tasks = lock(&self.tasks);
+        let number = tasks.next;
+        tasks.next += 1;
         let task = Arc::new(Task {
             name: name.clone(),
+            number,
             stop: AtomicBool::new(false),
             state: Mutex::new(TaskState {
                 phase: TaskPhase::Running,
@@ -190,12 +202,10 @@ impl Supervisor {
                 logged: None,
             }),
             changed: Condvar::new(),
-            stopped: tokio::sync::Notify::new(),
-            is_future,
             metrics: Arc::clone(&self.metrics),
         });
         self.metrics.task_up(&name).set(1);
-        lock(&self.tasks).insert(name, Arc::clone(&task));
+        tasks.by_name.insert((name, number), Arc::clone(&task));
         task
     }
 }
@@ -252,6 +262,11 @@ impl TaskHandle {
         state.phase == TaskPhase::Running && state.failure.is_none()
     }
 
+    /// Whether the body has returned for good.
+    pub fn has_stopped(&self) -> bool {
+        lock(&self.task.state).phase == TaskPhase::Stopped
+    }
+
     /// Asks the body to return, without waiting.
     pub fn request_stop(&self) {
         self.task.request_stop();
@@ -261,7 +276,10 @@ impl TaskHandle {
     /// one part that hangs does not keep the others from an orderly end.
     pub fn stop_within(&mut self, limit: Duration) -> bool {
         self.task.request_stop();
-        let Some(thread) = self.thread.take() else { return true };
+        let Some(thread) = self.thread.take() else {
+            self.forget();
+            return true;
+        };
         if thread.thread().id() == thread::current().id() {
             // The task itself drops the last handle, and with it what it belongs to: it cannot wait for its own end.
             return true;
@@ -277,11 +295,23 @@ impl TaskHandle {
         if stopped {
             // The thread has nothing left to do but to end.
             let _ = thread.join();
-            lock(&self.tasks).remove(&self.task.name);
+            self.forget();
         } else {
             tracing::error!(task = %self.task.name, ?limit, "the task did not stop in time and is left behind");
         }
         stopped
+    }
+}
+
+impl TaskHandle {
+    /// Takes a task that has ended off the list, and its gauge with it unless another task has its name by now.
+    fn forget(&self) {
+        let mut tasks = lock(&self.tasks);
+        let name = &self.task.name;
+        tasks.by_name.remove(&(name.clone(), self.task.number));
+        if tasks.by_name.range((name.clone(), 0)..=(name.clone(), u64::MAX)).next().is_none() {
+            self.task.metrics.forget_task(name);
+        }
     }
 }
 
@@ -299,7 +329,6 @@ impl Task {
         let _state = lock(&self.state);
         self.stop.store(true, Ordering::Release);
         self.changed.notify_all();
-        self.stopped.notify_one();
     }
 
     fn set_phase(&self, phase: TaskPhase) {
@@ -504,23 +533,42 @@ mod tests {
         let supervisor = supervisor();
         let (began, mut runs) = tokio::sync::mpsc::unbounded_channel();
         let mut attempt = 0;
-        supervisor.spawn_future("timer", move |context| {
+        let task = tokio::spawn(supervisor.supervise("http", move |_| {
             attempt += 1;
             let (began, attempt) = (began.clone(), attempt);
             async move {
                 began.send(attempt)?;
                 assert!(attempt > 1, "the first attempt panics");
-                context.healthy();
-                began.send(0)?;
                 std::future::pending().await
             }
-        });
+        }));
         assert_eq!(runs.recv().await, Some(1));
         assert_eq!(runs.recv().await, Some(2));
-        assert_eq!(runs.recv().await, Some(0));
-        assert!(supervisor.failures().is_empty());
-        supervisor.stop_futures();
-        // The future, and with it the sender, is dropped.
+        assert!(supervisor.metrics.text().contains("task_restarts_total{task=\"http\"} 1"));
+        while !supervisor.failures().is_empty() {
+            tokio::time::sleep(STEADY).await;
+        }
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
+        // The future, and with it the sender, is dropped; the task is listed no more.
         assert_eq!(runs.recv().await, None);
+        assert!(supervisor.tasks().is_empty());
+    }
+
+    #[test]
+    fn a_task_that_takes_over_from_one_of_its_name_stays_listed() {
+        let supervisor = supervisor();
+        let wait = |task: &TaskContext| {
+            while task.sleep(Duration::from_secs(60)) {}
+            Ok(())
+        };
+        let mut before = supervisor.spawn("route-ops", wait).unwrap();
+        let mut after = supervisor.spawn("route-ops", wait).unwrap();
+        assert!(before.stop_within(Duration::from_secs(10)));
+        assert_eq!(supervisor.tasks(), [("route-ops".to_owned(), TaskPhase::Running)]);
+        assert!(supervisor.metrics.text().contains("task_up{task=\"route-ops\"} 1"));
+        assert!(after.stop_within(Duration::from_secs(10)));
+        assert!(supervisor.tasks().is_empty());
+        assert!(!supervisor.metrics.text().contains("route-ops"));
     }
 }

@@ -259,8 +259,8 @@ fn parameter(parameter: &Parameter) -> Value {
     };
     let schema = match parameter.kind {
         Kind::Sensor => json!({ "type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": PATTERN }),
-        // In other paths anything may stand; what is not there is not found.
-        Kind::Text if parameter.place == Place::Path => json!({ "type": "string", "minLength": 1 }),
+        // What is not there is not found; what a path must not hold, the host refuses before it looks.
+        Kind::Text if parameter.place == Place::Path => json!({ "type": "string", "minLength": 1, "pattern": PATTERN }),
         Kind::Text => json!({ "type": "string", "maxLength": LONGEST, "pattern": NO_NUL }),
         Kind::Long if parameter.place == Place::Header => json!({ "type": "string" }),
         Kind::Long => json!({ "type": "string", "pattern": NO_NUL }),

@@ -52,6 +52,8 @@ pub struct Publish {
     pub client_id: String,
     /// MQTT 5 content type, such as `application/json`.
     pub content_type: Option<String>,
+    /// Whose rights the client has: see [`Grant::owner`]; empty for a message from an external broker.
+    pub owner: String,
     /// The sites that its content has to keep to; `None`: any.
     pub sites: Option<Arc<[String]>>,
     /// The exchange it belongs to, at QoS 2 from a client whose session outlasts its connection.

@@ -2,9 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fmt, fs,
-    hash::{DefaultHasher, Hash, Hasher},
-    io,
+    fmt, fs, io,
     path::{Path, PathBuf},
     sync::{
         Arc, Weak,
@@ -18,6 +16,7 @@ use wasmtime::{
     Config, Engine,
     component::{Component, Linker, ResourceTable},
 };
+use super::cache::{self, CompileError};
 use wasmtime_wasi::{Deterministic, WasiCtx, WasiCtxView, WasiView, p2::pipe::MemoryOutputPipe};
 
 /// How long one tick of the engine's deadline clock is.
@@ -243,7 +242,7 @@ impl Sandbox {
 
 fn load_component(
     engine: &Engine,
-    cache: &Path,
+    folder: &Path,
     stage: StageName,
     file: Option<&PathBuf>,
 ) -> Result<Component, SandboxError> {
@@ -255,67 +254,10 @@ fn load_component(
         }
         None => stage.embedded(),
     };
-    compiled(engine, cache, stage.as_str(), bytes).map_err(|error| match error {
+    cache::compiled(engine, folder, stage.as_str(), bytes).map_err(|error| match error {
         CompileError::File(path, source) => SandboxError::File { path, source },
         CompileError::Component(source) => SandboxError::Component { stage, source },
     })
-}
-
-/// Why there is no compiled code.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum CompileError {
-    /// It cannot be kept.
-    #[error("{path}: {1}", path = .0.display())]
-    File(PathBuf, io::Error),
-    /// The bytes are no component.
-    #[error("it cannot be compiled: {0:#}")]
-    Component(wasmtime::Error),
-}
-
-/// The compiled code of a component, from the cache where it is there.
-pub(crate) fn compiled(engine: &Engine, cache: &Path, name: &str, bytes: &[u8]) -> Result<Component, CompileError> {
-    let mut compatibility = DefaultHasher::new();
-    engine.precompile_compatibility_hash().hash(&mut compatibility);
-    let key = format!("{name}-{}-{:016x}", blake3::hash(bytes).to_hex(), compatibility.finish());
-    let path = cache.join(format!("{key}.cwasm"));
-    if let Some(compiled) = read_cached(&path) {
-        // SAFETY: these bytes were written by `precompile_component` of an engine with this very compatibility hash, and
-        // their checksum shows that they are as they were written. Who can write the data folder on purpose can
-        // replace the components themselves as well.
-        match unsafe { Component::deserialize(engine, &compiled) } {
-            Ok(component) => return Ok(component),
-            Err(error) => tracing::warn!(%name, %error, "the cached component is not usable; compiling it again"),
-        }
-    }
-    let compiled = engine.precompile_component(bytes).map_err(CompileError::Component)?;
-    write_cached(&path, &compiled).map_err(|source| CompileError::File(path, source))?;
-    // SAFETY: `precompile_component` of this engine has just made them.
-    unsafe { Component::deserialize(engine, &compiled) }.map_err(CompileError::Component)
-}
-
-/// The cached code, unless it is absent or damaged. Its BLAKE3 hash stands before it.
-fn read_cached(path: &Path) -> Option<Vec<u8>> {
-    let mut bytes = fs::read(path).ok()?;
-    let compiled = bytes.split_off_checked(blake3::OUT_LEN)?;
-    (blake3::hash(&compiled).as_bytes().as_slice() == bytes).then_some(compiled)
-}
-
-fn write_cached(path: &Path, compiled: &[u8]) -> io::Result<()> {
-    let unfinished = path.with_extension(format!("{}.new", std::process::id()));
-    let mut bytes = blake3::hash(compiled).as_bytes().to_vec();
-    bytes.extend_from_slice(compiled);
-    fs::write(&unfinished, bytes)?;
-    fs::rename(unfinished, path)
-}
-
-trait SplitOffChecked {
-    fn split_off_checked(&mut self, at: usize) -> Option<Vec<u8>>;
-}
-
-impl SplitOffChecked for Vec<u8> {
-    fn split_off_checked(&mut self, at: usize) -> Option<Vec<u8>> {
-        (at <= self.len()).then(|| self.split_off(at))
-    }
 }
 
 /// A thread that moves the engine's epoch on, so that deadlines pass.

@@ -3,11 +3,10 @@
 //! A stage runs in a wasmtime instance of its own with a memory limit and a deadline on every call, with clocks that
 //! stand still and random numbers that are always the same, so that nothing but its inputs can decide its outputs.
 
-#[allow(dead_code, reason = "the host calls it once all components are loaded")]
-pub(crate) mod cache;
+mod cache;
 mod engine;
 mod stages;
 
-pub(crate) use engine::compiled;
+pub(crate) use cache::compiled;
 pub use engine::{Limits, Sandbox, SandboxError, StageName};
 pub use stages::{Alerter, CallError, Detector, Featurizer, Ingester, Scheduler, wit};

@@ -1,10 +1,8 @@
 //! One route: follows the findings and delivers, step by step.
 
 use std::{
-    any::Any,
     collections::BTreeMap,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Condvar, Mutex, PoisonError, atomic::Ordering},
+    sync::{Arc, PoisonError, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -22,6 +20,7 @@ use crate::{
     components::wit::types::{Alert, AlertState},
     line::{Finding, Read, alert_row, read, severity_name},
     metrics::Metrics,
+    supervisor::TaskContext,
 };
 
 const READ_BYTES: usize = 1 << 18;
@@ -42,28 +41,6 @@ pub(super) struct Place {
     pub(super) offsets: Vec<u64>,
     /// The severity that was last told of each open alert.
     told: BTreeMap<String, String>,
-}
-
-/// A word to end, which those who wait hear at once.
-#[derive(Debug, Default)]
-pub(super) struct Stop {
-    set: Mutex<bool>,
-    heard: Condvar,
-}
-
-impl Stop {
-    /// Says it.
-    pub(super) fn set(&self) {
-        *self.set.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.heard.notify_all();
-    }
-
-    /// Waits for it, at most so long; tells whether it was said.
-    fn wait(&self, most: Duration) -> bool {
-        let set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
-        let (set, _) = self.heard.wait_timeout_while(set, most, |set| !*set).unwrap_or_else(PoisonError::into_inner);
-        *set
-    }
 }
 
 /// A notification that waits to be taken.
@@ -128,34 +105,22 @@ impl Follower {
         }
     }
 
-    /// Steps until it is told to stop. After an error or a panic it begins again, after a pause, from what the store has.
-    pub(super) fn run(mut self, stop: &Stop) {
-        let mut pause = PAUSES.0;
+    /// Steps until the task is stopped, from what the store has.
+    ///
+    /// # Errors
+    /// See [`Self::step`].
+    pub(super) fn run(&mut self, task: &TaskContext) -> anyhow::Result<()> {
+        self.place = None;
+        self.pending = None;
         let mut wait = Duration::ZERO;
-        while !stop.wait(wait) {
-            let why = match catch_unwind(AssertUnwindSafe(|| self.step())) {
-                Ok(Ok(next)) => {
-                    (pause, wait) = (PAUSES.0, next);
-                    continue;
-                }
-                Ok(Err(error)) => format!("{error:#}"),
-                Err(panic) => format!("panicked: {}", message(panic.as_ref())),
-            };
-            tracing::error!(route = self.route.name, why, pause = ?pause, "alerts wait to be carried; it tries again");
-            self.health.failing(&why);
-            self.restart();
-            wait = pause;
-            pause = (pause * 2).min(PAUSES.1);
+        while task.sleep(wait) {
+            wait = self.step()?;
+            task.healthy();
         }
         if let Err(error) = self.keep_place() {
             tracing::warn!(route = self.route.name, %error, "the last notification may be sent again");
         }
-    }
-
-    /// Forgets what it holds in memory; the next step begins from the store.
-    fn restart(&mut self) {
-        self.place = None;
-        self.pending = None;
+        Ok(())
     }
 
     /// Tries the notification that waits, or else goes through what is new up to the first that is not taken. Returns how
@@ -329,13 +294,4 @@ impl Follower {
 
 fn key(route: &str) -> String {
     format!("{PLACES}{route}")
-}
-
-/// What a panic said.
-fn message(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("without a message")
 }

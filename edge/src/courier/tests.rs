@@ -18,7 +18,7 @@ use wheeltapper_log::Partition;
 use wheeltapper_store::Store;
 
 use super::{Courier, PLACES, RouteState};
-use crate::{components::wit::types::Alert, line::Finding, metrics::Metrics};
+use crate::{components::wit::types::Alert, line::Finding, metrics::Metrics, supervisor::Supervisor};
 
 /// Long enough for a loaded machine; nothing waits that long when all is well.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -62,24 +62,27 @@ struct Line {
     end: Arc<AtomicU64>,
     store: Store,
     metrics: Arc<Metrics>,
+    supervisor: Supervisor,
     _folder: tempfile::TempDir,
 }
 
 impl Line {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let metrics = Arc::new(Metrics::default());
         Self {
+            supervisor: Supervisor::new(Arc::clone(&metrics)),
             partition: Partition::open(&folder.path().join("findings"), 1 << 20).unwrap(),
             end: Arc::default(),
             store: Store::open(&folder.path().join("store.db")).unwrap(),
-            metrics: Arc::default(),
+            metrics,
             _folder: folder,
         }
     }
 
     fn courier(&self, routes: &[AlertRoute]) -> anyhow::Result<Courier> {
         let source = (self.partition.reader(), Arc::clone(&self.end));
-        Courier::start(routes, &[source], &self.store, &self.metrics)
+        Courier::start(routes, &[source], &self.store, &self.metrics, &self.supervisor)
     }
 
     fn find(&mut self, id: &str, state: &str) {
@@ -144,8 +147,7 @@ fn a_change_that_cannot_be_made_leaves_the_old_routes_delivering() {
     courier.switch(courier.prepare(&[route("old", &old.url)]).unwrap());
     line.find("2", "Open");
     assert_eq!(next(&old), ("opened".into(), "2".into()));
-    assert_eq!(courier.health()[0].restarts, 0);
-    assert!(courier.health()[0].is_well());
+    assert!(line.supervisor.failures().is_empty());
 }
 
 #[test]
@@ -203,10 +205,18 @@ fn a_loop_that_fails_is_seen_and_heals() {
     let receiver = receiver(&["200 OK"]);
     line.store.state_put(&format!("{PLACES}r"), b"{").unwrap();
     let courier = line.courier(&[route("r", &receiver.url)]).unwrap();
-    wait_until(&courier, "the failure is seen", |state| matches!(state, RouteState::Failing { .. }));
-    assert!(!courier.health()[0].is_well() && courier.health()[0].restarts > 0);
+    let began = Instant::now();
+    while line.supervisor.failures().is_empty() {
+        assert!(began.elapsed() < PATIENCE, "the failure is not seen");
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(line.supervisor.failures()[0].task, "route-r");
     line.find("1", "Open");
     line.store.state_put(&format!("{PLACES}r"), br#"{"offsets":[0],"told":{}}"#).unwrap();
     assert_eq!(next(&receiver).1, "1");
-    wait_until(&courier, "it heals", |state| *state == RouteState::Delivering);
+    while !line.supervisor.failures().is_empty() {
+        assert!(began.elapsed() < PATIENCE, "it does not heal: {:?}", line.supervisor.failures());
+        thread::sleep(Duration::from_millis(5));
+    }
+    drop(courier);
 }

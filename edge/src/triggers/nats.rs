@@ -8,7 +8,7 @@ use async_nats::jetstream::{
     consumer::{AckPolicy, pull},
     stream,
 };
-use tokio::{sync::watch, task::JoinSet, time};
+use tokio::{task::JoinSet, time};
 use wheeltapper_config::Nats;
 use wheeltapper_mqtt::Mapping;
 
@@ -20,25 +20,21 @@ use crate::{
 
 /// How long to wait before connecting anew.
 const RETRY: Duration = Duration::from_secs(2);
+/// The server holds a request for messages this long; then the next one is sent.
+const REQUEST: Duration = Duration::from_secs(2);
 /// Messages that may be under way at once.
 const IN_FLIGHT: usize = 4096;
 /// Far from the lanes of other triggers.
 const LANE: u64 = 1 << 62;
 
-/// Consumes until `stop` turns true; connects anew when the server goes away.
-pub async fn run(host: Arc<Host>, config: Nats, mapping: Arc<Mapping>, mut stop: watch::Receiver<bool>) {
+/// Consumes until the future is dropped; connects anew when the server goes away. `number` tells the connections of
+/// `[[nats]]` apart.
+pub async fn run(host: Arc<Host>, config: Nats, mapping: Arc<Mapping>, number: u64) {
     loop {
-        let consuming = consume(&host, &config, &mapping);
-        tokio::select! {
-            () = crate::triggers::stopped(&mut stop) => return,
-            result = consuming => if let Err(error) = result {
-                tracing::warn!(url = %config.url, error = format!("{error:#}"), "NATS: connecting anew in {RETRY:?}");
-            }
+        if let Err(error) = consume(&host, &config, &mapping, LANE + number).await {
+            tracing::warn!(url = %config.url, error = format!("{error:#}"), "NATS: connecting anew in {RETRY:?}");
         }
-        tokio::select! {
-            () = crate::triggers::stopped(&mut stop) => return,
-            () = time::sleep(RETRY) => {}
-        }
+        time::sleep(RETRY).await;
     }
 }
 
@@ -61,7 +57,7 @@ async fn connect(config: &Nats) -> anyhow::Result<async_nats::Client> {
     options.connect(&config.url).await.with_context(|| format!("connecting to {}", config.url))
 }
 
-async fn consume(host: &Arc<Host>, config: &Nats, mapping: &Arc<Mapping>) -> anyhow::Result<()> {
+async fn consume(host: &Arc<Host>, config: &Nats, mapping: &Arc<Mapping>, lane: u64) -> anyhow::Result<()> {
     let client = connect(config).await?;
     let context = jetstream::new(client);
     let stream = context
@@ -87,12 +83,17 @@ async fn consume(host: &Arc<Host>, config: &Nats, mapping: &Arc<Mapping>) -> any
     tracing::info!(url = %config.url, stream = %config.stream, durable = %config.durable, "NATS: consuming");
     let mut acknowledging = JoinSet::new();
     loop {
-        let mut batch =
-            consumer.fetch().max_messages(config.batch.max(1)).messages().await.context("asking for messages")?;
-        let mut any = false;
+        // The client gives up on an answer only where a request expires: without it, one that a server took with it when it
+        // ended would be waited for for ever.
+        let mut batch = consumer
+            .batch()
+            .max_messages(config.batch.max(1))
+            .expires(REQUEST)
+            .messages()
+            .await
+            .context("asking for messages")?;
         while let Some(message) = futures_next(&mut batch).await {
             let message = message.map_err(|error| anyhow::anyhow!("reading messages: {error}"))?;
-            any = true;
             host.metrics.events("nats").inc();
             while acknowledging.len() >= IN_FLIGHT {
                 acknowledging.join_next().await;
@@ -100,7 +101,7 @@ async fn consume(host: &Arc<Host>, config: &Nats, mapping: &Arc<Mapping>) -> any
             let host = Arc::clone(host);
             let envelope = envelope(&message, mapping);
             // Submitted here, in order; only the waiting is apart.
-            let answer = host.intake.submit(LANE, vec![envelope]);
+            let answer = host.intake.submit(lane, vec![envelope]);
             acknowledging.spawn(async move {
                 let stored = match answer {
                     Ok(answer) => answer.await.unwrap_or(Err(IntakeError::Closed)),
@@ -118,9 +119,6 @@ async fn consume(host: &Arc<Host>, config: &Nats, mapping: &Arc<Mapping>) -> any
                     tracing::debug!(%error, "NATS: an acknowledgement was lost");
                 }
             });
-        }
-        if !any {
-            time::sleep(Duration::from_millis(20)).await;
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use pco::{
     ChunkConfig, PagingSpec,
-    standalone::{simple_compress, simple_decompress},
+    standalone::{DecompressorItem, FileDecompressor, simple_compress},
 };
 
 use crate::StoreError;
@@ -12,12 +12,16 @@ const LEVEL: usize = 4;
 /// Below this length pco's headers cost more than they save.
 const PLAIN_BELOW: usize = 8;
 
+/// Numbers that a compressed column may hold; a longer one is stored as it is. A damaged one of a few bytes could claim any
+/// number of them, and the claim is believed only up to here.
+const MOST: usize = 1 << 22;
+
 fn config() -> ChunkConfig {
     ChunkConfig::default().with_compression_level(LEVEL).with_paging_spec(PagingSpec::EqualPagesUpTo(1 << 18))
 }
 
 fn encode<T: pco::data_types::Number>(numbers: &[T], plain: impl FnOnce() -> Vec<u8>) -> Vec<u8> {
-    if numbers.len() < PLAIN_BELOW {
+    if !(PLAIN_BELOW..=MOST).contains(&numbers.len()) {
         return marked(0, plain());
     }
     match simple_compress(numbers, &config()) {
@@ -32,15 +36,38 @@ fn marked(kind: u8, mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-fn decode<T: pco::data_types::Number>(
+fn decode<T: pco::data_types::Number + Default>(
     bytes: &[u8],
     plain: impl FnOnce(&[u8]) -> Option<Vec<T>>,
 ) -> Result<Vec<T>, StoreError> {
     match bytes.split_first() {
         Some((0, rest)) => plain(rest).ok_or_else(|| StoreError::Column("its length is odd".into())),
-        Some((1, rest)) => simple_decompress(rest).map_err(|error| StoreError::Column(error.to_string())),
+        Some((1, rest)) => decompress(rest),
         Some((kind, _)) => Err(StoreError::Column(format!("its kind {kind} is unknown"))),
         None => Err(StoreError::Column("it is empty".into())),
+    }
+}
+
+fn decompress<T: pco::data_types::Number + Default>(bytes: &[u8]) -> Result<Vec<T>, StoreError> {
+    let damaged = |error: pco::errors::PcoError| StoreError::Column(error.to_string());
+    let (file, mut bytes) = FileDecompressor::new(bytes).map_err(damaged)?;
+    let mut numbers = Vec::new();
+    loop {
+        let mut chunk = match file.chunk_decompressor(bytes).map_err(damaged)? {
+            DecompressorItem::Chunk(chunk) => chunk,
+            DecompressorItem::EndOfData(_) => return Ok(numbers),
+        };
+        let filled = numbers.len();
+        if chunk.n() > MOST - filled {
+            return Err(StoreError::Column(format!("it says that it holds more than {MOST} numbers")));
+        }
+        numbers.reserve_exact(chunk.n());
+        numbers.resize(filled + chunk.n(), T::default());
+        let progress = chunk.read(&mut numbers[filled..]).map_err(damaged)?;
+        if !progress.finished {
+            return Err(StoreError::Column("a part of it is incomplete".into()));
+        }
+        bytes = chunk.into_src();
     }
 }
 

@@ -288,6 +288,7 @@ fn will_of(
         expiry,
         client_id: client_id.into(),
         connection,
+        owner: grant.owner().to_owned(),
         sites: grant.sites(),
     })
 }

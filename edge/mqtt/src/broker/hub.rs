@@ -160,7 +160,7 @@ impl Hub {
         message: &Message,
         client_id: &str,
         connection: u64,
-        sites: Option<Arc<[String]>>,
+        (owner, sites): (&str, Option<Arc<[String]>>),
         exchange: Option<Exchange>,
     ) -> Answer {
         self.sink.accept(Publish {
@@ -171,6 +171,7 @@ impl Hub {
             connection,
             client_id: client_id.into(),
             content_type: message.content_type().map(Into::into),
+            owner: owner.to_owned(),
             sites,
             exchange,
         })
@@ -431,7 +432,7 @@ impl Hub {
         message.expires = will.expiry.and_then(|expiry| Instant::now().checked_add(expiry));
         if self.ingests(&message.topic) {
             let mut pause = Duration::from_millis(100);
-            let accept = || self.accept(&message, &will.client_id, will.connection, will.sites.clone(), None);
+            let accept = || self.accept(&message, &will.client_id, will.connection, (&will.owner, will.sites.clone()), None);
             while accept().await == Verdict::Busy {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(DRAIN);

@@ -181,7 +181,7 @@ impl Connection {
         let answer = if self.hub.ingests(&message.topic) && !clears {
             let exchange =
                 (qos == 2 && session.is_lasting()).then(|| Exchange { session: Arc::clone(&session.name), id, dup });
-            Ok(self.hub.accept(&message, &self.client_id, self.number, grant.sites(), exchange))
+            Ok(self.hub.accept(&message, &self.client_id, self.number, (grant.owner(), grant.sites()), exchange))
         } else {
             Err(Outcome::Code(reason::SUCCESS))
         };

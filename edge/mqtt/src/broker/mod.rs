@@ -173,8 +173,9 @@ impl Broker {
         BrokerHandle { hub: Arc::clone(&self.hub), admission: Arc::clone(&self.admission) }
     }
 
-    /// Serves until it is dropped, which closes all connections.
-    pub async fn run(mut self) {
+    /// Serves until the future is dropped, which closes all connections. It may be called again then: sessions, subscriptions
+    /// and retained messages are kept.
+    pub async fn run(&mut self) {
         let mut tasks = JoinSet::new();
         let mut second = tokio::time::interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

@@ -51,6 +51,7 @@ pub(crate) struct Will {
     pub(crate) expiry: Option<Duration>,
     pub(crate) client_id: String,
     pub(crate) connection: u64,
+    pub(crate) owner: String,
     pub(crate) sites: Option<Arc<[String]>>,
 }
 

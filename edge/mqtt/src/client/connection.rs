@@ -283,6 +283,7 @@ impl<'a> Taking<'a> {
             connection: self.number,
             client_id: self.config.client_id.clone(),
             content_type: properties.and_then(|properties| properties.content_type),
+            owner: String::new(),
             sites: None,
             exchange: (qos == 2).then(|| self.exchange(id, dup)),
         };

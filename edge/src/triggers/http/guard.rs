@@ -19,16 +19,17 @@ use axum::{
 };
 use serde_json::json;
 use tokio::{sync::Semaphore, time::timeout};
-use wheeltapper_access::{Access, Allowance, AuthError, Class, Fetch, Identity, address_key};
+use wheeltapper_access::{
+    Access, Allowance, AuthError, Class, Fetch, Identity, NoncePermit, SIGNATURE_HEADERS, Signatures, address_key,
+};
 
 use super::{
     Problem, blocking, body,
     demand::{Demand, Needs, demand},
     memory::{BodyMemory, BodyPermit},
-    nonces::NoncePermit,
     request_checks,
     seal::{Seal, host_name},
-    signature::{HEADERS, Sources},
+    signature,
     standing::Standing,
     trail::Trail,
 };
@@ -57,7 +58,7 @@ pub(super) struct Door {
     local: bool,
     fetch: Fetch,
     /// Webhooks that sign what they send.
-    sources: Sources,
+    signatures: Signatures,
     pub(super) memory: Arc<BodyMemory>,
     /// The largest body of readings.
     max_body: usize,
@@ -114,7 +115,7 @@ impl Door {
             local: access::is_loopback(&config.http.listen),
             origins: config.http.origins.clone(),
             fetch: access::fetch(),
-            sources: Sources::load(&config.http.sources, seconds())?,
+            signatures: signature::load(&config.http.sources, seconds())?,
             memory: BodyMemory::new(
                 usize::try_from(config.http.body_memory()).unwrap_or(usize::MAX),
                 Arc::clone(&host.metrics),
@@ -138,7 +139,7 @@ impl Door {
         }
         // Who signs need not sign in; whether the signature holds is seen before anything is done with the body.
         if demand.needs == Needs::Ingest
-            && self.sources.head(request.method(), request.uri(), request.headers(), seconds())?.is_some()
+            && self.signatures.head(request.method(), request.uri(), request.headers(), seconds())?.is_some()
         {
             return Ok(Shown::Nothing(None));
         }
@@ -151,18 +152,26 @@ impl Door {
             Shown::Nothing(who) => return Ok(who),
             Shown::Credential(credential) => credential,
         };
-        let door = Arc::clone(self);
-        let (credential, told) = blocking::AUTHENTICATION
-            .run(move || {
-                let told = door.access.authenticate(&credential, clock::now());
-                (credential, told)
-            })
-            .await?;
-        match told {
+        match self.authenticate(&credential).await? {
             Err(AuthError::KeysNeeded(issuer)) => self.identify_anew(issuer, credential).await,
             told => identity(told),
         }
         .map(Some)
+    }
+
+    /// Whose credential it is, from memory where that is enough, else on a thread that may wait for the disk.
+    ///
+    /// # Errors
+    /// As [`blocking::Blocking::run`].
+    pub(super) async fn authenticate(
+        self: &Arc<Self>,
+        credential: &str,
+    ) -> Result<Result<Identity, AuthError>, Problem> {
+        if let Some(known) = self.access.authenticate_cached(credential, clock::now()) {
+            return Ok(known);
+        }
+        let (door, credential) = (Arc::clone(self), credential.to_owned());
+        blocking::AUTHENTICATION.run(move || door.access.authenticate(&credential, clock::now())).await
     }
 
     /// Gets the issuer's keys, then tries once more.
@@ -198,7 +207,7 @@ impl Door {
         key: &str,
         request: Request,
     ) -> Result<(Request, Option<Signed>), Problem> {
-        let head = self.sources.head(request.method(), request.uri(), request.headers(), seconds())?;
+        let head = self.signatures.head(request.method(), request.uri(), request.headers(), seconds())?;
         let Some(head) = head else { return Ok((request, None)) };
         let (parts, body) = request.into_parts();
         let announced = parts.headers.get(header::CONTENT_LENGTH);
@@ -206,10 +215,10 @@ impl Door {
         let mut permit = self.memory.permit(key.to_owned());
         let bytes = body::read(body, announced, self.max_body, &mut permit).await.map_err(|error| error.problem)?;
         let nonce = if bytes.len() <= HASHED_AT_ONCE {
-            self.sources.verify(&head, &bytes, seconds())?
+            self.signatures.verify(&head, &bytes, seconds())?
         } else {
             let (door, bytes) = (Arc::clone(self), bytes.clone());
-            blocking::ROUTES.run(move || door.sources.verify(&head, &bytes, seconds())).await??
+            blocking::ROUTES.run(move || door.signatures.verify(&head, &bytes, seconds())).await??
         };
         Ok((Request::from_parts(parts, Body::from(bytes)), Some(Signed { nonce, _permit: permit })))
     }
@@ -397,7 +406,7 @@ fn charge_as_it_comes(door: &Arc<Door>, name: &str, request: Request) -> Request
 fn clean(headers: &mut HeaderMap) {
     let ours: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| name.as_str().starts_with(OURS) && !HEADERS.contains(&name.as_str()))
+        .filter(|name| name.as_str().starts_with(OURS) && !SIGNATURE_HEADERS.contains(&name.as_str()))
         .cloned()
         .collect();
     for name in ours {

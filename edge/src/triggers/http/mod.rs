@@ -22,7 +22,6 @@ mod ingest;
 mod letters;
 mod memory;
 mod metrics;
-mod nonces;
 mod overview;
 mod problem;
 mod reply;
@@ -101,7 +100,14 @@ pub fn router(host: Arc<Host>, mapping: Arc<Mapping>, stopping: watch::Receiver<
         live: Live::new(Arc::clone(&host)),
         stopping,
     };
-    tokio::spawn(streams.clone().run());
+    let watched = streams.clone();
+    tokio::spawn(host.supervisor.supervise("streams", move |_| {
+        let streams = watched.clone();
+        async move {
+            streams.run().await;
+            Ok(())
+        }
+    }));
     let front = Front {
         memory: Arc::clone(&door.memory),
         max_body: usize::try_from(config.http.max_body.bytes()).unwrap_or(usize::MAX),

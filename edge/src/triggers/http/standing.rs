@@ -5,8 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::sleep;
 use wheeltapper_access::{AuthError, Identity};
 
-use super::{blocking::AUTHENTICATION, guard::Door};
-use crate::clock;
+use super::guard::Door;
 
 /// Between two looks.
 const BETWEEN: Duration = Duration::from_secs(5);
@@ -35,8 +34,7 @@ impl Standing {
     async fn lost(&self) {
         loop {
             sleep(BETWEEN).await;
-            let (door, credential) = (Arc::clone(&self.door), self.credential.clone());
-            match AUTHENTICATION.run(move || door.access.authenticate(&credential, clock::now())).await {
+            match self.door.authenticate(&self.credential).await {
                 Ok(Ok(identity)) if identity == self.identity => {}
                 // What cannot be found out now is no reason to break off.
                 Err(_) | Ok(Err(AuthError::Access(_) | AuthError::KeysNeeded(_))) => {}

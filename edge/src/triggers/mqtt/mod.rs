@@ -51,8 +51,11 @@ impl Sink for IntakeSink {
         };
         self.host.metrics.events("mqtt").inc();
         // Submitted here, in the order of the packets; only the waiting is asynchronous.
-        let sender =
-            Arc::new(Sender { name: None, sites: publish.sites.map(|sites| sites.to_vec()), is_replay: false });
+        let sender = Arc::new(Sender {
+            name: Some(publish.owner).filter(|owner| !owner.is_empty()),
+            sites: publish.sites.map(|sites| sites.to_vec()),
+            is_replay: false,
+        });
         let lane = self.lanes.wrapping_add(publish.connection);
         let answer = match publish.exchange {
             None => self.host.intake.submit_from(lane, vec![envelope], sender),

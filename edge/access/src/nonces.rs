@@ -12,7 +12,7 @@ const SWEEP: i64 = 10;
 
 /// The requests that were taken and whose signatures still hold.
 #[derive(Debug, Default)]
-pub(super) struct Nonces(Mutex<Taken>);
+pub(crate) struct Nonces(Mutex<Taken>);
 
 #[derive(Debug, Default)]
 struct Taken {
@@ -23,23 +23,23 @@ struct Taken {
 
 /// Why a request is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     /// It was taken before, or is being taken now.
     Repeated,
     /// No more can be remembered now.
     Full,
 }
 
-/// A request that is being taken. Dropped without [`NoncePermit::keep`] it may come again: it left nothing behind.
+/// A signed request that is being taken. Dropped without [`NoncePermit::keep`] it may come again: it left nothing behind.
 #[derive(Debug)]
-pub(super) struct NoncePermit {
+pub struct NoncePermit {
     nonces: Arc<Nonces>,
     key: Option<u128>,
 }
 
 impl Nonces {
     /// Takes a source's nonce, which is good until that time.
-    pub(super) fn take(
+    pub(crate) fn take(
         self: &Arc<Self>,
         source: &str,
         nonce: &str,
@@ -66,7 +66,7 @@ impl Nonces {
 
 impl NoncePermit {
     /// The request left something behind: it must not come again.
-    pub(super) fn keep(mut self) {
+    pub fn keep(mut self) {
         self.key = None;
     }
 }
@@ -87,6 +87,7 @@ fn key(source: &str, nonce: &str) -> u128 {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
 
     #[test]

@@ -1,0 +1,392 @@
+//! Webhook signatures: HMAC-SHA256 under a source's secret.
+//!
+//! A request names its source in `X-Wheeltapper-Source`, the time in seconds since 1970 in `X-Wheeltapper-Timestamp`, and
+//! in `X-Wheeltapper-Nonce` 16 to 128 characters that it never used before. `X-Wheeltapper-Signature: sha256=<hex>` signs
+//!
+//! ```text
+//! v1 <newline> timestamp <newline> nonce <newline> method <newline> path <newline> query <newline> body
+//! ```
+//!
+//! with path, query (without its question mark) and body as they are sent. Within five minutes of its time a request is
+//! taken once. A source with `signature = "body"` signs the body alone, as `X-Hub-Signature-256` has it.
+//!
+//! What the headers say is checked before a byte of the body is read.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use http::{HeaderMap, Method, Uri};
+use sha2::Sha256;
+
+use crate::nonces::{NoncePermit, Nonces, Refusal};
+
+const SOURCE: &str = "x-wheeltapper-source";
+const TIMESTAMP: &str = "x-wheeltapper-timestamp";
+const NONCE: &str = "x-wheeltapper-nonce";
+const SIGNATURE: &str = "x-wheeltapper-signature";
+/// What other programs call a signature of the body.
+const HUB_SIGNATURE: &str = "x-hub-signature-256";
+/// The headers by which a request is signed.
+pub const SIGNATURE_HEADERS: [&str; 4] = [SOURCE, TIMESTAMP, NONCE, SIGNATURE];
+
+/// So far a request's time may be from the host's, in seconds.
+const WINDOW: i64 = 300;
+/// Characters of a nonce.
+const NONCE_LENGTH: std::ops::RangeInclusive<usize> = 16..=128;
+/// What a query may not say where only the body is signed: it would change what the readings are.
+const UNSIGNED: [&str; 3] = ["sensor", "topic", "precision"];
+
+/// What a source signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignatureScheme {
+    /// Time, nonce, method, path, query and body.
+    Request,
+    /// The body alone, for senders that cannot do more: such a request can be repeated by those who see it.
+    Body,
+}
+
+/// A source of signed requests.
+#[derive(Clone)]
+pub struct SignedSource {
+    /// What it calls itself in `X-Wheeltapper-Source`.
+    pub name: String,
+    /// The key that it shares with this host; not shown by `Debug`.
+    pub secret: Vec<u8>,
+    /// What it signs.
+    pub scheme: SignatureScheme,
+}
+
+impl std::fmt::Debug for SignedSource {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("SignedSource").field("name", &self.name).field("scheme", &self.scheme).finish_non_exhaustive()
+    }
+}
+
+/// Why a request is not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    /// It is not signed as it has to be; the text says what to do (401).
+    #[error("{0}")]
+    Refused(String),
+    /// It was taken before, or is being taken now (409).
+    #[error("a request with this nonce was taken already; sign each request with a nonce of its own")]
+    Repeated,
+    /// No more nonces can be remembered now (503).
+    #[error("too many signed requests came within the last minutes; send more readings in each")]
+    Full,
+}
+
+/// Verifies requests of the sources.
+#[derive(Debug)]
+pub struct Signatures {
+    sources: BTreeMap<String, SignedSource>,
+    /// Whether an unsigned request is refused.
+    required: bool,
+    nonces: Arc<Nonces>,
+    /// What was signed earlier is not taken: it may have been taken before the host was restarted. In seconds since 1970.
+    started: i64,
+}
+
+/// A request whose headers are those of a signed one; the body is still to be verified.
+#[derive(Debug)]
+pub struct SignedHead {
+    source: String,
+    signature: Vec<u8>,
+    /// What is signed before the body.
+    prefix: Vec<u8>,
+    /// The nonce, and until when the signature holds; none where the body alone is signed.
+    nonce: Option<(String, i64)>,
+}
+
+impl Signatures {
+    /// Knows `sources`; with `required`, no unsigned request is taken. `now`: seconds since 1970.
+    pub fn new(sources: impl IntoIterator<Item = SignedSource>, required: bool, now: i64) -> Self {
+        let sources = sources.into_iter().map(|source| (source.name.clone(), source)).collect();
+        Self { sources, required, nonces: Arc::default(), started: now }
+    }
+
+    /// Looks at a request's headers. None: it is not signed, and need not be.
+    ///
+    /// # Errors
+    /// [`SignatureError::Refused`] where it is not signed and has to be, or its signature cannot be one.
+    pub fn head(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+        now: i64,
+    ) -> Result<Option<SignedHead>, SignatureError> {
+        let is_signed = SIGNATURE_HEADERS.iter().any(|name| headers.contains_key(*name))
+            || (headers.contains_key(HUB_SIGNATURE)
+                && self.sources.values().any(|source| source.scheme == SignatureScheme::Body));
+        if !is_signed {
+            let what = "the request is not signed; sign it with the headers X-Wheeltapper-Source, -Timestamp, -Nonce and -Signature: see README.md, \"Signed webhooks\"";
+            return if self.required { refuse(what) } else { Ok(None) };
+        }
+        let source = match one(headers, SOURCE)? {
+            Some(source) => source.to_owned(),
+            None => parameter(uri, "source").unwrap_or_default(),
+        };
+        let Some(known) = self.sources.get(&source) else {
+            return refuse("no source of this name signs here; send it in X-Wheeltapper-Source");
+        };
+        match known.scheme {
+            SignatureScheme::Request => self.request_head(source, method, uri, headers, now).map(Some),
+            SignatureScheme::Body => body_head(source, uri, headers).map(Some),
+        }
+    }
+
+    fn request_head(
+        &self,
+        source: String,
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+        now: i64,
+    ) -> Result<SignedHead, SignatureError> {
+        let (timestamp, nonce) = match (one(headers, TIMESTAMP)?, one(headers, NONCE)?) {
+            (Some(timestamp), Some(nonce)) => (timestamp, nonce),
+            _ => {
+                return refuse(
+                    "X-Wheeltapper-Timestamp or X-Wheeltapper-Nonce is missing; sign the whole request, or set signature = \"body\" for a source that cannot",
+                );
+            }
+        };
+        let digits = timestamp.len() <= 18 && timestamp.bytes().all(|byte| byte.is_ascii_digit());
+        let Some(time) = timestamp.parse::<i64>().ok().filter(|_| digits) else {
+            return refuse("X-Wheeltapper-Timestamp is no whole number of seconds since 1970");
+        };
+        if (now - time).abs() > WINDOW {
+            return refuse(&format!(
+                "the request was signed {} s {} the host's time, at most {WINDOW} s are taken; sign it anew, and set the sender's clock",
+                (now - time).abs(),
+                if time < now { "before" } else { "after" }
+            ));
+        }
+        if time < self.started {
+            return refuse("the request was signed before the host was started; sign it anew");
+        }
+        if !NONCE_LENGTH.contains(&nonce.len()) || !nonce.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return refuse(
+                "X-Wheeltapper-Nonce is not 16 to 128 visible characters; make a random one for each request",
+            );
+        }
+        let prefix =
+            format!("v1\n{timestamp}\n{nonce}\n{method}\n{}\n{}\n", uri.path(), uri.query().unwrap_or_default());
+        Ok(SignedHead {
+            signature: signature(one(headers, SIGNATURE)?)?,
+            source,
+            prefix: prefix.into_bytes(),
+            nonce: Some((nonce.to_owned(), time + WINDOW)),
+        })
+    }
+
+    /// Holds the body to the signature. The permit is kept once the request has left something behind.
+    ///
+    /// # Errors
+    /// [`SignatureError`].
+    pub fn verify(&self, head: &SignedHead, body: &[u8], now: i64) -> Result<Option<NoncePermit>, SignatureError> {
+        let key = self.sources.get(&head.source).map(|source| source.secret.as_slice());
+        let mac = key.and_then(|key| Hmac::<Sha256>::new_from_slice(key).ok());
+        let is_right = mac.is_some_and(|mut mac| {
+            mac.update(&head.prefix);
+            mac.update(body);
+            mac.verify_slice(&head.signature).is_ok()
+        });
+        if !is_right {
+            return refuse(
+                "the signature does not match; sign what is sent, as it is sent, under the source's secret: see README.md, \"Signed webhooks\"",
+            );
+        }
+        let Some((nonce, until)) = &head.nonce else { return Ok(None) };
+        self.nonces.take(&head.source, nonce, *until, now).map(Some).map_err(|refusal| match refusal {
+            Refusal::Repeated => SignatureError::Repeated,
+            Refusal::Full => SignatureError::Full,
+        })
+    }
+}
+
+fn body_head(source: String, uri: &Uri, headers: &HeaderMap) -> Result<SignedHead, SignatureError> {
+    if let Some(name) = UNSIGNED.iter().find(|name| parameter(uri, name).is_some()) {
+        return refuse(&format!(
+            "the query says {name}, which a signature of the body does not cover; leave it out, or sign the whole request"
+        ));
+    }
+    let sent = match one(headers, SIGNATURE)? {
+        Some(signature) => Some(signature),
+        None => one(headers, HUB_SIGNATURE)?,
+    };
+    Ok(SignedHead { signature: signature(sent)?, source, prefix: Vec::new(), nonce: None })
+}
+
+/// A header that is there once at most.
+fn one<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, SignatureError> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    match (value.to_str(), values.next()) {
+        (Ok(value), None) => Ok(Some(value)),
+        _ => refuse(&format!("the header {name} is there twice, or is no text; send it once")),
+    }
+}
+
+/// A parameter of the query.
+fn parameter(uri: &Uri, name: &str) -> Option<String> {
+    let mut pairs = form_urlencoded::parse(uri.query()?.as_bytes());
+    pairs.find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
+}
+
+/// The bytes of `sha256=<hex>`.
+fn signature(sent: Option<&str>) -> Result<Vec<u8>, SignatureError> {
+    let bytes = sent.and_then(|sent| hex::decode(sent.strip_prefix("sha256=")?).ok()).filter(|bytes| bytes.len() == 32);
+    bytes.map_or_else(|| refuse("X-Wheeltapper-Signature is not sha256= and 64 hexadecimal digits"), Ok)
+}
+
+fn refuse<T>(detail: &str) -> Result<T, SignatureError> {
+    Err(SignatureError::Refused(detail.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    const NOW: i64 = 1_767_225_600;
+    const BODY: &[u8] = b"what do ya want for nothing?";
+
+    fn sources(scheme: SignatureScheme, required: bool) -> Signatures {
+        let source = SignedSource { name: "gateway".into(), secret: b"Jefe".to_vec(), scheme };
+        Signatures::new([source], required, NOW - 1_000)
+    }
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    fn sign(text: &[&[u8]]) -> String {
+        let mut mac = Hmac::<Sha256>::new_from_slice(b"Jefe").unwrap();
+        text.iter().for_each(|text| mac.update(text));
+        format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
+    }
+
+    fn status(error: &SignatureError) -> u16 {
+        match error {
+            SignatureError::Refused(_) => 401,
+            SignatureError::Repeated => 409,
+            SignatureError::Full => 503,
+        }
+    }
+
+    /// What becomes of a request that was signed for one target, nonce and time and is sent to another.
+    fn send(sources: &Signatures, signed: (&str, &str, i64), sent: (&str, &str, i64), body: &[u8]) -> u16 {
+        let (target, nonce, time) = signed;
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let prefix = format!("v1\n{time}\n{nonce}\nPOST\n{path}\n{query}\n");
+        let signature = sign(&[prefix.as_bytes(), BODY]);
+        let (target, nonce, time) = sent;
+        let time = time.to_string();
+        let headers = headers(&[(SOURCE, "gateway"), (TIMESTAMP, &time), (NONCE, nonce), (SIGNATURE, &signature)]);
+        let head = match sources.head(&Method::POST, &target.parse().unwrap(), &headers, NOW) {
+            Ok(head) => head.unwrap(),
+            Err(error) => return status(&error),
+        };
+        match sources.verify(&head, body, NOW) {
+            Ok(permit) => {
+                permit.unwrap().keep();
+                202
+            }
+            Err(error) => status(&error),
+        }
+    }
+
+    #[test]
+    fn the_whole_request_is_signed_and_taken_once() {
+        let sources = sources(SignatureScheme::Request, false);
+        let (nonce, other) = ("0123456789abcdef", "0123456789abcdeg");
+        let target = "/api/v1/ingest?sensor=a%2Fb";
+        let right = (target, nonce, NOW);
+        assert_eq!(send(&sources, right, right, b"something else"), 401);
+        for changed in [
+            ("/api/v1/ingest?sensor=a%2Fc", nonce, NOW),
+            ("/api/v1/ingest", nonce, NOW),
+            ("/api/v1/ingest2?sensor=a%2Fb", nonce, NOW),
+            (target, other, NOW),
+            (target, nonce, NOW + 1),
+        ] {
+            assert_eq!(send(&sources, right, changed, BODY), 401, "{changed:?}");
+        }
+        assert_eq!(send(&sources, right, right, BODY), 202);
+        assert_eq!(send(&sources, right, right, BODY), 409);
+        for time in [NOW - WINDOW, NOW + WINDOW] {
+            let request = (target, &*format!("{nonce}{time}"), time);
+            assert_eq!(send(&sources, request, request, BODY), 202);
+        }
+        for time in [NOW - WINDOW - 1, NOW + WINDOW + 1, NOW - 1_001, -5] {
+            let request = (target, &*format!("{nonce}{time}"), time);
+            assert_eq!(send(&sources, request, request, BODY), 401, "{time}");
+        }
+        for nonce in ["", "short", &"x".repeat(129), "0123456789abcde f"] {
+            assert_eq!(send(&sources, (target, nonce, NOW), (target, nonce, NOW), BODY), 401, "{nonce}");
+        }
+        let late = Signatures { started: NOW + 1, ..sources };
+        let request = (target, "fedcba9876543210", NOW);
+        assert_eq!(send(&late, request, request, BODY), 401, "signed before the host was started");
+    }
+
+    #[test]
+    fn what_is_no_signature_is_refused_before_the_body_is_read() {
+        let sources = sources(SignatureScheme::Request, false);
+        let head = |headers: &HeaderMap| sources.head(&Method::POST, &Uri::from_static("/x"), headers, NOW);
+        assert!(head(&HeaderMap::new()).unwrap().is_none(), "it need not be signed");
+        let (time, nonce, right) = (NOW.to_string(), "0123456789abcdef", sign(&[BODY]));
+        let good = [(SOURCE, "gateway"), (TIMESTAMP, &*time), (NONCE, nonce), (SIGNATURE, &*right)];
+        assert!(head(&headers(&good)).unwrap().is_some());
+        for without in 0..good.len() {
+            let mut some = good.to_vec();
+            some.remove(without);
+            assert!(head(&headers(&some)).is_err(), "without {}", good[without].0);
+            let twice = [&good[..], &good[without..=without]].concat();
+            assert!(head(&headers(&twice)).is_err(), "twice {}", good[without].0);
+            for odd in [&b"\xff"[..], b"", b"nobody"] {
+                let mut headers = headers(&good);
+                headers.insert(good[without].0, http::HeaderValue::from_bytes(odd).unwrap());
+                assert!(head(&headers).is_err(), "{} {odd:?}", good[without].0);
+            }
+        }
+        // Bytes that are no text in all of them are no way past the login either.
+        let odd = http::HeaderValue::from_bytes(b"\xff").unwrap();
+        assert!(head(&SIGNATURE_HEADERS.iter().map(|name| (name.parse().unwrap(), odd.clone())).collect()).is_err());
+        let strict = super::tests::sources(SignatureScheme::Request, true);
+        assert!(strict.head(&Method::POST, &Uri::from_static("/x"), &HeaderMap::new(), NOW).is_err());
+    }
+
+    #[test]
+    fn a_source_may_sign_the_body_alone_where_it_is_told_so() {
+        let sources = sources(SignatureScheme::Body, true);
+        // RFC 4231, test case 2.
+        let right = "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+        let send = |target: &'static str, pairs: &[(&'static str, &str)], body: &[u8]| {
+            let head = sources.head(&Method::POST, &Uri::from_static(target), &headers(pairs), NOW).ok()?;
+            sources.verify(&head?, body, NOW).ok()
+        };
+        for name in [SIGNATURE, HUB_SIGNATURE] {
+            assert!(send("/x", &[(SOURCE, "gateway"), (name, right)], BODY).is_some());
+            assert!(send("/x?source=gateway", &[(name, right)], BODY).is_some());
+            assert!(send("/x?source=gateway", &[(name, right)], b"something else").is_none());
+            assert!(send("/x?source=other", &[(name, right)], BODY).is_none());
+            for query in ["sensor=a", "topic=a", "precision=ms"] {
+                let target: &'static str = format!("/x?{query}").leak();
+                assert!(send(target, &[(SOURCE, "gateway"), (name, right)], BODY).is_none(), "{query}");
+            }
+        }
+        assert!(send("/x", &[], BODY).is_none());
+        let strict = super::tests::sources(SignatureScheme::Request, false);
+        let hub = headers(&[(HUB_SIGNATURE, right)]);
+        assert!(strict.head(&Method::POST, &Uri::from_static("/x"), &hub, NOW).unwrap().is_none());
+        let body = headers(&[(SOURCE, "gateway"), (SIGNATURE, right)]);
+        assert!(strict.head(&Method::POST, &Uri::from_static("/x"), &body, NOW).is_err(), "not unless it is told so");
+    }
+}
