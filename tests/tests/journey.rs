@@ -33,6 +33,7 @@ fn from_the_first_sign_in_to_the_pinned_repair() {
     let host = plant.start().unwrap();
     let once = one_time_password(&fs::read_to_string(plant.path().join("host.log")).unwrap());
 
+    let made = plant.output(&["key", "add", "simulator", "--scope", "ingest"]).unwrap();
     // Two hours in which faults grow, and then the present, so that pages have something to follow.
     let mut load = plant
         .command()
@@ -40,6 +41,7 @@ fn from_the_first_sign_in_to_the_pinned_repair() {
         .args(fleet)
         .args(["--to", &format!("mqtt://{}", host.mqtt), "--backfill", "2h", "--speed", "120"])
         .args(["--onset", "20m", "--degrade", "2h"])
+        .env("WHEELTAPPER_API_KEY", made.trim())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()

@@ -214,7 +214,7 @@ fn mqtt_sends_again_what_was_not_acknowledged() {
     let url = format!("mqtt://{}", listener.local_addr().unwrap());
     let (sender, messages) = channel();
     let broker = thread::spawn(move || broker(listener, sender));
-    let sent = publish_mqtt(&url, &mut fleet(), &FAST).unwrap();
+    let sent = publish_mqtt(&url, None, &mut fleet(), &FAST).unwrap();
     broker.join().unwrap();
     let (mut scalars, mut bursts) = (BTreeSet::new(), BTreeSet::new());
     for (topic, payload) in messages.try_iter() {

@@ -26,7 +26,7 @@ pub(super) struct Simulate {
     /// Where to: http://host:8080 or mqtt://host:1883
     #[arg(long, default_value = "http://127.0.0.1:8080")]
     to: String,
-    /// An API key with the scope ingest, for HTTP where the host wants one; `wheeltapper key add` makes one
+    /// An API key with the scope ingest, where the host wants one; `wheeltapper key add` makes one
     #[arg(long, env = "WHEELTAPPER_API_KEY", hide_env_values = true)]
     key: Option<String>,
     /// How much faster than real time, while in the past
@@ -78,7 +78,7 @@ impl Simulate {
         }
         let pace = Pace { speed: self.speed, run_for: self.run_for };
         let sent = if self.to.starts_with("mqtt") {
-            wheeltapper_simulate::publish_mqtt(&self.to, &mut fleet, &pace)?
+            wheeltapper_simulate::publish_mqtt(&self.to, self.key.as_deref(), &mut fleet, &pace)?
         } else {
             wheeltapper_simulate::publish_http(&self.to, self.key.as_deref(), &mut fleet, &pace)?
         };

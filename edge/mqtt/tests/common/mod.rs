@@ -115,9 +115,9 @@ pub fn start_with(config: BrokerConfig, sink: Arc<Recorder>, auth: Arc<dyn Authe
     serve(runtime, broker)
 }
 
-fn serve(runtime: Runtime, broker: Broker) -> Running {
+fn serve(runtime: Runtime, mut broker: Broker) -> Running {
     let (address, tls, handle) = (broker.local_addr(), broker.tls_addr(), broker.handle());
-    let task = runtime.spawn(broker.run());
+    let task = runtime.spawn(async move { broker.run().await });
     Running { address, tls, handle, runtime, task }
 }
 

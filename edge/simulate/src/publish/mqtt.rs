@@ -27,15 +27,15 @@ const EXPECTED: &str = "mqtt://127.0.0.1:1883 or mqtt://user:password@host:1883"
 
 /// Publishes the fleet's readings at a pace, with quality of service 1: the topic is the sensor's id, the payload a JSON
 /// object, or `WTW1` for a burst. Returns when the pace says so and the broker has acknowledged all, with how many readings
-/// were sent: scalars, and samples of bursts.
+/// were sent: scalars, and samples of bursts. `key`: an API key, which is the password where the address names none.
 ///
 /// When the connection breaks, what was not acknowledged is sent again.
 ///
 /// # Errors
 /// See [`PublishError`]; a broker that cannot be reached, or acknowledges nothing, is waited for a minute.
-pub fn publish_mqtt(url: &str, fleet: &mut Fleet, pace: &Pace) -> Result<u64, PublishError> {
+pub fn publish_mqtt(url: &str, key: Option<&str>, fleet: &mut Fleet, pace: &Pace) -> Result<u64, PublishError> {
     let metronome = Metronome::start(fleet, pace)?;
-    let (client, connection) = Client::new(options(url, fleet.spec().seed)?, usize::from(IN_FLIGHT));
+    let (client, connection) = Client::new(options(url, key, fleet.spec().seed)?, usize::from(IN_FLIGHT));
     let line = Arc::new(Line::default());
     let worker = {
         let line = Arc::clone(&line);
@@ -158,7 +158,7 @@ fn shown(url: &str) -> String {
     }
 }
 
-fn options(url: &str, seed: u64) -> Result<MqttOptions, PublishError> {
+fn options(url: &str, key: Option<&str>, seed: u64) -> Result<MqttOptions, PublishError> {
     let wrong = |hint| PublishError::Address { expected: EXPECTED, url: shown(url), hint };
     let rest = match url.split_once("://") {
         Some(("mqtt", rest)) => rest.trim_end_matches('/'),
@@ -184,9 +184,15 @@ fn options(url: &str, seed: u64) -> Result<MqttOptions, PublishError> {
         .set_keep_alive(Duration::from_secs(30))
         .set_inflight(IN_FLIGHT)
         .set_max_packet_size(LARGEST_PACKET, LARGEST_PACKET);
-    if let Some(login) = login {
-        let (user, password) = login.split_once(':').unwrap_or((login, ""));
-        options.set_credentials(user, password);
+    match (login, key) {
+        (Some(login), _) => {
+            let (user, password) = login.split_once(':').unwrap_or((login, ""));
+            options.set_credentials(user, password);
+        }
+        (None, Some(key)) => {
+            options.set_credentials("wheeltapper-simulate", key);
+        }
+        (None, None) => {}
     }
     Ok(options)
 }
@@ -198,19 +204,21 @@ mod tests {
     #[test]
     fn addresses_say_host_port_and_login() {
         let of = |url: &str| {
-            let options = options(url, 1).unwrap();
+            let options = options(url, None, 1).unwrap();
             (options.broker_address(), options.credentials().map(|login| (login.username, login.password)))
         };
         assert_eq!(of("mqtt://broker"), (("broker".into(), 1883), None));
         assert_eq!(of("mqtt://[::1]:99/"), (("::1".into(), 99), None));
         assert_eq!(of("mqtt://a:b@host:1"), (("host".into(), 1), Some(("a".into(), "b".into()))));
+        let password = |url: &str| options(url, Some("wtk"), 1).unwrap().credentials().unwrap().password;
+        assert_eq!((password("mqtt://host"), password("mqtt://a:b@host")), ("wtk".into(), "b".into()));
     }
 
     #[test]
     fn a_wrong_address_is_told_without_its_password() {
         for url in ["mqtts://a:secret@host", "host:1883", "mqtt://", "mqtt://a:secret@host:99999", "http://a:secret@b"]
         {
-            let error = options(url, 1).unwrap_err().to_string();
+            let error = options(url, None, 1).unwrap_err().to_string();
             assert!(error.contains("mqtt://127.0.0.1:1883") && !error.contains("secret"), "{error}");
         }
     }
