@@ -471,7 +471,15 @@ impl Host {
     /// that the others end in order; what it had taken in is in the log.
     pub fn stop(self) {
         let Self {
-            intake, committer, mut workers, mut planner, mut dead_letter_writer, mut store_check, courier, ..
+            intake,
+            committer,
+            mut workers,
+            mut planner,
+            mut dead_letter_writer,
+            mut store_check,
+            courier,
+            store,
+            ..
         } = self;
         intake.stop_within(STOP_LIMIT);
         drop(committer);
@@ -486,6 +494,9 @@ impl Host {
         dead_letter_writer.stop_within(STOP_LIMIT);
         store_check.stop_within(STOP_LIMIT);
         drop(courier);
+        if let Err(error) = store.fold_all() {
+            tracing::warn!(%error, "the store's write-ahead log is copied back at the next start");
+        }
     }
 }
 

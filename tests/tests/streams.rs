@@ -157,7 +157,8 @@ fn resident_kib(process: u32) -> u64 {
 #[test]
 fn a_thousand_listeners_hold_in_bounded_memory() {
     const LISTENERS: usize = 1_000;
-    let plant = Plant::new("[line]\ncheckpoint = \"1h\"\n").unwrap();
+    let limits = "[http.limits]\nconnections = 1_100\nconnections_per_address = 1_100\n";
+    let plant = Plant::new(&format!("[line]\ncheckpoint = \"1h\"\n{limits}")).unwrap();
     let host = plant.start().unwrap();
     send(&host, "plant/a", 0, 1, 0.0);
     wait_until("the sensor", SOON, || Ok(host.get("/api/v1/sensors/plant%2Fa%2Fs")?.0 == 200)).unwrap();

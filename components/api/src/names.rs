@@ -13,6 +13,10 @@ pub(crate) const PATTERN: &str = concat!(
     ")*$"
 );
 
+/// Text without such characters.
+pub(crate) const VISIBLE: &str =
+    "^[^\\u0000-\\u001f\\u007f-\\u009f\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]*$";
+
 /// Whether a character must not stand in a name: people could not tell the name from another one that they see.
 pub fn is_hidden(character: char) -> bool {
     character.is_control()

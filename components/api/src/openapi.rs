@@ -7,7 +7,7 @@ use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    names::PATTERN,
+    names::{PATTERN, VISIBLE},
     query::LONGEST,
     routes::{Body, Kind, Parameter, Permission, Place, ROUTES, Reply, RouteInfo},
     shapes::{NO_NUL, ProblemDetails, time_schema},
@@ -262,6 +262,7 @@ fn parameter(parameter: &Parameter) -> Value {
         // What is not there is not found; what a path must not hold, the host refuses before it looks.
         Kind::Text if parameter.place == Place::Path => json!({ "type": "string", "minLength": 1, "pattern": PATTERN }),
         Kind::Text => json!({ "type": "string", "maxLength": LONGEST, "pattern": NO_NUL }),
+        Kind::Visible => json!({ "type": "string", "maxLength": LONGEST, "pattern": VISIBLE }),
         Kind::Long if parameter.place == Place::Header => json!({ "type": "string" }),
         Kind::Long => json!({ "type": "string", "pattern": NO_NUL }),
         Kind::Time => json!(time_schema()),

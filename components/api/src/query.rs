@@ -3,7 +3,7 @@
 use form_urlencoded::{Serializer, parse};
 
 use crate::{
-    names::check_name,
+    names::{check_name, is_hidden},
     problem::Problem,
     routes::{Kind, Parameter, Place, RouteInfo},
     time,
@@ -113,13 +113,16 @@ fn check(known: &Parameter, value: &str) -> Result<(), Problem> {
     let wrong = |detail: String| Err(Problem::bad_request(detail));
     match known.kind {
         Kind::Sensor => check_name(value).map_err(|why| Problem::bad_request(format!("{name}: {why}"))),
-        Kind::Text if value.chars().count() > LONGEST => {
+        Kind::Text | Kind::Visible if value.chars().count() > LONGEST => {
             wrong(format!("{name} has {} characters; give at most {LONGEST}", value.chars().count()))
         }
         Kind::Text | Kind::Long if value.contains('\0') => {
             wrong(format!("{name}={value:?} has the character NUL in it; leave it out"))
         }
-        Kind::Text | Kind::Long => Ok(()),
+        Kind::Visible if value.chars().any(is_hidden) => {
+            wrong(format!("{name}={value:?} has control characters; leave them out"))
+        }
+        Kind::Text | Kind::Visible | Kind::Long => Ok(()),
         Kind::Time if time::parse(value).is_none() => wrong(format!(
             "{name}={value:?} is no time; give RFC 3339, such as 2026-01-31T13:45:00Z, or nanoseconds since 1970"
         )),

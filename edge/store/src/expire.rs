@@ -5,7 +5,7 @@ use std::{thread, time::Duration};
 use rusqlite::{Connection, params};
 use serde::Serialize;
 
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, merge};
 
 /// Rows that are deleted in one transaction.
 const ROWS: usize = 512;
@@ -128,6 +128,19 @@ const READINGS: BySensor = BySensor {
         ORDER BY end_time LIMIT ?3)",
 };
 
+/// Sensors with a chunk that begins before ?1.
+const SENSORS_WITH_EARLY_CHUNKS: &str = "WITH RECURSIVE known (sensor) AS (
+        SELECT min(sensor) FROM reading_chunks
+        UNION ALL SELECT (SELECT min(sensor) FROM reading_chunks WHERE sensor > known.sensor) FROM known WHERE known.sensor IS NOT NULL)
+    SELECT sensor FROM known WHERE sensor IS NOT NULL
+        AND EXISTS (SELECT 1 FROM reading_chunks AS chunk WHERE chunk.sensor = known.sensor AND start_time < ?1)";
+/// Chunks of sensor ?1 that begin before ?2 and end at ?3 or later. What is staged may be taken back as it is.
+const EARLY_CHUNKS: &str = "SELECT start_time, times, vals FROM reading_chunks AS chunk
+    WHERE sensor = ?1 AND start_time < ?2 AND end_time >= ?3
+        AND NOT EXISTS (SELECT 1 FROM staged WHERE sensor = chunk.sensor AND start_time = chunk.start_time)";
+/// Sensors whose chunks are cut in one transaction.
+const SENSORS_CUT_AT_ONCE: usize = 16;
+
 const HOURLY: BySensor = BySensor {
     sensors: "WITH RECURSIVE known (sensor) AS (
             SELECT min(sensor) FROM reading_hourly_sums
@@ -210,6 +223,9 @@ impl Store {
         let mut expired = Expired::default();
         if let Some(before) = before(raw, retention.readings) {
             expired.reading_chunks += self.delete_by_sensor(&READINGS, before, retention.readings)?;
+            if let Some(age) = retention.readings {
+                self.cut_readings(before, nanoseconds(age))?;
+            }
         }
         if let Some(before) = before(raw, retention.hourly) {
             expired.hourly_sums += self.delete_by_sensor(&HOURLY, before, retention.hourly)?;
@@ -333,6 +349,23 @@ impl Store {
         Ok(all)
     }
 
+    /// Takes the old readings out of chunks that reach from long before a time to after it, as those of a sensor do that is
+    /// seldom read. A chunk is cut when it begins an eighth of `age` too early: then each is written anew seldom, and a
+    /// reading stays at most so much too long.
+    fn cut_readings(&self, before: i64, age: i64) -> Result<(), StoreError> {
+        let excess = age / 8;
+        let sensors: Vec<u32> = self.read(|connection| {
+            let mut statement = connection.prepare_cached(SENSORS_WITH_EARLY_CHUNKS)?;
+            let rows = statement.query_map([before.saturating_sub(excess)], |row| row.get(0))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })?;
+        for sensors in sensors.chunks(SENSORS_CUT_AT_ONCE) {
+            self.write(|to| sensors.iter().try_for_each(|&sensor| cut_sensor(to, sensor, before, age, excess)))?;
+            give_way();
+        }
+        Ok(())
+    }
+
     fn delete_oldest_dead_letters(&self) -> Result<u64, StoreError> {
         let statement = "DELETE FROM dead_letters WHERE id IN (SELECT id FROM dead_letters ORDER BY time, id LIMIT 64)";
         let gone = self.write(|to| Ok(to.prepare_cached(statement)?.execute([])?))?;
@@ -383,6 +416,23 @@ impl Store {
             give_way();
         }
     }
+}
+
+/// Cuts the chunks of a sensor that begin more than `excess` before what is kept.
+fn cut_sensor(to: &Connection, sensor: u32, before: i64, age: i64, excess: i64) -> Result<(), StoreError> {
+    type Chunk = (i64, Vec<u8>, Vec<u8>);
+    let newest: i64 = to.prepare_cached(READINGS.newest)?.query_row([sensor], |row| row.get(0))?;
+    let before = before.min(newest.saturating_sub(age));
+    let chunks: Vec<Chunk> = to
+        .prepare_cached(EARLY_CHUNKS)?
+        .query_map(params![sensor, before.saturating_sub(excess), before], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?
+        .collect::<Result<_, _>>()?;
+    for (start, times, values) in chunks {
+        merge::cut(to, (sensor, start), (&times, &values), before)?;
+    }
+    Ok(())
 }
 
 /// The lock is not fair: who waits for it must get a chance.

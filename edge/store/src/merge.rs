@@ -63,6 +63,21 @@ pub(crate) fn put(to: &Connection, chunk: &ReadingChunk) -> Result<(), StoreErro
     insert(to, &whole)
 }
 
+/// Takes what is older than a time out of a chunk of a sensor, which is found by the time under which it was written.
+pub(crate) fn cut(
+    to: &Connection,
+    (sensor, start): (u32, i64),
+    (times, values): (&[u8], &[u8]),
+    before: i64,
+) -> Result<(), StoreError> {
+    // One that cannot be read is left to whoever mends it.
+    let Ok(mut rows) = decode(times, values) else { return Ok(()) };
+    rows.retain(|&(time, _)| time >= before);
+    to.prepare_cached("DELETE FROM reading_chunks WHERE sensor = ?1 AND start_time = ?2")?
+        .execute(params![sensor, start])?;
+    ReadingChunk::of(sensor, rows).map_or(Ok(()), |rest| insert(to, &rest))
+}
+
 /// Writes a chunk under its start, or the time before it that is free: `start_time` is never after the first reading.
 fn insert(to: &Connection, chunk: &ReadingChunk) -> Result<(), StoreError> {
     let mut insert = to.prepare_cached(INSERT)?;

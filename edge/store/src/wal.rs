@@ -100,6 +100,17 @@ impl Store {
         Ok(Folded { before, after: self.wal_bytes(), ..folded })
     }
 
+    /// Copies all of the write-ahead log into the file and empties it, for an orderly end: then the file alone is the store.
+    /// Gives up after two seconds where others read; nothing is lost then either.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the log is copied at the next start.
+    pub fn fold_all(&self) -> Result<Folded, StoreError> {
+        let before = self.wal_bytes();
+        let folded = checkpoint(&self.shared, "TRUNCATE", Duration::from_secs(2))?;
+        Ok(Folded { before, after: self.wal_bytes(), ..folded })
+    }
+
     /// Folds when the log is far above its limit: who writes waits, so that it stays bounded.
     pub(crate) fn bound_wal(&self) {
         if self.wal_bytes() < self.shared.options.wal_limit.saturating_mul(HARD) {

@@ -23,8 +23,9 @@ fn replay(plant: &Plant, host: &Running, more: &[&str]) -> (Option<i32>, String)
     (status.code(), String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())
 }
 
-/// Sparkplug's payload with one metric of type double at 2023-11-14T22:13:20Z.
+/// Sparkplug's payload with one metric of type double: a birth at 2023-11-14T22:13:20Z, or data a millisecond later.
 fn sparkplug(name: Option<&str>, alias: u8, value: f64) -> Vec<u8> {
+    let after = u8::from(name.is_none());
     let mut metric = Vec::new();
     if let Some(name) = name {
         metric.extend([0x0a, u8::try_from(name.len()).unwrap()]);
@@ -33,7 +34,7 @@ fn sparkplug(name: Option<&str>, alias: u8, value: f64) -> Vec<u8> {
     metric.extend([0x10, alias, 0x20, 0x0a, 0x69]);
     metric.extend(value.to_le_bytes());
     // timestamp: 1,700,000,000,000 ms
-    let mut payload = vec![0x08, 0x80, 0xd0, 0x95, 0xff, 0xbc, 0x31, 0x12, u8::try_from(metric.len()).unwrap()];
+    let mut payload = vec![0x08, 0x80 | after, 0xd0, 0x95, 0xff, 0xbc, 0x31, 0x12, u8::try_from(metric.len()).unwrap()];
     payload.extend(metric);
     payload
 }

@@ -88,6 +88,8 @@ pub(crate) enum Place {
 pub(crate) enum Kind {
     /// Any text of a length that names have.
     Text,
+    /// Text of a length that names have, without control characters.
+    Visible,
     /// The name of a sensor: see [`crate::check_name`].
     Sensor,
     /// RFC 3339, or nanoseconds since 1970.

@@ -104,7 +104,7 @@ pub static ROUTES: &[RouteInfo] = &[
         .lax()
         .takes(&[
             query("sensor", Kind::Sensor, "Stands in for a payload that names no sensor.", "north/hall-1/pump-1/vibration"),
-            query("topic", Kind::Text, "Where they come from; left out: the path.", "plant/hall-1"),
+            query("topic", Kind::Visible, "Where they come from; left out: the path.", "plant/hall-1"),
             query("precision", Kind::OneOf(crate::PRECISIONS), "What the times of line protocol count; left out: told by their size.", "ms"),
         ])
         .bytes(

@@ -286,6 +286,26 @@ fn an_old_recording_stays_beside_what_is_measured_now() {
 }
 
 #[test]
+fn a_chunk_that_reaches_from_what_is_old_to_what_is_kept_is_cut() {
+    let (_folder, store) = open();
+    let sensor = store.register_sensors(&[("a/m/seldom", "a/m", "", "")]).unwrap()[0];
+    let times: Vec<i64> = (0..200).map(|day| day * DAY).collect();
+    let values: Vec<f64> = (0..200).map(f64::from).collect();
+    let readings = [SensorColumn { sensor, times: times.clone(), values: values.clone() }];
+    store.commit(&Commit { readings: &readings, ..Commit::default() }).unwrap();
+    store.expire(199 * DAY, &Retention::default()).unwrap();
+    assert_eq!(store.readings(sensor, 0, i64::MAX).unwrap(), (times[109..].to_vec(), values[109..].to_vec()));
+    // Not for each day that passes, but when an eighth of the time is too much.
+    for (last, first) in [(210, 109), (211, 121)] {
+        let readings = [SensorColumn { sensor, times: vec![last * DAY], values: vec![1.0] }];
+        store.commit(&Commit { readings: &readings, ..Commit::default() }).unwrap();
+        store.expire(last * DAY, &Retention::default()).unwrap();
+        assert_eq!(store.readings(sensor, 0, i64::MAX).unwrap().0[0], first * DAY, "at day {last}");
+    }
+    assert_eq!(store.counts().unwrap().readings, 202, "what came in is still counted");
+}
+
+#[test]
 fn skipped_stretches_of_long_ago_are_forgotten() {
     let (_folder, store) = open();
     let skipped: Vec<SkippedRow> =
