@@ -27,6 +27,9 @@ const MOST_RATIO: usize = 500;
 const HARMLESS: usize = 4 << 20;
 /// The decoder of zstd holds a window of the size that the body names; 16 MiB is that of all levels but the "ultra" ones.
 const MOST_WINDOW: u32 = 24;
+/// So much of a body that is too large is read after it was refused, and for so long.
+const DRAINED: usize = 16 << 20;
+const DRAINING: Duration = Duration::from_secs(2);
 /// So much of a refused body is kept with its dead letter.
 const KEPT: usize = 4096;
 
@@ -63,10 +66,11 @@ pub(super) async fn read(
     limit: usize,
     permit: &mut BodyPermit,
 ) -> Result<Bytes, Unusable> {
+    let mut body = body;
     if announced.is_some_and(|length| length > limit) {
+        drain(&mut body).await;
         return Err(too_large(limit, Bytes::new()));
     }
-    let mut body = body;
     let mut first: Option<Bytes> = None;
     let mut rest = BytesMut::new();
     while let Some(frame) = body.frame().await {
@@ -83,6 +87,7 @@ pub(super) async fn read(
         let whole = held + data.len();
         if whole > limit {
             let head = if rest.is_empty() { first.unwrap_or_default() } else { rest.freeze() };
+            drain(&mut body).await;
             return Err(too_large(limit, head));
         }
         if rest.capacity() < whole {
@@ -98,6 +103,21 @@ pub(super) async fn read(
     }
     let whole = if rest.is_empty() { first.unwrap_or_default() } else { rest.freeze() };
     if whole.len() > limit { Err(too_large(limit, whole)) } else { Ok(whole) }
+}
+
+/// Reads on for a while and keeps nothing: a client that is still sending when its connection is closed meets a reset instead of
+/// the answer.
+async fn drain(body: &mut Body) {
+    let mut left = DRAINED;
+    let reading = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(DRAINING, reading).await;
 }
 
 /// Whether there is anything to undo.
