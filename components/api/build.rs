@@ -1,4 +1,5 @@
-//! Takes the built dashboard in, packed, where it was built (`cargo xtask compose` does so first, where Node.js is).
+//! Embeds the built dashboard, compressed with gzip, if there is one. `cargo xtask compose` builds it first if Node.js
+//! is installed.
 
 use std::{env, error::Error, fs, io::Write as _, path::Path};
 
@@ -17,9 +18,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     names.sort();
     let mut list = String::from("&[\n");
     for name in &names {
-        let mut packed = GzEncoder::new(Vec::new(), Compression::best());
-        packed.write_all(&fs::read(dist.join(name))?)?;
-        fs::write(Path::new(&out).join(format!("{name}.gz")), packed.finish()?)?;
+        let mut compressed = GzEncoder::new(Vec::new(), Compression::best());
+        compressed.write_all(&fs::read(dist.join(name))?)?;
+        fs::write(Path::new(&out).join(format!("{name}.gz")), compressed.finish()?)?;
         list.push_str(&format!("    ({name:?}, include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.gz\"))),\n"));
     }
     list.push(']');

@@ -1,4 +1,4 @@
-//! The door of this host: [`wheeltapper_access`] as the configuration wants it.
+//! The access control of this host: [`wheeltapper_access`] with the settings of the configuration.
 
 use std::{env, net::IpAddr, time::Duration};
 
@@ -8,22 +8,22 @@ use wheeltapper_config::{AccessMode, Config, Oidc};
 
 use crate::clock;
 
-/// An issuer has this long to give its keys.
+/// The maximum time that an issuer may take to return its keys.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
-/// The largest JWKS.
-const MOST_KEYS: u64 = 1 << 20;
+/// The maximum size of a JWKS, in bytes.
+const MAX_JWKS_BYTES: u64 = 1 << 20;
 
-/// Opens `access.db` in the data folder, or makes it; a host may have it open.
+/// Opens `access.db` in the data folder, or creates it. A running host may have it open at the same time.
 ///
 /// # Errors
-/// When it cannot be used; the message tells what to do.
+/// If it cannot be opened; the message says what to do.
 pub fn open(config: &Config) -> anyhow::Result<Access> {
     std::fs::create_dir_all(&config.data)
-        .with_context(|| format!("making the data folder {}", config.data.display()))?;
+        .with_context(|| format!("creating the data folder {}", config.data.display()))?;
     Ok(Access::open(&config.data, settings(config)?, clock::now())?)
 }
 
-/// Whether nobody has to sign in.
+/// Whether no sign-in is required.
 pub fn is_open(config: &Config) -> bool {
     match config.access.mode {
         AccessMode::On => false,
@@ -32,7 +32,7 @@ pub fn is_open(config: &Config) -> bool {
     }
 }
 
-/// Whether only this machine reaches an address to listen on.
+/// Whether an address to listen on is reachable from this machine only.
 pub fn is_loopback(listen: &str) -> bool {
     let Some((host, _)) = listen.rsplit_once(':') else { return false };
     let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -75,13 +75,13 @@ fn issuer(oidc: &Oidc) -> anyhow::Result<IssuerSettings> {
     })
 }
 
-/// Gets an issuer's keys, by https alone.
+/// Fetches an issuer's keys, over https only.
 pub(crate) fn fetch() -> Fetch {
     let agent: ureq::Agent =
         ureq::Agent::config_builder().https_only(true).timeout_global(Some(FETCH_TIMEOUT)).build().into();
     Box::new(move |url| {
-        let mut answer = agent.get(url).call().map_err(|error| error.to_string())?;
-        answer.body_mut().with_config().limit(MOST_KEYS).read_to_string().map_err(|error| error.to_string())
+        let mut response = agent.get(url).call().map_err(|error| error.to_string())?;
+        response.body_mut().with_config().limit(MAX_JWKS_BYTES).read_to_string().map_err(|error| error.to_string())
     })
 }
 
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_open_on_this_machines_own_addresses_only() {
+    fn only_loopback_addresses_need_no_sign_in() {
         for (listen, open) in [
             ("127.0.0.1:8080", true),
             ("127.8.0.1:0", true),

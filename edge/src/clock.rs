@@ -1,8 +1,8 @@
-//! The one clock of the host.
+//! The host's wall clock. All code of the host reads the time here.
 
 use std::time::SystemTime;
 
-/// Nanoseconds since 1970-01-01T00:00:00Z.
+/// The current time in nanoseconds since 1970-01-01T00:00:00Z.
 pub fn now() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)

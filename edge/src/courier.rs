@@ -1,12 +1,13 @@
-//! The courier: carries alerts to the webhooks of `[[alerts.route]]`.
+//! The notifier: sends alerts to the webhooks of `[[alerts.route]]`.
 //!
-//! One supervised thread a route follows the committed anomaly-events of all partitions and keeps its own place in the store, so
-//! that a slow or dead receiver holds up nobody, and an alert outlives a restart of the host or of the receiver. A
-//! notification is sent when an alert opens, when its severity rises, and when it resolves; never for each anomaly in
-//! it. It is delivered at least once: after a crash the last one may come again, under the same `Idempotency-Key`.
+//! One supervised thread per route follows the committed anomaly-events of all partitions and keeps its own checkpoint
+//! in the store. A slow or dead receiver therefore delays no other route, and an alert survives a restart of the host
+//! or of the receiver. A notification is sent when an alert opens, when its severity rises, and when it resolves, but
+//! not for each anomaly in it. It is delivered at least once: after a crash the last one may be sent again, with the
+//! same `Idempotency-Key`.
 //!
-//! A changed configuration is taken in two steps. [`Courier::prepare`] does everything that can fail and touches no
-//! running route; [`Courier::switch`] cannot fail. Routes that did not change go on undisturbed.
+//! A changed configuration is applied in two steps. [`Notifier::prepare`] does everything that can fail and touches no
+//! running route; [`Notifier::activate`] cannot fail. Routes that did not change keep running.
 
 mod delivery;
 mod follower;
@@ -36,60 +37,61 @@ use health::HealthCell;
 pub use health::{RouteHealth, RouteState};
 use route::Route;
 
-/// How the keys begin under which the routes' places lie in the store.
+/// The prefix of the keys under which the routes' checkpoints are stored.
 pub(crate) const PLACES: &str = "courier/";
 
-/// The anomaly-events of one partition, and how far they are committed.
+/// The anomaly-events of one partition, and the offset up to which they are committed.
 pub type Source = (Reader, Arc<AtomicU64>);
 
-/// A route waits for its receiver's answer at most this long, and for the store.
-const STOP_LIMIT: Duration = Duration::from_secs(60);
+/// The maximum time that a new route waits for its predecessor, which may wait for its receiver's response and for the
+/// store.
+const PREDECESSOR_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The offsets that a route would go on from after a restart, by partition.
-type Durable = Arc<Mutex<Vec<u64>>>;
+/// The offsets that a route would resume at after a restart, by partition.
+type DurableOffsets = Arc<Mutex<Vec<u64>>>;
 
-/// Runs the routes' tasks; dropping it ends them.
+/// Runs the routes' tasks; dropping it stops them.
 pub struct Courier {
     sources: Vec<Source>,
     store: Store,
     metrics: Arc<Metrics>,
     supervisor: Supervisor,
-    state: Mutex<Running>,
+    state: Mutex<RoutesState>,
 }
 
 #[derive(Default)]
-struct Running {
+struct RoutesState {
     routes: Vec<RunningRoute>,
-    /// Tasks of routes that were taken away, which may still wait for a receiver's answer.
-    ending: Vec<TaskHandle>,
+    /// Tasks of removed routes, which may still wait for a receiver's response.
+    stopping: Vec<TaskHandle>,
 }
 
 struct RunningRoute {
     route: Route,
-    durable: Durable,
+    durable: DurableOffsets,
     health: Arc<HealthCell>,
     task: TaskHandle,
 }
 
-/// Routes that are ready to run; see [`Courier::switch`]. Dropping them leaves everything as it is.
+/// Routes that are ready to run; see [`Notifier::activate`]. Dropping them leaves everything unchanged.
 pub struct PreparedRoutes(Vec<Prepared>);
 
 enum Prepared {
-    /// The running route of that name stays.
+    /// The running route of this name stays.
     Unchanged(Route),
-    /// Its task waits for a word to begin. The sender is dropped first, as a task that waits for a word does not hear that it
-    /// is stopped.
-    New { begin: mpsc::Sender<Begin>, running: RunningRoute },
+    /// The task waits for a signal to begin. The sender is dropped first, because a task that waits for the signal does
+    /// not notice that it is stopped.
+    New { start_signal: mpsc::Sender<StartSignal>, running: RunningRoute },
 }
 
-/// The word to begin. Two tasks may not follow one place: the one before is waited for.
-struct Begin {
-    before: Option<TaskHandle>,
+/// The signal to begin. Two tasks must not follow one checkpoint, so the task waits for its predecessor to stop.
+struct StartSignal {
+    predecessor: Option<TaskHandle>,
 }
 
 impl fmt::Debug for Courier {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Courier").field("health", &self.health()).finish_non_exhaustive()
+        out.debug_struct("Notifier").field("health", &self.health()).finish_non_exhaustive()
     }
 }
 
@@ -101,10 +103,10 @@ impl fmt::Debug for PreparedRoutes {
 }
 
 impl Courier {
-    /// Starts the routes where the store says that they left off; a new one starts with what is found from now on.
+    /// Starts the routes at their stored checkpoints; a new route starts with new findings.
     ///
     /// # Errors
-    /// As [`Self::prepare`].
+    /// See [`Self::prepare`].
     pub fn start(
         routes: &[AlertRoute],
         sources: &[Source],
@@ -112,24 +114,24 @@ impl Courier {
         metrics: &Arc<Metrics>,
         supervisor: &Supervisor,
     ) -> anyhow::Result<Self> {
-        let courier = Self {
+        let notifier = Self {
             supervisor: supervisor.clone(),
             sources: sources.to_vec(),
             store: store.clone(),
             metrics: Arc::clone(metrics),
             state: Mutex::default(),
         };
-        let prepared = courier.prepare(routes)?;
-        courier.switch(prepared);
-        Ok(courier)
+        let prepared = notifier.prepare(routes)?;
+        notifier.switch(prepared);
+        Ok(notifier)
     }
 
-    /// Does all of a change of routes that can fail: reads their URLs from the environment, checks them, starts the new
-    /// ones' tasks, which wait. The running routes are not touched.
+    /// Does all of a change of routes that can fail: reads their URLs from the environment, checks them, and starts the
+    /// tasks of new routes, which wait. The running routes are not touched.
     ///
     /// # Errors
-    /// When a route's environment variable is not set, its URL is none, two routes have one name, or no thread can be
-    /// started.
+    /// If a route's environment variable is not set, its URL is not valid, two routes have one name, or no thread can
+    /// be started.
     pub fn prepare(&self, routes: &[AlertRoute]) -> anyhow::Result<PreparedRoutes> {
         let mut names = BTreeSet::new();
         let mut prepared = Vec::with_capacity(routes.len());
@@ -151,14 +153,15 @@ impl Courier {
 
     fn prepare_route(&self, route: Route) -> anyhow::Result<Prepared> {
         let health = Arc::new(HealthCell::default());
-        // A route of that name goes on from where the one before is; until then the log keeps what that one needs.
-        let before = self
+        // A route of this name resumes at the progress of its predecessor; until then the log keeps what the
+        // predecessor needs.
+        let predecessor = self
             .running()
             .routes
             .iter()
             .find(|running| running.route.name == route.name)
             .map(|running| Arc::clone(&running.durable));
-        let durable = before.unwrap_or_else(|| Arc::new(Mutex::new(follower::committed(&self.sources))));
+        let durable = predecessor.unwrap_or_else(|| Arc::new(Mutex::new(follower::committed(&self.sources))));
         let mut follower = Follower::new(
             route.clone(),
             self.sources.clone(),
@@ -167,32 +170,32 @@ impl Courier {
             Arc::clone(&durable),
             Arc::clone(&health),
         );
-        let (begin, word) = mpsc::channel::<Begin>();
-        let mut word = Some(word);
+        let (start_signal, signal) = mpsc::channel::<StartSignal>();
+        let mut signal = Some(signal);
         let task = self
             .supervisor
             .spawn(format!("route-{}", route.name), move |task| {
-                if let Some(word) = word.take() {
-                    // No word: the change was given up.
-                    let Ok(Begin { before }) = word.recv() else { return Ok(()) };
-                    if let Some(mut before) = before {
-                        before.stop_within(STOP_LIMIT);
+                if let Some(signal) = signal.take() {
+                    // No signal: the change was dropped.
+                    let Ok(StartSignal { predecessor }) = signal.recv() else { return Ok(()) };
+                    if let Some(mut predecessor) = predecessor {
+                        predecessor.stop_within(PREDECESSOR_TIMEOUT);
                     }
                 }
                 follower.run(task)
             })
             .with_context(|| format!("[[alerts.route]] {}: starting its thread", route.name))?;
-        Ok(Prepared::New { begin, running: RunningRoute { route, durable, health, task } })
+        Ok(Prepared::New { start_signal, running: RunningRoute { route, durable, health, task } })
     }
 
-    /// Lets the prepared routes run instead of those that run now, without waiting for anything: a route that was taken
-    /// away or changed may still wait for its receiver's answer, and its successor waits for that.
+    /// Replaces the running routes by the prepared ones, without waiting: a route that was removed or changed may still
+    /// wait for its receiver's response, and its successor waits for it.
     pub fn switch(&self, prepared: PreparedRoutes) {
         let mut state = self.running();
-        let mut old = std::mem::take(&mut state.routes);
+        let mut previous = std::mem::take(&mut state.routes);
         let mut take = |name: &str| {
-            let at = old.iter().position(|running| running.route.name == name)?;
-            Some(old.swap_remove(at))
+            let at = previous.iter().position(|running| running.route.name == name)?;
+            Some(previous.swap_remove(at))
         };
         for prepared in prepared.0 {
             match prepared {
@@ -200,22 +203,22 @@ impl Courier {
                     Some(running) => state.routes.push(running),
                     None => tracing::error!(route = route.name, "a route was changed twice at once; reload again"),
                 },
-                Prepared::New { begin, running } => {
-                    let before = take(&running.route.name).map(|before| {
-                        before.task.request_stop();
-                        before.task
+                Prepared::New { start_signal, running } => {
+                    let predecessor = take(&running.route.name).map(|predecessor| {
+                        predecessor.task.request_stop();
+                        predecessor.task
                     });
-                    // The task waits for this word; it cannot have gone.
-                    let _ = begin.send(Begin { before });
+                    // The task waits for this signal, so it cannot have ended.
+                    let _ = start_signal.send(StartSignal { predecessor });
                     state.routes.push(running);
                 }
             }
         }
-        for gone in old {
-            gone.task.request_stop();
-            state.ending.push(gone.task);
+        for removed in previous {
+            removed.task.request_stop();
+            state.stopping.push(removed.task);
         }
-        state.ending.retain(|task| !task.has_stopped());
+        state.stopping.retain(|task| !task.has_stopped());
     }
 
     /// The first offset in the anomaly-events of `partition` that a restart would read.
@@ -227,13 +230,13 @@ impl Courier {
         state.routes.iter().map(offset).min().unwrap_or(u64::MAX)
     }
 
-    /// How each route is.
+    /// The state of each route's receiver.
     pub fn health(&self) -> Vec<RouteHealth> {
         let route = |running: &RunningRoute| running.health.get(&running.route.name);
         self.running().routes.iter().map(route).collect()
     }
 
-    fn running(&self) -> MutexGuard<'_, Running> {
+    fn running(&self) -> MutexGuard<'_, RoutesState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -241,7 +244,7 @@ impl Courier {
 impl Drop for Courier {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        // All at once, so that they end side by side; each is waited for as it is dropped.
+        // All at once, so that they stop in parallel; each is waited for when it is dropped.
         for running in &state.routes {
             running.task.request_stop();
         }

@@ -1,8 +1,8 @@
-//! Building and reading the contracts' dictionaries of names.
+//! Builds and reads the name dictionaries of the WIT contracts.
 
 use crate::components::wit::types::Dictionary;
 
-/// Appends a name; gives its index.
+/// Appends a name and returns its index.
 pub(crate) fn push(dictionary: &mut Dictionary, name: &str) -> u32 {
     let index = u32::try_from(dictionary.ends.len()).unwrap_or(u32::MAX);
     dictionary.text.push_str(name);
@@ -10,7 +10,7 @@ pub(crate) fn push(dictionary: &mut Dictionary, name: &str) -> u32 {
     index
 }
 
-/// The names in order. An end that cuts a character, or lies before the one before it, gives an empty name.
+/// The names in order. An end offset that splits a character, or is less than the previous one, gives an empty name.
 pub(crate) fn names(dictionary: &Dictionary) -> impl Iterator<Item = &str> + Clone {
     let mut start = 0;
     dictionary.ends.iter().map(move |&end| {

@@ -1,4 +1,4 @@
-//! The data folder: what lies where, and that only one host uses it.
+//! The data folder: paths of its files, and a lock so that only one host uses it.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-/// A data folder, locked for as long as this lives.
+/// A data folder, locked for as long as this value lives.
 #[derive(Debug)]
 pub struct DataFolder {
     path: PathBuf,
@@ -18,12 +18,12 @@ pub struct DataFolder {
 }
 
 impl DataFolder {
-    /// Opens the folder, or makes it.
+    /// Opens the folder; creates it if it does not exist.
     ///
     /// # Errors
-    /// When another host uses it, or it cannot be written.
+    /// When another host uses the folder, or it cannot be written.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        // Readings, users and keys are nobody else's business.
+        // Only the owner may read readings, users and keys.
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true).mode(0o700);
         builder.create(path).with_context(|| format!("making the data folder {}", path.display()))?;
@@ -41,12 +41,12 @@ impl DataFolder {
         }
     }
 
-    /// The number of partitions: what the folder was made with, else `wanted`, else one a core. `recorded` is what the store
-    /// says; the file `partitions` and the log's folders say it as well, and all have to agree. With another number the
-    /// readings of some machines would lie in partitions that nobody reads.
+    /// The number of partitions: the number with which the folder was created, else `wanted`, else one per CPU core (at
+    /// most 64). `recorded` is the number in the store; the file `partitions` and the folders of the log hold it too,
+    /// and all must agree. With another number, readings of some machines would be in partitions without a reader.
     ///
     /// # Errors
-    /// When they do not agree, or `wanted` is not what the folder was made with.
+    /// When the numbers do not agree, or `wanted` differs from the number with which the folder was created.
     pub fn partitions(&self, wanted: u16, recorded: Option<u16>) -> anyhow::Result<u16> {
         let file = self.path.join("partitions");
         let written = match fs::read_to_string(&file) {
@@ -73,7 +73,7 @@ impl DataFolder {
             let all: Vec<_> =
                 known.iter().filter_map(|(who, number)| Some(format!("{who} says {}", (*number)?))).collect();
             bail!(
-                "the data folder {} is not consistent: how many partitions it was made with is told differently: {}. \
+                "the data folder {} is not consistent: its records of the partition count differ: {}. \
                  Readings of some machines would be lost. Write the right number into {}, or restore the folder from a \
                  backup",
                 self.path.display(),
@@ -89,13 +89,13 @@ impl DataFolder {
             );
         }
         if written.is_none() {
-            tracing::warn!(partitions = made, "the file {} was missing; it was written anew", file.display());
+            tracing::warn!(partitions = made, "the file {} was missing and was written again", file.display());
             write_durably(&file, &format!("{made}\n"))?;
         }
         Ok(made)
     }
 
-    /// The partitions that the log of readings has; none when there is no log.
+    /// The number of partitions of the log of readings; `None` when there is no log.
     fn logged_partitions(&self) -> anyhow::Result<Option<u16>> {
         let folder = self.log().join(crate::line::Topic::Raw.to_string());
         let entries = match fs::read_dir(&folder) {
@@ -107,9 +107,9 @@ impl DataFolder {
         Ok(numbers.max().map(|highest| highest.saturating_add(1)))
     }
 
-    /// Makes sure that the log was written with the store of this `identity`. The log names sensors by their numbers in the
-    /// store, so with another store its readings would be lost, or taken for those of other sensors. Returns whether the log
-    /// is new.
+    /// Checks that the log was written with the store of this `identity`. The log refers to sensors by their numbers in
+    /// the store, so with another store its readings would be lost or assigned to other sensors. Returns whether the
+    /// log is new.
     ///
     /// # Errors
     /// When the log belongs to another store.
@@ -119,8 +119,8 @@ impl DataFolder {
             Ok(known) if known.trim() == identity => Ok(false),
             Ok(_) => bail!(
                 "the log in {} was written with another store than {}: the store was deleted or replaced. The log may hold \
-                 acknowledged readings that are in no store. Put the store back that belongs to it, or move the folders \
-                 {} and {} away to begin with an empty log",
+                 acknowledged readings that are in no store. Restore the store that belongs to it, or move the folders \
+                 {} and {} away to start with an empty log",
                 self.log().display(),
                 self.store_path().display(),
                 self.log().display(),
@@ -135,28 +135,28 @@ impl DataFolder {
         }
     }
 
-    /// The SQLite file.
+    /// Path of the SQLite file.
     pub fn store_path(&self) -> PathBuf {
         store_path(&self.path)
     }
 
-    /// The topics.
+    /// Folder of the topics.
     pub fn log(&self) -> PathBuf {
         self.path.join("log")
     }
 
-    /// The stages' snapshots.
+    /// Folder of the stages' snapshots.
     pub fn snapshots(&self) -> PathBuf {
         self.path.join("snapshots")
     }
 
-    /// Compiled components.
+    /// Folder of the compiled components.
     pub fn cache(&self) -> PathBuf {
         self.path.join("cache")
     }
 }
 
-/// Writes a small file so that after a power cut it is there whole or not at all.
+/// Writes a small file atomically: after a power cut it is either complete or absent.
 fn write_durably(path: &Path, text: &str) -> anyhow::Result<()> {
     let unfinished = path.with_extension("new");
     let write = || -> io::Result<()> {
@@ -172,12 +172,12 @@ fn write_durably(path: &Path, text: &str) -> anyhow::Result<()> {
     write().with_context(|| format!("writing {}", path.display()))
 }
 
-/// The SQLite file in a data folder.
+/// Path of the SQLite file in a data folder.
 pub fn store_path(folder: &Path) -> PathBuf {
     folder.join("wheeltapper.db")
 }
 
-/// The file of users, keys and the audit in a data folder.
+/// Path of the file of users, keys and the audit in a data folder.
 pub fn access_path(folder: &Path) -> PathBuf {
     folder.join("access.db")
 }
@@ -207,11 +207,11 @@ mod tests {
         assert!(error.contains("says 2") && error.contains("the store says 4"), "{error}");
         assert!(folder.partitions(2, None).is_err(), "the log has more");
         fs::remove_file(&file).unwrap();
-        assert_eq!(folder.partitions(0, None).unwrap(), 4, "the log still tells");
+        assert_eq!(folder.partitions(0, None).unwrap(), 4, "the log still has it");
         assert_eq!(fs::read_to_string(&file).unwrap(), "4\n");
         fs::remove_file(&file).unwrap();
         fs::remove_dir_all(folder.log()).unwrap();
-        assert_eq!(folder.partitions(0, Some(4)).unwrap(), 4, "the store still tells");
+        assert_eq!(folder.partitions(0, Some(4)).unwrap(), 4, "the store still has it");
         assert!(folder.partitions(3, Some(4)).is_err());
     }
 

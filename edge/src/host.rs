@@ -1,4 +1,4 @@
-//! The host: puts log, store, sandbox, intake and line together, and takes them apart again in order.
+//! The host: opens the log, the store, the sandbox, the intake and the line, and stops them again in order.
 
 use std::{
     io,
@@ -35,44 +35,44 @@ use crate::{
     supervisor::{Supervisor, TaskHandle},
 };
 
-/// How many findings a slow listener may be behind before it misses some.
+/// How many findings a slow listener may lag behind before it misses some.
 const FINDINGS_KEPT: usize = 4096;
-/// Where the store records the number of partitions.
+/// Store key of the number of partitions.
 pub(crate) const PARTITIONS: &str = "partitions";
-/// Where the store records that it has a log; the value is its identity.
+/// Store key of the log's identity; it is present if the store has ever had a log.
 pub(crate) const HAS_LOG: &str = "log";
-/// How long each part may take to stop.
+/// How long each component may take to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
-/// A part that is broken for longer than this is not waited for.
+/// Waiting ends with an error when a component is broken for longer than this.
 const SETTLE_FAULT: Duration = Duration::from_secs(10);
-/// How long after the start the whole store is checked for damage,
+/// Delay between the start and the first full check of the store for damage.
 const FIRST_STORE_CHECK: Duration = Duration::from_secs(600);
-/// how often it is,
+/// Interval between full checks of the store.
 const STORE_CHECK: Duration = Duration::from_secs(86_400);
-/// and how often while it is damaged.
+/// Interval between full checks while the store is damaged.
 const STORE_CHECK_AGAIN: Duration = Duration::from_secs(3600);
-/// How often the store's old readings are dropped.
+/// Interval between two drops of old readings from the store.
 const EXPIRE_STORE: Duration = Duration::from_secs(60);
 
 /// The running platform, without its triggers.
 #[derive(Debug)]
 pub struct Host {
-    /// The way in.
+    /// Accepts events from the triggers.
     pub intake: Intake,
-    /// The sensors.
+    /// The registered sensors.
     pub registry: Arc<Registry>,
-    /// What is known.
+    /// Stored readings and results.
     pub store: Store,
-    /// Counters.
+    /// Prometheus metrics.
     pub metrics: Arc<Metrics>,
-    /// Owns the threads of the line.
+    /// Runs and restarts the threads of the line.
     pub supervisor: Supervisor,
     store_check: TaskHandle,
     findings: broadcast::Sender<Arc<Finding>>,
     committer: Arc<Committer>,
     exchanges: Arc<Exchanges>,
     workers: Vec<WorkerHandle>,
-    raw: Vec<Reader>,
+    raw_readers: Vec<Reader>,
     dead_letters: Reader,
     dead_letter_writer: DeadLetterWriter,
     planner: Planner,
@@ -81,12 +81,12 @@ pub struct Host {
     retention: Retention,
     started: Instant,
     rate: Mutex<(Instant, u64)>,
-    /// The newest time that a tick was written for.
+    /// Time of the newest tick that was written, in nanoseconds since 1970.
     ticked: AtomicU64,
     /// When old readings were last dropped from the store.
     expired: Mutex<Option<Instant>>,
     sandbox: Sandbox,
-    /// Held for as long as the host runs.
+    /// The locked data folder; the lock is held for as long as the host runs.
     folder: DataFolder,
 }
 
@@ -94,8 +94,8 @@ impl Host {
     /// Opens the data folder and starts everything but the triggers.
     ///
     /// # Errors
-    /// When the folder is in use or not writable, its partition count differs, or a component cannot be loaded; each
-    /// tells what to do.
+    /// When the folder is in use or not writable, its partition count differs, or a component cannot be loaded. Each
+    /// message says what to do.
     pub fn start(config: Config) -> anyhow::Result<Self> {
         let started = Instant::now();
         let folder = DataFolder::open(&config.data)?;
@@ -195,7 +195,7 @@ impl Host {
             committer,
             exchanges,
             workers,
-            raw,
+            raw_readers: raw,
             dead_letters,
             dead_letter_writer,
             planner,
@@ -211,7 +211,7 @@ impl Host {
         })
     }
 
-    /// The configuration that is in force.
+    /// The active configuration.
     pub fn config(&self) -> Arc<Config> {
         Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -221,7 +221,7 @@ impl Host {
         &self.sandbox
     }
 
-    /// Where compiled code is kept.
+    /// Folder of the compiled components.
     pub(crate) fn cache(&self) -> std::path::PathBuf {
         self.folder.cache()
     }
@@ -236,12 +236,12 @@ impl Host {
         crate::line::partition_of(asset, u16::try_from(self.workers.len()).unwrap_or(u16::MAX))
     }
 
-    /// The number of the last plan.
+    /// Number of the newest repair plan.
     pub(crate) fn plan(&self) -> u64 {
         self.planner.plan()
     }
 
-    /// What became of what somebody asked of the planner: nothing yet, done, or why not.
+    /// Outcome of a planner command: `None` while it is pending, then `Ok`, or the reason why it was rejected.
     pub(crate) fn granted(&self, wish: u64) -> Option<Result<(), String>> {
         self.planner.granted(wish)
     }
@@ -251,7 +251,7 @@ impl Host {
         &self.workers
     }
 
-    /// Findings from now on, as they are committed.
+    /// Subscribes to findings; they are sent once they are committed.
     pub fn findings(&self) -> broadcast::Receiver<Arc<Finding>> {
         self.findings.subscribe()
     }
@@ -261,13 +261,13 @@ impl Host {
         self.started.elapsed()
     }
 
-    /// Takes a changed configuration: sensors, limits, windows, detectors, alerts and technicians at once; what concerns
-    /// sockets, the log and the data folder from the next start.
+    /// Applies a changed configuration. Sensors, limits, windows, detectors, alerts and technicians change at once;
+    /// settings of sockets, the log and the data folder change at the next start.
     ///
     /// # Errors
-    /// When new sensors cannot be registered; the old configuration stays in force.
+    /// When a stage rejects the configuration or new sensors cannot be registered; the old configuration stays active.
     pub fn configure(&self, config: Config) -> anyhow::Result<()> {
-        // First everything that can fail, on the side; nothing of it is in force yet.
+        // First everything that can fail; nothing of it is active yet.
         let stages = stages(&config)?;
         let (ingest, schedule) = (config.ingest_json(), config.schedule_json());
         self.try_stages(&stages, &ingest, &schedule)?;
@@ -284,7 +284,7 @@ impl Host {
         Ok(())
     }
 
-    /// Opens fresh stages with a configuration, to learn whether they take it.
+    /// Opens new stages with a configuration, to check that they accept it.
     fn try_stages(&self, stages: &[String; 3], ingest: &str, schedule: &str) -> anyhow::Result<()> {
         Ingester::open(&self.sandbox, ingest, None)?;
         StageFactory::open(&self.sandbox, &StageConfigs::from(stages.clone()), None)?;
@@ -298,20 +298,20 @@ impl Host {
         record.encode(&mut payload);
         let mut framed = Vec::new();
         wheeltapper_log::frame(&payload, &mut framed);
-        let (done, told) = crossbeam_channel::bounded(1);
+        let (done, result) = crossbeam_channel::bounded(1);
         self.committer.append(Append {
-            parts: (0..self.raw.len()).map(|partition| (partition, framed.clone())).collect(),
+            parts: (0..self.raw_readers.len()).map(|partition| (partition, framed.clone())).collect(),
             done: Box::new(move |result| {
                 let _ = done.send(result);
             }),
         });
-        Ok(told.recv()??)
+        Ok(result.recv()??)
     }
 
-    /// The timer fired: idle sensors' windows close, the planner plans anew.
+    /// Handles a timer tick: closes the windows of idle sensors and plans again.
     ///
     /// # Errors
-    /// When the log refuses.
+    /// When the log cannot be written.
     pub fn tick(&self, now: i64) -> anyhow::Result<()> {
         self.broadcast_record(&RawRecord::Tick { now })?;
         self.planner.tick(now);
@@ -319,11 +319,11 @@ impl Host {
         Ok(())
     }
 
-    /// As [`Self::tick`], but one after the other: the planner's turn comes when all that the line found is in the store,
-    /// and when this returns it has planned. So what comes of it does not depend on which thread is faster.
+    /// Like [`Self::tick`], but in a fixed order: the planner runs after all findings of the line are in the store, and
+    /// this returns after it has planned. So the result does not depend on thread timing.
     ///
     /// # Errors
-    /// As [`Self::settle`].
+    /// See [`Self::wait_until_stored`].
     pub fn tick_in_turn(&self, now: i64, timeout: Duration) -> anyhow::Result<()> {
         let deadline = Instant::now() + timeout;
         self.broadcast_record(&RawRecord::Tick { now })?;
@@ -336,19 +336,19 @@ impl Host {
         Ok(())
     }
 
-    /// The recording ended: every window closes.
+    /// Ends a recording: closes every window.
     ///
     /// # Errors
-    /// When the log refuses.
+    /// When the log cannot be written.
     pub fn flush(&self) -> anyhow::Result<()> {
         self.broadcast_record(&RawRecord::Flush)
     }
 
-    /// Once a second: tells intake how far the line is behind, measures the rate, drops old segments.
+    /// Runs once a second: updates the intake's backlog limit, measures the rate and drops old segments.
     pub fn housekeeping(&self) {
         let mut behind = 0;
         let mut needed = Vec::new();
-        for (worker, reader) in self.workers.iter().zip(&self.raw) {
+        for (worker, reader) in self.workers.iter().zip(&self.raw_readers) {
             behind += reader.end().saturating_sub(worker.position());
             needed.push(worker.needed());
         }
@@ -369,20 +369,24 @@ impl Host {
         *rate = (Instant::now(), readings);
     }
 
-    /// What MQTT clients may send again.
+    /// Open QoS 2 exchanges of MQTT.
     pub(crate) fn exchanges(&self) -> &Arc<Exchanges> {
         &self.exchanges
     }
 
-    /// Bounds what has to be read at the next start to know the QoS 2 exchanges of MQTT. Waits for the disk.
+    /// Writes a snapshot of the QoS 2 exchanges if one is due; it bounds how much is read at the next start. Waits for
+    /// the disk.
     pub fn keep_exchanges(&self) {
         self.metrics.mqtt("open_exchanges").set(i64::try_from(self.exchanges.count()).unwrap_or(i64::MAX));
         if let Err(error) = self.exchanges.keep(&self.committer) {
-            tracing::warn!(error = format!("{error:#}"), "QoS 2 exchanges could not be kept; it is tried again");
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "the snapshot of the QoS 2 exchanges failed; it will be retried"
+            );
         }
     }
 
-    /// Tells the workers which of their findings planner and courier have taken.
+    /// Tells the workers which findings the planner and the notifier have processed.
     fn release_findings(&self) {
         let planned = self.planner.needed();
         for (partition, worker) in self.workers.iter().enumerate() {
@@ -391,18 +395,19 @@ impl Host {
         }
     }
 
-    /// Sizes of the store, for the metrics.
+    /// Updates the metrics of the store's size.
     fn measure_store(&self) {
         match self.store.sizes() {
             Ok(sizes) => self.metrics.store_sizes(&sizes),
-            Err(error) => tracing::warn!(%error, "the store's sizes cannot be read"),
+            Err(error) => tracing::warn!(%error, "cannot read the store's sizes"),
         }
     }
 
-    /// Once a minute: drops what is older than `[store]` keeps it, and the oldest above its size.
+    /// Drops rows that are older than the retention of `[store]`, and the oldest rows above its maximum size. Runs at
+    /// most once a minute.
     ///
     /// # Errors
-    /// When the store refuses; it is tried again with the next call.
+    /// When the store cannot be written; the next call tries again.
     pub fn expire_store(&self) -> anyhow::Result<()> {
         let mut expired = self.expired.lock().unwrap_or_else(PoisonError::into_inner);
         if expired.is_some_and(|last| last.elapsed() < EXPIRE_STORE) {
@@ -416,12 +421,16 @@ impl Host {
         Ok(())
     }
 
-    /// Bytes of the log that the line has not gone through.
+    /// Bytes of the log that the line has not processed yet.
     pub fn behind(&self) -> u64 {
-        self.workers.iter().zip(&self.raw).map(|(worker, reader)| reader.end().saturating_sub(worker.position())).sum()
+        self.workers
+            .iter()
+            .zip(&self.raw_readers)
+            .map(|(worker, reader)| reader.end().saturating_sub(worker.position()))
+            .sum()
     }
 
-    /// What does not work at present, by name and reason; nothing when the host is ready.
+    /// Current faults with name and reason; empty when the host is ready.
     pub fn faults(&self) -> Vec<Fault> {
         let mut faults: Vec<Fault> = self
             .supervisor
@@ -438,28 +447,26 @@ impl Host {
         faults
     }
 
-    /// Waits until all that was taken in so far is in the store: readings, findings, plans and dead letters.
+    /// Waits until everything accepted so far is in the store: readings, findings, plans and dead letters.
     ///
     /// # Errors
-    /// When a part of the host stays broken, or `timeout` passes.
+    /// When a component of the host stays broken, or `timeout` passes.
     pub fn settle(&self, timeout: Duration) -> anyhow::Result<()> {
         let deadline = Instant::now() + timeout;
-        let ends: Vec<u64> = self.raw.iter().map(Reader::end).collect();
-        let refused = self.dead_letters.end();
+        let ends: Vec<u64> = self.raw_readers.iter().map(Reader::end).collect();
+        let dead_letters_end = self.dead_letters.end();
         loop {
             let behind = self.workers.iter().zip(&ends).any(|(worker, &end)| worker.checkpointed() < end);
             let findings: u64 = self.workers.iter().map(|worker| worker.findings_end().load(Ordering::Acquire)).sum();
-            if !behind && self.dead_letter_writer.position() >= refused && self.planner.position() >= findings {
+            if !behind && self.dead_letter_writer.position() >= dead_letters_end && self.planner.position() >= findings
+            {
                 return Ok(());
             }
             let faults = self.faults();
             if let Some(fault) = faults.iter().find(|fault| fault.since > SETTLE_FAULT) {
                 anyhow::bail!("{} does not work: {}", fault.part, fault.reason);
             }
-            anyhow::ensure!(
-                Instant::now() < deadline,
-                "the line did not get through what was taken in within {timeout:?}"
-            );
+            anyhow::ensure!(Instant::now() < deadline, "not everything accepted was stored within {timeout:?}");
             for worker in &self.workers {
                 worker.request_checkpoint();
             }
@@ -467,8 +474,8 @@ impl Host {
         }
     }
 
-    /// Stops in order: what was taken in is worked through and stored. A part that hangs is left behind after a while, so
-    /// that the others end in order; what it had taken in is in the log.
+    /// Stops in order; everything accepted is processed and stored first. A component that hangs is abandoned after a
+    /// timeout so that the others stop in order; the data it had accepted is in the log.
     pub fn stop(self) {
         let Self {
             intake,
@@ -483,7 +490,7 @@ impl Host {
         } = self;
         intake.stop_within(STOP_LIMIT);
         drop(committer);
-        // All at once, so that they end side by side.
+        // Request all stops first, so that the workers stop in parallel.
         for worker in &workers {
             worker.request_stop();
         }
@@ -495,17 +502,17 @@ impl Host {
         store_check.stop_within(STOP_LIMIT);
         drop(courier);
         if let Err(error) = store.fold_all() {
-            tracing::warn!(%error, "the store's write-ahead log is copied back at the next start");
+            tracing::warn!(%error, "the store's write-ahead log was not checkpointed; this happens at the next start");
         }
     }
 }
 
-/// Looks through the whole store for damage, once a day. A page that is never read would otherwise be missed until the day
-/// it is needed, when the good backups are gone.
+/// Checks the whole store for damage once a day. Damage in a page that is rarely read would otherwise go unnoticed
+/// until the good backups are gone.
 fn check_store(supervisor: &Supervisor, store: &Store) -> io::Result<TaskHandle> {
     let store = store.clone();
     supervisor.spawn("store-check", move |task| {
-        // The quick check at the start was just made.
+        // The quick check was just made at the start.
         let mut pause = FIRST_STORE_CHECK;
         while task.sleep(pause) {
             let stop = task.clone();
@@ -524,26 +531,26 @@ fn check_store(supervisor: &Supervisor, store: &Store) -> io::Result<TaskHandle>
     })
 }
 
-/// A part of the host that does not work.
+/// A component of the host that does not work.
 #[derive(Clone, Debug)]
 pub struct Fault {
-    /// Its name, such as `line-0` or `log-1`.
+    /// Name of the component, such as `line-0` or `log-1`.
     pub part: String,
-    /// What happened.
+    /// The error message.
     pub reason: String,
-    /// For how long.
+    /// How long it has been broken.
     pub since: Duration,
 }
 
-/// The store remembers that it has had a log. When that is gone, nobody knows what it held beyond what is stored.
+/// Logs an error if the store had a log and the log is gone: readings that were only in the log are lost.
 fn note_lost_log(store: &Store, is_new: bool) -> anyhow::Result<()> {
-    // A backup has another identity, and begins with an empty log on purpose.
+    // A backup has another identity and starts with an empty log on purpose.
     let identity = store.identity().as_bytes();
     let had_one = store.state_get(HAS_LOG)?.is_some_and(|known| known == identity);
     if is_new && had_one {
         tracing::error!(
-            "the folder of the log was deleted: acknowledged readings that were not in the store yet are lost; the host goes \
-             on with an empty log"
+            "the log folder was deleted: acknowledged readings that were not in the store yet are lost; the host \
+             continues with an empty log"
         );
     }
     if !had_one {
@@ -552,15 +559,15 @@ fn note_lost_log(store: &Store, is_new: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The partitions that many append to, and readers of them.
+/// The partitions with several writers, and readers of them.
 pub(crate) struct OpenedLog {
     pub(crate) raw: Vec<Reader>,
     dead_letters: Reader,
-    /// Those of raw-sensor-data, then ingest's dead letters.
+    /// The partitions of raw-sensor-data, then the one of ingest's dead letters.
     pub(crate) owned: Vec<Partition>,
 }
 
-/// Opens the log where the store and the log agree that it goes on, and says what was lost.
+/// Opens the log, advances it to the store's offsets where it ends earlier, and reports what was lost.
 pub(crate) fn open_log(topics: &Topics, store: &Store, metrics: &Metrics) -> anyhow::Result<OpenedLog> {
     let states = store.checkpoints()?;
     let stored = |owner: u16| {
@@ -577,21 +584,21 @@ pub(crate) fn open_log(topics: &Topics, store: &Store, metrics: &Metrics) -> any
         raw.push(partition.reader());
         owned.push(partition);
     }
-    let mut refused = topics.open(Topic::DeadLetters, topics.ingest_dead_letters())?;
-    report_recovery("dlq-sensor-data", &refused);
-    go_on_from(&mut refused, stored(DEAD_LETTER_OWNER), "dlq-sensor-data")?;
-    let dead_letters = refused.reader();
-    owned.push(refused);
+    let mut dead_letter_partition = topics.open(Topic::DeadLetters, topics.ingest_dead_letters())?;
+    report_recovery("dlq-sensor-data", &dead_letter_partition);
+    go_on_from(&mut dead_letter_partition, stored(DEAD_LETTER_OWNER), "dlq-sensor-data")?;
+    let dead_letters = dead_letter_partition.reader();
+    owned.push(dead_letter_partition);
     Ok(OpenedLog { raw, dead_letters, owned })
 }
 
-/// Logs what the log found damaged when it was opened; returns how many bytes.
+/// Reports damage that was found when the log was opened; returns the number of lost bytes.
 fn report_recovery(name: &str, partition: &Partition) -> u64 {
     let recovery = partition.recovery();
     for damage in &recovery.damaged {
         tracing::error!(
             partition = name, from = damage.range.start, to = damage.range.end, file = %damage.path.display(),
-            "the log is damaged: acknowledged records in this range cannot be read and are lost; the sound ones around it \
+            "the log is damaged: acknowledged records in this range cannot be read and are lost; the intact ones around it \
              are kept. Check the disk"
         );
     }
@@ -609,8 +616,8 @@ fn report_recovery(name: &str, partition: &Partition) -> u64 {
     recovery.lost_bytes()
 }
 
-/// The store may know of more than the log holds: the log was deleted, or its end was lost. New records must not take
-/// offsets that the store has passed already, or nobody would read them.
+/// Advances the log to the store's offset where the log was deleted or its end was lost. New records must not reuse
+/// offsets that the store has already passed, because no reader would see them.
 fn go_on_from(partition: &mut Partition, stored: u64, name: &str) -> anyhow::Result<()> {
     let end = partition.end();
     if stored > end {
@@ -626,7 +633,7 @@ fn go_on_from(partition: &mut Partition, stored: u64, name: &str) -> anyhow::Res
     Ok(())
 }
 
-/// How long the store keeps what, by the configuration.
+/// The store's retention according to the configuration.
 fn retention(config: &wheeltapper_config::Store) -> wheeltapper_store::Retention {
     let raw = Some(config.retention.get());
     wheeltapper_store::Retention {
@@ -641,7 +648,7 @@ fn retention(config: &wheeltapper_config::Store) -> wheeltapper_store::Retention
     }
 }
 
-/// The configurations of featurize, detect and alert.
+/// The configurations of featurize, detect and alert as JSON.
 fn stages(config: &Config) -> anyhow::Result<[String; 3]> {
     Ok([config.featurize_json(), config.detect_json(&crate::lives::read(config)?), config.alert_json()])
 }

@@ -1,8 +1,8 @@
 //! The edge host: a small serverless host for the line's components.
 //!
-//! Triggers ([`triggers`]) hand events to the [`intake`], which decodes them in the ingest component and makes the
-//! readings durable before it answers. The [`line`](mod@line) takes them from the log through featurize, detect and
-//! alert, and the planner through schedule; results lie in the store. [`host::Host`] puts all of it together.
+//! Triggers ([`triggers`]) submit events to the [`intake`], which decodes them in the ingest component and makes the
+//! readings durable before it replies. The [`line`](mod@line) reads them from the log and runs featurize, detect and
+//! alert; the planner runs schedule. Results are in the store. [`host::Host`] connects these modules.
 
 pub mod access;
 pub mod api;

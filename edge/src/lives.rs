@@ -1,12 +1,13 @@
-//! Runs to failure from CSV files, for prognoses of remaining life.
+//! Reads run-to-failure data from CSV files, for the prognosis of remaining useful life.
 
 use anyhow::{Context as _, ensure};
 use wheeltapper_config::{Config, Lives};
 
-/// The rows of each file's sensors; nothing when none are configured.
+/// The sensor rows of each file; empty when no files are configured.
 ///
 /// # Errors
-/// When a file cannot be read, lacks a sensor's column, or holds something else than numbers; the message says where.
+/// When a file cannot be read, lacks a sensor's column, or contains a cell that is not a number. The message names the
+/// file and the line.
 pub fn read(config: &Config) -> anyhow::Result<Vec<Vec<Vec<f64>>>> {
     let Some(lives) = &config.detect.lives else { return Ok(Vec::new()) };
     lives
@@ -23,22 +24,22 @@ pub fn read(config: &Config) -> anyhow::Result<Vec<Vec<Vec<f64>>>> {
 fn run(text: &str, lives: &Lives) -> anyhow::Result<Vec<Vec<f64>>> {
     let mut lines = text.lines();
     let header: Vec<&str> = lines.next().unwrap_or_default().split(',').map(str::trim).collect();
-    let places = lives.sensors.iter().map(|sensor| {
-        let place = header.iter().position(|name| name == sensor);
-        place.with_context(|| format!("expected a column {sensor:?}, got the columns {}", header.join(", ")))
+    let columns = lives.sensors.iter().map(|sensor| {
+        let column = header.iter().position(|name| name == sensor);
+        column.with_context(|| format!("expected a column {sensor:?}, got the columns {}", header.join(", ")))
     });
-    let places: Vec<usize> = places.collect::<anyhow::Result<_>>()?;
+    let columns: Vec<usize> = columns.collect::<anyhow::Result<_>>()?;
     let rows = lines.zip(2..).filter(|(line, _)| !line.trim().is_empty()).map(|(line, number)| {
         let cells: Vec<&str> = line.split(',').map(str::trim).collect();
-        let number_in = |&place: &usize| {
-            let cell = cells.get(place).copied().unwrap_or_default();
+        let number_in = |&column: &usize| {
+            let cell = cells.get(column).copied().unwrap_or_default();
             let value = cell.parse::<f64>().ok().filter(|value| value.is_finite());
             value.with_context(|| format!("line {number}: expected a number, got {cell:?}"))
         };
-        places.iter().map(number_in).collect::<anyhow::Result<Vec<f64>>>()
+        columns.iter().map(number_in).collect::<anyhow::Result<Vec<f64>>>()
     });
     let rows: Vec<Vec<f64>> = rows.collect::<anyhow::Result<_>>()?;
-    ensure!(!rows.is_empty(), "expected one row a window, got none");
+    ensure!(!rows.is_empty(), "expected one row per window, got none");
     Ok(rows)
 }
 

@@ -1,4 +1,4 @@
-//! What the host counts and measures, for Prometheus.
+//! The host's metrics for Prometheus.
 
 use std::{fmt, sync::atomic::AtomicU64};
 
@@ -57,10 +57,10 @@ struct TriggerLabel {
     trigger: &'static str,
 }
 
-/// All of the host's metrics.
+/// All metrics of the host.
 pub struct Metrics {
     registry: Registry,
-    /// Readings taken in, refused ones not counted.
+    /// Accepted readings; rejected ones are not counted.
     pub readings_in: Counter,
     /// Windows whose features were computed.
     pub windows: Counter,
@@ -68,27 +68,27 @@ pub struct Metrics {
     pub anomalies: Counter,
     /// Alerts opened, changed or resolved.
     pub alerts: Counter,
-    /// Drifts found, and what became of them.
+    /// Drifts found, and their outcomes.
     pub drifts: Counter,
     /// Work orders placed or changed.
     pub work_orders: Counter,
     /// Readings written to the store.
     pub readings_stored: Counter,
-    /// Readings that came behind their sensor's watermark; windows that had closed lack them.
+    /// Readings behind their sensor's watermark; windows that had closed lack them.
     pub readings_late: Counter,
-    /// Readings and samples that were stored already and were dropped: sent again.
+    /// Duplicate readings and samples, which were stored already and were dropped.
     pub readings_repeated: Counter,
-    /// Seconds that a group commit of the log took, waiting included.
+    /// Duration of a group commit of the log in seconds, including the wait.
     pub commit_seconds: Histogram,
-    /// Seconds that a transaction of the store took.
+    /// Duration of a transaction of the store in seconds.
     pub store_seconds: Histogram,
     /// Seconds from a reading's arrival to its anomaly's commit.
     pub reading_to_anomaly_seconds: Histogram,
-    /// Bytes that wait to be decoded.
+    /// Size of the events that wait to be decoded, in bytes.
     pub queue_bytes: Gauge,
-    /// What HTTP counts.
+    /// The metrics of the HTTP server.
     pub http: HttpMetrics,
-    /// Connections of the MQTT broker that are open.
+    /// Open connections of the MQTT broker.
     pub mqtt_connections: Gauge,
     mqtt: Family<WhatLabel, Gauge>,
     stage_seconds: Family<StageLabel, Histogram, fn() -> Histogram>,
@@ -99,9 +99,9 @@ pub struct Metrics {
     events: Family<TriggerLabel, Counter>,
     notifications: Family<OutcomeLabel, Counter>,
     readings_rate: Gauge<f64, AtomicU64>,
-    /// Sensors that are registered.
+    /// Registered sensors.
     pub sensors: Gauge,
-    /// Bytes of the log that were damaged or missing and were passed over.
+    /// Damaged or missing bytes of the log that were skipped.
     log_lost_bytes: Family<PartitionLabel, Counter>,
     /// Bytes of the log that were found damaged when it was opened.
     log_damaged_bytes: Family<PartitionLabel, Counter>,
@@ -116,12 +116,12 @@ impl fmt::Debug for Metrics {
     }
 }
 
-fn seconds() -> Histogram {
+fn duration_buckets() -> Histogram {
     Histogram::new(exponential_buckets(0.000_1, 2.0, 18))
 }
 
-/// Finer where promises are made: a finding within 100 ms.
-fn waits() -> Histogram {
+/// Finer buckets around the promised latency: a finding within 100 ms.
+fn latency_buckets() -> Histogram {
     const EDGES: [f64; 20] = [
         0.001, 0.002, 0.003, 0.005, 0.007, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0,
         5.0, 30.0,
@@ -142,14 +142,14 @@ impl Default for Metrics {
             readings_stored: Counter::default(),
             readings_late: Counter::default(),
             readings_repeated: Counter::default(),
-            commit_seconds: seconds(),
-            store_seconds: seconds(),
-            reading_to_anomaly_seconds: waits(),
+            commit_seconds: duration_buckets(),
+            store_seconds: duration_buckets(),
+            reading_to_anomaly_seconds: latency_buckets(),
             queue_bytes: Gauge::default(),
             http: HttpMetrics::default(),
             mqtt_connections: Gauge::default(),
             mqtt: Family::default(),
-            stage_seconds: Family::new_with_constructor(seconds),
+            stage_seconds: Family::new_with_constructor(duration_buckets),
             stage_items: Family::default(),
             restarts: Family::default(),
             refused: Family::default(),
@@ -172,42 +172,58 @@ impl Default for Metrics {
 impl Metrics {
     fn register(&mut self) {
         let to = &mut self.registry;
-        to.register("readings", "Readings taken in", self.readings_in.clone());
+        to.register("readings", "Accepted readings", self.readings_in.clone());
         to.register("readings_stored", "Readings written to the store", self.readings_stored.clone());
-        to.register("readings_late", "Readings that came too late for some windows", self.readings_late.clone());
-        to.register("readings_repeated", "Readings dropped as they were sent again", self.readings_repeated.clone());
-        to.register("readings_per_second", "Readings taken in over the last second", self.readings_rate.clone());
-        to.register("readings_refused", "Readings refused, by reason", self.refused.clone());
+        to.register("readings_late", "Readings that arrived too late for some windows", self.readings_late.clone());
+        to.register(
+            "readings_repeated",
+            "Readings dropped because they were duplicates",
+            self.readings_repeated.clone(),
+        );
+        to.register("readings_per_second", "Readings accepted in the last second", self.readings_rate.clone());
+        to.register("readings_refused", "Rejected readings, by reason", self.refused.clone());
         to.register("windows", "Windows whose features were computed", self.windows.clone());
         to.register("anomalies", "Anomalies found", self.anomalies.clone());
         to.register("alerts", "Alerts opened, changed or resolved", self.alerts.clone());
-        to.register("drifts", "Drifts found, and what became of them", self.drifts.clone());
-        to.register("work_orders", "Work orders placed or changed", self.work_orders.clone());
+        to.register("drifts", "Drifts found, and their outcomes", self.drifts.clone());
+        to.register("work_orders", "Work orders created or changed", self.work_orders.clone());
         to.register("events", "Events received, by trigger", self.events.clone());
-        to.register("notifications", "Alerts carried to webhooks, by outcome", self.notifications.clone());
-        to.register("stage_call_seconds", "Seconds a call of a stage took", self.stage_seconds.clone());
-        to.register("stage_items", "Readings, windows, anomalies or alerts a stage took", self.stage_items.clone());
+        to.register("notifications", "Attempts to send alerts to webhooks, by outcome", self.notifications.clone());
+        to.register("stage_call_seconds", "Duration of a stage's calls in seconds", self.stage_seconds.clone());
+        to.register(
+            "stage_items",
+            "Readings, windows, anomalies or alerts that a stage processed",
+            self.stage_items.clone(),
+        );
         to.register("stage_restarts", "Instances replaced after a failure", self.restarts.clone());
-        to.register("log_commit_seconds", "Seconds until readings were durable", self.commit_seconds.clone());
-        to.register("store_commit_seconds", "Seconds a transaction of the store took", self.store_seconds.clone());
+        to.register(
+            "log_commit_seconds",
+            "Duration of group commits of the log in seconds",
+            self.commit_seconds.clone(),
+        );
+        to.register(
+            "store_commit_seconds",
+            "Duration of transactions of the store in seconds",
+            self.store_seconds.clone(),
+        );
         to.register(
             "reading_to_anomaly_seconds",
             "Seconds from a reading's arrival to the commit of its anomaly",
             self.reading_to_anomaly_seconds.clone(),
         );
         self.http.register(to);
-        to.register("mqtt_connections", "Connections of the MQTT broker that are open", self.mqtt_connections.clone());
+        to.register("mqtt_connections", "Open connections of the MQTT broker", self.mqtt_connections.clone());
+        to.register("mqtt_broker", "Levels of the MQTT broker, and its counters since it started", self.mqtt.clone());
         to.register(
-            "mqtt_broker",
-            "What the MQTT broker holds, and what it has refused since it started",
-            self.mqtt.clone(),
+            "ingest_queue_bytes",
+            "Size of the events that wait to be decoded, in bytes",
+            self.queue_bytes.clone(),
         );
-        to.register("ingest_queue_bytes", "Bytes that wait to be decoded", self.queue_bytes.clone());
-        to.register("line_lag_bytes", "Bytes of the log that the line has not gone through", self.lag.clone());
-        to.register("sensors", "Sensors that are registered", self.sensors.clone());
+        to.register("line_lag_bytes", "Bytes of the log that the line has not processed yet", self.lag.clone());
+        to.register("sensors", "Registered sensors", self.sensors.clone());
         to.register(
             "log_lost_bytes",
-            "Bytes of the log of acknowledged readings that were damaged or missing and were passed over",
+            "Damaged or missing bytes of the log of acknowledged readings that were skipped",
             self.log_lost_bytes.clone(),
         );
         to.register(
@@ -215,37 +231,37 @@ impl Metrics {
             "Bytes of the log of readings that were found damaged when the host started",
             self.log_damaged_bytes.clone(),
         );
-        to.register("store_bytes", "Bytes of the store, by file", self.store_bytes.clone());
+        to.register("store_bytes", "Size of the store in bytes, by file", self.store_bytes.clone());
         to.register("task_up", "Whether a supervised task of the host works (1) or failed (0)", self.task_up.clone());
-        to.register("task_restarts", "How often a supervised task was begun anew", self.task_restarts.clone());
+        to.register("task_restarts", "Restarts of a supervised task", self.task_restarts.clone());
     }
 
-    /// Seconds of a stage's calls.
+    /// Durations of a stage's calls, in seconds.
     pub fn stage(&self, stage: StageName) -> Histogram {
         self.stage_seconds.get_or_create(&StageLabel { stage: stage.as_str() }).clone()
     }
 
-    /// Items that a stage took.
+    /// Items that a stage has processed.
     pub fn items(&self, stage: StageName) -> Counter {
         self.stage_items.get_or_create(&StageLabel { stage: stage.as_str() }).clone()
     }
 
-    /// Instances of a stage that were replaced.
+    /// Instances of a stage that were replaced after a failure.
     pub fn restarts(&self, stage: StageName) -> Counter {
         self.restarts.get_or_create(&StageLabel { stage: stage.as_str() }).clone()
     }
 
-    /// Readings refused for a reason.
+    /// Readings that were rejected for this reason.
     pub fn refused(&self, reason: &'static str) -> Counter {
         self.refused.get_or_create(&ReasonLabel { reason }).clone()
     }
 
-    /// Bytes that a partition is behind.
+    /// How far a partition's worker is behind its log, in bytes.
     pub fn lag(&self, partition: u16) -> Gauge {
         self.lag.get_or_create(&PartitionLabel { partition }).clone()
     }
 
-    /// Bytes of a partition's log of readings that were damaged or missing.
+    /// Damaged or missing bytes of a partition's log of readings.
     pub fn log_lost_bytes(&self, partition: u16) -> Counter {
         self.log_lost_bytes.get_or_create(&PartitionLabel { partition }).clone()
     }
@@ -255,7 +271,7 @@ impl Metrics {
         self.log_damaged_bytes.get_or_create(&PartitionLabel { partition }).clone()
     }
 
-    /// Takes note of how large the store is.
+    /// Sets the sizes of the store's files.
     pub(crate) fn store_sizes(&self, sizes: &StoreSizes) {
         for (file, bytes) in [
             ("database", sizes.database_bytes),
@@ -273,12 +289,12 @@ impl Metrics {
         self.task_up.get_or_create(&TaskLabel { task: task.to_owned() }).clone()
     }
 
-    /// How often a supervised task was begun anew after an error or a panic.
+    /// How often a supervised task was restarted after an error or a panic.
     pub fn task_restarts(&self, task: &str) -> Counter {
         self.task_restarts.get_or_create(&TaskLabel { task: task.to_owned() }).clone()
     }
 
-    /// A task has ended; its series would say that it works.
+    /// Removes the metrics of a task that has ended, because they would say that it works.
     pub fn forget_task(&self, task: &str) {
         let label = TaskLabel { task: task.to_owned() };
         self.task_up.remove(&label);
@@ -290,22 +306,22 @@ impl Metrics {
         self.events.get_or_create(&TriggerLabel { trigger }).clone()
     }
 
-    /// Something that the MQTT broker holds or has refused.
+    /// A level or counter of the MQTT broker.
     pub fn mqtt(&self, what: &'static str) -> Gauge {
         self.mqtt.get_or_create(&WhatLabel { what }).clone()
     }
 
-    /// Attempts to carry an alert to a webhook: `delivered`, `failed` (sent again), `given_up`.
+    /// Attempts to send an alert to a webhook: `delivered`, `failed` (sent again), `given_up`.
     pub fn notifications(&self, outcome: &'static str) -> Counter {
         self.notifications.get_or_create(&OutcomeLabel { outcome }).clone()
     }
 
-    /// Readings taken in over the last second.
+    /// The number of readings accepted in the last second.
     pub fn readings_rate(&self) -> Gauge<f64, AtomicU64> {
         self.readings_rate.clone()
     }
 
-    /// The text that Prometheus scrapes.
+    /// The metrics in the text format that Prometheus scrapes.
     pub fn text(&self) -> String {
         let mut text = String::new();
         // Writing to a String cannot fail.

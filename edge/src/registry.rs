@@ -1,4 +1,4 @@
-//! Which sensors there are, their numbers, and the partition that their asset belongs to.
+//! The registered sensors: their numbers, and the partition of their asset.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,12 +11,12 @@ use wheeltapper_store::{Store, StoreError};
 
 use crate::line::partition_of;
 
-/// A sensor's place.
+/// A sensor's numbers and its partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// Number in the store and the log.
     pub sensor: u32,
-    /// Number of its asset, dense, for this run of the host only.
+    /// Number of its asset: dense, and valid only while this host process runs.
     pub asset: u32,
     /// Partition of the line.
     pub partition: u16,
@@ -27,64 +27,64 @@ struct Known {
     by_name: HashMap<Arc<str>, Place, FixedState>,
     assets: HashMap<Arc<str>, u32, FixedState>,
     asset_names: Vec<Arc<str>>,
-    /// Sensors of each asset.
+    /// Number of sensors of each asset.
     asset_sizes: Vec<usize>,
-    /// By sensor number.
+    /// Name and location by sensor number.
     sensors: Vec<(Arc<str>, Place)>,
 }
 
-/// The plant's sensors. Cheap to share; a sensor that is seen for the first time is registered in the store before
-/// anything about it is logged.
+/// The plant's sensors. A new sensor is registered in the store before any of its readings is logged.
 #[derive(Debug)]
 pub struct Registry {
     known: RwLock<Known>,
     store: Store,
     partitions: u16,
     limits: SensorLimits,
-    /// Held while new sensors are counted and registered, so that two senders do not pass a limit together.
+    /// Held while new sensors are counted and registered, so that two concurrent senders cannot exceed a limit
+    /// together.
     registering: Mutex<()>,
 }
 
-/// How many sensors there may be. Each costs memory in every stage for as long as the host runs, so names must not come
-/// without end.
+/// Limits on the number of sensors. Each sensor costs memory in every stage for as long as the host runs, so the number
+/// of names must be bounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SensorLimits {
-    /// On this host.
-    pub host: usize,
-    /// On one machine.
-    pub machine: usize,
-    /// First seen in the readings of one sender (an API key or a user).
-    pub sender: usize,
+    /// Maximum on this host.
+    pub per_host: usize,
+    /// Maximum on one machine.
+    pub per_machine: usize,
+    /// Maximum first seen in the readings of one sender (an API key or a user).
+    pub per_sender: usize,
 }
 
 /// Why a sensor is not registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SensorRefusal {
-    /// The sensor's index among the names that were asked for.
+    /// Index of the sensor among the requested names.
     pub index: usize,
     /// What was expected, what came, what to do.
     pub message: String,
 }
 
-/// The locations of some sensors by name; none for one that may not be registered.
+/// The locations of the requested sensors, and the rejections.
 #[derive(Debug, Default)]
 pub struct Located {
-    /// In the order of the names.
+    /// In the order of the names; `None` for a sensor that may not be registered.
     pub places: Vec<Option<Place>>,
-    /// Why the others have none.
+    /// The sensors that may not be registered, with the reason.
     pub refusals: Vec<SensorRefusal>,
 }
 
 impl Registry {
-    /// The sensors that the store knows and those that the configuration names.
+    /// Loads the sensors of the store and registers those of the configuration.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`] when the store cannot be read or written.
     pub fn open(store: Store, config: &Config, partitions: u16) -> Result<Self, StoreError> {
         let limits = SensorLimits {
-            host: config.line.max_sensors,
-            machine: config.line.max_sensors_per_machine,
-            sender: config.line.max_sensors_per_sender,
+            per_host: config.line.max_sensors,
+            per_machine: config.line.max_sensors_per_machine,
+            per_sender: config.line.max_sensors_per_sender,
         };
         let registry = Self { known: RwLock::default(), store, partitions, limits, registering: Mutex::default() };
         registry.configure(config)?;
@@ -97,10 +97,10 @@ impl Registry {
         Ok(registry)
     }
 
-    /// Registers the sensors that a changed configuration names.
+    /// Registers the sensors of a changed configuration.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`] when the store cannot be read or written.
     pub fn configure(&self, config: &Config) -> Result<(), StoreError> {
         let named: Vec<_> = config.sensors().collect();
         let rows: Vec<_> = named
@@ -121,8 +121,8 @@ impl Registry {
         Ok(())
     }
 
-    /// The places of `names`, in their order; new names are registered as far as the limits allow. `sender` is the key or
-    /// user that sent them, if one is known.
+    /// Returns the locations of `names` in their order; registers new names as far as the limits allow. `sender` is the
+    /// API key or user that sent them, if known.
     ///
     /// # Errors
     /// [`StoreError`] when a new name cannot be registered.
@@ -136,7 +136,7 @@ impl Registry {
             return Ok(Located { places, refusals: Vec::new() });
         }
         let _registering = self.registering.lock().unwrap_or_else(PoisonError::into_inner);
-        // Another sender may have registered some meanwhile.
+        // Another sender may have registered some of the names meanwhile.
         let known = self.look_up(names.clone());
         let new: Vec<(usize, &str)> =
             names.clone().enumerate().zip(&known).filter_map(|(new, place)| place.is_none().then_some(new)).collect();
@@ -149,7 +149,7 @@ impl Registry {
         Ok(Located { places: self.look_up(names), refusals })
     }
 
-    /// Which of the new names the limits let in, and why not the others.
+    /// The new names that the limits allow, and the rejections of the others.
     fn admit<'a>(
         &self,
         new: &[(usize, &'a str)],
@@ -167,21 +167,21 @@ impl Registry {
             }
             let machine = asset_of(name);
             let count = on_machine.entry(machine).or_insert_with(|| known.sensors_of(machine));
-            let SensorLimits { host, machine: per_machine, sender: per_sender } = self.limits;
-            let message = if on_host >= host {
+            let SensorLimits { per_host, per_machine, per_sender } = self.limits;
+            let message = if on_host >= per_host {
                 format!(
-                    "`{name}` is a new sensor and this host has {on_host} already, as many as it may; send under known \
-                     names, or raise [line] max_sensors"
+                    "`{name}` is a new sensor and this host has {on_host} already, which is the maximum; send under \
+                     known names, or raise [line] max_sensors"
                 )
             } else if *count >= per_machine {
                 format!(
-                    "`{name}` is a new sensor and the machine `{machine}` has {count} already, as many as one may; check \
-                     whether the names count something up, or raise [line] max_sensors_per_machine"
+                    "`{name}` is a new sensor and the machine `{machine}` has {count} already, which is the maximum; \
+                     check whether the names contain a counter, or raise [line] max_sensors_per_machine"
                 )
             } else if sender.is_some() && of_sender >= per_sender {
                 format!(
-                    "`{name}` is a new sensor and this sender has brought {of_sender} already, as many as one may; send \
-                     under known names, or raise [line] max_sensors_per_sender"
+                    "`{name}` is a new sensor and this sender has brought {of_sender} already, which is the maximum; \
+                     send under known names, or raise [line] max_sensors_per_sender"
                 )
             } else {
                 *count += 1;
@@ -196,7 +196,7 @@ impl Registry {
         Ok((admitted, refusals))
     }
 
-    /// Sensors that were first seen in the readings of a sender.
+    /// Number of sensors that were first seen in the readings of a sender.
     fn sender_count(&self, sender: Option<&str>) -> Result<usize, StoreError> {
         let Some(sender) = sender else { return Ok(0) };
         let count = self.store.state_get(&sender_key(sender))?;
@@ -210,20 +210,20 @@ impl Registry {
         self.store.state_put(&sender_key(sender), &count.to_le_bytes())
     }
 
-    /// The places of those of `names` that are known, in their order.
+    /// Returns the locations of `names` in their order; `None` for unknown names. Registers nothing.
     pub fn look_up<'a>(&self, names: impl Iterator<Item = &'a str>) -> Vec<Option<Place>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         names.map(|name| known.by_name.get(name).copied()).collect()
     }
 
-    /// A sensor's place and asset, if it is known.
+    /// Returns a sensor's location and the name of its asset, if the sensor is known.
     pub fn find(&self, name: &str) -> Option<(Place, Arc<str>)> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let place = *known.by_name.get(name)?;
         Some((place, Arc::clone(known.asset_names.get(place.asset as usize)?)))
     }
 
-    /// Calls `visit` with the name, place and asset of each of `sensors`, by number.
+    /// Calls `visit` with the name, location and asset of each of `sensors` (numbers). Unknown numbers are skipped.
     pub fn describe(&self, sensors: &[u32], mut visit: impl FnMut(&Arc<str>, Place, &Arc<str>)) {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         for &sensor in sensors {
@@ -235,7 +235,7 @@ impl Registry {
         }
     }
 
-    /// Numbers of the assets of `sensors`, by number and in their order.
+    /// Asset numbers of `sensors` (numbers), in their order; `u32::MAX` for an unknown sensor.
     pub(crate) fn assets_of(&self, sensors: &[u32]) -> Vec<u32> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let asset = |&sensor: &u32| known.sensors.get(sensor as usize).map_or(u32::MAX, |(_, place)| place.asset);
@@ -252,7 +252,7 @@ impl Registry {
         self.known.read().unwrap_or_else(PoisonError::into_inner).assets.get(name).copied()
     }
 
-    /// How many sensors are known.
+    /// Number of known sensors.
     pub fn len(&self) -> usize {
         self.known.read().unwrap_or_else(PoisonError::into_inner).by_name.len()
     }
@@ -269,13 +269,13 @@ impl Registry {
     }
 }
 
-/// Where the store counts the sensors that a sender brought.
+/// Store key of the number of sensors that a sender introduced.
 fn sender_key(sender: &str) -> String {
     format!("sensors-of/{sender}")
 }
 
 impl Known {
-    /// How many sensors an asset has.
+    /// Number of sensors of an asset.
     fn sensors_of(&self, asset: &str) -> usize {
         let number = self.assets.get(asset).copied();
         number.and_then(|number| self.asset_sizes.get(number as usize).copied()).unwrap_or(0)
@@ -342,7 +342,7 @@ mod tests {
         assert!(located.places[0].is_some() && located.places[1].is_none());
         assert!(located.refusals[0].message.contains("this host has 5"), "{:?}", located.refusals);
 
-        // Known names go on, also after a restart.
+        // Known names are still accepted, also after a restart.
         drop(registry);
         let registry = self::registry(&folder);
         let located = registry.locate(["a/m/1", "a/x/1"].into_iter(), Some("key")).unwrap();

@@ -1,29 +1,29 @@
-//! The newest of everything, for the first page and the terminal.
+//! The newest findings, for the start page of the dashboard and for the terminal.
 
 use serde::Serialize;
 use wheeltapper_store::{AlertRow, AnomalyRow, Counts, Filter, Store, StoreError, WorkOrderRow};
 
-/// How many of each.
+/// Rows per table.
 const NEWEST: usize = 20;
 
-/// The newest findings and orders.
+/// The newest findings and work orders.
 #[derive(Debug, Serialize)]
 pub struct Latest {
-    /// How many there are of everything.
+    /// Row counts of all tables.
     pub counts: Counts,
-    /// Newest first.
+    /// Anomalies, newest first.
     pub anomalies: Vec<AnomalyRow>,
-    /// Newest first.
+    /// Alerts, newest first.
     pub alerts: Vec<AlertRow>,
-    /// Newest first.
+    /// Work orders, newest first.
     pub work_orders: Vec<WorkOrderRow>,
 }
 
 impl Latest {
-    /// Reads them from the store.
+    /// Reads the newest rows of each table from the store.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`] when the store cannot be read.
     pub fn read(store: &Store) -> Result<Self, StoreError> {
         let newest = Filter { limit: Some(NEWEST), ..Filter::default() };
         Ok(Self {

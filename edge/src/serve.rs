@@ -1,4 +1,4 @@
-//! Runs a host with its triggers until it is told to stop.
+//! Runs a host with its triggers until it is stopped.
 
 use std::{net::SocketAddr, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
@@ -20,17 +20,17 @@ use crate::{
     triggers::{http, mqtt::IntakeSink, nats, timer},
 };
 
-/// Lanes of external brokers' clients, far from those of the embedded broker's connections.
-const CLIENT_LANES: u64 = 1 << 61;
+/// The first lane of the clients of external brokers; far from the lanes of the embedded broker's connections.
+const FIRST_CLIENT_LANE: u64 = 1 << 61;
 
-/// A running host; dropping it without [`Serving::stop`] leaves the triggers running.
+/// A running host; dropping it without [`RunningHost::stop`] leaves the triggers running.
 #[derive(Debug)]
 pub struct Serving {
-    /// The host.
+    /// The host itself.
     pub host: Arc<Host>,
-    /// Where HTTP listens.
+    /// The address at which HTTP listens.
     pub http: SocketAddr,
-    /// Where the embedded broker listens.
+    /// The address at which the embedded broker listens, if it is enabled.
     pub mqtt: Option<SocketAddr>,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
@@ -39,7 +39,7 @@ pub struct Serving {
 /// Starts the host and all the triggers that `config` names.
 ///
 /// # Errors
-/// When the host cannot start, an address is taken, or a secret is missing.
+/// If the host cannot start, an address is in use, or a secret is missing.
 pub async fn start(config: Config) -> anyhow::Result<Serving> {
     let host = {
         let config = config.clone();
@@ -65,14 +65,14 @@ pub async fn start(config: Config) -> anyhow::Result<Serving> {
         async move {
             let listener = match listener {
                 Some(listener) => listener,
-                // The one before was closed by the panic.
+                // The previous listener was closed by the panic.
                 None => TcpListener::bind(http).await.with_context(|| format!("listening on {http} again"))?,
             };
             http::serve(listener, tls, router, limits, metrics, stopping).await;
             Ok(())
         }
     }));
-    // The other tasks hold nothing that has to be finished: they are dropped when the host stops.
+    // The other tasks have nothing to finish: they are dropped when the host stops.
     let mut spawn = |task: Pin<Box<dyn Future<Output = ()> + Send>>| {
         let mut stopping = stopping.clone();
         tasks.spawn(async move {
@@ -100,9 +100,9 @@ pub async fn start(config: Config) -> anyhow::Result<Serving> {
                 Ok(())
             }
         })));
-        let (publishing, publisher) = (Arc::clone(&host), handle.clone());
+        let (publishing_host, publisher) = (Arc::clone(&host), handle.clone());
         spawn(Box::pin(supervisor.supervise("mqtt-findings", move |_| {
-            let (host, broker) = (Arc::clone(&publishing), publisher.clone());
+            let (host, broker) = (Arc::clone(&publishing_host), publisher.clone());
             async move {
                 publish_findings(host, broker).await;
                 Ok(())
@@ -112,14 +112,14 @@ pub async fn start(config: Config) -> anyhow::Result<Serving> {
         spawn(Box::pin(supervisor.supervise("mqtt-metrics", move |_| {
             let (broker, metrics) = (handle.clone(), Arc::clone(&metrics));
             async move {
-                measure_broker(broker, metrics).await;
+                record_broker_stats(broker, metrics).await;
                 Ok(())
             }
         })));
     }
     for (number, client) in (0..).zip(&config.mqtt.clients) {
         let sink: Arc<dyn Sink> =
-            Arc::new(IntakeSink::new(Arc::clone(&host), Arc::clone(&mapping), CLIENT_LANES + number));
+            Arc::new(IntakeSink::new(Arc::clone(&host), Arc::clone(&mapping), FIRST_CLIENT_LANE + number));
         let client = crate::triggers::mqtt::client_config(client)?;
         spawn(Box::pin(supervisor.supervise(format!("mqtt-client-{number}"), move |_| {
             let (client, sink) = (client.clone(), Arc::clone(&sink));
@@ -130,26 +130,26 @@ pub async fn start(config: Config) -> anyhow::Result<Serving> {
         })));
     }
     for (number, settings) in (0..).zip(&config.nats) {
-        let (settings, consuming, mapping) = (settings.clone(), Arc::clone(&host), Arc::clone(&mapping));
+        let (settings, nats_host, mapping) = (settings.clone(), Arc::clone(&host), Arc::clone(&mapping));
         spawn(Box::pin(supervisor.supervise(format!("nats-{number}"), move |_| {
-            let (host, settings, mapping) = (Arc::clone(&consuming), settings.clone(), Arc::clone(&mapping));
+            let (host, settings, mapping) = (Arc::clone(&nats_host), settings.clone(), Arc::clone(&mapping));
             async move {
                 nats::run(host, settings, mapping, number).await;
                 Ok(())
             }
         })));
     }
-    let (timed, tick) = (Arc::clone(&host), config.line.tick.get());
-    spawn(Box::pin(supervisor.supervise("timer", move |task| timer::run(Arc::clone(&timed), tick, task))));
+    let (timer_host, tick) = (Arc::clone(&host), config.line.tick.get());
+    spawn(Box::pin(supervisor.supervise("timer", move |task| timer::run(Arc::clone(&timer_host), tick, task))));
     tracing::info!(%http, mqtt = mqtt.map(tracing::field::display), "ready");
     Ok(Serving { host, http, mqtt, stop, tasks })
 }
 
 impl Serving {
-    /// Stops the triggers, then the host; what was taken in is worked through and stored.
+    /// Stops the triggers, then the host; accepted readings are processed and stored.
     ///
     /// # Errors
-    /// When a part of it panicked.
+    /// If a part of it panicked.
     pub async fn stop(mut self) -> anyhow::Result<()> {
         let _ = self.stop.send(true);
         let stopped =
@@ -159,7 +159,7 @@ impl Serving {
             self.tasks.shutdown().await;
         }
         let mut host = self.host;
-        // Connections that are just closing still hold the host for a moment.
+        // Connections that are closing may hold the host for a moment longer.
         for _ in 0..500 {
             match Arc::try_unwrap(host) {
                 Ok(host) => return Ok(tokio::task::spawn_blocking(move || host.stop()).await?),
@@ -167,7 +167,7 @@ impl Serving {
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        tracing::warn!("a connection is still open; what it sent is safe in the log");
+        tracing::warn!("a connection is still open; its readings are safe in the log");
         Ok(())
     }
 }
@@ -175,59 +175,67 @@ impl Serving {
 /// Where SIGHUP reads the configuration from.
 #[derive(Clone, Debug)]
 pub struct Reload {
-    /// The file that was named, if one was.
+    /// The configuration file of the command line, if any.
     pub file: Option<PathBuf>,
-    /// The data folder that was named, if one was.
+    /// The data folder of the command line, if any.
     pub data: Option<PathBuf>,
-    /// Where to listen instead of where the file says.
+    /// The addresses of the command line, which override those of the file.
     pub listen: Listen,
-    /// What was read from there at the start.
+    /// The configuration that was read at the start.
     pub begun: Config,
 }
 
 impl Reload {
-    /// Takes the configuration anew.
+    /// Reads and applies the configuration again.
     async fn again(&self, host: &Arc<Host>) -> anyhow::Result<()> {
         let config = match crate::commands::load_config(self.file.as_deref(), self.data.as_deref(), &self.listen) {
             Ok(config) => config,
             Err(error) => {
-                tracing::error!("the old configuration stays in force:\n{error}");
+                tracing::error!(
+                    "the new configuration is not valid, and the old configuration stays in force:\n{error}"
+                );
                 return Ok(());
             }
         };
-        let later = at_next_start(&self.begun, &config);
+        let need_restart = changed_settings_that_need_restart(&self.begun, &config);
         let host = Arc::clone(host);
         match tokio::task::spawn_blocking(move || host.configure(config)).await? {
-            Ok(()) => tracing::info!("the configuration was read anew"),
+            Ok(()) => tracing::info!("the configuration was reloaded"),
             Err(error) => {
-                tracing::error!(error = format!("{error:#}"), "the old configuration stays in force");
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "the new configuration cannot be applied, and the old configuration stays in force"
+                );
                 return Ok(());
             }
         }
-        if !later.is_empty() {
-            tracing::warn!("changed, but in force from the next start only: {}; restart the host", later.join(", "));
+        if !need_restart.is_empty() {
+            tracing::warn!(
+                "these changes take effect only after a restart: {}; restart the host",
+                need_restart.join(", ")
+            );
         }
         Ok(())
     }
 }
 
-/// The settings that differ and that a running host does not take.
-fn at_next_start(begun: &Config, now: &Config) -> Vec<&'static str> {
-    let (http, other) = (&begun.http, &now.http);
-    let (mqtt, mqtts) = (&begun.mqtt, &now.mqtt);
+/// The settings that differ and that take effect only at the next start.
+fn changed_settings_that_need_restart(begun: &Config, now: &Config) -> Vec<&'static str> {
+    let (old_http, new_http) = (&begun.http, &now.http);
+    let (old_mqtt, new_mqtt) = (&begun.mqtt, &now.mqtt);
     let settings = [
         ("data", begun.data == now.data),
         ("partitions", begun.partitions == now.partitions),
-        ("[http] listen", http.listen == other.listen),
-        ("[http] max_body", http.max_body == other.max_body),
-        ("[http] origins", http.origins == other.origins),
-        ("[http.limits]", http.limits == other.limits),
-        ("[http.tls]", http.tls == other.tls),
-        ("[[http.source]]", http.sources == other.sources),
+        ("[http] listen", old_http.listen == new_http.listen),
+        ("[http] max_body", old_http.max_body == new_http.max_body),
+        ("[http] origins", old_http.origins == new_http.origins),
+        ("[http.limits]", old_http.limits == new_http.limits),
+        ("[http.tls]", old_http.tls == new_http.tls),
+        ("[[http.source]]", old_http.sources == new_http.sources),
         ("[access]", begun.access == now.access),
-        ("[mqtt.broker]", mqtt.broker == mqtts.broker),
-        ("[[mqtt.client]]", mqtt.clients == mqtts.clients),
-        ("[[mqtt.topic]]", mqtt.topics == mqtts.topics),
+        ("[mqtt.broker]", old_mqtt.broker == new_mqtt.broker),
+        ("[[mqtt.client]]", old_mqtt.clients == new_mqtt.clients),
+        ("[[mqtt.topic]]", old_mqtt.topics == new_mqtt.topics),
         ("[[nats]]", begun.nats == now.nats),
         ("[log]", begun.log == now.log),
         ("[line]", begun.line == now.line),
@@ -235,16 +243,16 @@ fn at_next_start(begun: &Config, now: &Config) -> Vec<&'static str> {
     settings.into_iter().filter_map(|(name, same)| (!same).then_some(name)).collect()
 }
 
-/// What to tell whoever started the host.
+/// How to report to the user or program that started the host.
 #[derive(Clone, Debug)]
 pub struct Show {
-    /// Gets the addresses in use, as JSON, once all is up.
+    /// The file that gets the addresses in use, as JSON, once all triggers run.
     pub ready_file: Option<PathBuf>,
-    /// Whether to print findings and figures to standard output.
+    /// Whether to print findings and statistics to standard output.
     pub findings: bool,
 }
 
-/// Runs until SIGINT or SIGTERM; takes the configuration anew on SIGHUP.
+/// Runs until SIGINT or SIGTERM; reads the configuration again on SIGHUP.
 ///
 /// # Errors
 /// See [`start`].
@@ -268,29 +276,29 @@ pub async fn until_stopped(config: Config, reload: Reload, show: Show) -> anyhow
             _ = hangup.recv() => reload.again(&serving.host).await?,
         }
     }
-    tracing::info!("stopping: what was taken in is worked through and stored");
+    tracing::info!("stopping: accepted readings are processed and stored");
     serving.stop().await
 }
 
-/// The topic rules.
+/// The topic rules of the configuration.
 ///
 /// # Errors
-/// When a rule's filter or template is not valid.
+/// If a rule's filter or template is not valid.
 pub fn mapping(config: &Config) -> anyhow::Result<Mapping> {
     let rules = config.mqtt.topics.iter().map(crate::triggers::mqtt::mapping_rule).collect();
     Mapping::new(rules).context("[[mqtt.topic]]")
 }
 
-/// Keeps the broker's figures.
-async fn measure_broker(broker: BrokerHandle, metrics: Arc<Metrics>) {
-    let mut second = tokio::time::interval(Duration::from_secs(1));
+/// Copies the broker's statistics to the metrics once a second.
+async fn record_broker_stats(broker: BrokerHandle, metrics: Arc<Metrics>) {
+    let mut interval = tokio::time::interval(Duration::from_secs(1));
     loop {
-        second.tick().await;
+        interval.tick().await;
         crate::triggers::mqtt::measure(&metrics, &broker.stats());
     }
 }
 
-/// Passes findings on to MQTT subscribers: `wheeltapper/events/<anomaly, alert, drift or prognosis>/<asset>`.
+/// Publishes findings to MQTT subscribers: `wheeltapper/events/<anomaly, alert, drift or prognosis>/<asset>`.
 async fn publish_findings(host: Arc<Host>, broker: BrokerHandle) {
     let mut findings = host.findings();
     drop(host);
@@ -308,7 +316,7 @@ async fn publish_findings(host: Arc<Host>, broker: BrokerHandle) {
                 }
             }
             Err(tokio::sync::broadcast::error::RecvError::Lagged(missed)) => {
-                tracing::warn!(missed, "findings were found faster than MQTT could pass them on; all are in the store");
+                tracing::warn!(missed, "findings arrived faster than MQTT could publish them; all are in the store");
             }
             Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
         }
@@ -320,16 +328,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_waits_for_the_next_start_is_named() {
+    fn settings_that_need_a_restart_are_named() {
         let begun = Config::default();
-        assert!(at_next_start(&begun, &begun).is_empty());
+        assert!(changed_settings_that_need_restart(&begun, &begun).is_empty());
         let mut now = begun.clone();
         now.technicians.clear();
         now.windows.size = begun.windows.lateness;
-        assert!(at_next_start(&begun, &now).is_empty(), "these are taken at once");
+        assert!(changed_settings_that_need_restart(&begun, &now).is_empty(), "these take effect at once");
         now.http.listen = "127.0.0.1:9999".to_owned();
         now.line.max_batch += 1;
         now.partitions = 7;
-        assert_eq!(at_next_start(&begun, &now), ["partitions", "[http] listen", "[line]"]);
+        assert_eq!(changed_settings_that_need_restart(&begun, &now), ["partitions", "[http] listen", "[line]"]);
     }
 }

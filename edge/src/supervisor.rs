@@ -1,12 +1,12 @@
-//! One owner for every thread and task of the host.
+//! Owns every thread and async task of the host.
 //!
-//! A supervised task is a body that runs until it is asked to stop. A body that returns an error or panics is run again
-//! after a pause, which doubles with each failure in a row up to [`MAX_PAUSE`]. A body starts from durable state each time,
-//! so a restart is the same thing as a restart of the host, for one part. While a task is down, `/ready` names it with the
-//! reason, and `/metrics` counts its restarts.
+//! A supervised task is a function (its body) that runs until it is asked to stop. A body that returns an error or
+//! panics is run again after a delay, which doubles with each consecutive failure up to [`MAX_RETRY_DELAY`]. A body
+//! starts from durable state each time, so a restart of a task is equivalent to a restart of the host, for this task
+//! alone. While a task is down, `/ready` names it with the reason, and `/metrics` counts its restarts.
 //!
-//! A body reports progress with [`TaskContext::healthy`]; only then is an earlier failure over. So a task that fails again
-//! right after each restart stays visible in between.
+//! A body reports progress with [`TaskContext::mark_healthy`]; only then is an earlier failure cleared. So a task that
+//! fails again right after each restart stays visible between its attempts.
 
 use std::{
     any::Any,
@@ -28,23 +28,23 @@ use std::{
 
 use crate::metrics::Metrics;
 
-/// The pause after a first failure.
+/// The delay before the first retry.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-/// The longest pause between two attempts: a fault that is gone is noticed within this time.
+/// The longest delay between two attempts: recovery from a fault is noticed within this time.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
-/// A task of the async runtime that has run for so long has started.
+/// An async task that has run for this long counts as started.
 const STEADY: Duration = Duration::from_millis(if cfg!(test) { 100 } else { 10_000 });
-/// A task that keeps failing with the same message is logged this often.
+/// Interval at which a repeated failure with the same message is logged.
 const LOG_AGAIN: Duration = Duration::from_secs(60);
 
-/// What became of a task.
+/// State of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskPhase {
-    /// Its body runs.
+    /// The body is running.
     Running,
-    /// It failed and waits for its next attempt.
+    /// The body failed; the task waits for the next attempt.
     Waiting,
-    /// It was stopped.
+    /// The task was stopped, or its body returned.
     Stopped,
 }
 
@@ -55,20 +55,21 @@ pub struct TaskFailure {
     pub task: String,
     /// The error, or the panic's message.
     pub message: String,
-    /// How long ago the first failure in a row was.
+    /// Time since the first of the consecutive failures.
     pub since: Duration,
-    /// Failures since the host started.
+    /// Number of failures since the host started.
     pub restarts: u64,
 }
 
-/// Starts tasks and knows how they are. Clones share it.
+/// Starts tasks and tracks their state. Clones share the same tasks.
 #[derive(Clone, Debug)]
 pub struct Supervisor {
     tasks: Arc<Mutex<Tasks>>,
     metrics: Arc<Metrics>,
 }
 
-/// The tasks by name. While a task takes over from another one of its name, both are here: the number tells them apart.
+/// The tasks by name and number. While a task takes over from another one of the same name, both are listed; the number
+/// distinguishes them.
 #[derive(Debug, Default)]
 struct Tasks {
     by_name: BTreeMap<(String, u64), Arc<Task>>,
@@ -90,19 +91,19 @@ struct Task {
 struct TaskState {
     phase: TaskPhase,
     failure: Option<(Instant, String)>,
-    /// Failures in a row.
+    /// Number of consecutive failures.
     failures: u32,
     restarts: u64,
     logged: Option<Instant>,
 }
 
-/// What a body sees of its supervisor.
+/// The body's handle to its supervisor.
 #[derive(Clone, Debug)]
 pub struct TaskContext {
     task: Arc<Task>,
 }
 
-/// A running task. It is stopped when this is dropped.
+/// A running task. Dropping the handle stops the task.
 #[derive(Debug)]
 pub struct TaskHandle {
     task: Arc<Task>,
@@ -111,16 +112,17 @@ pub struct TaskHandle {
 }
 
 impl Supervisor {
-    /// A supervisor without tasks that reports to `metrics`.
+    /// Creates a supervisor without tasks that reports to `metrics`.
     pub fn new(metrics: Arc<Metrics>) -> Self {
         capture_panics();
         Self { tasks: Arc::default(), metrics }
     }
 
-    /// Runs `body` on a thread named `name` until it returns `Ok` or is stopped; again after an error or a panic.
+    /// Runs `body` on a thread named `name` until it returns `Ok` or is stopped. After an error or a panic the body is
+    /// run again.
     ///
     /// # Errors
-    /// When the system starts no thread.
+    /// When the operating system cannot start a thread.
     pub fn spawn(
         &self,
         name: impl Into<String>,
@@ -141,9 +143,10 @@ impl Supervisor {
         Ok(TaskHandle { task, tasks: Arc::clone(&self.tasks), thread: Some(thread) })
     }
 
-    /// Supervises a task of the async runtime: the returned future runs the one that `body` makes until it ends in `Ok`, and
-    /// makes another after an error or a panic. Dropping the returned future ends the task. A future that runs for
-    /// [`STEADY`] without failing is taken to work, as a listener may wait for its first connection for days.
+    /// Supervises an async task: the returned future runs the future that `body` creates until that ends in `Ok`, and
+    /// creates another one after an error or a panic. Dropping the returned future ends the task. A future that runs
+    /// for [`STARTUP_TIME`] without failing counts as healthy, because a listener may wait days for its first
+    /// connection.
     pub fn supervise<F>(
         &self,
         name: impl Into<String>,
@@ -156,7 +159,7 @@ impl Supervisor {
         let handle = TaskHandle { task: Arc::clone(&task), tasks: Arc::clone(&self.tasks), thread: None };
         let context = TaskContext { task };
         async move {
-            // Dropped with the future: then the task is listed no more.
+            // Dropped with the future, which removes the task from the list.
             let _handle = handle;
             loop {
                 let mut attempt = CatchPanic(Box::pin(body(context.clone())));
@@ -216,7 +219,7 @@ impl TaskContext {
         self.task.stop.load(Ordering::Acquire)
     }
 
-    /// The body did a piece of work that counts: an earlier failure is over.
+    /// Reports progress: clears an earlier failure.
     pub fn healthy(&self) {
         let mut state = lock(&self.task.state);
         if let Some((since, _)) = state.failure.take() {
@@ -224,13 +227,13 @@ impl TaskContext {
             state.logged = None;
             drop(state);
             self.task.metrics.task_up(&self.task.name).set(1);
-            tracing::info!(task = %self.task.name, down = ?since.elapsed(), "the task works again");
+            tracing::info!(task = %self.task.name, down = ?since.elapsed(), "the task has recovered");
         }
     }
 
-    /// The body found a fault that running it again does not mend: `/ready` names it until [`Self::healthy`].
+    /// Reports a fault that a restart does not fix: `/ready` names it until [`Self::mark_healthy`] is called.
     pub fn report(&self, message: String) {
-        tracing::error!(task = %self.task.name, error = %message, "a fault was found");
+        tracing::error!(task = %self.task.name, error = %message, "a fault was reported");
         let mut state = lock(&self.task.state);
         let since = state.failure.as_ref().map_or_else(Instant::now, |&(since, _)| since);
         state.failure = Some((since, message));
@@ -238,7 +241,7 @@ impl TaskContext {
         self.task.metrics.task_up(&self.task.name).set(0);
     }
 
-    /// Waits at most `pause`; false when the task is asked to stop.
+    /// Waits for `pause`; returns false as soon as the task is asked to stop.
     pub fn sleep(&self, pause: Duration) -> bool {
         let state = lock(&self.task.state);
         let (_state, _) = self
@@ -262,7 +265,7 @@ impl TaskHandle {
         state.phase == TaskPhase::Running && state.failure.is_none()
     }
 
-    /// Whether the body has returned for good.
+    /// Whether the body has returned and will not be run again.
     pub fn has_stopped(&self) -> bool {
         lock(&self.task.state).phase == TaskPhase::Stopped
     }
@@ -272,8 +275,8 @@ impl TaskHandle {
         self.task.request_stop();
     }
 
-    /// Asks the body to return and waits for it at most `limit`. False when it still runs; it is then left alone, so that
-    /// one part that hangs does not keep the others from an orderly end.
+    /// Asks the body to return and waits for it for at most `limit`. Returns false when it still runs; it is then
+    /// abandoned, so that a task that hangs does not prevent an orderly stop of the others.
     pub fn stop_within(&mut self, limit: Duration) -> bool {
         self.task.request_stop();
         let Some(thread) = self.thread.take() else {
@@ -281,7 +284,7 @@ impl TaskHandle {
             return true;
         };
         if thread.thread().id() == thread::current().id() {
-            // The task itself drops the last handle, and with it what it belongs to: it cannot wait for its own end.
+            // The task itself drops its last handle: it cannot wait for its own end.
             return true;
         }
         let state = lock(&self.task.state);
@@ -293,7 +296,7 @@ impl TaskHandle {
         let stopped = state.phase == TaskPhase::Stopped;
         drop(state);
         if stopped {
-            // The thread has nothing left to do but to end.
+            // The thread is past its body and ends at once.
             let _ = thread.join();
             self.forget();
         } else {
@@ -304,7 +307,7 @@ impl TaskHandle {
 }
 
 impl TaskHandle {
-    /// Takes a task that has ended off the list, and its gauge with it unless another task has its name by now.
+    /// Removes an ended task from the list. Its gauge is removed too, unless another task of the same name exists.
     fn forget(&self) {
         let mut tasks = lock(&self.tasks);
         let name = &self.task.name;
@@ -348,7 +351,7 @@ impl Task {
         })
     }
 
-    /// Notes how a body ended; returns the pause before the next attempt, or none when there is no next one.
+    /// Records how a body ended; returns the delay before the next attempt, or `None` when there is none.
     fn ended(&self, outcome: Result<anyhow::Result<()>, Panic>) -> Option<Duration> {
         let (message, backtrace) = match outcome {
             Ok(Ok(())) => return None,
@@ -365,9 +368,9 @@ impl Task {
         if !repeated || state.logged.is_none_or(|at| at.elapsed() >= LOG_AGAIN) {
             state.logged = Some(Instant::now());
             match backtrace {
-                None => tracing::error!(task = %self.name, error = %message, "the task failed; it is tried again"),
+                None => tracing::error!(task = %self.name, error = %message, "the task failed; it will be retried"),
                 Some(backtrace) => {
-                    tracing::error!(task = %self.name, error = %message, "the task failed; it is tried again\n{backtrace}");
+                    tracing::error!(task = %self.name, error = %message, "the task failed; it will be retried\n{backtrace}");
                 }
             }
         }
@@ -391,21 +394,22 @@ pub(crate) struct Panic {
 }
 
 thread_local! {
-    /// Whether a panic on this thread is caught by a supervisor, which logs it.
+    /// Whether a supervisor catches panics on this thread and logs them.
     static SUPERVISED: Cell<bool> = const { Cell::new(false) };
-    /// Where the last panic on this thread came from.
+    /// Backtrace of the last panic on this thread.
     static LAST_BACKTRACE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Keeps the backtrace of a panic in a supervised body, which is gone once the panic is caught.
+/// Installs a panic hook that records the backtrace of a panic in a supervised body, as it is not available after the
+/// panic is caught.
 pub(crate) fn capture_panics() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
         let default = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             if SUPERVISED.get() {
-                let place = info.location().map(ToString::to_string).unwrap_or_default();
-                let backtrace = format!("at {place}\n{}", Backtrace::force_capture());
+                let location = info.location().map(ToString::to_string).unwrap_or_default();
+                let backtrace = format!("at {location}\n{}", Backtrace::force_capture());
                 LAST_BACKTRACE.with_borrow_mut(|last| *last = Some(backtrace));
             } else {
                 default(info);
@@ -414,10 +418,10 @@ pub(crate) fn capture_panics() {
     });
 }
 
-/// Runs something and turns a panic in it into a value.
+/// Runs a closure and converts a panic in it into an error.
 pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Panic> {
     let outer = SUPERVISED.replace(true);
-    // A body that panicked is begun anew from durable state, so nothing that it left half done is looked at again.
+    // A body that panicked restarts from durable state, so the state that it left inconsistent is never used.
     let outcome = panic::catch_unwind(AssertUnwindSafe(run));
     SUPERVISED.set(outer);
     outcome.map_err(|payload| Panic {
@@ -426,7 +430,7 @@ pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Panic> {
     })
 }
 
-/// The text of a panic.
+/// The message of a panic.
 pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> String {
     payload
         .downcast_ref::<&str>()
@@ -435,7 +439,7 @@ pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> String {
         .unwrap_or_else(|| "a panic without a message".to_owned())
 }
 
-/// Turns a panic while the future is polled into a value.
+/// Converts a panic while the future is polled into an error.
 struct CatchPanic<F>(Pin<Box<F>>);
 
 impl<F: Future> Future for CatchPanic<F> {
@@ -550,7 +554,7 @@ mod tests {
         }
         task.abort();
         assert!(task.await.unwrap_err().is_cancelled());
-        // The future, and with it the sender, is dropped; the task is listed no more.
+        // The future and its sender are dropped; the task is no longer listed.
         assert_eq!(runs.recv().await, None);
         assert!(supervisor.tasks().is_empty());
     }

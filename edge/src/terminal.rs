@@ -1,4 +1,4 @@
-//! What a person sees in the terminal while the host runs: a line of figures, and every alert and work order.
+//! Terminal output while the host runs: a status line every few seconds, and every alert and work order.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -16,9 +16,9 @@ use crate::{
     report::Latest,
 };
 
-/// Between two lines of figures.
+/// Interval between two status lines.
 const FIGURES: Duration = Duration::from_secs(5);
-/// An asset without an anomaly for so long, in ns of event time, was well.
+/// An asset without an anomaly for this long (ns of event time) counts as healthy again.
 const QUIET: i64 = 600_000_000_000;
 
 struct Paint {
@@ -31,10 +31,10 @@ impl Paint {
     }
 }
 
-/// Prints until `stop` turns true, or standard output is closed: the host goes on without anybody who watches.
+/// Prints until `stop` turns true or standard output is closed. The host continues without the output.
 pub(crate) async fn show(host: Arc<Host>, stop: watch::Receiver<bool>) {
     if let Err(error) = print(host, stop).await {
-        tracing::warn!(%error, "findings are shown no more: standard output cannot be written");
+        tracing::warn!(%error, "findings are no longer printed: standard output cannot be written");
     }
 }
 
@@ -43,7 +43,7 @@ async fn print(host: Arc<Host>, mut stop: watch::Receiver<bool>) -> io::Result<(
     let mut findings = host.findings();
     let mut figures = time::interval(FIGURES);
     let mut orders = HashSet::new();
-    // When each asset was last anomalous.
+    // Time of each asset's last anomaly.
     let mut last = HashMap::new();
     loop {
         tokio::select! {
@@ -65,11 +65,11 @@ async fn print(host: Arc<Host>, mut stop: watch::Receiver<bool>) -> io::Result<(
                 writeln!(io::stdout(), "{}", paint.color("2", &line))?;
                 for order in latest.work_orders.iter().rev() {
                     if orders.insert((order.id.clone(), order.status.clone(), order.scheduled)) {
-                        let placed = match (&order.technician, order.scheduled) {
+                        let assignment = match (&order.technician, order.scheduled) {
                             (Some(technician), Some(time)) => format!("{technician}, {}", crate::commands::readable(time)),
                             _ => order.status.clone(),
                         };
-                        writeln!(io::stdout(), "{} {} on {}: {placed}, {} min, priority {}",
+                        writeln!(io::stdout(), "{} {} on {}: {assignment}, {} min, priority {}",
                             paint.color("1;34", "WORK ORDER"), order.kind, order.asset, order.duration_minutes, order.priority)?;
                     }
                 }
@@ -78,23 +78,23 @@ async fn print(host: Arc<Host>, mut stop: watch::Receiver<bool>) -> io::Result<(
     }
 }
 
-/// An anomaly is news when its asset was well for a while; what follows is the alert's to tell.
+/// Prints a finding. An anomaly is printed only when its asset was healthy for a while; the alert reports what follows.
 fn finding_line(finding: &Finding, paint: &Paint, last: &mut HashMap<String, i64>) -> io::Result<()> {
     let mut out = io::stdout().lock();
     match finding {
         Finding::Anomaly(anomaly) => {
-            let before = last.insert(anomaly.asset.clone(), anomaly.start);
-            if before.is_none_or(|before| anomaly.start.saturating_sub(before) >= QUIET) {
+            let previous = last.insert(anomaly.asset.clone(), anomaly.start);
+            if previous.is_none_or(|previous| anomaly.start.saturating_sub(previous) >= QUIET) {
                 writeln!(out, "{} {}: {}", paint.color("33", "ANOMALY"), anomaly.asset, anomaly.message)?;
             }
         }
         Finding::Drift(drift) => {
             writeln!(out, "{} {}: {}", paint.color("36", "DRIFT"), drift.asset, drift.message)?;
         }
-        // The page and `query prognoses` show them; there is one a window while an asset degrades.
+        // Prognoses are shown by the dashboard and `query prognoses`; a degrading asset has one per window.
         Finding::Prognosis(_) => {}
         Finding::Alert(alert) => {
-            let (code, word) = match (alert.state, alert.severity) {
+            let (code, label) = match (alert.state, alert.severity) {
                 (AlertState::Resolved, _) => ("32", "RESOLVED"),
                 (AlertState::Open, Severity::Critical) => ("1;31", "ALERT critical"),
                 (AlertState::Open, Severity::High) => ("31", "ALERT high"),
@@ -104,7 +104,7 @@ fn finding_line(finding: &Finding, paint: &Paint, last: &mut HashMap<String, i64
             writeln!(
                 out,
                 "{} {}: {}\n    {}\n    {}",
-                paint.color(code, word),
+                paint.color(code, label),
                 alert.asset,
                 alert.title,
                 alert.message,

@@ -1,4 +1,4 @@
-//! The fold: which windows open, change and resolve an asset's alert.
+//! The fold over scored windows: opens, changes and resolves the alert of each asset.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -8,19 +8,19 @@ use crate::columns::Window;
 use crate::gathered::{Gathered, Pending};
 use crate::{Alert, Anomaly, Config, Scores, Severity, StageError, snapshot};
 
-/// What is known of one asset. An asset of which nothing is known is not kept.
+/// The state of one asset. An asset without recent anomalies and without an alert has no state.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Watch {
-    /// The newest windows, from the oldest anomalous one on, while no alert is open.
+    /// The newest windows, starting with the oldest anomalous one, while no alert is open.
     recent: VecDeque<Option<Pending>>,
-    /// The open alert, or the last one while it may open again.
+    /// The open alert, or the last one until its cooldown ends.
     alert: Option<Gathered>,
 }
 
-/// Gathers anomalies into alerts.
+/// Groups anomalies into alerts.
 ///
-/// Windows are taken in the order given, and what comes of an asset's windows depends on that asset's windows alone:
-/// cutting the same rows into other batches gives the same alerts in the same order.
+/// Windows are processed in the order given. The alerts of an asset depend on the windows of that asset alone, so
+/// splitting the same rows into other batches gives the same alerts in the same order.
 #[derive(Clone, Debug)]
 pub struct Alerter {
     config: Config,
@@ -28,7 +28,7 @@ pub struct Alerter {
 }
 
 impl Alerter {
-    /// Starts with no state but the alerts that `config` says are open. It is JSON; an empty text stands for the defaults.
+    /// Starts with only the alerts that `config` lists as open. `config` is JSON; an empty string means the defaults.
     ///
     /// # Errors
     /// [`StageError::Config`] that names the key.
@@ -39,50 +39,51 @@ impl Alerter {
         Ok(Self { config, watched: watched.collect() })
     }
 
-    /// Goes on from a snapshot.
+    /// Restores the state from a snapshot.
     ///
     /// # Errors
-    /// [`StageError::Config`] as [`Self::open`]; [`StageError::Snapshot`] when the bytes are no snapshot of this stage.
+    /// [`StageError::Config`] as for [`Self::open`]; [`StageError::Snapshot`] when the bytes are not a snapshot of this
+    /// stage.
     pub fn restore(config: &str, bytes: &[u8]) -> Result<Self, StageError> {
         Ok(Self { config: Config::parse(config)?, watched: snapshot::read(bytes)? })
     }
 
-    /// The state as bytes; the same state gives the same bytes.
+    /// Returns the state as bytes. Equal states give equal bytes.
     pub fn snapshot(&self) -> Vec<u8> {
         snapshot::write(&self.watched)
     }
 
-    /// Takes scored windows and the anomalies among them, and gives the alerts that opened, changed or resolved, one
-    /// for each window that did so.
+    /// Processes scored windows and their anomalies. Returns the alerts that opened, changed or resolved, one for each
+    /// window that caused a change.
     ///
     /// # Errors
-    /// [`StageError::Batch`] when columns differ in length, an index is out of range, an anomaly's window is not among
-    /// the scores, or its score or threshold is no finite number. The state is as before.
+    /// [`StageError::Batch`] when columns differ in length, an index is out of range, the window of an anomaly is not
+    /// among the scores, or its score or threshold is not finite. The state is then unchanged.
     pub fn push(&mut self, scores: &Scores<'_>, anomalies: &[Anomaly]) -> Result<Vec<Alert>, StageError> {
         let windows = scores.windows()?;
-        let mut found = by_window(&windows, anomalies)?;
+        let mut by_window = by_window(&windows, anomalies)?;
         let mut alerts = Vec::new();
         for window in &windows {
-            let anomalies = if found.is_empty() {
+            let anomalies = if by_window.is_empty() {
                 Vec::new()
             } else {
-                found.remove(&(window.asset, window.start, window.end)).unwrap_or_default()
+                by_window.remove(&(window.asset, window.start, window.end)).unwrap_or_default()
             };
             alerts.extend(self.window(window, &anomalies));
         }
         Ok(alerts)
     }
 
-    /// Forgets resolved alerts that can no longer open again. Silence is no recovery: an asset that is not scored keeps
-    /// its alert, so nothing resolves here.
+    /// Drops resolved alerts whose cooldown is over. No alert resolves here: an asset that is not scored keeps its
+    /// alert.
     pub fn tick(&mut self, now: i64) {
         let cooldown = self.config.cooldown();
-        self.watched.retain(|_, watch| {
-            if watch.alert.as_ref().and_then(|alert| alert.resolved).is_some_and(|at| now.saturating_sub(at) > cooldown)
+        self.watched.retain(|_, state| {
+            if state.alert.as_ref().and_then(|alert| alert.resolved).is_some_and(|at| now.saturating_sub(at) > cooldown)
             {
-                watch.alert = None;
+                state.alert = None;
             }
-            watch.alert.is_some() || !watch.recent.is_empty()
+            state.alert.is_some() || !state.recent.is_empty()
         });
     }
 
@@ -95,8 +96,8 @@ impl Alerter {
             }
             self.watched.insert(window.asset.to_owned(), Watch::default());
         }
-        let watch = self.watched.get_mut(window.asset)?;
-        let changed = match &mut watch.alert {
+        let state = self.watched.get_mut(window.asset)?;
+        let changed = match &mut state.alert {
             Some(alert) if alert.resolved.is_none() => {
                 if !counted.is_empty() {
                     alert.gather(&counted)
@@ -107,10 +108,10 @@ impl Alerter {
                     false
                 }
             }
-            _ => watch.wait(&self.config, window, &counted),
+            _ => state.wait(&self.config, window, &counted),
         };
-        let alert = watch.alert.as_ref().filter(|_| changed).map(|alert| alert.alert(window.asset));
-        if watch.alert.is_none() && watch.recent.is_empty() {
+        let alert = state.alert.as_ref().filter(|_| changed).map(|alert| alert.alert(window.asset));
+        if state.alert.is_none() && state.recent.is_empty() {
             self.watched.remove(window.asset);
         }
         alert
@@ -118,7 +119,7 @@ impl Alerter {
 }
 
 impl Watch {
-    /// Counts a window while no alert is open. Tells whether it opened one.
+    /// Counts a window while no alert is open. Returns whether it opened one.
     fn wait(&mut self, config: &Config, window: &Window<'_>, counted: &[&Anomaly]) -> bool {
         let within = usize::try_from(config.within).unwrap_or(usize::MAX);
         if let Some(lead) = counted.last() {
@@ -154,9 +155,9 @@ impl Watch {
 
 type ByWindow<'a> = BTreeMap<(&'a str, i64, i64), Vec<&'a Anomaly>>;
 
-/// The anomalies by the window they were found in.
+/// Groups the anomalies by window.
 fn by_window<'a>(windows: &[Window<'a>], anomalies: &'a [Anomaly]) -> Result<ByWindow<'a>, StageError> {
-    let mut found = ByWindow::new();
+    let mut grouped = ByWindow::new();
     for anomaly in anomalies {
         if !(anomaly.score.is_finite() && anomaly.threshold.is_finite()) {
             return Err(StageError::Batch(format!(
@@ -164,10 +165,10 @@ fn by_window<'a>(windows: &[Window<'a>], anomalies: &'a [Anomaly]) -> Result<ByW
                 anomaly.id, anomaly.score, anomaly.threshold
             )));
         }
-        found.entry((anomaly.asset.as_str(), anomaly.start, anomaly.end)).or_default().push(anomaly);
+        grouped.entry((anomaly.asset.as_str(), anomaly.start, anomaly.end)).or_default().push(anomaly);
     }
-    if !found.is_empty() {
-        let mut missing: BTreeSet<_> = found.keys().copied().collect();
+    if !grouped.is_empty() {
+        let mut missing: BTreeSet<_> = grouped.keys().copied().collect();
         for window in windows {
             missing.remove(&(window.asset, window.start, window.end));
         }
@@ -177,5 +178,5 @@ fn by_window<'a>(windows: &[Window<'a>], anomalies: &'a [Anomaly]) -> Result<ByW
             )));
         }
     }
-    Ok(found)
+    Ok(grouped)
 }

@@ -1,8 +1,8 @@
-//! The scores of a batch, as columns.
+//! The scores of a batch in columns.
 
 use crate::StageError;
 
-/// Scored windows as columns of one length; row `r` is the window of `assets[asset[r]]`.
+/// Scored windows as columns of equal length; row `r` is the window of `assets[asset[r]]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Scores<'a> {
     /// Names of the assets.
@@ -13,7 +13,7 @@ pub struct Scores<'a> {
     pub start: &'a [i64],
     /// Ends of the windows, ns since 1970.
     pub end: &'a [i64],
-    /// 0 to 1. A score that is no number is neither quiet nor abnormal.
+    /// 0 to 1. A window whose score is NaN is neither quiet nor anomalous.
     pub score: &'a [f64],
 }
 
@@ -27,7 +27,7 @@ pub(crate) struct Window<'a> {
 }
 
 impl<'a> Scores<'a> {
-    /// The rows, in the order given.
+    /// Returns the rows in the order given.
     ///
     /// # Errors
     /// [`StageError::Batch`] when the columns differ in length or an index is beyond the assets.
@@ -36,7 +36,7 @@ impl<'a> Scores<'a> {
         for (name, length) in [("start", self.start.len()), ("end", self.end.len()), ("score", self.score.len())] {
             if length != rows {
                 return Err(StageError::Batch(format!(
-                    "the scores' columns must have one length, but `asset` has {rows} rows and `{name}` has {length}"
+                    "the columns of the scores must have equal lengths, but `asset` has {rows} rows and `{name}` has {length}"
                 )));
             }
         }
@@ -46,7 +46,7 @@ impl<'a> Scores<'a> {
             .map(|(row, ((&index, (&start, &end)), &score))| {
                 let asset = usize::try_from(index).ok().and_then(|index| self.assets.get(index)).ok_or_else(|| {
                     StageError::Batch(format!(
-                        "row {row} of the scores speaks of asset {index}, but the dictionary has {} names",
+                        "row {row} of the scores has asset index {index}, but the dictionary has {} names",
                         self.assets.len()
                     ))
                 })?;
@@ -56,18 +56,19 @@ impl<'a> Scores<'a> {
     }
 }
 
-/// The names in a dictionary: name `i` is the bytes of `text` from `ends[i - 1]` (0 for the first) to `ends[i]`.
+/// Returns the names in a dictionary: name `i` is the bytes of `text` from `ends[i - 1]` (0 for the first) to
+/// `ends[i]`.
 ///
 /// # Errors
-/// [`StageError::Batch`] when an end lies before the one before it, inside a character or beyond the text.
-pub fn names<'a>(text: &'a str, ends: &[u32]) -> Result<Vec<&'a str>, StageError> {
+/// [`StageError::Batch`] when an end is before the previous one, inside a character or beyond the text.
+pub fn dictionary_names<'a>(text: &'a str, ends: &[u32]) -> Result<Vec<&'a str>, StageError> {
     let mut from = 0;
     let mut names = Vec::with_capacity(ends.len());
     for (index, &end) in ends.iter().enumerate() {
         let to = usize::try_from(end).unwrap_or(usize::MAX);
         let name = text.get(from..to).ok_or_else(|| {
             StageError::Batch(format!(
-                "name {index} of the dictionary must lie between whole characters of its {} bytes, but goes from {from} to {to}",
+                "name {index} of the dictionary must start and end at character boundaries within {} bytes, but spans {from} to {to}",
                 text.len()
             ))
         })?;
@@ -85,15 +86,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn names_come_back(wanted in proptest::collection::vec(".{0,6}", 0..8)) {
-            let text = wanted.concat();
-            let ends: Vec<u32> = wanted.iter().scan(0, |sum, name| { *sum += name.len() as u32; Some(*sum) }).collect();
-            prop_assert_eq!(names(&text, &ends).unwrap(), wanted);
+        fn names_are_restored(expected in proptest::collection::vec(".{0,6}", 0..8)) {
+            let text = expected.concat();
+            let ends: Vec<u32> = expected.iter().scan(0, |sum, name| { *sum += name.len() as u32; Some(*sum) }).collect();
+            prop_assert_eq!(dictionary_names(&text, &ends).unwrap(), expected);
         }
 
         #[test]
-        fn any_ends_are_answered(text in ".{0,8}", ends in proptest::collection::vec(0_u32..40, 0..6)) {
-            match names(&text, &ends) {
+        fn any_ends_give_names_or_an_error(text in ".{0,8}", ends in proptest::collection::vec(0_u32..40, 0..6)) {
+            match dictionary_names(&text, &ends) {
                 Ok(names) => prop_assert!(text.starts_with(&names.concat())),
                 Err(error) => prop_assert!(matches!(error, StageError::Batch(_))),
             }
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_columns_are_refused() {
+    fn inconsistent_columns_are_rejected() {
         let good = Scores { assets: &["a"], asset: &[0], start: &[0], end: &[1], score: &[0.5] };
         assert_eq!(good.windows().unwrap(), [Window { asset: "a", start: 0, end: 1, score: 0.5 }]);
         for bad in [

@@ -1,8 +1,8 @@
-//! The contract's face: translates between the generated types and this crate's.
+//! Exports the WIT interface: converts between the generated types and those of this crate.
 
 use std::cell::RefCell;
 
-use crate::{Alert, AlertState, Alerter, Anomaly, Scores, Severity, StageError, names};
+use crate::{Alert, AlertState, Alerter, Anomaly, Scores, Severity, StageError, dictionary_names};
 
 wit_bindgen::generate!({ path: "../../wit", world: "alert-stage" });
 
@@ -14,13 +14,13 @@ struct Component;
 export!(Component);
 
 impl Guest for Component {
-    type Alerter = Held;
+    type Alerter = AlerterResource;
 }
 
-/// The state behind the resource.
-struct Held(RefCell<Alerter>);
+/// The resource `alerter` of the WIT interface.
+struct AlerterResource(RefCell<Alerter>);
 
-impl GuestAlerter for Held {
+impl GuestAlerter for AlerterResource {
     fn open(config: String) -> Result<alert::Alerter, types::StageError> {
         Ok(alert::Alerter::new(Self(RefCell::new(Alerter::open(&config)?))))
     }
@@ -38,7 +38,7 @@ impl GuestAlerter for Held {
         scores: types::ScoreBatch,
         anomalies: Vec<types::Anomaly>,
     ) -> Result<Vec<types::Alert>, types::StageError> {
-        let assets = names(&scores.assets.text, &scores.assets.ends)?;
+        let assets = dictionary_names(&scores.assets.text, &scores.assets.ends)?;
         let columns = Scores {
             assets: &assets,
             asset: &scores.asset,

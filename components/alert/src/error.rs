@@ -1,17 +1,17 @@
-//! What can go wrong.
+//! Errors of the stage.
 
 use thiserror::Error;
 
-/// A failure of the stage itself; the state is as before.
+/// An error of the stage; its state is unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum StageError {
-    /// The configuration cannot be used.
+    /// The configuration is invalid.
     #[error("alert configuration: {0}")]
     Config(String),
     /// The snapshot cannot be read.
     #[error("alert snapshot: {0}")]
     Snapshot(String),
-    /// The batch breaks a rule of the contract.
+    /// The batch violates a rule of the contract.
     #[error("alert batch: {0}")]
     Batch(String),
 }

@@ -1,15 +1,15 @@
-//! An alert while it gathers anomalies.
+//! The alert of an asset, with the state that is needed to update it.
 
 use serde::{Deserialize, Serialize};
 
 use crate::words;
 use crate::{Alert, AlertState, Anomaly, Severity};
 
-/// Another sensor or fault takes the lead after this many anomalies in a row, so that two that take turns do not make
-/// the alert flap.
+/// Number of consecutive anomalies after which another sensor or fault mode takes the lead, so that two alternating
+/// ones do not make the alert flap.
 const LEAD_AFTER: u32 = 3;
 
-/// A name that is on its way to replace the present one.
+/// A sensor or fault mode that may replace the leading one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Rival {
     name: String,
@@ -17,7 +17,7 @@ struct Rival {
 }
 
 impl Rival {
-    /// Whether `seen` has now come often enough in a row to replace `present`.
+    /// Counts `seen`. Returns whether it has occurred often enough in a row to replace `present`.
     fn wins(&mut self, seen: &str, present: &str) -> bool {
         if seen == present {
             self.times = 0;
@@ -28,15 +28,15 @@ impl Rival {
             self.name.push_str(seen);
             self.times = 1;
         }
-        let wins = self.times >= LEAD_AFTER;
-        if wins {
+        let takes_lead = self.times >= LEAD_AFTER;
+        if takes_lead {
             self.times = 0;
         }
-        wins
+        takes_lead
     }
 }
 
-/// Anomalies that came before there was an alert: what is kept of one window's.
+/// A summary of the anomalies of one window before the alert opened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Pending {
     pub anomalies: u32,
@@ -45,7 +45,7 @@ pub(crate) struct Pending {
     pub fault_mode: Option<String>,
 }
 
-/// An alert and what is needed to go on with it.
+/// An alert and the state that is needed to update it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Gathered {
     id: String,
@@ -61,7 +61,7 @@ pub(crate) struct Gathered {
     threshold: f64,
     fault_mode: Option<String>,
     message: String,
-    /// Quiet windows in a row.
+    /// Number of consecutive quiet windows.
     #[serde(default)]
     quiet: u32,
     #[serde(default)]
@@ -71,7 +71,7 @@ pub(crate) struct Gathered {
 }
 
 impl Gathered {
-    /// A new alert, opened by the window that `lead` was found in. The pending anomalies include `lead`.
+    /// Creates an alert that is opened by the window of `lead`. The pending windows include that of `lead`.
     pub fn open<'a>(lead: &Anomaly, pending: impl IntoIterator<Item = &'a Pending>) -> Self {
         let mut new = Self {
             id: id(&lead.asset, lead.start),
@@ -95,58 +95,59 @@ impl Gathered {
         new
     }
 
-    /// Opens it again; it goes on gathering under its old id.
+    /// Opens the alert again; it continues under its id.
     pub fn reopen<'a>(&mut self, lead: &Anomaly, pending: impl IntoIterator<Item = &'a Pending>) {
         self.resolved = None;
         self.quiet = 0;
         self.rival_sensor = Rival::default();
         self.rival_fault = Rival::default();
-        for each in pending {
-            self.anomalies = self.anomalies.saturating_add(each.anomalies);
-            self.severity = self.severity.max(each.severity);
-            self.peak = self.peak.max(each.peak);
-            if each.fault_mode.is_some() {
-                self.fault_mode.clone_from(&each.fault_mode);
+        for window in pending {
+            self.anomalies = self.anomalies.saturating_add(window.anomalies);
+            self.severity = self.severity.max(window.severity);
+            self.peak = self.peak.max(window.peak);
+            if window.fault_mode.is_some() {
+                self.fault_mode.clone_from(&window.fault_mode);
             }
         }
         self.take_lead(lead);
         self.remember(lead);
     }
 
-    /// Adds a window's anomalies. Tells whether the change is worth sending.
+    /// Adds the anomalies of a window. Returns whether the change is significant enough to send the alert again.
     pub fn gather(&mut self, anomalies: &[&Anomaly]) -> bool {
         self.quiet = 0;
         let before = self.anomalies;
-        let mut worth = false;
+        let mut is_significant = false;
         for anomaly in anomalies {
             self.anomalies = self.anomalies.saturating_add(1);
             self.peak = self.peak.max(anomaly.score);
             let raised = anomaly.severity > self.severity;
             if raised {
                 self.severity = anomaly.severity;
-                worth = true;
+                is_significant = true;
             }
             if self.rival_sensor.wins(&anomaly.sensor, &self.sensor) || (raised && anomaly.sensor != self.sensor) {
                 self.take_lead(anomaly);
-                worth = true;
+                is_significant = true;
             }
             if let Some(seen) = &anomaly.fault_mode {
                 let present = self.fault_mode.as_deref();
-                let changes = match present {
+                let replaces = match present {
                     None => true,
                     Some(present) => self.rival_fault.wins(seen, present) || (raised && seen != present),
                 };
-                if changes {
+                if replaces {
                     self.fault_mode = Some(seen.clone());
-                    worth = true;
+                    is_significant = true;
                 }
             }
             self.remember(anomaly);
         }
-        worth || self.anomalies.checked_ilog2() > before.checked_ilog2()
+        is_significant || self.anomalies.checked_ilog2() > before.checked_ilog2()
     }
 
-    /// Counts a window without anomalies. Tells whether it was one quiet window too many, and the alert is resolved.
+    /// Counts a window without anomalies. Returns whether it was the last quiet window needed and the alert is now
+    /// resolved.
     pub fn calm(&mut self, score: f64, end: i64, close_below: f64, close_after: u32) -> bool {
         if score < close_below * self.threshold {
             self.quiet = self.quiet.saturating_add(1);
@@ -161,7 +162,7 @@ impl Gathered {
         resolves
     }
 
-    /// An anomaly too mild to count, which still is no quiet.
+    /// Handles an anomaly below the minimum severity: it is not counted, but the window is not quiet.
     pub fn disturb(&mut self) {
         self.quiet = 0;
     }
@@ -178,7 +179,7 @@ impl Gathered {
         self.updated = self.updated.max(anomaly.end);
     }
 
-    /// As it is sent.
+    /// Returns the alert in the form that is sent.
     pub fn alert(&self, asset: &str) -> Alert {
         let fault_mode = self.fault_mode.as_deref();
         let (state, message, recommendation) = if self.resolved.is_some() {
@@ -211,7 +212,8 @@ impl Gathered {
     }
 }
 
-/// The first 16 bytes of BLAKE3 of asset, `|`, the start (8 bytes, little-endian) and `|alert`, in hexadecimal.
+/// Computes the id: the first 16 bytes of BLAKE3 of the asset, `|`, the start of the window (8 bytes, little-endian)
+/// and `|alert`, in hexadecimal.
 fn id(asset: &str, start: i64) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(asset.as_bytes()).update(b"|").update(&start.to_le_bytes()).update(b"|alert");

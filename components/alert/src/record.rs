@@ -1,20 +1,20 @@
-//! What the stage takes and gives, as in `wit/types.wit`. Times are nanoseconds since 1970-01-01T00:00:00Z.
+//! Input and output records of the stage, as in `wit/types.wit`. Times are nanoseconds since 1970-01-01T00:00:00Z.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// How bad it is, mildest first.
+/// Severity, mildest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Worth a look.
+    /// Look at it at the next opportunity.
     Low,
-    /// Worth a plan.
+    /// Plan a repair.
     Medium,
-    /// Worth a repair soon.
+    /// Repair it soon.
     High,
-    /// Worth a repair now.
+    /// Repair it now.
     Critical,
 }
 
@@ -29,16 +29,16 @@ impl fmt::Display for Severity {
     }
 }
 
-/// What an alert needs to know of an anomaly.
+/// The fields of an anomaly that alerts depend on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Anomaly {
     /// 32 hexadecimal digits.
     pub id: String,
-    /// The machine.
+    /// Id of the asset.
     pub asset: String,
-    /// The sensor that carries most of the score.
+    /// Id of the sensor with the largest share of the score.
     pub sensor: String,
-    /// The feature that carries most of the score, when the model told.
+    /// The feature with the largest share of the score, if the model reports one.
     pub feature: Option<String>,
     /// Start of the window.
     pub start: i64,
@@ -48,54 +48,54 @@ pub struct Anomaly {
     pub score: f64,
     /// The score at which a window counts as an anomaly, 0 to 1.
     pub threshold: f64,
-    /// How bad it is.
+    /// Severity of the anomaly.
     pub severity: Severity,
-    /// The fault that it points to, such as `imbalance`.
+    /// The likely fault, such as `imbalance`.
     pub fault_mode: Option<String>,
-    /// The reason in words.
+    /// Description of the anomaly.
     pub message: String,
 }
 
-/// Whether the asset is still abnormal.
+/// State of an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AlertState {
-    /// It is.
+    /// The asset is abnormal.
     Open,
-    /// It has been quiet for long enough.
+    /// The asset has been quiet for long enough.
     Resolved,
 }
 
-/// Something a person should act on.
+/// A condition that a person should act on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Alert {
     /// 32 hexadecimal digits, from the asset and the start of the window that opened it.
     pub id: String,
-    /// The machine.
+    /// Id of the asset.
     pub asset: String,
-    /// The sensor that leads.
+    /// Id of the leading sensor.
     pub sensor: String,
-    /// The highest among its anomalies.
+    /// Highest severity among its anomalies.
     pub severity: Severity,
     /// Open or resolved.
     pub state: AlertState,
-    /// End of the window that opened it: the first moment at which it could be known.
+    /// End of the window that opened it: the first time at which it could be known.
     pub opened: i64,
-    /// End of the window that changed it last.
+    /// End of the window of its latest change.
     pub updated: i64,
-    /// End of the last of the quiet windows that resolved it.
+    /// End of the last quiet window that resolved it.
     pub resolved: Option<i64>,
-    /// How many anomalies it gathers.
+    /// Number of its anomalies.
     pub anomalies: u32,
-    /// The highest score among them.
+    /// Highest score among its anomalies.
     pub peak_score: f64,
-    /// Id of the newest of them.
+    /// Id of its newest anomaly.
     pub anomaly: String,
-    /// The fault that they point to.
+    /// The likely fault.
     pub fault_mode: Option<String>,
-    /// One line.
+    /// Title of one line.
     pub title: String,
-    /// The reason, with numbers and units.
+    /// Description with numbers and units.
     pub message: String,
-    /// What to do first.
+    /// Recommended first action.
     pub recommendation: String,
 }

@@ -7,9 +7,9 @@ use crate::alerter::Watch;
 
 const VERSION: u8 = 1;
 
-pub(crate) fn write(watched: &BTreeMap<String, Watch>) -> Vec<u8> {
-    // Writing into a Vec fails only for types that postcard has no format for, which a test would see.
-    postcard::to_extend(watched, vec![VERSION]).unwrap_or_default()
+pub(crate) fn write(assets: &BTreeMap<String, Watch>) -> Vec<u8> {
+    // Writing into a Vec fails only for types that postcard cannot represent, which a test would detect.
+    postcard::to_extend(assets, vec![VERSION]).unwrap_or_default()
 }
 
 pub(crate) fn read(bytes: &[u8]) -> Result<BTreeMap<String, Watch>, StageError> {
@@ -22,7 +22,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<BTreeMap<String, Watch>, StageError> 
         )));
     }
     match postcard::take_from_bytes(rest) {
-        Ok((watched, [])) => Ok(watched),
+        Ok((assets, [])) => Ok(assets),
         Ok((_, extra)) => Err(StageError::Snapshot(format!("{} bytes too many; it is damaged", extra.len()))),
         Err(error) => Err(StageError::Snapshot(format!("it is damaged: {error}; replay from the log instead"))),
     }

@@ -1,4 +1,4 @@
-//! When alerts open, change and resolve.
+//! Tests of when alerts open, change and resolve.
 #![allow(clippy::unwrap_used, reason = "a test's helper may fail the test")]
 
 use wheeltapper_alert::{Alert, AlertState, Alerter, Anomaly, Scores, Severity, StageError};
@@ -23,198 +23,198 @@ fn anomaly(start: i64, severity: Severity) -> Anomaly {
     }
 }
 
-/// Pushes one window a time, 10 s apart.
-struct Line {
+/// Pushes windows one by one, 10 s apart.
+struct Stage {
     alerter: Alerter,
     start: i64,
 }
 
-impl Line {
+impl Stage {
     fn new(config: &str) -> Self {
         Self { alerter: Alerter::open(config).unwrap(), start: 0 }
     }
 
-    fn push(&mut self, score: f64, found: &[Anomaly]) -> Option<Alert> {
+    fn push(&mut self, score: f64, anomalies: &[Anomaly]) -> Option<Alert> {
         let (start, end) = (self.start, self.start + 30 * SECOND);
         let scores = Scores { assets: &[ASSET], asset: &[0], start: &[start], end: &[end], score: &[score] };
-        let mut alerts = self.alerter.push(&scores, found).unwrap();
+        let mut alerts = self.alerter.push(&scores, anomalies).unwrap();
         self.start += STEP;
         assert!(alerts.len() < 2);
         alerts.pop()
     }
 
-    fn bad(&mut self) -> Option<Alert> {
-        self.bad_with(Severity::Medium, |_| {})
+    fn push_anomaly(&mut self) -> Option<Alert> {
+        self.push_anomaly_with(Severity::Medium, |_| {})
     }
 
-    fn bad_with(&mut self, severity: Severity, change: impl Fn(&mut Anomaly)) -> Option<Alert> {
+    fn push_anomaly_with(&mut self, severity: Severity, change: impl Fn(&mut Anomaly)) -> Option<Alert> {
         let mut anomaly = anomaly(self.start, severity);
         change(&mut anomaly);
         self.push(0.999, &[anomaly])
     }
 
-    fn quiet(&mut self) -> Option<Alert> {
+    fn push_quiet(&mut self) -> Option<Alert> {
         self.push(0.2, &[])
     }
 }
 
 #[test]
 fn two_of_three_windows_open_and_six_quiet_ones_close() {
-    let mut line = Line::new("");
-    assert_eq!(line.quiet(), None);
-    assert_eq!(line.bad(), None);
-    assert_eq!(line.quiet(), None);
-    let opened = line.bad().unwrap();
+    let mut stage = Stage::new("");
+    assert_eq!(stage.push_quiet(), None);
+    assert_eq!(stage.push_anomaly(), None);
+    assert_eq!(stage.push_quiet(), None);
+    let opened = stage.push_anomaly().unwrap();
     assert_eq!((opened.state, opened.anomalies, opened.severity), (AlertState::Open, 2, Severity::Medium));
     assert_eq!((opened.opened, opened.updated, opened.resolved), (60 * SECOND, 60 * SECOND, None));
     assert_eq!(opened.title, "Pump-07: abnormal vibration-rms (medium)");
     assert_eq!(opened.message, "rms 9.1 mm/s instead of 2.0 mm/s");
     assert_eq!((opened.id.len(), opened.peak_score), (32, 0.999));
     for _ in 0..5 {
-        assert_eq!(line.quiet(), None);
+        assert_eq!(stage.push_quiet(), None);
     }
-    // Below the threshold, but close to it: no quiet window.
-    assert_eq!(line.push(0.95, &[]), None);
+    // Below the threshold, but too close to it for a quiet window.
+    assert_eq!(stage.push(0.95, &[]), None);
     for _ in 0..5 {
-        assert_eq!(line.quiet(), None);
+        assert_eq!(stage.push_quiet(), None);
     }
-    let resolved = line.quiet().unwrap();
+    let resolved = stage.push_quiet().unwrap();
     assert_eq!((resolved.id.as_str(), resolved.state), (opened.id.as_str(), AlertState::Resolved));
-    assert_eq!(resolved.resolved, Some(line.start - STEP + 30 * SECOND));
+    assert_eq!(resolved.resolved, Some(stage.start - STEP + 30 * SECOND));
     assert!(resolved.message.contains("Back to normal: 6 quiet windows"), "{}", resolved.message);
 }
 
 #[test]
 fn two_of_four_windows_open_nothing() {
-    let mut line = Line::new("");
+    let mut stage = Stage::new("");
     for _ in 0..4 {
-        assert_eq!(line.bad(), None);
-        assert_eq!(line.quiet(), None);
-        assert_eq!(line.quiet(), None);
+        assert_eq!(stage.push_anomaly(), None);
+        assert_eq!(stage.push_quiet(), None);
+        assert_eq!(stage.push_quiet(), None);
     }
 }
 
 #[test]
 fn a_critical_anomaly_opens_at_once() {
-    let mut line = Line::new("");
-    let alert = line.bad_with(Severity::Critical, |_| {}).unwrap();
+    let mut stage = Stage::new("");
+    let alert = stage.push_anomaly_with(Severity::Critical, |_| {}).unwrap();
     assert_eq!((alert.anomalies, alert.severity), (1, Severity::Critical));
     assert!(alert.recommendation.starts_with("Slow or stop the machine"));
 }
 
 #[test]
-fn it_is_sent_again_at_powers_of_two_only() {
-    let mut line = Line::new("");
-    let sent: Vec<u32> = (0..40).filter_map(|_| line.bad()).map(|alert| alert.anomalies).collect();
+fn an_alert_is_sent_again_at_powers_of_two_only() {
+    let mut stage = Stage::new("");
+    let sent: Vec<u32> = (0..40).filter_map(|_| stage.push_anomaly()).map(|alert| alert.anomalies).collect();
     assert_eq!(sent, [2, 4, 8, 16, 32]);
 }
 
 #[test]
 fn a_raised_severity_is_sent_and_a_fallen_one_is_not() {
-    let mut line = Line::new("");
-    line.bad();
-    line.bad().unwrap();
-    assert_eq!(line.bad_with(Severity::High, |_| {}).unwrap().severity, Severity::High);
-    assert_eq!(line.bad().map(|alert| (alert.anomalies, alert.severity)), Some((4, Severity::High)));
-    assert_eq!(line.bad_with(Severity::Low, |_| {}), None);
+    let mut stage = Stage::new("");
+    stage.push_anomaly();
+    stage.push_anomaly().unwrap();
+    assert_eq!(stage.push_anomaly_with(Severity::High, |_| {}).unwrap().severity, Severity::High);
+    assert_eq!(stage.push_anomaly().map(|alert| (alert.anomalies, alert.severity)), Some((4, Severity::High)));
+    assert_eq!(stage.push_anomaly_with(Severity::Low, |_| {}), None);
 }
 
 #[test]
 fn a_fault_mode_is_sent_and_does_not_flap() {
-    let mut line = Line::new("");
-    line.bad();
-    line.bad().unwrap();
+    let mut stage = Stage::new("");
+    stage.push_anomaly();
+    stage.push_anomaly().unwrap();
     let mode = |mode: &'static str| move |anomaly: &mut Anomaly| anomaly.fault_mode = Some(mode.into());
-    let named = line.bad_with(Severity::Medium, mode("imbalance")).unwrap();
+    let named = stage.push_anomaly_with(Severity::Medium, mode("imbalance")).unwrap();
     assert_eq!(named.fault_mode.as_deref(), Some("imbalance"));
     assert_eq!(named.title, "Pump-07: likely imbalance (medium)");
-    // The fourth is sent for its number; the mode stays, also where none is told.
-    assert_eq!(line.bad().unwrap().fault_mode.as_deref(), Some("imbalance"));
-    assert_eq!(line.bad_with(Severity::Medium, mode("cavitation")), None);
-    assert_eq!(line.bad_with(Severity::Medium, mode("imbalance")), None);
-    assert_eq!(line.bad_with(Severity::Medium, mode("cavitation")), None);
-    assert_eq!(line.bad_with(Severity::Medium, mode("cavitation")).map(|alert| alert.anomalies), Some(8));
-    let changed = line.bad_with(Severity::Medium, mode("cavitation")).unwrap();
+    // The fourth is sent as 4 is a power of two; the fault mode stays when an anomaly has none.
+    assert_eq!(stage.push_anomaly().unwrap().fault_mode.as_deref(), Some("imbalance"));
+    assert_eq!(stage.push_anomaly_with(Severity::Medium, mode("cavitation")), None);
+    assert_eq!(stage.push_anomaly_with(Severity::Medium, mode("imbalance")), None);
+    assert_eq!(stage.push_anomaly_with(Severity::Medium, mode("cavitation")), None);
+    assert_eq!(stage.push_anomaly_with(Severity::Medium, mode("cavitation")).map(|alert| alert.anomalies), Some(8));
+    let changed = stage.push_anomaly_with(Severity::Medium, mode("cavitation")).unwrap();
     assert_eq!(changed.fault_mode.as_deref(), Some("cavitation"));
 }
 
 #[test]
 fn another_sensor_leads_after_three_in_a_row() {
-    let mut line = Line::new("");
+    let mut stage = Stage::new("");
     for _ in 0..4 {
-        line.bad();
+        stage.push_anomaly();
     }
     let other = |anomaly: &mut Anomaly| anomaly.sensor = format!("{ASSET}/current");
-    assert_eq!(line.bad_with(Severity::Medium, other), None);
-    assert_eq!(line.bad(), None);
-    assert_eq!(line.bad_with(Severity::Medium, other), None);
-    assert!(line.bad_with(Severity::Medium, other).is_some_and(|alert| alert.sensor.ends_with("/vibration")));
-    assert!(line.bad_with(Severity::Medium, other).unwrap().sensor.ends_with("/current"));
+    assert_eq!(stage.push_anomaly_with(Severity::Medium, other), None);
+    assert_eq!(stage.push_anomaly(), None);
+    assert_eq!(stage.push_anomaly_with(Severity::Medium, other), None);
+    assert!(stage.push_anomaly_with(Severity::Medium, other).is_some_and(|alert| alert.sensor.ends_with("/vibration")));
+    assert!(stage.push_anomaly_with(Severity::Medium, other).unwrap().sensor.ends_with("/current"));
 }
 
-fn resolve(line: &mut Line) -> Alert {
-    (0..20).find_map(|_| line.quiet()).unwrap()
+fn resolve(stage: &mut Stage) -> Alert {
+    (0..20).find_map(|_| stage.push_quiet()).unwrap()
 }
 
 #[test]
 fn within_the_cooldown_the_same_alert_opens_again() {
-    let mut line = Line::new("");
-    line.bad();
-    let first = line.bad().unwrap();
-    let resolved = resolve(&mut line);
+    let mut stage = Stage::new("");
+    stage.push_anomaly();
+    let first = stage.push_anomaly().unwrap();
+    let resolved = resolve(&mut stage);
     // A tick within the cooldown changes nothing.
-    line.alerter.tick(resolved.updated + 600 * SECOND);
-    assert_eq!(line.bad(), None);
-    let again = line.bad().unwrap();
+    stage.alerter.tick(resolved.updated + 600 * SECOND);
+    assert_eq!(stage.push_anomaly(), None);
+    let again = stage.push_anomaly().unwrap();
     assert_eq!((again.id.as_str(), again.anomalies, again.resolved), (first.id.as_str(), 4, None));
     assert_eq!((again.opened, again.state), (first.opened, AlertState::Open));
 
-    let resolved = resolve(&mut line);
-    line.start = resolved.updated + 600 * SECOND;
-    line.bad();
-    let later = line.bad().unwrap();
+    let resolved = resolve(&mut stage);
+    stage.start = resolved.updated + 600 * SECOND;
+    stage.push_anomaly();
+    let later = stage.push_anomaly().unwrap();
     assert_ne!(later.id, first.id);
     assert_eq!(later.anomalies, 2);
 }
 
 #[test]
-fn ticks_forget_what_cannot_open_again_and_resolve_nothing() {
-    let mut line = Line::new("");
-    let empty = line.alerter.snapshot();
-    line.bad();
-    line.bad().unwrap();
-    let open = line.alerter.snapshot();
-    line.alerter.tick(i64::MAX);
-    assert_eq!(line.alerter.snapshot(), open);
-    let resolved = resolve(&mut line);
-    line.alerter.tick(resolved.updated + 601 * SECOND);
-    assert_eq!(line.alerter.snapshot(), empty);
+fn a_tick_drops_alerts_after_their_cooldown_and_resolves_nothing() {
+    let mut stage = Stage::new("");
+    let empty = stage.alerter.snapshot();
+    stage.push_anomaly();
+    stage.push_anomaly().unwrap();
+    let open = stage.alerter.snapshot();
+    stage.alerter.tick(i64::MAX);
+    assert_eq!(stage.alerter.snapshot(), open);
+    let resolved = resolve(&mut stage);
+    stage.alerter.tick(resolved.updated + 601 * SECOND);
+    assert_eq!(stage.alerter.snapshot(), empty);
 }
 
 #[test]
-fn a_milder_anomaly_opens_nothing_but_keeps_an_alert_open() {
-    let mut line = Line::new(r#"{"minimum_severity":"high"}"#);
+fn a_milder_anomaly_opens_no_alert_but_keeps_one_open() {
+    let mut stage = Stage::new(r#"{"minimum_severity":"high"}"#);
     for _ in 0..5 {
-        assert_eq!(line.bad(), None);
+        assert_eq!(stage.push_anomaly(), None);
     }
-    line.bad_with(Severity::High, |_| {});
-    assert!(line.bad_with(Severity::High, |_| {}).is_some());
+    stage.push_anomaly_with(Severity::High, |_| {});
+    assert!(stage.push_anomaly_with(Severity::High, |_| {}).is_some());
     for _ in 0..4 {
         for _ in 0..5 {
-            assert_eq!(line.quiet(), None);
+            assert_eq!(stage.push_quiet(), None);
         }
-        // Its own score is low, so that only its being an anomaly counts.
-        let mild = anomaly(line.start, Severity::Low);
-        assert_eq!(line.push(0.1, &[mild]), None);
+        // The score alone would make the window quiet; only the anomaly prevents it.
+        let mild = anomaly(stage.start, Severity::Low);
+        assert_eq!(stage.push(0.1, &[mild]), None);
     }
-    assert_eq!(resolve(&mut line).anomalies, 2);
+    assert_eq!(resolve(&mut stage).anomalies, 2);
 }
 
 #[test]
 fn the_id_depends_on_asset_and_window_alone() {
     let id = |start: i64, message: &str| {
-        let mut line = Line { start, ..Line::new("") };
-        line.bad_with(Severity::Critical, |anomaly| anomaly.message = message.into()).unwrap().id
+        let mut stage = Stage { start, ..Stage::new("") };
+        stage.push_anomaly_with(Severity::Critical, |anomaly| anomaly.message = message.into()).unwrap().id
     };
     assert_eq!(id(5, "a"), id(5, "b"));
     assert_ne!(id(5, "a"), id(6, "a"));
@@ -222,10 +222,10 @@ fn the_id_depends_on_asset_and_window_alone() {
 }
 
 #[test]
-fn a_broken_batch_changes_nothing() {
-    let mut line = Line::new("");
-    line.bad();
-    let before = line.alerter.snapshot();
+fn an_invalid_batch_changes_nothing() {
+    let mut stage = Stage::new("");
+    stage.push_anomaly();
+    let before = stage.alerter.snapshot();
     let scores = Scores { assets: &[ASSET], asset: &[0], start: &[STEP], end: &[STEP + 30 * SECOND], score: &[1.0] };
     let good = anomaly(STEP, Severity::Medium);
     for (scores, anomaly) in [
@@ -236,27 +236,27 @@ fn a_broken_batch_changes_nothing() {
         (scores, Anomaly { score: f64::NAN, ..good.clone() }),
         (scores, Anomaly { threshold: f64::INFINITY, ..good.clone() }),
     ] {
-        let error = line.alerter.push(&scores, &[good.clone(), anomaly]).unwrap_err();
+        let error = stage.alerter.push(&scores, &[good.clone(), anomaly]).unwrap_err();
         assert!(matches!(error, StageError::Batch(_)), "{error}");
-        assert_eq!(line.alerter.snapshot(), before);
+        assert_eq!(stage.alerter.snapshot(), before);
     }
-    assert_eq!(line.alerter.push(&scores, &[good]).unwrap().len(), 1);
+    assert_eq!(stage.alerter.push(&scores, &[good]).unwrap().len(), 1);
 }
 
 #[test]
-fn an_alert_that_is_open_at_the_beginning_goes_on() {
+fn an_alert_of_the_configuration_stays_open() {
     let open = format!(
         r#"{{"close_after":2,"open":{{"{ASSET}":{{"id":"old","sensor":"{ASSET}/vibration","feature":"rms","severity":"high","opened":1,
             "updated":2,"resolved":null,"anomalies":7,"peak":0.9995,"newest":"an","threshold":0.99,"fault_mode":"imbalance","message":"m"}}}}}}"#
     );
-    let mut line = Line::new(&open);
-    let more = line.bad().unwrap();
+    let mut stage = Stage::new(&open);
+    let more = stage.push_anomaly().unwrap();
     assert_eq!((more.id.as_str(), more.anomalies, more.severity, more.opened), ("old", 8, Severity::High, 1));
-    assert_eq!(line.quiet(), None);
-    let resolved = line.quiet().unwrap();
+    assert_eq!(stage.push_quiet(), None);
+    let resolved = stage.push_quiet().unwrap();
     assert_eq!((resolved.id.as_str(), resolved.state), ("old", AlertState::Resolved));
-    // A snapshot knows better.
-    let snapshot = line.alerter.snapshot();
-    line.alerter = Alerter::restore(&open, &snapshot).unwrap();
-    assert_eq!((line.quiet(), line.quiet()), (None, None));
+    // A snapshot takes precedence over the configuration.
+    let snapshot = stage.alerter.snapshot();
+    stage.alerter = Alerter::restore(&open, &snapshot).unwrap();
+    assert_eq!((stage.push_quiet(), stage.push_quiet()), (None, None));
 }

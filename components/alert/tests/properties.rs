@@ -1,4 +1,4 @@
-//! What holds for any stream of windows.
+//! Properties that hold for any stream of windows.
 #![allow(clippy::unwrap_used, reason = "a test's helper may fail the test")]
 
 use proptest::prelude::*;
@@ -7,27 +7,27 @@ use wheeltapper_alert::{Alert, AlertState, Alerter, Anomaly, Scores, Severity, S
 const SECOND: i64 = 1_000_000_000;
 const ASSETS: [&str; 3] = ["a/b/p1", "a/b/p2", "a/b/p3"];
 
-/// One scored window, and what was found in it.
+/// One scored window and its anomalies.
 #[derive(Clone, Debug)]
 struct Row {
     asset: u32,
     start: i64,
     score: f64,
-    found: Vec<Anomaly>,
+    anomalies: Vec<Anomaly>,
 }
 
 fn row() -> impl Strategy<Value = (u32, f64, Option<(u8, u8, u8)>)> {
-    let found = proptest::option::weighted(0.35, (0_u8..20, 0_u8..3, 0_u8..4));
-    (0_u32..3, 0.0..1.0, found)
+    let anomalies = proptest::option::weighted(0.35, (0_u8..20, 0_u8..3, 0_u8..4));
+    (0_u32..3, 0.0..1.0, anomalies)
 }
 
 fn rows() -> impl Strategy<Value = Vec<Row>> {
-    proptest::collection::vec(row(), 0..120).prop_map(|all| {
-        let rows = all.into_iter().zip(0_i64..).map(|((asset, score, found), place)| {
-            let start = place * 5 * SECOND;
+    proptest::collection::vec(row(), 0..120).prop_map(|generated| {
+        let rows = generated.into_iter().zip(0_i64..).map(|((asset, score, anomalies), position)| {
+            let start = position * 5 * SECOND;
             let name = ASSETS[asset as usize];
-            let found = found.map(|(severity, sensor, mode)| Anomaly {
-                id: format!("{place:032x}"),
+            let anomalies = anomalies.map(|(severity, sensor, mode)| Anomaly {
+                id: format!("{position:032x}"),
                 asset: name.into(),
                 sensor: format!("{name}/s{sensor}"),
                 feature: Some("rms".into()),
@@ -42,9 +42,9 @@ fn rows() -> impl Strategy<Value = Vec<Row>> {
                     _ => Severity::Medium,
                 },
                 fault_mode: (mode > 1).then(|| format!("mode-{mode}")),
-                message: format!("window {place}"),
+                message: format!("window {position}"),
             });
-            Row { asset, start, score: score * score, found: found.into_iter().collect() }
+            Row { asset, start, score: score * score, anomalies: anomalies.into_iter().collect() }
         });
         rows.collect()
     })
@@ -55,9 +55,9 @@ fn push(alerter: &mut Alerter, rows: &[Row]) -> Vec<Alert> {
     let start: Vec<i64> = rows.iter().map(|row| row.start).collect();
     let end: Vec<i64> = rows.iter().map(|row| row.start + 30 * SECOND).collect();
     let score: Vec<f64> = rows.iter().map(|row| row.score).collect();
-    let found: Vec<Anomaly> = rows.iter().flat_map(|row| row.found.clone()).collect();
+    let anomalies: Vec<Anomaly> = rows.iter().flat_map(|row| row.anomalies.clone()).collect();
     let scores = Scores { assets: &ASSETS, asset: &asset, start: &start, end: &end, score: &score };
-    alerter.push(&scores, &found).unwrap()
+    alerter.push(&scores, &anomalies).unwrap()
 }
 
 const CONFIG: &str = r#"{"close_after":2,"close_below":0.7,"cooldown_seconds":60}"#;
@@ -65,16 +65,16 @@ const CONFIG: &str = r#"{"close_after":2,"close_below":0.7,"cooldown_seconds":60
 proptest! {
     #[test]
     fn batches_and_snapshots_change_nothing(rows in rows(), size in 1_usize..20) {
-        let mut whole = Alerter::open(CONFIG).unwrap();
-        let alerts = push(&mut whole, &rows);
-        let mut cut = Alerter::open(CONFIG).unwrap();
-        let mut pieces = Vec::new();
+        let mut single = Alerter::open(CONFIG).unwrap();
+        let alerts = push(&mut single, &rows);
+        let mut batched = Alerter::open(CONFIG).unwrap();
+        let mut batched_alerts = Vec::new();
         for batch in rows.chunks(size) {
-            cut = Alerter::restore(CONFIG, &cut.snapshot()).unwrap();
-            pieces.extend(push(&mut cut, batch));
+            batched = Alerter::restore(CONFIG, &batched.snapshot()).unwrap();
+            batched_alerts.extend(push(&mut batched, batch));
         }
-        prop_assert_eq!(alerts, pieces);
-        prop_assert_eq!(whole.snapshot(), cut.snapshot());
+        prop_assert_eq!(alerts, batched_alerts);
+        prop_assert_eq!(single.snapshot(), batched.snapshot());
     }
 
     #[test]
@@ -112,7 +112,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_restore_trap(bytes in proptest::collection::vec(any::<u8>(), 0..200), versioned: bool) {
+    fn restore_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200), versioned: bool) {
         let mut bytes = bytes;
         if versioned {
             bytes.insert(0, 1);
@@ -124,13 +124,13 @@ proptest! {
     }
 
     #[test]
-    fn a_cut_or_changed_snapshot_is_answered(rows in rows(), cut: prop::sample::Index, byte: u8) {
+    fn a_truncated_or_changed_snapshot_does_not_panic(rows in rows(), cut: prop::sample::Index, byte: u8) {
         let mut alerter = Alerter::open(CONFIG).unwrap();
         push(&mut alerter, &rows);
         let mut bytes = alerter.snapshot();
-        let place = cut.index(bytes.len());
-        prop_assert!(Alerter::restore(CONFIG, &bytes[..place]).is_err());
-        bytes[place] ^= byte;
+        let position = cut.index(bytes.len());
+        prop_assert!(Alerter::restore(CONFIG, &bytes[..position]).is_err());
+        bytes[position] ^= byte;
         if let Ok(mut restored) = Alerter::restore(CONFIG, &bytes) {
             push(&mut restored, &rows);
         }
@@ -138,7 +138,7 @@ proptest! {
 }
 
 #[test]
-fn another_version_is_refused() {
+fn another_version_is_rejected() {
     assert!(
         matches!(Alerter::restore("", &[2, 0]), Err(StageError::Snapshot(message)) if message.contains("version 1"))
     );

@@ -1,7 +1,7 @@
-//! Serves the API over a plant in memory, for clients that are tried out on it: `serve [PORT]`. One request a connection.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a tool of those who work on this")]
+//! Serves the API over an in-memory plant, to test clients against it: `serve [PORT]`. One request per connection.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a development tool")]
 
-#[allow(dead_code, unreachable_pub, reason = "the tests' own; not all of it is needed here")]
+#[allow(dead_code, unreachable_pub, reason = "shared with the tests; not all of it is used here")]
 #[path = "../tests/api/memory.rs"]
 mod memory;
 
@@ -20,7 +20,7 @@ fn main() {
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).unwrap();
     println!("http://{}", listener.local_addr().unwrap());
     for stream in listener.incoming().flatten() {
-        // Whoever goes away is no reason to stop.
+        // A client that disconnects does not stop the server.
         let _ = serve(&front, &settings, &stream);
     }
 }

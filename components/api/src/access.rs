@@ -1,11 +1,11 @@
-//! Who may do what: a shared secret, shown as a bearer token (RFC 6750).
+//! Access control by a shared secret that is sent as a bearer token (RFC 6750).
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use subtle::ConstantTimeEq as _;
 
 use crate::problem::Problem;
 
-/// Lets those in who show `token`.
+/// Rejects a request that does not bear `token`.
 pub(crate) fn demand(headers: &HeaderMap, token: &str) -> Result<(), Problem> {
     let unauthorized = |detail: &str, challenge: &'static str| {
         Err(Problem::new(StatusCode::UNAUTHORIZED, detail)
@@ -13,12 +13,12 @@ pub(crate) fn demand(headers: &HeaderMap, token: &str) -> Result<(), Problem> {
     };
     match bearer(headers) {
         None => unauthorized(
-            "this route takes a token; send the header `Authorization: Bearer TOKEN`",
+            "this route requires a token; send the header `Authorization: Bearer TOKEN`",
             "Bearer realm=\"wheeltapper\"",
         ),
-        Some(shown) if is_same(shown, token.as_bytes()) => Ok(()),
+        Some(credential) if is_same(credential, token.as_bytes()) => Ok(()),
         Some(_) => unauthorized(
-            "the token is not the one that this route takes; ask the operator for it",
+            "the token is not valid for this route; ask the operator for it",
             "Bearer realm=\"wheeltapper\", error=\"invalid_token\"",
         ),
     }
@@ -30,7 +30,7 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
 }
 
-/// In a time that tells neither where the two differ nor how long the right one is: compares their hashes.
-fn is_same(shown: &[u8], token: &[u8]) -> bool {
-    blake3::hash(shown).as_bytes().ct_eq(blake3::hash(token).as_bytes()).into()
+/// Compares the hashes in constant time, which reveals neither where the two differ nor how long the token is.
+fn is_same(credential: &[u8], token: &[u8]) -> bool {
+    blake3::hash(credential).as_bytes().ct_eq(blake3::hash(token).as_bytes()).into()
 }

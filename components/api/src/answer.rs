@@ -1,18 +1,18 @@
-//! From what a route gives to the response that is sent: what all responses have in common.
+//! The response of a route, and the headers that all responses have in common.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use serde::Serialize;
 
 use crate::{pack, problem::Problem};
 
-/// The id by which a request is found in logs.
+/// The header with the id of a request in the logs.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// A longer id is not echoed.
+/// Maximum length in bytes of a request id sent by a client. A longer one is replaced.
 const LONGEST_ID: usize = 128;
-/// So much of a body goes into the id that is made for a request.
+/// Number of bytes of the body that are hashed into a generated request id.
 const HASHED: usize = 4096;
 
-/// What a route gives.
+/// The response of a route.
 #[derive(Debug)]
 pub(crate) struct Answer(Response<Vec<u8>>);
 
@@ -24,26 +24,26 @@ impl Answer {
         Self(response)
     }
 
-    /// JSON. Clients may keep it, but have to ask whether it still stands; proxies may not, for it may take a token.
+    /// A JSON response. Clients may cache it and have to revalidate it; proxies may not, as it may require a token.
     pub(crate) fn json<T: Serialize>(status: StatusCode, body: &T) -> Self {
-        // What cannot be written is a map whose keys are no texts, of which there is none here.
+        // Serialisation fails only for maps with keys that are not strings; there are none here.
         let body = serde_json::to_string(body).unwrap_or_else(|_| "null".to_owned());
         Self::text(status, HeaderValue::from_static("application/json"), body)
     }
 
-    /// A text of a type, kept as JSON is.
+    /// A text response, with the same caching rules as JSON.
     pub(crate) fn text(status: StatusCode, kind: HeaderValue, body: String) -> Self {
         Self::new(status, kind, body.into_bytes())
             .with(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"))
     }
 
-    /// What no one may keep.
+    /// Forbids caching (`no-store`).
     #[must_use]
     pub(crate) fn fresh(self) -> Self {
         self.with(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
     }
 
-    /// Neither body nor type.
+    /// A response without body and content type.
     pub(crate) fn empty(status: StatusCode) -> Self {
         let mut response = Response::new(Vec::new());
         *response.status_mut() = status;
@@ -57,25 +57,26 @@ impl Answer {
         self
     }
 
-    /// Sets one more header of this name.
+    /// Appends a header, keeping those of the same name.
     #[must_use]
     pub(crate) fn also(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.headers_mut().append(name, value);
         self
     }
 
-    /// Refuses to go on where the client names what it has seen (`If-Match`), and this, which is what there is, is another.
+    /// Checks `If-Match` against this response, which is the current state. Answers 412 if the item has changed.
     pub(crate) fn as_seen(&self, headers: &HeaderMap) -> Result<(), Problem> {
         if !headers.contains_key(header::IF_MATCH) || names(headers, header::IF_MATCH, &tag(self.0.body())) {
             return Ok(());
         }
         Err(Problem::new(
             StatusCode::PRECONDITION_FAILED,
-            "it is not what If-Match says any more: somebody changed it meanwhile; GET it anew, look, and send the ETag of that, or leave If-Match out",
+            "the item has changed since the ETag in If-Match was issued; GET it again, check the changes and send its new ETag, or leave If-Match out",
         ))
     }
 
-    /// The response to `request`: with its id and its tag, and without a body where none is wanted.
+    /// Completes the response to `request`: adds the request id and the ETag, compresses the body, and drops it for
+    /// HEAD and 304.
     pub(crate) fn seal(self, request: &Request<Vec<u8>>, id: HeaderValue) -> Response<Vec<u8>> {
         let mut response = self.0;
         response.headers_mut().insert(REQUEST_ID, id);
@@ -89,7 +90,7 @@ impl Answer {
                 response.body_mut().clear();
             }
             if pack::pack(&mut response, request.headers()) {
-                // Packed it is the same, but not byte for byte.
+                // The compressed body is equivalent, but not identical byte for byte: a weak tag.
                 tag.insert_str(0, "W/");
             }
             if let Ok(tag) = HeaderValue::try_from(tag) {
@@ -100,7 +101,7 @@ impl Answer {
             pack::pack(&mut response, request.headers());
         }
         if request.method() == Method::HEAD {
-            // Without a length: a host may hold a length against the bytes that follow, which are none.
+            // Without Content-Length: a host may reject a length that does not match the empty body.
             response.body_mut().clear();
         } else if !matches!(response.status(), StatusCode::NOT_MODIFIED | StatusCode::NO_CONTENT) {
             let length = response.body().len();
@@ -110,19 +111,20 @@ impl Answer {
     }
 }
 
-/// The tag of a body.
+/// Returns the ETag of a body.
 fn tag(body: &[u8]) -> String {
     format!("\"{}\"", hex(&blake3::hash(body).as_bytes()[..16]))
 }
 
-/// Whether a header of the client names this tag. What was packed bears it with `W/` before it, and is the same all the same.
+/// Returns whether a header of the client contains this tag. A weak tag (`W/`), as compressed responses have it,
+/// matches.
 fn names(headers: &HeaderMap, header: HeaderName, tag: &str) -> bool {
     headers.get_all(header).iter().filter_map(|value| value.to_str().ok()).any(|value| {
         value.split(',').map(str::trim).any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
     })
 }
 
-/// The client's own id for the request, or one made of the request and its moment.
+/// Returns the client's id of the request, or one derived from the request and its time.
 pub(crate) fn request_id(request: &Request<Vec<u8>>, now: i64) -> HeaderValue {
     let usable = |id: &&HeaderValue| {
         let bytes = id.as_bytes();
@@ -139,11 +141,11 @@ pub(crate) fn request_id(request: &Request<Vec<u8>>, now: i64) -> HeaderValue {
         .unwrap_or_else(|_| HeaderValue::from_static("unknown"))
 }
 
-/// As hexadecimal digits.
+/// Formats bytes as lowercase hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a text cannot fail.
+        // Writing to a String cannot fail.
         let _ = write!(text, "{byte:02x}");
         text
     })

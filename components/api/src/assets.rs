@@ -1,4 +1,4 @@
-//! `GET /api/v1/assets`: the tree that the machines' paths make.
+//! `GET /api/v1/assets`: the tree of sites, areas and machines, built from the paths of the machines.
 
 use std::collections::BTreeMap;
 
@@ -12,23 +12,23 @@ use crate::{
     shapes::{Asset, AssetSensor, AssetTree, Sensor},
 };
 
-/// Sensors that are looked at.
+/// Maximum number of sensors in the tree.
 pub(crate) const MOST: u32 = 100 * Filter::MOST;
-/// Deeper paths are cut here: what is drawn is a tree, not a rope.
+/// Maximum depth of the tree. The rest of a deeper path becomes one name.
 const DEEPEST: usize = 16;
 
-/// A part of a path, and what is below it.
+/// A segment of a path and its children.
 #[derive(Default)]
 struct Node {
     below: BTreeMap<String, Node>,
     sensors: Vec<AssetSensor>,
 }
 
-pub(crate) fn assets(front: &impl Front) -> Result<Answer, Problem> {
+pub(crate) fn assets(line: &impl Front) -> Result<Answer, Problem> {
     let mut sensors = Vec::new();
     for offset in (0..MOST).step_by(Filter::MOST as usize) {
         let page: Vec<Sensor> =
-            ask_as(front, Table::Sensors, &Filter { limit: Filter::MOST, offset, ..Filter::default() })?;
+            ask_as(line, Table::Sensors, &Filter { limit: Filter::MOST, offset, ..Filter::default() })?;
         let last = page.len() < Filter::MOST as usize;
         sensors.extend(page);
         if last {
@@ -38,11 +38,11 @@ pub(crate) fn assets(front: &impl Front) -> Result<Answer, Problem> {
     Ok(Answer::json(StatusCode::OK, &AssetTree { items: tree(sensors) }))
 }
 
-/// The tree of the sensors' machines.
+/// Builds the tree of the sensors' machines.
 pub(crate) fn tree(sensors: Vec<Sensor>) -> Vec<Asset> {
     let mut root = Node::default();
     for Sensor { name, asset, unit, kind } in sensors {
-        // A sensor without a machine stands at none.
+        // A sensor without a machine is not part of the tree.
         if asset.is_empty() {
             continue;
         }

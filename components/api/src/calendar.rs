@@ -6,13 +6,13 @@ use crate::{
     Filter, Front, Table, answer::Answer, problem::Problem, query::Query, rows::ask_as, shapes::WorkOrder, time,
 };
 
-/// Orders in it, at most.
+/// Maximum number of work orders in the calendar.
 const MOST: u32 = 10 * Filter::MOST;
-/// Bytes of a line without its end (section 3.1).
+/// Maximum bytes of a line without its line break (RFC 5545, section 3.1).
 const LINE: usize = 75;
 const HOUR: i64 = 3_600_000_000_000;
 
-pub(crate) fn calendar(front: &impl Front, now: i64, query: &Query) -> Result<Answer, Problem> {
+pub(crate) fn calendar(line: &impl Front, now: i64, query: &Query) -> Result<Answer, Problem> {
     let technician = query.get("technician");
     let mut lines = Lines(String::new());
     for line in ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//Wheeltapper//Maintenance plan//EN", "CALSCALE:GREGORIAN"]
@@ -20,11 +20,11 @@ pub(crate) fn calendar(front: &impl Front, now: i64, query: &Query) -> Result<An
         lines.push(line);
     }
     lines.push("NAME:Maintenance plan");
-    // By the hour, so that a calendar that has not changed keeps its tag.
+    // Rounded down to the hour, so that an unchanged calendar keeps its ETag.
     let stamp = stamp(now - now.rem_euclid(HOUR));
     for offset in (0..MOST).step_by(Filter::MOST as usize) {
         let filter = Filter { kind: Some("planned".into()), limit: Filter::MOST, offset, ..Filter::default() };
-        let orders: Vec<WorkOrder> = ask_as(front, Table::WorkOrders, &filter)?;
+        let orders: Vec<WorkOrder> = ask_as(line, Table::WorkOrders, &filter)?;
         let last = orders.len() < Filter::MOST as usize;
         for order in &orders {
             if technician.is_none_or(|name| order.technician.as_deref() == Some(name)) {
@@ -56,21 +56,21 @@ fn event(lines: &mut Lines, order: &WorkOrder, stamp: &str) {
     lines.push("END:VEVENT");
 }
 
-/// A time in UTC, in the calendar's form (section 3.3.5).
+/// Formats a time in UTC as a calendar has it (RFC 5545, section 3.3.5).
 fn stamp(nanoseconds: i64) -> String {
     let whole = time::text(nanoseconds);
     let seconds = whole.split(['.', 'Z']).next().unwrap_or(&whole);
     format!("{}Z", seconds.replace(['-', ':'], ""))
 }
 
-/// A text (section 3.3.11).
+/// Escapes a text (RFC 5545, section 3.3.11).
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
             '\\' | ';' | ',' => escaped.extend(['\\', character]),
             '\n' => escaped.push_str("\\n"),
-            // Other control characters have no place in a calendar.
+            // Other control characters are not allowed in a calendar.
             control if control.is_control() => {}
             other => escaped.push(other),
         }
@@ -78,7 +78,7 @@ fn escape(text: &str) -> String {
     escaped
 }
 
-/// Lines, folded where they are long.
+/// The lines of a calendar; long ones are folded.
 struct Lines(String);
 
 impl Lines {

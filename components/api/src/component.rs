@@ -1,4 +1,4 @@
-//! The contract's face: WASI's request in, its response out, and the line imported.
+//! The component's bindings: handles WASI HTTP requests and imports the line.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use wasi::{
@@ -18,12 +18,12 @@ mod bindings {
 }
 
 use bindings::wheeltapper::pipeline::{
-    front::{self, Deed as Done, Table as Asked},
-    types::Reason as Told,
+    front::{self, Deed as WitDeed, Table as WitTable},
+    types::Reason as WitReason,
 };
 
-/// A body is read in pieces of this size.
-const PIECE: u64 = 64 << 10;
+/// Bytes read from a body at a time.
+const READ_CHUNK_BYTES: u64 = 64 << 10;
 
 struct Component;
 
@@ -34,20 +34,20 @@ impl Guest for Component {
         let settings = Settings::read(|name| std::env::var(name).ok());
         let now = now();
         let response = match read(&incoming) {
-            Ok(request) => respond(&Line, &settings, now, request),
+            Ok(request) => respond(&ImportedLine, &settings, now, request),
             Err(why) => broken_off(why, now),
         };
         write(response, out);
     }
 }
 
-/// Nanoseconds since 1970.
+/// Returns the current time in nanoseconds since 1970.
 fn now() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// The request with its body; of one that is too large no more than shows it.
+/// Reads the request with its body. Reading stops once the body exceeds the limit.
 fn read(incoming: &IncomingRequest) -> Result<Request<Vec<u8>>, &'static str> {
     let mut request = Request::new(Vec::new());
     *request.method_mut() = match incoming.method() {
@@ -60,12 +60,12 @@ fn read(incoming: &IncomingRequest) -> Result<Request<Vec<u8>>, &'static str> {
         Verb::Options => Method::OPTIONS,
         Verb::Trace => Method::TRACE,
         Verb::Patch => Method::PATCH,
-        Verb::Other(name) => Method::from_bytes(name.as_bytes()).map_err(|_| "the method is no name")?,
+        Verb::Other(name) => Method::from_bytes(name.as_bytes()).map_err(|_| "the method is not valid")?,
     };
     let path = incoming.path_with_query().filter(|path| !path.is_empty()).unwrap_or_else(|| "/".to_owned());
-    *request.uri_mut() = Uri::try_from(path).map_err(|_| "the path is none: percent-encode what is no letter")?;
+    *request.uri_mut() = Uri::try_from(path).map_err(|_| "the path is not valid; percent-encode special characters")?;
     *request.headers_mut() = headers(incoming.headers().entries());
-    // What only asks needs no body, and of one that says itself that it is too large no byte is read.
+    // Other methods need no body. A body whose Content-Length exceeds the limit is not read at all.
     if matches!(*request.method(), Method::POST | Method::PATCH) && !is_too_large(&request) {
         *request.body_mut() = read_body(incoming)?;
     }
@@ -75,7 +75,7 @@ fn read(incoming: &IncomingRequest) -> Result<Request<Vec<u8>>, &'static str> {
 fn headers(entries: Vec<(String, Vec<u8>)>) -> HeaderMap {
     entries
         .into_iter()
-        // WASI's rules for a header are HTTP's; what broke them all the same is left out.
+        // WASI has the same rules for headers as HTTP; invalid headers are dropped.
         .filter_map(|(name, value)| Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?)))
         .collect()
 }
@@ -83,30 +83,30 @@ fn headers(entries: Vec<(String, Vec<u8>)>) -> HeaderMap {
 fn read_body(incoming: &IncomingRequest) -> Result<Vec<u8>, &'static str> {
     let mut bytes = Vec::new();
     let body = incoming.consume().map_err(|()| "the body cannot be read")?;
-    // Dropped before the body that it is of.
+    // Declared after the body, so that it is dropped before it.
     let stream = body.stream().map_err(|()| "the body cannot be read")?;
     while bytes.len() <= LIMIT {
-        match stream.blocking_read(PIECE) {
-            Ok(piece) => bytes.extend_from_slice(&piece),
+        match stream.blocking_read(READ_CHUNK_BYTES) {
+            Ok(chunk) => bytes.extend_from_slice(&chunk),
             Err(StreamError::Closed) => break,
-            Err(StreamError::LastOperationFailed(_)) => return Err("the body broke off"),
+            Err(StreamError::LastOperationFailed(_)) => return Err("the body is incomplete"),
         }
     }
     Ok(bytes)
 }
 
-/// Sends the response. Whoever went away meanwhile does not hear it.
+/// Sends the response. Errors are ignored: the client has disconnected.
 fn write(response: Response<Vec<u8>>, out: ResponseOutparam) {
     let (head, bytes) = response.into_parts();
     let fields = Fields::new();
     for (name, value) in &head.headers {
-        // A host refuses headers that are its own to set.
+        // A host rejects headers that it sets itself.
         let _ = fields.append(&name.as_str().to_owned(), &value.as_bytes().to_vec());
     }
     let outgoing = OutgoingResponse::new(fields);
     let _ = outgoing.set_status_code(head.status.as_u16());
     let body = outgoing.body();
-    // First the head: a host may take no bytes before it.
+    // The head goes first: a host may accept no body before it.
     ResponseOutparam::set(out, Ok(outgoing));
     let Ok(body) = body else { return };
     if write_body(&body, &bytes).is_ok() {
@@ -117,28 +117,28 @@ fn write(response: Response<Vec<u8>>, out: ResponseOutparam) {
 fn write_body(body: &OutgoingBody, mut bytes: &[u8]) -> Result<(), StreamError> {
     let Ok(stream) = body.write() else { return Err(StreamError::Closed) };
     while !bytes.is_empty() {
-        let may = usize::try_from(stream.check_write()?).unwrap_or(usize::MAX);
-        if may == 0 {
+        let writable = usize::try_from(stream.check_write()?).unwrap_or(usize::MAX);
+        if writable == 0 {
             stream.subscribe().block();
             continue;
         }
-        let (now, later) = bytes.split_at(may.min(bytes.len()));
-        stream.write(now)?;
-        bytes = later;
+        let (chunk, rest) = bytes.split_at(writable.min(bytes.len()));
+        stream.write(chunk)?;
+        bytes = rest;
     }
     stream.blocking_flush()
 }
 
-/// The line behind `wheeltapper:pipeline/front`.
-struct Line;
+/// The line, imported through `wheeltapper:pipeline/front`.
+struct ImportedLine;
 
-impl Front for Line {
+impl Front for ImportedLine {
     fn submit(&self, event: Submission) -> Result<Receipt, FrontError> {
         let Submission { source, format, sensor, payload } = event;
         let receipt = front::submit(&front::Submission { source, format, sensor, payload })?;
         let refused = receipt.refused.into_iter().map(|refused| Refused {
             position: refused.position,
-            reason: wheeltapper_front::reason!(refused.reason, Told => Reason),
+            reason: wheeltapper_front::reason!(refused.reason, WitReason => Reason),
             message: refused.message,
             readings: refused.readings,
         });
@@ -146,7 +146,7 @@ impl Front for Line {
     }
 
     fn look(&self, table: Table, filter: &Filter) -> Result<String, FrontError> {
-        let table = wheeltapper_front::table!(table, Table => Asked);
+        let table = wheeltapper_front::table!(table, Table => WitTable);
         let Filter { id, asset, sensor, kind, after, before, limit, offset, points } = filter.clone();
         Ok(front::look(table, &front::Filter { id, asset, sensor, kind, after, before, limit, offset, points })?)
     }
@@ -157,7 +157,7 @@ impl Front for Line {
 
     fn act(&self, change: &Change) -> Result<String, FrontError> {
         let Change { deed, id, text, now } = change.clone();
-        let deed = wheeltapper_front::deed!(deed, Deed => Done);
+        let deed = wheeltapper_front::deed!(deed, Deed => WitDeed);
         Ok(front::act(&front::Change { deed, id, text, now })?)
     }
 

@@ -1,23 +1,23 @@
-//! Pages of other origins (CORS): denied, but for the origins that the operator lists.
+//! Cross-origin requests (CORS): denied, except for the origins that the operator lists.
 
 use http::{HeaderValue, Method, Request, StatusCode, header};
 
 use crate::{Settings, answer::Answer};
 
-/// What a page may read of a response beside its body.
+/// The response headers that a page of another origin may read (`Access-Control-Expose-Headers`).
 pub const EXPOSED: &str = "ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id";
-/// What a page may send.
+/// The request headers that a page of another origin may send (`Access-Control-Allow-Headers`).
 pub const SENT: &str =
     "Authorization, Content-Encoding, Content-Type, If-Match, If-None-Match, Last-Event-ID, X-API-Key, X-Request-Id";
 
-/// Whether this asks what a page may do.
+/// Returns whether this is a preflight request.
 pub(crate) fn is_preflight(request: &Request<Vec<u8>>) -> bool {
     request.method() == Method::OPTIONS
         && request.headers().contains_key(header::ORIGIN)
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// The answer to that, before [`mark`] says whether the page's origin is one that may.
+/// Responds to a preflight request. Whether the page's origin is allowed is added later, as to every response.
 pub(crate) fn preflight(methods: &HeaderValue) -> Answer {
     Answer::empty(StatusCode::NO_CONTENT)
         .with(header::ALLOW, methods.clone())
@@ -26,18 +26,18 @@ pub(crate) fn preflight(methods: &HeaderValue) -> Answer {
         .with(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"))
 }
 
-/// Tells the browser that a page of this origin may have the answer, where it may.
+/// Adds the headers that let a page of an allowed origin read the response.
 pub(crate) fn mark(answer: Answer, request: &Request<Vec<u8>>, settings: &Settings) -> Answer {
     if settings.origins.is_empty() {
         return answer;
     }
-    // The answer depends on who asks, and a cache has to know it.
+    // The response depends on the origin, which caches have to know.
     let answer = answer.also(header::VARY, HeaderValue::from_static("Origin"));
     let Some(origin) = request.headers().get(header::ORIGIN) else { return answer };
-    let may = origin
+    let is_allowed = origin
         .to_str()
         .is_ok_and(|origin| settings.origins.iter().any(|listed| listed == "*" || listed.eq_ignore_ascii_case(origin)));
-    if !may {
+    if !is_allowed {
         return answer;
     }
     answer

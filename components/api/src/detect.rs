@@ -1,4 +1,4 @@
-//! `POST /api/v1/detect`: judges values against what the machine's normal is.
+//! `POST /api/v1/detect`: scores values against the model of the machine.
 
 use std::time::Instant;
 
@@ -13,12 +13,12 @@ use crate::{
     shapes::{Detection, Judgement, Loose, Object, Reasons},
 };
 
-pub(crate) fn detect(front: &impl Front, now: i64, request: &mut Request<Vec<u8>>) -> Result<Answer, Problem> {
+pub(crate) fn detect(line: &impl Front, now: i64, request: &mut Request<Vec<u8>>) -> Result<Answer, Problem> {
     let began = Instant::now();
     let Detection { sensor_data: Object(sensor_data), model_name, threshold } = body::read(request)?;
     let time = nanoseconds(sensor_data.timestamp.0);
     if time < 0 {
-        let detail = "the sample's time is before 1970, which no line takes; give the time at which it was measured";
+        let detail = "the sample's time is before 1970, which is not accepted; give the time of the measurement";
         return Err(Problem::new(StatusCode::CONFLICT, detail));
     }
     let payload = serde_json::to_value(&sensor_data).and_then(|mut sample| {
@@ -28,14 +28,15 @@ pub(crate) fn detect(front: &impl Front, now: i64, request: &mut Request<Vec<u8>
         serde_json::to_vec(&sample)
     });
     let payload = payload.map_err(|error| {
-        body::unfit(&format!("sensor_data cannot be written: {error}"), "/sensor_data", "unwritable")
+        body::unfit(&format!("sensor_data cannot be serialised: {error}"), "/sensor_data", "not serialisable")
     })?;
-    let verdict = front.detect(&Sample { payload, model: model_name.0, now })?;
+    let verdict = line.detect(&Sample { payload, model: model_name.0, now })?;
     let judgement = judgement(verdict, threshold.0, began.elapsed().as_secs_f64() * 1e3);
     Ok(Answer::json(StatusCode::OK, &judgement).fresh())
 }
 
-/// A number is seconds, milliseconds, microseconds or nanoseconds by its size, as ingest has it.
+/// Converts to nanoseconds. The size of the number decides whether it is seconds, milliseconds, microseconds or
+/// nanoseconds, as in ingest.
 fn nanoseconds(time: i64) -> i64 {
     match time.unsigned_abs() {
         0..100_000_000_000 => time.saturating_mul(1_000_000_000),
@@ -47,8 +48,8 @@ fn nanoseconds(time: i64) -> i64 {
 
 fn judgement(verdict: Verdict, threshold: f64, milliseconds: f64) -> Judgement {
     let Verdict { score, threshold: line_threshold, confidence, model, explanation, .. } = verdict;
-    // Of a reason that cannot be read, the words are left.
-    let mut why: Map<String, Value> = serde_json::from_str(&explanation).unwrap_or_default();
+    // An explanation that cannot be parsed is left empty.
+    let mut members: Map<String, Value> = serde_json::from_str(&explanation).unwrap_or_default();
     let text = |value: Option<Value>| match value {
         Some(Value::String(text)) => Some(text),
         _ => None,
@@ -60,9 +61,9 @@ fn judgement(verdict: Verdict, threshold: f64, milliseconds: f64) -> Judgement {
         model_used: model,
         processing_time_ms: (milliseconds * 1e3).round() / 1e3,
         explanation: Reasons {
-            message: text(why.remove("message")).unwrap_or_default(),
-            fault_mode: text(why.remove("fault_mode")),
-            contributions: match why.remove("contributions") {
+            message: text(members.remove("message")).unwrap_or_default(),
+            fault_mode: text(members.remove("fault_mode")),
+            contributions: match members.remove("contributions") {
                 Some(Value::Array(list)) => list.into_iter().map(Loose).collect(),
                 _ => Vec::new(),
             },

@@ -1,43 +1,43 @@
-//! What lies behind the API: the functions of `wit/front.wit` in Rust.
+//! The line as the API calls it: the functions of `wit/front.wit` in Rust.
 
 use std::fmt;
 
 pub use wheeltapper_front::{Change, Deed, Filter, Reason, Sample, Submission, Table, Verdict};
 
-/// A part that was refused; it lies in the dead letters.
+/// A rejected part of an event. It is kept as a dead letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// Line or element from 1; 0 for the whole event.
+    /// Line or element, counted from 1; 0 for the whole event.
     pub position: u32,
-    /// Why.
+    /// Why it was rejected.
     pub reason: Reason,
-    /// What was expected, what came, what to do.
+    /// What was expected, what was received, and what to do.
     pub message: String,
-    /// How many readings were refused with it.
+    /// Number of readings in it.
     pub readings: u32,
 }
 
-/// What became of one event. All of it is durable.
+/// The outcome of one event. Accepted readings and dead letters are durable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Receipt {
-    /// Readings that were taken.
+    /// Number of accepted readings.
     pub accepted: u32,
-    /// What was refused.
+    /// The rejected parts.
     pub refused: Vec<Refused>,
 }
 
-/// What lies behind did not do what it was asked.
+/// Why the line did not do what the API requested.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FrontError {
-    /// A moment's trouble: the same again may succeed.
+    /// A transient failure: the same request may succeed later.
     Unavailable(String),
-    /// Trouble that stays until someone mends it.
+    /// A permanent failure that needs an operator.
     Broken(String),
-    /// What is asked about is not there, or not for whoever asks.
+    /// The target does not exist, or is not visible to the caller.
     Absent(String),
-    /// What is asked cannot be understood.
+    /// The request is not valid.
     Invalid(String),
-    /// What is asked goes against how things stand.
+    /// The request conflicts with the current state.
     Conflict(String),
 }
 
@@ -54,35 +54,36 @@ impl fmt::Display for FrontError {
 
 impl std::error::Error for FrontError {}
 
-/// The line, as the API sees it.
+/// The line as seen by the API.
 pub trait Front {
-    /// Takes an event; answers once it is durable.
+    /// Ingests an event. Returns once it is durable.
     ///
     /// # Errors
-    /// [`FrontError`]; it may have been taken all the same.
+    /// Any error of the line. The event may have been ingested nevertheless.
     fn submit(&self, event: Submission) -> Result<Receipt, FrontError>;
 
-    /// The rows as a JSON array of objects whose keys are the store's column names, times in nanoseconds since 1970.
+    /// Returns the rows as a JSON array of objects. Keys are the store's column names, times are nanoseconds since
+    /// 1970.
     ///
     /// # Errors
-    /// [`FrontError`] when the store does not answer.
+    /// Any error of the line, such as a store that does not answer.
     fn look(&self, table: Table, filter: &Filter) -> Result<String, FrontError>;
 
-    /// Lets time pass.
+    /// Advances the line's time to `now`, in nanoseconds since 1970.
     ///
     /// # Errors
-    /// [`FrontError`]; the next one does what this left undone.
+    /// Any error of the line. The next tick completes what this one left undone.
     fn tick(&self, now: i64) -> Result<(), FrontError>;
 
-    /// Does what a person wants; gives the row that changed or came, as an object of [`Front::look`].
+    /// Performs an action of a user. Returns the changed or created row, as an object of a table.
     ///
     /// # Errors
-    /// [`FrontError`]; nothing changed.
+    /// Any error of the line. Nothing has changed.
     fn act(&self, change: &Change) -> Result<String, FrontError>;
 
-    /// Judges values against the machine's normal, and learns nothing from them.
+    /// Scores values against the model of the machine, without learning from them.
     ///
     /// # Errors
-    /// [`FrontError`].
+    /// Any error of the line, such as an unknown sensor or detector.
     fn detect(&self, sample: &Sample) -> Result<Verdict, FrontError>;
 }

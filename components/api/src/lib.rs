@@ -1,7 +1,7 @@
-//! The HTTP API: readings come in by it, and people and programs ask by it what became of them.
+//! The HTTP API: it ingests readings and serves the results to people and programs.
 //!
-//! [`respond`] is the whole of it, a function from a request to a response over what lies behind ([`Front`]). So every
-//! route is tested natively; `component.rs` alone speaks WASI. README.md lists the routes.
+//! [`respond`] is the entry point, a function from a request to a response over the trait of the line. Every route can
+//! therefore be tested natively; only `component.rs` uses WASI. README.md lists the routes.
 
 mod access;
 mod answer;

@@ -1,4 +1,4 @@
-//! The tables as pages of items, and single items.
+//! Tables as pages of items, and single items.
 
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
@@ -11,15 +11,16 @@ use crate::{
     rows::{Row, ask, readable},
 };
 
-/// A route that lists a table. What its query may say is the route's to tell.
+/// A route that lists a table. The route defines the query parameters.
 #[derive(Debug)]
 pub(crate) struct Listing {
-    /// Its path below `/api/v1/`.
+    /// The path below `/api/v1/`.
     pub(crate) name: &'static str,
-    /// One of its items, in words.
+    /// The name of one item, for messages.
     pub(crate) one: &'static str,
     pub(crate) table: Table,
-    /// The parameters that are the filter's kind. A second one picks among the rows of the first.
+    /// The parameters that map to [`Filter::kind`]. If two are given, the second one is applied here to the rows of the
+    /// first.
     kinds: &'static [&'static str],
 }
 
@@ -43,8 +44,8 @@ pub(crate) static MACHINES: Listing = Listing { name: "machines", one: "machine"
 pub(crate) static ACTIONS: Listing = Listing { name: "actions", one: "action", table: Table::Actions, kinds: &[] };
 
 impl Listing {
-    /// A page of it.
-    pub(crate) fn page(&self, front: &impl Front, path: &str, query: &Query) -> Result<Answer, Problem> {
+    /// Responds with a page of the rows that the query selects.
+    pub(crate) fn page(&self, line: &impl Front, path: &str, query: &Query) -> Result<Answer, Problem> {
         let (after, before) = query.span();
         let filter = Filter {
             asset: query.owned("asset"),
@@ -55,20 +56,20 @@ impl Listing {
             offset: query.offset(),
             ..Filter::default()
         };
-        self.narrowed(front, path, query, filter)
+        self.narrowed(line, path, query, filter)
     }
 
-    /// A page of the rows that the filter is for.
+    /// Responds with a page of the rows that the filter selects.
     pub(crate) fn narrowed(
         &self,
-        front: &impl Front,
+        line: &impl Front,
         path: &str,
         query: &Query,
         mut filter: Filter,
     ) -> Result<Answer, Problem> {
         if matches!(self.table, Table::Windows | Table::Waveforms) && filter.offset > Filter::DEEPEST {
             return Err(Problem::not_found(format!(
-                "the cursor passes over {} {}, at most {} can be; narrow the question by from and to, and begin anew",
+                "the cursor skips {} {}, at most {} are allowed; narrow the query with from and to, and start again",
                 filter.offset,
                 self.name,
                 Filter::DEEPEST
@@ -77,80 +78,83 @@ impl Listing {
         let mut kinds = self.kinds.iter().filter_map(|name| Some((*name, query.get(name)?)));
         filter.kind = kinds.next().map(|(_, value)| value.to_owned());
         let (mut items, next) = match kinds.next() {
-            None => rows(front, self.table, &filter)?,
-            Some((name, value)) => picked(front, self.table, &filter, |row| row.get(name) == Some(&json!(value)))?,
+            None => rows(line, self.table, &filter)?,
+            Some((name, value)) => picked(line, self.table, &filter, |row| row.get(name) == Some(&json!(value)))?,
         };
         items.iter_mut().for_each(readable);
         Ok(page(json!({ "items": items }), next.map(|next| query.link(path, next))))
     }
 
-    /// One item.
-    pub(crate) fn item(&self, front: &impl Front, id: &str) -> Result<Row, Problem> {
-        // No store has a name with a NUL in it, and some take offence at being asked.
-        let found = if id.contains('\0') { None } else { ask(front, self.table, &by_id(id))?.into_iter().next() };
-        let mut row = found.ok_or_else(|| self.missing(id))?;
+    /// Returns the item with this id.
+    pub(crate) fn item(&self, line: &impl Front, id: &str) -> Result<Row, Problem> {
+        // No id contains a NUL character, and some stores fail on a query with one.
+        let row = if id.contains('\0') { None } else { ask(line, self.table, &by_id(id))?.into_iter().next() };
+        let mut row = row.ok_or_else(|| self.missing(id))?;
         readable(&mut row);
         Ok(row)
     }
 
-    /// There is no such item.
+    /// 404 for an item that does not exist.
     pub(crate) fn missing(&self, id: &str) -> Problem {
-        Problem::not_found(format!("there is no {} {id:?}; GET /api/v1/{} lists those there are", self.one, self.name))
+        Problem::not_found(format!(
+            "there is no {} {id:?}; GET /api/v1/{} lists the existing ones",
+            self.one, self.name
+        ))
     }
 }
 
-/// The filter for one row.
+/// The filter for the row with this id.
 pub(crate) fn by_id(id: &str) -> Filter {
     Filter { id: Some(id.to_owned()), limit: 1, ..Filter::default() }
 }
 
-/// The rows that the filter asks for, and where those that follow begin.
-pub(crate) fn rows(front: &impl Front, table: Table, filter: &Filter) -> Result<(Vec<Row>, Option<u32>), Problem> {
-    let asked = Filter { limit: filter.limit.saturating_add(1).min(Filter::MOST), ..filter.clone() };
-    let mut rows: Vec<Row> = ask(front, table, &asked)?;
-    let wanted = usize::try_from(filter.limit).unwrap_or(usize::MAX);
-    let full = rows.len() >= wanted;
+/// Returns the rows that the filter selects, and the offset of the next page if there is one.
+pub(crate) fn rows(line: &impl Front, table: Table, filter: &Filter) -> Result<(Vec<Row>, Option<u32>), Problem> {
+    let one_more = Filter { limit: filter.limit.saturating_add(1).min(Filter::MOST), ..filter.clone() };
+    let mut rows: Vec<Row> = ask(line, table, &one_more)?;
+    let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
+    let is_full = rows.len() >= limit;
     let next = filter.offset.saturating_add(filter.limit);
-    let more = match rows.len() > wanted {
+    let has_more = match rows.len() > limit {
         true => true,
-        // One more than the most cannot be asked for at once.
-        false if full && asked.limit == filter.limit => {
-            !ask(front, table, &Filter { limit: 1, offset: next, ..filter.clone() })?.is_empty()
+        // One row more than the maximum cannot be queried at once.
+        false if is_full && one_more.limit == filter.limit => {
+            !ask(line, table, &Filter { limit: 1, offset: next, ..filter.clone() })?.is_empty()
         }
         false => false,
     };
-    rows.truncate(wanted);
-    Ok((rows, more.then_some(next)))
+    rows.truncate(limit);
+    Ok((rows, has_more.then_some(next)))
 }
 
-/// Rows of which the line cannot tell which are wanted are picked here.
+/// Returns the rows that match a condition that the line cannot filter by, and the offset of the next page.
 fn picked(
-    front: &impl Front,
+    line: &impl Front,
     table: Table,
     filter: &Filter,
-    wanted: impl Fn(&Row) -> bool,
+    matches: impl Fn(&Row) -> bool,
 ) -> Result<(Vec<Row>, Option<u32>), Problem> {
-    let mut found = Vec::new();
-    let mut asked = Filter { limit: Filter::MOST, ..filter.clone() };
+    let mut matching = Vec::new();
+    let mut scan = Filter { limit: Filter::MOST, ..filter.clone() };
     loop {
-        let rows = ask(front, table, &asked)?;
+        let rows = ask(line, table, &scan)?;
         let last = rows.len() < Filter::MOST as usize;
         for row in rows {
-            if found.len() >= filter.limit as usize {
-                return Ok((found, Some(asked.offset)));
+            if matching.len() >= filter.limit as usize {
+                return Ok((matching, Some(scan.offset)));
             }
-            asked.offset = asked.offset.saturating_add(1);
-            if wanted(&row) {
-                found.push(row);
+            scan.offset = scan.offset.saturating_add(1);
+            if matches(&row) {
+                matching.push(row);
             }
         }
         if last {
-            return Ok((found, None));
+            return Ok((matching, None));
         }
     }
 }
 
-/// A page, with where the next one is.
+/// Responds with a page and the link to the next one.
 pub(crate) fn page(mut body: Value, next: Option<String>) -> Answer {
     let link = link(next.as_deref());
     body["next"] = json!(next);
@@ -161,7 +165,7 @@ pub(crate) fn page(mut body: Value, next: Option<String>) -> Answer {
     }
 }
 
-/// The header that tells where the next page is.
+/// Returns the `Link` header with the path of the next page.
 pub(crate) fn link(next: Option<&str>) -> Option<HeaderValue> {
     HeaderValue::try_from(format!("<{}>; rel=\"next\"", next?)).ok()
 }

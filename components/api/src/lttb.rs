@@ -1,21 +1,21 @@
-//! Fewer points that still look the same: largest triangle three buckets.
+//! Downsampling that preserves the shape of a time series: largest triangle three buckets (LTTB).
 //!
-//! Sveinn Steinarsson, "Downsampling Time Series for Visual Representation", University of Iceland 2013, section 4.2. The
-//! first and the last point stay. Those between are cut into buckets of (nearly) one size, and of each bucket that point
-//! stays which forms the largest triangle with the point that stayed before it and the mean of the bucket after it. So
-//! peaks stay, which a mean would wear away: a bearing's are what is looked for.
+//! Sveinn Steinarsson, "Downsampling Time Series for Visual Representation", University of Iceland 2013, section 4.2.
+//! The first and the last point are kept. The points between them are divided into buckets of (nearly) equal size. Of
+//! each bucket, LTTB keeps the point that forms the largest triangle with the previously kept point and the mean of the
+//! next bucket. Peaks are therefore kept, which averaging would flatten: bearing faults show as peaks.
 
-/// At most `points` of them, and never fewer than two where there are two. Times do not descend.
+/// Returns at most `points` of the readings, but at least two if there are two. The input must be sorted by time.
 pub fn thin(readings: &[(i64, f64)], points: usize) -> Vec<(i64, f64)> {
     let points = points.max(2);
     let (&[first, ref between @ .., last], true) = (readings, readings.len() > points) else {
         return readings.to_vec();
     };
     let buckets = points - 2;
-    // Nanoseconds since 1970 are more than a double tells apart; since the first reading they are not.
-    let place = |&(time, value): &(i64, f64)| (time.saturating_sub(first.0) as f64, value);
+    // A double cannot represent nanoseconds since 1970 exactly; relative to the first reading it can.
+    let to_point = |&(time, value): &(i64, f64)| (time.saturating_sub(first.0) as f64, value);
     let edge = |bucket: usize| {
-        // In 64 bits, as this also runs where a length has 32: a product of two lengths.
+        // In 64 bits: the product of two lengths overflows a 32-bit `usize`.
         usize::try_from(bucket as u64 * between.len() as u64 / buckets as u64).unwrap_or(between.len())
     };
     let mut kept = Vec::with_capacity(points);
@@ -26,23 +26,24 @@ pub fn thin(readings: &[(i64, f64)], points: usize) -> Vec<(i64, f64)> {
             true => &between[edge(bucket + 1)..edge(bucket + 2)],
             false => std::slice::from_ref(&last),
         };
-        let before = place(kept.last().unwrap_or(&first));
-        let after = mean(following.iter().map(place));
-        kept.extend(largest(candidates, |candidate| area(before, place(candidate), after)));
+        let before = to_point(kept.last().unwrap_or(&first));
+        let after = mean(following.iter().map(to_point));
+        kept.extend(largest(candidates, |candidate| area(before, to_point(candidate), after)));
     }
     kept.push(last);
     kept
 }
 
-/// The first of those whose area is the largest. One whose area is no number, as huge values make it, is small.
+/// Returns the candidate with the largest area; of several, the first. An area of NaN, which huge values can cause,
+/// counts as the smallest.
 fn largest(candidates: &[(i64, f64)], area: impl Fn(&(i64, f64)) -> f64) -> Option<(i64, f64)> {
     let mut best = None;
-    let mut most = f64::NEG_INFINITY;
+    let mut largest = f64::NEG_INFINITY;
     for candidate in candidates {
         let area = area(candidate);
-        if best.is_none() || area > most {
+        if best.is_none() || area > largest {
             best = Some(*candidate);
-            most = if area.is_nan() { f64::NEG_INFINITY } else { area };
+            largest = if area.is_nan() { f64::NEG_INFINITY } else { area };
         }
     }
     best
@@ -50,11 +51,11 @@ fn largest(candidates: &[(i64, f64)], area: impl Fn(&(i64, f64)) -> f64) -> Opti
 
 fn mean(points: impl ExactSizeIterator<Item = (f64, f64)>) -> (f64, f64) {
     let count = points.len() as f64;
-    // Divided first, so that a sum of large values stays finite.
+    // Divides first, so that a sum of large values stays finite.
     points.fold((0.0, 0.0), |sum, point| (sum.0 + point.0 / count, sum.1 + point.1 / count))
 }
 
-/// Twice the area of a triangle; only which is larger matters.
+/// Returns twice the area of a triangle, which is enough for a comparison.
 fn area(a: (f64, f64), b: (f64, f64), c: (f64, f64)) -> f64 {
     ((a.0 - c.0) * (b.1 - a.1) - (a.0 - b.0) * (c.1 - a.1)).abs()
 }

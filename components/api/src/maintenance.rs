@@ -1,4 +1,4 @@
-//! Plans that are asked for.
+//! Requested maintenance plans.
 
 use http::{HeaderValue, Request, StatusCode, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -14,11 +14,11 @@ use crate::{
     shapes::{Accepted, Object, Planning},
 };
 
-/// What stays as it is in an id in a path.
+/// The characters that are not percent-encoded in an id in a path.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// `POST /api/v1/maintenance/schedule`: asks for a plan.
-pub(crate) fn plan(front: &impl Front, now: i64, request: &mut Request<Vec<u8>>) -> Result<Answer, Problem> {
+/// `POST /api/v1/maintenance/schedule`: requests a plan.
+pub(crate) fn plan(line: &impl Front, now: i64, request: &mut Request<Vec<u8>>) -> Result<Answer, Problem> {
     let Planning { sensor_ids, time_horizon_hours, constraints: Object(constraints) } = body::read(request)?;
     let mut limits = serde_json::Map::new();
     if let Some(technicians) = constraints.technicians {
@@ -28,7 +28,7 @@ pub(crate) fn plan(front: &impl Front, now: i64, request: &mut Request<Vec<u8>>)
         limits.insert("not_before".into(), json!(time.0));
     }
     let text = json!({ "sensor_ids": sensor_ids, "horizon_hours": time_horizon_hours.0, "constraints": limits });
-    let row = front.act(&Change { deed: Deed::Plan, id: String::new(), text: text.to_string(), now })?;
+    let row = line.act(&Change { deed: Deed::Plan, id: String::new(), text: text.to_string(), now })?;
     let row: Row = read(&row, "the plan")?;
     let task_id = id(&row);
     let check_status_url = format!("/api/v1/maintenance/status/{}", utf8_percent_encode(&task_id, PLAIN));
@@ -41,13 +41,13 @@ pub(crate) fn plan(front: &impl Front, now: i64, request: &mut Request<Vec<u8>>)
     })
 }
 
-/// `GET /api/v1/maintenance/status/{task_id}`: what became of it.
-pub(crate) fn task(front: &impl Front, task_id: &str) -> Result<Answer, Problem> {
+/// `GET /api/v1/maintenance/status/{task_id}`: the status of a requested plan, and the plan once it is done.
+pub(crate) fn task(line: &impl Front, task_id: &str) -> Result<Answer, Problem> {
     let found =
-        if task_id.contains('\0') { None } else { ask(front, Table::Tasks, &by_id(task_id))?.into_iter().next() };
+        if task_id.contains('\0') { None } else { ask(line, Table::Tasks, &by_id(task_id))?.into_iter().next() };
     let Some(mut row) = found else {
         return Err(Problem::not_found(format!(
-            "there is no task {task_id:?}; POST /api/v1/maintenance/schedule makes one and tells its id"
+            "there is no task {task_id:?}; POST /api/v1/maintenance/schedule creates one and returns its id"
         )));
     };
     readable(&mut row);

@@ -1,9 +1,9 @@
-//! Which names of sensors and machines are taken.
+//! Rules for the names of sensors and machines.
 
-/// Characters of a name, at most.
+/// Maximum number of characters of a name.
 const LONGEST: usize = 256;
 
-/// What a name looks like, as JSON Schema has it: parts between slashes, none of them empty, `.` or `..`, without control
+/// The pattern of a name in JSON Schema: parts separated by slashes, none of them empty, `.` or `..`, without control
 /// characters and without characters that change the direction of text.
 pub(crate) const PATTERN: &str = concat!(
     "^",
@@ -13,25 +13,25 @@ pub(crate) const PATTERN: &str = concat!(
     ")*$"
 );
 
-/// Text without such characters.
+/// The pattern of a text without control characters and characters that change the direction of text.
 pub(crate) const VISIBLE: &str =
     "^[^\\u0000-\\u001f\\u007f-\\u009f\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]*$";
 
-/// Whether a character must not stand in a name: people could not tell the name from another one that they see.
+/// Returns whether a character is not allowed in a name because it is invisible: people could confuse two names.
 pub fn is_hidden(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Whether a sensor or a machine may have this name.
+/// Checks that a sensor or a machine may have this name.
 ///
 /// # Errors
-/// What was expected, what came and what to do.
+/// A message with what was expected, what was received and what to do.
 pub fn check_name(name: &str) -> Result<(), String> {
-    let shown = || name.chars().take(64).collect::<String>();
+    let excerpt = || name.chars().take(64).collect::<String>();
     let length = name.chars().count();
-    let why = if length > LONGEST {
-        format!("has {length} characters, at most {LONGEST} are taken")
+    let reason = if length > LONGEST {
+        format!("has {length} characters, at most {LONGEST} are allowed")
     } else if let Some(hidden) = name.chars().find(|&character| is_hidden(character)) {
         format!("has the control character U+{:04X}", u32::from(hidden))
     } else if name.split('/').any(str::is_empty) {
@@ -42,8 +42,8 @@ pub fn check_name(name: &str) -> Result<(), String> {
         return Ok(());
     };
     Err(format!(
-        "the name {:?} {why}; write parts of letters, digits and signs with one slash between them, such as site/machine/sensor",
-        shown()
+        "the name {:?} {reason}; use parts of letters, digits and punctuation separated by single slashes, such as site/machine/sensor",
+        excerpt()
     ))
 }
 
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_mislead_are_refused() {
+    fn misleading_names_are_rejected() {
         for good in ["a", "north/hall-1/pump-1/vibration", "..a/b", "...", ".a", "泵/قياس", "a b", "a.b", "a/..b", "👩‍🔧"]
         {
             assert_eq!(check_name(good), Ok(()), "{good}");

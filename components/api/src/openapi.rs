@@ -1,4 +1,4 @@
-//! The OpenAPI 3.1 document, made of the routes and the types that are read and written.
+//! The OpenAPI 3.1 document, generated from the routes and the types of requests and responses.
 
 use std::sync::OnceLock;
 
@@ -15,20 +15,20 @@ use crate::{
 
 const SCHEMAS: &str = "/components/schemas";
 
-/// The groups of routes.
+/// The groups of routes and their descriptions.
 const TAGS: [(&str, &str); 9] = [
-    ("readings", "How readings come in, and what was refused."),
-    ("sensors", "What was measured, and what was computed of it."),
-    ("machines", "How machines are."),
-    ("anomalies", "What is not as it is when all is well, and what people do about it."),
-    ("alerts", "What people are told."),
-    ("maintenance", "Who does what when."),
-    ("graphql", "Several tables at once."),
-    ("access", "Who may do what. On the edge host alone."),
+    ("readings", "Ingestion of readings, and dead letters."),
+    ("sensors", "Sensors, their readings, waveforms and windows of features."),
+    ("machines", "The state of machines: health, drifts and prognoses."),
+    ("anomalies", "Deviations from normal behaviour, and user actions on them."),
+    ("alerts", "Notifications about anomalies."),
+    ("maintenance", "Work orders and the maintenance plan."),
+    ("graphql", "Queries over several tables at once."),
+    ("access", "Users, API keys and the audit log. On the edge host only."),
     ("host", "The host itself."),
 ];
 
-/// The document; with the edge host's own routes, or without.
+/// Returns the document. `edge`: with the routes of the edge host.
 pub fn openapi(edge: bool, version: &str) -> Value {
     let mut requests = SchemaSettings::draft2020_12().for_deserialize();
     requests.definitions_path = SCHEMAS.into();
@@ -54,7 +54,7 @@ pub fn openapi(edge: bool, version: &str) -> Value {
         "info": {
             "title": "Wheeltapper",
             "version": version,
-            "summary": "Listens to machines, and tells when one will fail.",
+            "summary": "Monitors machines and predicts when one will fail.",
             "description": INFO,
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
@@ -66,8 +66,8 @@ pub fn openapi(edge: bool, version: &str) -> Value {
             "responses": problems(&json!(problem)),
             "headers": headers(),
             "securitySchemes": {
-                "bearer": { "type": "http", "scheme": "bearer", "description": "A session's token, a key, or the API's token." },
-                "apiKey": { "type": "apiKey", "in": "header", "name": "X-API-Key", "description": "A key of a device or a webhook; on the edge host." },
+                "bearer": { "type": "http", "scheme": "bearer", "description": "A session token, an API key, or the token of the API." },
+                "apiKey": { "type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The API key of a device or a webhook; on the edge host." },
             },
         },
     });
@@ -75,15 +75,15 @@ pub fn openapi(edge: bool, version: &str) -> Value {
     document
 }
 
-/// As it is sent; made once.
+/// Returns the document as text, which is generated once.
 pub(crate) fn text(edge: bool) -> &'static str {
     static WITH: OnceLock<String> = OnceLock::new();
     static WITHOUT: OnceLock<String> = OnceLock::new();
-    let kept = if edge { &WITH } else { &WITHOUT };
-    kept.get_or_init(|| openapi(edge, env!("CARGO_PKG_VERSION")).to_string())
+    let cell = if edge { &WITH } else { &WITHOUT };
+    cell.get_or_init(|| openapi(edge, env!("CARGO_PKG_VERSION")).to_string())
 }
 
-const INFO: &str = "Times are RFC 3339 in UTC. Lists answer `{items, next}`: `next`, and the header `Link` with `rel=\"next\"`, is the way to what follows. Errors are problem details (RFC 9457) whose `detail` says what was expected, what came and what to do. GETs bear an `ETag`; HEAD is GET without a body. Where access control is off no credentials are needed.";
+const INFO: &str = "Times are RFC 3339 in UTC. Lists return `{items, next}`: `next`, and the header `Link` with `rel=\"next\"`, is the URL of the next page. Errors are problem details (RFC 9457) whose `detail` says what was expected, what was received and what to do. Responses to GET have an `ETag`; HEAD is GET without a body. If access control is off, no credentials are needed.";
 
 struct Makers {
     requests: SchemaGenerator,
@@ -100,7 +100,7 @@ impl Makers {
             "responses": self.responses(route),
         });
         let about = match permission(route.permission) {
-            Some(name) => format!("{} Takes the permission `{name}`.", route.about),
+            Some(name) => format!("{} Requires the permission `{name}`.", route.about),
             None => route.about.to_owned(),
         };
         if !about.is_empty() {
@@ -108,7 +108,7 @@ impl Makers {
         }
         operation["security"] = match route.permission {
             Permission::None => json!([]),
-            // Nothing at all where access control is off.
+            // The empty alternative: no credentials where access control is off.
             _ => json!([{ "bearer": [] }, { "apiKey": [] }, {}]),
         };
         if let Some(body) = &route.body {
@@ -123,7 +123,7 @@ impl Makers {
             let schema = match body.shape {
                 Some(shape) => json!(shape(&mut self.requests)),
                 None if *media == "application/json" => json!({}),
-                // Without a type: whatever is sent as a text is one.
+                // Without a type: any text is accepted.
                 None if media.starts_with("text/") => json!({ "minLength": 1 }),
                 None => json!({ "type": "string", "format": "binary", "minLength": 1 }),
             };
@@ -165,7 +165,7 @@ fn reply_without_content(reply: &Reply) -> Value {
     json!({ "description": reply.about, "headers": headers })
 }
 
-/// The problems that a route may answer with: those that follow from what it is, and its own.
+/// Returns the error statuses of a route: those that follow from its properties, and its own.
 fn statuses(route: &RouteInfo) -> Vec<u16> {
     let mut statuses = vec![400, 405, 429, 500, 503];
     if route.permission != Permission::None {
@@ -184,23 +184,23 @@ fn statuses(route: &RouteInfo) -> Vec<u16> {
 }
 
 const PROBLEMS: [(u16, &str); 14] = [
-    (400, "The request cannot be understood."),
-    (401, "It takes credentials, or others."),
-    (403, "Whoever asks may not."),
-    (404, "It is not there, or not for whoever asks."),
-    (405, "The path does not take the method."),
-    (409, "It goes against how things stand."),
-    (412, "It is not what `If-Match` says any more."),
+    (400, "The request is malformed."),
+    (401, "Credentials are missing or not valid."),
+    (403, "The caller does not have the permission."),
+    (404, "The item does not exist, or is not visible to the caller."),
+    (405, "The path does not allow the method."),
+    (409, "The request conflicts with the current state."),
+    (412, "The item has changed since the `ETag` in `If-Match`."),
     (413, "The body is too large."),
-    (415, "The body is of a type or an encoding that is not taken."),
-    (422, "The body is well-formed, but not what is taken."),
-    (426, "It takes another protocol."),
-    (429, "Too much was asked in too short a time."),
-    (500, "Something is broken that a person has to mend."),
-    (503, "A moment's trouble: the same again may succeed."),
+    (415, "The type or the encoding of the body is not supported."),
+    (422, "The body is well-formed, but not valid."),
+    (426, "The route requires another protocol."),
+    (429, "The rate limit is exceeded."),
+    (500, "A permanent failure that needs an operator."),
+    (503, "A transient failure: the same request may succeed later."),
 ];
 
-/// The name of a status among the document's responses.
+/// Returns the name of a status among the responses of the document.
 fn name_of(status: u16) -> String {
     let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Error");
     reason.split(' ').collect()
@@ -229,22 +229,22 @@ fn problems(schema: &Value) -> Value {
     }
     let etag = json!({ "ETag": { "$ref": "#/components/headers/ETag" } });
     responses
-        .insert("NotModified".into(), json!({ "description": "What the client has still stands.", "headers": etag }));
+        .insert("NotModified".into(), json!({ "description": "The client's copy is still current.", "headers": etag }));
     Value::Object(responses)
 }
 
 fn headers() -> Value {
     let mut headers = Map::new();
     for (name, about) in [
-        ("Allow", "The methods that the path takes."),
-        ("ETag", "A hash of what is answered, for `If-None-Match` and `If-Match`."),
-        ("Link", "Where the next page is, with `rel=\"next\"`, if there is one."),
-        ("Location", "Where to ask what became of it."),
-        ("RateLimit", "What is left of the limit."),
-        ("RateLimit-Policy", "The limit."),
-        ("Retry-After", "When to come again, in seconds."),
-        ("WWW-Authenticate", "What credentials are taken."),
-        ("X-Request-Id", "The id by which the request is found in logs: the request's own, or one that was made."),
+        ("Allow", "The methods that the path allows."),
+        ("ETag", "A hash of the body, for `If-None-Match` and `If-Match`."),
+        ("Link", "The URL of the next page, with `rel=\"next\"`, if there is one."),
+        ("Location", "The URL of the status."),
+        ("RateLimit", "The remaining quota."),
+        ("RateLimit-Policy", "The rate limit."),
+        ("Retry-After", "When to retry, in seconds."),
+        ("WWW-Authenticate", "The accepted credentials."),
+        ("X-Request-Id", "The id of the request in the logs: sent by the client, or generated."),
     ] {
         headers.insert(name.into(), json!({ "description": about, "schema": { "type": "string" } }));
     }
@@ -259,42 +259,42 @@ fn parameter(parameter: &Parameter) -> Value {
     };
     let schema = match parameter.kind {
         Kind::Sensor => json!({ "type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": PATTERN }),
-        // What is not there is not found; what a path must not hold, the host refuses before it looks.
+        // An unknown id is a 404; the host rejects characters that are not allowed in a path before the query.
         Kind::Text if parameter.place == Place::Path => json!({ "type": "string", "minLength": 1, "pattern": PATTERN }),
         Kind::Text => json!({ "type": "string", "maxLength": LONGEST, "pattern": NO_NUL }),
         Kind::Visible => json!({ "type": "string", "maxLength": LONGEST, "pattern": VISIBLE }),
         Kind::Long if parameter.place == Place::Header => json!({ "type": "string" }),
         Kind::Long => json!({ "type": "string", "pattern": NO_NUL }),
         Kind::Time => json!(time_schema()),
-        Kind::Number(least, most, None) => json!({ "type": "integer", "minimum": least, "maximum": most }),
-        Kind::Number(least, most, Some(default)) => {
-            json!({ "type": "integer", "minimum": least, "maximum": most, "default": default })
+        Kind::Number(min, max, None) => json!({ "type": "integer", "minimum": min, "maximum": max }),
+        Kind::Number(min, max, Some(default)) => {
+            json!({ "type": "integer", "minimum": min, "maximum": max, "default": default })
         }
         Kind::OneOf(values) => json!({ "type": "string", "enum": values }),
         Kind::Cursor => json!({ "type": "string", "pattern": "^[0-9a-f]{8}$" }),
         Kind::Object => json!({ "type": "object", "additionalProperties": true }),
     };
-    let mut told = json!({
+    let mut object = json!({
         "name": parameter.name,
         "in": place,
         "description": parameter.about,
         "required": parameter.place == Place::Path,
     });
     if parameter.place == Place::Query && parameter.kind != Kind::Object {
-        // Forms send what was left empty.
-        told["allowEmptyValue"] = json!(true);
+        // Forms send fields that were left empty.
+        object["allowEmptyValue"] = json!(true);
     }
     match parameter.kind {
-        Kind::Object => told["content"] = json!({ "application/json": { "schema": schema } }),
-        _ => told["schema"] = schema,
+        Kind::Object => object["content"] = json!({ "application/json": { "schema": schema } }),
+        _ => object["schema"] = schema,
     }
     match parameter.kind {
         _ if parameter.example.is_empty() => {}
-        Kind::Number(..) => told["example"] = json!(parameter.example.parse::<u32>().unwrap_or_default()),
+        Kind::Number(..) => object["example"] = json!(parameter.example.parse::<u32>().unwrap_or_default()),
         Kind::Object => {}
-        _ => told["example"] = json!(parameter.example),
+        _ => object["example"] = json!(parameter.example),
     }
-    told
+    object
 }
 
 const fn permission(permission: Permission) -> Option<&'static str> {
@@ -307,7 +307,7 @@ const fn permission(permission: Permission) -> Option<&'static str> {
     }
 }
 
-/// A member that may be left out has no default, and null is none of its values.
+/// Removes `"default": null`: an optional member has no default, and null is not a valid value of it.
 fn drop_null_defaults(value: &mut Value) {
     match value {
         Value::Object(members) => {

@@ -1,7 +1,7 @@
-//! `GET /api/v1/overview`: what the first page shows, as the edge host gives it.
+//! `GET /api/v1/overview`: the content of the first page, in the format of the edge host.
 //!
-//! The line is asked for rows only, and the page asks once a second. So nothing is counted that takes long to count: a
-//! figure that the rows do not tell is null, and `at_least` names those that are lower bounds.
+//! The line returns rows only, and the page polls once a second. Figures that are slow to count are therefore null, and
+//! `at_least` names the figures that are lower bounds.
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -13,31 +13,31 @@ use crate::{
     rows::{Row, ask, parse, read},
 };
 
-/// How many of each.
+/// Maximum number of anomalies, alerts and work orders.
 const NEWEST: u32 = 20;
-/// The rate is that of the newest so many nanoseconds.
+/// The period over which the rate is computed, in nanoseconds.
 const SPAN: i64 = 10_000_000_000;
-/// Of so many chunks at most, for each comes with its readings.
+/// Maximum number of chunks that the rate is computed from; each contains its readings.
 const CHUNKS: u32 = 250;
-/// Of so many dead letters the readings are counted; each comes with its payload.
+/// Maximum number of dead letters whose readings are counted; each contains its payload.
 const LETTERS: u32 = 200;
-/// Sensors are counted up to here.
+/// Maximum number of sensors that are counted.
 const SENSORS: u32 = 10 * Filter::MOST;
 
-pub(crate) fn overview(front: &impl Front, now: i64) -> Result<Answer, Problem> {
+pub(crate) fn overview(line: &impl Front, now: i64) -> Result<Answer, Problem> {
     let newest = Filter { limit: NEWEST, ..Filter::default() };
-    let anomalies: Vec<Row> = ask(front, Table::Anomalies, &newest)?;
-    let alerts: Vec<Row> = ask(front, Table::Alerts, &newest)?;
-    let orders = orders(front)?;
-    let sensors = sensors(front)?;
-    let letters: Vec<Row> = ask(front, Table::DeadLetters, &Filter { limit: LETTERS, ..Filter::default() })?;
-    let rejected: u64 = letters.iter().filter_map(|letter| letter.get("readings")?.as_u64()).sum();
+    let anomalies: Vec<Row> = ask(line, Table::Anomalies, &newest)?;
+    let alerts: Vec<Row> = ask(line, Table::Alerts, &newest)?;
+    let orders = orders(line)?;
+    let sensors = sensors(line)?;
+    let dead_letters: Vec<Row> = ask(line, Table::DeadLetters, &Filter { limit: LETTERS, ..Filter::default() })?;
+    let rejected: u64 = dead_letters.iter().filter_map(|dead_letter| dead_letter.get("readings")?.as_u64()).sum();
     let mut at_least = Vec::new();
     for (name, count, bound) in [
         ("anomalies", anomalies.len(), NEWEST),
         ("alerts", alerts.len(), NEWEST),
-        ("dead_letters", letters.len(), LETTERS),
-        ("rejected_readings", letters.len(), LETTERS),
+        ("dead_letters", dead_letters.len(), LETTERS),
+        ("rejected_readings", dead_letters.len(), LETTERS),
         ("sensors", sensors, SENSORS),
         ("work_orders", orders.len(), NEWEST),
     ] {
@@ -46,7 +46,7 @@ pub(crate) fn overview(front: &impl Front, now: i64) -> Result<Answer, Problem> 
         }
     }
     let body = json!({
-        "readings_per_second": rate(front, now)?,
+        "readings_per_second": rate(line, now)?,
         "readings": null,
         "sensors": sensors,
         "windows": null,
@@ -59,7 +59,7 @@ pub(crate) fn overview(front: &impl Front, now: i64) -> Result<Answer, Problem> 
             "anomalies": anomalies.len(),
             "alerts": alerts.len(),
             "work_orders": orders.len(),
-            "dead_letters": letters.len(),
+            "dead_letters": dead_letters.len(),
             "rejected_readings": rejected,
         },
         "at_least": at_least,
@@ -70,21 +70,21 @@ pub(crate) fn overview(front: &impl Front, now: i64) -> Result<Answer, Problem> 
     Ok(Answer::json(StatusCode::OK, &body))
 }
 
-/// What is to be done, then what was.
-fn orders(front: &impl Front) -> Result<Vec<Row>, Problem> {
+/// Returns open work orders first, then completed ones.
+fn orders(line: &impl Front) -> Result<Vec<Row>, Problem> {
     let mut orders: Vec<Row> = Vec::new();
     for status in ["planned", "unscheduled", "done"] {
-        let Some(left) = NEWEST.checked_sub(u32::try_from(orders.len()).unwrap_or(NEWEST)).filter(|&left| left > 0)
-        else {
+        let limit = NEWEST.saturating_sub(u32::try_from(orders.len()).unwrap_or(NEWEST));
+        if limit == 0 {
             break;
-        };
-        let filter = Filter { kind: Some(status.to_owned()), limit: left, ..Filter::default() };
-        orders.extend(ask(front, Table::WorkOrders, &filter)?);
+        }
+        let filter = Filter { kind: Some(status.to_owned()), limit, ..Filter::default() };
+        orders.extend(ask(line, Table::WorkOrders, &filter)?);
     }
     Ok(orders)
 }
 
-/// An order under the names that the edge host gives its columns, with its lists as lists.
+/// Renames the columns of an order to those of the edge host, and parses its lists.
 fn as_edge(mut order: Row) -> Row {
     for (column, name) in
         [("type", "kind"), ("scheduled_time", "scheduled"), ("estimated_duration_minutes", "duration_minutes")]
@@ -97,10 +97,10 @@ fn as_edge(mut order: Row) -> Row {
     order
 }
 
-fn sensors(front: &impl Front) -> Result<usize, Problem> {
+fn sensors(line: &impl Front) -> Result<usize, Problem> {
     let mut count = 0;
     for offset in (0..SENSORS).step_by(Filter::MOST as usize) {
-        let page = ask(front, Table::Sensors, &Filter { limit: Filter::MOST, offset, ..Filter::default() })?;
+        let page = ask(line, Table::Sensors, &Filter { limit: Filter::MOST, offset, ..Filter::default() })?;
         count += page.len();
         if page.len() < Filter::MOST as usize {
             break;
@@ -109,20 +109,20 @@ fn sensors(front: &impl Front) -> Result<usize, Problem> {
     Ok(count)
 }
 
-/// Readings a second, by their own times. None where the host tells readings of one sensor at a time.
-fn rate(front: &impl Front, now: i64) -> Result<Option<f64>, Problem> {
+/// Returns the readings per second, by their own times. `None` if the host returns readings of a single sensor only.
+fn rate(line: &impl Front, now: i64) -> Result<Option<f64>, Problem> {
     let since = now.saturating_sub(SPAN);
     let filter = Filter { after: Some(since), before: Some(now), limit: CHUNKS, ..Filter::default() };
-    let chunks: Vec<Row> = match front.look(Table::Readings, &filter) {
+    let chunks: Vec<Row> = match line.look(Table::Readings, &filter) {
         Err(FrontError::Invalid(_)) => return Ok(None),
         chunks => read(&chunks?, "readings")?,
     };
-    let whole = |chunk: &Row, column: &str| chunk.get(column).and_then(Value::as_i64);
-    let readings: i64 = chunks.iter().filter_map(|chunk| whole(chunk, "count")).sum();
+    let integer = |chunk: &Row, column: &str| chunk.get(column).and_then(Value::as_i64);
+    let readings: i64 = chunks.iter().filter_map(|chunk| integer(chunk, "count")).sum();
     let oldest = match chunks.len() < CHUNKS as usize {
         true => since,
-        // There are more than were asked for: the rate is that of the time that these reach back.
-        false => chunks.iter().filter_map(|chunk| whole(chunk, "start_time")).min().unwrap_or(since).max(since),
+        // The limit was reached: the rate is computed over the time that these chunks cover.
+        false => chunks.iter().filter_map(|chunk| integer(chunk, "start_time")).min().unwrap_or(since).max(since),
     };
     let seconds = now.saturating_sub(oldest) as f64 / 1e9;
     Ok(Some(if seconds > 0.0 { (readings as f64 / seconds * 10.0).round() / 10.0 } else { 0.0 }))

@@ -1,5 +1,5 @@
-//! `GET /`: the dashboard, and the files that it asks for. Where the component was built without it, the first page of the
-//! edge host.
+//! `GET /`: the dashboard and its files. A component that was built without the dashboard serves the simple first page
+//! `page.html` instead.
 
 use std::io::Read as _;
 
@@ -8,22 +8,22 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::{answer::Answer, pack::takes_gzip, problem::Problem};
 
-/// Names and packed contents.
+/// The names and gzip-compressed contents of the dashboard's files.
 const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/dashboard.rs"));
 const INDEX: &str = "index.html";
 
 pub(crate) const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
-/// The first page has its script and its style in it.
+/// The policy of the simple first page, which contains its script and its style.
 const POLICY_OF_ONE_FILE: &str = "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'; frame-ancestors 'none'";
 
-/// Whether a path is that of one of the dashboard's files.
+/// Returns whether a path is that of one of the dashboard's files.
 pub(crate) fn is_file(path: &str) -> bool {
     path.strip_prefix('/').is_some_and(|name| name != INDEX && FILES.iter().any(|(file, _)| *file == name))
 }
 
 pub(crate) fn page(headers: &HeaderMap) -> Result<Answer, Problem> {
-    let known = FILES.iter().any(|(name, _)| *name == INDEX);
-    let (answer, policy) = if known {
+    let has_dashboard = FILES.iter().any(|(name, _)| *name == INDEX);
+    let (answer, policy) = if has_dashboard {
         (file(INDEX, headers)?, POLICY)
     } else {
         let page = include_str!("page.html");
@@ -35,30 +35,31 @@ pub(crate) fn page(headers: &HeaderMap) -> Result<Answer, Problem> {
         .with(header::CACHE_CONTROL, HeaderValue::from_static("no-cache")))
 }
 
-/// A file of the dashboard. Its name changes with its content, so that a browser may keep it.
+/// Responds with a file of the dashboard. The name of an `app-` file changes with its content, so browsers may cache
+/// it.
 pub(crate) fn file(name: &str, headers: &HeaderMap) -> Result<Answer, Problem> {
-    let Some((_, packed)) = FILES.iter().find(|(file, _)| *file == name) else {
-        return Err(Problem::not_found(format!("there is no file {name}; load the page anew")));
+    let Some((_, compressed)) = FILES.iter().find(|(file, _)| *file == name) else {
+        return Err(Problem::not_found(format!("there is no file {name}; reload the page")));
     };
-    let keep = HeaderValue::from_static(if name.starts_with("app-") {
+    let caching = HeaderValue::from_static(if name.starts_with("app-") {
         "public, max-age=31536000, immutable"
     } else {
         "no-cache"
     });
     let answer = if takes_gzip(headers) {
-        Answer::new(StatusCode::OK, kind(name), packed.to_vec())
+        Answer::new(StatusCode::OK, kind(name), compressed.to_vec())
             .with(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"))
     } else {
         let mut plain = Vec::new();
-        GzDecoder::new(*packed).read_to_end(&mut plain).map_err(|error| {
+        GzDecoder::new(*compressed).read_to_end(&mut plain).map_err(|error| {
             Problem::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
-                format!("{name} was packed badly when this was built: {error}"),
+                format!("{name} was compressed incorrectly at build time: {error}"),
             )
         })?;
         Answer::new(StatusCode::OK, kind(name), plain)
     };
-    Ok(answer.with(header::VARY, HeaderValue::from_static("Accept-Encoding")).with(header::CACHE_CONTROL, keep))
+    Ok(answer.with(header::VARY, HeaderValue::from_static("Accept-Encoding")).with(header::CACHE_CONTROL, caching))
 }
 
 pub(crate) fn kind(name: &str) -> HeaderValue {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{FrontError, answer::Answer};
 
-/// An error that a client can read.
+/// An error response.
 #[derive(Debug)]
 pub(crate) struct Problem {
     status: StatusCode,
@@ -14,7 +14,7 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    /// A problem whose `detail` tells what was expected, what came and what to do.
+    /// Creates a problem. `detail` says what was expected, what was received and what to do.
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let mut body = Map::new();
         body.insert("type".into(), json!("about:blank"));
@@ -34,7 +34,7 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
 
-    /// What is wrong, in words.
+    /// Returns the detail text.
     pub(crate) fn detail(&self) -> &str {
         self.body.get("detail").and_then(Value::as_str).unwrap_or_default()
     }
@@ -43,21 +43,21 @@ impl Problem {
         self.status
     }
 
-    /// One more member.
+    /// Adds a member to the body.
     #[must_use]
     pub(crate) fn with(mut self, name: &str, value: Value) -> Self {
         self.body.insert(name.into(), value);
         self
     }
 
-    /// One more header.
+    /// Adds a header.
     #[must_use]
     pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
     }
 
-    /// When to come again, in seconds.
+    /// Sets `Retry-After`, in seconds.
     #[must_use]
     pub(crate) fn retry_after(self, seconds: u64) -> Self {
         self.header(header::RETRY_AFTER, seconds.into())
@@ -68,7 +68,8 @@ impl From<FrontError> for Problem {
     fn from(error: FrontError) -> Self {
         match error {
             FrontError::Unavailable(text) => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, format!("{text}; send the same again")).retry_after(1)
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, format!("{text}; send the same request again"))
+                    .retry_after(1)
             }
             FrontError::Broken(text) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, text),
             FrontError::Absent(text) => Self::not_found(text),
@@ -85,7 +86,7 @@ impl From<Problem> for Answer {
         for (name, value) in problem.headers {
             answer = answer.with(name, value);
         }
-        // What is wrong now may be right in a moment.
+        // The cause may be gone at the next request.
         answer.with(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
     }
 }

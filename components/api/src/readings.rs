@@ -1,23 +1,24 @@
-//! `GET /api/v1/sensors/{id}/readings`: a sensor's course, thinned to as many points as a screen shows.
+//! `GET /api/v1/sensors/{id}/readings`: the readings of a sensor, downsampled to the number of points that a chart
+//! shows.
 
 use http::{StatusCode, header};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{Filter, Front, Table, answer::Answer, listing, lttb, problem::Problem, query::Query, rows::ask_as, time};
 
-/// Points of an answer, if the client does not say.
+/// Default number of points in a response.
 const POINTS: u32 = 1_000;
-/// An answer is made of so many chunks at most, for it has to fit into memory; `next` goes on from there.
+/// Maximum number of chunks in one response, which has to fit into memory. `next` continues with older ones.
 const CHUNKS: u32 = 64 * ASKED;
-/// Readings of an answer: with so many the page ends.
+/// A page ends once it has at least this many readings.
 const READINGS: usize = 500_000;
-/// Chunks that are asked for at once: one may hold thousands of readings.
+/// Number of chunks per query: a chunk may contain thousands of readings.
 const ASKED: u32 = 250;
 
-/// Readings as the line keeps them. One that is not finite is null, as JSON has no number for it.
+/// A stored chunk of readings. A value that is not finite is null, as JSON has no number for it.
 #[derive(Deserialize)]
 pub(crate) struct Chunk {
-    /// How many there are, also where a host gives fewer.
+    /// Number of readings in the chunk, also if the host returns fewer.
     #[serde(default)]
     count: usize,
     times: Vec<i64>,
@@ -25,18 +26,18 @@ pub(crate) struct Chunk {
 }
 
 impl Chunk {
-    /// Those that the host left out, as the others are enough.
+    /// Returns the number of readings that the host left out by downsampling.
     fn left_out(&self) -> usize {
         self.count.saturating_sub(self.times.len())
     }
 
-    /// The readings that have a value.
+    /// Returns the readings that have a value, as time and value.
     pub(crate) fn pairs(&self) -> impl Iterator<Item = (i64, f64)> + '_ {
         self.times.iter().zip(&self.vals).filter_map(|(&time, &value)| Some((time, value?)))
     }
 }
 
-pub(crate) fn readings(front: &impl Front, id: &str, path: &str, query: &Query) -> Result<Answer, Problem> {
+pub(crate) fn readings(line: &impl Front, id: &str, path: &str, query: &Query) -> Result<Answer, Problem> {
     let (after, before) = query.span();
     let points = query.number("points").unwrap_or(POINTS);
     let start = query.offset();
@@ -49,14 +50,14 @@ pub(crate) fn readings(front: &impl Front, id: &str, path: &str, query: &Query) 
         before,
         limit: ASKED,
         offset: start,
-        // Enough to choose from (MinMaxLTTB: Van Der Donckt et al., IEEE VIS 2023).
+        // Preselection for LTTB (MinMaxLTTB: Van Der Donckt et al., IEEE VIS 2023).
         points: Some(points.saturating_mul(4)),
         ..Filter::default()
     };
     let mut readings: Vec<(i64, f64)> = Vec::new();
     let mut left_out = 0;
-    let more = loop {
-        let chunks: Vec<Chunk> = ask_as(front, Table::Readings, &filter)?;
+    let has_more = loop {
+        let chunks: Vec<Chunk> = ask_as(line, Table::Readings, &filter)?;
         let count = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
         for chunk in &chunks {
             left_out += chunk.left_out();
@@ -73,14 +74,14 @@ pub(crate) fn readings(front: &impl Front, id: &str, path: &str, query: &Query) 
         }
     };
     if readings.is_empty() && start == 0 {
-        // Nothing of it, or nobody knows it?
-        listing::SENSORS.item(front, id)?;
+        // An unknown sensor is a 404, a sensor without readings is not.
+        listing::SENSORS.item(line, id)?;
     }
     sort(&mut readings);
-    let thinned = lttb::thin(&readings, usize::try_from(points).unwrap_or(usize::MAX));
-    let next = more.then(|| query.link(path, filter.offset));
+    let points = lttb::thin(&readings, usize::try_from(points).unwrap_or(usize::MAX));
+    let next = has_more.then(|| query.link(path, filter.offset));
     let count = readings.len() + left_out;
-    let course = Course { sensor: id, count, next: next.as_deref(), items: Items(&thinned) };
+    let course = Course { sensor: id, count, next: next.as_deref(), items: Items(&points) };
     let answer = Answer::json(StatusCode::OK, &course);
     Ok(match listing::link(next.as_deref()) {
         Some(link) => answer.with(header::LINK, link),
@@ -88,13 +89,14 @@ pub(crate) fn readings(front: &impl Front, id: &str, path: &str, query: &Query) 
     })
 }
 
-/// By time. Chunks come newest first and may overlap, and what was sent twice may lie in two of them.
+/// Sorts by time and removes duplicates. Chunks arrive newest first and may overlap, and a reading that was sent twice
+/// may be in two of them.
 pub(crate) fn sort(readings: &mut Vec<(i64, f64)>) {
     readings.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
     readings.dedup_by(|a, b| a.0 == b.0 && a.1.to_bits() == b.1.to_bits());
 }
 
-/// What the route answers.
+/// The body of the response.
 #[derive(Serialize)]
 struct Course<'a> {
     sensor: &'a str,
@@ -103,7 +105,7 @@ struct Course<'a> {
     items: Items<'a>,
 }
 
-/// Readings as a client reads them. Written straight to text: there may be ten thousand.
+/// Readings in the format of the API. Serialised directly, without an intermediate `Value`: there may be ten thousand.
 pub(crate) struct Items<'a>(pub(crate) &'a [(i64, f64)]);
 
 impl Serialize for Items<'_> {

@@ -1,4 +1,4 @@
-//! From a request to its response.
+//! Dispatches a request to its route and returns the response.
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use serde_json::json;
@@ -20,36 +20,31 @@ use crate::{
     stream, time,
 };
 
-/// Answers a request at `now`, in nanoseconds since 1970.
-pub fn respond(front: &impl Front, settings: &Settings, now: i64, mut request: Request<Vec<u8>>) -> Response<Vec<u8>> {
+/// Answers a request. `now` is the current time in nanoseconds since 1970.
+pub fn respond(line: &impl Front, settings: &Settings, now: i64, mut request: Request<Vec<u8>>) -> Response<Vec<u8>> {
     let id = request_id(&request, now);
-    let answer = answer(front, settings, now, &mut request).unwrap_or_else(Answer::from);
+    let answer = answer(line, settings, now, &mut request).unwrap_or_else(Answer::from);
     cors::mark(answer, &request, settings).seal(&request, id)
 }
 
-/// The answer to a request that did not come whole, or whose head is none.
-pub fn broken_off(why: &str, now: i64) -> Response<Vec<u8>> {
+/// Answers a request that was incomplete or whose head is not valid with 400. `reason` says what is wrong.
+pub fn broken_off(reason: &str, now: i64) -> Response<Vec<u8>> {
     let request = Request::default();
     let id = request_id(&request, now);
-    Answer::from(Problem::bad_request(format!("{why}; send it again"))).seal(&request, id)
+    Answer::from(Problem::bad_request(format!("{reason}; send it again"))).seal(&request, id)
 }
 
-fn answer(
-    front: &impl Front,
-    settings: &Settings,
-    now: i64,
-    request: &mut Request<Vec<u8>>,
-) -> Result<Answer, Problem> {
+fn answer(line: &impl Front, settings: &Settings, now: i64, request: &mut Request<Vec<u8>>) -> Result<Answer, Problem> {
     let uri = request.uri().clone();
     let is_file = is_file(uri.path());
     let path = Path::of(if is_file { "/" } else { uri.path() });
-    // What the edge host answers itself does not get here; elsewhere it is not there.
+    // The edge host answers its own routes before they get here; on other hosts they do not exist.
     let path = path.filter(|path| !path.routes().all(|route| route.edge_only)).ok_or_else(|| nothing(uri.path()));
-    // Browsers ask what may be asked without a token.
+    // Browsers send preflight requests without a token.
     if cors::is_preflight(request) {
         return Ok(cors::preflight(&allow(&path?)));
     }
-    // Before anything is told of what is there: which paths exist is no stranger's business either.
+    // Checked before the 404: without a token, a caller must not learn which paths exist.
     if let Some(token) = &settings.api_token
         && !path.as_ref().is_ok_and(|path| path.routes().any(|route| route.permission == Permission::None))
     {
@@ -68,18 +63,18 @@ fn answer(
         return Ok(Answer::empty(StatusCode::NO_CONTENT).with(header::ALLOW, allow(&path)));
     }
     let Some(route) = path.route(request.method()) else {
-        let detail = format!("{} does not take {}; it takes {}", uri.path(), request.method(), path.methods());
+        let detail = format!("{} does not allow {}; it allows {}", uri.path(), request.method(), path.methods());
         return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).header(header::ALLOW, allow(&path)));
     };
     if is_file {
         return file(uri.path().trim_start_matches('/'), request.headers());
     }
-    run(front, settings, now, request, route, &path, &uri)
+    run(line, settings, now, request, route, &path, &uri)
 }
 
-/// Does what the route is for.
+/// Runs the handler of the route.
 fn run(
-    front: &impl Front,
+    line: &impl Front,
     settings: &Settings,
     now: i64,
     request: &mut Request<Vec<u8>>,
@@ -95,63 +90,63 @@ fn run(
     match route.op {
         Op::Page => page(request.headers()),
         Op::Health => Ok(state("alive")),
-        Op::Ready => ready(front),
+        Op::Ready => ready(line),
         Op::OpenApi => {
             let kind = HeaderValue::from_static("application/json");
             Ok(Answer::text(StatusCode::OK, kind, openapi::text(settings.edge).to_owned()))
         }
         Op::Docs(name) => Ok(docs::file(name)),
         Op::Tick => {
-            // Whoever plays a recording lets its time pass, not the clock's.
+            // A replayed recording advances the time by its own timestamps instead of the clock.
             let now = query.time("now").unwrap_or(now);
-            front.tick(now)?;
+            line.tick(now)?;
             Ok(Answer::json(StatusCode::OK, &json!({ "now": time::text(now) })).fresh())
         }
-        Op::Ingest => ingest(front, request, &query),
-        Op::Overview => overview(front, now),
-        Op::List(listing) => listing.page(front, path, &query),
-        Op::Item(listing) if listing.table == Table::Anomalies => deeds::anomaly(front, &id),
-        Op::Item(listing) => Ok(Answer::json(StatusCode::OK, &listing.item(front, &id)?)),
-        Op::Readings => readings(front, &id, path, &query),
-        Op::SensorStream => stream::readings(front, &id, request.headers(), &query),
-        Op::AnomalyStream => stream::happenings(front, request.headers(), &query),
-        Op::Assets => assets::assets(front),
+        Op::Ingest => ingest(line, request, &query),
+        Op::Overview => overview(line, now),
+        Op::List(listing) => listing.page(line, path, &query),
+        Op::Item(listing) if listing.table == Table::Anomalies => deeds::anomaly(line, &id),
+        Op::Item(listing) => Ok(Answer::json(StatusCode::OK, &listing.item(line, &id)?)),
+        Op::Readings => readings(line, &id, path, &query),
+        Op::SensorStream => stream::readings(line, &id, request.headers(), &query),
+        Op::AnomalyStream => stream::happenings(line, request.headers(), &query),
+        Op::Assets => assets::assets(line),
         Op::Actions => {
-            listing::ANOMALIES.item(front, &id)?;
+            listing::ANOMALIES.item(line, &id)?;
             let filter = Filter { offset: query.offset(), ..deeds::done_to(&id, query.limit()) };
-            listing::ACTIONS.narrowed(front, path, &query, filter)
+            listing::ACTIONS.narrowed(line, path, &query, filter)
         }
-        Op::Deed(deed) => deeds::act(front, deed, &id, now, request),
-        Op::Amend => deeds::amend(front, &id, now, request),
-        Op::Detect => detect::detect(front, now, request),
-        Op::Plan => maintenance::plan(front, now, request),
-        Op::Task => maintenance::task(front, &id),
-        Op::Calendar => calendar::calendar(front, now, &query),
-        Op::GraphGet => graphql::by_get(front, now, request, &query),
-        Op::GraphPost => graphql::by_post(front, now, request),
-        // It answers before it asks here.
+        Op::Deed(deed) => deeds::act(line, deed, &id, now, request),
+        Op::Amend => deeds::amend(line, &id, now, request),
+        Op::Detect => detect::detect(line, now, request),
+        Op::Plan => maintenance::plan(line, now, request),
+        Op::Task => maintenance::task(line, &id),
+        Op::Calendar => calendar::calendar(line, now, &query),
+        Op::GraphGet => graphql::by_get(line, now, request, &query),
+        Op::GraphPost => graphql::by_post(line, now, request),
+        // The edge host answers these before it calls the component.
         Op::Edge => Err(nothing(path)),
     }
 }
 
-/// The header that tells which methods a path takes.
+/// Returns the `Allow` header with the methods of a path.
 fn allow(path: &Path<'_>) -> HeaderValue {
     HeaderValue::try_from(path.methods()).unwrap_or_else(|_| HeaderValue::from_static("OPTIONS"))
 }
 
 fn nothing(path: &str) -> Problem {
     Problem::not_found(format!(
-        "there is nothing at {path}; readings go to POST /api/v1/ingest, GET /api/v1/overview shows what became of them, and /api/docs tells what else there is"
+        "there is nothing at {path}; send readings to POST /api/v1/ingest, get an overview from GET /api/v1/overview; /api/docs lists all routes"
     ))
 }
 
-fn state(word: &str) -> Answer {
-    Answer::json(StatusCode::OK, &json!({ "status": word })).fresh()
+fn state(status: &str) -> Answer {
+    Answer::json(StatusCode::OK, &json!({ "status": status })).fresh()
 }
 
-/// Ready is who gets an answer from the line. Also what only a person can mend is no reason to give up asking.
-fn ready(front: &impl Front) -> Result<Answer, Problem> {
-    match front.look(Table::Sensors, &Filter { limit: 1, ..Filter::default() }) {
+/// Responds 200 if the line answers, else 503 with `Retry-After`, also for a failure that needs an operator.
+fn ready(line: &impl Front) -> Result<Answer, Problem> {
+    match line.look(Table::Sensors, &Filter { limit: 1, ..Filter::default() }) {
         Ok(_) => Ok(state("ready")),
         Err(error) => {
             let seconds = if matches!(error, FrontError::Unavailable(_)) { 1 } else { 30 };

@@ -1,4 +1,4 @@
-//! Rows as the line gives them, and as a client reads them.
+//! Rows as the line returns them, and their conversion to the format of the API.
 
 use http::StatusCode;
 use serde::de::DeserializeOwned;
@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::{Filter, Front, Table, problem::Problem, time};
 
-/// Columns that hold a time.
+/// The columns with a time.
 const TIMES: [&str; 13] = [
     "created",
     "detection_time",
@@ -22,43 +22,39 @@ const TIMES: [&str; 13] = [
     "time",
     "updated",
 ];
-/// Columns that hold JSON as text.
+/// The columns with JSON as text.
 const JSON: [&str; 5] = ["after", "metadata", "plan", "sensors", "skills"];
 
-/// A row.
+/// A row, as a JSON object.
 pub(crate) type Row = Map<String, Value>;
 
-/// Asks for rows.
-pub(crate) fn ask(front: &impl Front, table: Table, filter: &Filter) -> Result<Vec<Row>, Problem> {
-    ask_as(front, table, filter)
+/// Queries rows of the line.
+pub(crate) fn ask(line: &impl Front, table: Table, filter: &Filter) -> Result<Vec<Row>, Problem> {
+    ask_as(line, table, filter)
 }
 
-/// Asks for rows of a type of ours.
-pub(crate) fn ask_as<T: DeserializeOwned>(
-    front: &impl Front,
-    table: Table,
-    filter: &Filter,
-) -> Result<Vec<T>, Problem> {
-    read(&front.look(table, filter)?, &format!("{table:?}"))
+/// Queries rows of the line and deserialises them.
+pub(crate) fn ask_as<T: DeserializeOwned>(line: &impl Front, table: Table, filter: &Filter) -> Result<Vec<T>, Problem> {
+    read(&line.look(table, filter)?, &format!("{table:?}"))
 }
 
-/// Reads what the line wrote.
-pub(crate) fn read<T: DeserializeOwned>(text: &str, what: &str) -> Result<T, Problem> {
+/// Parses a reply of the line. `subject` names its content in the error.
+pub(crate) fn read<T: DeserializeOwned>(text: &str, subject: &str) -> Result<T, Problem> {
     serde_json::from_str(text).map_err(|error| {
         let detail = format!(
-            "the line's answer about {what} is not what was asked for: {error}; are API and line of one version?"
+            "the line's reply for {subject} has an unexpected format: {error}; check that API and line have the same version"
         );
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
     })
 }
 
-/// A row of [`Front::look`] as the API gives it: times as RFC 3339, and JSON as what it says.
+/// Converts a row of the line to the format of the API: times as RFC 3339, JSON columns parsed.
 pub fn item(mut row: Map<String, Value>) -> Value {
     readable(&mut row);
     Value::Object(row)
 }
 
-/// Writes times as RFC 3339 and JSON as what it says.
+/// Formats time columns as RFC 3339 and parses JSON columns.
 pub(crate) fn readable(row: &mut Row) {
     for column in TIMES {
         if let Some(value) = row.get_mut(column)
@@ -70,7 +66,7 @@ pub(crate) fn readable(row: &mut Row) {
     parse(row, &JSON);
 }
 
-/// Writes what these columns hold as JSON text as what it says.
+/// Parses these columns if they contain JSON text.
 pub(crate) fn parse(row: &mut Row, columns: &[&str]) {
     for column in columns {
         if let Some(value) = row.get_mut(*column)

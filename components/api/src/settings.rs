@@ -1,28 +1,28 @@
-//! What the operator set, by environment variables.
+//! Settings from environment variables.
 
-/// The bearer token that every route that is not open to all demands.
+/// The bearer token required by every route that is not public.
 const API_TOKEN: &str = "WHEELTAPPER_API_TOKEN";
-/// The bearer token of whoever may let time pass.
+/// The bearer token required by `POST /api/v1/tick`.
 const TICK_TOKEN: &str = "WHEELTAPPER_TICK_TOKEN";
-/// Origins, separated by commas, whose pages may ask; `*` for all.
+/// The origins, separated by commas, whose pages may send requests; `*` for all.
 const CORS_ORIGINS: &str = "WHEELTAPPER_CORS_ORIGINS";
-/// `edge`: the edge host serves this, with what it answers itself beside it.
+/// `edge`: the edge host serves this API, together with routes of its own.
 const HOST: &str = "WHEELTAPPER_HOST";
 
-/// What the operator set.
+/// The settings of the operator.
 #[derive(Clone, Default)]
 pub struct Settings {
-    /// None: the API is open.
+    /// The API token. `None`: the API is open to anyone who reaches it.
     pub api_token: Option<String>,
-    /// None: there is no such route.
+    /// The token of `POST /api/v1/tick`. `None`: the route does not exist.
     pub tick_token: Option<String>,
-    /// Empty: pages of other origins are refused by their browsers.
+    /// The origins whose pages may send requests. Empty: browsers block pages of other origins.
     pub origins: Vec<String>,
-    /// Whether the edge host serves this: its own routes are documented as well.
+    /// Whether the edge host serves this API. Its own routes are then documented as well.
     pub edge: bool,
 }
 
-// By hand, so that no token gets into a log.
+// Implemented by hand, so that no token gets into a log.
 impl std::fmt::Debug for Settings {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Settings")
@@ -35,7 +35,8 @@ impl std::fmt::Debug for Settings {
 }
 
 impl Settings {
-    /// From variables, as `variable` gives them. An empty one is none: manifests pass on what nobody set as empty.
+    /// Reads the settings from variables, which `variable` looks up. An empty variable counts as not set: manifests
+    /// pass unset variables on as empty ones.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
         let set = |name| variable(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
         let origins = set(CORS_ORIGINS).unwrap_or_default();
@@ -45,7 +46,7 @@ impl Settings {
             edge: set(HOST).is_some_and(|host| host == "edge"),
             origins: origins
                 .split(',')
-                // An origin has no path; browsers write it in lower case.
+                // An origin has no path, and browsers send it in lower case.
                 .map(|origin| origin.trim().trim_end_matches('/').to_ascii_lowercase())
                 .filter(|origin| !origin.is_empty())
                 .collect(),

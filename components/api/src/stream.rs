@@ -1,5 +1,5 @@
-//! Server-Sent Events in their short form: what came since the last event, then the end. The client comes again after
-//! `retry`; a host that stays up streams by itself instead.
+//! Server-Sent Events by polling: the response contains what is new since the last event and ends. The client
+//! reconnects after `retry`. A host with long-lived instances streams by itself instead.
 
 use std::fmt::Write as _;
 
@@ -16,18 +16,18 @@ use crate::{
     rows::{Row, ask, ask_as, readable},
 };
 
-/// When to come again, in milliseconds.
+/// The field with the reconnection time in milliseconds.
 const RETRY: &str = "retry: 2000\n";
-/// Chunks of readings that are looked at.
+/// Maximum number of chunks of readings per response.
 const CHUNKS: u32 = 250;
-/// Readings of an event, the newest.
+/// Maximum number of readings per event; the newest are kept.
 const READINGS: usize = 10_000;
-/// Rows of each table that are looked at.
+/// Maximum number of rows per table and response.
 const ROWS: u32 = 100;
-/// What is found later than others may bear an earlier time: so far back is looked, in nanoseconds.
+/// How far to look back for rows that were added late with an earlier time, in nanoseconds.
 const LATE: i64 = 120_000_000_000;
 
-/// The id of the last event that the client saw.
+/// Returns the id of the last event that the client received.
 fn last<'a>(headers: &'a HeaderMap, query: &'a Query) -> Option<&'a str> {
     headers.get("last-event-id").and_then(|id| id.to_str().ok()).or_else(|| query.get("last_event_id"))
 }
@@ -36,14 +36,14 @@ fn events(body: String) -> Answer {
     Answer::text(StatusCode::OK, HeaderValue::from_static("text/event-stream"), body).fresh()
 }
 
-/// A sensor's readings.
-pub(crate) fn readings(front: &impl Front, id: &str, headers: &HeaderMap, query: &Query) -> Result<Answer, Problem> {
-    SENSORS.item(front, id)?;
+/// Responds with the new readings of a sensor.
+pub(crate) fn readings(line: &impl Front, id: &str, headers: &HeaderMap, query: &Query) -> Result<Answer, Problem> {
+    SENSORS.item(line, id)?;
     let since = last(headers, query).and_then(|id| id.parse::<i64>().ok());
     let limit = if since.is_some() { CHUNKS } else { 1 };
     let filter = Filter { sensor: Some(id.to_owned()), after: since, limit, ..Filter::default() };
     let mut readings: Vec<(i64, f64)> = Vec::new();
-    for chunk in ask_as::<Chunk>(front, Table::Readings, &filter)? {
+    for chunk in ask_as::<Chunk>(line, Table::Readings, &filter)? {
         readings.extend(chunk.pairs().filter(|&(time, _)| since.is_none_or(|since| time > since)));
     }
     sort(&mut readings);
@@ -52,7 +52,7 @@ pub(crate) fn readings(front: &impl Front, id: &str, headers: &HeaderMap, query:
     if let Some(newest) = newest {
         let _ = writeln!(body, "id: {newest}");
     }
-    // Without an id, from now on: the first answer only says from where.
+    // Without an id the stream starts now: the first response contains only the id to continue from.
     if since.is_some() && !readings.is_empty() {
         let items = Items(&readings[readings.len().saturating_sub(READINGS)..]);
         let _ = writeln!(body, "event: readings\ndata: {}", json!({ "items": items, "sensor": id }));
@@ -61,23 +61,23 @@ pub(crate) fn readings(front: &impl Front, id: &str, headers: &HeaderMap, query:
     Ok(events(body))
 }
 
-/// What happens in the plant: anomalies, alerts, work orders.
-pub(crate) fn happenings(front: &impl Front, headers: &HeaderMap, query: &Query) -> Result<Answer, Problem> {
-    let before = last(headers, query).and_then(Seen::read);
+/// Responds with new and changed anomalies, alerts and work orders.
+pub(crate) fn happenings(line: &impl Front, headers: &HeaderMap, query: &Query) -> Result<Answer, Problem> {
+    let previous = last(headers, query).and_then(Seen::read);
     let mut seen = Seen::default();
-    let mut found: Vec<(&str, Row)> = Vec::new();
+    let mut new_rows: Vec<(&str, Row)> = Vec::new();
     for (name, table, time) in [
         ("anomaly", Table::Anomalies, "detection_time"),
         ("alert", Table::Alerts, "updated"),
         ("work-order", Table::WorkOrders, ""),
     ] {
         let filter = Filter {
-            // Of orders that are closed nothing more is heard.
+            // Closed orders are not reported.
             kind: time.is_empty().then(|| "planned".to_owned()),
             limit: ROWS,
             ..Filter::default()
         };
-        let rows = ask(front, table, &filter)?;
+        let rows = ask(line, table, &filter)?;
         let at = |row: &Row| row.get(time).and_then(Value::as_i64).unwrap_or(0);
         let newest = rows.iter().map(at).max().unwrap_or(0);
         let since = newest.saturating_sub(LATE);
@@ -86,31 +86,32 @@ pub(crate) fn happenings(front: &impl Front, headers: &HeaderMap, query: &Query)
             if at(&row) >= since {
                 seen.marks.push(mark);
             }
-            if before.as_ref().is_some_and(|before| !before.marks.contains(&mark) && at(&row) >= before.of(name)) {
-                found.push((name, row));
+            let is_new = |previous: &Seen| !previous.marks.contains(&mark) && at(&row) >= previous.of(name);
+            if previous.as_ref().is_some_and(is_new) {
+                new_rows.push((name, row));
             }
         }
         seen.set(name, since);
     }
     let mut body = RETRY.to_owned();
-    for (name, mut row) in found {
+    for (name, mut row) in new_rows {
         readable(&mut row);
         let _ = write!(body, "event: {name}\ndata: {}\n\n", json!(row));
     }
-    // At the end: whoever did not get this far gets it all again.
+    // The id comes last: a client that disconnects earlier gets all events again.
     let _ = write!(body, "id: {}\n\n", seen.write());
     Ok(events(body))
 }
 
-/// What tells a row, as it is, from others.
+/// Returns a hash of the row's current content.
 fn mark(row: &Row) -> u32 {
     let hash = blake3::hash(json!(row).to_string().as_bytes());
     let [a, b, c, d, ..] = *hash.as_bytes();
     u32::from_le_bytes([a, b, c, d])
 }
 
-/// What a client has seen: from which times on it was looked at, and the rows that were there. It is the events' id, so
-/// that nothing has to be kept here.
+/// What a client has received: the times from which on rows were reported, and the hashes of these rows. It is encoded
+/// in the event id, so no state is kept here.
 #[derive(Default)]
 struct Seen {
     anomaly: i64,
@@ -143,7 +144,7 @@ impl Seen {
         text
     }
 
-    /// None: it is not one of ours.
+    /// Parses an event id. `None`: the id has another format, such as that of another host.
     fn read(text: &str) -> Option<Self> {
         let mut parts = text.splitn(3, '.');
         let (anomaly, alert, marks) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?);

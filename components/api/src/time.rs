@@ -1,23 +1,23 @@
-//! Times as people write them: RFC 3339, or nanoseconds since 1970.
+//! Parsing and formatting of times: RFC 3339, or nanoseconds since 1970.
 
 use std::fmt;
 
 use jiff::{Timestamp, civil::DateTime};
 use serde::{Serialize, Serializer};
 
-/// As RFC 3339 in UTC, the fraction no longer than it has to be.
+/// Formats a time as RFC 3339 in UTC, with the shortest possible fraction.
 pub(crate) fn text(nanoseconds: i64) -> String {
     Text(nanoseconds).to_string()
 }
 
-/// Nanoseconds since 1970 that are written as [`text`] does.
+/// Nanoseconds since 1970 that are displayed and serialised as RFC 3339 in UTC.
 pub(crate) struct Text(pub(crate) i64);
 
 impl fmt::Display for Text {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not by way of 128 bits, whose division is slow in WebAssembly.
+        // Avoids 128-bit integers, whose division is slow in WebAssembly.
         let (seconds, rest) = (self.0.div_euclid(1_000_000_000), self.0.rem_euclid(1_000_000_000));
-        // Every i64 of nanoseconds is a time that jiff has.
+        // jiff can represent every i64 of nanoseconds.
         match i32::try_from(rest).ok().and_then(|rest| Timestamp::new(seconds, rest).ok()) {
             Some(time) => time.fmt(out),
             None => self.0.fmt(out),
@@ -31,23 +31,23 @@ impl Serialize for Text {
     }
 }
 
-/// In nanoseconds since 1970; none where it is no time. What is before 1677 or after 2262 counts as the first or the last
-/// that there is: nothing of ours is beyond it.
+/// Parses RFC 3339 or nanoseconds since 1970, and returns nanoseconds since 1970. Times before 1677 or after 2262 are
+/// clamped to the range of `i64`, which covers all stored times.
 pub(crate) fn parse(text: &str) -> Option<i64> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return text.parse().ok();
     }
-    // In a query, a plus that was not written %2B reads as a space: 2026-01-01T00:00:00 02:00.
+    // In a query, a plus that is not encoded as %2B is decoded as a space: 2026-01-01T00:00:00 02:00.
     rfc3339(text).or_else(|| {
         let (time, offset) = text.rsplit_once(' ')?;
         rfc3339(&format!("{time}+{offset}"))
     })
 }
 
-/// As [`parse`], of RFC 3339 alone.
+/// Parses RFC 3339 only, and returns nanoseconds since 1970. Clamps to the range of `i64`.
 pub(crate) fn rfc3339(text: &str) -> Option<i64> {
-    // jiff knows more ways to write a time than the RFC does, and clients are promised those of the RFC.
+    // jiff accepts more formats than RFC 3339, but the API accepts only RFC 3339.
     let (date_time, rest) = text.split_at_checked(19)?;
     let is_shape = date_time.bytes().zip(*b"0000-00-00T00:00:00").all(|(byte, shape)| match shape {
         b'0' => byte.is_ascii_digit(),
@@ -68,11 +68,11 @@ pub(crate) fn rfc3339(text: &str) -> Option<i64> {
     if !is_shape || fraction.is_empty() || !is_zone {
         return None;
     }
-    // Finer than a nanosecond is cut off.
+    // Digits beyond nanoseconds are cut off.
     let fraction = &fraction[..fraction.len().min(9)];
     let time = match format!("{date_time}.{fraction}{zone}").parse::<Timestamp>() {
         Ok(time) => time,
-        // jiff's timestamps end a day before 9999 does.
+        // jiff's timestamps end a day before the year 9999 does.
         Err(_) if date_time.starts_with("9999") && date_time.parse::<DateTime>().is_ok() => return Some(i64::MAX),
         Err(_) => return None,
     };

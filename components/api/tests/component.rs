@@ -1,4 +1,4 @@
-//! What the built component asks of a host.
+//! The imports, exports and size of the built component.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{fs, path::Path};
@@ -6,10 +6,10 @@ use std::{fs, path::Path};
 use wasmparser::{Parser, Payload};
 use wheeltapper_wasm::Build;
 
-/// Largest that it may be: on some hosts it is fetched and compiled when the first request comes.
+/// Maximum size in bytes: some hosts fetch and compile the component at the first request.
 const LARGEST: usize = 3_200_000;
 
-/// Builds the component as `cargo xtask compose` does; gives its bytes.
+/// Builds the component as `cargo xtask compose` does, and returns its bytes.
 fn build() -> Vec<u8> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     // The folder of the test's own build.
@@ -19,7 +19,7 @@ fn build() -> Vec<u8> {
     fs::read(build.artifact("wheeltapper-api")).unwrap()
 }
 
-/// The names of what the outermost component imports and exports.
+/// Returns the names of the imports and exports of the outermost component.
 fn world(bytes: &[u8]) -> (Vec<String>, Vec<String>) {
     let (mut imports, mut exports) = (Vec::new(), Vec::new());
     let mut depth = 0;
@@ -51,9 +51,9 @@ fn it_asks_for_nothing_but_the_line_and_what_every_host_has() {
         }
         let (interface, version) = import.rsplit_once('@').unwrap();
         let patch: u32 = version.strip_prefix("0.2.").unwrap().parse().unwrap();
-        assert!(patch <= 6, "Spin has WASI up to 0.2.6, and this wants {import}");
-        let usual = ["wasi:cli/", "wasi:clocks/", "wasi:io/", "wasi:random/", "wasi:http/types"];
-        assert!(usual.iter().any(|usual| interface.starts_with(usual)), "{import} is more than an API needs");
+        assert!(patch <= 6, "Spin supports WASI up to 0.2.6, but the component imports {import}");
+        let allowed = ["wasi:cli/", "wasi:clocks/", "wasi:io/", "wasi:random/", "wasi:http/types"];
+        assert!(allowed.iter().any(|allowed| interface.starts_with(allowed)), "{import} is not an allowed import");
     }
-    assert!(bytes.len() <= LARGEST, "{} bytes are more than {LARGEST}", bytes.len());
+    assert!(bytes.len() <= LARGEST, "{} bytes, at most {LARGEST} are allowed", bytes.len());
 }

@@ -1,4 +1,4 @@
-//! Names the fault in each piece of a recording: `name FILE.npy RATE_HZ SHAFT_HZ DESIGNATION SAMPLES`.
+//! Diagnoses each window of a recording: `name FILE.npy RATE_HZ SHAFT_HZ DESIGNATION SAMPLES`.
 #[path = "../tests/common/mod.rs"]
 mod common;
 
@@ -22,9 +22,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut counts: [BTreeMap<String, u32>; 3] = Default::default();
     for window in common::npy(file.as_ref()).chunks_exact(length.parse()?) {
         let diagnosis = diagnose(transforms, window, rate.parse()?, shaft.parse()?, &orders, &Limits::default())
-            .ok_or("nothing to diagnose")?;
+            .ok_or("the window cannot be diagnosed; expected at least 64 finite samples")?;
         accumulator.push(&diagnosis);
-        for (place, name) in [
+        for (method, name) in [
             diagnosis.fault().map(|finding| finding.fault.name()),
             diagnosis.findings.first().map(|finding| finding.fault.name()),
             accumulator.fault().map(|(fault, _)| fault.name()),
@@ -32,9 +32,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .into_iter()
         .enumerate()
         {
-            *counts[place].entry(name.unwrap_or("none").to_owned()).or_default() += 1;
+            *counts[method].entry(name.unwrap_or("none").to_owned()).or_default() += 1;
         }
     }
-    println!("named {:?}; most evidence {:?}; gathered {:?}", counts[0], counts[1], counts[2]);
+    println!("detected {:?}; most evidence {:?}; over all windows {:?}", counts[0], counts[1], counts[2]);
     Ok(())
 }

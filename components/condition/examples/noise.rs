@@ -1,4 +1,4 @@
-//! How much white noise the naming stands: CWRU windows of 0.25 s and bursts with noise added.
+//! Measures how much white noise the diagnosis tolerates, on CWRU recordings in windows of 0.25 s and of 2,048 samples.
 //! cargo run --release --example noise
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -22,7 +22,7 @@ fn main() {
             let power = samples.iter().map(|sample| sample * sample).sum::<f64>() / samples.len() as f64;
             for decibel in [10.0, 0.0, -5.0, -10.0, -15.0] {
                 let scale = (power / 10_f64.powf(decibel / 10.0)).sqrt();
-                let (mut named, mut wrong, mut first, mut gathered) = (0, 0, 0, 0);
+                let (mut detected, mut wrong, mut first, mut averaged) = (0, 0, 0, 0);
                 let mut accumulator = Accumulator::default();
                 for window in samples.chunks_exact(length).take(count) {
                     let noisy: Vec<f64> = window.iter().map(|sample| sample + scale * random.normal()).collect();
@@ -31,14 +31,14 @@ fn main() {
                         return;
                     };
                     accumulator.push(&diagnosis);
-                    gathered += usize::from(accumulator.fault().is_some_and(|(known, _)| known == fault));
+                    averaged += usize::from(accumulator.fault().is_some_and(|(likely, _)| likely == fault));
                     first += usize::from(diagnosis.findings[0].fault == fault);
                     if let Some(finding) = diagnosis.fault() {
-                        if finding.fault == fault { named += 1 } else { wrong += 1 }
+                        if finding.fault == fault { detected += 1 } else { wrong += 1 }
                     }
                 }
                 println!(
-                    "{name} {length} samples, signal to noise {decibel} dB: named {named} of {count}, wrongly {wrong}; first {first}; gathered {gathered}"
+                    "{name} {length} samples, signal to noise {decibel} dB: detected {detected} of {count}, wrongly {wrong}; first {first}; averaged {averaged}"
                 );
             }
         }

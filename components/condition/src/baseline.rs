@@ -1,10 +1,10 @@
-//! What is normal for a machine's octave levels, and how far a waveform is from it.
+//! The healthy range of a machine's octave levels, and the distance of a waveform from it.
 
 use serde::{Deserialize, Serialize};
 
 use crate::stats::{deviation, mean, student_upper};
 
-/// Learnt from healthy waveforms only.
+/// Mean and spread of each octave level, fitted on healthy waveforms only.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Baseline {
     mean: Vec<f64>,
@@ -12,16 +12,18 @@ pub struct Baseline {
     limit: f64,
 }
 
-/// Chance per waveform that a healthy one is beyond the limit, if levels are normal.
+/// False-alarm probability of one healthy waveform, if levels are normally distributed.
 const CHANCE: f64 = 1e-5;
-/// Levels of one mounting and load repeat no better than this, in dB.
+/// Smallest standard deviation of a level, in dB: levels of one mounting and load do not repeat better than this.
 const FLOOR: f64 = 0.25;
 
 impl Baseline {
-    /// From rows of levels in dB, `lines[i]` spectral lines in level `i`. The limit is Student's two-sided prediction
-    /// limit for one more waveform, t(n − 1, 1e-5 / 2m) sqrt(1 + 1/n), m levels (Bonferroni); a level's deviation is at
-    /// least 0.25 dB and at least that of noise of as many lines, 4.34 dB sqrt(1.5 / lines) under a Hann window, divided
-    /// by 2. None with fewer than 5 rows or rows of unequal length.
+    /// Fits a baseline. Each of `rows` holds the levels of one waveform in dB; level `i` covers `lines[i]` spectral
+    /// lines.
+    /// The limit is Student's two-sided prediction limit for one more waveform, t(n − 1, 1e-5 / 2m) sqrt(1 + 1/n) for m
+    /// levels (Bonferroni correction). The standard deviation of a level is at least 0.25 dB and at least half that of
+    /// noise in the same number of lines, 4.34 dB sqrt(1.5 / lines) under a Hann window.
+    /// Returns `None` with fewer than 5 rows or rows of unequal length.
     #[must_use]
     pub fn fit(rows: &[Vec<f64>], lines: &[usize]) -> Option<Self> {
         let width = lines.len();
@@ -40,7 +42,8 @@ impl Baseline {
         Some(Self { mean: means, deviation: deviations, limit })
     }
 
-    /// The largest deviation over the limit: above 1 the waveform is not as it was. NaN for a row of another length.
+    /// Returns the largest deviation of a level divided by the limit; above 1 the waveform differs from the baseline.
+    /// NaN if `row` has another length.
     #[must_use]
     pub fn ratio(&self, row: &[f64]) -> f64 {
         if row.len() != self.mean.len() {
@@ -54,10 +57,10 @@ impl Baseline {
             / self.limit
     }
 
-    /// How far each level is from its mean, in its deviations.
+    /// Returns the distance of each level from its mean, in standard deviations.
     #[must_use]
     pub fn deviations(&self, row: &[f64]) -> Vec<f64> {
-        let parts = row.iter().zip(&self.mean).zip(&self.deviation);
-        parts.map(|((level, mean), deviation)| ((level - mean) / deviation).abs()).collect()
+        let levels = row.iter().zip(&self.mean).zip(&self.deviation);
+        levels.map(|((level, mean), deviation)| ((level - mean) / deviation).abs()).collect()
     }
 }

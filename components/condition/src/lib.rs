@@ -1,7 +1,7 @@
-//! Waveform features, bearing diagnosis from physics, scalar trends and remaining useful life.
+//! Waveform features, physics-based bearing diagnosis, trends of scalar sensors and remaining useful life.
 //!
-//! Everything is a pure function or a fold over windows: no clock, no entropy, no I/O. State that lives from window to
-//! window is serde-serialisable.
+//! Everything is a pure function or a fold over windows: no clock, no entropy, no I/O. State that is carried from
+//! window to window is serialisable with serde.
 pub mod baseline;
 pub mod bearing;
 pub mod life;

@@ -1,7 +1,7 @@
-//! Units of a shaft's speed.
+//! Units of shaft speed.
 
-/// What a speed in `unit` is multiplied by to be in Hz; none when it is no unit of a shaft's speed. No unit at all means
-/// revolutions a minute.
+/// Returns the factor that converts a speed in `unit` to Hz, or `None` when `unit` is not a unit of shaft speed. An
+/// empty unit means revolutions per minute.
 #[must_use]
 pub fn hertz(unit: &str) -> Option<f64> {
     match unit.trim() {

@@ -1,20 +1,20 @@
-//! Distributions and order statistics, in the few forms needed here.
+//! Distributions and order statistics, in the forms that this crate needs.
 
 use std::f64::consts::{PI, SQRT_2};
 
-/// Finite and above 0.
+/// Whether `value` is finite and above 0.
 #[must_use]
 pub fn positive(value: f64) -> bool {
     value.is_finite() && value > 0.0
 }
 
-/// Arithmetic mean; NaN for none.
+/// Arithmetic mean; NaN for an empty slice.
 #[must_use]
 pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-/// Standard deviation with n − 1; 0 for fewer than 2.
+/// Sample standard deviation (n − 1); 0 for fewer than 2 values.
 #[must_use]
 pub fn deviation(values: &[f64]) -> f64 {
     if values.len() < 2 {
@@ -24,17 +24,17 @@ pub fn deviation(values: &[f64]) -> f64 {
     (values.iter().map(|value| (value - middle).powi(2)).sum::<f64>() / (values.len() - 1) as f64).sqrt()
 }
 
-/// Quantile `share` (0 to 1) with linear interpolation, as `numpy.quantile`; NaN for none. Sorts `values`.
+/// Quantile `share` (0 to 1) with linear interpolation, as `numpy.quantile`; NaN for an empty slice. Sorts `values`.
 pub fn quantile(values: &mut [f64], share: f64) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     let Some(last) = values.len().checked_sub(1) else { return f64::NAN };
-    let at = share.clamp(0.0, 1.0) * last as f64;
-    let low = at.floor() as usize;
+    let position = share.clamp(0.0, 1.0) * last as f64;
+    let low = position.floor() as usize;
     let high = (low + 1).min(last);
-    values[low] + (values[high] - values[low]) * (at - low as f64)
+    values[low] + (values[high] - values[low]) * (position - low as f64)
 }
 
-/// Median; NaN for none. Sorts `values`.
+/// Median; NaN for an empty slice. Sorts `values`.
 pub fn median(values: &mut [f64]) -> f64 {
     quantile(values, 0.5)
 }
@@ -124,14 +124,15 @@ pub fn incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
     front * fraction
 }
 
-/// The t that Student's distribution with `freedom` degrees exceeds with probability `tail`.
+/// The t that Student's distribution with `freedom` degrees of freedom exceeds with probability `tail`.
 #[must_use]
 pub fn student_upper(tail: f64, freedom: f64) -> f64 {
     bisect(0.0, 1e6, |t| 0.5 * incomplete_beta(freedom / 2.0, 0.5, freedom / (freedom + t * t)) > tail)
 }
 
-/// −log₁₀ of the probability that F with (2 `half`, `freedom`) degrees exceeds `f`; closed form for an even numerator:
-/// x^b Σᵢ (b)ᵢ/i! (1 − x)^i, i < half, with b = freedom/2, x = freedom/(freedom + 2 half f) (Abramowitz & Stegun 26.6.4).
+/// −log₁₀ of the probability that F with (2 `half`, `freedom`) degrees of freedom exceeds `f`. Closed form for an even
+/// numerator: x^b Σᵢ (b)ᵢ/i! (1 − x)^i, i < half, with b = freedom/2, x = freedom/(freedom + 2 half f) (Abramowitz &
+/// Stegun 26.6.4).
 #[must_use]
 pub fn f_evidence(f: f64, half: usize, freedom: f64) -> f64 {
     let b = freedom / 2.0;
@@ -144,7 +145,7 @@ pub fn f_evidence(f: f64, half: usize, freedom: f64) -> f64 {
     -(b * x.log10() + sum.log10())
 }
 
-/// Where `below` turns from true to false.
+/// Returns the point where `below` changes from true to false.
 fn bisect(low: f64, high: f64, below: impl Fn(f64) -> bool) -> f64 {
     let (mut low, mut high) = (low, high);
     for _ in 0..100 {
@@ -160,7 +161,7 @@ mod tests {
 
     // References: scipy.stats 1.17.
     #[test]
-    fn distributions_are_scipys() {
+    fn distributions_match_scipy() {
         assert!((normal(1.0) - 0.841_344_746_068_542_9).abs() < 1e-7);
         assert!((normal(-5.0) / 2.866_515_718_791_939e-7 - 1.0).abs() < 1e-6);
         assert!((normal_quantile(0.9) - 1.281_551_565_544_600_4).abs() < 1e-6);

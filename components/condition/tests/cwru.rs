@@ -1,4 +1,4 @@
-//! CWRU: fitted on the first half of the healthy recording only.
+//! Diagnosis of the CWRU recordings, with a baseline fitted on the first half of the healthy recording only.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 mod common;
 
@@ -18,7 +18,7 @@ fn orders() -> Orders {
     find("SKF 6205-2RS").unwrap().geometry.orders().unwrap()
 }
 
-/// A quarter of the rate: windowed sinc, 241 taps, cut at 0.9 of the new Nyquist frequency.
+/// Reduces the rate to a quarter: windowed sinc, 241 taps, cut-off at 0.9 of the new Nyquist frequency.
 fn decimate(samples: &[f64]) -> Vec<f64> {
     let cut = 0.9 / 4.0;
     let taps: Vec<f64> = (-120..=120)
@@ -38,11 +38,11 @@ struct Outcome {
     windows: usize,
     alarms: usize,
     ratios: (f64, f64),
-    /// By outer, inner, element: named, and first without regard to the limits.
+    /// Counts by outer race, inner race, element and cage: detected, and strongest regardless of the limits.
     named: [usize; 4],
     first: [usize; 4],
-    /// By the accumulator, from the fifth window on; last: none.
-    gathered: [usize; 5],
+    /// The same by the mean evidence, from the fifth window on; the last count is for no fault.
+    averaged: [usize; 5],
     evidence: Vec<f64>,
     example: String,
 }
@@ -56,7 +56,7 @@ fn run(samples: &[f64], rate: f64, length: usize, hop: usize, baseline: &Baselin
         ratios: (f64::INFINITY, 0.0),
         named: [0; 4],
         first: [0; 4],
-        gathered: [0; 5],
+        averaged: [0; 5],
         evidence: Vec::new(),
         example: String::new(),
     };
@@ -73,18 +73,18 @@ fn run(samples: &[f64], rate: f64, length: usize, hop: usize, baseline: &Baselin
             Fault::Element => 2,
             Fault::Cage => 3,
         };
-        let most = diagnosis
+        let strongest = diagnosis
             .findings
             .iter()
             .filter(|finding| finding.fault != Fault::Cage)
             .max_by(|a, b| a.evidence.total_cmp(&b.evidence))
             .unwrap();
-        outcome.first[slot(most.fault)] += 1;
+        outcome.first[slot(strongest.fault)] += 1;
         accumulator.push(&diagnosis);
         if outcome.windows >= 5 {
-            outcome.gathered[accumulator.fault().map_or(4, |(fault, _)| slot(fault))] += 1;
+            outcome.averaged[accumulator.fault().map_or(4, |(fault, _)| slot(fault))] += 1;
         }
-        outcome.evidence.push(most.evidence);
+        outcome.evidence.push(strongest.evidence);
         if let Some(finding) = diagnosis.fault() {
             outcome.named[slot(finding.fault)] += 1;
             outcome.example = diagnosis.evidence();
@@ -106,50 +106,50 @@ fn baseline(healthy: &[f64], rate: f64, length: usize) -> Baseline {
 }
 
 #[test]
-fn faults_are_found_and_races_named() {
+fn faults_raise_alarms_and_races_are_diagnosed() {
     let Some(folder) = common::data("cwru") else { return };
     let load = |name: &str| common::npy(&folder.join(format!("1797_{name}.npy")));
     let normal = load("Normal");
     let slow = decimate(&normal);
-    for (seconds, burst) in [(0.25, 0), (0.0, 2048)] {
+    for (seconds, samples) in [(0.25, 0), (0.0, 2048)] {
         for (rate, healthy, files) in [
             (48_000.0, &normal, ["OR_at_6_7_DE48", "IR_7_DE48", "B_7_DE48"]),
             (12_000.0, &slow, ["OR_at_6_7_DE12", "IR_7_DE12", "B_7_DE12"]),
         ] {
-            let length = if burst > 0 { burst } else { (rate * seconds) as usize };
+            let length = if samples > 0 { samples } else { (rate * seconds) as usize };
             let (fit, rest) = healthy.split_at(healthy.len() / 2);
             let baseline = baseline(fit, rate, length);
-            let hop = if burst > 0 { length } else { length / 2 };
+            let hop = if samples > 0 { length } else { length / 2 };
             let show = |name: &str, outcome: &Outcome| {
                 println!(
-                    "{name:16} {length:5} samples: {:3} windows, {:3} alarms, ratio {:.2} to {:.2}; named o/i/b/c {:?}, most evidence {:?}, gathered {:?}; evidence {:.1}/{:.1}/{:.1}; {}",
+                    "{name:16} {length:5} samples: {:3} windows, {:3} alarms, ratio {:.2} to {:.2}; named o/i/b/c {:?}, strongest evidence {:?}, averaged {:?}; evidence {:.1}/{:.1}/{:.1}; {}",
                     outcome.windows,
                     outcome.alarms,
                     outcome.ratios.0,
                     outcome.ratios.1,
                     outcome.named,
                     outcome.first,
-                    outcome.gathered,
+                    outcome.averaged,
                     outcome.evidence[0],
                     outcome.evidence[outcome.windows / 2],
                     outcome.evidence[outcome.windows - 1],
                     outcome.example
                 );
             };
-            let well = run(rest, rate, length, length / 2, &baseline);
-            show("healthy", &well);
-            assert_eq!(well.alarms, 0, "false alarms");
-            assert_eq!(well.named, [0; 4], "healthy");
-            for (place, file) in files.iter().enumerate() {
+            let healthy_outcome = run(rest, rate, length, length / 2, &baseline);
+            show("healthy", &healthy_outcome);
+            assert_eq!(healthy_outcome.alarms, 0, "false alarms");
+            assert_eq!(healthy_outcome.named, [0; 4], "healthy");
+            for (index, file) in files.iter().enumerate() {
                 let outcome = run(&load(file), rate, length, hop, &baseline);
                 show(file, &outcome);
                 assert_eq!(outcome.alarms, outcome.windows, "{file}");
-                if place < 2 {
-                    assert!(outcome.first[place] as f64 >= 0.98 * outcome.windows as f64, "{file}");
-                    // 43 ms hold five to seven impacts: there not every window is sure.
-                    let least = if length == 2048 && rate > 20_000.0 { 0.5 } else { 0.95 };
-                    assert!(outcome.named[place] as f64 >= least * outcome.windows as f64, "{file}");
-                    assert_eq!(outcome.named.iter().sum::<usize>(), outcome.named[place], "{file}: wrong name");
+                if index < 2 {
+                    assert!(outcome.first[index] as f64 >= 0.98 * outcome.windows as f64, "{file}");
+                    // 43 ms contain five to seven impacts, so not every window is conclusive.
+                    let min_share = if length == 2048 && rate > 20_000.0 { 0.5 } else { 0.95 };
+                    assert!(outcome.named[index] as f64 >= min_share * outcome.windows as f64, "{file}");
+                    assert_eq!(outcome.named.iter().sum::<usize>(), outcome.named[index], "{file}: wrong name");
                 }
             }
         }
@@ -157,7 +157,7 @@ fn faults_are_found_and_races_named() {
 }
 
 #[test]
-fn noise_names_nothing() {
+fn noise_is_not_diagnosed() {
     let mut random = common::Random(1);
     let mut transforms = Transforms::default();
     for (rate, length, count) in [
@@ -167,25 +167,25 @@ fn noise_names_nothing() {
         (25_600.0, 2048, 500),
         (12_000.0, 2048, 300),
     ] {
-        let mut both = 0;
+        let mut detected = 0;
         let mut evidence = Vec::new();
         let mut accumulator = Accumulator::default();
-        let mut highest = 0;
+        let mut averaged = 0;
         for _ in 0..count {
             let noise: Vec<f64> = (0..length).map(|_| random.normal()).collect();
             let diagnosis = diagnose(&mut transforms, &noise, rate, SHAFT, &orders(), &Limits::default()).unwrap();
             accumulator.push(&diagnosis);
-            highest += usize::from(accumulator.fault().is_some());
-            both += usize::from(diagnosis.named);
+            averaged += usize::from(accumulator.fault().is_some());
+            detected += usize::from(diagnosis.named);
             evidence.push(diagnosis.findings.iter().map(|finding| finding.evidence).fold(0.0, f64::max));
         }
         evidence.sort_by(f64::total_cmp);
         println!(
-            "noise {rate} Hz {length}: evidence median {:.1}, 99 % {:.1}, most {:.1}; named {both} of {count}, gathered {highest}",
+            "noise {rate} Hz {length}: evidence median {:.1}, 99 % {:.1}, strongest {:.1}; named {detected} of {count}, averaged {averaged}",
             evidence[count / 2],
             evidence[count * 99 / 100],
             evidence[count - 1]
         );
-        assert!(both <= 1 && highest == 0);
+        assert!(detected <= 1 && averaged == 0);
     }
 }

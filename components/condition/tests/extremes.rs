@@ -1,6 +1,6 @@
-//! Rates, speeds and samples that no machine has: nothing may panic on them, since in a component a panic takes the stage
-//! down. Overflow is checked in tests, so that what would only saturate or wrap elsewhere is found as well. `usize` has
-//! 32 bits in a component and 64 here; rates of 1e300 saturate either.
+//! Rates, speeds and samples that no machine has. Nothing may panic on them, as in a component a panic takes the stage
+//! down. Overflow checks are on in tests, so that what would only saturate or wrap elsewhere is detected as well.
+//! `usize` has 32 bits in a component and 64 here; rates of 1e300 saturate both.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod common;
 
@@ -25,7 +25,7 @@ use wheeltapper_condition::{
     },
 };
 
-/// Hz: also what no check before the features lets through.
+/// Numbers in Hz, including those that the checks before the features reject.
 const NUMBERS: [f64; 19] = [
     f64::NAN,
     f64::NEG_INFINITY,
@@ -50,7 +50,7 @@ const NUMBERS: [f64; 19] = [
 
 const LENGTHS: [usize; 9] = [0, 1, 2, 3, 8, 16, 63, 64, 100];
 
-/// Samples of one kind; the kinds are what a burst of f32 can hold, and f64 beyond it.
+/// Samples of one kind: what a waveform of f32 can contain, and f64 beyond its range.
 fn samples(kind: usize, count: usize) -> Vec<f64> {
     let mut random = common::Random(5);
     let sign = |index: usize| if index.is_multiple_of(2) { 1.0 } else { -1.0 };
@@ -77,17 +77,17 @@ fn orders() -> Orders {
 }
 
 #[test]
-fn a_burst_at_a_rate_of_1e300_has_features() {
+fn a_waveform_at_a_rate_of_1e300_has_features() {
     let found = features(&mut Transforms::default(), &samples(0, 64), 1e300, None, &Machine::default()).unwrap();
     assert_eq!(found.rahmonic, None);
 }
 
 #[test]
-fn no_burst_makes_the_features_panic() {
+fn no_rate_or_speed_makes_the_features_panic() {
     let mut transforms = Transforms::default();
     for rate in NUMBERS {
         for shaft in NUMBERS.map(Some).into_iter().chain([None]) {
-            // What the samples are matters less than rate and speed; each pair gets another kind.
+            // The kind of samples matters less than rate and speed, so each pair gets another kind.
             for length in [1, 63, 64, 101] {
                 let kind = (rate.to_bits() >> 40) as usize + shaft.map_or(0, |shaft| (shaft.to_bits() >> 41) as usize);
                 let machine = Machine {
@@ -118,9 +118,9 @@ fn no_samples_make_the_features_panic() {
     }
 }
 
-/// The parts are public: they must hold without the checks of [`features`].
+/// The functions that compute single features are public, and must not panic without the checks of the caller.
 #[test]
-fn no_number_makes_a_part_panic() {
+fn no_number_makes_a_function_panic() {
     let mut transforms = Transforms::default();
     for count in LENGTHS {
         let wave = samples(0, count);
@@ -161,7 +161,7 @@ fn envelope_parts(transforms: &mut Transforms, envelope: &SquaredEnvelope, numbe
 }
 
 #[test]
-fn limits_of_any_size_are_taken() {
+fn limits_of_any_size_are_accepted() {
     let mut transforms = Transforms::default();
     for number in NUMBERS {
         let limits = Limits { periods: number, revolutions: number, narrowest: number, ..Limits::default() };
@@ -172,7 +172,7 @@ fn limits_of_any_size_are_taken() {
 }
 
 #[test]
-fn the_smallest_horizon_comes_to_an_end() {
+fn the_smallest_horizon_terminates() {
     let pairs: Vec<(f64, f64)> = (0..40).map(|at| (f64::from(at), f64::from(at) + 1.0)).collect();
     for horizon in [5e-324, 1e-300, 1.0, 1e300, f64::MAX] {
         assert!(Residuals::fit(&pairs, horizon, 10).is_some());

@@ -4,14 +4,14 @@ mod common;
 
 use wheeltapper_condition::scalar::cusum::Cusum;
 
-/// Levels that rise with wear; the snapshot's, not the sensor's name.
+/// Levels that rise with wear: suffixes of the column names.
 const FEATURES: [&str; 8] =
     ["rms", "max", "env_bpfo_energy", "env_bpfi_energy", "env_bsf_energy", "bpfo_energy", "bpfi_energy", "bsf_energy"];
-/// A run of this many snapshots (an hour) is sustained.
+/// An alarm over this many consecutive snapshots (an hour) counts as sustained.
 const SUSTAINED: usize = 6;
 
 #[test]
-fn the_outer_race_is_found_three_days_early() {
+fn the_outer_race_fault_is_detected_three_days_early() {
     let Some(folder) = common::data("ims-features") else { return };
     let tables = ["test2_raw.csv.gz", "test2_spectral.csv.gz"].map(|name| common::table(&folder.join(name)));
     for fit in [100, 150, 200, 246, 300] {
@@ -23,7 +23,7 @@ fn the_outer_race_is_found_three_days_early() {
                 let column: Vec<f64> = tables
                     .iter()
                     .find_map(|(names, rows)| {
-                        let at = names.iter().position(|known| *known == name)?;
+                        let at = names.iter().position(|candidate| *candidate == name)?;
                         Some(rows.iter().map(|row| row[at].max(1e-12).ln()).collect())
                     })
                     .unwrap();
@@ -32,7 +32,7 @@ fn the_outer_race_is_found_three_days_early() {
                 for at in 0..alarms.len() {
                     if alarms[at] && (at == 0 || !alarms[at - 1]) {
                         let run = alarms[at..].iter().take_while(|alarm| **alarm).count();
-                        if run >= SUSTAINED && first.as_ref().is_none_or(|(known, _)| at < *known) {
+                        if run >= SUSTAINED && first.as_ref().is_none_or(|(earliest, _)| at < *earliest) {
                             first = Some((at, name.clone()));
                         }
                         brief += usize::from(run < SUSTAINED && at < 500);

@@ -1,4 +1,4 @@
-//! Against NumPy and SciPy; `reference/generate.py` made the values.
+//! Comparison with NumPy and SciPy; `reference/generate.py` computed the values.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 use std::path::Path;
 
@@ -41,31 +41,31 @@ fn close(got: &[f64], want: &[f64], tolerance: f64) {
 }
 
 #[test]
-fn envelope_welch_levels_octaves_are_scipys() {
+fn envelope_welch_levels_and_octaves_match_scipy() {
     let signal = read("signal");
     let transforms = &mut Transforms::default();
     close(&hilbert(transforms, &signal), &read("hilbert"), 1e-12);
     close(&hilbert(transforms, &signal[..signal.len() - 1]), &read("hilbert_odd"), 1e-12);
     close(&density(transforms, &signal, RATE, 256), &read("welch"), 1e-12);
     close(&density(transforms, &signal, RATE, 255), &read("welch_odd"), 1e-12);
-    let own = levels(&signal);
-    close(&[own.rms, own.peak, own.crest, own.kurtosis], &read("levels"), 1e-12);
+    let computed = levels(&signal);
+    close(&[computed.rms, computed.peak, computed.crest, computed.kurtosis], &read("levels"), 1e-12);
     let levels: Vec<f64> = octaves(transforms, &signal, RATE, 12).iter().map(|octave| octave.decibel).collect();
     close(&levels, &read("octaves"), 1e-12);
 }
 
 #[test]
-fn cepstral_peak_is_numpys() {
+fn cepstral_peak_matches_numpy() {
     let cepstrum = read("cepstrum");
-    let found = cepstrum::peak(&mut Transforms::default(), &read("signal"), RATE, 50.0, 1000.0).unwrap();
+    let peak = cepstrum::peak(&mut Transforms::default(), &read("signal"), RATE, 50.0, 1000.0).unwrap();
     let best = (12..=240).max_by(|a, b| cepstrum[*a].total_cmp(&cepstrum[*b])).unwrap();
-    assert!((found.quefrency - best as f64 / RATE).abs() < 1e-12);
+    assert!((peak.quefrency - best as f64 / RATE).abs() < 1e-12);
 }
 
-/// The decimated envelope goes through the same points as that of the whole record: their means and kurtoses agree to
-/// 3 % (its ends are cut off, the record's not all).
+/// The decimated envelope passes through the same points as that of the whole record, so their means and kurtoses agree
+/// to 3 %. They differ as both are cut at their ends, but not at the same samples.
 #[test]
-fn band_envelope_is_that_of_the_filtered_signal() {
+fn band_envelope_matches_the_filtered_signal() {
     let transforms = &mut Transforms::default();
     let signal = read("signal");
     let band = Source::new(transforms, &signal, RATE).band(transforms, 2000.0, 4000.0);
@@ -81,7 +81,7 @@ fn band_envelope_is_that_of_the_filtered_signal() {
 }
 
 #[test]
-fn slopes_are_scipys() {
+fn slopes_match_scipy() {
     let values = read("trend");
     let times: Vec<f64> = (0..values.len()).map(|index| index as f64).collect();
     close(&[theil_sen(&times, &values), least_squares(&times, &values)], &read("slopes"), 1e-12);
@@ -104,10 +104,10 @@ fn velocity_of_a_sine_is_its_acceleration_over_its_angular_frequency() {
     assert_eq!(MachineClass::MediumRigid.zone(f64::NAN), None);
 }
 
-/// At either edge of the band, on a large offset, and in bursts of no whole number of periods. ISO 2954 lets a meter show from
-/// 0.8 to 1.1 of what is there at the edges, and from 0.9 within.
+/// Velocity at both edges of the band, with a large offset, and in waveforms that do not contain a whole number of
+/// periods. ISO 2954 allows a meter to show 0.8 to 1.1 of the true value at the edges, and at least 0.9 within.
 #[test]
-fn velocity_holds_to_the_edges_of_its_band() {
+fn velocity_is_correct_up_to_the_edges_of_its_band() {
     let transforms = &mut Transforms::default();
     for (rate, count) in [(2560.0, 1024), (12_000.0, 4801), (25_600.0, 16_384), (51_200.0, 20_481), (51_200.0, 51_197)]
     {
@@ -156,14 +156,14 @@ fn a_modulated_mesh_has_sidebands() {
         .collect();
     let gear = mesh(&mut Transforms::default(), &wave, rate, shaft, teeth).unwrap();
     assert!((gear.frequency - 575.0).abs() < 0.6 && gear.sidebands >= 2, "{gear:?}");
-    // Two sidebands, each a quarter of the mesh's amplitude.
+    // Two sidebands, each with a quarter of the mesh amplitude.
     assert!((gear.sideband_ratio - 0.5).abs() < 0.02, "{gear:?}");
     let rahmonic = cepstrum::peak(&mut Transforms::default(), &wave, rate, 12.0, 400.0).unwrap();
     println!("{gear:?} {rahmonic:?}");
 }
 
 #[test]
-fn orders_put_lines_where_the_shaft_does() {
+fn lines_are_assigned_to_shaft_orders() {
     let mut powers = vec![0.0; 400];
     powers[100] = 4.0;
     let lines = Lines { powers: &powers, step: 0.5, duration: 2.0 };
@@ -171,9 +171,9 @@ fn orders_put_lines_where_the_shaft_does() {
     assert_eq!(by_order.iter().position(|power| *power > 0.0), Some(50));
 }
 
-/// Impacts at a defect's frequency, each ringing at 3.1 kHz, in noise; the bearing runs 0.7 % off its geometry.
+/// Impacts at a defect frequency, each ringing at 3.1 kHz, in noise; the bearing deviates by 0.7 % from its geometry.
 #[test]
-fn simulated_defects_are_named_with_their_evidence() {
+fn simulated_defects_are_diagnosed() {
     let (rate, shaft) = (25_600.0, 24.5);
     let orders = find("6206").unwrap().geometry.orders().unwrap();
     let tau = 2.0 * std::f64::consts::PI;
@@ -204,7 +204,7 @@ fn simulated_defects_are_named_with_their_evidence() {
 }
 
 #[test]
-fn what_is_no_waveform_gives_nothing() {
+fn invalid_waveforms_have_no_features() {
     let transforms = &mut Transforms::default();
     let machine = Machine { shaft: Some(30.0), bearing: find("6205").unwrap().geometry.orders(), ..Machine::default() };
     assert!(features(transforms, &[], 1e4, Some(Unit::G), &machine).is_none());
@@ -215,8 +215,8 @@ fn what_is_no_waveform_gives_nothing() {
             for shaft in [1e-9, 30.0, 1e9] {
                 let machine = Machine { shaft: Some(shaft), teeth: Some(u32::MAX), ..machine };
                 let flat = vec![1.0; length];
-                let found = features(transforms, &flat, rate, Some(Unit::G), &machine).unwrap();
-                assert!(found.bearing.is_none_or(|bearing| !bearing.named), "{length} {rate} {shaft}");
+                let result = features(transforms, &flat, rate, Some(Unit::G), &machine).unwrap();
+                assert!(result.bearing.is_none_or(|bearing| !bearing.named), "{length} {rate} {shaft}");
                 let huge: Vec<f64> = (0..length).map(|index| if index % 7 == 0 { 1e300 } else { -1e300 }).collect();
                 let _ = features(transforms, &huge, rate, Some(Unit::MetrePerSecondSquared), &machine);
             }
@@ -224,18 +224,22 @@ fn what_is_no_waveform_gives_nothing() {
     }
 }
 
-/// Nominal octaves: a sine is in its own, and its level is its mean square; what the spectrum cannot show is NaN.
+/// Nominal octaves: a sine is in its own octave, and its level is its mean square; an octave that the spectrum cannot
+/// resolve is NaN.
 #[test]
 fn a_sine_is_in_its_octave() {
     let rate = 25_600.0;
     let transforms = &mut Transforms::default();
-    for (place, centre) in CENTRES.iter().enumerate().take(10) {
+    for (octave, centre) in CENTRES.iter().enumerate().take(10) {
         let omega = 2.0 * std::f64::consts::PI * centre;
         let sine: Vec<f64> = (0..25_600).map(|index| 2.0 * (omega * f64::from(index) / rate).sin()).collect();
         let levels = nominal(transforms, &sine, rate, 4);
-        assert!((levels[place] - 10.0 * 2.0_f64.log10()).abs() < 0.1, "{centre} Hz: {levels:?}");
+        assert!((levels[octave] - 10.0 * 2.0_f64.log10()).abs() < 0.1, "{centre} Hz: {levels:?}");
         assert!(
-            levels.iter().enumerate().all(|(at, level)| at == place || level.is_nan() || *level < levels[place] - 20.0)
+            levels
+                .iter()
+                .enumerate()
+                .all(|(index, level)| index == octave || level.is_nan() || *level < levels[octave] - 20.0)
         );
         assert!(levels[10].is_nan());
     }
@@ -244,7 +248,7 @@ fn a_sine_is_in_its_octave() {
     assert_eq!(nominal(transforms, &sine[..2048], rate, 4).iter().filter(|level| level.is_nan()).count(), 3);
 }
 
-/// (1 + m cos ωt) times a carrier of amplitude a has a squared envelope with 2 m a² at ω.
+/// (1 + m cos ωt) times a carrier of amplitude a has a squared envelope with amplitude 2 m a² at ω.
 #[test]
 fn the_amplitude_is_that_of_the_squared_envelope() {
     let (rate, shaft) = (25_600.0, 24.5);

@@ -1,6 +1,6 @@
-//! What a window of ten sensors costs, and learning; beside it what the same work costs with Python's libraries.
+//! Cost of a window of ten sensors and of the training, compared with the cost of the same work in Python's libraries.
 //!
-//! `WHEELTAPPER_PYTHON=venv/bin/python cargo bench -p wheeltapper-detect`; the packages stand at the head of `peer.py`.
+//! `WHEELTAPPER_PYTHON=venv/bin/python cargo bench -p wheeltapper-detect`; `peer.py` lists the packages at its head.
 
 use std::process::Command;
 
@@ -15,11 +15,11 @@ fn main() {
     peer();
 }
 
-/// The figures of `peer.py`.
+/// Prints the figures of `peer.py`.
 fn peer() {
     let Some(python) = std::env::var_os("WHEELTAPPER_PYTHON") else {
         println!(
-            "\nNumPy's, SciPy's and scikit-learn's figures: set WHEELTAPPER_PYTHON to a Python that has them (peer.py)."
+            "\nFor the figures of NumPy, SciPy and scikit-learn set WHEELTAPPER_PYTHON to a Python with these packages."
         );
         return;
     };
@@ -27,18 +27,18 @@ fn peer() {
     match Command::new(&python).arg(script).output() {
         Ok(out) if out.status.success() => println!("\n{}", String::from_utf8_lossy(&out.stdout)),
         Ok(out) => println!("\npeer.py failed:\n{}", String::from_utf8_lossy(&out.stderr)),
-        Err(error) => println!("\n{} cannot be run: {error}", python.display()),
+        Err(error) => println!("\ncannot run {}: {error}", python.display()),
     }
 }
 
 const SENSORS: usize = 10;
 const COLUMNS: usize = 12;
 const ASSETS: usize = 8;
-/// Windows to learn from, at last.
+/// Windows of the last training.
 const LEARNT: usize = 400;
 const S: i64 = 1_000_000_000;
 
-/// Even noise, -1 to 1.
+/// Uniform noise from -1 to 1.
 struct Noise(u64);
 
 impl Noise {
@@ -52,7 +52,7 @@ impl Noise {
     }
 }
 
-/// What a stage takes: windows one after the other, of all sensors of all assets, with features of real readings.
+/// Input of a stage: consecutive windows of all sensors of all assets, with the features of simulated readings.
 struct Fleet {
     names: Vec<(String, String)>,
     features: Vec<String>,
@@ -117,7 +117,7 @@ impl Fleet {
     }
 }
 
-/// Windows of eight assets of ten sensors, twelve columns scored, after learning.
+/// Windows of eight assets of ten sensors with twelve scored columns, after the training.
 #[divan::bench(args = ["ensemble", "process", "zscore", "mahalanobis"], sample_count = 50, sample_size = 1)]
 fn push(bencher: Bencher<'_, '_>, model: &str) {
     let mut fleet = Fleet::new();
@@ -130,7 +130,7 @@ fn push(bencher: Bencher<'_, '_>, model: &str) {
     let batches: Vec<Rows> = (0..60).map(|_| fleet.rows(10)).collect();
     let table = fleet.table();
     let mut batches = batches.iter().cycle();
-    // Each sample takes the next ten windows; divan may take one more to begin with.
+    // Each sample uses the next ten windows; divan may use one more at the start.
     let bencher = bencher.counter(ItemsCount::new(10 * ASSETS));
     bencher.with_inputs(|| batches.next()).bench_local_refs(|rows| {
         let rows = (*rows)?;
@@ -138,7 +138,7 @@ fn push(bencher: Bencher<'_, '_>, model: &str) {
     });
 }
 
-/// One window of one sensor of ten that is asked about.
+/// Dry run of one window of one sensor of ten.
 #[divan::bench]
 fn probe(bencher: Bencher<'_, '_>) {
     let mut fleet = Fleet::new();
@@ -167,14 +167,14 @@ fn rows(count: usize) -> Vec<Vec<f64>> {
 
 const LAYOUT: Layout = Layout { sensors: SENSORS, columns: COLUMNS, level: 0, spread: Some(3) };
 
-/// Learning from 30, 100 and 400 rows of 120 numbers.
+/// Training on 30, 100 and 400 rows of 120 numbers.
 #[divan::bench(args = [30, 100, 400], sample_count = 10, sample_size = 1)]
 fn fit(bencher: Bencher<'_, '_>, count: usize) {
     let rows = rows(count);
     bencher.bench_local(|| Any::new(Kind::Ensemble).fit(LAYOUT, black_box(&rows)));
 }
 
-/// The same by detectors that scikit-learn has as well, from 400 rows.
+/// Training of detectors that scikit-learn has as well, on 400 rows.
 #[divan::bench(args = [Kind::IsolationForest, Kind::Mcd], sample_count = 5, sample_size = 1)]
 fn fit_alone(bencher: Bencher<'_, '_>, kind: Kind) {
     let rows = rows(LEARNT);

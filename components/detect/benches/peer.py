@@ -1,4 +1,4 @@
-"""Times with NumPy, SciPy and scikit-learn what detect.rs times, in microseconds.
+"""Measures the benchmarks of detect.rs with NumPy, SciPy and scikit-learn, in microseconds.
 
 Python 3.11, numpy==2.4.6, scipy==1.17.1, scikit-learn==1.9.1. One thread.
 """
@@ -20,7 +20,7 @@ import sklearn
 from sklearn.covariance import EllipticEnvelope
 from sklearn.ensemble import IsolationForest
 
-# Fewer rows than a robust covariance of 120 numbers would like: it says so each time.
+# Suppresses the warning that 400 rows are few for a robust covariance of 120 numbers.
 warnings.simplefilter("ignore")
 ROWS, WIDTH = 400, 120
 
@@ -37,7 +37,7 @@ def microseconds(call, least=0.5):
 
 
 def window(x):
-    """The 17 features that windows and bursts share; see featurize's features.rs."""
+    """The 17 features that windows and waveforms share; see featurize's features.rs."""
     mean, std, rms = x.mean(), x.std(), np.sqrt(np.mean(x * x))
     low, high = x.min(), x.max()
     q25, q50, q75 = np.quantile(x, [0.25, 0.5, 0.75])
@@ -54,7 +54,7 @@ def window(x):
 
 
 def envelope(x):
-    """The spectrum of the squared envelope of one band; featurize looks at many bands."""
+    """The spectrum of the squared envelope of one band; featurize uses many bands."""
     filtered = scipy.signal.sosfilt(BAND, x)
     squared = np.abs(scipy.signal.hilbert(filtered)) ** 2
     return np.abs(np.fft.rfft(squared - squared.mean()))
@@ -62,7 +62,7 @@ def envelope(x):
 
 random = np.random.default_rng(1)
 BAND = scipy.signal.butter(4, [3000, 5000], "bandpass", fs=25_600, output="sos")
-readings, burst = random.normal(20, 0.3, 30), random.normal(0, 1, 2048)
+readings, waveform = random.normal(20, 0.3, 30), random.normal(0, 1, 2048)
 rows, row = random.normal(size=(ROWS, WIDTH)), random.normal(size=(1, WIDTH))
 forest = IsolationForest(n_estimators=100, random_state=1).fit(rows)
 ellipse = EllipticEnvelope(random_state=1).fit(rows)
@@ -70,7 +70,7 @@ ellipse = EllipticEnvelope(random_state=1).fit(rows)
 print(f"numpy {np.__version__}, scipy {scipy.__version__}, scikit-learn {sklearn.__version__}; median, µs")
 for what, call, least in [
     ("17 features of a window of 30 readings", lambda: window(readings), 0.5),
-    ("envelope spectrum of 2,048 samples, one band", lambda: envelope(burst), 0.5),
+    ("envelope spectrum of 2,048 samples, one band", lambda: envelope(waveform), 0.5),
     (f"IsolationForest, score of a row of {WIDTH}", lambda: forest.score_samples(row), 0.5),
     (f"IsolationForest, scores of {ROWS} rows at once, a row", None, 0.5),
     (f"IsolationForest, fit of {ROWS} rows", lambda: IsolationForest(random_state=1).fit(rows), 0.5),

@@ -1,4 +1,4 @@
-//! A sensor that sends bursts of an accelerometer: octave levels against their baseline, and bearing lines by physics alone.
+//! Waveforms of one accelerometer: octave levels compared with their baseline, and bearing lines by physics alone.
 
 use std::collections::VecDeque;
 
@@ -12,38 +12,40 @@ use crate::{
     unit::Window,
 };
 
-/// Bursts do not overlap, so fewer of them say as much as windows of readings.
-const SHARE: usize = 3;
-const LEAST: usize = 5;
-/// An octave is used when it has so many spectral lines.
-const LINES: f64 = 12.0;
-/// Evidence from which a line is an alarm by itself. It is named from 5 on
-/// ([`wheeltapper_condition::bearing::diagnosis::Limits`]), which noise reaches once in a thousand bursts.
-const EVIDENCE: f64 = 7.5;
-/// Bursts of the course that are kept for display.
-const COURSE: usize = 60;
+/// The warm-up of waveforms is this fraction of that of windows of readings: waveforms do not overlap, so fewer are
+/// needed.
+const WINDOWS_PER_WAVEFORM: usize = 3;
+/// Fewest training waveforms.
+const MIN_WARMUP: usize = 5;
+/// Fewest spectral lines of an octave that is used.
+const MIN_LINES: f64 = 12.0;
+/// Evidence from which a bearing line alone raises an alarm. The fault is named from 5 on
+/// ([`wheeltapper_condition::bearing::diagnosis::Limits`]), which noise reaches in one of a thousand waveforms.
+const ALARM_EVIDENCE: f64 = 7.5;
+/// Waveforms in the trend.
+const TREND_LENGTH: usize = 60;
 
-/// What judges a burst.
+/// Names of the models that score a waveform.
 pub(crate) const MEMBERS: [&str; 2] = [ENVELOPE, OCTAVES];
 const ENVELOPE: &str = "envelope";
 const OCTAVES: &str = "octaves";
 
-/// See the module.
+/// Model of the waveforms of one sensor; see the module documentation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Burst {
     warmup: usize,
     lessons: Vec<Vec<f64>>,
     model: Option<Model>,
-    /// Ends and root mean squares.
+    /// Ends and RMS values of the latest waveforms.
     course: VecDeque<(i64, f64)>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Model {
-    /// Places of the octaves in the feature list.
+    /// Indices of the octaves in the feature list.
     octaves: Vec<usize>,
     baseline: Baseline,
-    /// Median of every feature.
+    /// Median of every feature in the training waveforms.
     expected: Vec<f64>,
     bursts: u32,
 }
@@ -53,45 +55,51 @@ impl Burst {
         Self { warmup: Self::lessons(warmup, later), lessons: Vec::new(), model: None, course: VecDeque::new() }
     }
 
-    /// Bursts to learn from, where so many windows of readings are, and come so much later.
+    /// Number of training waveforms for a warm-up of this many windows of readings that is delayed by `later` windows.
     pub(crate) fn lessons(warmup: usize, later: usize) -> usize {
-        (warmup / SHARE).max(LEAST) + later / SHARE
+        (warmup / WINDOWS_PER_WAVEFORM).max(MIN_WARMUP) + later / WINDOWS_PER_WAVEFORM
     }
 
-    /// Bursts learnt and needed.
+    /// Number of waveforms learnt, and number needed.
     pub(crate) fn learning(&self) -> (usize, usize) {
         let learnt = match &self.model {
             Some(model) => model.bursts as usize,
-            // Bursts of all lengths are no model.
+            // With waveforms of mixed lengths there is no model.
             None => self.lessons.len().min(self.warmup.saturating_sub(1)),
         };
         (learnt, self.warmup)
     }
 
-    /// What it would say of a burst; see [`crate::probe`].
+    /// Scores a waveform without learning from it; see [`crate::probe`].
     pub(crate) fn judge(&self, window: &Window, context: &Context<'_>, model: Option<&str>) -> Option<Judged> {
         let values = &window.rows.first()?.as_ref()?.values;
         let learnt = self.model.as_ref()?;
         let named = faults::bearing(context, values).filter(|_| model != Some(OCTAVES));
-        let by_line = named.as_ref().map_or(0.0, |named| named.evidence / EVIDENCE);
+        let by_line = named.as_ref().map_or(0.0, |named| named.evidence / ALARM_EVIDENCE);
         let by_level = if model == Some(ENVELOPE) { 0.0 } else { learnt.ratio(values) };
         let finding = self.finding(values, named, context, by_line >= by_level && model != Some(OCTAVES));
         Some(Judged { ratio: by_level.max(by_line), finding, sure: 1.0 })
     }
 
-    /// Takes the next burst: its ratio and, past `edge`, what was found. None while learning, unless a bearing's line is plain.
-    pub(crate) fn take(&mut self, window: &Window, context: &Context<'_>, edge: f64) -> Option<(f64, Option<Finding>)> {
+    /// Consumes the next waveform. Returns its ratio and, from `limit` on, the finding. None during the warm-up, unless
+    /// the evidence of a bearing line reaches `limit`.
+    pub(crate) fn take(
+        &mut self,
+        window: &Window,
+        context: &Context<'_>,
+        limit: f64,
+    ) -> Option<(f64, Option<Finding>)> {
         let values = &window.rows.first()?.as_ref()?.values;
         let of = |name: &str| context.feature(values, name);
-        if self.course.len() >= COURSE {
+        if self.course.len() >= TREND_LENGTH {
             self.course.pop_front();
         }
         self.course.push_back((window.end, of("rms")));
         let named = faults::bearing(context, values);
-        let by_line = named.as_ref().map_or(0.0, |named| named.evidence / EVIDENCE);
+        let by_line = named.as_ref().map_or(0.0, |named| named.evidence / ALARM_EVIDENCE);
         let by_level = self.model.as_ref().map(|model| model.ratio(values));
         let ratio = by_level.unwrap_or(0.0).max(by_line);
-        if ratio >= edge {
+        if ratio >= limit {
             let finding = self.finding(values, named, context, by_line >= by_level.unwrap_or(0.0));
             let (times, values) = self.course.iter().copied().unzip();
             let sensor = context.members.first().map_or_else(String::new, |member| member.name.to_string());
@@ -113,29 +121,29 @@ impl Burst {
             Some(named) => Some(named.mode),
             None => faults::of_burst(context, values, self.model.as_ref().map_or(&[], |model| &model.expected)),
         };
-        let told = context.message(&parts, fault_mode);
-        let message = named.map_or(told, |named| named.message);
+        let message = context.message(&parts, fault_mode);
+        let message = named.map_or(message, |named| named.message);
         let model = if by_line { ENVELOPE } else { OCTAVES };
         Finding { message, fault_mode, parts, trend: None, model, learnt }
     }
 
     fn learn(&mut self, values: &[f64], window: &Window, context: &Context<'_>) {
-        let most = context.config.learn as usize * self.warmup;
-        if self.model.as_ref().is_some_and(|model| model.bursts as usize >= most) {
+        let max = context.config.learn as usize * self.warmup;
+        if self.model.as_ref().is_some_and(|model| model.bursts as usize >= max) {
             return;
         }
         self.lessons.push(values.to_vec());
         let count = self.lessons.len();
-        if count == self.warmup || count == most {
+        if count == self.warmup || count == max {
             if let Some(model) = Model::fit(&self.lessons, window, context) {
                 self.model = Some(model);
-            } else if count == most {
-                // Bursts of all lengths: begin anew.
+            } else if count == max {
+                // The waveforms have mixed lengths: start again.
                 self.lessons.clear();
                 return;
             }
         }
-        if count >= most {
+        if count >= max {
             self.lessons = Vec::new();
         }
     }
@@ -148,10 +156,10 @@ impl Model {
         let (mut octaves, mut lines) = (Vec::new(), Vec::new());
         for (at, name) in context.features.iter().enumerate() {
             let Some(center) = name.strip_prefix("octave_").and_then(|hz| hz.parse::<f64>().ok()) else { continue };
-            // An octave is 1/√2 of its centre wide.
+            // The width of an octave is 1/√2 of its centre frequency.
             let in_it = center * std::f64::consts::FRAC_1_SQRT_2 * seconds;
             let there = lessons.iter().all(|lesson| lesson.get(at).is_some_and(|level| level.is_finite()));
-            if in_it >= LINES && there {
+            if in_it >= MIN_LINES && there {
                 octaves.push(at);
                 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
                 lines.push(in_it as usize);
@@ -172,13 +180,13 @@ impl Model {
         self.octaves.iter().map(|&at| values.get(at).copied().unwrap_or(f64::NAN)).collect()
     }
 
-    /// A burst of another length or rate, whose octaves are not there, says nothing.
+    /// 0 for a waveform of another length or rate, which lacks the octaves.
     fn ratio(&self, values: &[f64]) -> f64 {
         let ratio = self.baseline.ratio(&self.levels(values));
         if ratio.is_finite() { ratio } else { 0.0 }
     }
 
-    /// The octaves by the squares of their deviations; before them the line of the bearing's fault that was named.
+    /// Contributions: the line of the named bearing fault first, then the octaves by their squared deviations.
     fn parts(
         &self,
         values: &[f64],

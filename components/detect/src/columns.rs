@@ -1,20 +1,20 @@
-//! Which features are scored, and how they are straightened: spreads by their logarithm, shapes by asinh, so that what is
-//! normal lies about evenly around its median.
+//! Scored features and their transformations: the logarithm for spreads and asinh for shapes, so that normal values lie
+//! symmetrically around their median.
 
 use serde::{Deserialize, Serialize};
 
-/// How a feature is straightened.
+/// Transformation of a feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Shape {
-    /// As it is.
+    /// No transformation.
     Level,
-    /// ln(x + floor): a ratio counts, not a difference.
+    /// ln(x + floor), so that ratios count instead of differences.
     Spread,
     /// asinh(x).
     Tail,
 }
 
-/// The features that are scored; others, such as the dominant frequency, jump between values when all is well.
+/// The scored features. Others, such as the dominant frequency, jump between values on healthy machines.
 const SCORED: [(&str, Shape); 12] = [
     ("mean", Shape::Level),
     ("q50", Shape::Level),
@@ -33,12 +33,12 @@ const SCORED: [(&str, Shape); 12] = [
 /// A scored column of a feature list.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Column {
-    /// Place in the feature list.
+    /// Index in the feature list.
     pub(crate) at: u32,
     pub(crate) shape: Shape,
 }
 
-/// The scored columns of a feature list.
+/// Returns the scored columns of a feature list.
 pub(crate) fn of(features: &[String]) -> Vec<Column> {
     let mut columns = Vec::new();
     for (at, feature) in (0..).zip(features) {
@@ -49,10 +49,10 @@ pub(crate) fn of(features: &[String]) -> Vec<Column> {
     columns
 }
 
-/// What is normal for a column.
+/// Normal range of a column of one sensor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Normal {
-    /// Median as the feature comes.
+    /// Median of the untransformed feature.
     pub(crate) expected: f64,
     floor: f64,
     center: f64,
@@ -60,7 +60,8 @@ pub(crate) struct Normal {
 }
 
 impl Normal {
-    /// From the values seen in the warm-up. `level` is the sensor's usual level: what is a thousandth of it is nothing.
+    /// Fits the values of the warm-up. `level` is the sensor's usual level; variations below a thousandth of it are
+    /// ignored.
     pub(crate) fn fit(shape: Shape, values: &mut Vec<f64>, level: f64) -> Self {
         #[allow(clippy::cast_precision_loss, reason = "a count")]
         let count = values.iter().filter(|value| value.is_finite()).count() as f64;
@@ -79,22 +80,22 @@ impl Normal {
         };
         let mut straight: Vec<f64> = straight.iter().map(|&value| straighten(shape, value, floor)).collect();
         let (center, scale) = crate::robust::center_and_scale(&mut straight);
-        let least = match shape {
+        let min = match shape {
             Shape::Level => (1e-3 * expected.abs()).max(1e-9),
             Shape::Spread => 0.1,
             Shape::Tail => 0.2,
         };
-        // Few windows understate the spread: Student's t instead of the normal distribution, roughly.
-        Self { expected, floor, center, scale: scale.max(least) * (1.0 + 10.0 / count) }
+        // Few windows underestimate the spread: this approximates Student's t by the normal distribution.
+        Self { expected, floor, center, scale: scale.max(min) * (1.0 + 10.0 / count) }
     }
 
-    /// By how many scales a value stands out; 0 where either is not defined.
+    /// Distance of a value from the median, in scales; 0 if either is undefined.
     pub(crate) fn z(&self, shape: Shape, value: f64) -> f64 {
         let z = (straighten(shape, value, self.floor) - self.center) / self.scale;
         if z.is_finite() { z.clamp(-1e6, 1e6) } else { 0.0 }
     }
 
-    /// As [`Self::z`], of a level that is told by so few values that it scatters by this variance more than usual.
+    /// Like [`Self::z`], for a level from so few readings that its variance is larger by `variance` than usual.
     pub(crate) fn z_of_few(&self, value: f64, variance: f64) -> f64 {
         let z = (value - self.center) / (self.scale * self.scale + variance).sqrt();
         if z.is_finite() { z.clamp(-1e6, 1e6) } else { 0.0 }

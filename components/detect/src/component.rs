@@ -1,4 +1,4 @@
-//! The stage as a component: contracts on the outside, [`crate::Stage`] inside.
+//! The WebAssembly component: converts between the WIT contracts and [`crate::Stage`].
 
 use std::{cell::RefCell, collections::BTreeMap};
 
@@ -101,7 +101,7 @@ fn names(dictionary: &Dictionary) -> Result<Vec<&str>, StageError> {
             from = end as usize;
             name.ok_or_else(|| {
                 StageError::Batch(format!(
-                    "a dictionary's end {end} is not in its text of {} bytes",
+                    "a dictionary's end {end} is outside its text of {} bytes",
                     dictionary.text.len()
                 ))
             })
@@ -109,7 +109,7 @@ fn names(dictionary: &Dictionary) -> Result<Vec<&str>, StageError> {
         .collect()
 }
 
-/// Names and assets.
+/// Converts a sensor table to pairs of sensor name and asset.
 fn table(sensors: &SensorTable) -> Result<Vec<(&str, &str)>, StageError> {
     let (names, assets) = (names(&sensors.names)?, names(&sensors.assets)?);
     if names.len() != sensors.asset.len() {

@@ -1,4 +1,4 @@
-//! What the stage is told.
+//! Configuration of the stage.
 
 use std::collections::BTreeMap;
 
@@ -8,26 +8,26 @@ use wheeltapper_detectors::Kind;
 
 use crate::life::Runs;
 
-/// The configuration, as JSON. Every key has a default.
+/// The configuration, parsed from JSON. Every key has a default.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {
-    /// Which detector scores the scalars; see [`Kind`].
+    /// Detector of the scalar sensors; see [`Kind`].
     pub(crate) model: Kind,
-    /// Windows of each asset to learn from.
+    /// Number of training windows per asset.
     pub(crate) warmup_windows: u32,
-    /// Assets learn up to so many windows later, each its own, so that they do not all learn at once; by default half the
-    /// warm-up.
+    /// The training of each asset is delayed by its own number of windows, up to this, so that not all assets are
+    /// trained at the same time; by default half the warm-up.
     pub(crate) spread_windows: Option<u32>,
-    /// It learns again once it has seen so many times the warm-up; 1 means that it does not.
+    /// The detector is trained again after this many times the warm-up; 1 disables that.
     pub(crate) learn: u32,
-    /// The score from which a window is an anomaly.
+    /// Score from which a window is an anomaly.
     pub(crate) threshold: f64,
-    /// The health index (about 1 at the beginning) at which an asset counts as failed.
+    /// Health index at which an asset counts as failed; a healthy asset has about 1.
     pub(crate) life_limit: f64,
-    /// Runs to failure to learn from.
+    /// Recorded runs to failure for the library of remaining lives.
     pub(crate) lives: Option<Lives>,
-    /// By id.
+    /// Settings of sensors, by sensor id.
     pub(crate) sensors: BTreeMap<String, Sensor>,
 }
 
@@ -46,7 +46,7 @@ impl Default for Config {
     }
 }
 
-/// What is known of a sensor.
+/// Settings of a sensor.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Sensor {
@@ -54,34 +54,34 @@ pub(crate) struct Sensor {
     pub(crate) kind: String,
 }
 
-/// Runs to failure: rows of the sensors' means, one a window, the last one at the failure.
+/// Runs to failure. A run has rows of the sensors' means, one per window; the last row is at the failure.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Lives {
-    /// Ids, or their last parts.
+    /// Sensor ids, or their last path segments.
     pub(crate) sensors: Vec<String>,
     pub(crate) runs: Vec<Vec<Vec<f64>>>,
-    /// Remaining windows beyond which no difference shows.
+    /// Number of remaining windows beyond which differences are not visible.
     pub(crate) horizon_windows: f64,
 }
 
-/// Why a configuration cannot be used.
+/// Reason why a configuration is invalid.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// Not JSON, or not these keys.
+    /// Not valid JSON, or an unknown key.
     #[error("detect's configuration is not as expected: {0}")]
     Json(String),
-    /// A number that makes no sense.
+    /// A number out of range.
     #[error("`{key}` is {value}; expected {expected}")]
     Number {
-        /// Which key.
+        /// Key of the number.
         key: &'static str,
-        /// What came.
+        /// The configured value.
         value: f64,
-        /// What was expected.
+        /// Description of the valid range.
         expected: &'static str,
     },
-    /// Runs to failure that nothing can be learnt from.
+    /// Runs to failure from which nothing can be learnt.
     #[error("`lives`: {0}")]
     Lives(String),
 }
@@ -123,7 +123,7 @@ impl Config {
         Ok(config)
     }
 
-    /// The library, learnt from the runs that the configuration brings.
+    /// Fits the library to the configured runs; None if there are none.
     pub(crate) fn runs(&self) -> Result<Option<Runs>, ConfigError> {
         let Some(lives) = &self.lives else { return Ok(None) };
         let wrong = |text: String| ConfigError::Lives(text);
@@ -142,7 +142,7 @@ impl Config {
         Ok(Some(Runs { sensors: lives.sensors.clone(), horizon: lives.horizon_windows, library }))
     }
 
-    /// By how many windows an asset's learning comes later: its own number below the spread.
+    /// Number of windows by which the training of this asset is delayed; depends only on its name.
     pub(crate) fn later(&self, asset: &str) -> usize {
         let spread = self.spread_windows.unwrap_or(self.warmup_windows / 2) as u64 + 1;
         let hash = asset

@@ -1,10 +1,11 @@
-//! Whether what is normal has moved: a slow change that is no fault, such as a season, wear, or another product.
+//! Drift of the baseline: a slow change that is not a fault, such as a season, wear, or another product.
 //!
-//! The levels of the first normal windows after learning are kept as a sample, and compared with the latest ones sensor by
-//! sensor (two-sample Kolmogorov-Smirnov, p < 0.05 after Benjamini and Hochberg's control of false discoveries). Windows
-//! overlap and resemble their neighbours, which the test does not know; so only windows apart are compared, and a drift has
-//! to show as half of the distributions as well. Beside it ADWIN watches the detector's ratio. On drift a shadow learns from the
-//! normal windows that follow; it takes over only if it fits the last of them better, which it did not learn from.
+//! The levels of the first normal windows after the training are kept as a sample. They are compared with the latest
+//! ones sensor by sensor (two-sample Kolmogorov-Smirnov, p < 0.05 after the Benjamini-Hochberg control of false
+//! discoveries). Windows overlap and resemble their neighbours, which the test does not account for. So only windows
+//! that do not overlap are compared, and a drift also needs a distance of half between the distributions. In addition
+//! ADWIN monitors the detector's ratio. On drift a shadow detector is trained on the normal windows that follow. It
+//! replaces the present detector only if it fits the last of these windows better, which it was not trained on.
 
 use std::collections::VecDeque;
 
@@ -13,64 +14,64 @@ use wheeltapper_detectors::{Any, Detector as _, Layout, adwin::Adwin, ks};
 
 use crate::unit::Window;
 
-/// Windows in a sample.
-const SAMPLE: usize = 40;
-/// New ones between two comparisons.
-const EVERY: usize = 20;
+/// Windows per sample.
+const SAMPLE_SIZE: usize = 40;
+/// New windows between two comparisons.
+const COMPARISON_INTERVAL: usize = 20;
 /// Level of the false-discovery rate.
-const LEVEL: f64 = 0.05;
-/// The largest distance between the distributions must reach this, too.
-const APART: f64 = 0.5;
-/// ADWIN's confidence.
-const DELTA: f64 = 1e-4;
-/// The share of the shadow's windows that it is judged by.
-const JUDGED: usize = 4;
-/// It takes over when its mean ratio is below this share of the present detector's.
-const BETTER: f64 = 0.8;
+const FALSE_DISCOVERY_RATE: f64 = 0.05;
+/// Smallest distance between the distributions that counts as drift.
+const MIN_DISTANCE: f64 = 0.5;
+/// δ of ADWIN.
+const ADWIN_DELTA: f64 = 1e-4;
+/// One of this many windows of the shadow is held out for its evaluation.
+const HOLDOUT_FRACTION: usize = 4;
+/// The shadow takes over if its mean ratio is below this share of the present detector's.
+const MAX_SHADOW_RATIO: f64 = 0.8;
 
-/// What became of it.
+/// Type of a drift event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DriftKind {
-    /// What is normal has moved; a shadow begins to learn.
+    /// The baseline has changed; a shadow detector starts its training.
     Drifted,
-    /// The shadow was no better.
+    /// The shadow was not better; the present detector stays.
     Kept,
-    /// The shadow took over.
+    /// The shadow replaced the present detector.
     Switched,
 }
 
-/// What there is to tell.
+/// A drift event within an asset.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Drifts {
     pub(crate) kind: DriftKind,
-    /// Places of the sensors whose levels moved.
+    /// Indices of the sensors whose levels changed.
     pub(crate) sensors: Vec<usize>,
-    /// The smallest adjusted p-value; 1 when only ADWIN saw it.
+    /// Smallest adjusted p-value; 1 if only ADWIN detected the drift.
     pub(crate) p: f64,
 }
 
-/// A detector that learns beside the present one.
+/// Training data of a detector that is to replace the present one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Shadow {
-    /// Rows, and the present detector's ratios.
+    /// Rows, and the ratios of the present detector.
     rows: Vec<(Vec<f64>, f64)>,
     sensors: Vec<usize>,
     p: f64,
 }
 
-/// See the module.
+/// Drift monitor of one asset; see the module documentation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Monitor {
-    /// Levels of the sample, oldest first.
+    /// Levels of the reference sample, oldest first.
     reference: Vec<Vec<f64>>,
     recent: VecDeque<Vec<f64>>,
     since: usize,
-    /// End of the last window that was taken.
+    /// End of the last window in a sample.
     last: i64,
     ratios: Adwin,
     moved: bool,
     shadow: Option<Shadow>,
-    /// Windows that a shadow learns from and is judged by; none where the detector follows by itself.
+    /// Windows that a shadow is trained and evaluated on; None if the detector follows drift by itself.
     lessons: Option<usize>,
 }
 
@@ -81,14 +82,14 @@ impl Monitor {
             recent: VecDeque::new(),
             since: 0,
             last: i64::MIN,
-            ratios: Adwin::new(DELTA),
+            ratios: Adwin::new(ADWIN_DELTA),
             moved: false,
             shadow: None,
-            lessons: shadows.then_some(lessons.max(SAMPLE)),
+            lessons: shadows.then_some(lessons.max(SAMPLE_SIZE)),
         }
     }
 
-    /// Takes a normal window: its levels, its row, its ratio.
+    /// Adds a normal window with its levels, its row and its ratio, and returns the resulting events.
     pub(crate) fn push(
         &mut self,
         window: &Window,
@@ -98,37 +99,37 @@ impl Monitor {
         detector: &mut Any,
         layout: Layout,
     ) -> Vec<Drifts> {
-        let mut told = Vec::new();
+        let mut events = Vec::new();
         if let Some(shadow) = &mut self.shadow {
             shadow.rows.push((row.to_vec(), ratio));
             if self.lessons.is_some_and(|lessons| shadow.rows.len() >= lessons)
                 && let Some(shadow) = self.shadow.take()
             {
                 let kind = shadow.judge(window.start, detector, layout);
-                told.push(Drifts { kind, sensors: shadow.sensors, p: shadow.p });
-                // Either way this is what is normal now, and the ratios before it tell nothing of what comes.
+                events.push(Drifts { kind, sensors: shadow.sensors, p: shadow.p });
+                // In both cases the recent levels are the new baseline, and earlier ratios no longer apply.
                 self.reference = self.recent.drain(..).collect();
                 self.since = 0;
-                self.ratios = Adwin::new(DELTA);
+                self.ratios = Adwin::new(ADWIN_DELTA);
                 self.moved = false;
             }
         }
         self.moved |= self.ratios.push(ratio);
         if window.start < self.last {
-            return told;
+            return events;
         }
         self.last = window.end;
-        if self.reference.len() < SAMPLE {
+        if self.reference.len() < SAMPLE_SIZE {
             self.reference.push(levels.to_vec());
-            return told;
+            return events;
         }
-        if self.recent.len() >= SAMPLE {
+        if self.recent.len() >= SAMPLE_SIZE {
             self.recent.pop_front();
         }
         self.recent.push_back(levels.to_vec());
         self.since += 1;
-        if self.since < EVERY || self.recent.len() < SAMPLE || self.shadow.is_some() {
-            return told;
+        if self.since < COMPARISON_INTERVAL || self.recent.len() < SAMPLE_SIZE || self.shadow.is_some() {
+            return events;
         }
         self.since = 0;
         let (sensors, p) = self.compare();
@@ -137,12 +138,12 @@ impl Monitor {
                 Some(_) => self.shadow = Some(Shadow { rows: Vec::new(), sensors: sensors.clone(), p }),
                 None => self.reference = self.recent.drain(..).collect(),
             }
-            told.push(Drifts { kind: DriftKind::Drifted, sensors, p });
+            events.push(Drifts { kind: DriftKind::Drifted, sensors, p });
         }
-        told
+        events
     }
 
-    /// The sensors whose levels are no longer distributed as they were.
+    /// Returns the sensors whose distribution of levels has changed, and the smallest adjusted p-value.
     fn compare(&self) -> (Vec<usize>, f64) {
         let sensors = self.reference.first().map_or(0, Vec::len);
         let of = |rows: &mut dyn Iterator<Item = &Vec<f64>>, at: usize| -> Vec<f64> {
@@ -154,25 +155,26 @@ impl Monitor {
         let p: Vec<f64> = tests.iter().map(|test| test.as_ref().map_or(1.0, |test| test.p)).collect();
         let adjusted = ks::benjamini_hochberg(&p);
         let moved = tests.iter().zip(&adjusted).enumerate().filter_map(|(at, (test, p))| {
-            (*p < LEVEL && test.as_ref().is_some_and(|test| test.statistic >= APART)).then_some(at)
+            (*p < FALSE_DISCOVERY_RATE && test.as_ref().is_some_and(|test| test.statistic >= MIN_DISTANCE))
+                .then_some(at)
         });
         (moved.collect(), adjusted.iter().copied().fold(1.0, f64::min))
     }
 }
 
 impl Shadow {
-    /// Learns, is judged by the last windows, and takes over if it is better.
+    /// Trains the shadow, evaluates it on the last windows, and replaces `detector` if the shadow is better.
     fn judge(&self, time: i64, detector: &mut Any, layout: Layout) -> DriftKind {
-        let judged = self.rows.len() / JUDGED;
-        let (lessons, last) = self.rows.split_at(self.rows.len() - judged);
+        let holdout = self.rows.len() / HOLDOUT_FRACTION;
+        let (lessons, last) = self.rows.split_at(self.rows.len() - holdout);
         let rows = |of: &[(Vec<f64>, f64)]| of.iter().map(|(row, _)| row.clone()).collect::<Vec<_>>();
         let mut shadow = Any::new(detector.kind());
-        if judged == 0 || shadow.fit(layout, &rows(lessons)).is_err() {
+        if holdout == 0 || shadow.fit(layout, &rows(lessons)).is_err() {
             return DriftKind::Kept;
         }
         let of_shadow: f64 = last.iter().map(|(row, _)| shadow.score(time, row)).sum();
         let of_present: f64 = last.iter().map(|(_, ratio)| ratio).sum();
-        if of_shadow >= BETTER * of_present || shadow.fit(layout, &rows(&self.rows)).is_err() {
+        if of_shadow >= MAX_SHADOW_RATIO * of_present || shadow.fit(layout, &rows(&self.rows)).is_err() {
             return DriftKind::Kept;
         }
         *detector = shadow;

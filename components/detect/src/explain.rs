@@ -1,4 +1,4 @@
-//! The reason for an anomaly, for people.
+//! Human-readable explanations of anomalies.
 
 use crate::{
     columns::Column,
@@ -7,60 +7,61 @@ use crate::{
     unit::{Member, Window},
 };
 
-/// At most so many contributions are told.
-const MOST: usize = 5;
-/// Smaller ones are left out.
-const LEAST_SHARE: f64 = 0.02;
-/// Digits of a number in a message, and how many more may be told.
-const MATTER: i32 = 4;
-const MORE: i32 = 4;
+/// Most contributions of an anomaly.
+const MAX_CONTRIBUTIONS: usize = 5;
+/// Contributions with a smaller share are omitted.
+const MIN_SHARE: f64 = 0.02;
+/// Significant digits of a number in a message.
+const DIGITS: i32 = 4;
+/// Most additional digits that distinguish two numbers.
+const MAX_EXTRA_DIGITS: i32 = 4;
 
-/// How bad.
+/// Severity of an anomaly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// Just past the threshold.
+    /// Slightly above the threshold.
     Low,
-    /// Clearly past it.
+    /// From 1.5 times the threshold's ratio.
     Medium,
-    /// Far past it.
+    /// From 2.5 times the threshold's ratio.
     High,
-    /// Beyond anything that was normal.
+    /// From 6 times the threshold's ratio.
     Critical,
 }
 
-/// One part of the reason.
+/// Contribution of a feature to an anomaly.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contribution {
-    /// The sensor's id.
+    /// Id of the sensor.
     pub sensor: String,
-    /// The feature's name.
+    /// Name of the feature.
     pub feature: String,
-    /// 0 to 1.
+    /// Share of the anomaly, 0 to 1.
     pub share: f64,
-    /// Median in the warm-up, in `unit`.
+    /// Median of the feature in the warm-up, in `unit`.
     pub expected: f64,
-    /// In `unit`.
+    /// Value of the feature in the window, in `unit`.
     pub seen: f64,
-    /// The sensor's, Hz, dB, or none.
+    /// Unit: that of the sensor, Hz, dB, or empty.
     pub unit: String,
 }
 
-/// The course of a feature up to a finding, for display.
+/// Values of a feature before an anomaly, for display.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trend {
-    /// The sensor's id.
+    /// Id of the sensor.
     pub sensor: String,
-    /// The feature's name.
+    /// Name of the feature.
     pub feature: String,
-    /// Of the values.
+    /// Unit of the values.
     pub unit: String,
     /// Ends of the windows, in ns since 1970.
     pub times: Vec<i64>,
-    /// As many.
+    /// One value per window.
     pub values: Vec<f64>,
 }
 
-/// A window in which an asset was not as it is when it is well; see the contracts.
+/// A window in which an asset did not behave normally; see the WIT contracts.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs, reason = "as the contracts' anomaly")]
 pub struct Anomaly {
@@ -80,7 +81,7 @@ pub struct Anomaly {
     pub trend: Option<Trend>,
 }
 
-/// What was found in a window.
+/// Explanation of a window's score.
 #[derive(Clone, Debug)]
 pub(crate) struct Finding {
     pub(crate) message: String,
@@ -89,11 +90,11 @@ pub(crate) struct Finding {
     pub(crate) parts: Vec<Contribution>,
     pub(crate) trend: Option<Trend>,
     pub(crate) model: &'static str,
-    /// Windows that the model was learnt from.
+    /// Number of windows that the model was trained on.
     pub(crate) learnt: u32,
 }
 
-/// What is known beside a window.
+/// Data about an asset that an explanation needs besides the window.
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
     pub(crate) asset: &'a str,
@@ -104,7 +105,7 @@ pub(crate) struct Context<'a> {
     pub(crate) runs: Option<&'a Runs>,
 }
 
-/// What was seen of a feature, and what was expected.
+/// Actual and expected value of a feature.
 pub(crate) struct Seen {
     pub(crate) sensor: String,
     pub(crate) feature: String,
@@ -112,36 +113,37 @@ pub(crate) struct Seen {
     pub(crate) seen: f64,
 }
 
-/// The score of a ratio to the edge: 1 − 10^(−3 r²), as if distances were normal and one window in a thousand lay beyond
-/// the edge.
+/// Score of a ratio to the limit: 1 − 10^(−3 r²), as if distances were normal and one window in a thousand was beyond
+/// the limit.
 pub(crate) fn score(ratio: f64) -> f64 {
     1.0 - 10f64.powf(-3.0 * ratio * ratio)
 }
 
-/// The ratio whose score this is.
+/// Ratio that has this score.
 pub(crate) fn ratio_of(score: f64) -> f64 {
     ((1.0 - score).log10() / -3.0).sqrt()
 }
 
-/// How sure it is on which side of the threshold a window lies: a half at the threshold, less after few lessons.
+/// Confidence that the window is on the correct side of the threshold: a half at the threshold, less with few training
+/// windows.
 fn confidence(beyond: f64, learnt: u32) -> f64 {
     let learnt = f64::from(learnt);
     (1.0 - 0.5 * (-1.5 * (beyond - 1.0).abs()).exp()) * (learnt + 1.0) / (learnt + 6.0)
 }
 
-/// The largest of `weights` as shares of their sum.
+/// Returns the largest of `weights` as contributions with shares of their sum.
 pub(crate) fn parts(weights: &[f64], seen: impl Fn(usize) -> Option<Seen>) -> Vec<Contribution> {
     let total: f64 = weights.iter().sum();
     let mut order: Vec<(usize, f64)> = weights.iter().copied().enumerate().collect();
     order.sort_by(|(a, one), (b, other)| other.total_cmp(one).then(a.cmp(b)));
     order
         .into_iter()
-        .take(MOST)
+        .take(MAX_CONTRIBUTIONS)
         .filter_map(|(at, weight)| {
             let share = weight / total;
             let Seen { sensor, feature, expected, seen } = seen(at)?;
-            // What is not defined for a window (the skewness of a constant) explains nothing.
-            (share >= LEAST_SHARE && seen.is_finite() && expected.is_finite()).then_some(Contribution {
+            // An undefined value (the skewness of a constant) explains nothing.
+            (share >= MIN_SHARE && seen.is_finite() && expected.is_finite()).then_some(Contribution {
                 sensor,
                 feature,
                 share,
@@ -154,10 +156,10 @@ pub(crate) fn parts(weights: &[f64], seen: impl Fn(usize) -> Option<Seen>) -> Ve
 }
 
 impl Context<'_> {
-    /// An anomaly of a window. `ratio`: to the edge of what is normal.
+    /// Builds the anomaly of a window. `ratio` is the ratio to the limit of what is normal.
     pub(crate) fn anomaly(&self, window: &Window, ratio: f64, finding: Finding) -> Anomaly {
         let threshold = self.config.threshold;
-        // How many times past the threshold, whatever that is set to.
+        // Ratio to the configured threshold.
         let beyond = ratio / ratio_of(threshold);
         let severity = match beyond {
             beyond if beyond < 1.5 => Severity::Low,
@@ -184,7 +186,7 @@ impl Context<'_> {
         }
     }
 
-    /// A feature's value by its name; NaN when there is none.
+    /// Returns the value of a feature by its name; NaN if there is none.
     pub(crate) fn feature(&self, values: &[f64], name: &str) -> f64 {
         let place = self.features.iter().position(|feature| feature == name);
         place.and_then(|place| values.get(place).copied()).unwrap_or(f64::NAN)
@@ -194,7 +196,7 @@ impl Context<'_> {
         parts.into_iter().map(|part| Contribution { unit: self.unit(&part.sensor, &part.feature), ..part }).collect()
     }
 
-    /// The unit of a sensor's feature.
+    /// Returns the unit of a sensor's feature.
     pub(crate) fn unit(&self, sensor: &str, feature: &str) -> String {
         let own = || self.config.sensors.get(sensor).map(|sensor| sensor.unit.clone()).unwrap_or_default();
         match feature {
@@ -210,31 +212,31 @@ impl Context<'_> {
         }
     }
 
-    /// A sensor's name without its asset's.
+    /// Returns the name of a sensor without that of its asset.
     pub(crate) fn short<'s>(&self, sensor: &'s str) -> &'s str {
         let name = sensor.strip_prefix(self.asset).map_or(sensor, |name| name.trim_start_matches('/'));
         if name.is_empty() { sensor } else { name }
     }
 
-    /// What stands out, with numbers and units. Two features that say the same of a sensor are told once.
+    /// Describes what stands out, with numbers and units. Related features of the same sensor are named only once.
     pub(crate) fn message(&self, parts: &[Contribution], fault_mode: Option<&str>) -> String {
-        let mut told: Vec<&Contribution> = Vec::new();
+        let mut named: Vec<&Contribution> = Vec::new();
         for part in parts {
             let same =
-                |told: &&Contribution| told.sensor == part.sensor && group(&told.feature) == group(&part.feature);
-            if told.len() < 2 && !told.iter().any(same) {
-                told.push(part);
+                |named: &&Contribution| named.sensor == part.sensor && group(&named.feature) == group(&part.feature);
+            if named.len() < 2 && !named.iter().any(same) {
+                named.push(part);
             }
         }
-        let words = told.iter().map(|part| {
+        let phrases = named.iter().map(|part| {
             let (unit, feature) = (&part.unit, words(&part.feature));
             let space = if unit.is_empty() { "" } else { " " };
             let small = 1e-6 * part.expected.abs().max(part.seen.abs());
             let whole = |value: f64| if value.abs() <= small { 0.0 } else { value };
-            let (seen, expected) = apart(whole(part.seen), whole(part.expected));
+            let (seen, expected) = distinct_numbers(whole(part.seen), whole(part.expected));
             format!("{} {feature} is {seen}{space}{unit}, normally {expected}{space}{unit}", self.short(&part.sensor))
         });
-        let mut message = words.collect::<Vec<_>>().join("; ");
+        let mut message = phrases.collect::<Vec<_>>().join("; ");
         if let Some(mode) = fault_mode {
             message.push_str(&format!(" (points to {mode})"));
         }
@@ -242,7 +244,7 @@ impl Context<'_> {
     }
 }
 
-/// Features that rise and fall together.
+/// Group of features that rise and fall together.
 fn group(feature: &str) -> &str {
     match feature {
         "mean" | "rms" | "q25" | "q50" | "q75" | "min" | "max" => "level",
@@ -263,14 +265,14 @@ fn words(feature: &str) -> String {
     }
 }
 
-/// Two numbers with four digits that matter, or as many more as it takes to tell them apart.
-fn apart(one: f64, other: f64) -> (String, String) {
+/// Formats two numbers with four significant digits, or with as many more as distinguish them.
+fn distinct_numbers(one: f64, other: f64) -> (String, String) {
     let with = |digits| (number(one, digits), number(other, digits));
-    let told = (MATTER..MATTER + MORE).map(with).find(|(one, other)| one != other);
-    told.unwrap_or_else(|| with(MATTER))
+    let distinct = (DIGITS..DIGITS + MAX_EXTRA_DIGITS).map(with).find(|(one, other)| one != other);
+    distinct.unwrap_or_else(|| with(DIGITS))
 }
 
-/// With so many digits that matter.
+/// Formats a number with this many significant digits.
 fn number(value: f64, digits: i32) -> String {
     let size = value.abs();
     let places = |count: i32| usize::try_from(count.clamp(0, 8)).unwrap_or(0);
@@ -285,9 +287,9 @@ fn number(value: f64, digits: i32) -> String {
     }
 }
 
-/// The same window found again has the same id.
+/// Derives the id from the window, so that the same anomaly found again has the same id.
 fn id(asset: &str, sensor: &str, window: &Window, model: &str) -> String {
-    // A burst's unit is one sensor of an asset; of an asset's scalar unit the window tells.
+    // The scoring unit of a waveform is one sensor. For the scalars of an asset the window is sufficient.
     let one = if window.rows.len() == 1 { sensor } else { "" };
     let text = format!("{asset}|{one}|{}|{}|{model}", window.start, window.end);
     let hash = blake3::hash(text.as_bytes());
@@ -299,17 +301,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_short_and_told_apart() {
-        let told = |one, other| {
-            let (one, other) = apart(one, other);
+    fn numbers_are_short_and_distinct() {
+        let formatted = |one, other| {
+            let (one, other) = distinct_numbers(one, other);
             format!("{one} {other}")
         };
-        assert_eq!(told(88.123_456, 71.0), "88.12 71.00");
-        assert_eq!(told(1480.93, 1481.41), "1480.9 1481.4");
-        assert_eq!(told(1481.0, 1481.0), "1481 1481");
-        assert_eq!(told(101_325.0, 98_000.4), "101325 98000");
-        assert_eq!(told(0.001_234_56, -2.0), "0.001235 -2.000");
-        assert_eq!(told(1.5e-7, 0.0), "1.500e-7 0");
-        assert_eq!(told(2.5e12, 1.0), "2.500e12 1.000");
+        assert_eq!(formatted(88.123_456, 71.0), "88.12 71.00");
+        assert_eq!(formatted(1480.93, 1481.41), "1480.9 1481.4");
+        assert_eq!(formatted(1481.0, 1481.0), "1481 1481");
+        assert_eq!(formatted(101_325.0, 98_000.4), "101325 98000");
+        assert_eq!(formatted(0.001_234_56, -2.0), "0.001235 -2.000");
+        assert_eq!(formatted(1.5e-7, 0.0), "1.500e-7 0");
+        assert_eq!(formatted(2.5e12, 1.0), "2.500e12 1.000");
     }
 }

@@ -1,22 +1,22 @@
-//! What a pattern points to. Physics first: a bearing's line names its part; then rules of thumb by kind of sensor.
+//! Fault modes of a pattern. Physics first: a bearing's line names its part; then rules of thumb by kind of sensor.
 
 use crate::{
     columns::Column,
     explain::{Context, Contribution},
 };
 
-/// Beyond so many scales a feature clearly rose or fell.
-const CLEAR: f64 = 3.0;
-/// What carries this share of an anomaly has a part in it.
-const CARRIES: f64 = 0.05;
-/// A line is at a frequency when it is within this share of it, or within a line of the spectrum.
-const AT: f64 = 0.04;
-/// Orders this near to a whole number are the shaft's own.
-const SYNCHRONOUS: f64 = 0.03;
+/// A feature beyond this many scales clearly rose or fell.
+const CLEAR_CHANGE: f64 = 3.0;
+/// Smallest share of an anomaly with which a sensor is involved in it.
+const MIN_INVOLVED_SHARE: f64 = 0.05;
+/// A line matches an order if it is within this share of it (at least of order 1).
+const ORDER_TOLERANCE: f64 = 0.04;
+/// Orders this close to an integer are harmonics of the shaft.
+const SYNCHRONOUS_TOLERANCE: f64 = 0.03;
 /// An amplitude that has grown by this factor stands out.
-const GROWN: f64 = 1.5;
+const GROWTH_FACTOR: f64 = 1.5;
 
-/// A fault of a bearing that its lines name.
+/// A bearing fault that spectral lines identify.
 #[derive(Clone, Debug)]
 pub(crate) struct Bearing {
     pub(crate) mode: &'static str,
@@ -26,7 +26,7 @@ pub(crate) struct Bearing {
     part: &'static str,
 }
 
-/// The bearing's fault that featurize named in a burst.
+/// Returns the bearing fault that the featurize stage identified in a waveform.
 pub(crate) fn bearing(context: &Context<'_>, values: &[f64]) -> Option<Bearing> {
     let of = |name: &str| context.feature(values, name);
     let (part, mode, words) = match of("bearing_named") {
@@ -38,9 +38,9 @@ pub(crate) fn bearing(context: &Context<'_>, values: &[f64]) -> Option<Bearing> 
     };
     let its = |what: &str| of(&format!("{part}_{what}"));
     let (frequency, harmonics, ratio) = (its("frequency"), its("harmonics"), its("ratio"));
-    // A whole multiple of the shaft's speed is vanes, blades or misalignment: a bearing's lines slip.
+    // An integer multiple of the shaft speed comes from vanes, blades or misalignment: bearing frequencies slip.
     let order = frequency / of("shaft_hz");
-    if (order - order.round()).abs() < SYNCHRONOUS {
+    if (order - order.round()).abs() < SYNCHRONOUS_TOLERANCE {
         return None;
     }
     let plural = if harmonics == 1.0 { "" } else { "s" };
@@ -56,7 +56,7 @@ pub(crate) fn bearing(context: &Context<'_>, values: &[f64]) -> Option<Bearing> 
     Some(Bearing { mode, evidence: its("evidence"), message, part })
 }
 
-/// The line of the bearing's fault as a part of the reason.
+/// Returns the line of the bearing fault as a contribution.
 pub(crate) fn parts(context: &Context<'_>, values: &[f64], named: Option<&Bearing>) -> Vec<Contribution> {
     let Some(named) = named else { return Vec::new() };
     let feature = format!("{}_ratio", named.part);
@@ -70,13 +70,13 @@ pub(crate) fn parts(context: &Context<'_>, values: &[f64], named: Option<&Bearin
     }]
 }
 
-/// What a burst points to whose octaves rose, by where its highest line is and how it is shaped.
+/// Fault mode of a waveform whose octaves rose, by the position of its highest line and by its shape.
 pub(crate) fn of_burst(context: &Context<'_>, values: &[f64], expected: &[f64]) -> Option<&'static str> {
     let of = |name: &str| context.feature(values, name);
     let usual = |name: &str| context.feature(expected, name);
-    let grown = |name: &str| of(name) > GROWN * usual(name);
+    let grown = |name: &str| of(name) > GROWTH_FACTOR * usual(name);
     let (shaft, line) = (of("shaft_hz"), of("dominant_frequency"));
-    let at = |order: f64| (line / shaft - order).abs() <= AT * order.max(1.0);
+    let at = |order: f64| (line / shaft - order).abs() <= ORDER_TOLERANCE * order.max(1.0);
     let highest = |names: &[&str]| {
         let rise = |name: &&str| of(name) - usual(name);
         names.iter().map(rise).filter(|rise| rise.is_finite()).fold(f64::NEG_INFINITY, f64::max)
@@ -97,12 +97,12 @@ pub(crate) fn of_burst(context: &Context<'_>, values: &[f64], expected: &[f64]) 
     }
 }
 
-/// What a window's scalars point to, by the features of the leading sensor that clearly rose or fell.
+/// Fault mode of a window of scalars, by the features of the leading sensor that clearly rose or fell.
 pub(crate) fn of_scalars(context: &Context<'_>, parts: &[Contribution], z: &[f64]) -> Option<&'static str> {
     let first = parts.first()?;
     let kind = |sensor: &str| {
         let kind = context.config.sensors.get(sensor).map_or("", |sensor| sensor.kind.as_str());
-        // Sensors that are not configured tell by their name.
+        // A sensor without a configured kind is classified by its name.
         if kind.is_empty() { sensor.rsplit('/').next().unwrap_or(sensor).to_lowercase() } else { kind.to_lowercase() }
     };
     let of_sensor = |sensor: &str, feature: &str| {
@@ -112,7 +112,7 @@ pub(crate) fn of_scalars(context: &Context<'_>, parts: &[Contribution], z: &[f64
         context.columns.iter().zip(own).find(|(column, _)| named(column)).map_or(0.0, |(_, z)| *z)
     };
     let of = |feature: &str| of_sensor(&first.sensor, feature);
-    let rose = |feature: &str| of(feature) > CLEAR;
+    let rose = |feature: &str| of(feature) > CLEAR_CHANGE;
     let still = parts.iter().filter(|part| part.sensor == first.sensor).any(|part| {
         matches!(part.feature.as_str(), "std" | "peak_to_peak" | "iqr") && part.seen <= 0.02 * part.expected
     });
@@ -122,18 +122,21 @@ pub(crate) fn of_scalars(context: &Context<'_>, parts: &[Contribution], z: &[f64
     let named = kind(&first.sensor);
     let is = |words: &[&str]| words.iter().any(|word| named.contains(word));
     if is(&["vibration", "accel", "velocity"]) {
-        // Impacts leave most readings as they were: what lifts the median more than the tail is no knocking.
+        // Impacts leave most readings unchanged: if the median rises more than the tail, it is not an impact.
         let tail = of("kurtosis").max(of("crest_factor"));
-        let impacts = tail > CLEAR && tail > of("q50");
+        let impacts = tail > CLEAR_CHANGE && tail > of("q50");
         let louder = rose("rms") || rose("std") || rose("iqr");
-        // Bubbles make the pressure unsteady and cost head; one that merely has a part in it is another thing.
+        // Bubbles make the pressure unsteady and reduce the head. A pressure that merely contributes to the anomaly is
+        // not enough.
         let bubbles = |sensor: &str| {
-            ["std", "iqr", "peak_to_peak"].iter().any(|spread| of_sensor(sensor, spread) > CLEAR)
-                || of_sensor(sensor, "mean") < -CLEAR
+            ["std", "iqr", "peak_to_peak"].iter().any(|spread| of_sensor(sensor, spread) > CLEAR_CHANGE)
+                || of_sensor(sensor, "mean") < -CLEAR_CHANGE
         };
         let pressure = parts.iter().any(|part| {
             let kind = kind(&part.sensor);
-            (kind.contains("pressure") || kind.contains("flow")) && part.share >= CARRIES && bubbles(&part.sensor)
+            (kind.contains("pressure") || kind.contains("flow"))
+                && part.share >= MIN_INVOLVED_SHARE
+                && bubbles(&part.sensor)
         });
         return match () {
             () if impacts => Some("bearing-impacts"),
@@ -156,8 +159,9 @@ mod tests {
     use super::*;
     use crate::{columns, config::Config, unit::Member};
 
-    /// What louder vibration points to, with this much of the pressure's mean and standard deviation beside it, in scales.
-    fn beside(mean: f64, std: f64) -> Option<&'static str> {
+    /// Fault mode of louder vibration together with these deviations of the pressure's mean and standard deviation, in
+    /// scales.
+    fn with_pressure(mean: f64, std: f64) -> Option<&'static str> {
         let config = Config::parse("").unwrap();
         let features = ["mean".to_owned(), "std".to_owned()];
         let members = ["m/vibration", "m/pressure"].map(|name| Member { name: name.into(), absent: 0 });
@@ -182,11 +186,11 @@ mod tests {
     }
 
     #[test]
-    fn cavitation_takes_a_pressure_that_suffers() {
-        assert_eq!(beside(-5.0, 0.0), Some("cavitation"));
-        assert_eq!(beside(0.0, 5.0), Some("cavitation"));
-        // It has a part in what was found, but is higher, or has hardly moved.
-        assert_eq!(beside(5.0, 0.0), None);
-        assert_eq!(beside(-1.0, 1.0), None);
+    fn cavitation_needs_a_lower_or_unsteady_pressure() {
+        assert_eq!(with_pressure(-5.0, 0.0), Some("cavitation"));
+        assert_eq!(with_pressure(0.0, 5.0), Some("cavitation"));
+        // The pressure contributes to the anomaly, but is higher, or has hardly changed.
+        assert_eq!(with_pressure(5.0, 0.0), None);
+        assert_eq!(with_pressure(-1.0, 1.0), None);
     }
 }

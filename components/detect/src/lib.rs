@@ -1,8 +1,9 @@
-//! The detect stage: learns what is normal for each asset and scores its windows, with the reason.
+//! The detect stage: learns what is normal for each asset, scores its windows and explains the scores.
 //!
-//! [`Stage`] gathers the rows of an asset's sensors into one window, learns from the first windows, then scores by a
-//! detector of [`wheeltapper_detectors`] and explains what stands out; of bursts, octave levels and bearing lines. It tells drift
-//! from faults, sensors' faults from machines', and how long a machine has left.
+//! [`Stage`] collects the rows of an asset's sensors into windows, learns from the first windows, then scores later
+//! ones with a detector of [`wheeltapper_detectors`] and explains what stands out. For waveforms it uses octave levels
+//! and bearing lines. It distinguishes drift from faults and sensor faults from machine faults, and estimates the
+//! remaining life.
 
 mod burst;
 mod columns;

@@ -1,9 +1,9 @@
-//! How long an asset has left.
+//! Remaining life of an asset.
 //!
-//! Without failures in the past: a health index, the distance of the levels from their beginning, is followed as a drifting
-//! Brownian motion, whose first passage through the limit has 10, 50 and 90 % quantiles
-//! ([`wheeltapper_condition::life::wiener`]). With a library of runs to failure: the life that units with a similar course had
-//! left ([`wheeltapper_condition::life::library`]).
+//! Without past failures: the health index, which is the distance of the levels from their beginning, is modelled as a
+//! drifting Brownian motion. Its first passage through the limit has 10, 50 and 90 % quantiles
+//! ([`wheeltapper_condition::life::wiener`]). With a library of runs to failure: the remaining life of past runs with a
+//! similar history ([`wheeltapper_condition::life::library`]).
 
 use serde::{Deserialize, Serialize};
 use wheeltapper_condition::life::{
@@ -13,32 +13,32 @@ use wheeltapper_condition::life::{
 use crate::{explain::Context, unit::Window};
 
 /// Windows that are averaged for one step of the degradation.
-const BLOCK: u32 = 6;
-/// Steps that the degradation begins with.
-const FIRST: usize = 10;
-/// Steps, each worse than the beginning, from one estimate to the next.
-const EVERY: u32 = 5;
-/// A health index below this is no degradation to speak of.
-const WORSE: f64 = 2.0;
-/// The limit is known to about this factor (one deviation of its logarithm).
-const GUESS: f64 = 0.4;
+const WINDOWS_PER_STEP: u32 = 6;
+/// Initial steps that the degradation model is fitted on.
+const INITIAL_STEPS: usize = 10;
+/// Number of consecutive degraded steps from one prognosis to the next.
+const PROGNOSIS_INTERVAL: u32 = 5;
+/// Health index from which a step counts as degraded.
+const DEGRADED_INDEX: f64 = 2.0;
+/// Uncertainty of the limit: one standard deviation of its logarithm.
+const LIMIT_UNCERTAINTY: f64 = 0.4;
 
-/// Remaining life, as far as it can be told.
+/// Estimate of the remaining life.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prognosis {
-    /// The asset's id.
+    /// Id of the asset.
     pub asset: String,
-    /// End of the window that it was made at, in ns since 1970.
+    /// End of the window of the estimate, in ns since 1970.
     pub time: i64,
-    /// 1: as in the beginning; 0: at the limit.
+    /// Health: 1 at the beginning, 0 at the limit.
     pub health: f64,
-    /// In hours: 90 %, 50 % and 10 % of such assets last longer. None: no end in sight.
+    /// Hours that 90 %, 50 % and 10 % of such assets exceed. None: no failure in sight.
     pub hours: [Option<f64>; 3],
-    /// `library` or `degradation`.
+    /// Model of the estimate: `library` or `degradation`.
     pub model: &'static str,
 }
 
-/// See the module.
+/// Remaining-life state of one asset; see the module documentation.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Life {
     beginning: Option<Beginning>,
@@ -46,15 +46,15 @@ pub(crate) struct Life {
     counted: u32,
     first: Vec<f64>,
     degradation: Option<Degradation>,
-    /// In a row that were worse.
+    /// Consecutive degraded steps.
     steps: u32,
     tracker: Tracker,
-    /// Starts of the last two windows tell how much time one stands for, in ns.
+    /// Start of the last window; `step` is the distance between the starts of consecutive windows, in ns.
     last: Option<i64>,
     step: i64,
 }
 
-/// A library, and the sensors that it knows, by the last part of their ids.
+/// A library of runs to failure and its sensors, by the last segment of their ids.
 #[derive(Debug)]
 pub(crate) struct Runs {
     pub(crate) sensors: Vec<String>,
@@ -63,7 +63,8 @@ pub(crate) struct Runs {
 }
 
 impl Life {
-    /// The levels (in scales) of the windows that were learnt from. Learnt again, the scales are others: it begins anew.
+    /// Starts from the levels (in scales) of the training windows. A new training changes the scales, so the state is
+    /// reset.
     pub(crate) fn begin(&mut self, rows: &[Vec<f64>]) {
         let sound: Vec<&[f64]> =
             rows.iter().filter(|row| row.iter().all(|value| value.is_finite())).map(Vec::as_slice).collect();
@@ -75,7 +76,7 @@ impl Life {
         }
     }
 
-    /// Takes a window: its levels in scales and as they are.
+    /// Adds a window with its levels in scales and in the sensors' units.
     pub(crate) fn push(
         &mut self,
         window: &Window,
@@ -94,7 +95,7 @@ impl Life {
         self.by_degradation(window, scaled, context)
     }
 
-    /// A window before anything was learnt: only a library can make something of it.
+    /// Adds a window of the warm-up, for which only the library can give an estimate.
     pub(crate) fn early(&mut self, window: &Window, levels: &[f64], context: &Context<'_>) -> Option<Prognosis> {
         context.runs?;
         self.push(window, &[], levels, context)
@@ -115,28 +116,28 @@ impl Life {
         }
         self.sum += index;
         self.counted += 1;
-        if self.counted < BLOCK {
+        if self.counted < WINDOWS_PER_STEP {
             return None;
         }
         let index = std::mem::take(&mut self.sum) / f64::from(std::mem::take(&mut self.counted));
         let Some(degradation) = &mut self.degradation else {
             self.first.push(index);
-            if self.first.len() >= FIRST {
+            if self.first.len() >= INITIAL_STEPS {
                 self.degradation = Degradation::new(&self.first);
                 self.first = Vec::new();
             }
             return None;
         };
         degradation.push(index);
-        // One step that is worse may be chance: so many in a row are none.
-        self.steps = if index < WORSE { 0 } else { self.steps.saturating_add(1) };
-        if self.steps == 0 || !self.steps.is_multiple_of(EVERY) {
+        // One degraded step may be chance; this many in a row are not.
+        self.steps = if index < DEGRADED_INDEX { 0 } else { self.steps.saturating_add(1) };
+        if self.steps == 0 || !self.steps.is_multiple_of(PROGNOSIS_INTERVAL) {
             return None;
         }
         let limit = context.config.life_limit;
-        let remaining = degradation.remaining(limit, GUESS)?;
+        let remaining = degradation.remaining(limit, LIMIT_UNCERTAINTY)?;
         let health = 1.0 - ((index - 1.0) / (limit - 1.0)).clamp(0.0, 1.0);
-        Some(self.prognosis(window, context, remaining, health, f64::from(BLOCK), "degradation"))
+        Some(self.prognosis(window, context, remaining, health, f64::from(WINDOWS_PER_STEP), "degradation"))
     }
 
     #[allow(clippy::cast_precision_loss, reason = "a length of time")]
@@ -162,7 +163,7 @@ impl Life {
 }
 
 impl Runs {
-    /// The levels in the library's order; none when a sensor is not there.
+    /// Returns the levels in the library's order; None if a sensor is missing.
     fn row(&self, levels: &[f64], context: &Context<'_>) -> Option<Vec<f64>> {
         self.sensors
             .iter()

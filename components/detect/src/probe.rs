@@ -1,8 +1,8 @@
-//! What the stage would say of windows that are none of the line's: it learns nothing from them, and nothing of it changes.
+//! Scores windows as the stage would score them next, without learning from them: the state does not change.
 //!
-//! A person sends what a person has: one sensor of the machine, and a few values of it. So the machine's other sensors count as
-//! going with that one, not as missing; and of a window with less than half of the usual values only the levels count, as the
-//! spread of three values says nothing.
+//! A user sends what is available: one sensor of the machine, and a few values of it. So the other sensors of the
+//! machine are estimated from that one instead of counting as missing. Of a window with less than half of the usual
+//! values only the levels are used, because the spread of three values is meaningless.
 
 use std::collections::BTreeMap;
 
@@ -14,81 +14,81 @@ use crate::{
     config::Config,
     explain::{self, Anomaly, Context, Finding},
     scalars::Scalars,
-    stage::{BURST, Block, PushError, Stage, check},
+    stage::{Block, PushError, Stage, WAVEFORM_FEATURE, check},
     unit::{Row, Subject, Unit, Window},
 };
 
-/// Windows in a call, at most.
-const MOST: usize = 1_000;
-/// Stands for the detector that judges the machine anyway, whatever that is.
-const OWN: &str = "ensemble";
+/// Most windows in a call.
+const MAX_WINDOWS: usize = 1_000;
+/// Model name that stands for the asset's own detector, whichever that is.
+const OWN_MODEL: &str = "ensemble";
 
-/// What a window of a probe came to.
+/// Result for a window.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Probed {
-    /// The asset's id.
+    /// Id of the asset.
     pub asset: String,
-    /// The sensor that was probed; of several the one that stands out most.
+    /// The scored sensor; of several the one that stands out most.
     pub sensor: String,
-    /// Included.
+    /// Start of the window in ns since 1970, inclusive.
     pub start: i64,
-    /// Excluded.
+    /// End of the window in ns since 1970, exclusive.
     pub end: i64,
-    /// As of a window of the line, 0 to 1; 0 while it is learnt.
+    /// Score as in the pipeline, 0 to 1; 0 during the warm-up.
     pub score: f64,
-    /// The score from which the line would call it an anomaly.
+    /// Score from which the pipeline reports an anomaly.
     pub threshold: f64,
-    /// How sure it is on which side of the threshold the window lies, 0 to 1.
+    /// Confidence that the window is on the correct side of the threshold, 0 to 1.
     pub confidence: f64,
-    /// Which detector judged; empty while it is learnt.
+    /// Name of the detector; empty during the warm-up.
     pub model: String,
-    /// Windows learnt of what was probed.
+    /// Number of windows learnt of the scored sensors.
     pub learned: u32,
-    /// Windows that have to be learnt first.
+    /// Number of windows that must be learnt before windows are scored.
     pub needed: u32,
-    /// What it would be told as, also below the threshold, for its reason; none while it is learnt.
+    /// Anomaly with the explanation of the score, also below the threshold; None during the warm-up.
     pub anomaly: Option<Anomaly>,
 }
 
-/// Why nothing can be probed.
+/// Reason why windows cannot be scored.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ProbeError {
-    /// As of [`Stage::push`].
+    /// The batch is malformed, as in [`Stage::push`].
     #[error(transparent)]
     Batch(#[from] PushError),
-    /// More than one call takes.
-    #[error("{0} windows at once; expected {MOST} at most, so send a shorter stretch")]
+    /// Too many windows for one call.
+    #[error("got {0} windows, expected {MAX_WINDOWS} at most: send a shorter period")]
     Many(usize),
-    /// No such detector judges what was probed.
-    #[error("no detector {asked:?} judges {sensor}; there are {there}")]
+    /// The sensor has no detector of this name.
+    #[error("no detector {requested:?} for {sensor}; expected one of {available}")]
     Model {
-        /// Which was asked for.
-        asked: String,
-        /// Of what.
+        /// The requested name.
+        requested: String,
+        /// Id of the sensor.
         sensor: String,
-        /// Those that do.
-        there: String,
+        /// Names of the available detectors.
+        available: String,
     },
 }
 
-/// What a detector made of a window.
+/// Score and explanation of a window.
 #[derive(Debug)]
 pub(crate) struct Judged {
     pub(crate) ratio: f64,
     pub(crate) finding: Finding,
-    /// By what the confidence is lowered, as there were few values.
+    /// Factor on the confidence; below 1 if there were few values.
     pub(crate) sure: f64,
 }
 
-/// Rows of a window by the sensors' names.
-type Given = BTreeMap<(i64, i64), Vec<(String, Row)>>;
+/// Rows with the names of their sensors, by window.
+type WindowRows = BTreeMap<(i64, i64), Vec<(String, Row)>>;
 
 impl Stage {
-    /// Judges windows as they would be if they came next; see the module. `model`: a detector's name, of those that the
-    /// asset's own is made of, or `ensemble`.
+    /// Scores windows as if they came next; see the module documentation. `model` is the name of a detector that the
+    /// asset's own is composed of, or `ensemble`.
     ///
     /// # Errors
-    /// [`ProbeError`].
+    /// [`ProbeError`] if the batch is malformed or too large, or there is no such detector.
     pub fn probe(
         &self,
         table: &[(&str, &str)],
@@ -99,15 +99,15 @@ impl Stage {
             check(table, block)?;
         }
         let windows = blocks.iter().map(|block| block.sensor.len()).sum();
-        if windows > MOST {
+        if windows > MAX_WINDOWS {
             return Err(ProbeError::Many(windows));
         }
         let mut all = Vec::new();
         for block in blocks {
-            let burst = block.features.iter().any(|feature| feature == BURST);
-            for ((asset, single), given) in gather(table, block, burst) {
+            let burst = block.features.iter().any(|feature| feature == WAVEFORM_FEATURE);
+            for ((asset, single), given) in group_rows(table, block, burst) {
                 let sensor = given.values().flatten().next().map_or(asset, |(name, _)| name.as_str());
-                let model = chosen(&self.config, burst, sensor, model)?;
+                let model = select_member(&self.config, burst, sensor, model)?;
                 all.extend(self.probe_unit(asset, block.features, single, given, model));
             }
         }
@@ -119,7 +119,7 @@ impl Stage {
         asset: &str,
         features: &[String],
         single: Option<&str>,
-        given: Given,
+        given: WindowRows,
         model: Option<&str>,
     ) -> Vec<Probed> {
         let list = self.state.lists.iter().position(|(known, _)| known == features);
@@ -127,7 +127,10 @@ impl Stage {
         let Some((unit, columns)) = unit else {
             let (warmup, later) = (self.config.warmup_windows as usize, self.config.later(asset));
             let needed = if single.is_some() { Burst::lessons(warmup, later) } else { warmup + later };
-            return given.into_iter().map(|(span, rows)| self.unlearned(asset, span, &rows, (0, needed))).collect();
+            return given
+                .into_iter()
+                .map(|(span, rows)| self.untrained_result(asset, span, &rows, (0, needed)))
+                .collect();
         };
         let context = Context {
             asset,
@@ -138,8 +141,8 @@ impl Stage {
             runs: self.runs.as_ref(),
         };
         let mut judge = match &unit.subject {
-            Subject::Scalars(scalars) => Judge::Scalars(scalars, scalars.detector()),
-            Subject::Burst(burst) => Judge::Burst(burst),
+            Subject::Scalars(scalars) => DryRunModel::Scalars(scalars, scalars.detector()),
+            Subject::Burst(burst) => DryRunModel::Burst(burst),
         };
         let mut probed = Vec::with_capacity(given.len());
         for ((start, end), rows) in given {
@@ -154,8 +157,8 @@ impl Stage {
             }
             let judged = if learned < needed { None } else { judge.judge(&window, &context, model) };
             probed.push(match judged {
-                None => self.unlearned(asset, (start, end), &rows, learning),
-                Some(judged) => told(&context, &window, judged, &names, learning),
+                None => self.untrained_result(asset, (start, end), &rows, learning),
+                Some(judged) => into_result(&context, &window, judged, &names, learning),
             });
         }
         probed
@@ -168,7 +171,7 @@ impl Stage {
         Some((unit, columns))
     }
 
-    fn unlearned(
+    fn untrained_result(
         &self,
         asset: &str,
         (start, end): (i64, i64),
@@ -191,14 +194,14 @@ impl Stage {
     }
 }
 
-/// Who judges a unit's windows, with what changes on the way set aside.
-enum Judge<'a> {
+/// The model of a unit, with a copy of the state that changes from window to window.
+enum DryRunModel<'a> {
     Scalars(&'a Scalars, Option<Any>),
     Burst(&'a Burst),
 }
 
-impl Judge<'_> {
-    /// Windows learnt and needed, of the sensor of which the least is known.
+impl DryRunModel<'_> {
+    /// Number of windows learnt and needed, of the sensor with the fewest learnt.
     fn learning(&self, unit: &Unit, rows: &[(String, Row)]) -> (usize, usize) {
         let of = |name: &str| match self {
             Self::Scalars(scalars, _) => scalars.learning(place(unit, name)),
@@ -215,7 +218,7 @@ impl Judge<'_> {
     }
 }
 
-fn told(
+fn into_result(
     context: &Context<'_>,
     window: &Window,
     judged: Judged,
@@ -225,7 +228,7 @@ fn told(
     let Judged { ratio, finding, sure } = judged;
     let mut anomaly = context.anomaly(window, ratio, finding);
     anomaly.confidence *= sure;
-    // Where nothing stands out the one that was asked about is named.
+    // If nothing stands out, the result names the requested sensor.
     if !names.contains(&anomaly.sensor) {
         anomaly.sensor = names.first().cloned().unwrap_or_default();
     }
@@ -247,13 +250,13 @@ fn told(
     }
 }
 
-/// The rows of a block by unit (asset, and of bursts the sensor) and window.
-fn gather<'a>(
+/// Groups the rows of a block by unit (asset, and for waveforms the sensor) and window.
+fn group_rows<'a>(
     table: &[(&'a str, &'a str)],
     block: &Block<'_>,
     burst: bool,
-) -> BTreeMap<(&'a str, Option<&'a str>), Given> {
-    let mut units: BTreeMap<_, Given> = BTreeMap::new();
+) -> BTreeMap<(&'a str, Option<&'a str>), WindowRows> {
+    let mut units: BTreeMap<_, WindowRows> = BTreeMap::new();
     let columns = block.sensor.iter().zip(block.start).zip(block.end).zip(block.count);
     for ((((&sensor, &start), &end), &count), values) in columns.zip(block.values.chunks(block.features.len().max(1))) {
         let Some(&(name, asset)) = table.get(sensor as usize) else { continue };
@@ -264,23 +267,23 @@ fn gather<'a>(
     units
 }
 
-/// The member to ask, none for the detector itself.
-fn chosen<'a>(
+/// Selects the member that scores the windows; None for the whole detector.
+fn select_member<'a>(
     config: &Config,
     burst: bool,
     sensor: &str,
-    asked: Option<&'a str>,
+    requested: Option<&'a str>,
 ) -> Result<Option<&'a str>, ProbeError> {
-    let own = if burst { OWN } else { config.model.name() };
+    let own = if burst { OWN_MODEL } else { config.model.name() };
     let members = if burst { &burst::MEMBERS } else { Any::new(config.model).members() };
-    match asked {
-        None | Some(OWN) => Ok(None),
-        Some(asked) if asked == own => Ok(None),
-        Some(asked) if members.contains(&asked) => Ok(Some(asked)),
-        Some(asked) => Err(ProbeError::Model {
-            asked: asked.to_owned(),
+    match requested {
+        None | Some(OWN_MODEL) => Ok(None),
+        Some(requested) if requested == own => Ok(None),
+        Some(requested) if members.contains(&requested) => Ok(Some(requested)),
+        Some(requested) => Err(ProbeError::Model {
+            requested: requested.to_owned(),
             sensor: sensor.to_owned(),
-            there: std::iter::once(&own).chain(members).copied().collect::<Vec<_>>().join(", "),
+            available: std::iter::once(&own).chain(members).copied().collect::<Vec<_>>().join(", "),
         }),
     }
 }
@@ -293,7 +296,7 @@ fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-/// Whether a column tells a level, which a single value does too.
+/// True if the column is a level, which is meaningful even for a single value.
 pub(crate) fn is_level(features: &[String], column: Column) -> bool {
     features.get(column.at as usize).is_some_and(|name| name == "mean" || name == "q50")
 }

@@ -1,9 +1,9 @@
-//! Statistics that a few outliers do not sway.
+//! Robust statistics.
 
-/// Makes the median absolute deviation of normal noise its standard deviation: 1 / Φ⁻¹(3/4).
+/// Ratio of the standard deviation to the median absolute deviation of normal noise: 1 / Φ⁻¹(3/4).
 const MAD_TO_SIGMA: f64 = 1.482_602_218_505_602;
 
-/// The median of the finite values, which it sorts; NaN when there are none.
+/// Median of the finite values; NaN if there are none. Removes the other values and sorts the rest.
 pub(crate) fn median(values: &mut Vec<f64>) -> f64 {
     values.retain(|value| value.is_finite());
     values.sort_unstable_by(f64::total_cmp);
@@ -16,7 +16,7 @@ pub(crate) fn median(values: &mut Vec<f64>) -> f64 {
 }
 
 /// Median and scale of the finite values. The scale is the larger of 1.4826 times the median absolute deviation and the
-/// standard deviation, which few samples would understate.
+/// standard deviation; the former alone underestimates it with few values.
 #[allow(clippy::cast_precision_loss, reason = "counts")]
 pub(crate) fn center_and_scale(values: &mut Vec<f64>) -> (f64, f64) {
     let center = median(values);

@@ -1,4 +1,4 @@
-//! The scalar sensors of an asset: what is normal for them together, and how far a window is from it.
+//! Model of the scalar sensors of an asset: what is normal for them together, and how far a window is from it.
 
 mod judge;
 
@@ -13,63 +13,65 @@ use crate::{
     explain::{self, Context, Contribution, Finding, Seen, Trend},
     faults,
     life::{Life, Prognosis},
-    unit::{ABSENT, Member, Window},
+    unit::{MAX_ABSENT, Member, Window},
 };
 
-/// Windows with fewer readings than this share of what is usual say nothing: the start and the end of a stretch of data.
-const WHOLE: f64 = 0.5;
-/// After the first model every so many windows are learnt from.
-const APART: usize = 3;
-/// Windows of the levels' course that are kept for display.
-const COURSE: usize = 60;
-/// A sensor that misses this share of its readings in so many windows in a row is failing.
-const MISSING: (f64, u32) = (0.2, 3);
-/// With fewer readings a window one that is missing is nothing.
-const COUNTED: f64 = 10.0;
-/// A sensor that was there in so many windows is missed when it falls silent.
-const MISSED: u32 = 10;
+/// A sensor with a smaller share of its usual readings is missing in a window, for instance at the start or end of the
+/// data.
+const MIN_READINGS_SHARE: f64 = 0.5;
+/// After the first training only one of this many windows is kept for the next one.
+const RETRAINING_STRIDE: usize = 3;
+/// Windows in the trend.
+const TREND_LENGTH: usize = 60;
+/// A sensor that misses this share of its readings in this many consecutive windows is failing.
+const DROPOUT_SHARE_AND_WINDOWS: (f64, u32) = (0.2, 3);
+/// With fewer usual readings per window, missing readings are not counted.
+const MIN_COUNTED_READINGS: f64 = 10.0;
+/// A silent sensor is reported only if it was present in this many windows.
+const MIN_PRESENT_WINDOWS: u32 = 10;
 
-/// A window that is learnt from: readings, and the scored columns, of each sensor.
+/// Training row of a window: for each sensor the number of readings and the scored columns.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Lesson {
     counts: Vec<u32>,
     values: Vec<f64>,
 }
 
-/// See the module.
+/// Model of the scalar sensors of an asset; see the module documentation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Scalars {
-    /// Windows from which it first learns.
+    /// Number of windows of the first training.
     warmup: usize,
     lessons: Vec<Lesson>,
-    /// Normal windows seen while it learns.
+    /// Normal windows seen during the training.
     seen: usize,
-    /// None while it learns for the first time.
+    /// None during the warm-up.
     model: Option<Model>,
     /// Ends and levels of the latest windows.
     course: VecDeque<(i64, Vec<f64>)>,
-    /// Windows in a row in which each sensor missed readings, and how many it was there in.
+    /// For each sensor, the consecutive windows with missing readings, and the number of windows in which it was
+    /// present.
     missing: Vec<(u32, u32)>,
     pub(crate) life: Life,
 }
 
-/// What was learnt.
+/// The trained detector with the normal ranges of its columns.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Model {
-    /// Usual readings in a window, one a sensor.
+    /// Usual number of readings in a window, one per sensor.
     counts: Vec<f64>,
-    /// `sensors · columns`.
+    /// Normal ranges, `sensors · columns`.
     normals: Vec<Normal>,
     detector: Any,
-    /// Windows it was learnt from.
+    /// Number of training windows.
     windows: u32,
     monitor: Monitor,
 }
 
-/// What a window came to.
+/// Result for a window.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
-    /// None while learning, and when there were too few readings.
+    /// None during the warm-up, and if there were too few readings.
     pub(crate) ratio: Option<f64>,
     pub(crate) finding: Option<Finding>,
     pub(crate) drifts: Vec<Drifts>,
@@ -77,7 +79,8 @@ pub(crate) struct Outcome {
 }
 
 impl Scalars {
-    /// `later`: windows by which the first learning comes after the warm-up, so that not all assets learn at once.
+    /// `later` is the number of windows by which the first training is delayed after the warm-up, so that not all
+    /// assets are trained at the same time.
     pub(crate) fn new(warmup: usize, later: usize) -> Self {
         Self {
             warmup: warmup + later,
@@ -90,8 +93,8 @@ impl Scalars {
         }
     }
 
-    /// Takes the next window. `edge`: the ratio from which it is an anomaly.
-    pub(crate) fn take(&mut self, window: &Window, context: &Context<'_>, edge: f64) -> Outcome {
+    /// Consumes the next window. `limit` is the ratio from which it is an anomaly.
+    pub(crate) fn take(&mut self, window: &Window, context: &Context<'_>, limit: f64) -> Outcome {
         let lesson = lesson(window, context.columns);
         let levels = levels(&lesson, context.columns.len());
         let mut outcome = Outcome::default();
@@ -110,7 +113,7 @@ impl Scalars {
         let ratio = failing.as_ref().map_or(scored, |(_, _, ratio)| ratio.max(scored));
         outcome.ratio = Some(ratio);
         outcome.prognosis = self.life.push(window, &level_z, &levels, context);
-        if ratio >= edge {
+        if ratio >= limit {
             let finding = match failing.filter(|(_, _, ratio)| *ratio >= scored) {
                 Some((place, share, _)) => dropout(context, place, share),
                 None => model.finding(&model.detector.explain(), window, &z, context),
@@ -128,18 +131,18 @@ impl Scalars {
     }
 
     fn learn(&mut self, lesson: Lesson, context: &Context<'_>) {
-        let most = context.config.learn as usize * self.warmup;
+        let max = context.config.learn as usize * self.warmup;
         let once = follows(context.config.model);
-        if self.model.is_some() && (once || self.seen >= most) {
+        if self.model.is_some() && (once || self.seen >= max) {
             self.lessons = Vec::new();
             return;
         }
         self.seen += 1;
-        // Windows overlap: once there is a first model, some of them say as much as all.
-        if self.seen <= self.warmup || self.seen.is_multiple_of(APART) {
+        // Windows overlap: once there is a first model, some of them are as informative as all.
+        if self.seen <= self.warmup || self.seen.is_multiple_of(RETRAINING_STRIDE) {
             self.lessons.push(lesson);
         }
-        if self.seen == self.warmup || self.seen == most {
+        if self.seen == self.warmup || self.seen == max {
             let model = Model::fit(&self.lessons, context);
             let z: Vec<Vec<f64>> = self
                 .lessons
@@ -150,32 +153,32 @@ impl Scalars {
             self.life.begin(&z);
             self.model = Some(model);
         }
-        if self.seen >= most {
+        if self.seen >= max {
             self.lessons = Vec::new();
         }
     }
 
     fn remember(&mut self, end: i64, levels: Vec<f64>) {
-        if self.course.len() >= COURSE {
+        if self.course.len() >= TREND_LENGTH {
             self.course.pop_front();
         }
         self.course.push_back((end, levels));
     }
 
-    /// Counts, for each sensor, the windows in a row that came without it, or without many of its readings.
+    /// Counts for each sensor the consecutive windows without it or without many of its readings.
     fn count_missing(&mut self, window: &Window, members: &[Member]) {
         self.missing.resize(members.len(), (0, 0));
         let usual = self.model.as_ref().map(|model| model.counts.as_slice()).unwrap_or_default();
         for (at, (missing, row)) in self.missing.iter_mut().zip(&window.rows).enumerate() {
             let usual = usual.get(at).copied().unwrap_or(0.0);
-            let few =
-                usual >= COUNTED && row.as_ref().map_or(0.0, |row| f64::from(row.count)) < (1.0 - MISSING.0) * usual;
+            let few = usual >= MIN_COUNTED_READINGS
+                && row.as_ref().map_or(0.0, |row| f64::from(row.count)) < (1.0 - DROPOUT_SHARE_AND_WINDOWS.0) * usual;
             missing.0 = if few { missing.0.saturating_add(1) } else { 0 };
             missing.1 = missing.1.saturating_add(u32::from(row.is_some()));
         }
     }
 
-    /// The course of what carries most of a finding.
+    /// Trend of the feature with the largest contribution.
     fn trend(&self, parts: &[Contribution], context: &Context<'_>) -> Option<Trend> {
         let first = parts.first()?;
         let place = context.members.iter().position(|member| *member.name == *first.sensor)?;
@@ -183,7 +186,7 @@ impl Scalars {
             levels.get(place).copied().filter(|level| level.is_finite()).map(|level| (*end, level))
         };
         let (times, values): (Vec<i64>, Vec<f64>) = self.course.iter().filter_map(level).unzip();
-        // A sensor that has long been silent has no course.
+        // A sensor that has been silent for long has no trend.
         if times.is_empty() {
             return None;
         }
@@ -203,14 +206,15 @@ impl Model {
             let present = |(count, _): &(u32, &Lesson)| *count > 0;
             let usual = crate::robust::median(&mut seen().filter(present).map(|(count, _)| f64::from(count)).collect());
             let usual = if usual.is_finite() { usual } else { 0.0 };
-            let whole = || seen().filter(move |(count, _)| *count > 0 && f64::from(*count) >= WHOLE * usual);
+            let whole =
+                || seen().filter(move |(count, _)| *count > 0 && f64::from(*count) >= MIN_READINGS_SHARE * usual);
             counts.push(usual);
             let mut level = 0.0;
             for (place, column) in columns.iter().enumerate() {
                 let mut values: Vec<f64> =
                     whole().filter_map(|(_, lesson)| lesson.values.get(at * width + place).copied()).collect();
                 let normal = Normal::fit(column.shape, &mut values, level);
-                // The first column is the mean: the level that the others are measured by.
+                // The first column is the mean, which is the reference level of the others.
                 if level == 0.0 && normal.expected.is_finite() {
                     level = normal.expected;
                 }
@@ -225,18 +229,18 @@ impl Model {
             monitor: Monitor::new(context.config.warmup_windows as usize, !follows(context.config.model)),
         };
         let z: Vec<_> = lessons.iter().filter_map(|lesson| model.z(lesson, width, columns)).collect();
-        // With too few rows it stays silent until it learns again.
+        // With too few rows the detector stays silent until the next training.
         let _ = model.detector.fit(layout(context, &model.counts), &z);
         model
     }
 
-    /// The z-values of a window; NaN for a sensor that is missing or has too few readings. None when none has enough.
+    /// z-values of a window; NaN for a sensor that is missing or has too few readings. None if no sensor has enough.
     fn z(&self, lesson: &Lesson, width: usize, columns: &[Column]) -> Option<Vec<f64>> {
         let mut z = Vec::with_capacity(self.normals.len());
         let mut any = false;
         for (at, (normals, usual)) in self.normals.chunks(width.max(1)).zip(&self.counts).enumerate() {
             let count = lesson.counts.get(at).copied().unwrap_or(0);
-            let whole = count > 0 && f64::from(count) >= WHOLE * usual;
+            let whole = count > 0 && f64::from(count) >= MIN_READINGS_SHARE * usual;
             any |= whole;
             for (place, (column, normal)) in columns.iter().zip(normals).enumerate() {
                 let value = lesson.values.get(at * width + place).copied().unwrap_or(f64::NAN);
@@ -266,12 +270,12 @@ impl Model {
     }
 }
 
-/// A detector that follows what is normal by itself learns once.
+/// True for a detector that follows the baseline by itself; it is trained only once.
 fn follows(kind: Kind) -> bool {
     !matches!(kind, Kind::Ensemble | Kind::Zscore | Kind::Mahalanobis | Kind::Mcd | Kind::Pca | Kind::IsolationForest)
 }
 
-/// Rows of z-values: the mean comes first, the standard deviation where it is.
+/// Layout of the rows of z-values: the mean is the level, the standard deviation the spread, if there is one.
 fn layout(context: &Context<'_>, counts: &[f64]) -> Layout {
     let of = |name: &str| {
         let named = |column: &Column| context.features.get(column.at as usize).is_some_and(|feature| feature == name);
@@ -303,18 +307,20 @@ fn levels(lesson: &Lesson, width: usize) -> Vec<f64> {
     lesson.values.iter().step_by(width.max(1)).copied().collect()
 }
 
-/// The sensor that has lost most of its readings for a while, as others have not; the share lost, and the ratio.
+/// Returns the sensor that keeps losing the most readings while others do not, the share lost, and the ratio.
 fn failing(missing: &[(u32, u32)], usual: &[f64], window: &Window) -> Option<(usize, f64, f64)> {
     let lost =
         missing.iter().zip(usual).zip(&window.rows).enumerate().filter_map(|(at, (((rows, there), usual), row))| {
             let share = 1.0 - row.as_ref().map_or(0.0, |row| f64::from(row.count)) / usual;
-            (*rows >= MISSING.1.max(ABSENT) && *there >= MISSED).then_some((at, share))
+            (*rows >= DROPOUT_SHARE_AND_WINDOWS.1.max(MAX_ABSENT) && *there >= MIN_PRESENT_WINDOWS)
+                .then_some((at, share))
         });
     let worst = lost.max_by(|(_, one), (_, other)| one.total_cmp(other))?;
-    // When all fall silent it is the gateway or the night, and nothing is scored.
+    // If all sensors are silent, the cause is the gateway or a shutdown, and nothing is scored.
     let others = window.rows.iter().enumerate().any(|(at, row)| {
         let usual = usual.get(at).copied().unwrap_or(0.0);
-        at != worst.0 && row.as_ref().is_some_and(|row| f64::from(row.count) >= (1.0 - MISSING.0) * usual)
+        at != worst.0
+            && row.as_ref().is_some_and(|row| f64::from(row.count) >= (1.0 - DROPOUT_SHARE_AND_WINDOWS.0) * usual)
     });
     others.then_some((worst.0, worst.1, 1.0 + worst.1))
 }
@@ -322,10 +328,11 @@ fn failing(missing: &[(u32, u32)], usual: &[f64], window: &Window) -> Option<(us
 fn dropout(context: &Context<'_>, place: usize, share: f64) -> Finding {
     let sensor = context.members.get(place).map_or_else(String::new, |member| member.name.to_string());
     let message = format!(
-        "{} lost {:.0} % of its readings in {} windows in a row, while others came (points to sensor-dropout)",
+        "{} lost {:.0} % of its readings in {} consecutive windows while other sensors sent theirs \
+         (points to sensor-dropout)",
         context.short(&sensor),
         100.0 * share,
-        MISSING.1
+        DROPOUT_SHARE_AND_WINDOWS.1
     );
     let part = Contribution {
         sensor,
@@ -341,6 +348,6 @@ fn dropout(context: &Context<'_>, place: usize, share: f64) -> Finding {
         parts: vec![part],
         trend: None,
         model: "readings",
-        learnt: MISSED,
+        learnt: MIN_PRESENT_WINDOWS,
     }
 }

@@ -1,4 +1,4 @@
-//! The stage's state and its calls.
+//! The stage: its state and its calls.
 
 use std::collections::HashMap;
 
@@ -17,15 +17,16 @@ use crate::{
 
 /// First byte of a snapshot.
 const SNAPSHOT_VERSION: u8 = 2;
-/// Windows that one call of tick, flush or resume scores, about: its work, and what goes from a component to its host at once,
-/// are bounded.
-const MOST_SCORES: usize = 16_384;
-/// Anomalies, which have words and a course, likewise.
-const MOST_ANOMALIES: usize = 2_048;
-/// The feature that only bursts have: each sensor of such a list is scored for itself.
-pub(crate) const BURST: &str = "peak";
+/// Approximate number of windows that one call of tick, flush or resume scores. Bounds the work per call and the size
+/// of the result that a component returns to its host.
+const MAX_SCORES: usize = 16_384;
+/// Same limit for anomalies, which are larger because of their messages and trends.
+const MAX_ANOMALIES: usize = 2_048;
+/// A feature that only waveforms have. Each sensor of a feature list with it is scored alone.
+pub(crate) const WAVEFORM_FEATURE: &str = "peak";
 
-/// Rows that share one list of features, as in the contracts. `sensor` indexes the table given beside it.
+/// Rows with the same list of features, as in the WIT contracts. `sensor` is an index into the sensor table of the
+/// call.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs, reason = "as the contracts' feature-block")]
 pub struct Block<'a> {
@@ -37,83 +38,83 @@ pub struct Block<'a> {
     pub values: &'a [f64],
 }
 
-/// The score of a window.
+/// Score of a window.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Score {
-    /// The asset's id.
+    /// Id of the asset.
     pub asset: String,
-    /// Included.
+    /// Start of the window in ns since 1970, inclusive.
     pub start: i64,
-    /// Excluded.
+    /// End of the window in ns since 1970, exclusive.
     pub end: i64,
-    /// 0 to 1.
+    /// Score, 0 to 1.
     pub score: f64,
 }
 
-/// What is normal for an asset has moved, or what became of it.
+/// A change of an asset's baseline, or the result of retraining after it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Drift {
-    /// Derived from asset, time and kind.
+    /// Id, derived from asset, time and kind.
     pub id: String,
-    /// The asset's id.
+    /// Id of the asset.
     pub asset: String,
-    /// End of the window that showed it, in ns since 1970.
+    /// End of the window in which it was detected, in ns since 1970.
     pub time: i64,
-    /// What became of it.
+    /// Type of the event.
     pub kind: DriftKind,
-    /// Sensors whose levels moved; none where only the scores did.
+    /// Sensors whose levels changed; empty if only the scores did.
     pub sensors: Vec<String>,
-    /// The smallest p-value, adjusted for their number.
+    /// Smallest p-value, adjusted for the number of sensors.
     pub p: f64,
-    /// In words.
+    /// Human-readable message.
     pub message: String,
 }
 
-/// What a call gives.
+/// Results of a call.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Detected {
-    /// Every window that was scored.
+    /// Scores of all scored windows.
     pub scores: Vec<Score>,
-    /// Those past the threshold.
+    /// Anomalies: windows with a score from the threshold on.
     pub anomalies: Vec<Anomaly>,
-    /// Where what is normal has moved.
+    /// Drift events.
     pub drifts: Vec<Drift>,
-    /// Remaining lives, where there is something to tell.
+    /// Estimates of the remaining life, if there are any.
     pub prognoses: Vec<Prognosis>,
-    /// More is due; [`Stage::resume`] gives it.
+    /// True if more results are pending; [`Stage::resume`] returns them.
     pub more: bool,
 }
 
 impl Detected {
     fn is_full(&self) -> bool {
-        self.scores.len() >= MOST_SCORES
-            || self.anomalies.len() + self.drifts.len() >= MOST_ANOMALIES
-            || self.prognoses.len() >= MOST_SCORES
+        self.scores.len() >= MAX_SCORES
+            || self.anomalies.len() + self.drifts.len() >= MAX_ANOMALIES
+            || self.prognoses.len() >= MAX_SCORES
     }
 }
 
-/// Why a batch cannot be taken; the state is as before.
+/// Reason why a batch is rejected; the state is unchanged.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum PushError {
     /// Columns of unequal length.
     #[error("a block's columns are of unequal length: {rows} rows of {features} features, but {values} values")]
     Lengths {
-        /// Rows by the shortest and longest column.
+        /// Lengths of the columns.
         rows: String,
-        /// Features a row.
+        /// Features per row.
         features: usize,
-        /// Values in all.
+        /// Total number of values.
         values: usize,
     },
-    /// A sensor that is not in the table.
+    /// A sensor index outside the sensor table: index, length of the table.
     #[error("sensor {0} is not in the batch's table of {1}")]
     Sensor(u32, usize),
 }
 
-/// Why a snapshot cannot be used.
+/// Reason why a snapshot cannot be restored.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum RestoreError {
-    /// The configuration cannot be used.
+    /// The configuration is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// Not a snapshot of this stage and version.
@@ -123,30 +124,30 @@ pub enum RestoreError {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct State {
-    /// Feature lists met, and their scored columns.
+    /// Known feature lists with their scored columns.
     pub(crate) lists: Vec<(Vec<String>, Vec<Column>)>,
     pub(crate) units: Vec<Unit>,
 }
 
-/// Learns and scores.
+/// The detect stage: learns what is normal and scores windows.
 #[derive(Debug)]
 pub struct Stage {
     pub(crate) config: Config,
     pub(crate) runs: Option<Runs>,
     pub(crate) state: State,
-    /// Units by asset, feature list and (for bursts) sensor.
+    /// Indices of the units by asset, feature list and (for waveforms) sensor.
     pub(crate) numbers: HashMap<Key, usize, foldhash::fast::FixedState>,
-    /// Units whose windows the last tick or flush left, as one answer did not hold them; the last of them first.
+    /// Units with windows that did not fit into the result of the last tick or flush, in reverse order.
     rest: Vec<usize>,
 }
 
 pub(crate) type Key = (Box<str>, u32, Box<str>);
 
 impl Stage {
-    /// With a configuration as JSON; an empty text means the defaults.
+    /// Opens a stage with a JSON configuration; an empty text means the defaults.
     ///
     /// # Errors
-    /// [`ConfigError`].
+    /// [`ConfigError`] if the configuration is invalid.
     pub fn open(config: &str) -> Result<Self, ConfigError> {
         let config = Config::parse(config)?;
         Ok(Self {
@@ -158,10 +159,10 @@ impl Stage {
         })
     }
 
-    /// Goes on where the snapshot was taken.
+    /// Restores a stage from a snapshot; it continues as if it had not been interrupted.
     ///
     /// # Errors
-    /// [`RestoreError`].
+    /// [`RestoreError`] if the configuration or the snapshot is invalid.
     pub fn restore(config: &str, snapshot: &[u8]) -> Result<Self, RestoreError> {
         let (state, keys): (State, Vec<Box<str>>) = match snapshot {
             [SNAPSHOT_VERSION, body @ ..] => postcard::from_bytes(body)
@@ -174,7 +175,7 @@ impl Stage {
         Ok(Self { state, numbers, ..Self::open(config)? })
     }
 
-    /// The state as bytes.
+    /// Serialises the state.
     pub fn snapshot(&self) -> Vec<u8> {
         let mut keys: Vec<Box<str>> = vec!["".into(); self.state.units.len()];
         for ((_, _, single), at) in &self.numbers {
@@ -182,15 +183,15 @@ impl Stage {
                 key.clone_from(single);
             }
         }
-        // Strings and numbers always serialise.
+        // The serialisation of strings and numbers cannot fail.
         let body = postcard::to_stdvec(&(&self.state, &keys)).unwrap_or_default();
         [&[SNAPSHOT_VERSION], body.as_slice()].concat()
     }
 
-    /// Takes rows in; windows that are complete are scored. The table is (name, asset).
+    /// Adds rows and scores the windows that are now complete. The table has pairs of sensor name and asset.
     ///
     /// # Errors
-    /// [`PushError`].
+    /// [`PushError`] if a block is malformed.
     pub fn push(&mut self, table: &[(&str, &str)], blocks: &[Block<'_>]) -> Result<Detected, PushError> {
         for block in blocks {
             check(table, block)?;
@@ -204,7 +205,7 @@ impl Stage {
 
     fn push_block(&mut self, table: &[(&str, &str)], block: &Block<'_>, out: &mut Detected) {
         let list = self.list(block.features);
-        let burst = block.features.iter().any(|feature| feature == BURST);
+        let burst = block.features.iter().any(|feature| feature == WAVEFORM_FEATURE);
         let width = block.features.len();
         let mut numbers: Vec<Option<usize>> = vec![None; table.len()];
         let mut complete = Vec::new();
@@ -223,7 +224,7 @@ impl Stage {
                 }
             };
             if let Some(unit) = self.state.units.get_mut(number) {
-                // A sensor beyond those that an asset is scored by.
+                // The unit already has its maximum number of sensors.
                 if !unit.admits(name) {
                     continue;
                 }
@@ -235,17 +236,18 @@ impl Stage {
         }
     }
 
-    /// Scores windows that wait for sensors, of assets that sent nothing since the tick before.
+    /// Scores pending windows of assets that sent nothing since the previous tick.
     pub fn tick(&mut self) -> Detected {
         self.release(Unit::is_due)
     }
 
-    /// Scores every window that waits.
+    /// Scores all pending windows.
     pub fn flush(&mut self) -> Detected {
         self.release(|unit| unit.waits())
     }
 
-    /// By asset and sensor, which is the same however the assets are spread over instances.
+    /// Releases windows in the order of asset and sensor, which does not depend on how assets are spread over
+    /// instances.
     fn release(&mut self, mut which: impl FnMut(&mut Unit) -> bool) -> Detected {
         let mut due: Vec<(&Key, usize)> = Vec::new();
         for (key, &number) in &self.numbers {
@@ -253,13 +255,13 @@ impl Stage {
                 due.push((key, number));
             }
         }
-        // The last comes first in turn.
+        // Reverse order, because `resume` pops from the end.
         due.sort_unstable_by(|(one, _), (other, _)| other.cmp(one));
         self.rest = due.into_iter().map(|(_, number)| number).collect();
         self.resume()
     }
 
-    /// Gives what the last tick or flush left when it said that there was more.
+    /// Returns the results that the last tick or flush left when it set `more`.
     pub fn resume(&mut self) -> Detected {
         let mut out = Detected::default();
         let mut complete = Vec::new();
@@ -272,7 +274,7 @@ impl Stage {
             for window in complete.drain(..) {
                 self.score(number, window, &mut out);
             }
-            if out.is_full() || windows >= MOST_SCORES {
+            if out.is_full() || windows >= MAX_SCORES {
                 break;
             }
         }
@@ -286,16 +288,16 @@ impl Stage {
         let Unit { asset, members, subject, .. } = unit;
         let (config, runs) = (&self.config, self.runs.as_ref());
         let context = Context { asset, members, features, columns, config, runs };
-        let edge = explain::ratio_of(config.threshold);
+        let limit = explain::ratio_of(config.threshold);
         let outcome = match subject {
-            Subject::Scalars(scalars) => scalars.take(&window, &context, edge),
-            Subject::Burst(burst) => match burst.take(&window, &context, edge) {
+            Subject::Scalars(scalars) => scalars.take(&window, &context, limit),
+            Subject::Burst(burst) => match burst.take(&window, &context, limit) {
                 Some((ratio, finding)) => Outcome { ratio: Some(ratio), finding, ..Outcome::default() },
                 None => Outcome::default(),
             },
         };
         out.prognoses.extend(outcome.prognosis);
-        out.drifts.extend(outcome.drifts.iter().map(|drift| told(drift, &window, &context)));
+        out.drifts.extend(outcome.drifts.iter().map(|drift| drift_event(drift, &window, &context)));
         let Some(ratio) = outcome.ratio else { return };
         let score = explain::score(ratio);
         out.scores.push(Score { asset: asset.to_string(), start: window.start, end: window.end, score });
@@ -330,7 +332,7 @@ impl Stage {
     }
 }
 
-fn told(drift: &Drifts, window: &Window, context: &Context<'_>) -> Drift {
+fn drift_event(drift: &Drifts, window: &Window, context: &Context<'_>) -> Drift {
     let of = |place: &usize| context.members.get(*place).map(|member| member.name.to_string());
     let sensors: Vec<String> = drift.sensors.iter().filter_map(of).collect();
     let names = sensors.iter().map(|sensor| context.short(sensor)).collect::<Vec<_>>().join(", ");

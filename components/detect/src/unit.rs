@@ -1,5 +1,5 @@
-//! A unit is what is scored together: the scalar sensors of an asset, or one sensor that sends bursts. Here its sensors' rows
-//! are gathered into windows.
+//! Scoring units. A unit is a group of sensors that are scored together: the scalar sensors of an asset, or one
+//! waveform sensor. It collects the rows of its sensors into windows.
 
 use std::collections::BTreeMap;
 
@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::{burst::Burst, scalars::Scalars};
 
-/// A window is scored without its missing sensors when so many later ones wait.
-const LAG: usize = 3;
-/// A sensor that missed so many windows is no longer waited for.
-pub(crate) const ABSENT: u32 = 3;
+/// A window is scored without its missing sensors once this many later ones are pending.
+const MAX_PENDING: usize = 3;
+/// After this many consecutive windows without a sensor, windows no longer wait for it.
+pub(crate) const MAX_ABSENT: u32 = 3;
 
-/// Sensors by which an asset is scored, the first that send; work and state grow with them.
-const MOST_MEMBERS: usize = 1_024;
+/// Most sensors of a unit, the first ones that send; work and state grow with them.
+const MAX_MEMBERS: usize = 1_024;
 
-/// One sensor's row.
+/// Features of one sensor in a window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Row {
     pub(crate) count: u32,
@@ -26,14 +26,14 @@ pub(crate) struct Row {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Member {
     pub(crate) name: Box<str>,
-    /// Windows in a row that came without it.
+    /// Consecutive windows without it.
     pub(crate) absent: u32,
 }
 
-/// A window that waits for its sensors; `(start, end)` is its key.
+/// Windows that wait for sensors, by `(start, end)`.
 type Pending = BTreeMap<(i64, i64), Vec<Option<Row>>>;
 
-/// A window with all its sensors that came, in the order of the unit's members.
+/// A window with the rows of its sensors, in the order of the unit's members; None for a missing sensor.
 #[derive(Clone, Debug)]
 pub(crate) struct Window {
     pub(crate) start: i64,
@@ -41,22 +41,22 @@ pub(crate) struct Window {
     pub(crate) rows: Vec<Option<Row>>,
 }
 
-/// What is known of a unit.
+/// Model of a unit.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Subject {
     Scalars(Box<Scalars>),
     Burst(Box<Burst>),
 }
 
-/// See the module.
+/// A scoring unit; see the module documentation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Unit {
     pub(crate) asset: Box<str>,
-    /// The feature list's number.
+    /// Index of the feature list.
     pub(crate) list: u32,
     pub(crate) members: Vec<Member>,
     pending: Pending,
-    /// Start of the last window released.
+    /// Start of the last released window.
     released: Option<i64>,
     releases: u32,
     touched: bool,
@@ -77,7 +77,7 @@ impl Unit {
         }
     }
 
-    /// Takes a sensor's row; the windows that are complete by it come out, oldest first.
+    /// Adds a row of a sensor and appends the windows that are now complete to `out`, oldest first.
     pub(crate) fn take(&mut self, sensor: &str, start: i64, end: i64, row: Row, out: &mut Vec<Window>) {
         self.touched = true;
         let place = match self.members.iter().position(|member| &*member.name == sensor) {
@@ -87,7 +87,7 @@ impl Unit {
                 self.members.len() - 1
             }
         };
-        // Its window was scored without it.
+        // The window was already scored without this row.
         if self.released.is_some_and(|released| start <= released) {
             return;
         }
@@ -99,36 +99,35 @@ impl Unit {
             *slot = Some(row);
         }
         while let Some(first) = self.pending.first_entry() {
-            // At first it is not known which sensors there are.
+            // At first the set of sensors is unknown.
             let known = self.releases >= 3;
-            let whole = self
-                .members
-                .iter()
-                .enumerate()
-                .all(|(at, member)| member.absent >= ABSENT || first.get().get(at).is_some_and(Option::is_some));
-            if !(known && whole) && self.pending.len() <= LAG {
+            let whole =
+                self.members.iter().enumerate().all(|(at, member)| {
+                    member.absent >= MAX_ABSENT || first.get().get(at).is_some_and(Option::is_some)
+                });
+            if !(known && whole) && self.pending.len() <= MAX_PENDING {
                 break;
             }
             self.release(out);
         }
     }
 
-    /// Whether the sensor is one that the unit is scored by, or can become one.
+    /// True if the sensor belongs to the unit or can be added.
     pub(crate) fn admits(&self, sensor: &str) -> bool {
-        self.members.len() < MOST_MEMBERS || self.members.iter().any(|member| &*member.name == sensor)
+        self.members.len() < MAX_MEMBERS || self.members.iter().any(|member| &*member.name == sensor)
     }
 
-    /// Whether windows wait.
+    /// True if windows are pending.
     pub(crate) fn waits(&self) -> bool {
         !self.pending.is_empty()
     }
 
-    /// Whether windows wait, and nothing came since the last time this was asked.
+    /// True if windows are pending and no row came since the last call.
     pub(crate) fn is_due(&mut self) -> bool {
         !std::mem::take(&mut self.touched) && self.waits()
     }
 
-    /// All windows that wait.
+    /// Appends all pending windows to `out`.
     pub(crate) fn flush(&mut self, out: &mut Vec<Window>) {
         while !self.pending.is_empty() {
             self.release(out);

@@ -1,4 +1,4 @@
-//! Bursts of a bearing through the featurizer, and sensors that fail.
+//! Waveforms of a bearing through the featurizer and the stage, and failing sensors.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
@@ -9,20 +9,20 @@ use wheeltapper_featurize::{Batch, Burst, Featurizer, features::BURST_FEATURES};
 
 const RATE: f64 = 25_600.0;
 const SHAFT: f64 = 1475.0 / 60.0;
-/// A 6205 has 9 balls: its outer race is passed 3.585 times a revolution.
+/// A 6205 has 9 balls: they pass its outer race 3.585 times per revolution.
 const OUTER: f64 = 3.585 * SHAFT;
 const TABLE: [(&str, &str); 1] = [("p/fan/bearing", "p/fan")];
 const MACHINE: &str = r#"{"sensors":{"p/fan/bearing":{"unit":"m/s2","rpm":1475,"bearing":"6205"}}}"#;
 const DETECT: &str = r#"{"sensors":{"p/fan/bearing":{"unit":"m/s2","kind":"acceleration"}}}"#;
 
-/// Noise and the shaft; with a defect a ringing at 4 kHz at each passage, of so many times the noise.
+/// Noise and the shaft; a defect adds a ringing at 4 kHz at each passage, with an amplitude in units of the noise.
 fn bursts(seed: u64, count: usize, samples: usize, defect: impl Fn(usize) -> f64) -> Vec<Vec<f32>> {
     let mut source = source(seed);
     let turn = 2.0 * std::f64::consts::PI;
     (0..count)
         .map(|burst| {
             let size = defect(burst);
-            // The passages slip a little; each burst begins anywhere.
+            // The passages slip a little, and each waveform starts at another phase.
             let mut hit = -0.02 - f64::from(u8::try_from(burst % 10).unwrap()) * 1e-3;
             let mut hits = Vec::new();
             while hit < samples as f64 / RATE {
@@ -59,7 +59,7 @@ fn detect_bursts(samples: &[Vec<f32>]) -> Detected {
 }
 
 #[test]
-fn an_outer_race_is_named() {
+fn an_outer_race_defect_is_identified() {
     for length in [2048, 12_800] {
         let found = detect_bursts(&bursts(1, 80, length, |burst| if burst < 60 { 0.0 } else { 6.0 }));
         let (before, after): (Vec<_>, Vec<_>) =
@@ -85,16 +85,16 @@ fn an_outer_race_is_named() {
     }
 }
 
-/// Physics needs no warm-up.
+/// The bearing diagnosis needs no warm-up.
 #[test]
-fn a_new_sensor_names_it_at_once() {
+fn a_new_sensor_is_diagnosed_without_a_warmup() {
     let found = detect_bursts(&bursts(2, 3, 2048, |_| 6.0));
     assert!(found.anomalies.iter().any(|found| found.fault_mode == Some("bearing-outer-race")), "{found:?}");
     assert!(found.anomalies.iter().all(|found| found.model == "envelope"));
 }
 
 #[test]
-fn healthy_bursts_stay_quiet() {
+fn healthy_waveforms_raise_few_alarms() {
     let (mut scored, mut alarms) = (0, Vec::new());
     for seed in 10..13 {
         let found = detect_bursts(&bursts(seed, 1000, 2048, |_| 0.0));
@@ -103,7 +103,7 @@ fn healthy_bursts_stay_quiet() {
     }
     println!("{} anomalies in {scored} bursts", alarms.len());
     assert!(scored > 2900, "{scored}");
-    // By lines one or two in a thousand; by octaves as the threshold says.
+    // Bearing lines: at most two in a thousand; octaves: as the threshold promises.
     let named: Vec<&str> =
         alarms.iter().filter(|found| found.model == "envelope").map(|found| found.message.as_str()).collect();
     assert!(named.len() * 500 <= scored, "{named:?}");
@@ -114,8 +114,8 @@ fn healthy_bursts_stay_quiet() {
 const BREAKS: i64 = 4000;
 
 #[test]
-fn a_sensor_that_loses_readings_is_told() {
-    // Two of three are lost; then all of them.
+fn a_sensor_that_loses_readings_is_reported() {
+    // First two of three readings are lost, then all of them.
     for keeps in [3, i64::MAX] {
         let found = detect(
             "",
@@ -128,10 +128,10 @@ fn a_sensor_that_loses_readings_is_told() {
         assert!(after.len() > 100, "{keeps}: {}", after.len());
         let last = after.last().unwrap();
         assert_eq!((last.sensor.as_str(), last.fault_mode), ("p/pump/temperature", Some("sensor-dropout")));
-        assert!(last.message.contains("% of its readings") && last.message.contains("while others came"));
-        let told = after.iter().filter(|found| found.fault_mode == Some("sensor-dropout")).count();
-        assert!(told * 10 >= after.len() * 9, "{told} of {}", after.len());
-        // The course ends where the readings do; at the end there is none.
+        assert!(last.message.contains("% of its readings") && last.message.contains("while other sensors sent theirs"));
+        let dropouts = after.iter().filter(|found| found.fault_mode == Some("sensor-dropout")).count();
+        assert!(dropouts * 10 >= after.len() * 9, "{dropouts} of {}", after.len());
+        // The trend ends with the readings; long after that there is none.
         for found in after {
             let last = found.trend.as_ref().map(|trend| trend.times.last().copied());
             match keeps {
@@ -140,13 +140,13 @@ fn a_sensor_that_loses_readings_is_told() {
             }
         }
     }
-    // All fall silent: the gateway, or the night.
+    // All sensors are silent, as after a failure of the gateway or a shutdown.
     let found = detect("", &pump(3, 6000, |second, _, healthy| (!(BREAKS..5000).contains(&second)).then_some(healthy)));
     assert!(found.anomalies.iter().all(|found| found.fault_mode != Some("sensor-dropout")), "{:?}", found.anomalies);
 }
 
 #[test]
-fn a_stuck_sensor_is_told() {
+fn a_stuck_sensor_is_reported() {
     for index in 0..3 {
         let found = detect(
             "",
@@ -156,11 +156,11 @@ fn a_stuck_sensor_is_told() {
         );
         let after: Vec<_> = found.anomalies.iter().filter(|found| found.start >= T0 + BREAKS * S).collect();
         assert!(after.len() > 100, "{}", after.len());
-        let told = after
+        let stuck = after
             .iter()
             .filter(|found| found.fault_mode == Some("sensor-stuck") && found.sensor == common::SENSORS[index].0);
-        assert!(told.count() * 10 >= after.len() * 9);
-        // Its value is where it was: the levels say nothing.
+        assert!(stuck.count() * 10 >= after.len() * 9);
+        // The value stays at its usual level, so the levels show nothing.
         assert!(after.iter().all(|found| found.trend.as_ref().unwrap().times.last() == Some(&found.end)));
     }
 }

@@ -1,4 +1,4 @@
-//! Healthy machines stay quiet, faults are found and named, whatever the batches.
+//! Healthy machines raise few alarms, faults are found and identified, and batches make no difference.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use rand_pcg::{Pcg64, rand_core::Rng};
@@ -19,7 +19,7 @@ fn normal(source: &mut Pcg64) -> f64 {
     (0..12).map(|_| uniform(source)).sum::<f64>() - 6.0
 }
 
-/// Readings once a second, a load that comes and goes, and what `fault` makes of them: (seconds, sensor, value).
+/// Readings of one per second under a varying load; `fault` changes them: (seconds, sensor, value).
 fn machine(seed: u64, seconds: i64, fault: impl Fn(i64, usize, f64) -> f64) -> (Vec<u32>, Vec<i64>, Vec<f64>) {
     let mut source = Pcg64::new(seed.into(), 7);
     let (mut sensor, mut time, mut value) = (Vec::new(), Vec::new(), Vec::new());
@@ -73,7 +73,7 @@ fn detect(config: &str, readings: &(Vec<u32>, Vec<i64>, Vec<f64>)) -> Detected {
 }
 
 #[test]
-fn healthy_machines_stay_quiet() {
+fn healthy_machines_raise_few_alarms() {
     let (mut scored, mut false_alarms) = (0, 0);
     for seed in 0..10 {
         let found = detect(CONFIG, &machine(seed, 20_000, |_, _, healthy| healthy));
@@ -84,7 +84,7 @@ fn healthy_machines_stay_quiet() {
     assert!(false_alarms * 1000 <= scored, "{false_alarms} false alarms in {scored} windows");
 }
 
-/// The anomalies after the fault set in.
+/// Returns the anomalies after the start of the fault.
 fn found(fault: impl Fn(i64, usize, f64) -> f64) -> Vec<Anomaly> {
     let found = detect(
         CONFIG,
@@ -100,7 +100,7 @@ fn found(fault: impl Fn(i64, usize, f64) -> f64) -> Vec<Anomaly> {
 }
 
 #[test]
-fn faults_are_found_and_named() {
+fn faults_are_found_and_identified() {
     let hot = found(|after, index, healthy| if index == 1 { healthy + 0.02 * after as f64 } else { healthy });
     assert!(hot.len() > 50, "{}", hot.len());
     let last = hot.last().unwrap();
@@ -123,7 +123,7 @@ fn faults_are_found_and_named() {
 }
 
 #[test]
-fn every_model_finds_what_does_not_fit_together() {
+fn every_model_finds_an_unusual_combination() {
     for model in ["ensemble", "zscore", "mahalanobis"] {
         let config = format!(r#"{{"model":"{model}"}}"#);
         let found = detect(
@@ -172,7 +172,7 @@ fn batches_and_restarts_do_not_matter() {
 }
 
 #[test]
-fn broken_batches_and_snapshots_are_told() {
+fn invalid_batches_and_snapshots_are_rejected() {
     let features = vec!["mean".to_owned()];
     let block = Block { features: &features, sensor: &[0], start: &[0], end: &[1], count: &[1], values: &[] };
     let mut stage = Stage::open("").unwrap();
@@ -185,7 +185,7 @@ fn broken_batches_and_snapshots_are_told() {
 }
 
 proptest::proptest! {
-    /// Whatever the values, a score lies between 0 and 1 and nothing panics.
+    /// For any values, scores are between 0 and 1 and nothing panics.
     #[test]
     fn any_values(values in proptest::collection::vec(proptest::num::f64::ANY, FEATURES.len() * 60)) {
         let features: Vec<String> = FEATURES.iter().map(|&name| name.to_owned()).collect();

@@ -1,4 +1,4 @@
-//! A slow healthy change is told as drift, not as a storm of alarms; noise that stays as it is, is no drift.
+//! A slow healthy change is reported as drift without many alarms; stationary noise is not drift.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
@@ -6,7 +6,7 @@ mod common;
 use common::{Readings, detect, join, pump, push_windows, windows};
 use wheeltapper_detect::{Detected, DriftKind, Stage};
 
-/// The temperature rises slowly by a degree and a half, as in spring, and stays there.
+/// The temperature slowly rises by a degree and a half, as in spring, and stays there.
 fn season(seed: u64, seconds: i64) -> Readings {
     pump(seed, seconds, |second, index, healthy| {
         let along = ((second - 10_000) as f64 / 40_000.0).clamp(0.0, 1.0);
@@ -15,7 +15,7 @@ fn season(seed: u64, seconds: i64) -> Readings {
 }
 
 #[test]
-fn a_season_is_drift_and_no_storm() {
+fn a_season_is_drift_with_few_alarms() {
     for seed in 0..4 {
         let found = detect("", &season(seed, 80_000));
         let kinds: Vec<DriftKind> = found.drifts.iter().map(|drift| drift.kind).collect();
@@ -30,7 +30,7 @@ fn a_season_is_drift_and_no_storm() {
                 .collect::<Vec<_>>()
         );
         assert!(found.anomalies.len() * 200 <= found.scores.len(), "{} anomalies", found.anomalies.len());
-        // A shadow's verdict follows each drift, in turn.
+        // The result of a shadow follows each drift.
         assert!(kinds.len() >= 2, "{kinds:?}");
         for pair in kinds.chunks(2) {
             assert_eq!(pair[0], DriftKind::Drifted, "{kinds:?}");
@@ -69,10 +69,10 @@ fn restarts_do_not_matter() {
 fn noise_does_not_drift() {
     for seed in 10..16 {
         let found = detect("", &pump(seed, 200_000, |_, _, healthy| Some(healthy)));
-        let told: Vec<&str> = found.drifts.iter().map(|drift| drift.message.as_str()).collect();
-        println!("seed {seed}: {} windows, {} anomalies, {told:?}", found.scores.len(), found.anomalies.len());
+        let messages: Vec<&str> = found.drifts.iter().map(|drift| drift.message.as_str()).collect();
+        println!("seed {seed}: {} windows, {} anomalies, {messages:?}", found.scores.len(), found.anomalies.len());
         assert!(found.scores.len() > 19_000);
         let drifted = found.drifts.iter().filter(|drift| drift.kind == DriftKind::Drifted).count();
-        assert!(drifted <= 2, "{told:?}");
+        assert!(drifted <= 2, "{messages:?}");
     }
 }

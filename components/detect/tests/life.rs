@@ -1,4 +1,4 @@
-//! How long an asset has left: from its own degradation, and from a library of runs to failure.
+//! Remaining life of an asset: from its own degradation, and from a library of runs to failure.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
@@ -6,10 +6,10 @@ mod common;
 use common::{S, T0, detect, join, normal, pump, push_windows, source, windows};
 use wheeltapper_detect::{Block, Detected, Prognosis, Stage};
 
-/// Hours that 10, 50 and 90 % of such assets do not outlive, in that order.
-fn in_order(prognosis: &Prognosis) -> bool {
+/// True if the hours that 10, 50 and 90 % of such assets do not outlive are in that order.
+fn is_in_order(prognosis: &Prognosis) -> bool {
     let known: Vec<f64> = prognosis.hours.iter().flatten().copied().collect();
-    // Where a nearer quantile has no end in sight, a farther one has none either.
+    // If a quantile has no end in sight, the later ones have none either.
     let ends = prognosis.hours.windows(2).all(|pair| pair[0].is_some() || pair[1].is_none());
     ends && known.is_sorted() && known.iter().all(|hours| *hours >= 0.0) && (0.0..=1.0).contains(&prognosis.health)
 }
@@ -19,36 +19,36 @@ fn mean(values: impl Iterator<Item = f64>) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-/// The current rises exponentially, as a part that wears faster the more it has worn.
+/// The current rises exponentially, as for a part that wears faster the more it is worn.
 const WEARS: fn(i64, usize, f64) -> Option<f64> = |second, index, healthy| {
     let worn = if index == 2 { 0.05 * ((second as f64 - 10_000.0) / 3000.0).exp() } else { 0.0 };
     Some(healthy + worn)
 };
 
 #[test]
-fn a_degradation_has_an_end() {
+fn a_degradation_leads_to_a_prognosis() {
     let found = detect("", &pump(1, 20_000, WEARS));
-    let told = &found.prognoses;
-    for prognosis in told.iter().step_by(5) {
+    let prognoses = &found.prognoses;
+    for prognosis in prognoses.iter().step_by(5) {
         println!("{} {:.3} {:?}", (prognosis.time - T0) / S, prognosis.health, prognosis.hours);
     }
-    assert!(told.len() >= 9, "{}", told.len());
-    assert!(told.iter().all(|prognosis| prognosis.model == "degradation" && prognosis.asset == "p/pump"));
-    assert!(told.iter().all(in_order));
-    let third = told.len() / 3;
-    let (first, last) = (&told[..third], &told[told.len() - third..]);
+    assert!(prognoses.len() >= 9, "{}", prognoses.len());
+    assert!(prognoses.iter().all(|prognosis| prognosis.model == "degradation" && prognosis.asset == "p/pump"));
+    assert!(prognoses.iter().all(is_in_order));
+    let third = prognoses.len() / 3;
+    let (first, last) = (&prognoses[..third], &prognoses[prognoses.len() - third..]);
     let health = |part: &[Prognosis]| mean(part.iter().map(|prognosis| prognosis.health));
     let hours = |part: &[Prognosis]| mean(part.iter().filter_map(|prognosis| prognosis.hours[1]));
     assert!(health(last) < 0.7 * health(first), "{} {}", health(first), health(last));
     assert!(hours(last) < 0.5 * hours(first), "{} {}", hours(first), hours(last));
-    // When the index reached the limit; the last minutes before it are told too long.
-    let end = told.iter().find(|prognosis| prognosis.health == 0.0).unwrap().time;
-    for prognosis in told.iter().filter(|prognosis| prognosis.time <= end - 600 * S) {
+    // The time at which the index reaches the limit; the estimates of the last minutes before it are too long.
+    let end = prognoses.iter().find(|prognosis| prognosis.health == 0.0).unwrap().time;
+    for prognosis in prognoses.iter().filter(|prognosis| prognosis.time <= end - 600 * S) {
         let left = (end - prognosis.time) as f64 / (3600 * S) as f64;
         let [p10, _, p90] = prognosis.hours;
         assert!(p10.is_some_and(|p10| p10 <= left) && p90.is_none_or(|p90| left <= p90), "{left:.2} h: {prognosis:?}");
     }
-    // What is well has no end in sight that were worth telling.
+    // A healthy asset gets no prognosis.
     let well = detect("", &pump(2, 26_000, |_, _, healthy| Some(healthy)));
     assert!(well.prognoses.is_empty(), "{:?}", well.prognoses);
 }
@@ -67,7 +67,7 @@ fn restarts_do_not_matter() {
     assert_eq!(got, all);
 }
 
-/// A run of `life` windows of two sensors, of which the first rises and the second falls towards the end.
+/// A run of `life` windows of two sensors; towards the end the first rises and the second falls.
 fn run(seed: u64, life: usize) -> Vec<Vec<f64>> {
     let mut source = source(seed);
     (0..life)
@@ -86,7 +86,7 @@ fn runs(count: usize) -> Vec<Vec<Vec<f64>>> {
     (0..count).map(|at| run(100 + at as u64, 120 + 17 * (at * 7 % 12))).collect()
 }
 
-/// A run as windows of ten minutes; the features are the means alone.
+/// Pushes a run as windows of ten minutes with the means as the only features.
 fn follow(stage: &mut Stage, run: &[Vec<f64>]) -> Detected {
     let features = vec!["mean".to_owned()];
     let mut all = Detected::default();
@@ -107,35 +107,35 @@ fn follow(stage: &mut Stage, run: &[Vec<f64>]) -> Detected {
 }
 
 #[test]
-fn a_library_of_lives_tells_what_is_left() {
+fn a_library_of_runs_predicts_the_remaining_life() {
     let mut stage = Stage::open(&lives(&runs(14), 100.0)).unwrap();
     let life = 190;
-    let told = follow(&mut stage, &run(7, life)).prognoses;
-    assert_eq!(told.len(), life);
-    assert!(told.iter().all(|prognosis| prognosis.model == "library" && in_order(prognosis)));
-    for prognosis in told.iter().step_by(20) {
+    let prognoses = follow(&mut stage, &run(7, life)).prognoses;
+    assert_eq!(prognoses.len(), life);
+    assert!(prognoses.iter().all(|prognosis| prognosis.model == "library" && is_in_order(prognosis)));
+    for prognosis in prognoses.iter().step_by(20) {
         println!("{} {:.3} {:?}", (prognosis.time - T0) / S, prognosis.health, prognosis.hours);
     }
     // A window is ten minutes; the run ends with its last one.
-    let errors = told.iter().enumerate().skip(life - 60).map(|(at, prognosis)| {
+    let errors = prognoses.iter().enumerate().skip(life - 60).map(|(at, prognosis)| {
         let left = (life - 1 - at) as f64 / 6.0;
         (prognosis.hours[1].unwrap() - left).abs()
     });
     let error = mean(errors);
     assert!(error < 3.0, "{error:.1} h off on average, of 10 h");
-    let health = |at: usize| told[at].health;
+    let health = |at: usize| prognoses[at].health;
     assert!(health(40) > 0.7 && health(life - 1) < 0.2, "{} {}", health(40), health(life - 1));
 }
 
 #[test]
-fn lives_of_other_sensors_do_not_count() {
+fn a_library_of_other_sensors_is_not_used() {
     let config = lives(&runs(12), 100.0).replace("flow", "speed");
-    let told = follow(&mut Stage::open(&config).unwrap(), &run(7, 190)).prognoses;
-    assert!(told.iter().all(|prognosis| prognosis.model == "degradation"), "{told:?}");
+    let prognoses = follow(&mut Stage::open(&config).unwrap(), &run(7, 190)).prognoses;
+    assert!(prognoses.iter().all(|prognosis| prognosis.model == "degradation"), "{prognoses:?}");
 }
 
 #[test]
-fn broken_lives_are_refused() {
+fn invalid_runs_are_rejected() {
     let mut ragged = runs(12);
     ragged[3][10].pop();
     let mut wide = runs(12);
@@ -159,7 +159,7 @@ fn broken_lives_are_refused() {
         ),
         (r#"{"life_limit":1}"#.to_owned(), "`life_limit` is 1; expected a health index above 1"),
     ] {
-        let told = Stage::open(&config).unwrap_err().to_string();
-        assert!(told.contains(expected), "{told}");
+        let message = Stage::open(&config).unwrap_err().to_string();
+        assert!(message.contains(expected), "{message}");
     }
 }

@@ -1,4 +1,4 @@
-//! Very many assets, and very many sensors of one.
+//! Very many assets, and very many sensors of one asset.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
@@ -9,14 +9,14 @@ use wheeltapper_featurize::{Row, features::FEATURES};
 
 const S: i64 = 1_000_000_000;
 
-/// A window of each of `count` sensors.
+/// Returns one window of each of `count` sensors.
 fn rows(count: u32, at: i64) -> Vec<Row> {
     let row = |sensor| Row { sensor, start: at * S, end: (at + 10) * S, count: 10, values: [1.0; FEATURES.len()] };
     (0..count).map(row).collect()
 }
 
 #[test]
-fn a_tick_over_very_many_assets_comes_in_parts() {
+fn a_tick_over_very_many_assets_is_split() {
     let names: Vec<String> = (0..40_000).map(|at| format!("m{at}/s")).collect();
     let table: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), name.as_str())).collect();
     for flush in [false, true] {
@@ -46,7 +46,7 @@ fn an_asset_is_scored_by_a_bounded_number_of_sensors() {
     for at in 0..10 {
         push(&mut stage, &table, &FEATURES, &rows(1_100, at * 10));
     }
-    let held = stage.snapshot();
-    let holds = |name: &[u8]| held.windows(name.len()).any(|part| part == name);
-    assert!(holds(b"m/s1023.") && !holds(b"m/s1024.") && !holds(b"m/s1099."));
+    let snapshot = stage.snapshot();
+    let contains = |name: &[u8]| snapshot.windows(name.len()).any(|part| part == name);
+    assert!(contains(b"m/s1023.") && !contains(b"m/s1024.") && !contains(b"m/s1099."));
 }

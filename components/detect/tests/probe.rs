@@ -1,4 +1,4 @@
-//! A probe says what the stage would say, and leaves no trace.
+//! A dry run returns what the stage would return, and does not change the state.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
@@ -14,21 +14,21 @@ const CONFIG: &str = r#"{"sensors":{
 const TEMPERATURE: u32 = 1;
 const CURRENT: u32 = 2;
 
-/// A stage that has seen so many seconds of a healthy pump.
-fn learnt(config: &str, seconds: i64) -> Stage {
+/// A stage that has seen this many seconds of a healthy pump.
+fn trained_stage(config: &str, seconds: i64) -> Stage {
     let mut stage = Stage::open(config).unwrap();
     let out = windows(&pump(3, seconds, |_, _, healthy| Some(healthy)));
     push_windows(&mut stage, &out, 0, out.windows.len());
     stage
 }
 
-/// Windows of readings that nothing came before.
+/// Windows of readings without any earlier readings.
 fn fresh((sensor, time, value): &Readings) -> Featurized {
     let mut featurizer = Featurizer::open("").unwrap();
     let mut out =
         featurizer.push(&Batch { sensors: &SENSORS, sensor, time, value, bursts: &[], arrivals: &[] }).unwrap();
     let rest = featurizer.flush();
-    // Of one sensor, so that the numbers of both are the same.
+    // All rows are of one sensor, so the sensor indices of both agree.
     out.windows.extend(rest.windows);
     out.sensors = rest.sensors;
     out
@@ -48,20 +48,20 @@ fn probe(stage: &Stage, out: &Featurized, model: Option<&str>) -> Result<Vec<Pro
     stage.probe(&table, &[block], model)
 }
 
-/// Values of one sensor, a second apart.
+/// Windows of values of one sensor, one per second.
 fn values(sensor: u32, values: &[f64]) -> Featurized {
     let times = (0..values.len()).map(|at| T0 + 10_000 * S + i64::try_from(at).unwrap() * S).collect();
     fresh(&(vec![sensor; values.len()], times, values.to_vec()))
 }
 
-/// The window that stands out most.
+/// Returns the window with the highest score.
 fn worst(probed: Vec<Probed>) -> Probed {
     probed.into_iter().max_by(|one, other| one.score.total_cmp(&other.score)).unwrap()
 }
 
 #[test]
-fn a_whole_window_scores_as_if_it_were_pushed_and_nothing_changes() {
-    let mut stage = learnt(CONFIG, 4_000);
+fn a_complete_window_scores_as_if_pushed_and_the_state_is_unchanged() {
+    let mut stage = trained_stage(CONFIG, 4_000);
     let all = windows(&pump(3, 4_200, |second, index, healthy| {
         Some(if second > 4_100 && index == 1 { healthy + 6.0 } else { healthy })
     }));
@@ -73,22 +73,23 @@ fn a_whole_window_scores_as_if_it_were_pushed_and_nothing_changes() {
     let mut pushed = push_windows(&mut stage, &rest, 0, rest.windows.len());
     common::join(&mut pushed, stage.flush());
     assert!(!pushed.anomalies.is_empty() && pushed.scores.len() > 10);
-    // Up to where a window is learnt from: the probe goes on without.
+    // Up to the first window that the stage learns from: the dry run does not learn.
     for (score, probed) in pushed.scores.iter().zip(&probed).take(10) {
         assert_eq!((score.start, score.end), (probed.start, probed.end));
         assert!((score.score - probed.score).abs() < 1e-9, "{score:?} {probed:?}");
     }
     assert_eq!(pushed.scores.len(), probed.len());
     for (anomaly, probed) in pushed.anomalies.iter().zip(probed.iter().filter(|each| each.score >= each.threshold)) {
-        let told = probed.anomaly.as_ref().unwrap();
-        assert_eq!((&anomaly.id, &anomaly.message, anomaly.fault_mode), (&told.id, &told.message, told.fault_mode));
+        let dry_run = probed.anomaly.as_ref().unwrap();
+        let expected = (&anomaly.id, &anomaly.message, anomaly.fault_mode);
+        assert_eq!(expected, (&dry_run.id, &dry_run.message, dry_run.fault_mode));
     }
 }
 
 #[test]
 fn a_few_normal_values_are_no_anomaly() {
     for seconds in [800, 4_000] {
-        let stage = learnt(CONFIG, seconds);
+        let stage = trained_stage(CONFIG, seconds);
         let healthy = pump(77, 3_000, |_, _, healthy| Some(healthy));
         let (mut probes, mut alarms) = (0, 0);
         for sensor in 0..3 {
@@ -106,9 +107,10 @@ fn a_few_normal_values_are_no_anomaly() {
     }
 }
 
-/// A load that all sensors follow takes one of them far from its middle; that the others are not told does not make it strange.
+/// All sensors follow a load, which moves one of them far from its median. It must not be unusual because the others
+/// are unknown.
 #[test]
-fn one_sensor_of_several_that_go_together_is_judged_alone() {
+fn one_of_several_correlated_sensors_is_scored_alone() {
     let load = |second: i64, index: usize, healthy: f64| {
         Some(healthy + [0.8, 4.0, 3.0][index] * (second as f64 / 150.0).sin())
     };
@@ -134,8 +136,8 @@ fn one_sensor_of_several_that_go_together_is_judged_alone() {
 }
 
 #[test]
-fn a_single_value_far_out_is_one_and_is_explained() {
-    let stage = learnt(CONFIG, 4_000);
+fn a_single_outlier_is_an_anomaly_with_an_explanation() {
+    let stage = trained_stage(CONFIG, 4_000);
     let probed = worst(probe(&stage, &values(TEMPERATURE, &[70.0]), Some("ensemble")).unwrap());
     assert!(probed.score >= probed.threshold, "{probed:?}");
     assert_eq!(
@@ -143,52 +145,52 @@ fn a_single_value_far_out_is_one_and_is_explained() {
         ("p/pump", "p/pump/temperature", "ensemble")
     );
     assert!(probed.confidence > 0.4 && probed.learned >= probed.needed);
-    let told = probed.anomaly.unwrap();
-    assert_eq!(told.fault_mode, Some("overheating"));
-    assert!(told.message.contains("temperature mean is 70.00 °C, normally 55"), "{}", told.message);
-    assert!(told.contributions.iter().all(|part| part.sensor == "p/pump/temperature" && part.feature != "std"));
-    // Below the threshold there is a reason, too.
+    let anomaly = probed.anomaly.unwrap();
+    assert_eq!(anomaly.fault_mode, Some("overheating"));
+    assert!(anomaly.message.contains("temperature mean is 70.00 °C, normally 55"), "{}", anomaly.message);
+    assert!(anomaly.contributions.iter().all(|part| part.sensor == "p/pump/temperature" && part.feature != "std"));
+    // There is an explanation below the threshold, too.
     let normal = worst(probe(&stage, &values(TEMPERATURE, &[55.6]), None).unwrap());
     assert!(normal.score < 0.9 && !normal.anomaly.unwrap().message.is_empty());
-    // More values make it surer.
+    // More values raise the confidence.
     let many = worst(probe(&stage, &values(CURRENT, &[12.0, 12.1, 12.2].repeat(9)), None).unwrap());
     assert!(many.confidence > normal.confidence, "{} {}", many.confidence, normal.confidence);
 }
 
 #[test]
-fn members_of_the_ensemble_can_be_asked_alone() {
-    let stage = learnt(CONFIG, 4_000);
+fn members_of_the_ensemble_can_score_alone() {
+    let stage = trained_stage(CONFIG, 4_000);
     for model in ["process", "zscore", "mahalanobis"] {
         let probed = worst(probe(&stage, &values(CURRENT, &[20.0]), Some(model)).unwrap());
         assert!(probed.model == model && probed.score > 0.9, "{probed:?}");
     }
-    let told = probe(&stage, &values(CURRENT, &[20.0]), Some("lstm")).unwrap_err().to_string();
-    assert!(told.contains("lstm") && told.contains("ensemble, process, zscore, mahalanobis"), "{told}");
-    let single = learnt(r#"{"model":"zscore"}"#, 4_000);
+    let message = probe(&stage, &values(CURRENT, &[20.0]), Some("lstm")).unwrap_err().to_string();
+    assert!(message.contains("lstm") && message.contains("ensemble, process, zscore, mahalanobis"), "{message}");
+    let single = trained_stage(r#"{"model":"zscore"}"#, 4_000);
     assert_eq!(worst(probe(&single, &values(CURRENT, &[20.0]), Some("ensemble")).unwrap()).model, "zscore");
     assert_eq!(worst(probe(&single, &values(CURRENT, &[20.0]), Some("zscore")).unwrap()).model, "zscore");
     assert!(probe(&single, &values(CURRENT, &[20.0]), Some("process")).is_err());
 }
 
 #[test]
-fn what_is_still_learnt_is_not_judged() {
-    let stage = learnt(CONFIG, 200);
+fn no_score_during_the_warmup() {
+    let stage = trained_stage(CONFIG, 200);
     let probed = worst(probe(&stage, &values(CURRENT, &[99.0]), None).unwrap());
     assert!(probed.learned > 5 && probed.learned < probed.needed && (30..=45).contains(&probed.needed), "{probed:?}");
     assert!(probed.score == 0.0 && probed.model.is_empty() && probed.anomaly.is_none());
-    let nobody = Stage::open(CONFIG).unwrap();
-    let same = worst(probe(&nobody, &values(CURRENT, &[99.0]), None).unwrap());
+    let untrained = Stage::open(CONFIG).unwrap();
+    let same = worst(probe(&untrained, &values(CURRENT, &[99.0]), None).unwrap());
     assert_eq!((same.learned, same.needed), (0, probed.needed));
-    // A sensor that the machine did not have.
-    let stage = learnt(CONFIG, 4_000);
+    // A sensor that the machine did not have in the training.
+    let stage = trained_stage(CONFIG, 4_000);
     let mut other = values(CURRENT, &[99.0]);
     other.sensors = vec![("p/pump/flow".into(), "p/pump".into()); 3];
     assert_eq!(worst(probe(&stage, &other, None).unwrap()).learned, 0);
 }
 
 #[test]
-fn a_probe_has_an_end() {
+fn the_number_of_windows_is_limited() {
     let stage = Stage::open("").unwrap();
-    let told = probe(&stage, &values(CURRENT, &vec![1.0; 12_000]), None).unwrap_err().to_string();
-    assert!(told.contains("1000 at most"), "{told}");
+    let message = probe(&stage, &values(CURRENT, &vec![1.0; 12_000]), None).unwrap_err().to_string();
+    assert!(message.contains("1000 at most"), "{message}");
 }

@@ -1,4 +1,4 @@
-//! Each anomaly brings the course that led to it.
+//! Each anomaly contains the trend that led to it.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
@@ -6,7 +6,7 @@ mod common;
 use common::{detect, pump};
 
 #[test]
-fn an_anomaly_brings_its_course() {
+fn an_anomaly_contains_its_trend() {
     let config = r#"{"sensors":{"p/pump/temperature":{"unit":"°C","kind":"temperature"}}}"#;
     let found = detect(
         config,
@@ -28,7 +28,7 @@ fn an_anomaly_brings_its_course() {
     let last = found.anomalies.last().unwrap();
     let trend = last.trend.as_ref().unwrap();
     assert_eq!((trend.sensor.as_str(), trend.unit.as_str()), ("p/pump/temperature", "°C"));
-    // The last ten minutes, in which it rose by six degrees.
+    // The trend covers the last ten minutes, in which the temperature rose by six degrees.
     let rise = trend.values.last().unwrap() - trend.values.first().unwrap();
     assert!((5.0..7.0).contains(&rise), "{rise}");
 }

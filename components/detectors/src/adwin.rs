@@ -1,17 +1,17 @@
 //! The adaptive window ADWIN2 (Bifet and Gavaldà 2007, Learning from Time-Changing Data with Adaptive Windowing).
 //!
-//! The window is a list of buckets of 1, 2, 4, … values, at most `M` of a size, so it takes `O(M log n)` memory. Whenever
-//! for some cut between buckets the means of the two parts differ by at least
-//! `ε = √((2/m) σ² ln(2/δ')) + (2/(3m)) ln(2/δ')`, `1/m = 1/n₀ + 1/n₁`, `δ' = δ/ln n`, the oldest bucket is dropped.
+//! The window is a list of buckets of 1, 2, 4, … values, at most `M` per size, so it takes `O(M log n)` memory. The
+//! oldest bucket is dropped while there is a cut between two buckets at which the means of the two sides differ by at
+//! least `ε = √((2/m) σ² ln(2/δ')) + (2/(3m)) ln(2/δ')`, `1/m = 1/n₀ + 1/n₁`, `δ' = δ/ln n`.
 
 use serde::{Deserialize, Serialize};
 
-/// Buckets of a size before two are joined.
-const BUCKETS: usize = 5;
-/// A part shorter than this says nothing.
-const LEAST: f64 = 5.0;
-/// Sizes up to 2^40.
-const LEVELS: usize = 40;
+/// Buckets of one size before two of them are merged.
+const MAX_BUCKETS_PER_SIZE: usize = 5;
+/// Fewest values on either side of a cut.
+const MIN_SIDE: f64 = 5.0;
+/// Number of bucket sizes: up to 2^40 values.
+const MAX_SIZES: usize = 40;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Bucket {
@@ -22,7 +22,7 @@ struct Bucket {
 }
 
 impl Bucket {
-    /// Both together (Chan, Golub and LeVeque 1983).
+    /// Merges two buckets (Chan, Golub and LeVeque 1983).
     fn join(self, other: Self) -> Self {
         let count = self.count + other.count;
         if count == 0.0 {
@@ -37,29 +37,29 @@ impl Bucket {
     }
 }
 
-/// See the module.
+/// ADWIN2 change detector; see the module documentation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Adwin {
     delta: f64,
     every: u32,
     ticks: u32,
-    /// By size, the smallest first; in each the oldest first.
+    /// Buckets by size, smallest size first; within a size the oldest bucket is first.
     levels: Vec<Vec<Bucket>>,
 }
 
 impl Adwin {
-    /// `delta` bounds the chance of a false cut. Cuts are looked for at every value.
+    /// `delta` bounds the probability of a false cut. Looks for cuts at every value.
     pub fn new(delta: f64) -> Self {
         Self::checking(delta, 1)
     }
 
-    /// Looks for cuts at every so manyth value only.
+    /// Looks for cuts only once per `every` values.
     pub fn checking(delta: f64, every: u32) -> Self {
         let delta = if delta > 0.0 && delta < 1.0 { delta } else { 0.002 };
         Self { delta, every: every.max(1), ticks: 0, levels: Vec::new() }
     }
 
-    /// Oldest first.
+    /// All buckets, oldest first.
     fn oldest(&self) -> impl Iterator<Item = Bucket> + '_ {
         self.levels.iter().rev().flatten().copied()
     }
@@ -68,17 +68,18 @@ impl Adwin {
         self.oldest().fold(Bucket::default(), Bucket::join)
     }
 
-    /// Values in the window.
+    /// Number of values in the window.
     pub fn width(&self) -> f64 {
         self.whole().count
     }
 
-    /// Their mean.
+    /// Mean of the values in the window.
     pub fn mean(&self) -> f64 {
         self.whole().mean
     }
 
-    /// Takes the next value; whether the window was cut, that is, the mean has changed. What is not finite is passed over.
+    /// Adds the next value. Returns true if the window was cut, which means that the mean has changed. Ignores values
+    /// that are not finite.
     pub fn push(&mut self, value: f64) -> bool {
         if !value.is_finite() {
             return false;
@@ -105,9 +106,9 @@ impl Adwin {
             }
             let Some(buckets) = self.levels.get_mut(level) else { return };
             buckets.push(bucket);
-            if buckets.len() > BUCKETS {
+            if buckets.len() > MAX_BUCKETS_PER_SIZE {
                 let mut oldest = buckets.drain(..2);
-                if level + 1 < LEVELS {
+                if level + 1 < MAX_SIZES {
                     carry = oldest.next().zip(oldest.next()).map(|(one, other)| one.join(other));
                 }
             }
@@ -128,7 +129,7 @@ impl Adwin {
 
     fn differs(&self) -> bool {
         let whole = self.whole();
-        if whole.count < 2.0 * LEAST {
+        if whole.count < 2.0 * MIN_SIDE {
             return false;
         }
         let variance = whole.squares / whole.count;
@@ -138,10 +139,10 @@ impl Adwin {
         for bucket in self.oldest() {
             old = old.join(bucket);
             let rest = whole.count - old.count;
-            if rest < LEAST {
+            if rest < MIN_SIDE {
                 return false;
             }
-            if old.count >= LEAST {
+            if old.count >= MIN_SIDE {
                 let rest_mean = (sum - old.mean * old.count) / rest;
                 let per_m = old.count.recip() + rest.recip();
                 let bound = (2.0 * per_m * variance * log).sqrt() + 2.0 / 3.0 * per_m * log;
@@ -175,7 +176,8 @@ mod tests {
         assert!(adwin.levels.iter().map(Vec::len).sum::<usize>() < 5 * 13);
     }
 
-    /// The paper's promise: a false cut with a chance below δ a step, and a jump found once the bound lets it.
+    /// The paper's guarantee: the probability of a false cut is below δ per step, and a jump is found once the bound
+    /// permits it.
     #[test]
     fn cuts_at_a_change_only() {
         let mut random = Random::new(11);
@@ -190,7 +192,7 @@ mod tests {
         assert!(false_cuts <= 2, "{false_cuts}");
     }
 
-    /// The bound by hand: 100 zeros, then ones, with σ² of the whole window.
+    /// The bound computed by hand: 100 zeros, then ones, with σ² of the whole window.
     #[test]
     fn the_first_cut_is_where_the_bound_says() {
         let bound = |ones: f64| {
@@ -204,7 +206,7 @@ mod tests {
         let mut adwin = Adwin::new(0.01);
         assert!((0..100).all(|_| !adwin.push(0.0)));
         let found = (1..100).find(|_| adwin.push(1.0));
-        // No bucket's edge need be at the change itself, so it may be a little later.
+        // The change need not fall between two buckets, so the cut may come a little later.
         let late = found.zip(expected).map(|(found, expected)| found - expected);
         assert!(late.is_some_and(|late| (0..=4).contains(&late)), "{found:?} {expected:?}");
     }

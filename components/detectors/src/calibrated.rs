@@ -1,54 +1,55 @@
-//! Models that are learnt once, with an edge from rows they were not learnt from.
+//! Models that are trained once, with a limit from cross-validation.
 //!
-//! A model fits what it is learnt from better than what comes then, all the more the more numbers and the fewer rows there are.
-//! So it is learnt again without one block of rows at a time (and its neighbours, which are alike; P. Burman, E. Chow, D. Nolan
-//! 1994), the distances of the rows left out are taken together, and the edge is where peaks over threshold (`pot.rs`) say that
-//! one normal row in 1,000 is beyond; never below the model's own limit.
+//! A model fits its training rows better than later rows; the effect grows with the number of columns and falls with
+//! the number of rows. So the model is trained again without one block of rows at a time (and without the neighbours of
+//! the block, which are correlated with it; P. Burman, E. Chow, D. Nolan 1994), and the distances of all left-out rows
+//! are collected. The limit is the value that one normal row in 1,000 exceeds by peaks over threshold (`pot.rs`). It is
+//! never below the model's theoretical limit.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Detector, FitError, Layout, pot, rows};
 
-/// A model of what is normal.
+/// A model of normal rows that measures the distance of a row from normal.
 pub trait Model: Default {
-    /// Learns from rows; what was learnt before is forgotten.
+    /// Trains the model on rows and replaces what it learnt before.
     fn learn(&mut self, layout: Layout, rows: &[Vec<f64>]);
-    /// How far a row is from that.
+    /// Distance of a row from normal, in the model's own unit.
     fn distance(&self, row: &[f64]) -> f64;
-    /// The distance that one normal row in 1,000 has by the model's own theory.
+    /// Distance that one normal row in 1,000 exceeds according to the model's own theory.
     fn predicted(&self) -> f64;
-    /// The largest distance there is.
+    /// Upper bound of the distance.
     fn largest(&self) -> f64 {
         f64::INFINITY
     }
-    /// What each number of the row has in its distance; in no unit.
+    /// Contribution of each number of the row to its distance; only the proportions matter.
     fn parts(&self, row: &[f64]) -> Vec<f64>;
 }
 
-/// Blocks left out in turn.
-const BLOCKS: usize = 5;
-/// Rows next to a block that are left out with it, at most.
-const GAP: usize = 10;
-/// Fewer rows do not show what is normal.
-const LEAST_ROWS: usize = 10;
-/// Rows that are learnt from, at most: the last of them.
-const MOST_ROWS: usize = 4000;
+/// Blocks of the cross-validation.
+const FOLDS: usize = 5;
+/// Rows on either side of a block that are left out with it, at most.
+const MAX_GAP: usize = 10;
+/// Fewest rows that show what is normal.
+const MIN_ROWS: usize = 10;
+/// Most training rows; the latest ones are used.
+const MAX_ROWS: usize = 4000;
 
-/// See the module.
+/// A [`Model`] with a cross-validated limit.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Calibrated<M> {
     model: M,
-    edge: f64,
+    limit: f64,
     last: Vec<f64>,
 }
 
-/// Distances of rows that were not learnt from, in units of the model's own limit.
+/// Distances of the left-out rows of the cross-validation, in units of the model's own limit.
 pub(crate) fn validated<M: Model>(layout: Layout, rows: &[Vec<f64>]) -> Vec<f64> {
     let count = rows.len();
-    let gap = GAP.min(count / 12);
+    let gap = MAX_GAP.min(count / 12);
     let mut all = Vec::with_capacity(count);
-    for block in 0..BLOCKS {
-        let (from, to) = (block * count / BLOCKS, (block + 1) * count / BLOCKS);
+    for block in 0..FOLDS {
+        let (from, to) = (block * count / FOLDS, (block + 1) * count / FOLDS);
         let near = from.saturating_sub(gap)..(to + gap).min(count);
         let kept = rows.iter().enumerate().filter(|(at, _)| !near.contains(at)).map(|(_, row)| row.clone());
         let mut model = M::default();
@@ -61,14 +62,14 @@ pub(crate) fn validated<M: Model>(layout: Layout, rows: &[Vec<f64>]) -> Vec<f64>
 
 impl<M: Model> Detector for Calibrated<M> {
     fn fit(&mut self, layout: Layout, rows: &[Vec<f64>]) -> Result<(), FitError> {
-        let rows = rows::usable(layout, rows, LEAST_ROWS)?;
-        let rows = rows.get(rows.len().saturating_sub(MOST_ROWS)..).unwrap_or(&rows);
+        let rows = rows::usable(layout, rows, MIN_ROWS)?;
+        let rows = rows.get(rows.len().saturating_sub(MAX_ROWS)..).unwrap_or(&rows);
         let validated = validated::<M>(layout, rows);
         let mut model = M::default();
         model.learn(layout, rows);
         let (predicted, largest) = (model.predicted(), model.largest());
-        let most = predicted * validated.iter().copied().fold(0.0, f64::max);
-        self.edge = predicted.max((predicted * pot::edge(&validated)).min(f64::midpoint(most, largest)));
+        let max = predicted * validated.iter().copied().fold(0.0, f64::max);
+        self.limit = predicted.max((predicted * pot::edge(&validated)).min(f64::midpoint(max, largest)));
         self.last = vec![0.0; layout.width()];
         self.model = model;
         Ok(())
@@ -76,7 +77,7 @@ impl<M: Model> Detector for Calibrated<M> {
 
     fn score(&mut self, _: i64, row: &[f64]) -> f64 {
         self.last = rows::shares(self.model.parts(row));
-        rows::ratio(self.model.distance(row), self.edge)
+        rows::ratio(self.model.distance(row), self.limit)
     }
 
     fn explain(&self) -> Vec<f64> {

@@ -1,14 +1,15 @@
 //! Tabular cumulative sums for a shift of the mean (Page 1954; Montgomery, Statistical Quality Control).
 //!
-//! `S⁺ = max(0, S⁺ + z − k)` and `S⁻ = max(0, S⁻ − z − k)` with `z = (x − μ)/σ`; an alarm when one is above `h`. `k` is half
-//! the shift to be found, in standard deviations. Two-sided with `k = 1/2` the average run length to an alarm is 168 with
-//! `h = 4` and 465 with `h = 5` when nothing shifted, 8.38 and 10.4 after a shift of one standard deviation.
+//! `S⁺ = max(0, S⁺ + z − k)` and `S⁻ = max(0, S⁻ − z − k)` with `z = (x − μ)/σ`; an alarm is raised when one is above
+//! `h`. `k` is half the shift to be found, in standard deviations. Two-sided with `k = 1/2` the average run length to
+//! an alarm is 168 with `h = 4` and 465 with `h = 5` without a shift, and 8.38 and 10.4 after a shift of one standard
+//! deviation.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{page_hinkley::Shift, sensors::Series};
 
-/// See the module.
+/// Two-sided tabular CUSUM of one series; see the module documentation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cusum {
     k: f64,
@@ -16,30 +17,31 @@ pub struct Cusum {
     learn: u32,
     count: u32,
     mean: f64,
-    /// Sum of squared deviations while it learns.
+    /// Sum of squared deviations during the warm-up.
     squares: f64,
     high: f64,
     low: f64,
 }
 
 impl Cusum {
-    /// Learns mean and deviation from the first `learn` values, at least two.
+    /// Estimates mean and standard deviation from the first `learn` values, at least two.
     pub fn new(k: f64, h: f64, learn: u32) -> Self {
         Self { k, h, learn: learn.max(2), count: 0, mean: 0.0, squares: 0.0, high: 0.0, low: 0.0 }
     }
 
-    /// Mean and standard deviation are known.
+    /// Uses a known mean and standard deviation.
     pub fn known(k: f64, h: f64, mean: f64, deviation: f64) -> Self {
         let squares = deviation * deviation;
         Self { k, h, learn: 2, count: 2, mean, squares, high: 0.0, low: 0.0 }
     }
 
-    /// Takes the next value. What is not finite is passed over; after an alarm the sums start anew.
+    /// Adds the next value and returns the direction of a shift if it raises an alarm. Ignores values that are not
+    /// finite. The sums start at 0 again after an alarm.
     pub fn push(&mut self, value: f64) -> Option<Shift> {
         self.step(value).and_then(|(_, shift)| shift)
     }
 
-    /// How far the sums got, 1 is an alarm, and the alarm.
+    /// Returns the larger sum in units of `h`, and the alarm if there is one.
     fn step(&mut self, value: f64) -> Option<(f64, Option<Shift>)> {
         if !value.is_finite() {
             return None;
@@ -53,7 +55,7 @@ impl Cusum {
             return None;
         }
         let deviation = (self.squares / f64::from(self.learn - 1)).sqrt();
-        // A series that stood still: any move is one.
+        // The series was constant in the warm-up: any change raises an alarm.
         let z = if deviation > 0.0 { off / deviation } else { off.signum() * if off == 0.0 { 0.0 } else { self.h } };
         self.high = (self.high + z - self.k).max(0.0);
         self.low = (self.low - z - self.k).max(0.0);
@@ -71,8 +73,9 @@ impl Cusum {
 }
 
 impl Series for Cusum {
-    /// The sums are of scales: two of them to be found, and 1 false alarm in 1,000 values of independent noise (Siegmund's
-    /// approximation of the run length, `exp(h + 1.166) − h − 2.166` for `k = 1/2`; the larger `k` is on the safe side).
+    /// The series is in scales: finds shifts of two of them, with 1 false alarm in 1,000 values of independent noise
+    /// (Siegmund's approximation of the run length, `exp(h + 1.166) − h − 2.166` for `k = 1/2`; the larger `k` is on
+    /// the safe side).
     fn start(_: usize) -> Self {
         Self::known(1.0, 5.75, 0.0, 1.0)
     }
@@ -94,7 +97,7 @@ mod tests {
         (1..).find(|_| cusum.push(10.0 + 3.0 * (random.normal() + shift)).is_some()).map_or(0.0, f64::from)
     }
 
-    /// Montgomery's table.
+    /// The average run lengths of Montgomery's table.
     #[test]
     fn run_lengths_are_as_published() {
         let mut random = Random::new(7);

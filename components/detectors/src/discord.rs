@@ -1,40 +1,41 @@
-//! The streaming left matrix profile: how far the last `m` values are, in shape, from anything before (Yeh et al. 2016,
-//! Matrix Profile I; Zhu et al. 2016, STOMP, whose recurrence this is; Lu et al. 2022, DAMP, for the left one).
+//! The streaming left matrix profile: the distance in shape of the last `m` values from all earlier windows (Yeh et al.
+//! 2016, Matrix Profile I; Zhu et al. 2016, STOMP, the source of the recurrence; Lu et al. 2022, DAMP, for the left
+//! profile).
 //!
-//! For windows `a`, `b` of `m` values with means `μ` and deviations `σ` the distance is
-//! `√(2m (1 − (a·b − m μ_a μ_b)/(m σ_a σ_b)))`. A window is compared with those that end more than `⌈m/4⌉` values earlier,
-//! within the last `history` values. A constant window is at 0 from another and at `√m` from any else, as in stumpy.
+//! For windows `a`, `b` of `m` values with means `μ` and deviations `σ` the distance is `√(2m (1 − (a·b − m μ_a μ_b)/(m
+//! σ_a σ_b)))`. A window is compared with those that end more than `⌈m/4⌉` values earlier, within the last `history`
+//! values. A constant window has the distance 0 from another one and `√m` from any other window, as in stumpy.
 //!
-//! `a·b` of a lag follows from the one a step before by one product in and one out. So that rounding does not pile up over
-//! an endless stream, one lag a step is summed anew.
+//! `a·b` of a lag is updated from the previous step by one product that enters and one that leaves. To prevent rounding
+//! errors from accumulating over an endless stream, the sum of one lag per step is recomputed.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{ring::Ring, sensors::Series};
 
-/// See the module.
+/// Streaming left matrix profile of one series; see the module documentation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Discord {
     window: usize,
-    /// Values, less the first one.
+    /// The last values, minus the first value of the series.
     values: Ring,
-    /// Mean and deviation of the windows that ended, newest last.
+    /// Mean and standard deviation of past windows, newest last.
     means: Ring,
     deviations: Ring,
-    /// `a·b` of the newest window with the one `lag` earlier, by lag.
+    /// `a·b` of the newest window and the one `lag` values earlier, indexed by lag.
     products: Vec<f64>,
     origin: Option<f64>,
     anew: usize,
 }
 
 impl Discord {
-    /// Windows of `window` values, at least 4, each compared with those in the last `history` values.
+    /// Uses windows of `window` values (at least 4) and compares each with those in the last `history` values.
     pub fn new(window: usize, history: usize) -> Self {
         let window = window.max(4);
         let history = history.max(3 * window);
         Self {
             window,
-            // One more: the value that has just left the window a lag before is needed too.
+            // One more value than the history: the one that has just left the oldest window is needed too.
             values: Ring::new(history + 1),
             means: Ring::new(history - window + 1),
             deviations: Ring::new(history - window + 1),
@@ -44,7 +45,7 @@ impl Discord {
         }
     }
 
-    /// The largest distance there is: `2√m`.
+    /// Largest possible distance: `2√m`.
     #[allow(clippy::cast_precision_loss, reason = "windows are far below 2^52")]
     pub fn largest(&self) -> f64 {
         2.0 * (self.window as f64).sqrt()
@@ -54,13 +55,13 @@ impl Discord {
         self.values.back(age).unwrap_or_default()
     }
 
-    /// `a·b` of the newest window with the one `lag` earlier.
+    /// `a·b` of the newest window and the one `lag` values earlier.
     fn product(&self, lag: usize) -> f64 {
         (0..self.window).map(|age| self.value(age) * self.value(age + lag)).sum()
     }
 
-    /// Takes the next value. The distance of the window that it ends to the nearest before it, when there is one. What is
-    /// not finite is passed over.
+    /// Adds the next value. Returns the distance of the window that ends with it to its nearest earlier window, or None
+    /// if there is none yet. Ignores values that are not finite.
     pub fn push(&mut self, value: f64) -> Option<f64> {
         if !value.is_finite() {
             return None;
@@ -74,7 +75,7 @@ impl Discord {
         self.means.push(mean);
         self.deviations.push(deviation);
 
-        // Lags up to this have a window; the ring holds one value more than the oldest of them needs.
+        // Number of lags that have a window; the ring holds one value more than the oldest of them needs.
         let lags = self.means.len();
         let known = self.products.len();
         let newest = self.value(0);
@@ -94,7 +95,7 @@ impl Discord {
         self.nearest(mean, deviation)
     }
 
-    /// Mean and deviation of the newest window; exactly 0 when it is constant.
+    /// Mean and standard deviation of the newest window. The deviation of a constant window is exactly 0.
     #[allow(clippy::cast_precision_loss, reason = "windows are far below 2^52")]
     fn moments(&self) -> (f64, f64) {
         let first = self.value(0);
@@ -128,17 +129,17 @@ impl Discord {
     }
 }
 
-/// Values in a window, and in the history, of the detector of sensors.
-const SENSOR: (usize, usize) = (16, 512);
+/// Window length and history, in values, of the detector for sensors.
+const DEFAULT_WINDOW_AND_HISTORY: (usize, usize) = (16, 512);
 
 impl Series for Discord {
     fn start(rows: usize) -> Self {
-        Self::new(SENSOR.0.min(rows / 4), SENSOR.1)
+        Self::new(DEFAULT_WINDOW_AND_HISTORY.0.min(rows / 4), DEFAULT_WINDOW_AND_HISTORY.1)
     }
     fn next(&mut self, value: f64) -> Option<f64> {
         self.push(value)
     }
-    /// A window that correlates with none before.
+    /// A quarter of the largest distance.
     fn predicted(&self) -> f64 {
         0.25 * Self::largest(self)
     }
@@ -171,7 +172,7 @@ mod tests {
         assert!(compared > 380, "{compared}");
     }
 
-    /// Against the definition, long after the history is full.
+    /// Compares with the definition, long after the history is full.
     #[test]
     fn the_history_slides() {
         let (window, history) = (8, 60);

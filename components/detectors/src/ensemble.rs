@@ -1,22 +1,27 @@
-//! The default: several detectors of different kinds, each by its own edge, weighted by how quiet it is.
+//! The default detector: several detectors of different kinds, each with its own limit, weighted by its false-alarm
+//! rate.
 //!
-//! **Members.** [`crate::process`] follows the levels in time, and a second one the spreads. [`crate::zscore`] and
-//! [`crate::mahalanobis`] see single rows: a sensor that stands out by numbers of any kind, and levels and spreads that do not
-//! fit together. What was tried and left out: `pca` (three quarters of the cost, next to nothing that the others do not find),
-//! `mcd` (as `mahalanobis`, at a hundred times the cost to fit), `isolation_forest` (hardly an alarm), `forecast` (the first
-//! rows of a fault, which the others find too). The README has the figures.
+//! **Members.** One [`crate::process`] follows the levels over time, a second one the spreads. [`crate::zscore`] and
+//! [`crate::mahalanobis`] look at single rows: one finds a sensor with outlying numbers of any kind, the other levels
+//! and spreads that do not fit together. Tried and left out: `pca` (three quarters of the cost, finds next to nothing
+//! that the others miss), `mcd` (like `mahalanobis`, at a hundred times the cost to fit), `isolation_forest` (raises
+//! hardly any alarm), `forecast` (finds the first rows of a fault, which the others find too). The README has the
+//! figures.
 //!
-//! **Drift.** The members that see single rows do not know time; their rows come less a slow reference, one a number, that stands
-//! still while the number is far out. Of the levels `process` knows better once it has learnt from enough rows: their references
-//! then stand still while its ratio is high, and follow within some rows when it is not. So a fault's end is one for all.
+//! **Drift.** The members that look at single rows do not know time. Their rows are reduced by a slow reference, one
+//! per number, which stops while the number is far out. For the levels `process` is the better judge once it has learnt
+//! from enough rows: the references of the levels then stop while its ratio is high, and follow within some rows when
+//! it is not. So a fault ends at the same time for all members.
 //!
-//! **Edges.** Of these members the edge is where peaks over threshold on cross-validated normal rows say that one in 1,000 is
-//! beyond ([`crate::calibrated`]), for `zscore` its own if that is lower: single numbers have little to overfit. `process`
-//! does likewise in itself, and is checked on the last part of the rows after it has learnt from the first.
+//! **Limits.** The limit of the members that look at single rows is the value that one normal row in 1,000 exceeds, by
+//! peaks over threshold on cross-validated normal rows ([`crate::calibrated`]). `zscore` uses its own limit if that is
+//! lower, because single numbers leave little to overfit. `process` cross-validates itself, and is checked on the last
+//! part of the rows after it has learnt from the first.
 //!
 //! **Weights.** A member that called a share `f` of the held-out normal rows abnormal by its own theory has the weight
-//! `1 / (1 + f / 0.01)`, at least a half. With the ratios `r` to the edges the whole is `(Σ w r⁴)^(1/4)`: nearly the largest,
-//! with some credit where several agree; a member of weight `w` alone needs `r = w^(−1/4)` for an alarm.
+//! `1 / (1 + f / 0.01)`, at least a half. With the ratios `r` to the limits the combined ratio is `(Σ w r⁴)^(1/4)`:
+//! nearly the largest, with some credit where several agree. A member of weight `w` alone needs `r = w^(−1/4)` for an
+//! alarm.
 
 use serde::{Deserialize, Serialize};
 
@@ -30,49 +35,50 @@ use crate::{
     zscore::ZScore,
 };
 
-/// Fewer rows do not show what is normal.
-const LEAST_ROWS: usize = 10;
-/// The exponent by which ratios are joined.
+/// Fewest rows that show what is normal.
+const MIN_ROWS: usize = 10;
+/// Exponent of the power mean that combines the ratios.
 const EXPONENT: i32 = 4;
-/// Above so many edges a member counts no more.
-const MOST: f64 = 100.0;
-/// A false-alarm share that halves the weight.
-const HALVES: f64 = 0.01;
-/// The least weight: the edges are by the same rows already.
-const LEAST: f64 = 0.5;
-/// Rows in which the slow reference follows.
-const SLOW: f64 = 60.0;
-/// With fewer rows to learn from there is no drift to be seen in them.
-const DRIFTS: usize = 100;
-/// A number follows freely up to so many scales from its reference, and not at all beyond the second.
-const FREE: (f64, f64) = (2.0, 4.0);
-/// What a reference makes up in a row in any case: this share, but no more than so many scales.
-const ALWAYS: (f64, f64) = (0.05, 0.0005);
-/// Rows that `process` has learnt from when the levels' references follow it, and how fast.
-const KNOWS: f64 = 200.0;
-const FAST: f64 = 0.1;
-/// They follow freely up to the first ratio of it, and not at all beyond the second.
-const CALM: (f64, f64) = (0.4, 1.0);
-/// The least edge of `process` on levels and on spreads: there are two of them.
-const LEAST_EDGES: (f64, f64) = (1.0, 1.2);
-/// Room above the edge of a member that looks at single rows, as there are two of them.
-const ROOM: f64 = 1.05;
-/// The edge of `process` where there are too few rows to check it.
-const UNCHECKED: f64 = 1.5;
-/// More room with few rows, by this share at 30 of them and less by a factor e with every 60 more: for `process`, and for the
-/// members that look at single rows.
-const FEW: (f64, f64) = (0.5, 0.15);
-/// Rows that it needs.
-const PROCESS_ROWS: usize = 30;
+/// A member's ratio is capped at this value.
+const MAX_RATIO: f64 = 100.0;
+/// False-alarm share that halves a member's weight.
+const HALVING_RATE: f64 = 0.01;
+/// Smallest weight, because the limits already depend on the same rows.
+const MIN_WEIGHT: f64 = 0.5;
+/// Time constant of the slow reference, in rows.
+const REFERENCE_ROWS: f64 = 60.0;
+/// Fewest training rows in which drift is visible.
+const MIN_DRIFT_ROWS: usize = 100;
+/// A reference follows freely up to the first distance from it and not at all beyond the second, in scales.
+const FOLLOW_RANGE: (f64, f64) = (2.0, 4.0);
+/// A reference always moves per row by this share of the distance, but by no more than so many scales.
+const MIN_FOLLOW: (f64, f64) = (0.05, 0.0005);
+/// Rows that `process` must have seen before the references of the levels follow its ratio.
+const PROCESS_TRUSTED_ROWS: f64 = 200.0;
+/// Gain per row of the references of the levels once they follow `process`.
+const LEVEL_GAIN: f64 = 0.1;
+/// The references of the levels follow freely up to the first ratio of `process`, and not at all beyond the second.
+const LEVEL_RATIO_RANGE: (f64, f64) = (0.4, 1.0);
+/// Smallest limit of `process` on levels and on spreads; the second is above 1 because there are two of them.
+const MIN_PROCESS_LIMITS: (f64, f64) = (1.0, 1.2);
+/// Factor on the limit of a member that looks at single rows, because there are two of them.
+const LIMIT_MARGIN: f64 = 1.05;
+/// Limit of `process` if there are too few rows to check it.
+const UNCHECKED_LIMIT: f64 = 1.5;
+/// Increase of the limits with few rows: this share at 30 of them, falling by a factor e with every 60 more. The first
+/// is for `process`, the second for the members that look at single rows.
+const FEW_ROWS_MARGIN: (f64, f64) = (0.5, 0.15);
+/// Fewest rows that `process` can be fitted on.
+const MIN_PROCESS_ROWS: usize = 30;
 
-/// Its members by name; `process` on levels and on spreads counts as one.
+/// Names of the members; `process` on levels and on spreads counts as one.
 const MEMBERS: [&str; 3] = ["process", "zscore", "mahalanobis"];
 
-/// A member that looks at single rows.
+/// A member that looks at single rows, with its limit and weight.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Static<M> {
     model: M,
-    edge: f64,
+    limit: f64,
     weight: f64,
 }
 
@@ -81,61 +87,62 @@ impl<M: Model> Static<M> {
         let validated = calibrated::validated::<M>(layout, rows);
         let mut model = M::default();
         model.learn(layout, rows);
-        let room = ROOM * few(rows.len(), FEW.1);
-        let edge = model.predicted() * room * pot::edge(&validated).max(1.0);
-        Self { model, edge, weight: weight(&validated) }
+        let room = LIMIT_MARGIN * few(rows.len(), FEW_ROWS_MARGIN.1);
+        let limit = model.predicted() * room * pot::edge(&validated).max(1.0);
+        Self { model, limit, weight: weight(&validated) }
     }
 
     fn ratio(&self, row: &[f64]) -> f64 {
-        rows::ratio(self.model.distance(row), self.edge)
+        rows::ratio(self.model.distance(row), self.limit)
     }
 }
 
-/// A member that follows the levels, or the spreads, in time.
+/// A member that follows the levels or the spreads over time.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Timed {
     process: Process,
-    edge: f64,
+    limit: f64,
     weight: f64,
 }
 
 impl Timed {
-    /// It learns from the first part of the rows and must be quiet in the rest; then it learns from all.
-    fn fit(layout: Layout, rows: &[Vec<f64>], least: f64) -> Option<Self> {
+    /// Fits on the first part of the rows and sets the limit from the rest; then fits on all rows. None with too few
+    /// rows.
+    fn fit(layout: Layout, rows: &[Vec<f64>], min_limit: f64) -> Option<Self> {
         let mut process = Process::default();
         process.fit(layout, rows).ok()?;
-        let (before, after) = rows.split_at((rows.len() * 3 / 5).max(PROCESS_ROWS).min(rows.len()));
+        let (before, after) = rows.split_at((rows.len() * 3 / 5).max(MIN_PROCESS_ROWS).min(rows.len()));
         let mut early = Process::default();
-        if after.len() < PROCESS_ROWS / 2 || early.fit(layout, before).is_err() {
-            return Some(Self { process, edge: UNCHECKED * least, weight: 1.0 });
+        if after.len() < MIN_PROCESS_ROWS / 2 || early.fit(layout, before).is_err() {
+            return Some(Self { process, limit: UNCHECKED_LIMIT * min_limit, weight: 1.0 });
         }
         let ratios: Vec<f64> = after.iter().map(|row| early.score(0, row)).collect();
-        let least = least * few(rows.len(), FEW.0);
-        let edge = rows::quantile(&ratios, 0.99).clamp(least, UNCHECKED.max(least));
-        Some(Self { process, edge, weight: weight(&ratios) })
+        let min_limit = min_limit * few(rows.len(), FEW_ROWS_MARGIN.0);
+        let limit = rows::quantile(&ratios, 0.99).clamp(min_limit, UNCHECKED_LIMIT.max(min_limit));
+        Some(Self { process, limit, weight: weight(&ratios) })
     }
 
     fn ratio(&mut self, time: i64, row: &[f64]) -> f64 {
-        rows::ratio(self.process.score(time, row), self.edge)
+        rows::ratio(self.process.score(time, row), self.limit)
     }
 }
 
-/// By the share of ratios past 1.
+/// Weight of a member, from the share of its ratios above 1.
 fn weight(ratios: &[f64]) -> f64 {
     let past = ratios.iter().filter(|ratio| **ratio > 1.0).count();
-    (1.0 + rows::count(past) / rows::count(ratios.len().max(1)) / HALVES).recip().max(LEAST)
+    (1.0 + rows::count(past) / rows::count(ratios.len().max(1)) / HALVING_RATE).recip().max(MIN_WEIGHT)
 }
 
-/// See the module.
+/// The default detector; see the module documentation.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Ensemble {
     layout: Layout,
     scales: Scales,
-    /// The slow reference of each number, in scales.
+    /// Slow reference of each number, in scales.
     references: Vec<f64>,
-    /// Rows that `process` learnt from or has seen.
+    /// Rows that `process` was fitted on or has scored.
     rows: f64,
-    /// None with fewer rows than they need.
+    /// None with too few training rows.
     levels: Option<Timed>,
     spreads: Option<Timed>,
     zscore: Static<ZScore>,
@@ -143,61 +150,63 @@ pub struct Ensemble {
     last: Vec<f64>,
 }
 
-/// What members came to, weighted and to the fourth.
+/// Contributions of the members to the combined ratio: weight times ratio to the fourth.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Parts {
-    /// Of `process` on the levels.
+    /// `process` on the levels.
     levels: f64,
-    /// And on the spreads.
+    /// `process` on the spreads.
     spreads: f64,
-    /// Of `zscore`.
+    /// `zscore`.
     zscore: f64,
-    /// Of `mahalanobis`.
+    /// `mahalanobis`.
     mahalanobis: f64,
 }
 
 impl Ensemble {
-    /// A row in scales, less the references; what is missing is 0.
+    /// Returns a row in scales, minus the references; missing values are 0.
     fn moved(&self, row: &[f64]) -> Vec<f64> {
         let z = self.scales.of(row).into_iter().zip(&self.references).enumerate();
-        z.map(|(at, (z, reference))| if is_there(row, at) { z - reference } else { 0.0 }).collect()
+        z.map(|(at, (z, reference))| if is_present(row, at) { z - reference } else { 0.0 }).collect()
     }
 
-    /// The references follow the row.
+    /// Moves the references towards the row. `levels`: ratio of `process` on the levels, if they are to follow it.
     fn follow(&mut self, row: &[f64], moved: &[f64], levels: Option<f64>) {
         let columns = self.layout.columns.max(1);
         for (at, (reference, moved)) in self.references.iter_mut().zip(moved).enumerate() {
-            if !is_there(row, at) {
+            if !is_present(row, at) {
                 continue;
             }
-            let always = (ALWAYS.0 * moved).clamp(-ALWAYS.1, ALWAYS.1);
+            let always = (MIN_FOLLOW.0 * moved).clamp(-MIN_FOLLOW.1, MIN_FOLLOW.1);
             let step = match levels {
-                Some(ratio) if at % columns == self.layout.level => FAST * moved * fading(ratio, CALM),
-                _ => fading(moved.abs(), FREE) * moved / SLOW,
+                Some(ratio) if at % columns == self.layout.level => {
+                    LEVEL_GAIN * moved * fading(ratio, LEVEL_RATIO_RANGE)
+                }
+                _ => fading(moved.abs(), FOLLOW_RANGE) * moved / REFERENCE_ROWS,
             };
             *reference += if always.abs() > step.abs() { always } else { step };
         }
     }
 }
 
-/// The factor of edges learnt from few rows.
+/// Factor on limits that were learnt from few rows.
 fn few(rows: usize, share: f64) -> f64 {
-    1.0 + share * ((rows::count(PROCESS_ROWS) - rows::count(rows)) / 60.0).exp().min(1.0)
+    1.0 + share * ((rows::count(MIN_PROCESS_ROWS) - rows::count(rows)) / 60.0).exp().min(1.0)
 }
 
-/// From 1 at the first edge to 0 at the second, by Tukey's biweight.
-fn fading(value: f64, edges: (f64, f64)) -> f64 {
-    let along = ((value - edges.0) / (edges.1 - edges.0)).clamp(0.0, 1.0);
+/// Falls from 1 at the first bound to 0 at the second, by Tukey's biweight.
+fn fading(value: f64, bounds: (f64, f64)) -> f64 {
+    let along = ((value - bounds.0) / (bounds.1 - bounds.0)).clamp(0.0, 1.0);
     (1.0 - along * along).powi(2)
 }
 
-fn is_there(row: &[f64], at: usize) -> bool {
+fn is_present(row: &[f64], at: usize) -> bool {
     row.get(at).is_some_and(|value| value.is_finite())
 }
 
 impl Detector for Ensemble {
     fn fit(&mut self, layout: Layout, rows: &[Vec<f64>]) -> Result<(), FitError> {
-        let rows = rows::usable(layout, rows, LEAST_ROWS)?;
+        let rows = rows::usable(layout, rows, MIN_ROWS)?;
         let mut new = Self {
             layout,
             scales: Scales::fit(&rows),
@@ -205,19 +214,19 @@ impl Detector for Ensemble {
             last: vec![0.0; layout.width()],
             ..Self::default()
         };
-        new.levels = Timed::fit(layout, &rows, LEAST_EDGES.0);
+        new.levels = Timed::fit(layout, &rows, MIN_PROCESS_LIMITS.0);
         if new.levels.is_some() {
             new.rows = rows::count(rows.len());
         }
         let spreads = layout.spread.map(|spread| Layout { level: spread, spread: None, ..layout });
         let moves: Vec<bool> = new.scales.moves().collect();
         let spreads = spreads.filter(|spreads| spreads.levels().any(|at| moves.get(at) == Some(&true)));
-        new.spreads = spreads.and_then(|spreads| Timed::fit(spreads, &rows, LEAST_EDGES.1));
-        let moved: Vec<Vec<f64>> = if rows.len() < DRIFTS {
+        new.spreads = spreads.and_then(|spreads| Timed::fit(spreads, &rows, MIN_PROCESS_LIMITS.1));
+        let moved: Vec<Vec<f64>> = if rows.len() < MIN_DRIFT_ROWS {
             rows.iter().map(|row| new.moved(row)).collect()
         } else {
-            // From where the rows start.
-            let first: Vec<Vec<f64>> = rows.iter().take(DRIFTS / 5).map(|row| new.scales.of(row)).collect();
+            // The references start at the first rows.
+            let first: Vec<Vec<f64>> = rows.iter().take(MIN_DRIFT_ROWS / 5).map(|row| new.scales.of(row)).collect();
             new.references = (0..layout.width()).map(|at| rows::median(&rows::column(&first, at))).collect();
             rows.iter()
                 .map(|row| {
@@ -229,8 +238,9 @@ impl Detector for Ensemble {
         };
         new.zscore = Static::fit(layout, &moved);
         let farthest = moved.iter().map(|row| new.zscore.model.distance(row));
-        new.zscore.edge =
-            new.zscore.edge.min(ROOM * few(rows.len(), FEW.1) * rows::edge(new.zscore.model.predicted(), farthest));
+        new.zscore.limit = new.zscore.limit.min(
+            LIMIT_MARGIN * few(rows.len(), FEW_ROWS_MARGIN.1) * rows::edge(new.zscore.model.predicted(), farthest),
+        );
         new.mahalanobis = Static::fit(layout, &moved);
         *self = new;
         Ok(())
@@ -240,7 +250,7 @@ impl Detector for Ensemble {
         if self.references.is_empty() {
             return 0.0;
         }
-        let power = |weight: f64, ratio: f64| weight * ratio.min(MOST).powi(EXPONENT);
+        let power = |weight: f64, ratio: f64| weight * ratio.min(MAX_RATIO).powi(EXPONENT);
         let moved = self.moved(row);
         let levels = self.levels.as_mut().map(|levels| levels.ratio(time, row));
         let spreads = self.spreads.as_mut().map(|spreads| spreads.ratio(time, row));
@@ -252,7 +262,7 @@ impl Detector for Ensemble {
             mahalanobis: power(self.mahalanobis.weight, self.mahalanobis.ratio(&moved)),
         };
         self.rows += 1.0;
-        self.follow(row, &moved, levels.filter(|_| self.rows > KNOWS));
+        self.follow(row, &moved, levels.filter(|_| self.rows > PROCESS_TRUSTED_ROWS));
 
         let mut shares = vec![0.0; self.layout.width()];
         let mut add = |part: f64, of: Vec<f64>| {
@@ -277,7 +287,7 @@ impl Detector for Ensemble {
     fn complete(&self, row: &mut [f64]) {
         let z = self.scales.of(row).into_iter().zip(&self.references).enumerate();
         let mut moved: Vec<f64> =
-            z.map(|(at, (z, reference))| if is_there(row, at) { z - reference } else { f64::NAN }).collect();
+            z.map(|(at, (z, reference))| if is_present(row, at) { z - reference } else { f64::NAN }).collect();
         self.mahalanobis.model.complete(&mut moved);
         for (at, (moved, reference)) in moved.iter().zip(&self.references).enumerate() {
             if let Some(place) = row.get_mut(at).filter(|place| !place.is_finite() && moved.is_finite()) {

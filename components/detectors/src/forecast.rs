@@ -1,14 +1,15 @@
-//! One step ahead: each sensor's level against what its own past lets expect.
+//! One-step-ahead forecast: the level of each sensor compared with a forecast from its own past.
 //!
-//! Of three forecasts the one with the smallest error in the rows to learn from is taken, sensor by sensor:
+//! For each sensor, the forecast with the smallest error in the training rows is used, out of three:
 //!
-//! - an autoregression of order `p` by the equations of Yule and Walker, solved by Levinson's and Durbin's recursion (G. Box,
-//!   G. Jenkins, "Time Series Analysis", 1970), with `p` up to 8 by H. Akaike's criterion;
-//! - the value a season ago (seasonal naive), with the season where the autocorrelation has its highest peak above a half;
+//! - an autoregression of order `p` by the Yule-Walker equations, solved by the Levinson-Durbin recursion (G. Box, G.
+//!   Jenkins, "Time Series Analysis", 1970), with `p` up to 8 by H. Akaike's criterion;
+//! - the value one season ago (seasonal naive), where the season is the highest peak of the autocorrelation above a
+//!   half;
 //! - the mean, which is the autoregression of order 0.
 //!
-//! The residual is standardised; what counts is the larger of its size and of that of its moving average, which sees a lasting
-//! shift that the autoregression soon follows.
+//! The residual is standardised. The result is the larger of its size and the size of its moving average, which shows a
+//! lasting shift that the autoregression soon follows.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,40 +19,40 @@ use crate::{
     rows::{self, Scale},
 };
 
-/// The highest order.
-const ORDER: usize = 8;
-/// The weight of a row in the moving average of residuals.
-const WEIGHT: f64 = 0.2;
-/// The longest season.
-const SEASON: usize = 512;
-/// Autocorrelation of a season, at least.
-const PEAK: f64 = 0.5;
-/// Residuals beyond count no more in the moving average, or one outlier would stay in it.
-const MOST: f64 = 6.0;
-/// Beyond so many deviations is one of 1,000 normal residuals of one sensor.
-const PREDICTED: f64 = 3.3;
-/// Fewer rows do not show what is normal.
-const LEAST_ROWS: usize = 12;
+/// Highest order of the autoregression.
+const MAX_ORDER: usize = 8;
+/// Weight of a row in the moving average of residuals.
+const AVERAGE_WEIGHT: f64 = 0.2;
+/// Longest season, in rows.
+const MAX_SEASON: usize = 512;
+/// Smallest autocorrelation at the season's lag.
+const MIN_SEASON_CORRELATION: f64 = 0.5;
+/// Residuals are capped at this value in the moving average, so that one outlier does not dominate it.
+const MAX_RESIDUAL: f64 = 6.0;
+/// One of 1,000 normal residuals of a sensor is beyond this many standard deviations.
+const THEORETICAL_LIMIT: f64 = 3.3;
+/// Fewest rows that show what is normal.
+const MIN_ROWS: usize = 12;
 
-/// An autoregression: `x̂ₜ = Σ φₖ xₜ₋ₖ`, and the variance of what it leaves.
+/// Autoregression `x̂ₜ = Σ φₖ xₜ₋ₖ`, with the variance of its residuals.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Autoregression {
-    /// φ, the nearest value first.
+    /// Coefficients φ, that of the most recent value first.
     pub coefficients: Vec<f64>,
-    /// Of the residuals.
+    /// Variance of the residuals.
     pub variance: f64,
 }
 
-/// Autocovariances of values about 0, for lags up to `most`, each divided by the count.
-fn autocovariances(values: &[f64], most: usize) -> Vec<f64> {
+/// Autocovariances of values around 0 for the lags up to `max`, each divided by the number of values.
+fn autocovariances(values: &[f64], max: usize) -> Vec<f64> {
     let count = rows::count(values.len().max(1));
-    (0..=most).map(|lag| values.iter().zip(values.iter().skip(lag)).map(|(a, b)| a * b).sum::<f64>() / count).collect()
+    (0..=max).map(|lag| values.iter().zip(values.iter().skip(lag)).map(|(a, b)| a * b).sum::<f64>() / count).collect()
 }
 
 impl Autoregression {
-    /// Those of orders 0 to `most`, of values about 0.
-    pub fn up_to(values: &[f64], most: usize) -> Vec<Self> {
-        let covariances = autocovariances(values, most.min(values.len().saturating_sub(1)));
+    /// Fits the autoregressions of orders 0 to `max` to values around 0.
+    pub fn up_to(values: &[f64], max: usize) -> Vec<Self> {
+        let covariances = autocovariances(values, max.min(values.len().saturating_sub(1)));
         let mut last = Self { coefficients: Vec::new(), variance: covariances.first().copied().unwrap_or(0.0) };
         let mut all = vec![last.clone()];
         for (order, covariance) in covariances.iter().enumerate().skip(1) {
@@ -74,7 +75,7 @@ impl Autoregression {
         all
     }
 
-    /// The one of these with the smallest `n ln σ² + 2 p`.
+    /// Selects the autoregression with the smallest `n ln σ² + 2 p`.
     fn best(all: Vec<Self>, count: usize) -> Self {
         let criterion = |one: &Self| {
             rows::count(count) * one.variance.max(f64::MIN_POSITIVE).ln() + 2.0 * rows::count(one.coefficients.len())
@@ -83,21 +84,21 @@ impl Autoregression {
     }
 }
 
-/// The lag of the highest peak of the autocorrelation after it first fell below 0, if that is above a half.
+/// Lag of the highest peak of the autocorrelation after it first falls below 0, if that peak is above a half.
 fn season(values: &[f64]) -> Option<usize> {
-    let covariances = autocovariances(values, SEASON.min(values.len() / 3));
+    let covariances = autocovariances(values, MAX_SEASON.min(values.len() / 3));
     let scale = covariances.first().copied().filter(|scale| *scale > 0.0)?;
     let past = covariances.iter().position(|covariance| *covariance < 0.0)?;
     let (lag, peak) = covariances.iter().enumerate().skip(past).max_by(|(_, a), (_, b)| a.total_cmp(b))?;
-    (peak / scale > PEAK).then_some(lag)
+    (peak / scale > MIN_SEASON_CORRELATION).then_some(lag)
 }
 
-/// One sensor's forecast.
+/// Forecast of one sensor.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct One {
     scale: Scale,
     coefficients: Vec<f64>,
-    /// 0 for none.
+    /// Length in rows; 0 for no season.
     season: usize,
     past: Ring,
     mean: f64,
@@ -119,7 +120,7 @@ impl One {
             .collect();
         let center = rows::mean(&filled);
         let centered: Vec<f64> = filled.iter().map(|value| value - center).collect();
-        let order = ORDER.min(values.len() / 10);
+        let order = MAX_ORDER.min(values.len() / 10);
         let regression = Autoregression::best(Autoregression::up_to(&centered, order), values.len());
         let season = season(&centered).filter(|lag| {
             let apart = centered.iter().zip(centered.iter().skip(*lag)).map(|(a, b)| (a - b).powi(2));
@@ -127,7 +128,7 @@ impl One {
         });
         let mut one = Self {
             scale,
-            past: Ring::new(season.unwrap_or(0).max(ORDER)),
+            past: Ring::new(season.unwrap_or(0).max(MAX_ORDER)),
             coefficients: regression.coefficients,
             season: season.unwrap_or(0),
             mean: 0.0,
@@ -140,13 +141,13 @@ impl One {
         let left = rows::count(residuals.len());
         let spent = rows::count(one.coefficients.len() + 1);
         one.deviation = (rows::deviation(&residuals) * (left / (left - spent).max(1.0)).sqrt()).max(0.05);
-        // The moving average's deviation: of white noise, or more if the residuals are none.
+        // Standard deviation of the moving average: that of white noise, or more if the residuals are correlated.
         let averages: Vec<f64> = residuals.iter().map(|residual| one.averaged(*residual)).collect();
-        one.average_deviation = (WEIGHT / (2.0 - WEIGHT)).sqrt().max(rows::deviation(&averages));
+        one.average_deviation = (AVERAGE_WEIGHT / (2.0 - AVERAGE_WEIGHT)).sqrt().max(rows::deviation(&averages));
         one
     }
 
-    /// The residual of the next value, which is taken in; none as long as there is too little past.
+    /// Adds the next value and returns its residual; None while there are too few past values.
     fn residual(&mut self, value: f64) -> Option<f64> {
         let expected = if self.season > 0 {
             self.past.back(self.season - 1)
@@ -158,14 +159,14 @@ impl One {
         expected.map(|expected: f64| value - expected)
     }
 
-    /// The moving average of standardised residuals.
+    /// Adds a residual to the moving average of standardised residuals and returns the average.
     fn averaged(&mut self, residual: f64) -> f64 {
-        let unit = ((residual - self.mean) / self.deviation).clamp(-MOST, MOST);
-        self.average += WEIGHT * (unit - self.average);
+        let unit = ((residual - self.mean) / self.deviation).clamp(-MAX_RESIDUAL, MAX_RESIDUAL);
+        self.average += AVERAGE_WEIGHT * (unit - self.average);
         self.average
     }
 
-    /// How far the next value is from its forecast, in deviations.
+    /// Adds the next value and returns its distance from the forecast, in standard deviations.
     fn next(&mut self, value: f64) -> f64 {
         let Some(residual) = self.residual(self.scale.of(value)) else { return 0.0 };
         let average = self.averaged(residual).abs() / self.average_deviation;
@@ -173,22 +174,22 @@ impl One {
     }
 }
 
-/// See the module.
+/// One-step-ahead forecast detector; see the module documentation.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Forecast {
     layout: Layout,
     all: Vec<One>,
-    edge: f64,
+    limit: f64,
     last: Vec<f64>,
 }
 
 impl Forecast {
     fn learn(layout: Layout, rows: &[Vec<f64>]) -> Self {
         let all = layout.levels().map(|at| One::fit(&rows::column(rows, at))).collect();
-        Self { layout, all, edge: PREDICTED, last: vec![0.0; layout.width()] }
+        Self { layout, all, limit: THEORETICAL_LIMIT, last: vec![0.0; layout.width()] }
     }
 
-    /// How far each sensor is out.
+    /// Adds a row and returns each sensor's distance from its forecast.
     fn step(&mut self, row: &[f64]) -> Vec<f64> {
         let next = |(at, one): (usize, &mut One)| {
             row.get(at).filter(|value| value.is_finite()).map_or(0.0, |value| one.next(*value))
@@ -199,13 +200,13 @@ impl Forecast {
 
 impl Detector for Forecast {
     fn fit(&mut self, layout: Layout, rows: &[Vec<f64>]) -> Result<(), FitError> {
-        let rows = rows::usable(layout, rows, LEAST_ROWS)?;
-        // The edge from the last two fifths, forecast from what was learnt before them.
+        let rows = rows::usable(layout, rows, MIN_ROWS)?;
+        // The limit comes from the last two fifths of the rows, forecast by a model of the rows before them.
         let (before, after) = rows.split_at((rows.len() * 3 / 5).max(rows.len().min(10)));
         let mut early = Self::learn(layout, before);
         let reached: Vec<f64> = after.iter().map(|row| early.step(row).into_iter().fold(0.0, f64::max)).collect();
-        let edge = PREDICTED.max(pot::edge(&reached));
-        *self = Self { edge, ..Self::learn(layout, &rows) };
+        let limit = THEORETICAL_LIMIT.max(pot::edge(&reached));
+        *self = Self { limit, ..Self::learn(layout, &rows) };
         Ok(())
     }
 
@@ -218,7 +219,7 @@ impl Detector for Forecast {
             }
         }
         self.last = rows::shares(parts);
-        rows::ratio(out.into_iter().fold(0.0, f64::max), self.edge)
+        rows::ratio(out.into_iter().fold(0.0, f64::max), self.limit)
     }
 
     fn explain(&self) -> Vec<f64> {
@@ -231,7 +232,7 @@ mod tests {
     use super::*;
     use crate::random::Random;
 
-    /// The equations themselves: `Σ φₖ c(|j − k|) = c(j)`.
+    /// Checks the Yule-Walker equations: `Σ φₖ c(|j − k|) = c(j)`.
     #[test]
     fn yule_and_walkers_equations_are_solved() {
         let mut random = Random::new(1);
@@ -262,7 +263,7 @@ mod tests {
         assert_eq!(detector.all[0].season, 24);
         let alarms = (240..1000).filter(|at| detector.score(0, &[value(*at)]) >= 1.0).count();
         assert!(alarms <= 3, "{alarms}");
-        // In the night as by day.
+        // A low value in the night is found as well as one by day.
         assert!(detector.score(0, &[value(1000) - 15.0]) > 1.0);
     }
 }

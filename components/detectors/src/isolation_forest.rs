@@ -1,6 +1,6 @@
-//! Isolation forest (F. T. Liu, K. M. Ting, Z.-H. Zhou, "Isolation forest", ICDM 2008): what random cuts set apart soon is
-//! unusual. The score is `2^(−E(h) / c(ψ))` with the mean depth `E(h)` at which a row ends up, and the mean depth `c(ψ)` of an
-//! unsuccessful search in a binary tree of the `ψ` rows that each tree is grown from.
+//! Isolation forest (F. T. Liu, K. M. Ting, Z.-H. Zhou, "Isolation forest", ICDM 2008): points that random cuts isolate
+//! early are anomalies. The score is `2^(−E(h) / c(ψ))` with the mean depth `E(h)` at which a point ends, and the mean
+//! depth `c(ψ)` of an unsuccessful search in a binary tree of the `ψ` points from which each tree is grown.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,18 +11,18 @@ use crate::{
     rows::{self, Scales},
 };
 
-/// A place to cut, or where it ends: then `left` and `right` are 0.
+/// An inner node with a cut, or a leaf; the `left` and `right` of a leaf are 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Node {
     number: u32,
     left: u32,
     right: u32,
     cut: f32,
-    /// Depth for a row that ends here, with what is expected below.
+    /// Path length of a point that ends here, including the expected depth below.
     depth: f32,
 }
 
-/// `c(n)`: the mean depth of an unsuccessful search in a binary tree of `n`.
+/// `c(n)`: mean depth of an unsuccessful search in a binary tree of `n` points.
 pub fn average_path(n: usize) -> f64 {
     const EULER: f64 = 0.577_215_664_901_532_9;
     match n {
@@ -35,7 +35,7 @@ pub fn average_path(n: usize) -> f64 {
     }
 }
 
-/// A forest on points of equal length.
+/// Isolation forest on points of equal length.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Forest {
     trees: Vec<Vec<Node>>,
@@ -43,10 +43,10 @@ pub struct Forest {
 }
 
 impl Forest {
-    /// `trees` of `sample` points each (100 and 256 in the paper).
+    /// Grows `trees` trees of `sample` points each (100 and 256 in the paper).
     pub fn grow(points: &[Vec<f64>], trees: usize, sample: usize, seed: u64) -> Self {
         let sample = sample.min(points.len()).max(1);
-        // ⌈log₂ ψ⌉: deeper than the average is not looked at.
+        // Trees are cut off at the average depth, ⌈log₂ ψ⌉.
         let deepest = sample.next_power_of_two().trailing_zeros();
         let mut random = Random::new(seed);
         let grow = |_| {
@@ -62,7 +62,7 @@ impl Forest {
         Self { trees: (0..trees).map(grow).collect(), sample }
     }
 
-    /// From 0 (as usual as can be) to 1; about a half is normal.
+    /// Anomaly score from 0 (normal) to 1; about a half for points without anomalies.
     pub fn score(&self, point: &[f64]) -> f64 {
         let depth = |tree: &Vec<Node>| {
             let mut at = 0;
@@ -81,7 +81,7 @@ impl Forest {
     }
 }
 
-/// Grows the node for these points and what is below it; its place.
+/// Grows the node of these points and the nodes below it. Returns the node's index.
 #[allow(clippy::cast_possible_truncation, reason = "depths and cuts need no more digits, and trees are small")]
 fn branch(tree: &mut Vec<Node>, points: Vec<&[f64]>, depth: u32, deepest: u32, random: &mut Random) -> u32 {
     let at = tree.len();
@@ -91,7 +91,7 @@ fn branch(tree: &mut Vec<Node>, points: Vec<&[f64]>, depth: u32, deepest: u32, r
     if depth >= deepest || points.len() < 2 {
         return at as u32;
     }
-    // A number that differs; constant ones are drawn again.
+    // Draw a number that differs between the points; constant ones are drawn again.
     for _ in 0..2 * width {
         let number = random.below(width);
         let of = |point: &&[f64]| point.get(number).copied().unwrap_or(0.0) as f32;
@@ -117,7 +117,7 @@ fn branch(tree: &mut Vec<Node>, points: Vec<&[f64]>, depth: u32, deepest: u32, r
     at as u32
 }
 
-/// The forest on all numbers of a row that ever moved.
+/// Isolation forest on all numbers of a row that vary in the training rows.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct IsolationForest {
     scales: Scales,
@@ -125,8 +125,8 @@ pub struct IsolationForest {
     forest: Forest,
 }
 
-const TREES: usize = 100;
-const SAMPLE: usize = 256;
+const TREE_COUNT: usize = 100;
+const SAMPLE_SIZE: usize = 256;
 const SEED: u64 = 0x150_1a7e;
 
 impl IsolationForest {
@@ -141,15 +141,15 @@ impl Model for IsolationForest {
         self.scales = Scales::fit(rows);
         self.moves = self.scales.moves().collect();
         let points: Vec<Vec<f64>> = rows.iter().map(|row| self.point(row)).collect();
-        self.forest = Forest::grow(&points, TREES, SAMPLE, SEED);
+        self.forest = Forest::grow(&points, TREE_COUNT, SAMPLE_SIZE, SEED);
     }
 
-    /// The score itself.
+    /// The forest's score.
     fn distance(&self, row: &[f64]) -> f64 {
         if self.moves.iter().any(|moves| *moves) { self.forest.score(&self.point(row)) } else { 0.0 }
     }
 
-    /// Where the mean depth is 0.62 of the average; there is no theory of it, so the cross-validated rows decide.
+    /// The score of a mean depth of 0.62 of the average. There is no theory of it, so cross-validation decides.
     fn predicted(&self) -> f64 {
         0.65
     }
@@ -158,7 +158,7 @@ impl Model for IsolationForest {
         1.0
     }
 
-    /// Trees tell poorly which number it was; by how far each is out.
+    /// The trees identify the cause poorly, so the contribution is the squared z-value of each number.
     fn parts(&self, row: &[f64]) -> Vec<f64> {
         self.scales.of(row).iter().map(|z| z * z).collect()
     }

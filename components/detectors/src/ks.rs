@@ -1,24 +1,25 @@
-//! The two-sample test of Kolmogorov and Smirnov, and the procedure of Benjamini and Hochberg for many tests at once.
+//! The two-sample Kolmogorov-Smirnov test, and the Benjamini-Hochberg procedure for many tests at once.
 
-/// What a test came to.
+/// Result of a test.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Test {
-    /// The largest distance between the two empirical distribution functions.
+    /// Largest distance between the two empirical distribution functions.
     pub statistic: f64,
-    /// How probable one as large is if both are of one distribution.
+    /// Probability of a statistic of at least this size if both samples have the same distribution.
     pub p: f64,
 }
 
-/// Products of lengths up to this are counted exactly, as in SciPy.
-const EXACT: usize = 100_000_000;
+/// Largest product of the lengths for which the p-value is exact, as in SciPy.
+const MAX_EXACT_PRODUCT: usize = 100_000_000;
 
-/// Two-sided; what is not finite is left out. Exact by counting lattice paths for products of the lengths up to 100 million
-/// (without ties; with ties it errs to the safe side), by the limiting distribution beyond. None of an empty sample.
+/// Two-sided test; ignores values that are not finite. The p-value is exact, by counting lattice paths, for products of
+/// the lengths up to 100 million (without ties; with ties it errs on the safe side). Beyond that it uses the limiting
+/// distribution. Returns None if a sample is empty.
 pub fn two_sample(one: &[f64], other: &[f64]) -> Option<Test> {
     let (one, other) = (sorted(one), sorted(other));
     let statistic = statistic(&one, &other)?;
     let (m, n) = (one.len(), other.len());
-    let p = if m.saturating_mul(n) <= EXACT { exact(statistic, m, n) } else { asymptotic(statistic, m, n) };
+    let p = if m.saturating_mul(n) <= MAX_EXACT_PRODUCT { exact(statistic, m, n) } else { asymptotic(statistic, m, n) };
     Some(Test { statistic, p })
 }
 
@@ -28,27 +29,28 @@ fn sorted(values: &[f64]) -> Vec<f64> {
     sorted
 }
 
-/// Of sorted samples.
+/// Test statistic of sorted samples.
 #[allow(clippy::cast_precision_loss, reason = "lengths")]
 fn statistic(one: &[f64], other: &[f64]) -> Option<f64> {
     if one.is_empty() || other.is_empty() {
         return None;
     }
-    let (mut i, mut j, mut most) = (0, 0, 0.0_f64);
+    let (mut i, mut j, mut max) = (0, 0, 0.0_f64);
     while let (Some(a), Some(b)) = (one.get(i), other.get(j)) {
         let value = a.min(*b);
         i += one.iter().skip(i).take_while(|next| **next <= value).count();
         j += other.iter().skip(j).take_while(|next| **next <= value).count();
-        most = most.max((i as f64 / one.len() as f64 - j as f64 / other.len() as f64).abs());
+        max = max.max((i as f64 / one.len() as f64 - j as f64 / other.len() as f64).abs());
     }
-    Some(most)
+    Some(max)
 }
 
-/// The share of the paths from (0, 0) to (m, n) that are as far from the diagonal somewhere (J. Hodges, "The significance
-/// probability of the Smirnov two-sample test", 1958): for each point the share of the paths to it that were.
+/// Share of the paths from (0, 0) to (m, n) that are at least this far from the diagonal at some point (J. Hodges, "The
+/// significance probability of the Smirnov two-sample test", 1958). Computed for each point as the share of the paths
+/// to it.
 #[allow(clippy::cast_precision_loss, reason = "lengths")]
 pub fn exact(statistic: f64, m: usize, n: usize) -> f64 {
-    // Statistics are multiples of 1 / (m n); half of one is what rounding must not reach.
+    // Statistics are multiples of 1 / (m n); half of that step protects against rounding.
     let reach = statistic - 0.5 / (m as f64 * n as f64);
     let mut outside = vec![0.0; n + 1];
     for i in 0..=m {
@@ -67,7 +69,7 @@ pub fn exact(statistic: f64, m: usize, n: usize) -> f64 {
     outside.last().copied().unwrap_or(1.0).clamp(0.0, 1.0)
 }
 
-/// By the limiting distribution of `√(m n / (m + n)) D`.
+/// p-value by the limiting distribution of `√(m n / (m + n)) D`.
 #[allow(clippy::cast_precision_loss, reason = "lengths")]
 pub fn asymptotic(statistic: f64, m: usize, n: usize) -> f64 {
     let (m, n) = (m as f64, n as f64);
@@ -87,19 +89,19 @@ fn kolmogorov(x: f64) -> f64 {
     (1..20).map(term).sum()
 }
 
-/// The p-values of many tests, adjusted so that among those below a level no more than this share are false on average
-/// (Y. Benjamini, Y. Hochberg 1995); in the order given.
+/// Adjusts the p-values of many tests so that among those below a level at most that share is false on average
+/// (Y. Benjamini, Y. Hochberg 1995). Returns them in the order given.
 #[allow(clippy::cast_precision_loss, reason = "counts")]
 pub fn benjamini_hochberg(p: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p.len()).collect();
     let of = |at: usize| p.get(at).copied().unwrap_or(1.0);
     order.sort_by(|a, b| of(*b).total_cmp(&of(*a)));
     let mut adjusted = vec![1.0; p.len()];
-    let mut least = 1.0_f64;
+    let mut min = 1.0_f64;
     for (behind, at) in order.iter().enumerate() {
-        least = least.min(of(*at) * p.len() as f64 / (p.len() - behind) as f64);
+        min = min.min(of(*at) * p.len() as f64 / (p.len() - behind) as f64);
         if let Some(place) = adjusted.get_mut(*at) {
-            *place = least;
+            *place = min;
         }
     }
     adjusted
@@ -124,7 +126,8 @@ mod tests {
         limiting: f64,
     }
 
-    /// `scipy.stats.ks_2samp(method="exact")`, `scipy.special.kolmogorov`, `scipy.stats.false_discovery_control`; to 1e-9.
+    /// `scipy.stats.ks_2samp(method="exact")`, `scipy.special.kolmogorov`, `scipy.stats.false_discovery_control`; to
+    /// 1e-9.
     #[test]
     fn tests_are_scipys() {
         let reference: Reference = serde_json::from_str(include_str!("../tests/data/ks.json")).unwrap();
@@ -140,7 +143,7 @@ mod tests {
         }
     }
 
-    /// Long samples too: `scipy.stats.ks_2samp` of 3,000 values each, where its limiting distribution gives 0.1764.
+    /// Long samples: `scipy.stats.ks_2samp` of 3,000 values each, for which its limiting distribution gives 0.1764.
     #[test]
     fn long_samples_are_counted_exactly() {
         let places = || (0..3000).map(|at| f64::from(at) / 3000.0);

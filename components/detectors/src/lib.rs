@@ -1,10 +1,11 @@
-//! Anomaly detectors, streaming and bounded, behind one trait.
+//! Streaming anomaly detectors with bounded state, behind one trait.
 //!
-//! A row is what a unit's sensors came to in one window: see [`Layout`]. A [`Detector`] learns what is normal from the first
-//! rows and then says of each row how far it is from that, as a ratio: 1 is the edge. [`Any`] is a detector of any [`Kind`],
-//! as kept in snapshots. The same input gives the same output everywhere: the random numbers are seeded ([`random`]).
+//! A row holds the features of a group of sensors in one window; see [`Layout`]. A [`Detector`] learns what is normal
+//! from the first rows. For each later row it returns the distance from normal as a ratio, where 1 is the limit.
+//! [`Any`] is a detector of any [`Kind`], in the form that snapshots store. The same input gives the same output on
+//! every platform, because the random numbers are seeded ([`random`]).
 //!
-//! [`adwin`], [`ks`] and [`pot`] are tests and estimates that are no detectors by themselves.
+//! [`adwin`], [`ks`] and [`pot`] are statistical tests and estimators, not detectors.
 
 pub mod adwin;
 pub mod calibrated;
@@ -32,40 +33,40 @@ pub mod zscore;
 
 use serde::{Deserialize, Serialize};
 
-/// Where a unit's sensors are in a row: `sensors · columns` numbers, sensor after sensor. Column `level` of each sensor is its
-/// mean; `spread` its standard deviation, where windows have several readings.
+/// Position of the sensors' features in a row: `sensors · columns` numbers, sensor after sensor. Column `level` of each
+/// sensor is its mean. Column `spread` is its standard deviation, if windows hold several readings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layout {
-    /// Sensors in a row.
+    /// Number of sensors in a row.
     pub sensors: usize,
-    /// Numbers of each.
+    /// Numbers per sensor.
     pub columns: usize,
-    /// Which of them is the mean.
+    /// Column of the mean.
     pub level: usize,
-    /// Which of them is the standard deviation.
+    /// Column of the standard deviation, if there is one.
     pub spread: Option<usize>,
 }
 
 impl Layout {
-    /// Rows of one number a sensor: its level.
+    /// Layout of rows with one number per sensor, its level.
     pub fn levels_only(sensors: usize) -> Self {
         Self { sensors, columns: 1, level: 0, spread: None }
     }
 
-    /// Numbers in a row.
+    /// Number of values in a row.
     pub fn width(self) -> usize {
         self.sensors.saturating_mul(self.columns)
     }
 
-    /// Where the levels are.
+    /// Indices of the levels in a row.
     pub fn levels(self) -> impl Iterator<Item = usize> {
         (0..self.sensors).map(move |sensor| sensor * self.columns + self.level)
     }
 
-    /// Whether the rows are as it says.
+    /// Checks that the columns are inside the layout and that every row has the layout's width.
     ///
     /// # Errors
-    /// [`FitError::Layout`]
+    /// [`FitError::Layout`] if not.
     pub fn check(self, rows: &[Vec<f64>]) -> Result<(), FitError> {
         let inside = self.level < self.columns && self.spread.is_none_or(|spread| spread < self.columns);
         let width = self.width();
@@ -77,113 +78,104 @@ impl Layout {
     }
 }
 
-/// Why a detector cannot be fitted.
+/// Reason why a detector cannot be fitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FitError {
-    /// Too few rows with a finite value.
-    #[error("{got} rows to learn from; expected {least} or more")]
+    /// Too few rows that contain a finite value.
+    #[error("{got} training rows; expected {min} or more")]
     Rows {
-        /// Rows with a finite value.
+        /// Rows that contain a finite value.
         got: usize,
-        /// Fewer do not show what is normal.
-        least: usize,
+        /// Fewest rows that show what is normal.
+        min: usize,
     },
-    /// Rows that are not as the layout says, or a layout without numbers or whose columns are not inside.
-    #[error("expected rows of {width} numbers as the layout says, with its columns inside; got {got}")]
+    /// Rows that do not match the layout, or a layout that has no numbers or whose columns are out of range.
+    #[error("expected rows of {width} numbers and columns inside the layout; got {got}")]
     Layout {
-        /// By the layout.
+        /// Numbers per row according to the layout.
         width: usize,
-        /// Numbers in the first row that differs; 0 where the layout itself is wrong.
+        /// Numbers in the first row that differs; 0 if the layout itself is invalid.
         got: usize,
     },
 }
 
-/// Says how far a row is from normal, and what carries that.
+/// Anomaly detector: measures how far a row is from normal, and which numbers cause it.
 pub trait Detector {
-    /// Learns what is normal from rows (oldest first; what is not finite is missing). What was learnt before is forgotten.
+    /// Learns what is normal from rows, oldest first. Values that are not finite are missing. Replaces what was learnt
+    /// before.
     ///
     /// # Errors
-    /// [`FitError`]; what was learnt before stands.
+    /// [`FitError`]; the previous fit stays in use.
     fn fit(&mut self, layout: Layout, rows: &[Vec<f64>]) -> Result<(), FitError>;
-    /// Takes the next row; how far it is from normal: 1 is the edge (an expected false-alarm rate of about 1 in 1,000), 2
-    /// twice as far. The caller maps it to the score 1 − 10^(−3 r²). `time` in ns since 1970. 0 before it was fitted.
+    /// Consumes the next row and returns its distance from normal: 1 is the limit (an expected false-alarm rate of
+    /// about 1 in 1,000), 2 is twice as far. The caller maps it to the score 1 − 10^(−3 r²). `time` is in ns since
+    /// 1970. Returns 0 before the first fit.
     fn score(&mut self, time: i64, row: &[f64]) -> f64;
-    /// The share of each of the row's numbers in the last score; not negative, sums to 1, or all 0.
+    /// Share of each number of the row in the last score; not negative, sums to 1, or all 0.
     fn explain(&self) -> Vec<f64>;
-    /// Puts in the place of what is missing what goes with the rest of the row, where that is known. The rest counts as if it
-    /// were normal, so that what is put in never stands out by itself.
+    /// Replaces missing values by those that fit the rest of the row best, if the detector can estimate them. The
+    /// present values are treated as normal, so an estimated value never stands out.
     fn complete(&self, _row: &mut [f64]) {}
-    /// Detectors that this one is made of, by name.
+    /// Names of the detectors that this one combines.
     fn members(&self) -> &'static [&'static str] {
         &[]
     }
-    /// As [`Self::score`], by one of [`Self::members`] alone; none when it is none.
+    /// Same as [`Self::score`], by one of [`Self::members`] alone. None if there is no such member.
     fn score_by(&mut self, _member: &str, _time: i64, _row: &[f64]) -> Option<f64> {
         None
     }
 }
 
-macro_rules! kinds {
-    ($($kind:ident $name:literal $type:ty),+ $(,)?) => {
-        /// Which detector.
+/// Defines the enum of the kinds, and the enum that holds a detector of any kind.
+macro_rules! detector_kinds {
+    ($kinds:ident, $any:ident: $($kind:ident $name:literal $type:ty),+ $(,)?) => {
+        /// Type of a detector.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "kebab-case")]
-        pub enum Kind {
-            $(#[doc = concat!("[`Any::", stringify!($kind), "`]")] $kind,)+
+        pub enum $kinds {
+            $(#[doc = concat!("[`", stringify!($type), "`]")] $kind,)+
         }
 
-        impl Kind {
-            /// All of them.
+        impl $kinds {
+            /// All kinds, in the order of their definition.
             pub const ALL: &[Self] = &[$(Self::$kind),+];
 
-            /// As in configurations and on anomalies.
+            /// Name in configurations and on anomalies.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$kind => $name,)+ }
             }
         }
 
-        /// A detector of any kind, as kept in snapshots.
+        /// A detector of any kind, in the form that snapshots store.
         #[derive(Clone, Debug, Serialize, Deserialize)]
-        pub enum Any {
+        pub enum $any {
             $(#[doc = concat!("[`", stringify!($type), "`]")] $kind(Box<$type>),)+
         }
 
-        impl Any {
-            /// One that has not learnt yet.
-            pub fn new(kind: Kind) -> Self {
-                match kind { $(Kind::$kind => Self::$kind(Box::default()),)+ }
+        impl $any {
+            /// Creates a detector that is not fitted yet.
+            pub fn new(kind: $kinds) -> Self {
+                match kind { $($kinds::$kind => Self::$kind(Box::default()),)+ }
             }
 
-            /// Its kind.
-            pub fn kind(&self) -> Kind {
-                match self { $(Self::$kind(_) => Kind::$kind,)+ }
+            /// Returns the kind of the detector.
+            pub fn kind(&self) -> $kinds {
+                match self { $(Self::$kind(_) => $kinds::$kind,)+ }
             }
-        }
 
-        impl Detector for Any {
-            fn fit(&mut self, layout: Layout, rows: &[Vec<f64>]) -> Result<(), FitError> {
-                match self { $(Self::$kind(detector) => detector.fit(layout, rows),)+ }
+            fn detector(&self) -> &dyn Detector {
+                match self { $(Self::$kind(detector) => &**detector,)+ }
             }
-            fn score(&mut self, time: i64, row: &[f64]) -> f64 {
-                match self { $(Self::$kind(detector) => detector.score(time, row),)+ }
-            }
-            fn explain(&self) -> Vec<f64> {
-                match self { $(Self::$kind(detector) => detector.explain(),)+ }
-            }
-            fn complete(&self, row: &mut [f64]) {
-                match self { $(Self::$kind(detector) => detector.complete(row),)+ }
-            }
-            fn members(&self) -> &'static [&'static str] {
-                match self { $(Self::$kind(detector) => detector.members(),)+ }
-            }
-            fn score_by(&mut self, member: &str, time: i64, row: &[f64]) -> Option<f64> {
-                match self { $(Self::$kind(detector) => detector.score_by(member, time, row),)+ }
+
+            fn detector_mut(&mut self) -> &mut dyn Detector {
+                match self { $(Self::$kind(detector) => &mut **detector,)+ }
             }
         }
     };
 }
 
-kinds! {
+detector_kinds! {
+    Kind, Any:
     Ensemble "ensemble" ensemble::Ensemble,
     Zscore "zscore" zscore::ZScore,
     Mahalanobis "mahalanobis" mahalanobis::Mahalanobis,
@@ -198,4 +190,30 @@ kinds! {
     PageHinkley "page-hinkley" sensors::Sensors<page_hinkley::PageHinkley>,
     Cusum "cusum" sensors::Sensors<cusum::Cusum>,
     Trees "trees" trees::Trees,
+}
+
+impl Detector for Any {
+    fn fit(&mut self, layout: Layout, rows: &[Vec<f64>]) -> Result<(), FitError> {
+        self.detector_mut().fit(layout, rows)
+    }
+
+    fn score(&mut self, time: i64, row: &[f64]) -> f64 {
+        self.detector_mut().score(time, row)
+    }
+
+    fn explain(&self) -> Vec<f64> {
+        self.detector().explain()
+    }
+
+    fn complete(&self, row: &mut [f64]) {
+        self.detector().complete(row);
+    }
+
+    fn members(&self) -> &'static [&'static str] {
+        self.detector().members()
+    }
+
+    fn score_by(&mut self, member: &str, time: i64, row: &[f64]) -> Option<f64> {
+        self.detector_mut().score_by(member, time, row)
+    }
 }

@@ -1,7 +1,8 @@
-//! Mahalanobis distance: how unusual the sensors are together, such as a current that falls while the flow rises.
+//! Mahalanobis distance: finds unusual combinations of sensors, such as a current that falls while the flow rises.
 //!
-//! Of each sensor the level and the spread count. The covariance is shrunk towards the identity (O. Ledoit, M. Wolf, "A
-//! well-conditioned estimator for large-dimensional covariance matrices", 2004), as there are few rows to learn from.
+//! It uses the level and the spread of each sensor. The covariance is shrunk towards the identity (O. Ledoit, M. Wolf,
+//! "A well-conditioned estimator for large-dimensional covariance matrices", 2004), because there are few training
+//! rows.
 
 use nalgebra::{DMatrix, DVector};
 use serde::{Deserialize, Serialize};
@@ -13,37 +14,37 @@ use crate::{
     special,
 };
 
-/// At most so many numbers count; the work grows with the square.
-const MOST: usize = 80;
-/// One z-value counts up to here: what is far out for itself is the z-score's to find.
-pub(crate) const CLAMP: f64 = 20.0;
-/// Fewer rows do not show what is normal.
-const LEAST_ROWS: usize = 5;
-/// What is missing is completed as if the rest were at most so many scales out.
-const NORMAL: f64 = 3.0;
-/// The share of normal rows within the edge.
-pub(crate) const WITHIN: f64 = 0.999;
+/// Most numbers that are used; the work grows with the square.
+const MAX_NUMBERS: usize = 80;
+/// z-values are capped here; numbers that are far out by themselves are left to the z-score.
+pub(crate) const MAX_Z: f64 = 20.0;
+/// Fewest rows that show what is normal.
+const MIN_ROWS: usize = 5;
+/// Missing values are estimated as if the present ones were at most this many scales out.
+const MAX_KNOWN_Z: f64 = 3.0;
+/// Share of normal rows within the limit.
+pub(crate) const NORMAL_SHARE: f64 = 0.999;
 
-/// Which numbers of a row count: levels, then spreads, that ever moved.
-pub(crate) fn picked(layout: Layout, scales: &Scales, most: usize) -> Vec<usize> {
+/// Indices of the numbers that are used: levels, then spreads, if they vary in the training rows.
+pub(crate) fn picked(layout: Layout, scales: &Scales, max: usize) -> Vec<usize> {
     let moves: Vec<bool> = scales.moves().collect();
     let spreads = layout
         .spread
         .into_iter()
         .flat_map(|spread| (0..layout.sensors).map(move |sensor| sensor * layout.columns + spread));
-    layout.levels().chain(spreads).filter(|at| moves.get(*at) == Some(&true)).take(most).collect()
+    layout.levels().chain(spreads).filter(|at| moves.get(*at) == Some(&true)).take(max).collect()
 }
 
-/// A distance from a center by the inverse of a covariance.
+/// Distance from a center by the inverse of a covariance.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Metric {
     mean: Vec<f64>,
-    /// Inverse of the covariance, row by row.
+    /// Inverse of the covariance, in row-major order.
     precision: Vec<f64>,
 }
 
 impl Metric {
-    /// The identity's for a covariance without an inverse.
+    /// Uses the identity if the covariance has no inverse.
     pub(crate) fn new(mean: Vec<f64>, covariance: DMatrix<f64>) -> Self {
         let width = covariance.nrows();
         let inverse = covariance.cholesky().map(|factor| factor.inverse());
@@ -56,7 +57,7 @@ impl Metric {
         Self { mean, precision: precision.iter().copied().collect() }
     }
 
-    /// From the mean of these points by their covariance, shrunk.
+    /// Distance from the mean of these points by their shrunk covariance.
     pub(crate) fn shrunk(points: &[Vec<f64>]) -> Self {
         let (count, width) = (points.len(), points.first().map_or(0, Vec::len));
         let mean: Vec<f64> = (0..width).map(|at| rows::mean(&rows::column(points, at))).collect();
@@ -65,7 +66,7 @@ impl Metric {
         Self::new(mean, shrunk(&data))
     }
 
-    /// Each number's part of the squared distance.
+    /// Contribution of each number to the squared distance.
     pub(crate) fn parts(&self, values: &[f64]) -> Vec<f64> {
         let from: Vec<f64> = values.iter().zip(&self.mean).map(|(value, mean)| value - mean).collect();
         let rows = self.precision.chunks(from.len().max(1));
@@ -76,8 +77,8 @@ impl Metric {
         self.parts(values).iter().sum::<f64>().max(0.0)
     }
 
-    /// The values that are not `known` where they are the least unusual beside the others: the mean of a normal
-    /// distribution given these, `μₘ − Pₘₘ⁻¹ Pₘₖ (xₖ − μₖ)` with `P` the inverse of the covariance.
+    /// Replaces the values that are not `known` by those that are the least unusual given the others: the conditional
+    /// mean of a normal distribution, `μₘ − Pₘₘ⁻¹ Pₘₖ (xₖ − μₖ)` with `P` the inverse of the covariance.
     fn complete(&self, values: &[f64], known: &[bool]) -> Option<Vec<f64>> {
         let width = self.mean.len();
         let (there, missing): (Vec<usize>, Vec<usize>) =
@@ -87,7 +88,7 @@ impl Metric {
         }
         let precision = |row: usize, column: usize| self.precision.get(row * width + column).copied().unwrap_or(0.0);
         let mean = |at: usize| self.mean.get(at).copied().unwrap_or(0.0);
-        let away = |at: &usize| (values.get(*at).copied().unwrap_or(0.0) - mean(*at)).clamp(-NORMAL, NORMAL);
+        let away = |at: &usize| (values.get(*at).copied().unwrap_or(0.0) - mean(*at)).clamp(-MAX_KNOWN_Z, MAX_KNOWN_Z);
         let among = DMatrix::from_iterator(
             missing.len(),
             missing.len(),
@@ -101,21 +102,21 @@ impl Metric {
         let mut completed = values.to_vec();
         for (at, away) in missing.iter().zip(found.iter()) {
             if let Some(value) = completed.get_mut(*at) {
-                *value = mean(*at) + away.clamp(-NORMAL, NORMAL);
+                *value = mean(*at) + away.clamp(-MAX_KNOWN_Z, MAX_KNOWN_Z);
             }
         }
         Some(completed)
     }
 }
 
-/// See the module.
+/// Mahalanobis detector; see the module documentation.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Mahalanobis {
     scales: Scales,
-    /// Places of the numbers that count.
+    /// Indices of the numbers that are used.
     picked: Vec<usize>,
     metric: Metric,
-    edge: f64,
+    limit: f64,
     last: Vec<f64>,
 }
 
@@ -125,13 +126,13 @@ impl Mahalanobis {
     }
 }
 
-/// Some of a row's z-values, clamped.
+/// Returns the picked z-values of a row, clamped.
 pub(crate) fn select(z: &[f64], picked: &[usize]) -> Vec<f64> {
-    picked.iter().map(|at| z.get(*at).copied().unwrap_or(0.0).clamp(-CLAMP, CLAMP)).collect()
+    picked.iter().map(|at| z.get(*at).copied().unwrap_or(0.0).clamp(-MAX_Z, MAX_Z)).collect()
 }
 
-/// Parts of some numbers, as shares of all.
-pub(crate) fn spread_out(width: usize, picked: &[usize], parts: Vec<f64>) -> Vec<f64> {
+/// Spreads the contributions of the picked numbers over the whole row, as shares.
+pub(crate) fn shares_of_row(width: usize, picked: &[usize], parts: Vec<f64>) -> Vec<f64> {
     let mut all = vec![0.0; width];
     for (at, part) in picked.iter().zip(parts) {
         if let Some(place) = all.get_mut(*at) {
@@ -144,8 +145,8 @@ pub(crate) fn spread_out(width: usize, picked: &[usize], parts: Vec<f64>) -> Vec
 impl Model for Mahalanobis {
     fn learn(&mut self, layout: Layout, rows: &[Vec<f64>]) {
         let scales = Scales::fit(rows);
-        let picked = picked(layout, &scales, MOST);
-        *self = Self { scales, picked, metric: Metric::default(), edge: 0.0, last: vec![0.0; layout.width()] };
+        let picked = picked(layout, &scales, MAX_NUMBERS);
+        *self = Self { scales, picked, metric: Metric::default(), limit: 0.0, last: vec![0.0; layout.width()] };
         if !self.picked.is_empty() {
             let rows: Vec<Vec<f64>> = rows.iter().map(|row| self.values(row)).collect();
             self.metric = Metric::shrunk(&rows);
@@ -157,25 +158,25 @@ impl Model for Mahalanobis {
     }
 
     fn predicted(&self) -> f64 {
-        special::chi_squared_quantile(WITHIN, rows::count(self.picked.len().max(1))).sqrt()
+        special::chi_squared_quantile(NORMAL_SHARE, rows::count(self.picked.len().max(1))).sqrt()
     }
 
     fn parts(&self, row: &[f64]) -> Vec<f64> {
-        spread_out(self.scales.len(), &self.picked, self.metric.parts(&self.values(row)))
+        shares_of_row(self.scales.len(), &self.picked, self.metric.parts(&self.values(row)))
     }
 }
 
 impl Detector for Mahalanobis {
     fn fit(&mut self, layout: Layout, rows: &[Vec<f64>]) -> Result<(), FitError> {
-        let rows = rows::usable(layout, rows, LEAST_ROWS)?;
+        let rows = rows::usable(layout, rows, MIN_ROWS)?;
         self.learn(layout, &rows);
-        self.edge = rows::edge(self.predicted(), rows.iter().map(|row| self.distance(row)));
+        self.limit = rows::edge(self.predicted(), rows.iter().map(|row| self.distance(row)));
         Ok(())
     }
 
     fn score(&mut self, _: i64, row: &[f64]) -> f64 {
         self.last = self.parts(row);
-        rows::ratio(self.distance(row), self.edge)
+        rows::ratio(self.distance(row), self.limit)
     }
 
     fn explain(&self) -> Vec<f64> {
@@ -194,7 +195,7 @@ impl Detector for Mahalanobis {
     }
 }
 
-/// Ledoit and Wolf's estimate of the covariance of centred rows.
+/// Ledoit-Wolf estimate of the covariance of centred rows.
 pub(crate) fn shrunk(data: &DMatrix<f64>) -> DMatrix<f64> {
     let (count, width) = (rows::count(data.nrows()), data.ncols());
     let sample = data.transpose() * data / count;
@@ -229,7 +230,7 @@ mod tests {
         assert!((0..200).all(|_| detector.score(0, &row(1.0)) < 1.0));
         assert!(detector.score(0, &[12.0, 1.0]) > 1.0);
         assert!((detector.explain().iter().sum::<f64>() - 1.0).abs() < 1e-9);
-        // What is missing goes with what is there, but stays within what is normal.
+        // The estimate follows the present value, but stays within the normal range.
         let completed = |level: f64| {
             let mut row = [level, f64::NAN];
             detector.complete(&mut row);

@@ -1,10 +1,11 @@
-//! The minimum covariance determinant: center and covariance of the half of the rows that lie closest together, and the
-//! Mahalanobis distance from them, which what was abnormal among the rows to learn from does not hide.
+//! Minimum covariance determinant: center and covariance of the half of the rows that lie closest together, and the
+//! Mahalanobis distance from them. Abnormal rows among the training rows do not distort it.
 //!
-//! FAST-MCD (P. Rousseeuw, K. Van Driessen, "A fast algorithm for the minimum covariance determinant estimator", Technometrics
-//! 1999): C-steps from random subsets of `p + 1` rows, the best of them to the end. The covariance is multiplied by the factor
-//! that makes it consistent at normal rows (C. Croux, G. Haesbroeck 1999) and by that for small samples (G. Pison, S. Van Aelst,
-//! G. Willems, "Small sample corrections for LTS and MCD", Metrika 2002), then all rows within the 97.5 % quantile are taken.
+//! FAST-MCD (P. Rousseeuw, K. Van Driessen, "A fast algorithm for the minimum covariance determinant estimator",
+//! Technometrics 1999): C-steps from random subsets of `p + 1` rows; the best of them are continued until they
+//! converge. The covariance is multiplied by the factor that makes it consistent for normal rows (C. Croux, G.
+//! Haesbroeck 1999) and by the one for small samples (G. Pison, S. Van Aelst, G. Willems, "Small sample corrections for
+//! LTS and MCD", Metrika 2002). Then all rows within the 97.5 % quantile are used.
 
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
@@ -18,29 +19,29 @@ use crate::{
     special,
 };
 
-/// Subsets to start from.
-const STARTS: usize = 200;
-/// Of which so many go on to the end.
-const BEST: usize = 10;
-/// C-steps at most.
-const STEPS: usize = 40;
-/// Rows within this quantile are taken in the end.
-const TAKEN: f64 = 0.975;
+/// Number of random subsets.
+const INITIAL_SUBSETS: usize = 200;
+/// Number of subsets that are continued until they converge.
+const KEPT_SUBSETS: usize = 10;
+/// Most C-steps per subset.
+const MAX_STEPS: usize = 40;
+/// Rows within this quantile of the distance are used for the final estimate.
+const REWEIGHTING_QUANTILE: f64 = 0.975;
 
-/// Center and covariance.
+/// Robust estimate of center and covariance.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Estimate {
-    /// The center.
+    /// Center of the rows.
     pub center: Vec<f64>,
-    /// The covariance, with all its factors.
+    /// Covariance, with all correction factors.
     pub covariance: DMatrix<f64>,
-    /// What the covariance of the rows that were taken was multiplied by.
+    /// Factor by which the covariance of the selected rows was multiplied.
     pub factor: f64,
-    /// Center and covariance of the half that lies closest together, without factors.
+    /// Center and covariance of the half that lies closest together, without correction factors.
     pub raw: (Vec<f64>, DMatrix<f64>),
 }
 
-/// Center and covariance of some of the points, by their count.
+/// Center and covariance of some of the points, divided by their number.
 fn moments(points: &[Vec<f64>], which: &[usize]) -> (Vec<f64>, DMatrix<f64>) {
     let width = points.first().map_or(0, Vec::len);
     let count = rows::count(which.len().max(1));
@@ -59,11 +60,11 @@ fn moments(points: &[Vec<f64>], which: &[usize]) -> (Vec<f64>, DMatrix<f64>) {
     (center, &data * data.transpose() / count)
 }
 
-/// A variance below this share of the number's own, or of the square of its level, is but rounding.
+/// A variance below this share of the number's own, or of the square of its level, is rounding error.
 const ROUNDING: f64 = 1e-13;
 
-/// Squared distances of all points. None of a covariance without an inverse, or with one for no other reason than rounding;
-/// else its determinant's logarithm too.
+/// Squared distances of all points, and the logarithm of the determinant. None if the covariance has no inverse, or
+/// only has one because of rounding errors.
 fn distances(points: &[Vec<f64>], center: &[f64], covariance: &DMatrix<f64>) -> Option<(Vec<f64>, f64)> {
     let factor = covariance.clone().cholesky()?;
     let left = factor.l_dirty().diagonal();
@@ -79,7 +80,7 @@ fn distances(points: &[Vec<f64>], center: &[f64], covariance: &DMatrix<f64>) -> 
     Some((points.iter().map(|point| metric.squared(point)).collect(), log))
 }
 
-/// The places of the `count` smallest.
+/// Indices of the `count` smallest values.
 fn smallest(values: &[f64], count: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     let of = |at: &usize| values.get(*at).copied().unwrap_or(f64::INFINITY);
@@ -89,7 +90,7 @@ fn smallest(values: &[f64], count: usize) -> Vec<usize> {
     order
 }
 
-/// The factor that makes the covariance of the closest share of normal rows consistent.
+/// Factor that makes the covariance of the closest share of normal rows consistent.
 fn consistency(share: f64, width: f64) -> f64 {
     if share >= 1.0 {
         return 1.0;
@@ -97,25 +98,26 @@ fn consistency(share: f64, width: f64) -> f64 {
     share / special::chi_squared(special::chi_squared_quantile(share, width), width + 2.0)
 }
 
-/// Coefficients of Pison, Van Aelst and Willems for one and two numbers, `(intercept, slope)`, and for more the
-/// `(α, β)` at `n = 2 p²` and `n = 3 p²`.
+/// Coefficients of Pison, Van Aelst and Willems: for one and two numbers `(intercept, slope)`, for more the `(α, β)` at
+/// `n = 2 p²` and `n = 3 p²`.
 struct Coefficients {
     few: [(f64, f64); 2],
     many: [(f64, f64); 2],
 }
 
-/// For half of the rows, and for 7/8 of them.
-const HALF: Coefficients = Coefficients {
+/// For half of the rows.
+const HALF_COEFFICIENTS: Coefficients = Coefficients {
     few: [(0.262_024_211_897_096, 0.604_756_680_630_497), (0.673_292_623_522_027, 0.691_365_864_961_895)],
     many: [(-1.427_645_716_878_02, 1.262_633_369_321_51), (-1.061_411_159_817_25, 1.289_079_914_403_87)],
 };
-const MOST: Coefficients = Coefficients {
+/// For 7/8 of the rows.
+const SEVEN_EIGHTHS_COEFFICIENTS: Coefficients = Coefficients {
     few: [(-0.351_584_646_688_712, 1.016_465_675_024_86), (0.446_537_815_635_445, 1.066_907_829_959_19)],
     many: [(-0.455_179_464_070_565, 1.111_925_412_787_94), (-0.294_241_208_320_834, 1.096_493_291_498_11)],
 };
 
 impl Coefficients {
-    /// 1 − exp(c₁) / n^c₂
+    /// Inverse of the correction factor: `1 − exp(c₁) / n^c₂`.
     fn at(&self, count: f64, width: usize) -> f64 {
         let (intercept, slope) = match width {
             0 | 1 => self.few[0],
@@ -132,22 +134,22 @@ impl Coefficients {
     }
 }
 
-/// The factor for small samples, of the raw estimate on this share of the rows.
+/// Small-sample factor of the raw estimate on this share of the rows.
 fn small_sample(share: f64, count: usize, width: usize) -> f64 {
     let n = rows::count(count);
-    let (half, most) = (HALF.at(n, width), MOST.at(n, width));
+    let (half, seven_eighths) = (HALF_COEFFICIENTS.at(n, width), SEVEN_EIGHTHS_COEFFICIENTS.at(n, width));
     let inverse = if share <= 0.875 {
-        half + (most - half) / 0.375 * (share - 0.5)
+        half + (seven_eighths - half) / 0.375 * (share - 0.5)
     } else {
-        most + (1.0 - most) / 0.125 * (share - 0.875)
+        seven_eighths + (1.0 - seven_eighths) / 0.125 * (share - 0.875)
     };
-    // For far too few rows the formula leaves its range.
+    // With far too few rows the formula leaves its range.
     if inverse > 0.2 { inverse.recip() } else { 5.0 }
 }
 
 impl Estimate {
-    /// Of points of equal length, seeded. None of fewer than twice as many points as numbers, or where more than half of them lie
-    /// in a plane.
+    /// Estimates from points of equal length, with a seed. None if there are at most twice as many points as numbers,
+    /// or if more than half of the points lie in a plane.
     pub fn fit(points: &[Vec<f64>], seed: u64) -> Option<Self> {
         let (count, width) = (points.len(), points.first().map_or(0, Vec::len));
         if width == 0 || count <= 2 * width {
@@ -161,9 +163,9 @@ impl Estimate {
             Some((smallest(&distances, half), log))
         };
         let mut starts: Vec<(f64, Vec<usize>)> = Vec::new();
-        for _ in 0..STARTS {
+        for _ in 0..INITIAL_SUBSETS {
             let mut which = random.sample(count, width + 1);
-            // A subset in a plane is widened by one row at a time.
+            // A subset that lies in a plane is extended by one row at a time.
             let mut found = step(&which);
             while found.is_none() && which.len() < half {
                 which.push(random.below(count));
@@ -177,10 +179,10 @@ impl Estimate {
         }
         starts.sort_by(|(one, _), (other, _)| one.total_cmp(other));
         starts.dedup_by(|(_, one), (_, other)| one == other);
-        starts.truncate(BEST);
+        starts.truncate(KEPT_SUBSETS);
         let finished = starts.into_iter().filter_map(|(_, mut which)| {
             let mut last = f64::INFINITY;
-            for _ in 0..STEPS {
+            for _ in 0..MAX_STEPS {
                 let (next, log) = step(&which)?;
                 last = log;
                 if next == which {
@@ -196,26 +198,26 @@ impl Estimate {
         let share = rows::count(half) / rows::count(count);
         covariance *= consistency(share, rows::count(width)) * small_sample(share, count, width);
 
-        // The weights are 0 and 1.
+        // Reweighting with weights of 0 and 1.
         let (squared, _) = distances(points, &center, &covariance)?;
-        let limit = special::chi_squared_quantile(TAKEN, rows::count(width));
+        let limit = special::chi_squared_quantile(REWEIGHTING_QUANTILE, rows::count(width));
         let taken: Vec<usize> = squared.iter().enumerate().filter(|(_, d)| **d <= limit).map(|(at, _)| at).collect();
         if taken.len() <= width + 1 {
             return None;
         }
         let (center, mut covariance) = moments(points, &taken);
-        let factor = consistency(TAKEN, rows::count(width));
+        let factor = consistency(REWEIGHTING_QUANTILE, rows::count(width));
         covariance *= factor;
         Some(Self { center, covariance, factor, raw })
     }
 }
 
-/// Numbers that count, at most.
-const WIDEST: usize = 40;
+/// Most numbers that are used.
+const MAX_NUMBERS: usize = 40;
 const SEED: u64 = 0x3cd;
 
-/// The distance from the center of the levels and spreads. With fewer than five rows a number the covariance is that of all rows,
-/// shrunk (see [`mahalanobis`]).
+/// Distance from the robust center of the levels and spreads. With fewer than five rows per number the covariance is
+/// that of all rows, shrunk (see [`mahalanobis`]).
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Mcd {
     scales: Scales,
@@ -232,7 +234,7 @@ impl Mcd {
 impl Model for Mcd {
     fn learn(&mut self, layout: Layout, rows: &[Vec<f64>]) {
         self.scales = Scales::fit(rows);
-        self.picked = mahalanobis::picked(layout, &self.scales, WIDEST);
+        self.picked = mahalanobis::picked(layout, &self.scales, MAX_NUMBERS);
         let points: Vec<Vec<f64>> = rows.iter().map(|row| self.point(row)).collect();
         let width = self.picked.len();
         if width == 0 {
@@ -251,11 +253,11 @@ impl Model for Mcd {
     }
 
     fn predicted(&self) -> f64 {
-        special::chi_squared_quantile(mahalanobis::WITHIN, rows::count(self.picked.len().max(1))).sqrt()
+        special::chi_squared_quantile(mahalanobis::NORMAL_SHARE, rows::count(self.picked.len().max(1))).sqrt()
     }
 
     fn parts(&self, row: &[f64]) -> Vec<f64> {
-        mahalanobis::spread_out(self.scales.len(), &self.picked, self.metric.parts(&self.point(row)))
+        mahalanobis::shares_of_row(self.scales.len(), &self.picked, self.metric.parts(&self.point(row)))
     }
 }
 
@@ -272,7 +274,7 @@ mod tests {
         covariance: Vec<Vec<f64>>,
     }
 
-    /// How far two estimates are apart, in deviations and in products of them.
+    /// Distance of two estimates, in standard deviations and in products of them.
     fn apart(mine: &(Vec<f64>, DMatrix<f64>), location: &[f64], covariance: &[Vec<f64>]) -> (f64, f64) {
         let deviation = |at: usize| covariance[at][at].sqrt();
         let (mut center, mut spread) = (0.0_f64, 0.0_f64);
@@ -286,9 +288,10 @@ mod tests {
         (center, spread)
     }
 
-    /// scikit-learn's `MinCovDet` on rows of which a fifth is contaminated. The raw estimate is the same to 3 and 4 %. In the last step
-    /// it takes more rows: its own correction is by the median distance of all rows, the contaminated among them, and it has
-    /// no factor. So the center is the same within 0.05 deviations there, the covariance within 10 %.
+    /// scikit-learn's `MinCovDet` on rows of which a fifth is contaminated. The raw estimate is the same to 3 and 4 %.
+    /// In the last step scikit-learn uses more rows: its own correction is by the median distance of all rows,
+    /// including the contaminated ones, and it has no factor. So the center agrees within 0.05 standard deviations
+    /// there, the covariance within 10 %.
     #[test]
     fn the_estimate_is_scikit_learns() {
         let reference: Reference = serde_json::from_str(include_str!("../tests/data/mcd.json")).unwrap();
@@ -300,7 +303,8 @@ mod tests {
         assert!(center < 0.05 && spread < 0.1, "{center} {spread}");
     }
 
-    /// `0.5 / chi2.cdf(chi2.ppf(0.5, 1), 3)` of SciPy; and 1 for large samples, above it for small ones.
+    /// `0.5 / chi2.cdf(chi2.ppf(0.5, 1), 3)` of SciPy; the small-sample factor is 1 for large samples and above 1 for
+    /// small ones.
     #[test]
     fn factors_go_to_1() {
         assert!((consistency(0.5, 1.0) - 7.010_074_539_703_255).abs() < 1e-9);
@@ -316,7 +320,8 @@ mod tests {
         assert_eq!(Estimate::fit(&points[..3], 1), None);
     }
 
-    /// A number that is the same in most rows has a variance there of nothing but rounding, by which all else would be far out.
+    /// A number that is constant in most rows has a variance of rounding errors only, which would make all other rows
+    /// outliers.
     #[test]
     fn what_hardly_moves_has_none() {
         let mut random = Random::new(2);

@@ -1,46 +1,48 @@
-//! The test of Page and Hinkley for a change of the mean (Page 1954; Hinkley 1971; as in Gama et al. 2014).
+//! Page-Hinkley test for a change of the mean (Page 1954; Hinkley 1971; as in Gama et al. 2014).
 //!
-//! With the running mean `x̄_t`, upwards `m_t = m_{t−1} + x_t − x̄_t − δ`, an alarm when `m_t − min m > λ`; downwards
-//! `m_t = m_{t−1} + x_t − x̄_t + δ`, when `max m − m_t > λ`. After an alarm it starts anew.
+//! With the running mean `x̄_t`, upwards `m_t = m_{t−1} + x_t − x̄_t − δ`, with an alarm when `m_t − min m > λ`;
+//! downwards `m_t = m_{t−1} + x_t − x̄_t + δ`, with an alarm when `max m − m_t > λ`. The test restarts after an alarm.
 
 use serde::{Deserialize, Serialize};
 
 use crate::sensors::Series;
 
-/// Which way the mean went.
+/// Direction of a shift of the mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Shift {
-    /// It rose.
+    /// The mean rose.
     Up,
-    /// It fell.
+    /// The mean fell.
     Down,
 }
 
-/// See the module.
+/// Page-Hinkley test of one series; see the module documentation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PageHinkley {
     delta: f64,
     lambda: f64,
-    least: u64,
+    min_values: u64,
     count: u64,
     mean: f64,
-    /// How far the sums are from their extremes: `m − min m` and `max m − m`.
+    /// Distances of the sums from their extremes: `m − min m` and `max m − m`.
     up: f64,
     down: f64,
 }
 
 impl PageHinkley {
-    /// `delta` is the drift that is let pass, `lambda` the alarm, both in the series' unit; none before `least` values.
-    pub fn new(delta: f64, lambda: f64, least: u64) -> Self {
-        Self { delta, lambda, least, count: 0, mean: 0.0, up: 0.0, down: 0.0 }
+    /// `delta` is the tolerated drift and `lambda` the alarm limit, both in the series' unit; no alarm before
+    /// `min_values` values.
+    pub fn new(delta: f64, lambda: f64, min_values: u64) -> Self {
+        Self { delta, lambda, min_values, count: 0, mean: 0.0, up: 0.0, down: 0.0 }
     }
 
-    /// Takes the next value. What is not finite is passed over.
+    /// Adds the next value and returns the direction of a shift if it raises an alarm. Ignores values that are not
+    /// finite.
     pub fn push(&mut self, value: f64) -> Option<Shift> {
         self.step(value).and_then(|(_, shift)| shift)
     }
 
-    /// How far the sums got, 1 is an alarm, and the alarm.
+    /// Returns the larger sum in units of `lambda`, and the alarm if there is one.
     fn step(&mut self, value: f64) -> Option<(f64, Option<Shift>)> {
         if !value.is_finite() {
             return None;
@@ -50,10 +52,10 @@ impl PageHinkley {
         let share = (self.count as f64).recip();
         self.mean += share * (value - self.mean);
         let off = value - self.mean;
-        // m − min m cannot fall below 0: where it would, the minimum follows. Likewise for the other.
+        // m − min m cannot fall below 0, because the minimum follows. The same holds for the other sum.
         self.up = (self.up + off - self.delta).max(0.0);
         self.down = (self.down - off - self.delta).max(0.0);
-        if self.count < self.least {
+        if self.count < self.min_values {
             return None;
         }
         let reached = self.up.max(self.down) / self.lambda;
@@ -64,13 +66,13 @@ impl PageHinkley {
         } else {
             return Some((reached, None));
         };
-        *self = Self::new(self.delta, self.lambda, self.least);
+        *self = Self::new(self.delta, self.lambda, self.min_values);
         Some((reached, Some(shift)))
     }
 }
 
 impl Series for PageHinkley {
-    /// Half a scale is let pass; the alarm is at 50.
+    /// Tolerates half a scale; the alarm limit is 50 scales.
     fn start(_: usize) -> Self {
         Self::new(0.5, 50.0, 10)
     }
@@ -86,7 +88,7 @@ impl Series for PageHinkley {
 mod tests {
     use super::*;
 
-    /// The formula as written, with all sums kept.
+    /// The formula as written, with all past sums.
     fn by_definition(values: &[f64], delta: f64, lambda: f64) -> Option<(usize, Shift)> {
         let (mut up, mut down) = (vec![0.0], vec![0.0]);
         for at in 0..values.len() {

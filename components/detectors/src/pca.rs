@@ -1,9 +1,9 @@
-//! Principal components: Hotelling's T² within the components that hold 90 % of the variance, and the squared prediction error
-//! Q beside them (J. E. Jackson, "A User's Guide to Principal Components", 1991).
+//! Principal components: Hotelling's T² within the components that hold 90 % of the variance, and the squared
+//! prediction error Q outside of them (J. E. Jackson, "A User's Guide to Principal Components", 1991).
 //!
-//! The limit of T² for new rows is `a (n² − 1) / (n (n − a)) · F(a, n − a)`; that of Q is J. E. Jackson's and G. S. Mudholkar's
-//! ("Control procedures for residuals associated with principal component analysis", Technometrics 1979), from the first
-//! three power sums of the eigenvalues left out.
+//! The limit of T² for new rows is `a (n² − 1) / (n (n − a)) · F(a, n − a)`. The limit of Q is that of J. E. Jackson
+//! and G. S. Mudholkar ("Control procedures for residuals associated with principal component analysis", Technometrics
+//! 1979), from the first three power sums of the omitted eigenvalues.
 
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
@@ -16,35 +16,36 @@ use crate::{
     special,
 };
 
-/// The fitted components.
+/// Fitted principal components with the limits of T² and Q.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Components {
     mean: Vec<f64>,
     deviation: Vec<f64>,
-    /// Component after component.
+    /// Loadings, component after component.
     loadings: Vec<f64>,
-    /// Variance along each.
+    /// Variance along each component.
     variances: Vec<f64>,
     /// Limits of T² and Q.
     limits: (f64, f64),
 }
 
-/// Where a row is.
+/// T² and Q of a row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Place {
     /// Hotelling's T².
     pub t2: f64,
     /// The squared prediction error.
     pub q: f64,
-    /// Each number's part of T²; they sum to it.
+    /// Contribution of each number to T²; they sum to it.
     t2_parts: Vec<f64>,
-    /// Each number's part of Q.
+    /// Contribution of each number to Q.
     q_parts: Vec<f64>,
 }
 
 impl Components {
-    /// Of rows of equal length, each number standardised; components for at least this share of the variance, and limits that
-    /// normal rows pass with this probability. None of fewer than three rows or of no numbers.
+    /// Fits rows of equal length, with each number standardised. Keeps components for at least this share of the
+    /// variance. Normal rows exceed the limits with the probability `rate`. None with fewer than three rows or without
+    /// numbers.
     pub fn fit(points: &[Vec<f64>], share: f64, rate: f64) -> Option<Self> {
         let (count, width) = (points.len(), points.first().map_or(0, Vec::len));
         if count < 3 || width == 0 {
@@ -84,22 +85,22 @@ impl Components {
         Some(Self { mean, deviation, loadings: loadings.collect(), variances, limits: (t2, q) })
     }
 
-    /// Limits of T² and Q.
+    /// Returns the limits of T² and Q.
     pub fn limits(&self) -> (f64, f64) {
         self.limits
     }
 
-    /// How many are kept.
+    /// Number of components.
     pub fn len(&self) -> usize {
         self.variances.len()
     }
 
-    /// None is.
+    /// True if there are no components.
     pub fn is_empty(&self) -> bool {
         self.variances.is_empty()
     }
 
-    /// Where a row is.
+    /// Computes T² and Q of a row.
     pub fn place(&self, point: &[f64]) -> Place {
         let scaled: Vec<f64> = point
             .iter()
@@ -125,7 +126,7 @@ impl Components {
     }
 }
 
-/// Jackson's and Mudholkar's limit of Q, from the eigenvalues left out; 0 where these are all 0.
+/// Jackson and Mudholkar's limit of Q, from the omitted eigenvalues; 0 if these are all 0.
 fn q_limit(outside: &[f64], rate: f64) -> f64 {
     let power = |k: i32| outside.iter().map(|value| value.powi(k)).sum::<f64>();
     let (one, two, three) = (power(1), power(2), power(3));
@@ -138,14 +139,14 @@ fn q_limit(outside: &[f64], rate: f64) -> f64 {
     one * base.max(0.0).powf(1.0 / h)
 }
 
-/// Numbers that count, at most: with more, levels and spreads only.
-const MOST: usize = 128;
-/// Share of the variance.
-const SHARE: f64 = 0.9;
-/// Of each of the two limits; together 1 in 1,000.
-const RATE: f64 = 5e-4;
+/// Most numbers that are used; with more, only levels and spreads are used.
+const MAX_NUMBERS: usize = 128;
+/// Share of the variance that the components hold.
+const VARIANCE_SHARE: f64 = 0.9;
+/// False-alarm rate of each of the two limits; together 1 in 1,000.
+const LIMIT_RATE: f64 = 5e-4;
 
-/// T² and Q of all numbers that ever moved; whichever is farther beyond its limit counts.
+/// T² and Q of all numbers that vary in the training rows; the one that is farther beyond its limit counts.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Pca {
     scales: Scales,
@@ -158,7 +159,7 @@ impl Pca {
         mahalanobis::select(&self.scales.of(row), &self.picked)
     }
 
-    /// T² and Q in units of their limits.
+    /// T² and Q in units of their limits, and the statistics themselves.
     fn units(&self, row: &[f64]) -> Option<(f64, f64, Place)> {
         let components = self.components.as_ref()?;
         let place = components.place(&self.point(row));
@@ -172,9 +173,10 @@ impl Model for Pca {
         self.scales = Scales::fit(rows);
         let moving: Vec<usize> =
             self.scales.moves().enumerate().filter(|(_, moves)| *moves).map(|(at, _)| at).collect();
-        self.picked = if moving.len() <= MOST { moving } else { mahalanobis::picked(layout, &self.scales, MOST) };
+        self.picked =
+            if moving.len() <= MAX_NUMBERS { moving } else { mahalanobis::picked(layout, &self.scales, MAX_NUMBERS) };
         let points: Vec<Vec<f64>> = rows.iter().map(|row| self.point(row)).collect();
-        self.components = Components::fit(&points, SHARE, RATE);
+        self.components = Components::fit(&points, VARIANCE_SHARE, LIMIT_RATE);
     }
 
     fn distance(&self, row: &[f64]) -> f64 {
@@ -191,7 +193,7 @@ impl Model for Pca {
             Some((.., place)) => place.q_parts,
             None => Vec::new(),
         };
-        mahalanobis::spread_out(self.scales.len(), &self.picked, parts)
+        mahalanobis::shares_of_row(self.scales.len(), &self.picked, parts)
     }
 }
 
@@ -209,7 +211,7 @@ mod tests {
         q_limit: f64,
     }
 
-    /// scikit-learn's `PCA` on `StandardScaler`'s output and SciPy's F and normal quantiles; to 1e-9 of the value.
+    /// scikit-learn's `PCA` on `StandardScaler`'s output, and SciPy's F and normal quantiles; to 1e-9 of the value.
     #[test]
     fn statistics_and_limits_are_the_references() {
         let reference: Reference = serde_json::from_str(include_str!("../tests/data/pca.json")).unwrap();

@@ -1,65 +1,67 @@
-//! Peaks over threshold: the limit that normal values pass with a wanted, small probability, from the tail of those seen.
+//! Peaks over threshold: the limit that normal values exceed with a given small probability, from the tail of past
+//! values.
 //!
-//! Excesses over a high threshold follow about a generalised Pareto distribution (J. Pickands 1975). Its parameters are found by
-//! maximum likelihood along S. Grimshaw's reduction to one dimension ("Computing maximum likelihood estimates for the
-//! generalized Pareto distribution", Technometrics 1993): for `θ = ξ/σ` the best shape is `ξ = mean ln(1 + θ y)`. Or by
-//! probability-weighted moments (J. Hosking, J. Wallis 1987), which are steadier for few excesses.
-//! [`Pot`] is the stream's form, SPOT (A. Siffer et al., "Anomaly detection in streams with extreme value theory", KDD 2017).
+//! Excesses over a high threshold follow approximately a generalised Pareto distribution (J. Pickands 1975). Its
+//! parameters are found by maximum likelihood with S. Grimshaw's reduction to one dimension ("Computing maximum
+//! likelihood estimates for the generalized Pareto distribution", Technometrics 1993): for `θ = ξ/σ` the best shape is
+//! `ξ = mean ln(1 + θ y)`. The alternative is probability-weighted moments (J. Hosking, J. Wallis 1987), which are more
+//! stable for few excesses. [`Pot`] is the streaming variant, SPOT (A. Siffer et al., "Anomaly detection in streams
+//! with extreme value theory", KDD 2017).
 
 use serde::{Deserialize, Serialize};
 
 use crate::rows;
 
-/// A generalised Pareto distribution of excesses: `P(Y > y) = (1 + ξ y / σ)^(−1/ξ)`.
+/// Generalised Pareto distribution of excesses: `P(Y > y) = (1 + ξ y / σ)^(−1/ξ)`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pareto {
-    /// ξ: above 0 heavy-tailed, below 0 bounded.
+    /// Shape ξ: heavy-tailed above 0, bounded below 0.
     pub shape: f64,
-    /// σ
+    /// Scale σ, in the unit of the values.
     pub scale: f64,
 }
 
-/// Shapes below have a likelihood without bound.
-const LEAST_SHAPE: f64 = -1.0;
-/// Points of the first search to either side of 0.
+/// The likelihood is unbounded for shapes below this.
+const MIN_SHAPE: f64 = -1.0;
+/// Grid points of the first search on either side of 0.
 const GRID: i32 = 40;
-/// Nearly 0: the exponential distribution.
-const FLAT: f64 = 1e-9;
+/// Shapes and products closer to 0 mean the exponential distribution.
+const ZERO_SHAPE: f64 = 1e-9;
 
 impl Pareto {
-    /// By maximum likelihood, of excesses above 0. None of fewer than two different ones.
+    /// Fits positive excesses by maximum likelihood. None with fewer than two different ones.
     pub fn by_likelihood(excesses: &[f64]) -> Option<Self> {
-        let most = excesses.iter().copied().fold(0.0, f64::max);
+        let max = excesses.iter().copied().fold(0.0, f64::max);
         let mean = rows::mean(excesses);
         if excesses.len() < 2 || !(mean > 0.0 && mean.is_finite()) || excesses.iter().any(|value| *value < 0.0) {
             return None;
         }
         let count = rows::count(excesses.len());
         let shape = |theta: f64| excesses.iter().map(|value| (theta * value).ln_1p()).sum::<f64>() / count;
-        // The likelihood of the best shape for θ, but for constants.
+        // The log-likelihood of the best shape for θ, up to constants.
         let likelihood = |theta: f64| {
-            if (theta * mean).abs() < FLAT {
+            if (theta * mean).abs() < ZERO_SHAPE {
                 return -mean.ln() - 1.0;
             }
             let shape = shape(theta);
             let scale = shape / theta;
-            if shape < LEAST_SHAPE || scale.is_nan() || scale <= 0.0 {
+            if shape < MIN_SHAPE || scale.is_nan() || scale <= 0.0 {
                 f64::NEG_INFINITY
             } else {
                 -scale.ln() - shape - 1.0
             }
         };
-        // θ from just above −1 / most to 1000 / mean, finer near 0 and the lower end.
+        // θ from just above −1 / max to 1000 / mean, on a grid that is finer near 0 and the lower end.
         let place = |at: f64| {
             let part = at.abs() / f64::from(GRID);
-            if at < 0.0 { -(1.0 - (-8.0 * part).exp()) / most } else { (1e3_f64.powf(part * 2.0 - 1.0) - 1e-3) / mean }
+            if at < 0.0 { -(1.0 - (-8.0 * part).exp()) / max } else { (1e3_f64.powf(part * 2.0 - 1.0) - 1e-3) / mean }
         };
         let best = (-GRID..=GRID)
             .map(f64::from)
             .map(|at| (at, likelihood(place(at))))
             .max_by(|(_, one), (_, other)| one.total_cmp(other))?
             .0;
-        // Golden section between the neighbours.
+        // Golden-section search between the neighbouring grid points.
         let golden = (5.0_f64.sqrt() - 1.0) / 2.0;
         let (mut low, mut high) = (place((best - 1.0).max(f64::from(-GRID))), place((best + 1.0).min(f64::from(GRID))));
         for _ in 0..60 {
@@ -67,14 +69,14 @@ impl Pareto {
             if likelihood(left) < likelihood(right) { low = left } else { high = right }
         }
         let theta = f64::midpoint(low, high);
-        if (theta * mean).abs() < FLAT {
+        if (theta * mean).abs() < ZERO_SHAPE {
             return Some(Self { shape: 0.0, scale: mean });
         }
         let shape = shape(theta);
         Some(Self { shape, scale: shape / theta })
     }
 
-    /// By probability-weighted moments, of excesses above 0. None of fewer than two different ones.
+    /// Fits positive excesses by probability-weighted moments. None with fewer than two different ones.
     pub fn by_moments(excesses: &[f64]) -> Option<Self> {
         let mut sorted = excesses.to_vec();
         sorted.sort_unstable_by(f64::total_cmp);
@@ -87,47 +89,52 @@ impl Pareto {
             .then(|| Self { shape: 2.0 - mean / apart, scale: 2.0 * mean * weighted / apart })
     }
 
-    /// The excess that is passed with this probability.
+    /// Excess that is exceeded with this probability.
     pub fn passed_by(self, probability: f64) -> f64 {
         let log = -probability.max(f64::MIN_POSITIVE).ln();
-        if self.shape.abs() < FLAT { self.scale * log } else { self.scale * (self.shape * log).exp_m1() / self.shape }
+        if self.shape.abs() < ZERO_SHAPE {
+            self.scale * log
+        } else {
+            self.scale * (self.shape * log).exp_m1() / self.shape
+        }
     }
 }
 
-/// The limit in a stream, and alarms past it.
+/// Streaming limit (SPOT) and alarms above it.
 ///
-/// The paper learns from what raises no alarm. But a tail that is cut at the limit looks shorter than it is, and the limit comes
-/// down ever more; so what is past it by less than as much again is learnt from too.
+/// The paper learns from values that raise no alarm. But a tail that is cut at the limit looks shorter than it is, so
+/// the limit keeps falling. To prevent that, values up to twice as far above the threshold as the limit are learnt from
+/// too.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pot {
-    /// The wanted false-alarm rate.
+    /// Target false-alarm rate.
     rate: f64,
-    /// Excesses are over this.
+    /// Values above this are excesses.
     threshold: f64,
-    /// The last of them.
+    /// The latest excesses.
     excesses: Vec<f64>,
-    /// Place of the oldest, once there are as many as are kept.
+    /// Index of the oldest excess, once the buffer is full.
     oldest: usize,
-    /// Values learnt from, and excesses among them.
+    /// Number of values learnt from, and of excesses among them.
     seen: f64,
     passed: f64,
     limit: f64,
 }
 
-/// Excesses up to so many times the limit's are learnt from.
-const NEAR: f64 = 2.0;
-/// Excesses kept.
-const KEPT: usize = 500;
+/// Values up to this many times as far above the threshold as the limit are learnt from.
+const MAX_LEARNT_EXCESS: f64 = 2.0;
+/// Capacity of the buffer of excesses.
+const MAX_EXCESSES: usize = 500;
 
 impl Pot {
-    /// From values that are normal, with the threshold that this share of them is below (0.98 in the paper).
+    /// Fits normal values. The threshold is the value that this share of them is below (0.98 in the paper).
     pub fn fit(values: &[f64], below: f64, rate: f64) -> Self {
         let finite: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
         let threshold = rows::quantile(&finite, below);
         let mut excesses: Vec<f64> =
             finite.iter().map(|value| value - threshold).filter(|value| *value > 0.0).collect();
         let passed = rows::count(excesses.len());
-        excesses.drain(..excesses.len().saturating_sub(KEPT));
+        excesses.drain(..excesses.len().saturating_sub(MAX_EXCESSES));
         let seen = rows::count(finite.len());
         let mut pot = Self { rate, threshold, excesses, oldest: 0, seen, passed, limit: threshold };
         pot.refit();
@@ -136,23 +143,23 @@ impl Pot {
 
     fn refit(&mut self) {
         let chance = (self.rate * self.seen / self.passed.max(1.0)).min(1.0);
-        let most = self.excesses.iter().copied().fold(0.0, f64::max);
-        let excess = Pareto::by_likelihood(&self.excesses).map_or(2.0 * most, |fitted| fitted.passed_by(chance));
+        let max = self.excesses.iter().copied().fold(0.0, f64::max);
+        let excess = Pareto::by_likelihood(&self.excesses).map_or(2.0 * max, |fitted| fitted.passed_by(chance));
         self.limit = self.threshold + excess;
     }
 
-    /// The limit.
+    /// Current limit, in the unit of the values.
     pub fn limit(&self) -> f64 {
         self.limit
     }
 
-    /// Takes the next value: whether it is past the limit.
+    /// Adds the next value and returns true if it is above the limit.
     pub fn push(&mut self, value: f64) -> bool {
         if !value.is_finite() {
             return value == f64::INFINITY;
         }
         let past = value > self.limit;
-        if value - self.threshold > NEAR * (self.limit - self.threshold) {
+        if value - self.threshold > MAX_LEARNT_EXCESS * (self.limit - self.threshold) {
             return past;
         }
         self.seen += 1.0;
@@ -160,9 +167,9 @@ impl Pot {
             self.passed += 1.0;
             let excess = value - self.threshold;
             match self.excesses.get_mut(self.oldest) {
-                Some(place) if self.passed > rows::count(KEPT) => {
+                Some(place) if self.passed > rows::count(MAX_EXCESSES) => {
                     *place = excess;
-                    self.oldest = (self.oldest + 1) % KEPT;
+                    self.oldest = (self.oldest + 1) % MAX_EXCESSES;
                 }
                 _ => self.excesses.push(excess),
             }
@@ -172,24 +179,25 @@ impl Pot {
     }
 }
 
-/// Shapes of the tails of few values: neither bounded nor heavier than this.
-const SHAPES: (f64, f64) = (0.0, 0.3);
+/// Range of tail shapes for few values: neither bounded nor heavier than this.
+const SHAPE_RANGE: (f64, f64) = (0.0, 0.3);
 
-/// The edge that normal values pass once in 1,000 times, from a few dozen to some hundred of them that may follow each other:
-/// peaks over threshold with the tenth largest, by moments, and on the safe side by what so few leave open.
+/// Limit that normal values exceed once in 1,000 times, estimated from a few dozen to some hundred values that may be
+/// correlated: peaks over threshold by moments, with the ten largest values (or the largest tenth, if that is more) and
+/// a margin for the uncertainty of few values.
 pub(crate) fn edge(values: &[f64]) -> f64 {
-    let rate = 1.0 - crate::mahalanobis::WITHIN;
+    let rate = 1.0 - crate::mahalanobis::NORMAL_SHARE;
     let count = rows::count(values.len());
     let share = (10.0 / count.max(10.0)).max(0.1);
     let threshold = rows::quantile(values, 1.0 - share);
     let excesses: Vec<f64> = values.iter().map(|value| value - threshold).filter(|value| *value > 0.0).collect();
-    let most = values.iter().copied().fold(0.0, f64::max);
-    let Some(fitted) = Pareto::by_moments(&excesses) else { return 2.0 * most };
+    let max = values.iter().copied().fold(0.0, f64::max);
+    let Some(fitted) = Pareto::by_moments(&excesses) else { return 2.0 * max };
     let peaks = rows::count(excesses.len());
-    let shape = fitted.shape.clamp(SHAPES.0, SHAPES.1);
-    // The scale that keeps the mean for that shape.
+    let shape = fitted.shape.clamp(SHAPE_RANGE.0, SHAPE_RANGE.1);
+    // The scale that keeps the mean with the clamped shape.
     let scale = rows::mean(&excesses) * (1.0 - shape) * (1.0 + 8.0 / peaks);
-    (threshold + Pareto { shape, scale }.passed_by((rate * count / peaks).min(1.0))).max(most)
+    (threshold + Pareto { shape, scale }.passed_by((rate * count / peaks).min(1.0))).max(max)
 }
 
 #[cfg(test)]
@@ -232,7 +240,7 @@ mod tests {
         }
     }
 
-    /// Normal and exponential values: the limit for 1 in 1,000 is passed about so often; kept up in a stream.
+    /// Normal and exponential values exceed the limit for 1 in 1,000 about that often, over a long stream.
     #[test]
     fn the_limit_is_passed_as_often_as_wanted() {
         for exponential in [false, true] {
@@ -242,7 +250,7 @@ mod tests {
             let mut pot = Pot::fit(&values, 0.98, 1e-3);
             let alarms = (0..100_000).filter(|_| pot.push(draw())).count();
             assert!((50..200).contains(&alarms), "{alarms} of 100000");
-            assert!(pot.excesses.len() == KEPT);
+            assert!(pot.excesses.len() == MAX_EXCESSES);
         }
     }
 
@@ -253,8 +261,8 @@ mod tests {
             let mut passed = 0;
             for _ in 0..200 {
                 let values: Vec<f64> = (0..count).map(|_| random.normal().abs()).collect();
-                let edge = edge(&values);
-                passed += (0..200).filter(|_| random.normal().abs() > edge).count();
+                let limit = edge(&values);
+                passed += (0..200).filter(|_| random.normal().abs() > limit).count();
             }
             assert!(passed <= 40, "{count}: {passed} of 40000");
         }

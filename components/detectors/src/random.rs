@@ -1,25 +1,25 @@
-//! Random numbers from a seed: PCG XSH RR 64/32 (M. O'Neill, "PCG: A family of simple fast space-efficient statistically good
-//! algorithms for random number generation", 2014). The same seed gives the same numbers everywhere.
+//! Seeded random numbers: PCG XSH RR 64/32 (M. O'Neill, "PCG: A family of simple fast space-efficient statistically
+//! good algorithms for random number generation", 2014). The same seed gives the same numbers on every platform.
 
 use serde::{Deserialize, Serialize};
 
 const MULTIPLIER: u64 = 6_364_136_223_846_793_005;
-/// The stream is 54, as in the author's demonstration.
+/// Stream 54, as in the author's demonstration program.
 const INCREMENT: u64 = (54 << 1) | 1;
 
-/// See the module.
+/// PCG generator; see the module documentation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Random(u64);
 
 impl Random {
-    /// The sequence of a seed.
+    /// Starts the sequence of a seed.
     pub fn new(seed: u64) -> Self {
         let mut random = Self(INCREMENT);
         random.0 = random.0.wrapping_add(seed).wrapping_mul(MULTIPLIER).wrapping_add(INCREMENT);
         random
     }
 
-    /// 32 bits.
+    /// Returns 32 random bits.
     #[allow(clippy::cast_possible_truncation, reason = "the upper bits are what is wanted")]
     pub fn bits(&mut self) -> u32 {
         let old = self.0;
@@ -28,24 +28,24 @@ impl Random {
         shifted.rotate_right((old >> 59) as u32)
     }
 
-    /// Between 0 and 1, never either of them.
+    /// Uniform between 0 and 1, both excluded.
     pub fn uniform(&mut self) -> f64 {
         (f64::from(self.bits()) + 0.5) / 4_294_967_296.0
     }
 
-    /// Below `end`; 0 for an end of 0.
+    /// Uniform integer below `end`; 0 if `end` is 0.
     pub fn below(&mut self, end: usize) -> usize {
-        // Lemire's multiplication; the bias of 2^-32 times `end` does not matter here.
+        // Lemire's multiplication. Its bias of `end` · 2^-32 does not matter here.
         let wide = u64::from(self.bits()) * (end.min(u32::MAX as usize) as u64);
         usize::try_from(wide >> 32).unwrap_or(0)
     }
 
-    /// Standard normal (Box and Muller 1958).
+    /// Standard normal number (Box and Muller 1958).
     pub fn normal(&mut self) -> f64 {
         (-2.0 * self.uniform().ln()).sqrt() * (std::f64::consts::TAU * self.uniform()).cos()
     }
 
-    /// `count` different numbers below `end`, in no order (Floyd 1987); all of them if there are no more.
+    /// `count` different integers below `end` in no particular order (Floyd 1987); all of them if there are fewer.
     pub fn sample(&mut self, end: usize, count: usize) -> Vec<usize> {
         let mut picked = Vec::with_capacity(count.min(end));
         for upper in end.saturating_sub(count)..end {
@@ -60,7 +60,7 @@ impl Random {
 mod tests {
     use super::Random;
 
-    /// The first numbers of the author's demonstration (`pcg32_srandom(42, 54)`).
+    /// The first numbers of the author's demonstration program (`pcg32_srandom(42, 54)`).
     #[test]
     fn the_numbers_are_the_authors() {
         let mut random = Random::new(42);

@@ -1,13 +1,13 @@
-//! The last values, oldest first.
+//! Ring buffer of the latest values.
 
 use serde::{Deserialize, Serialize};
 
-/// Keeps the last `capacity` values.
+/// Holds the last `capacity` values.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Ring {
     values: Vec<f64>,
     capacity: usize,
-    /// Place of the oldest, once full.
+    /// Index of the oldest value, once full.
     head: usize,
 }
 
@@ -16,7 +16,7 @@ impl Ring {
         Self { values: Vec::new(), capacity: capacity.max(1), head: 0 }
     }
 
-    /// Takes a value; the one it pushes out comes back.
+    /// Adds a value and returns the one that it replaces.
     pub(crate) fn push(&mut self, value: f64) -> Option<f64> {
         if self.values.len() < self.capacity {
             self.values.push(value);
@@ -35,7 +35,7 @@ impl Ring {
         self.values.len()
     }
 
-    /// The value that was pushed `age` pushes ago; 0 is the last.
+    /// Value that was pushed `age` pushes ago; 0 is the newest.
     pub(crate) fn back(&self, age: usize) -> Option<f64> {
         if age >= self.values.len() {
             return None;
@@ -44,7 +44,7 @@ impl Ring {
         self.values.get((newest - age) % self.capacity).copied()
     }
 
-    /// Oldest first.
+    /// Values, oldest first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = f64> + '_ {
         let (new, old) = self.values.split_at(self.head);
         old.iter().chain(new).copied()
@@ -55,7 +55,7 @@ impl Ring {
         if self.values.is_empty() { 0.0 } else { self.values.iter().sum::<f64>() / self.values.len() as f64 }
     }
 
-    /// Mean and population variance, in two passes.
+    /// Mean and population variance, computed in two passes.
     #[allow(clippy::cast_precision_loss, reason = "lengths are far below 2^52")]
     pub(crate) fn moments(&self) -> (f64, f64) {
         let mean = self.mean();

@@ -1,4 +1,4 @@
-//! One detector of single series a sensor, on its level; the sensor that is farthest out counts.
+//! Applies a detector of single series to the level of each sensor; the sensor that is farthest out counts.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,31 +7,32 @@ use crate::{
     rows::{self, Scale},
 };
 
-/// A detector of one series whose statistic grows with what is unusual.
+/// Detector of one series with a statistic that grows with how unusual a value is.
 pub trait Series {
-    /// One for this many rows to learn from; the values come in scales: median 0, standard deviation about 1.
+    /// Creates a detector for this many training rows. Its values will be in scales: median 0, standard deviation about
+    /// 1.
     fn start(rows: usize) -> Self;
-    /// Takes the next value. None as long as it cannot tell.
+    /// Adds the next value and returns the statistic; None while there are too few values.
     fn next(&mut self, value: f64) -> Option<f64>;
-    /// The edge by the statistic's own theory, never to be below.
+    /// Limit according to the statistic's own theory; the limit in use is never below it.
     fn predicted(&self) -> f64;
-    /// The largest that it can be.
+    /// Upper bound of the statistic.
     fn largest(&self) -> f64 {
         f64::INFINITY
     }
 }
 
-/// Rows without which nothing is learnt.
-const LEAST_ROWS: usize = 10;
+/// Fewest rows that show what is normal.
+const MIN_ROWS: usize = 10;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct One<S> {
     scale: Scale,
     series: S,
-    edge: f64,
+    limit: f64,
 }
 
-/// See the module.
+/// One detector per sensor; see the module documentation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Sensors<S> {
     layout: Layout,
@@ -45,26 +46,26 @@ impl<S> Default for Sensors<S> {
     }
 }
 
-/// The edge above what was reached: twice as far from the usual as the farthest. Half way to what can be at most, if that is
-/// less.
+/// Limit above the statistics of the training rows: twice as far from the median as the largest, or half way to the
+/// upper bound if that is less.
 fn edge(series: &impl Series, reached: &[f64]) -> f64 {
-    let (middle, most) = (rows::median(reached), reached.iter().copied().fold(0.0, f64::max));
-    let room = (most + (most - middle)).min(f64::midpoint(most, series.largest()));
+    let (middle, max) = (rows::median(reached), reached.iter().copied().fold(0.0, f64::max));
+    let room = (max + (max - middle)).min(f64::midpoint(max, series.largest()));
     series.predicted().max(room)
 }
 
 impl<S: Series> Detector for Sensors<S> {
     fn fit(&mut self, layout: Layout, rows: &[Vec<f64>]) -> Result<(), FitError> {
-        let rows = rows::usable(layout, rows, LEAST_ROWS)?;
+        let rows = rows::usable(layout, rows, MIN_ROWS)?;
         let one = |at| {
             let values = rows::column(&rows, at);
             let scale = Scale::fit(&values);
             let mut series = S::start(rows.len());
             let finite = values.iter().filter(|value| value.is_finite());
             let reached: Vec<f64> = finite.filter_map(|value| series.next(scale.of(*value))).collect();
-            // At first there is little to compare with.
-            let edge = edge(&series, reached.get(reached.len() / 2..).unwrap_or(&[]));
-            One { scale, series, edge }
+            // The first half is skipped: there is little to compare with at first.
+            let limit = edge(&series, reached.get(reached.len() / 2..).unwrap_or(&[]));
+            One { scale, series, limit }
         };
         *self = Self { layout, all: layout.levels().map(one).collect(), last: vec![0.0; layout.width()] };
         Ok(())
@@ -72,18 +73,18 @@ impl<S: Series> Detector for Sensors<S> {
 
     fn score(&mut self, _: i64, row: &[f64]) -> f64 {
         let mut parts = vec![0.0; self.layout.width()];
-        let mut most = 0.0_f64;
+        let mut max = 0.0_f64;
         for (at, one) in self.layout.levels().zip(&mut self.all) {
             let value = row.get(at).copied().filter(|value| value.is_finite());
             let reached = value.and_then(|value| one.series.next(one.scale.of(value))).unwrap_or(0.0);
-            let ratio = rows::ratio(reached, one.edge);
-            most = most.max(ratio);
+            let ratio = rows::ratio(reached, one.limit);
+            max = max.max(ratio);
             if let Some(part) = parts.get_mut(at) {
                 *part = ratio.powi(4);
             }
         }
         self.last = rows::shares(parts);
-        most
+        max
     }
 
     fn explain(&self) -> Vec<f64> {

@@ -1,8 +1,9 @@
-//! Functions of statistics: gamma, incomplete gamma and beta, and the quantiles that the detectors' limits need.
+//! Special functions of statistics: gamma, incomplete gamma and beta, and the quantiles that the detectors' limits
+//! need.
 //!
-//! ln Γ by Lanczos's approximation (g = 7, n = 9), the incomplete gamma by its series and continued fraction, the incomplete
-//! beta by its continued fraction (Lentz's method; W. Press et al., "Numerical Recipes"). Quantiles by bisection, to the last
-//! digits.
+//! ln Γ by the Lanczos approximation (g = 7, n = 9), the incomplete gamma function by its series and continued
+//! fraction, the incomplete beta function by its continued fraction (Lentz's method; W. Press et al., "Numerical
+//! Recipes"). Quantiles by bisection, to the last digits.
 
 use std::f64::consts::PI;
 
@@ -102,7 +103,7 @@ pub(crate) fn beta_i(x: f64, a: f64, b: f64) -> f64 {
     front * h
 }
 
-/// Where a growing function is `share`, from 0 on.
+/// Argument, from 0 on, at which a growing function has the value `share`.
 fn invert(share: f64, function: impl Fn(f64) -> f64) -> f64 {
     let mut high = 1.0;
     while function(high) < share && high < 1e300 {
@@ -140,12 +141,12 @@ pub(crate) fn normal(x: f64) -> f64 {
     if x < 0.0 { 0.5 - half } else { 0.5 + half }
 }
 
-/// Quantile of the standard normal distribution, of a share from a half on.
+/// Quantile of the standard normal distribution; exact for shares from a half on, by symmetry for smaller ones.
 pub(crate) fn normal_quantile(share: f64) -> f64 {
     if share < 0.5 { -normal_quantile(1.0 - share) } else { invert(share, normal).min(40.0) }
 }
 
-/// The normal density's height, for tests of the above.
+/// Density of the standard normal distribution, for tests of the above.
 #[cfg(test)]
 fn density(x: f64) -> f64 {
     (-x * x / 2.0).exp() / (2.0 * PI).sqrt()

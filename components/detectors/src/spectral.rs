@@ -1,41 +1,45 @@
-//! Spectral residual (Ren et al. 2019, Time-Series Anomaly Detection Service at Microsoft, section 3.1; after Hou and
-//! Zhang 2007), on a sliding window.
+//! Spectral residual on a sliding window (Ren et al. 2019, Time-Series Anomaly Detection Service at Microsoft, section
+//! 3.1; after Hou and Zhang 2007).
 //!
-//! With amplitude `A` and phase `P` of the window's Fourier transform: `L = ln A`, `R = L − h_q * L` with a mean over `q`
-//! neighbours (circular, for a spectrum is), and the saliency map is `S = |F⁻¹(exp(R + iP))|`. The window is continued by
-//! `κ` estimated points, `x_{k+1} = x_{k−m+1} + ḡ m` with the mean gradient `ḡ` from `x_k` to the `m` before it, for a map
-//! is poor at its end. The paper takes `x_k` to be the newest value; here it is the one before, or a spike would carry
-//! itself on and hide behind its own continuation. The score of the newest value is `(S − S̄)/S̄`, with `S̄` over the last `z` of the map.
+//! With amplitude `A` and phase `P` of the window's Fourier transform: `L = ln A`, `R = L − h_q * L` with a mean over
+//! `q` neighbours (circular, because a spectrum is), and the saliency map is `S = |F⁻¹(exp(R + iP))|`. The map is poor
+//! at its end, so the window is extended by `κ` estimated points, `x_{k+1} = x_{k−m+1} + ḡ m` with the mean gradient
+//! `ḡ` from `x_k` to the `m` values before it. In the paper `x_k` is the newest value; here it is the one before,
+//! because a spike would otherwise extrapolate itself and hide behind its own continuation. The score of the newest
+//! value is `(S − S̄)/S̄`, with `S̄` over the last `z` values of the map.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{ring::Ring, sensors::Series};
 
-/// `q`, `z`, `κ` and `m` of the paper.
-const MEAN_OF: usize = 3;
-const COMPARED: usize = 21;
-const ESTIMATED: usize = 5;
-const GRADIENTS: usize = 5;
-/// Amplitudes below are 0; their logarithm stands for it.
-const LEAST: f64 = 1e-8;
+/// The paper's `q`: neighbours in the mean of the log spectrum.
+const LOG_MEAN_SIZE: usize = 3;
+/// The paper's `z`: values of the map that the newest one is compared with.
+const COMPARED_VALUES: usize = 21;
+/// The paper's `κ`: estimated points after the window.
+const ESTIMATED_POINTS: usize = 5;
+/// The paper's `m`: gradients that are averaged.
+const GRADIENT_COUNT: usize = 5;
+/// Smaller amplitudes count as 0; this value stands for them in the logarithm.
+const MIN_AMPLITUDE: f64 = 1e-8;
 
-/// See the module.
+/// Spectral residual of one series; see the module documentation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SpectralResidual {
-    /// A power of two, with the estimated points.
+    /// Length of the window including the estimated points, a power of two.
     size: usize,
     recent: Ring,
 }
 
 impl SpectralResidual {
-    /// The window is the next power of two from `window` on, at least 32, including the five estimated points.
+    /// The window has the next power of two from `window` on, at least 32, including the five estimated points.
     pub fn new(window: usize) -> Self {
         let size = window.clamp(32, 1 << 20).next_power_of_two();
-        Self { size, recent: Ring::new(size - ESTIMATED) }
+        Self { size, recent: Ring::new(size - ESTIMATED_POINTS) }
     }
 
-    /// The saliency of the next value: how many times it is above the mean of its map; none until the window is full.
-    /// What is not finite is passed over.
+    /// Adds the next value and returns its saliency relative to the mean of the map, minus 1; None until the window is
+    /// full. Ignores values that are not finite.
     pub fn push(&mut self, value: f64) -> Option<f64> {
         if !value.is_finite() {
             return None;
@@ -46,48 +50,48 @@ impl SpectralResidual {
         }
         let mut real: Vec<f64> = self.recent.iter().collect();
         let next = estimate(real.split_last().map_or(&[], |(_, before)| before));
-        real.extend(std::iter::repeat_n(next, ESTIMATED));
+        real.extend(std::iter::repeat_n(next, ESTIMATED_POINTS));
         let map = saliency(&real);
-        let newest = map.len() - 1 - ESTIMATED;
-        let compared = map.get(newest + 1 - COMPARED..=newest)?;
+        let newest = map.len() - 1 - ESTIMATED_POINTS;
+        let compared = map.get(newest + 1 - COMPARED_VALUES..=newest)?;
         #[allow(clippy::cast_precision_loss, reason = "21")]
-        let mean = compared.iter().sum::<f64>() / COMPARED as f64;
+        let mean = compared.iter().sum::<f64>() / COMPARED_VALUES as f64;
         let last = *map.get(newest)?;
         Some(if mean > 0.0 { (last - mean) / mean } else { 0.0 })
     }
 }
 
-/// The next value by the mean gradient of the last ones to it.
+/// Estimates the next value by the mean gradient from the previous values to the last one.
 #[allow(clippy::cast_precision_loss, reason = "5")]
 fn estimate(values: &[f64]) -> f64 {
     let mut back = values.iter().rev().copied();
     let Some(last) = back.next() else { return 0.0 };
-    let before: Vec<f64> = back.take(GRADIENTS).collect();
-    if before.len() < GRADIENTS {
+    let before: Vec<f64> = back.take(GRADIENT_COUNT).collect();
+    if before.len() < GRADIENT_COUNT {
         return last;
     }
     let gradient = before.iter().zip(1_u32..).map(|(value, far)| (last - value) / f64::from(far)).sum::<f64>();
     // x_{n−m+1} is the (m − 1)th before the last.
-    before.get(GRADIENTS - 2).map_or(last, |from| from + gradient)
+    before.get(GRADIENT_COUNT - 2).map_or(last, |from| from + gradient)
 }
 
-/// The saliency map of a power of two of values.
+/// Saliency map of values whose number is a power of two.
 pub(crate) fn saliency(values: &[f64]) -> Vec<f64> {
     let mut real = values.to_vec();
     let mut imaginary = vec![0.0; real.len()];
     transform(&mut real, &mut imaginary);
     let size = real.len();
     let amplitude: Vec<f64> = real.iter().zip(&imaginary).map(|(re, im)| re.hypot(*im)).collect();
-    let logs: Vec<f64> = amplitude.iter().map(|amplitude| amplitude.max(LEAST).ln()).collect();
-    let mut around = logs.iter().cycle().skip(size - MEAN_OF / 2);
-    let mut window: Vec<f64> = around.by_ref().take(MEAN_OF - 1).copied().collect();
+    let logs: Vec<f64> = amplitude.iter().map(|amplitude| amplitude.max(MIN_AMPLITUDE).ln()).collect();
+    let mut around = logs.iter().cycle().skip(size - LOG_MEAN_SIZE / 2);
+    let mut window: Vec<f64> = around.by_ref().take(LOG_MEAN_SIZE - 1).copied().collect();
     for (((re, im), amplitude), log) in real.iter_mut().zip(&mut imaginary).zip(&amplitude).zip(&logs) {
         window.push(around.next().copied().unwrap_or_default());
         #[allow(clippy::cast_precision_loss, reason = "3")]
-        let mean = window.iter().sum::<f64>() / MEAN_OF as f64;
+        let mean = window.iter().sum::<f64>() / LOG_MEAN_SIZE as f64;
         window.remove(0);
-        // exp(R + iP): the phase is kept, the amplitude replaced. The sign for the inverse: conjugate.
-        let factor = if *amplitude > LEAST { (log - mean).exp() / amplitude } else { 0.0 };
+        // exp(R + iP): keep the phase and replace the amplitude. The sign is conjugated for the inverse transform.
+        let factor = if *amplitude > MIN_AMPLITUDE { (log - mean).exp() / amplitude } else { 0.0 };
         (*re, *im) = (*re * factor, -*im * factor);
     }
     transform(&mut real, &mut imaginary);
@@ -96,7 +100,7 @@ pub(crate) fn saliency(values: &[f64]) -> Vec<f64> {
     real.iter().zip(&imaginary).map(|(re, im)| re.hypot(*im) * scale).collect()
 }
 
-/// The discrete Fourier transform in place, for powers of two (Cooley and Tukey 1965).
+/// Discrete Fourier transform in place, for powers of two (Cooley and Tukey 1965).
 fn transform(real: &mut [f64], imaginary: &mut [f64]) {
     let size = real.len().min(imaginary.len());
     if !size.is_power_of_two() || size < 2 {
@@ -130,17 +134,17 @@ fn transform(real: &mut [f64], imaginary: &mut [f64]) {
     }
 }
 
-/// Values in the window of the detector of sensors.
-const SENSOR: usize = 128;
+/// Window length of the detector for sensors, in values.
+const DEFAULT_WINDOW: usize = 128;
 
 impl Series for SpectralResidual {
     fn start(rows: usize) -> Self {
-        Self::new(if rows < SENSOR { SENSOR / 4 } else { SENSOR })
+        Self::new(if rows < DEFAULT_WINDOW { DEFAULT_WINDOW / 4 } else { DEFAULT_WINDOW })
     }
     fn next(&mut self, value: f64) -> Option<f64> {
         self.push(value)
     }
-    /// Above the 3 of the paper, which normal noise passes more often than 1 in 1,000 times.
+    /// Above the paper's limit of 3, which normal noise exceeds more often than 1 in 1,000 times.
     fn predicted(&self) -> f64 {
         4.0
     }

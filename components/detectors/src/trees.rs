@@ -1,9 +1,10 @@
 //! Half-space trees (Tan, Ting and Liu 2011, Fast Anomaly Detection for Streaming Data).
 //!
-//! Each of `t` full binary trees of depth `h` halves a work range at random dimensions, drawn before any data: around a
-//! random `s_q` in (0, 1) it reaches `2 max(s_q, 1 − s_q)` to either side. Every node counts what came by in the latest
-//! window of `ψ` points (`l`) and in the one before, the reference (`r`). A point's mass is `Σ r 2^k` over the trees, with
-//! the depth `k` where it stops: at the bottom, or where `r` is at most a tenth of `ψ`. Little mass is an anomaly.
+//! Each of `t` full binary trees of depth `h` halves a work range at random dimensions. The range is drawn before any
+//! data: a random `s_q` in (0, 1) extended by `2 max(s_q, 1 − s_q)` to either side. Every node counts the points that
+//! pass it in the latest window of `ψ` points (`l`) and in the window before, the reference (`r`). A point's mass is `Σ
+//! r 2^k` over the trees, with the depth `k` where it stops: at the bottom, or where `r` is at most a tenth of `ψ`.
+//! Little mass means an anomaly.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +14,8 @@ use crate::{
     rows::{self, Scale},
 };
 
-/// `r` and `l` of the paper; inner nodes have a cut too. The children of node `n` are `2n + 1` and `2n + 2`.
+/// A node with the paper's `r` and `l`; inner nodes also have a cut. The children of node `n` are `2n + 1` and `2n +
+/// 2`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Node {
     reference: u32,
@@ -22,42 +24,43 @@ struct Node {
     cut: f64,
 }
 
-/// See the module.
+/// Half-space trees; see the module documentation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HalfSpaceTrees {
     dimensions: usize,
     depth: u32,
     window: u32,
     seen: u32,
-    /// The first reference window is complete.
+    /// True once the first reference window is complete.
     ready: bool,
     trees: Vec<Vec<Node>>,
 }
 
 impl HalfSpaceTrees {
-    /// The paper's setting is 25 trees, depth 15 and windows of 250; the memory is `trees · 2^(depth + 1)` nodes. Points are
-    /// to have `dimensions` numbers, most of them from 0 to 1.
+    /// The paper uses 25 trees, depth 15 and windows of 250. The memory is `trees · 2^(depth + 1)` nodes. Points must
+    /// have `dimensions` numbers, most of them from 0 to 1.
     pub fn new(dimensions: usize, trees: usize, depth: u32, window: u32, seed: u64) -> Self {
         let (dimensions, depth, window) = (dimensions.max(1), depth.clamp(1, 20), window.max(10));
         let mut random = Random::new(seed);
-        let trees = (0..trees.max(1)).map(|_| plant(dimensions, depth, &mut random)).collect();
+        let trees = (0..trees.max(1)).map(|_| build_tree(dimensions, depth, &mut random)).collect();
         Self { dimensions, depth, window, seen: 0, ready: false, trees }
     }
 
-    /// Takes the next point. From 0 (as usual as can be) to 1 (where nothing was), on a scale of `log₂(1 + mass)`; none
-    /// before the first window is full. Points of another length or that are not finite are passed over.
+    /// Adds the next point and returns its score from 0 (normal) to 1 (a region without points), on a scale of `log₂(1
+    /// + mass)`. None before the first window is full. Ignores points of another length and points with values that are
+    /// not finite.
     pub fn push(&mut self, point: &[f64]) -> Option<f64> {
         if point.len() != self.dimensions || point.iter().any(|number| !number.is_finite()) {
             return None;
         }
-        let least = self.window / 10;
+        let min = self.window / 10;
         let mut mass = 0.0;
         for tree in &mut self.trees {
             let (mut at, mut stopped) = (0, false);
             for depth in 0..=self.depth {
                 let Some(node) = tree.get_mut(at) else { break };
                 node.latest += 1;
-                if !stopped && (depth == self.depth || node.reference <= least) {
+                if !stopped && (depth == self.depth || node.reference <= min) {
                     mass += f64::from(node.reference) * f64::from(1_u32 << depth);
                     stopped = true;
                 }
@@ -66,8 +69,8 @@ impl HalfSpaceTrees {
             }
         }
         #[allow(clippy::cast_precision_loss, reason = "few trees")]
-        let most = self.trees.len() as f64 * f64::from(self.window) * f64::from(1_u32 << self.depth);
-        let score = self.ready.then(|| 1.0 - (1.0 + mass).log2() / (1.0 + most).log2());
+        let max = self.trees.len() as f64 * f64::from(self.window) * f64::from(1_u32 << self.depth);
+        let score = self.ready.then(|| 1.0 - (1.0 + mass).log2() / (1.0 + max).log2());
         self.seen += 1;
         if self.seen == self.window {
             (self.seen, self.ready) = (0, true);
@@ -79,8 +82,8 @@ impl HalfSpaceTrees {
     }
 }
 
-/// A tree over a random work range.
-fn plant(dimensions: usize, depth: u32, random: &mut Random) -> Vec<Node> {
+/// Builds a tree over a random work range.
+fn build_tree(dimensions: usize, depth: u32, random: &mut Random) -> Vec<Node> {
     let range = |random: &mut Random| {
         let middle = random.uniform();
         let reach = 2.0 * middle.max(1.0 - middle);
@@ -89,7 +92,7 @@ fn plant(dimensions: usize, depth: u32, random: &mut Random) -> Vec<Node> {
     let ranges: Vec<(f64, f64)> = (0..dimensions).map(|_| range(random)).collect();
     let mut tree = vec![Node::default(); (1 << (depth + 1)) - 1];
     let inner = (1 << depth) - 1;
-    // Nodes to be cut with their ranges.
+    // Nodes that still need a cut, with their ranges.
     let mut open = vec![(0_usize, ranges)];
     while let Some((at, mut ranges)) = open.pop() {
         let dimension = random.below(dimensions);
@@ -110,43 +113,43 @@ fn plant(dimensions: usize, depth: u32, random: &mut Random) -> Vec<Node> {
     tree
 }
 
-/// Scales to either side of the median that the trees' range covers.
-const REACH: f64 = 8.0;
-/// Trees and depth of the detector; the memory is 25 · 2^9 nodes.
-const TREES: (usize, u32) = (25, 8);
-/// Fewer rows do not fill two windows.
-const LEAST_ROWS: usize = 20;
+/// Range of the trees on either side of the median, in scales.
+const RANGE: f64 = 8.0;
+/// Number of trees and their depth; the memory is 25 · 2^9 nodes.
+const TREES_AND_DEPTH: (usize, u32) = (25, 8);
+/// Fewest rows that fill two windows.
+const MIN_ROWS: usize = 20;
 
-/// The trees on the levels of all sensors. The window is half of the rows to learn from, at most the paper's 250; the edge is
-/// half way between the highest score in the second half and the highest there can be.
+/// Half-space trees on the levels of all sensors. The window is half of the training rows, at most the paper's 250. The
+/// limit is half way between the highest score in the second half and the highest possible score.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Trees {
     layout: Layout,
     scales: Vec<Scale>,
     trees: Option<HalfSpaceTrees>,
-    edge: f64,
+    limit: f64,
     last: Vec<f64>,
 }
 
 impl Trees {
-    /// Levels in scales, and as a point from 0 to 1.
+    /// Levels in scales, and as a point with numbers from 0 to 1.
     fn point(&self, row: &[f64]) -> (Vec<f64>, Vec<f64>) {
         let levels = self.layout.levels().map(|at| row.get(at).copied().unwrap_or(f64::NAN));
         let z: Vec<f64> = levels.zip(&self.scales).map(|(level, scale)| scale.of(level)).collect();
-        let point = z.iter().map(|z| (0.5 + 0.5 * z / REACH).clamp(0.0, 1.0)).collect();
+        let point = z.iter().map(|z| (0.5 + 0.5 * z / RANGE).clamp(0.0, 1.0)).collect();
         (z, point)
     }
 }
 
 impl Detector for Trees {
     fn fit(&mut self, layout: Layout, rows: &[Vec<f64>]) -> Result<(), FitError> {
-        let rows = rows::usable(layout, rows, LEAST_ROWS)?;
+        let rows = rows::usable(layout, rows, MIN_ROWS)?;
         let scales = layout.levels().map(|at| Scale::fit(&rows::column(&rows, at))).collect();
-        *self = Self { layout, scales, trees: None, edge: 0.0, last: vec![0.0; layout.width()] };
+        *self = Self { layout, scales, trees: None, limit: 0.0, last: vec![0.0; layout.width()] };
         let window = u32::try_from((rows.len() / 2).min(250)).unwrap_or(250);
-        let mut trees = HalfSpaceTrees::new(layout.sensors, TREES.0, TREES.1, window, 1);
+        let mut trees = HalfSpaceTrees::new(layout.sensors, TREES_AND_DEPTH.0, TREES_AND_DEPTH.1, window, 1);
         let highest = rows.iter().filter_map(|row| trees.push(&self.point(row).1)).fold(0.0, f64::max);
-        self.edge = f64::midpoint(highest, 1.0);
+        self.limit = f64::midpoint(highest, 1.0);
         self.trees = Some(trees);
         Ok(())
     }
@@ -161,7 +164,7 @@ impl Detector for Trees {
             }
         }
         self.last = rows::shares(parts);
-        rows::ratio(score, self.edge)
+        rows::ratio(score, self.limit)
     }
 
     fn explain(&self) -> Vec<f64> {
@@ -190,16 +193,16 @@ mod tests {
         }
     }
 
-    /// The mass by the paper's words, from the nodes' counts.
+    /// The mass as defined in the paper, from the counts of the nodes.
     #[test]
     fn mass_is_as_defined() {
-        fn mass(tree: &[Node], at: usize, depth: u32, deepest: u32, least: u32, point: &[f64]) -> f64 {
+        fn mass(tree: &[Node], at: usize, depth: u32, deepest: u32, min: u32, point: &[f64]) -> f64 {
             let node = &tree[at];
-            if depth == deepest || node.reference <= least {
+            if depth == deepest || node.reference <= min {
                 return f64::from(node.reference) * 2.0_f64.powi(depth as i32);
             }
             let right = usize::from(point[node.dimension] >= node.cut);
-            mass(tree, 2 * at + 1 + right, depth + 1, deepest, least, point)
+            mass(tree, 2 * at + 1 + right, depth + 1, deepest, min, point)
         }
         let mut trees = HalfSpaceTrees::new(2, 5, 6, 100, 1);
         let mut random = Random::new(2);
@@ -224,7 +227,7 @@ mod tests {
                 if far { odd.push(score) } else { usual.push(score) }
             }
         }
-        // The area under the curve: how often an odd point scores above a usual one.
+        // Area under the ROC curve: how often an anomalous point scores above a normal one.
         let above = odd.iter().map(|odd| usual.iter().filter(|usual| odd > usual).count()).sum::<usize>();
         let share = above as f64 / (odd.len() * usual.len()) as f64;
         assert!(share > 0.99, "{share}");

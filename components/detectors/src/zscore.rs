@@ -1,5 +1,6 @@
-//! Robust z-score: the sensor that stands out most, by the root mean square of its three largest z-values. One number alone
-//! can be chance; three of a sensor seldom are. Of a sensor with fewer numbers that ever moved, all of these count.
+//! Robust z-score: finds the sensor that stands out most, by the root mean square of its three largest z-values. A
+//! single large number can be chance, three of one sensor seldom are. If fewer numbers of a sensor vary, all of these
+//! count.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,21 +10,21 @@ use crate::{
     rows::{self, Scales},
 };
 
-/// How many of a sensor's z-values count.
-const LARGEST: usize = 3;
-/// Beyond so many scales three numbers of a sensor are together seldom, in normal noise.
-const PREDICTED: f64 = 4.5;
-/// Fewer rows do not show what is normal.
-const LEAST_ROWS: usize = 5;
+/// Number of z-values of a sensor that count.
+const MAX_COUNTED: usize = 3;
+/// In normal noise, three numbers of a sensor seldom exceed this many scales together.
+const THEORETICAL_LIMIT: f64 = 4.5;
+/// Fewest rows that show what is normal.
+const MIN_ROWS: usize = 5;
 
-/// See the module.
+/// Robust z-score detector; see the module documentation.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ZScore {
     scales: Scales,
     columns: usize,
-    /// How many of each sensor's z-values count.
+    /// Number of z-values of each sensor that count.
     largest: Vec<usize>,
-    edge: f64,
+    limit: f64,
     last: Vec<f64>,
 }
 
@@ -35,14 +36,14 @@ impl ZScore {
 }
 
 fn of_sensor(values: &[f64], count: usize) -> f64 {
-    let mut largest = [0.0; LARGEST];
+    let mut largest = [0.0; MAX_COUNTED];
     for value in values.iter().map(|value| value.abs()) {
         if let Some(place) = largest.iter().position(|&kept| value > kept) {
             largest[place..].rotate_right(1);
             largest[place] = value;
         }
     }
-    let count = count.clamp(1, LARGEST);
+    let count = count.clamp(1, MAX_COUNTED);
     (largest[..count].iter().map(|value| value * value).sum::<f64>() / rows::count(count)).sqrt()
 }
 
@@ -52,7 +53,7 @@ impl Model for ZScore {
         let moves: Vec<bool> = scales.moves().collect();
         let of = |of: &[bool]| of.iter().filter(|moves| **moves).count();
         let largest = moves.chunks(layout.columns.max(1)).map(of).collect();
-        *self = Self { scales, columns: layout.columns, largest, edge: 0.0, last: vec![0.0; layout.width()] };
+        *self = Self { scales, columns: layout.columns, largest, limit: 0.0, last: vec![0.0; layout.width()] };
     }
 
     fn distance(&self, row: &[f64]) -> f64 {
@@ -60,7 +61,7 @@ impl Model for ZScore {
     }
 
     fn predicted(&self) -> f64 {
-        PREDICTED
+        THEORETICAL_LIMIT
     }
 
     fn parts(&self, row: &[f64]) -> Vec<f64> {
@@ -70,15 +71,15 @@ impl Model for ZScore {
 
 impl Detector for ZScore {
     fn fit(&mut self, layout: Layout, rows: &[Vec<f64>]) -> Result<(), FitError> {
-        let rows = rows::usable(layout, rows, LEAST_ROWS)?;
+        let rows = rows::usable(layout, rows, MIN_ROWS)?;
         self.learn(layout, &rows);
-        self.edge = rows::edge(PREDICTED, rows.iter().map(|row| self.distance(row)));
+        self.limit = rows::edge(THEORETICAL_LIMIT, rows.iter().map(|row| self.distance(row)));
         Ok(())
     }
 
     fn score(&mut self, _: i64, row: &[f64]) -> f64 {
         self.last = rows::shares(self.parts(row));
-        rows::ratio(self.distance(row), self.edge)
+        rows::ratio(self.distance(row), self.limit)
     }
 
     fn explain(&self) -> Vec<f64> {

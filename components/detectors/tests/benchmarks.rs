@@ -1,6 +1,6 @@
-//! The figures on healthy rows, SKAB and Tennessee Eastman. Data: `WHEELTAPPER_TEST_DATA`, else beside the repository; skipped
-//! where it is not. Protocols: the READMEs beside the data. `KINDS=pca,process` names others than the default. Run with
-//! `--nocapture` to see them.
+//! Benchmarks on healthy rows, SKAB and Tennessee Eastman. Data: `WHEELTAPPER_TEST_DATA`, else `shared/data` next to
+//! the repository; a test without its data is skipped. Protocols: the READMEs in the data folders. `KINDS=pca,process`
+//! selects other detectors than the default. `--nocapture` prints the figures.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by a panic")]
 
@@ -21,12 +21,12 @@ fn data(set: &str) -> Option<PathBuf> {
     let path = std::env::var_os("WHEELTAPPER_TEST_DATA").map_or_else(beside, PathBuf::from).join(set);
     let found = path.is_dir();
     if !found {
-        eprintln!("skipped: {set} is not at hand (WHEELTAPPER_TEST_DATA)");
+        eprintln!("skipped: no data set {set}; set WHEELTAPPER_TEST_DATA to the folder that contains it");
     }
     found.then_some(path)
 }
 
-/// Rows and labels.
+/// Rows and their labels.
 type Labelled = (Vec<Vec<f64>>, Vec<bool>);
 
 fn skab(path: &std::path::Path) -> Labelled {
@@ -66,7 +66,7 @@ fn share(alarms: &[bool]) -> f64 {
     alarms.iter().filter(|alarm| **alarm).count() as f64 / alarms.len() as f64
 }
 
-/// True and false positives, false and true negatives.
+/// True positives, false positives, false negatives and true negatives.
 #[derive(Clone, Copy, Default)]
 struct Counts([f64; 4]);
 
@@ -160,8 +160,8 @@ fn tennessee_eastman() {
     }
 }
 
-/// Twelve columns as a stage computes them from windows: level, median, spreads, shapes; a load that jumps between regimes, which
-/// the levels and spreads follow, and AR(1) noise of φ = 0.7 in each.
+/// A healthy plant with twelve columns as the detect stage computes them from windows: level, median, spreads, shapes.
+/// The load jumps between regimes, which the levels and spreads follow; each column has AR(1) noise of φ = 0.7.
 struct Plant {
     random: Random,
     noise: Vec<f64>,
@@ -236,7 +236,7 @@ fn healthy_rows_raise_few_alarms() {
     }
 }
 
-/// Faults of the same plant: how many of 200 rows raise an alarm.
+/// Injects faults into the same plant and counts how many of 200 rows raise an alarm.
 #[test]
 fn faults_are_found() {
     type Fault = (&'static str, fn(&mut Vec<f64>, f64));

@@ -1,4 +1,4 @@
-//! What holds for every detector.
+//! Properties that every detector has.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
 
@@ -49,7 +49,7 @@ fn noise_is_normal_and_a_gross_fault_is_not() {
                 row[4] += if at % 2 == 0 { 3e3 } else { 2e3 };
                 detector.score((2000 + at as i64) * STEP, &row) >= 1.0
             });
-            // Discords are of shape, whatever the size, and in noise there is none. Trees see one number of many hardly.
+            // Discords are unusual shapes of any size, and noise has none. Trees hardly see one number of many.
             let weak = [Kind::Discord, Kind::IsolationForest, Kind::Trees].contains(&kind);
             assert!(found || weak, "{kind:?} fitted on {count} is blind");
             let shares = detector.explain();
@@ -59,7 +59,7 @@ fn noise_is_normal_and_a_gross_fault_is_not() {
 }
 
 #[test]
-fn a_snapshot_goes_on_where_it_was() {
+fn a_restored_detector_continues_identically() {
     for &kind in Kind::ALL {
         let mut random = Random::new(6);
         let mut detector = fitted(kind, &rows(&mut random, 100));
@@ -120,7 +120,7 @@ fn odd_rows_are_harmless() {
         for row in [vec![f64::NAN; 12], Vec::new(), vec![1.0; 40]] {
             assert!(detector.score(0, &row).is_finite());
         }
-        // And rows in which nothing ever moves.
+        // Rows in which nothing ever changes.
         let flat = vec![vec![3.0; 12]; 60];
         let mut detector = fitted(kind, &flat);
         assert!(flat.iter().zip(0..).all(|(row, at)| detector.score(at * STEP, row) < 1.0), "{kind:?}");
@@ -128,7 +128,7 @@ fn odd_rows_are_harmless() {
 }
 
 #[test]
-fn what_cannot_be_fitted_is_refused_and_what_was_learnt_stands() {
+fn invalid_rows_are_rejected_and_the_previous_fit_stays() {
     for &kind in Kind::ALL {
         let mut unfitted = Any::new(kind);
         assert_eq!(unfitted.score(0, &[1.0; 12]), 0.0, "{kind:?}");
@@ -154,7 +154,7 @@ fn names_are_those_of_serde() {
     }
 }
 
-/// The page of the models has the parameters that can be set, with the defaults that they have.
+/// The README lists all parameters that can be set, with their defaults.
 #[test]
 fn the_readme_has_the_parameters() {
     let readme = include_str!("../README.md");
@@ -162,8 +162,8 @@ fn the_readme_has_the_parameters() {
     let config = serde_json::to_value(wheeltapper_detectors::stream::Config::default()).unwrap();
     for (name, value) in settings.as_object().unwrap().iter().chain(config.as_object().unwrap()) {
         let values = value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
-        let told: Vec<String> = values.iter().map(|value| value.as_f64().unwrap().to_string()).collect();
-        let text = format!("`{name}` {}", told.join(", "));
+        let numbers: Vec<String> = values.iter().map(|value| value.as_f64().unwrap().to_string()).collect();
+        let text = format!("`{name}` {}", numbers.join(", "));
         assert!(readme.contains(&text), "the README lacks {text}");
     }
     for kind in Kind::ALL {

@@ -1,4 +1,4 @@
-//! What a window of 30 readings and a burst of 2,048 samples cost.
+//! The cost of windows of 30 readings and of waveforms of 2,048 samples and more.
 
 use divan::{Bencher, black_box, counter::ItemsCount};
 use wheeltapper_featurize::{Batch, Burst, Featurizer, features::Extractor};
@@ -10,7 +10,7 @@ fn main() {
 const SENSORS: usize = 200;
 const SECONDS: usize = 300;
 
-/// Noise, rounded as sensors do.
+/// Noise, rounded to three decimals as by a sensor.
 fn noise(count: usize) -> Vec<f64> {
     let mut state = 1_u64;
     (0..count)
@@ -49,12 +49,14 @@ fn window(bencher: Bencher<'_, '_>) {
 
 /// 200 sensors send a reading a second for five minutes; windows of 30 s slide by 10 s.
 #[divan::bench]
-fn line(bencher: Bencher<'_, '_>) {
-    let names: Vec<String> = (0..SENSORS).map(|at| format!("plant/hall/machine-{at}/temperature")).collect();
+fn push(bencher: Bencher<'_, '_>) {
+    let names: Vec<String> = (0..SENSORS).map(|index| format!("plant/hall/machine-{index}/temperature")).collect();
     let table: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "plant/hall/machine")).collect();
     let sensor: Vec<u32> = (0..SECONDS).flat_map(|_| 0..200).collect();
     let time: Vec<i64> = (0..SECONDS as i64)
-        .flat_map(|second| (0..SENSORS as i64).map(move |at| (1_700_000_000 + second) * 1_000_000_000 + at * 1_000_003))
+        .flat_map(|second| {
+            (0..SENSORS as i64).map(move |index| (1_700_000_000 + second) * 1_000_000_000 + index * 1_000_003)
+        })
         .collect();
     let value = noise(sensor.len());
     bencher.counter(ItemsCount::new(sensor.len())).with_inputs(|| Featurizer::open("").ok()).bench_local_values(
@@ -67,40 +69,40 @@ fn line(bencher: Bencher<'_, '_>) {
     );
 }
 
-fn bursts(bencher: Bencher<'_, '_>, config: &str, count: usize) {
+fn push_waveforms(bencher: Bencher<'_, '_>, config: &str, count: usize) {
     let samples: Vec<f32> = noise(count).iter().map(|&value| (value - 20.5) as f32).collect();
     bencher.with_inputs(|| Featurizer::open(config).ok()).bench_local_values(|featurizer| {
-        // Ten, so that the plans of the transforms are made once for many.
+        // Ten, so that the cost of the FFT plans is shared.
         let mut featurizer = featurizer?;
-        let bursts: Vec<Burst<'_>> =
+        let waveforms: Vec<Burst<'_>> =
             (0..10).map(|start| Burst { sensor: 0, start, rate: 25_600.0, samples: &samples }).collect();
-        featurizer.push(&Batch { sensors: &[("v", "m")], bursts: &bursts, ..Batch::default() }).ok()
+        featurizer.push(&Batch { sensors: &[("v", "m")], bursts: &waveforms, ..Batch::default() }).ok()
     });
 }
 
-/// Ten bursts of a sensor of which nothing is known.
+/// Ten waveforms of a sensor without a configuration.
 #[divan::bench]
-fn ten_bursts_unknown(bencher: Bencher<'_, '_>) {
-    bursts(bencher, "", 2048);
+fn ten_waveforms_unknown(bencher: Bencher<'_, '_>) {
+    push_waveforms(bencher, "", 2048);
 }
 
 const KNOWN: &str =
     r#"{"sensors":{"v":{"unit":"m/s2","rpm":1475,"bearing":"6205","teeth":23,"iso_class":"medium_rigid"}}}"#;
 
-/// Ten bursts of a sensor whose machine is known.
+/// Ten waveforms of a sensor whose machine is configured.
 #[divan::bench]
-fn ten_bursts_known(bencher: Bencher<'_, '_>) {
-    bursts(bencher, KNOWN, 2048);
+fn ten_waveforms_known(bencher: Bencher<'_, '_>) {
+    push_waveforms(bencher, KNOWN, 2048);
 }
 
-/// Ten bursts of half a second.
+/// Ten waveforms of half a second.
 #[divan::bench(sample_count = 10)]
-fn ten_bursts_of_12_800(bencher: Bencher<'_, '_>) {
-    bursts(bencher, KNOWN, 12_800);
+fn ten_waveforms_of_12_800(bencher: Bencher<'_, '_>) {
+    push_waveforms(bencher, KNOWN, 12_800);
 }
 
-/// Ten bursts of ten seconds, of which the first 32,768 samples count.
+/// Ten waveforms of ten seconds, of which only the first 32,768 samples are used.
 #[divan::bench(sample_count = 3)]
-fn ten_bursts_of_256_000(bencher: Bencher<'_, '_>) {
-    bursts(bencher, KNOWN, 256_000);
+fn ten_waveforms_of_256_000(bencher: Bencher<'_, '_>) {
+    push_waveforms(bencher, KNOWN, 256_000);
 }

@@ -1,5 +1,5 @@
-"""Writes features.csv: the features of 1,000 windows by NumPy and SciPy, for tests/reference.rs, which makes the same
-windows by the same arithmetic.
+"""Writes features.csv: the features of 1,000 windows, computed with NumPy and SciPy. tests/reference.rs generates the same
+windows with the same arithmetic and compares.
 
     pip install numpy==2.4.6 scipy==1.17.1 && python3 generate.py
 """
@@ -96,7 +96,7 @@ def features(x, rate):
     frequency = magnitude = entropy = np.nan
     if np.min(x) < np.max(x):
         spectrum = np.abs(np.fft.rfft(x - mean))[1:]
-        top = int(np.argmax(spectrum**2 >= np.max(spectrum**2) * (1 - 1e-9))) + 1  # the lowest of equals
+        top = int(np.argmax(spectrum**2 >= np.max(spectrum**2) * (1 - 1e-9))) + 1  # the lowest frequency of equal lines
         frequency = np.fft.rfftfreq(n, 1.0 / rate)[top]
         magnitude = (1.0 if 2 * top == n else 2.0) * spectrum[top - 1] / n
         if len(spectrum) >= 2:

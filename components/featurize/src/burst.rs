@@ -1,4 +1,4 @@
-//! What a burst has besides the features that windows share; see [`crate::features`].
+//! The features that only waveforms have; see [`crate::features`].
 
 use wheeltapper_condition::{
     bearing::diagnosis::{Fault, Finding},
@@ -11,11 +11,11 @@ use wheeltapper_condition::{
 
 use crate::{config, features::MACHINE};
 
-/// Samples from which the machine's features are computed, the first of a burst: what they cost grows faster than the
-/// burst, and must not hold up the line.
+/// The machine features are computed from this many samples at most, the first of a waveform. Their cost grows faster
+/// than the length of the waveform and must not delay the stream.
 const MOST: usize = 1 << 15;
 
-/// In the order of [`MACHINE`].
+/// Returns the features in the order of [`MACHINE`]. `rate` and `shaft` are in Hz.
 pub(crate) fn features(
     transforms: &mut Transforms,
     samples: &[f64],
@@ -24,9 +24,9 @@ pub(crate) fn features(
     shaft: Option<f64>,
 ) -> [f64; MACHINE.len()] {
     let mut out = Row { values: [f64::NAN; MACHINE.len()], at: 0 };
-    // The largest absolute value; what is no number does not count.
+    // The largest absolute value; NaN is ignored.
     out.add(samples.iter().fold(0.0, |peak, value| value.abs().max(peak)));
-    let about = Machine {
+    let properties = Machine {
         shaft,
         bearing: machine.and_then(|machine| machine.bearing),
         teeth: machine.and_then(|machine| machine.teeth),
@@ -35,10 +35,10 @@ pub(crate) fn features(
     };
     let unit = machine.and_then(|machine| machine.unit);
     let samples = samples.get(..MOST).unwrap_or(samples);
-    let found = wheeltapper_condition::wave::features::features(transforms, samples, rate, unit, &about);
-    out.wave(found.as_ref());
+    let features = wheeltapper_condition::wave::features::features(transforms, samples, rate, unit, &properties);
+    out.wave(features.as_ref());
     out.add(shaft.unwrap_or(f64::NAN));
-    let bearing = found.as_ref().and_then(|found| found.bearing.as_ref());
+    let bearing = features.as_ref().and_then(|features| features.bearing.as_ref());
     for fault in FAULTS {
         out.finding(bearing.and_then(|bearing| bearing.findings.iter().find(|finding| finding.fault == fault)));
     }
@@ -46,15 +46,16 @@ pub(crate) fn features(
         let number = |finding: &Finding| FAULTS.iter().zip(1..).find(|(fault, _)| **fault == finding.fault);
         bearing.fault().and_then(number).map_or(0.0, |(_, number)| f64::from(number))
     }));
-    let gear = found.as_ref().and_then(|found| found.gear);
+    let gear = features.as_ref().and_then(|features| features.gear);
     out.add(gear.map_or(f64::NAN, |gear| gear.ratio));
     out.add(gear.map_or(f64::NAN, |gear| f64::from(gear.sidebands)));
     out.values
 }
 
+/// The faults in the order of their features; `bearing_named` is the index plus 1.
 const FAULTS: [Fault; 4] = [Fault::Outer, Fault::Inner, Fault::Element, Fault::Cage];
 
-/// Fills the features in order.
+/// Writes the features in order. A feature that is skipped stays NaN.
 struct Row {
     values: [f64; MACHINE.len()],
     at: usize,
@@ -68,30 +69,31 @@ impl Row {
         self.at += 1;
     }
 
-    fn wave(&mut self, found: Option<&WaveFeatures>) {
-        let Some(found) = found else {
-            // velocity_rms to cepstrum_peak
+    /// Adds `velocity_rms` to `cepstrum_peak`.
+    fn wave(&mut self, features: Option<&WaveFeatures>) {
+        let Some(features) = features else {
             self.at += 18;
             return;
         };
-        self.add(found.velocity);
-        self.add(found.zone.map_or(f64::NAN, |zone| match zone {
+        self.add(features.velocity);
+        self.add(features.zone.map_or(f64::NAN, |zone| match zone {
             Zone::A => 1.0,
             Zone::B => 2.0,
             Zone::C => 3.0,
             Zone::D => 4.0,
         }));
-        let band = found.impulsive;
+        let band = features.impulsive;
         self.add(band.map_or(f64::NAN, |(_, kurtosis)| kurtosis));
         self.add(band.map_or(f64::NAN, |(band, _)| band.low));
         self.add(band.map_or(f64::NAN, |(band, _)| band.high));
-        for level in found.nominal {
+        for level in features.nominal {
             self.add(level);
         }
-        self.add(found.rahmonic.map_or(f64::NAN, |rahmonic| rahmonic.quefrency));
-        self.add(found.rahmonic.map_or(f64::NAN, |rahmonic| rahmonic.prominence));
+        self.add(features.rahmonic.map_or(f64::NAN, |rahmonic| rahmonic.quefrency));
+        self.add(features.rahmonic.map_or(f64::NAN, |rahmonic| rahmonic.prominence));
     }
 
+    /// Adds the seven features of one bearing fault.
     fn finding(&mut self, finding: Option<&Finding>) {
         let Some(finding) = finding else {
             self.at += 7;

@@ -1,4 +1,4 @@
-//! The stage as a component: contracts on the outside, [`crate::Featurizer`] inside.
+//! The stage as a WebAssembly component: exports the WIT interface `featurize`, implemented by [`crate::Featurizer`].
 
 use std::cell::RefCell;
 
@@ -13,7 +13,7 @@ use crate::features::{BURST_FEATURES, FEATURES};
 
 struct Stage;
 
-/// The exported resource.
+/// The exported resource `featurizer`.
 pub struct Resource(RefCell<crate::Featurizer>);
 
 impl Guest for Stage {
@@ -49,14 +49,14 @@ impl GuestFeaturizer for Resource {
             )));
         }
         let sensors: Vec<_> = names.into_iter().zip(assets).collect();
-        let bursts: Vec<_> = batch
+        let waveforms: Vec<_> = batch
             .waveforms
             .iter()
-            .map(|burst| crate::Burst {
-                sensor: burst.sensor,
-                start: burst.start,
-                rate: burst.rate,
-                samples: &burst.samples,
+            .map(|waveform| crate::Burst {
+                sensor: waveform.sensor,
+                start: waveform.start,
+                rate: waveform.rate,
+                samples: &waveform.samples,
             })
             .collect();
         let columns = &batch.readings;
@@ -66,7 +66,7 @@ impl GuestFeaturizer for Resource {
             sensor: &columns.sensor,
             time: &columns.time,
             value: &columns.value,
-            bursts: &bursts,
+            bursts: &waveforms,
             arrivals: &arrivals,
         };
         let out = self.0.borrow_mut().push(&input).map_err(|error| StageError::Batch(error.to_string()))?;

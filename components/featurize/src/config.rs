@@ -1,4 +1,4 @@
-//! What the stage is told.
+//! The configuration of the stage.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use wheeltapper_condition::{
     wave::{features::Unit, iso20816::MachineClass},
 };
 
-/// Windows that a reading may be in.
+/// Limit for the number of windows that a reading belongs to.
 const MOST_OVERLAPPING: i64 = 3_600;
 
 /// The configuration, as JSON. Every key has a default.
@@ -44,14 +44,15 @@ struct Sensor {
     iso_class: Option<MachineClass>,
 }
 
-/// A designation, or the inside.
+/// A bearing by its designation or by its geometry.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 enum Bearing {
     Named(String),
-    Inside(Inside),
+    Geometry(Inside),
 }
 
+/// Diameters in mm, the contact angle in degrees.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Inside {
@@ -65,32 +66,32 @@ struct Inside {
 /// Why a configuration cannot be used.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// Not JSON, or not these keys.
+    /// Not valid JSON, or JSON with unknown keys or wrong types.
     #[error("featurize's configuration is not as expected: {0}")]
     Json(String),
-    /// A number that makes no sense.
+    /// A number outside its valid range.
     #[error("`{key}` is {value}; expected {expected}")]
     Number {
-        /// Which key.
+        /// Path of the key.
         key: String,
-        /// What came.
+        /// The configured value.
         value: f64,
-        /// What was expected.
+        /// The valid values, in words.
         expected: &'static str,
     },
-    /// A text that makes no sense.
+    /// A string or an object that is not one of the valid values.
     #[error("`{key}` is {value:?}; expected {expected}")]
     Text {
-        /// Which key.
+        /// Path of the key.
         key: String,
-        /// What came.
+        /// The configured value.
         value: String,
-        /// What was expected.
+        /// The valid values, in words.
         expected: String,
     },
 }
 
-/// The windows, in nanoseconds, and what is known of the sensors.
+/// The validated configuration: the windows, in nanoseconds, and the sensors.
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
     pub(crate) size: i64,
@@ -99,22 +100,22 @@ pub(crate) struct Rules {
     sensors: BTreeMap<String, About>,
 }
 
-/// What is known of a sensor.
+/// The properties of a sensor.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct About {
-    /// Samples a second, where configured.
+    /// The configured sampling rate, in Hz.
     pub(crate) rate: Option<f64>,
-    /// What the sensor's readings are to be multiplied by to be a shaft's speed in Hz, for a speed sensor.
+    /// For a speed sensor: the factor that converts its readings to a shaft speed in Hz.
     pub(crate) speed: Option<f64>,
-    /// The machine that the sensor sits on.
+    /// The machine that the sensor is mounted on.
     pub(crate) machine: Option<Box<Machine>>,
 }
 
-/// What is known of the machine that a sensor sits on.
+/// The properties of the machine that a sensor is mounted on.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Machine {
     pub(crate) unit: Option<Unit>,
-    /// In Hz, when no sensor says it.
+    /// The shaft speed in Hz, used when no speed sensor gives it.
     pub(crate) shaft: Option<f64>,
     pub(crate) speed_sensor: Option<String>,
     pub(crate) bearing: Option<Orders>,
@@ -135,14 +136,14 @@ impl Rules {
             return Err(number(
                 "slide_seconds",
                 config.slide_seconds,
-                "at most size_seconds: readings between windows would be lost",
+                "at most size_seconds, so that no reading falls between windows",
             ));
         }
         if size / slide > MOST_OVERLAPPING {
             return Err(number(
                 "slide_seconds",
                 config.slide_seconds,
-                "a 3600th of size_seconds or more: each reading is in as many windows",
+                "at least size_seconds / 3600, so that a reading belongs to at most 3600 windows",
             ));
         }
         let speed_sensors: BTreeSet<&String> =
@@ -154,7 +155,7 @@ impl Rules {
             let machine = machine(name, sensor)?.map(Box::new);
             sensors.insert(name.clone(), About { rate, speed: factor, machine });
         }
-        // Speed sensors of which nothing else is said give revolutions a minute.
+        // Speed sensors without a configuration of their own give revolutions per minute.
         for name in &speed_sensors {
             sensors.entry((*name).clone()).or_insert_with(|| About { speed: Some(PER_MINUTE), ..About::default() });
         }
@@ -168,18 +169,19 @@ impl Rules {
 
 const PER_MINUTE: f64 = 1.0 / 60.0;
 
-/// What a speed in this unit is multiplied by to be in Hz.
+/// Returns the factor that converts a speed in this unit to Hz.
 fn hertz(name: &str, unit: &str) -> Result<f64, ConfigError> {
     speed::hertz(unit).ok_or_else(|| ConfigError::Text {
         key: format!("sensors.{name}.unit"),
         value: unit.to_owned(),
-        expected: "rpm or Hz, as other sensors have this one for their shaft's speed".to_owned(),
+        expected: "rpm or Hz, because this sensor is the speed_sensor of another one".to_owned(),
     })
 }
 
+/// Returns the properties of the sensor's machine, or None if nothing of it is configured.
 fn machine(name: &str, sensor: &Sensor) -> Result<Option<Machine>, ConfigError> {
     let shaft_hz = positive(name, "shaft_hz", sensor.shaft_hz, "a speed above 0, in Hz")?;
-    let rpm = positive(name, "rpm", sensor.rpm, "a speed above 0, in revolutions a minute")?;
+    let rpm = positive(name, "rpm", sensor.rpm, "a speed above 0, in revolutions per minute")?;
     let bearing = match &sensor.bearing {
         None => None,
         Some(Bearing::Named(designation)) => {
@@ -193,7 +195,7 @@ fn machine(name: &str, sensor: &Sensor) -> Result<Option<Machine>, ConfigError> 
             })?;
             entry.geometry.orders()
         }
-        Some(Bearing::Inside(inside)) => {
+        Some(Bearing::Geometry(inside)) => {
             let geometry = Geometry {
                 elements: inside.balls,
                 diameter: inside.ball_diameter,
@@ -208,9 +210,9 @@ fn machine(name: &str, sensor: &Sensor) -> Result<Option<Machine>, ConfigError> 
         }
     };
     if let Some(teeth) = sensor.teeth.filter(|teeth| *teeth < 2) {
-        return Err(number(&format!("sensors.{name}.teeth"), f64::from(teeth), "a wheel's number of teeth, 2 or more"));
+        return Err(number(&format!("sensors.{name}.teeth"), f64::from(teeth), "the teeth of a gear wheel, 2 or more"));
     }
-    let about = Machine {
+    let machine = Machine {
         unit: Unit::parse(&sensor.unit),
         shaft: shaft_hz.or(rpm.map(|rpm| rpm * PER_MINUTE)),
         speed_sensor: sensor.speed_sensor.clone(),
@@ -218,26 +220,26 @@ fn machine(name: &str, sensor: &Sensor) -> Result<Option<Machine>, ConfigError> 
         teeth: sensor.teeth,
         class: sensor.iso_class,
     };
-    let known = about.unit.is_some()
-        || about.shaft.is_some()
-        || about.speed_sensor.is_some()
-        || about.bearing.is_some()
-        || about.class.is_some();
-    Ok(known.then_some(about))
+    let known = machine.unit.is_some()
+        || machine.shaft.is_some()
+        || machine.speed_sensor.is_some()
+        || machine.bearing.is_some()
+        || machine.class.is_some();
+    Ok(known.then_some(machine))
 }
 
 fn positive(name: &str, key: &str, value: Option<f64>, expected: &'static str) -> Result<Option<f64>, ConfigError> {
     match value {
-        Some(wrong) if !(wrong.is_finite() && wrong > 0.0) => {
-            Err(number(&format!("sensors.{name}.{key}"), wrong, expected))
+        Some(invalid) if !(invalid.is_finite() && invalid > 0.0) => {
+            Err(number(&format!("sensors.{name}.{key}"), invalid, expected))
         }
         value => Ok(value),
     }
 }
 
-fn nanoseconds(key: &str, seconds: f64, least: f64) -> Result<i64, ConfigError> {
-    // A year; longer windows would never close.
-    if !(least..=31_536_000.0).contains(&seconds) {
+fn nanoseconds(key: &str, seconds: f64, min: f64) -> Result<i64, ConfigError> {
+    // At most a year: longer windows would hardly ever close.
+    if !(min..=31_536_000.0).contains(&seconds) {
         return Err(number(key, seconds, "seconds, from 1e-6 (lateness: 0) to 31536000"));
     }
     #[allow(clippy::cast_possible_truncation, reason = "checked above")]

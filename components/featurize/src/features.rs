@@ -1,4 +1,4 @@
-//! The features of a window, for samples `x` of a sensor with unit u, `n` of them, at `rate` Hz.
+//! The features of a window with `n` samples `x` in the unit u, at `rate` Hz.
 //!
 //! | Feature | Formula | Unit | Source |
 //! |---|---|---|---|
@@ -10,14 +10,14 @@
 //! | `crest_factor` | max abs x / rms | 1 | ISO 13373-1 |
 //! | `skewness` | m₃ / m₂^1.5, mₖ = Σ(x − mean)^k / n | 1 | as `scipy.stats.skew` |
 //! | `kurtosis` | m₄ / m₂² − 3 | 1 | Fisher; as `scipy.stats.kurtosis` |
-//! | `dominant_frequency` | frequency of the highest line of the spectrum of x − mean, without 0 Hz | Hz | |
+//! | `dominant_frequency` | frequency of the highest line of the spectrum of x − mean, except 0 Hz | Hz | |
 //! | `dominant_magnitude` | its amplitude, 2 abs X / n (1 abs X / n at rate / 2) | u | |
-//! | `spectral_entropy` | −Σ p ln p / ln K, p the lines' share of the power, K lines without 0 Hz | 1 | Shannon, of the power spectrum |
+//! | `spectral_entropy` | −Σ p ln p / ln K, p the share of each line in the power, K lines except 0 Hz | 1 | Shannon, of the power spectrum |
 //! | `q25`, `q50`, `q75` | quantiles, interpolated linearly | u | as `numpy.quantile` |
 //! | `iqr` | q75 − q25 | u | |
 //! | `rolling_mean_std` | `std` of the means of every 10 neighbouring samples | u | |
 //!
-//! Windows of readings have besides, with t the readings' times in seconds ([`TREND`]):
+//! Windows of readings also have the following features ([`TREND`]), with t the times of the readings in seconds:
 //!
 //! | Feature | Formula | Unit | Source |
 //! |---|---|---|---|
@@ -27,11 +27,12 @@
 //! | `missing_ratio` | 1 − n / (length of the window · expected rate), 0 at least | 1 | |
 //! | `stuck` | longest run of equal readings / n | 1 | 1 / n when neighbours differ, 1 when all are equal |
 //!
-//! The expected rate is the configured one, else what is usual for the sensor: it starts as the rate of its first window
-//! of 3 readings or more, and moves towards that of each window after by 50 % over the number of windows seen at most,
-//! later by 0.01 %, so that a sensor that drops readings for hours does not make that usual.
+//! The expected rate is the configured one, else the usual rate of the sensor. The usual rate starts as the rate of the
+//! first window with 3 or more readings. Each later window moves it towards its own rate, by at most 50 % divided by
+//! the number of windows seen, and by at most 0.01 % later. So a sensor that drops readings for hours keeps its usual
+//! rate.
 //!
-//! Bursts have besides ([`MACHINE`]); what the sensor's machine must tell stands in brackets:
+//! Waveforms also have the following features ([`MACHINE`]). The required properties of the machine are in brackets:
 //!
 //! | Feature | Formula | Unit | Source |
 //! |---|---|---|---|
@@ -41,30 +42,38 @@
 //! | `spectral_kurtosis` | ⟨abs z⁴⟩ / ⟨abs z²⟩² − 2 of the analytic signal z of the most impulsive band | 1 | Antoni 2006; bands of Nyquist / 1, 2, 3, 4, 6, 8, 1 kHz wide or more, after the fast kurtogram (Antoni 2007) |
 //! | `impulsive_low`, `impulsive_high` | edges of that band | Hz | |
 //! | `octave_16` to `octave_16000` | 10 lg of the mean square in the octave of 1,000 · 2^k Hz, named by its nominal centre (`octave_31` is 31.5 Hz) | dB re 1 u² | IEC 61260-1, base 2, by the spectrum |
-//! | `cepstrum_quefrency` | place of the highest value of F⁻¹ ln abs X² between 1 ms and 200 ms (two revolutions, where the speed is known) | s | Randall 2017 |
+//! | `cepstrum_quefrency` | position of the highest value of F⁻¹ ln abs X² between 1 ms and 200 ms (two revolutions, if the speed is known) | s | Randall 2017 |
 //! | `cepstrum_peak` | its height above the median, over 1.4826 MAD | 1 | |
-//! | `shaft_hz` (speed) | speed that was used: of the speed sensor, else as configured | Hz | |
-//! | `outer_…`, `inner_…`, `ball_…`, `cage_…` (speed, bearing) | for BPFO, BPFI, 2 BSF, FTF, in the band whose squared envelope speaks most for the fault: | | Randall & Antoni 2011 |
-//! | `…_evidence` | −lg of the chance that noise alone has three such harmonics (F test of their geometric mean) | 1 | |
-//! | `…_strength` | geometric mean of the three harmonics' power over what is left, per line | 1 | |
-//! | `…_frequency` | fundamental that fits best within 1.5 % of the computed one | Hz | |
-//! | `…_ratio` | largest amplitude of the harmonics over their background | 1 | |
-//! | `…_harmonics` | harmonics, from the first on, that stand out: of 6, threefold; below 20 periods in the burst of 3, 1.5-fold | 1 | |
-//! | `…_sidebands` | of 4 sidebands (at shaft speed; of the ball at cage speed) those that stand out threefold; 0 for outer and cage, and below 20 periods | 1 | |
+//! | `shaft_hz` (speed) | the speed that was used: that of the speed sensor, else the configured one | Hz | |
+//! | `outer_…`, `inner_…`, `ball_…`, `cage_…` (speed, bearing) | for BPFO, BPFI, 2 BSF, FTF, in the band whose squared envelope has the most evidence for the fault: | | Randall & Antoni 2011 |
+//! | `…_evidence` | −lg of the probability that noise alone has three such harmonics (F test of their geometric mean) | 1 | |
+//! | `…_strength` | geometric mean of the power of the three harmonics over the remaining power, per line | 1 | |
+//! | `…_frequency` | fundamental with the best fit within 1.5 % of the computed one | Hz | |
+//! | `…_ratio` | largest ratio of the amplitude of a harmonic to its background | 1 | |
+//! | `…_harmonics` | consecutive harmonics, from the first on, above the background: 3-fold, of 6; for fewer than 20 periods in the waveform 1.5-fold, of 3 | 1 | |
+//! | `…_sidebands` | number of 4 sidebands (at shaft speed; for the ball at cage speed) that are 3-fold above the background; 0 for outer and cage, and for fewer than 20 periods | 1 | |
 //! | `…_amplitude` | square root of the amplitude of the fundamental in the squared envelope | u | |
-//! | `bearing_named` (speed, bearing) | 0 none, 1 outer, 2 inner, 3 ball, 4 cage: that with most evidence, if evidence ≥ 5, strength ≥ 6 and a harmonic stands out | 1 | |
+//! | `bearing_named` (speed, bearing) | 0 none, 1 outer, 2 inner, 3 ball, 4 cage: the fault with the most evidence, if evidence ≥ 5, strength ≥ 6 and a harmonic is above the background | 1 | |
 //! | `mesh_ratio` (speed, teeth) | amplitude at teeth · shaft over its background | 1 | |
-//! | `mesh_sidebands` (speed, teeth) | of 6 sidebands at shaft speed those that stand out threefold | 1 | |
+//! | `mesh_sidebands` (speed, teeth) | number of 6 sidebands at shaft speed that are 3-fold above the background | 1 | |
 //!
-//! These are of the burst's first 32,768 samples, the bearing's of its first 20 revolutions. `velocity_rms` needs 0.4 s
-//! (four periods of 10 Hz), an octave 4 lines (below Nyquist), a fault 3.5 periods, the mesh 4 revolutions.
+//! They are computed from the first 32,768 samples of the waveform; those of the bearing from its first 20 revolutions.
+//! `velocity_rms` needs 0.4 s (four periods of 10 Hz), an octave 4 lines (below Nyquist), a fault 3.5 periods, the mesh
+//! 4 revolutions.
 //!
-//! What is not defined is NaN: skewness and kurtosis when the samples do not differ (SciPy's rule, m₂ ≤ (ε · mean)²),
-//! the spectrum's features when all samples are equal or there are fewer than 2, its entropy with fewer than 2 lines, the
-//! rolling mean's with fewer than 10 samples, slopes when the times do not differ, `cusum` when the samples do not,
-//! `missing_ratio` when no rate is known or the window began before the sensor's first reading, what bursts have besides
-//! when they are shorter than 64 samples or the machine does not tell; everything when a sample is NaN. Of lines that are equally high to within
-//! 1e-9 of the power the lowest is the dominant one, so that no rounding decides it.
+//! A feature that is not defined is NaN:
+//! - all features if a sample is NaN;
+//! - skewness and kurtosis if the samples do not differ (SciPy's rule, m₂ ≤ (ε · mean)²);
+//! - the features of the spectrum if all samples are equal or there are fewer than 2, its entropy for fewer than 2
+//!   lines;
+//! - `rolling_mean_std` for fewer than 10 samples;
+//! - slopes if the times do not differ, `cusum` if the samples do not differ;
+//! - `missing_ratio` if no rate is known, or if the window began before the first reading of the sensor;
+//! - the features that only waveforms have, for fewer than 64 samples, or if a required property of the machine is
+//!   unknown.
+//!
+//! If several lines are equally high to within 1e-9 of the power, the one with the lowest frequency is the dominant
+//! line, so that the result does not depend on rounding.
 
 use wheeltapper_condition::wave::fft::Transforms;
 
@@ -75,7 +84,7 @@ use crate::{
     trend,
 };
 
-/// The features that windows and bursts share, in the order in which they are computed.
+/// The features that windows and waveforms share, in the order in which they are computed.
 pub const BASIC: [&str; 17] = [
     "mean",
     "std",
@@ -96,10 +105,10 @@ pub const BASIC: [&str; 17] = [
     "rolling_mean_std",
 ];
 
-/// What windows of readings have besides.
+/// The features that only windows of readings have.
 pub const TREND: [&str; 5] = ["trend_slope", "rate_of_change", "cusum", "missing_ratio", "stuck"];
 
-/// What bursts have besides: their peak first, then what needs knowledge of the machine.
+/// The features that only waveforms have: the peak, and those for the diagnosis of the machine.
 pub const MACHINE: [&str; 51] = [
     "peak",
     "velocity_rms",
@@ -157,7 +166,7 @@ pub const MACHINE: [&str; 51] = [
 /// The features of a window of readings, in order.
 pub const FEATURES: [&str; BASIC.len() + TREND.len()] = join(&BASIC, &TREND);
 
-/// The features of a burst, in order.
+/// The features of a waveform, in order.
 pub const BURST_FEATURES: [&str; BASIC.len() + MACHINE.len()] = join(&BASIC, &MACHINE);
 
 const fn join<const N: usize>(first: &[&'static str], then: &[&'static str]) -> [&'static str; N] {
@@ -170,9 +179,10 @@ const fn join<const N: usize>(first: &[&'static str], then: &[&'static str]) -> 
     all
 }
 
-/// Neighbouring samples in a rolling mean.
+/// Number of samples of a rolling mean.
 const ROLLING: usize = 10;
-/// Computes features; keeps plans and buffers from window to window.
+
+/// Computes features. Keeps FFT plans and buffers between windows.
 #[derive(Debug, Default)]
 pub struct Extractor {
     spectra: Spectra,
@@ -182,7 +192,8 @@ pub struct Extractor {
 }
 
 impl Extractor {
-    /// The basic features of the samples in order of time, in the order of [`BASIC`]. `rate` is in Hz.
+    /// Computes the basic features of samples, which are in order of time. Returns them in the order of [`BASIC`].
+    /// `rate` is in Hz.
     #[allow(clippy::cast_precision_loss, reason = "counts")]
     pub fn features(&mut self, values: &[f64], rate: f64) -> [f64; BASIC.len()] {
         if values.is_empty() || values.iter().any(|value| value.is_nan()) {
@@ -204,8 +215,8 @@ impl Extractor {
             (f64::NAN, f64::NAN)
         } else {
             let m3 = sum_of(values, |value| {
-                let from = value - mean;
-                from * from * from
+                let deviation = value - mean;
+                deviation * deviation * deviation
             }) / count;
             let m4 = sum_of(values, |value| {
                 let square = (value - mean) * (value - mean);
@@ -236,14 +247,15 @@ impl Extractor {
         ]
     }
 
-    /// The features of a window's readings in order of time, in the order of [`FEATURES`]. `rate` is in Hz; `expected` is
-    /// how many readings there should be, NaN when it is not known.
+    /// Computes the features of a window of readings, which are in order of time. Returns them in the order of
+    /// [`FEATURES`]. `rate` is in Hz; `expected` is the expected number of readings, NaN if unknown.
     pub fn window(&mut self, times: &[i64], values: &[f64], rate: f64, expected: f64) -> [f64; FEATURES.len()] {
         let basic = self.features(values, rate);
         append(&basic, &trend::features(times, values, &basic, expected))
     }
 
-    /// The features of a burst's samples, in the order of [`BURST_FEATURES`]. `rate` and `shaft` are in Hz.
+    /// Computes the features of a waveform. Returns them in the order of [`BURST_FEATURES`]. `rate` and `shaft` are in
+    /// Hz.
     pub(crate) fn burst(
         &mut self,
         samples: &[f64],

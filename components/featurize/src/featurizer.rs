@@ -1,4 +1,4 @@
-//! The stage's state and its calls.
+//! The state of the stage, and its operations.
 
 use std::collections::HashMap;
 
@@ -9,100 +9,100 @@ use crate::{
     sensor::{Sensor, Taken, Version2, Window},
 };
 
-/// First byte of a snapshot. Version 2 knew no arrivals, and nothing of waveforms but their starts.
+/// First byte of a snapshot. Version 2 had no arrivals, and no hashes of waveforms.
 const SNAPSHOT_VERSION: u8 = 3;
-/// Rows that one call gives, about: what goes from a component to its host at once is bounded.
+/// Approximate limit for the number of rows that one call returns, because the size of a result is bounded.
 const MOST_ROWS: usize = 16_384;
 
-/// A batch of readings and bursts. `sensor` indexes `sensors`, which are (name, asset).
+/// A batch of readings and waveforms.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Batch<'a> {
-    /// Names and assets.
+    /// Name and asset of each sensor.
     pub sensors: &'a [(&'a str, &'a str)],
-    /// One a reading.
+    /// Index into `sensors`, one per reading.
     pub sensor: &'a [u32],
-    /// Nanoseconds since 1970, one a reading.
+    /// Nanoseconds since 1970, one per reading.
     pub time: &'a [i64],
-    /// One a reading.
+    /// Finite value in the unit of the sensor, one per reading.
     pub value: &'a [f64],
-    /// Bursts; they come after the readings.
+    /// Waveforms; they are processed after the readings.
     pub bursts: &'a [Burst<'a>],
-    /// When readings arrived: from the index in the first place on, at the time in the second, in ns since 1970. Before the
-    /// first entry it is not known.
+    /// Arrivals as (index of the first reading, arrival in ns since 1970), by rising index. An entry applies to the
+    /// readings up to the next entry. The arrival of readings before the first entry is unknown.
     pub arrivals: &'a [(u32, i64)],
 }
 
-/// A burst of samples.
+/// Samples of one sensor, taken at a constant rate.
 #[derive(Clone, Copy, Debug)]
 pub struct Burst<'a> {
-    /// Index into the batch's sensors.
+    /// Index into [`Batch::sensors`].
     pub sensor: u32,
     /// Time of the first sample, in nanoseconds since 1970.
     pub start: i64,
-    /// Samples a second, in Hz.
+    /// Sampling rate, in Hz; above 0.
     pub rate: f64,
-    /// In the sensor's unit.
+    /// Values in the unit of the sensor; at least one.
     pub samples: &'a [f32],
 }
 
-/// The features of one window, in the order of [`FEATURES`], or of one burst, in that of [`BURST_FEATURES`].
+/// The features of one window, in the order of [`FEATURES`], or of one waveform, in the order of [`BURST_FEATURES`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row<const N: usize = { FEATURES.len() }> {
     /// Index into [`Featurized::sensors`].
     pub sensor: u32,
-    /// Included.
+    /// Start of the window (included), in nanoseconds since 1970.
     pub start: i64,
-    /// Excluded.
+    /// End of the window (excluded), in nanoseconds since 1970.
     pub end: i64,
-    /// Readings or samples in it.
+    /// Number of readings or samples in the window.
     pub count: u32,
-    /// The features.
+    /// The values of the features. NaN: not defined for this window.
     pub values: [f64; N],
 }
 
-/// What a call gives.
+/// The result of a call.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Featurized {
-    /// Names and assets of the sensors in the rows.
+    /// Name and asset of each sensor in the rows.
     pub sensors: Vec<(Box<str>, Box<str>)>,
-    /// Windows of scalar readings, as they closed.
+    /// Windows of scalar readings, in the order in which they closed.
     pub windows: Vec<Row>,
-    /// Bursts, each a window.
+    /// Waveforms; each is a window of its own.
     pub bursts: Vec<Row<{ BURST_FEATURES.len() }>>,
-    /// Readings and bursts that contradict one of the same sensor and time: the index into the readings, or for a burst the
-    /// number of readings plus its index.
+    /// Readings and waveforms that contradict an earlier one of the same sensor and time: the index of the reading, or
+    /// for a waveform the number of readings plus its index.
     pub conflicts: Vec<u32>,
-    /// Those that came before, to the last bit.
+    /// Readings and waveforms that are identical to an earlier one. Indices as in `conflicts`.
     pub repeated: Vec<u32>,
-    /// Readings behind their sensor's watermark; windows that had closed lack them.
+    /// Indices of readings behind the watermark of their sensor. Windows that had closed do not contain them.
     pub late: Vec<u32>,
-    /// More is due; [`Featurizer::resume`] gives it.
+    /// Whether [`Featurizer::resume`] returns more results of this call.
     pub more: bool,
 }
 
 impl Featurized {
-    /// Adds what [`Featurizer::resume`] gave.
-    pub fn join(&mut self, rest: Self) {
-        let mut known: HashMap<Box<str>, u32> =
-            (0..).zip(&self.sensors).map(|(at, (name, _))| (name.clone(), at)).collect();
-        let places: Vec<u32> = rest
+    /// Appends the result of [`Featurizer::resume`].
+    pub fn join(&mut self, next: Self) {
+        let mut indices: HashMap<Box<str>, u32> =
+            (0..).zip(&self.sensors).map(|(index, (name, _))| (name.clone(), index)).collect();
+        let mapping: Vec<u32> = next
             .sensors
             .into_iter()
             .map(|(name, asset)| {
-                let next = u32::try_from(self.sensors.len()).unwrap_or(u32::MAX);
-                *known.entry(name.clone()).or_insert_with(|| {
+                let new_index = u32::try_from(self.sensors.len()).unwrap_or(u32::MAX);
+                *indices.entry(name.clone()).or_insert_with(|| {
                     self.sensors.push((name, asset));
-                    next
+                    new_index
                 })
             })
             .collect();
-        let place = |sensor: u32| places.get(sensor as usize).copied().unwrap_or(u32::MAX);
-        self.windows.extend(rest.windows.into_iter().map(|row| Row { sensor: place(row.sensor), ..row }));
-        self.bursts.extend(rest.bursts.into_iter().map(|row| Row { sensor: place(row.sensor), ..row }));
-        self.conflicts.extend(rest.conflicts);
-        self.repeated.extend(rest.repeated);
-        self.late.extend(rest.late);
-        self.more = rest.more;
+        let mapped = |sensor: u32| mapping.get(sensor as usize).copied().unwrap_or(u32::MAX);
+        self.windows.extend(next.windows.into_iter().map(|row| Row { sensor: mapped(row.sensor), ..row }));
+        self.bursts.extend(next.bursts.into_iter().map(|row| Row { sensor: mapped(row.sensor), ..row }));
+        self.conflicts.extend(next.conflicts);
+        self.repeated.extend(next.repeated);
+        self.late.extend(next.late);
+        self.more = next.more;
     }
 
     fn is_full(&self) -> bool {
@@ -110,7 +110,7 @@ impl Featurized {
     }
 }
 
-/// Why a batch cannot be taken; the state is as before.
+/// Why a batch is invalid. The state does not change.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum PushError {
     /// Columns of unequal length.
@@ -119,8 +119,8 @@ pub enum PushError {
     /// A sensor that is not in the table.
     #[error("sensor {0} is not in the batch's table of {1}")]
     Sensor(u32, usize),
-    /// A burst without samples, or at no rate.
-    #[error("burst {0} has {1} samples at {2} Hz; expected at least one, at a rate above 0")]
+    /// A waveform without samples, or with an invalid rate.
+    #[error("waveform {0} has {1} samples at {2} Hz; expected at least one, at a rate above 0")]
     Burst(usize, usize, f64),
 }
 
@@ -130,31 +130,35 @@ pub enum RestoreError {
     /// The configuration cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Not a snapshot of this stage and version.
+    /// Not a snapshot of this stage, or of an unsupported version.
     #[error("expected a snapshot of featurize, version 2 or {SNAPSHOT_VERSION}; {0}")]
     Snapshot(String),
 }
 
-/// Keeps the windows of all sensors.
+/// Keeps the windows of all sensors and computes their features.
 #[derive(Debug)]
 pub struct Featurizer {
     rules: Rules,
     sensors: Vec<Sensor>,
+    /// The index in `sensors` of each name.
     numbers: HashMap<Box<str>, usize, foldhash::fast::FixedState>,
     extractor: Extractor,
-    /// For each sensor, the call in which it was put into the output's table, and its place there.
+    /// For each sensor, the number of the last call whose output contains it, and its index in the sensor table of that
+    /// output.
     placed: Vec<(u64, u32)>,
+    /// The number of the current call.
     call: u64,
+    /// Buffer for the samples of a waveform as f64.
     wide: Vec<f64>,
-    /// What the last call left, as one answer did not hold it.
+    /// The work that the last call left because its output was full.
     rest: Option<Rest>,
 }
 
 impl Featurizer {
-    /// With a configuration as JSON; an empty text means the defaults.
+    /// Creates a featurizer with a configuration as JSON. An empty string selects the defaults.
     ///
     /// # Errors
-    /// [`ConfigError`].
+    /// [`ConfigError`] if the configuration is invalid.
     pub fn open(config: &str) -> Result<Self, ConfigError> {
         Ok(Self {
             rules: Rules::parse(config)?,
@@ -168,60 +172,60 @@ impl Featurizer {
         })
     }
 
-    /// Goes on where the snapshot was taken.
+    /// Creates a featurizer with the state of a snapshot.
     ///
     /// # Errors
-    /// [`RestoreError`].
+    /// [`RestoreError`] if the configuration is invalid or the snapshot cannot be read.
     pub fn restore(config: &str, snapshot: &[u8]) -> Result<Self, RestoreError> {
         let unreadable = |error| RestoreError::Snapshot(format!("its body cannot be read: {error}"));
         let sensors: Vec<Sensor> = match snapshot {
             [SNAPSHOT_VERSION, body @ ..] => postcard::from_bytes(body).map_err(unreadable)?,
             [2, body @ ..] => {
-                let before: Vec<Version2> = postcard::from_bytes(body).map_err(unreadable)?;
-                before.into_iter().map(Sensor::from).collect()
+                let old: Vec<Version2> = postcard::from_bytes(body).map_err(unreadable)?;
+                old.into_iter().map(Sensor::from).collect()
             }
             [version, ..] => return Err(RestoreError::Snapshot(format!("got version {version}"))),
             [] => return Err(RestoreError::Snapshot("got no bytes".into())),
         };
-        let fresh = Self::open(config)?;
+        let empty = Self::open(config)?;
         let mut sensors = sensors;
         for sensor in &mut sensors {
-            sensor.about = fresh.rules.about(&sensor.name);
+            sensor.about = empty.rules.about(&sensor.name);
         }
         let numbers = sensors.iter().enumerate().map(|(number, sensor)| (sensor.name.clone(), number)).collect();
         let placed = vec![(0, 0); sensors.len()];
-        Ok(Self { sensors, numbers, placed, ..fresh })
+        Ok(Self { sensors, numbers, placed, ..empty })
     }
 
-    /// The state as bytes.
+    /// Serialises the state. Pending work is not part of it: call [`Self::resume`] until nothing is left first.
     pub fn snapshot(&self) -> Vec<u8> {
-        // Strings and numbers always serialise.
+        // Serialising strings and numbers cannot fail.
         let body = postcard::to_stdvec(&self.sensors).unwrap_or_default();
         [&[SNAPSHOT_VERSION], body.as_slice()].concat()
     }
 
-    /// Takes readings in and gives the windows that closed.
+    /// Processes a batch and returns the windows that it closed.
     ///
     /// # Errors
-    /// [`PushError`].
+    /// [`PushError`] if the batch is invalid.
     pub fn push(&mut self, batch: &Batch<'_>) -> Result<Featurized, PushError> {
         check(batch)?;
         let mut out = Featurized::default();
-        if let Some(place) = self.take(batch, Place::default(), &mut out) {
+        if let Some(cursor) = self.take(batch, Place::default(), &mut out) {
             out.more = true;
-            self.rest = Some(Rest::of(batch, place));
+            self.rest = Some(Rest::of(batch, cursor));
         }
         Ok(out)
     }
 
-    /// Gives what the last call left when it said that there was more; indices are those of its batch.
+    /// Continues the last call if its output was full. Indices refer to the batch of that call.
     pub fn resume(&mut self) -> Featurized {
         let mut out = Featurized::default();
         self.rest = match self.rest.take() {
             None => None,
-            Some(Rest::Batch(batch, place)) => {
-                let place = batch.lend(|borrowed| self.take(borrowed, place, &mut out));
-                place.map(|place| Rest::Batch(batch, place))
+            Some(Rest::Batch(batch, cursor)) => {
+                let stopped = batch.lend(|borrowed| self.take(borrowed, cursor, &mut out));
+                stopped.map(|cursor| Rest::Batch(batch, cursor))
             }
             Some(Rest::Sensors(numbers, now)) => self.close_in_order(numbers, now, &mut out),
         };
@@ -229,7 +233,7 @@ impl Featurizer {
         out
     }
 
-    /// What a call gave and all that it left.
+    /// Completes the result of a call: resumes until nothing is left.
     pub fn whole(&mut self, mut first: Featurized) -> Featurized {
         while first.more {
             first.join(self.resume());
@@ -237,7 +241,7 @@ impl Featurizer {
         first
     }
 
-    /// Takes a batch from a place on; gives the place where it stopped, as the output is full.
+    /// Processes a batch from a cursor on. If the output becomes full, returns the cursor at which to continue.
     fn take(&mut self, batch: &Batch<'_>, from: Place, out: &mut Featurized) -> Option<Place> {
         self.call += 1;
         let mut numbers: Vec<Option<usize>> = vec![None; batch.sensors.len()];
@@ -266,15 +270,15 @@ impl Featurizer {
                 return Some(Place { reading, closing: Some(number), burst: 0 });
             }
         }
-        let first = u32::try_from(batch.time.len()).unwrap_or(u32::MAX);
-        for (at, burst) in batch.bursts.iter().enumerate().skip(from.burst) {
+        let readings_len = u32::try_from(batch.time.len()).unwrap_or(u32::MAX);
+        for (position, waveform) in batch.bursts.iter().enumerate().skip(from.burst) {
             if out.is_full() {
-                return Some(Place { reading: batch.time.len(), closing: None, burst: at });
+                return Some(Place { reading: batch.time.len(), closing: None, burst: position });
             }
-            let index = first.saturating_add(u32::try_from(at).unwrap_or(u32::MAX));
-            let Some(number) = self.number(burst.sensor, batch.sensors, &mut numbers) else { continue };
+            let index = readings_len.saturating_add(u32::try_from(position).unwrap_or(u32::MAX));
+            let Some(number) = self.number(waveform.sensor, batch.sensors, &mut numbers) else { continue };
             let Some(sensor) = self.sensors.get_mut(number) else { continue };
-            match sensor.burst(burst.start, hash(burst)) {
+            match sensor.burst(waveform.start, hash(waveform)) {
                 Taken::InTime | Taken::Late => {}
                 Taken::Repeated => {
                     out.repeated.push(index);
@@ -286,22 +290,23 @@ impl Featurizer {
                 }
             }
             self.wide.clear();
-            self.wide.extend(burst.samples.iter().map(|&sample| f64::from(sample)));
+            self.wide.extend(waveform.samples.iter().map(|&sample| f64::from(sample)));
             let Some(sensor) = self.sensors.get(number) else { continue };
             let machine = sensor.about.machine.as_deref();
-            let shaft = self.shaft(machine, burst.start);
+            let shaft = self.shaft(machine, waveform.start);
             out.bursts.push(Row {
                 sensor: place(number, sensor, self.call, &mut self.placed, &mut out.sensors),
-                start: burst.start,
-                end: burst_end(burst),
-                count: u32::try_from(burst.samples.len()).unwrap_or(u32::MAX),
-                values: self.extractor.burst(&self.wide, burst.rate, machine, shaft),
+                start: waveform.start,
+                end: burst_end(waveform),
+                count: u32::try_from(waveform.samples.len()).unwrap_or(u32::MAX),
+                values: self.extractor.burst(&self.wide, waveform.rate, machine, shaft),
             });
         }
         None
     }
 
-    /// Closes the windows of a sensor that its watermark has passed; false when the output is full before that is done.
+    /// Closes the windows of a sensor whose end the watermark has reached. Returns false if the output becomes full
+    /// first.
     #[inline]
     fn close_due(&mut self, number: usize, out: &mut Featurized) -> bool {
         let Some(sensor) = self.sensors.get_mut(number) else { return true };
@@ -315,16 +320,16 @@ impl Featurizer {
         }
     }
 
-    /// The shaft's speed for a burst, in Hz: what the newest reading of the machine's speed sensor says that came before the
-    /// burst and is not younger, else what is configured.
+    /// Returns the shaft speed for a waveform with this start, in Hz: the newest reading of the machine's speed sensor
+    /// that arrived before the waveform and is not newer than its start, else the configured speed.
     fn shaft(&self, machine: Option<&Machine>, start: i64) -> Option<f64> {
         let machine = machine?;
         let sensor = machine.speed_sensor.as_deref().and_then(|name| self.numbers.get(name));
         sensor.and_then(|&number| self.sensors.get(number)?.speed(start, &self.rules)).or(machine.shaft)
     }
 
-    /// Closes the windows of sensors that sent nothing since the tick before, but for those that hold readings of after `now`,
-    /// in ns since 1970.
+    /// Closes the windows of sensors that sent nothing since the previous tick, except windows with readings after
+    /// `now`, in nanoseconds since 1970.
     pub fn tick(&mut self, now: i64) -> Featurized {
         let out = self.close(now, |sensor| sensor.idle);
         for sensor in &mut self.sensors {
@@ -338,12 +343,13 @@ impl Featurizer {
         self.close(i64::MAX, |_| true)
     }
 
-    /// By the order of names, which is the same however the sensors are spread over instances.
-    fn close(&mut self, now: i64, which: impl Fn(&Sensor) -> bool) -> Featurized {
-        let due = self.sensors.iter().enumerate().filter(|(_, sensor)| sensor.waits() && which(sensor));
+    /// Closes the windows of the selected sensors in the order of their names, which does not depend on how the sensors
+    /// are distributed over instances.
+    fn close(&mut self, now: i64, is_selected: impl Fn(&Sensor) -> bool) -> Featurized {
+        let due = self.sensors.iter().enumerate().filter(|(_, sensor)| sensor.waits() && is_selected(sensor));
         let mut named: Vec<(&str, usize)> = due.map(|(number, sensor)| (&*sensor.name, number)).collect();
-        // The last comes first in turn.
-        named.sort_unstable_by(|one, other| other.cmp(one));
+        // In descending order, because the list is processed from its end.
+        named.sort_unstable_by(|a, b| b.cmp(a));
         let numbers = named.into_iter().map(|(_, number)| number).collect();
         let mut out = Featurized::default();
         self.rest = self.close_in_order(numbers, now, &mut out);
@@ -351,7 +357,8 @@ impl Featurizer {
         out
     }
 
-    /// Closes the windows of these sensors, from the last to the first; gives what is left when the output is full.
+    /// Closes the windows of these sensors, from the last to the first. If the output becomes full, returns the work
+    /// that is left.
     fn close_in_order(&mut self, mut numbers: Vec<usize>, now: i64, out: &mut Featurized) -> Option<Rest> {
         self.call += 1;
         while let Some(&number) = numbers.last() {
@@ -370,7 +377,7 @@ impl Featurizer {
         None
     }
 
-    /// The sensor's number in the state; a new one gets the next.
+    /// Returns the index of a sensor of the batch in the state. Adds the sensor if it is new.
     #[inline]
     fn number(&mut self, local: u32, table: &[(&str, &str)], numbers: &mut [Option<usize>]) -> Option<usize> {
         let slot = numbers.get_mut(local as usize)?;
@@ -397,27 +404,27 @@ fn check(batch: &Batch<'_>) -> Result<(), PushError> {
     if sensor != time || time != value {
         return Err(PushError::Lengths(sensor, time, value));
     }
-    let known = batch.sensors.len();
-    let named = batch.sensor.iter().copied().chain(batch.bursts.iter().map(|burst| burst.sensor)).max();
-    if let Some(largest) = named.filter(|&largest| largest as usize >= known) {
-        return Err(PushError::Sensor(largest, known));
+    let table_len = batch.sensors.len();
+    let indices = batch.sensor.iter().copied().chain(batch.bursts.iter().map(|waveform| waveform.sensor));
+    if let Some(largest) = indices.max().filter(|&largest| largest as usize >= table_len) {
+        return Err(PushError::Sensor(largest, table_len));
     }
-    for (index, burst) in batch.bursts.iter().enumerate() {
-        if burst.samples.is_empty() || !(burst.rate.is_finite() && burst.rate > 0.0) {
-            return Err(PushError::Burst(index, burst.samples.len(), burst.rate));
+    for (index, waveform) in batch.bursts.iter().enumerate() {
+        if waveform.samples.is_empty() || !(waveform.rate.is_finite() && waveform.rate > 0.0) {
+            return Err(PushError::Burst(index, waveform.samples.len(), waveform.rate));
         }
     }
     Ok(())
 }
 
-/// FNV-1a over rate and samples, a word at a time; never 0.
-fn hash(burst: &Burst<'_>) -> u64 {
+/// Returns the FNV-1a hash of rate and samples, one word at a time. It is never 0, which stands for an unknown hash.
+fn hash(waveform: &Burst<'_>) -> u64 {
     let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(0x0000_0100_0000_01b3);
-    let seeded = mix(0xcbf2_9ce4_8422_2325, burst.rate.to_bits());
-    burst.samples.iter().fold(seeded, |hash, sample| mix(hash, sample.to_bits().into())).max(1)
+    let seeded = mix(0xcbf2_9ce4_8422_2325, waveform.rate.to_bits());
+    waveform.samples.iter().fold(seeded, |hash, sample| mix(hash, sample.to_bits().into())).max(1)
 }
 
-/// A row whose sensor is not placed yet.
+/// Returns the row of a window of readings. Its sensor index is set by [`add`].
 #[allow(clippy::cast_precision_loss, reason = "a window's length")]
 fn scalar_row(rules: &Rules, extractor: &mut Extractor, window: &Window<'_>) -> Row {
     let expected = window.expected * (rules.size as f64 / 1e9);
@@ -430,25 +437,33 @@ fn scalar_row(rules: &Rules, extractor: &mut Extractor, window: &Window<'_>) -> 
     }
 }
 
-fn add(mut row: Row, number: usize, sensor: &Sensor, call: u64, placed: &mut [(u64, u32)], out: &mut Featurized) {
-    row.sensor = place(number, sensor, call, placed, &mut out.sensors);
+fn add(
+    mut row: Row,
+    number: usize,
+    sensor: &Sensor,
+    call_number: u64,
+    placed: &mut [(u64, u32)],
+    out: &mut Featurized,
+) {
+    row.sensor = place(number, sensor, call_number, placed, &mut out.sensors);
     out.windows.push(row);
 }
 
+/// Returns the index of a sensor in the sensor table of the output. Adds the sensor if this call has not added it yet.
 fn place(
     number: usize,
     sensor: &Sensor,
-    call: u64,
+    call_number: u64,
     placed: &mut [(u64, u32)],
     table: &mut Vec<(Box<str>, Box<str>)>,
 ) -> u32 {
     match placed.get_mut(number) {
-        Some((when, place)) if *when == call => *place,
+        Some((last_call, index)) if *last_call == call_number => *index,
         Some(slot) => {
-            let place = u32::try_from(table.len()).unwrap_or(u32::MAX);
+            let index = u32::try_from(table.len()).unwrap_or(u32::MAX);
             table.push((sensor.name.clone(), sensor.asset.clone()));
-            *slot = (call, place);
-            place
+            *slot = (call_number, index);
+            index
         }
         None => 0,
     }
@@ -459,6 +474,6 @@ fn place(
     clippy::cast_possible_truncation,
     reason = "a length in nanoseconds; `as` saturates"
 )]
-fn burst_end(burst: &Burst<'_>) -> i64 {
-    burst.start.saturating_add((burst.samples.len() as f64 / burst.rate * 1e9).round() as i64)
+fn burst_end(waveform: &Burst<'_>) -> i64 {
+    waveform.start.saturating_add((waveform.samples.len() as f64 / waveform.rate * 1e9).round() as i64)
 }

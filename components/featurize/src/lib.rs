@@ -1,8 +1,8 @@
 //! The featurize stage: event-time windows for each sensor, and their features.
 //!
-//! [`Featurizer`] keeps the windows, [`features`] computes what is known of one. Windows are aligned to the epoch: window
-//! `k` is `[k · slide, k · slide + size)`. A window closes when its sensor's watermark (its newest reading less the
-//! allowed lateness) reaches the window's end.
+//! [`Featurizer`] keeps the windows, [`features`] computes the features of a window. Windows are aligned to the epoch:
+//! window `k` is `[k · slide, k · slide + size)`. A window closes when the watermark of its sensor (its newest reading
+//! minus the allowed lateness) reaches the end of the window.
 
 mod burst;
 pub mod config;

@@ -1,24 +1,24 @@
-//! What a call leaves when one answer does not hold all that is due.
+//! The work that a call leaves when its output is full.
 
 use crate::featurizer::{Batch, Burst};
 
-/// Where a batch is to be gone on with.
+/// The position at which to continue with a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// The next reading.
+    /// Index of the next reading.
     pub(crate) reading: usize,
-    /// The sensor whose windows are still being closed.
+    /// Index of the sensor whose windows are still being closed.
     pub(crate) closing: Option<usize>,
-    /// The next burst.
+    /// Index of the next waveform.
     pub(crate) burst: usize,
 }
 
-/// What is left.
+/// The work that is left.
 #[derive(Clone, Debug)]
 pub(crate) enum Rest {
-    /// A batch from a place on.
+    /// A batch from a position on.
     Batch(Owned, Place),
-    /// Sensors whose windows are to be closed up to a time, the last of them first.
+    /// Indices of the sensors whose windows are to be closed up to a time in ns since 1970, the last of them first.
     Sensors(Vec<usize>, i64),
 }
 
@@ -34,35 +34,36 @@ pub(crate) struct Owned {
 }
 
 impl Rest {
-    pub(crate) fn of(batch: &Batch<'_>, place: Place) -> Self {
-        let burst = |burst: &Burst<'_>| (burst.sensor, burst.start, burst.rate, burst.samples.to_vec());
+    pub(crate) fn of(batch: &Batch<'_>, cursor: Place) -> Self {
+        let to_owned =
+            |waveform: &Burst<'_>| (waveform.sensor, waveform.start, waveform.rate, waveform.samples.to_vec());
         let owned = Owned {
             sensors: batch.sensors.iter().map(|&(name, asset)| (name.into(), asset.into())).collect(),
             sensor: batch.sensor.to_vec(),
             time: batch.time.to_vec(),
             value: batch.value.to_vec(),
-            bursts: batch.bursts.iter().map(burst).collect(),
+            bursts: batch.bursts.iter().map(to_owned).collect(),
             arrivals: batch.arrivals.to_vec(),
         };
-        Self::Batch(owned, place)
+        Self::Batch(owned, cursor)
     }
 }
 
 impl Owned {
-    /// Calls `with` with the batch.
-    pub(crate) fn lend<T>(&self, with: impl FnOnce(&Batch<'_>) -> T) -> T {
+    /// Calls a function with the batch.
+    pub(crate) fn lend<T>(&self, call: impl FnOnce(&Batch<'_>) -> T) -> T {
         let sensors: Vec<(&str, &str)> = self.sensors.iter().map(|(name, asset)| (&**name, &**asset)).collect();
-        let bursts: Vec<Burst<'_>> = self
+        let waveforms: Vec<Burst<'_>> = self
             .bursts
             .iter()
             .map(|(sensor, start, rate, samples)| Burst { sensor: *sensor, start: *start, rate: *rate, samples })
             .collect();
-        with(&Batch {
+        call(&Batch {
             sensors: &sensors,
             sensor: &self.sensor,
             time: &self.time,
             value: &self.value,
-            bursts: &bursts,
+            bursts: &waveforms,
             arrivals: &self.arrivals,
         })
     }

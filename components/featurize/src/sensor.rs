@@ -1,80 +1,83 @@
-//! One sensor's readings that may still fall into an open window.
+//! The state of one sensor: its readings that may still belong to an open window.
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::{About, Rules};
 
-/// Bursts that are remembered, to know one that is sent again.
+/// Number of waveforms whose start and hash are kept, to recognise repeats.
 const BURSTS: usize = 64;
-/// Readings behind the watermark that are kept, so that one that is sent again is known.
+/// Number of readings behind the watermark that are kept, to recognise repeats.
 const REMEMBERED: usize = 256;
-/// Readings of a sensor that are kept, at most.
+/// Limit for the number of readings of a sensor.
 const MOST_READINGS: usize = 1 << 18;
 
-/// What became of a reading.
+/// The outcome of adding a reading or a waveform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
-    /// It is in its windows.
+    /// It counts in all its windows.
     InTime,
-    /// It came behind the watermark, or there is no room for it: windows may lack it.
+    /// It is behind the watermark, or the state is full: windows may not contain it.
     Late,
-    /// It is there already.
+    /// It is identical to an earlier one.
     Repeated,
-    /// Another value of that time is there.
+    /// It has the time of an earlier one, and another value.
     Conflict,
 }
 
-/// A sensor's usual rate moves by at most this share a window, once it is known ...
+/// Minimum of the limit for the relative change of the usual rate per window.
 const DRIFT: f64 = 1e-4;
-/// ... and by at most this share over the number of windows seen, before.
+/// The limit for the relative change of the usual rate per window is this over the number of windows seen.
 const LEARNING: f64 = 0.5;
 
-/// Readings in order of time; a window that may close next.
+/// The readings of a sensor in order of time, and the state of its windows. Times are in nanoseconds since 1970.
+///
+/// Snapshots contain the fields in this order, without their names.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Sensor {
     pub(crate) name: Box<str>,
     pub(crate) asset: Box<str>,
     times: Vec<i64>,
     values: Vec<f64>,
-    /// The watermark is this less the lateness: the newest time, or the latest arrival of a reading that was ahead of it.
-    mark: i64,
-    /// Number of the window after the last one closed.
-    done: i64,
-    /// Number of the first window that has readings and is open; without readings it says nothing.
-    next: i64,
-    /// Starts of the latest bursts, and the hash of each.
-    bursts: Vec<(i64, u64)>,
+    /// The watermark plus the lateness: the maximum over all readings of the time or the arrival, whichever is earlier.
+    watermark_base: i64,
+    /// Number of the window after the last closed one.
+    next_unclosed: i64,
+    /// Number of the first open window with readings; `i64::MAX` if there is none.
+    next_open: i64,
+    /// Start and hash of the latest waveforms.
+    known_waveforms: Vec<(i64, u64)>,
+    /// Whether no reading was added since the last tick.
     pub(crate) idle: bool,
-    /// Time of the earliest reading of all.
-    first: i64,
-    /// Readings a second that are usual, in Hz; NaN while not known.
-    usual: f64,
-    /// Windows that it was learned from.
-    learned: u16,
-    /// From the configuration, not the snapshot.
+    /// Time of the earliest reading so far.
+    earliest: i64,
+    /// The usual rate of readings, in Hz; NaN if unknown.
+    usual_rate: f64,
+    /// Number of windows that the usual rate was learned from.
+    rate_windows: u16,
+    /// From the configuration; not part of the snapshot.
     #[serde(skip)]
     pub(crate) about: About,
 }
 
-/// The first window that holds the time: the smallest k with k · slide + size > time.
+/// Returns the number of the first window that contains the time: the smallest k with k · slide + size > time.
 fn first_window(time: i64, rules: &Rules) -> i64 {
     time.saturating_sub(rules.size).div_euclid(rules.slide).saturating_add(1)
 }
 
-/// A window that closes.
+/// A window that closes, with its readings.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Window<'a> {
     pub(crate) start: i64,
     pub(crate) times: &'a [i64],
     pub(crate) values: &'a [f64],
-    /// Readings a second, in Hz: as configured, else as in this window.
+    /// The configured rate, else the rate of this window, in Hz.
     pub(crate) rate: f64,
-    /// Readings a second that should be there: as configured, else as was usual in the windows before. NaN when not
-    /// known, or when the window began before the sensor's first reading.
+    /// The expected rate in Hz: the configured one, else the usual rate before this window. NaN if unknown, or if the
+    /// window began before the sensor's first reading.
     pub(crate) expected: f64,
 }
 
-/// Readings a second between the first and the last, in Hz.
+/// Returns the mean rate between the first and the last reading, in Hz; NaN for fewer than two times.
 #[allow(clippy::cast_precision_loss, reason = "counts and spans")]
 fn sampling_rate(times: &[i64]) -> f64 {
     match (times.first(), times.last()) {
@@ -90,196 +93,199 @@ impl Sensor {
             asset: asset.into(),
             times: Vec::new(),
             values: Vec::new(),
-            mark: i64::MIN,
-            done: i64::MIN,
-            next: i64::MAX,
-            bursts: Vec::new(),
+            watermark_base: i64::MIN,
+            next_unclosed: i64::MIN,
+            next_open: i64::MAX,
+            known_waveforms: Vec::new(),
             idle: false,
-            first: i64::MAX,
-            usual: f64::NAN,
-            learned: 0,
+            earliest: i64::MAX,
+            usual_rate: f64::NAN,
+            rate_windows: 0,
             about,
         }
     }
 
-    /// Takes a reading in, which came at `arrival`.
+    /// Adds a reading. `time` and `arrival` are in nanoseconds since 1970.
     pub(crate) fn insert(&mut self, time: i64, value: f64, arrival: i64, rules: &Rules) -> Taken {
         self.idle = false;
         let watermark = self.watermark(rules);
         let late = time < watermark;
-        let place = match self.times.last() {
+        let index = match self.times.last() {
             Some(&last) if time <= last => match self.times.binary_search(&time) {
-                Ok(place) if self.values.get(place).is_some_and(|kept| kept.to_bits() == value.to_bits()) => {
+                Ok(index) if self.values.get(index).is_some_and(|known| known.to_bits() == value.to_bits()) => {
                     return Taken::Repeated;
                 }
                 Ok(_) => return Taken::Conflict,
-                Err(place) => place,
+                Err(index) => index,
             },
             _ => self.times.len(),
         };
-        // A clock that is ahead moves the watermark to the arrival, not beyond: what comes after it is not late by that.
-        self.mark = self.mark.max(time.min(arrival));
-        if late && place == 0 && self.times.len() >= REMEMBERED {
+        // A clock that is ahead advances the watermark at most to the arrival, so that it makes no later reading late.
+        self.watermark_base = self.watermark_base.max(time.min(arrival));
+        if late && index == 0 && self.times.len() >= REMEMBERED {
             return Taken::Late;
         }
-        let mut place = place;
+        let mut index = index;
         if self.times.len() >= MOST_READINGS {
-            match self.make_room(place, rules) {
-                Some(room) => place = room,
+            match self.make_room(index, rules) {
+                Some(shifted) => index = shifted,
                 None => return Taken::Late,
             }
         }
-        if place == self.times.len() {
+        if index == self.times.len() {
             self.times.push(time);
             self.values.push(value);
         } else {
-            self.times.insert(place, time);
-            self.values.insert(place, value);
+            self.times.insert(index, time);
+            self.values.insert(index, value);
         }
-        self.first = self.first.min(time);
-        // A reading may be in no window that is open: where it is late, or a tick closed the windows of a silent sensor. One
-        // behind the watermark must not be opened for it: it would close at once, with this reading alone.
-        let mut open = first_window(time, rules).max(self.done);
+        self.earliest = self.earliest.min(time);
+        // All windows of a reading may be closed: if it is late, or if a tick closed the windows of a silent sensor. A
+        // window behind the watermark must not be opened: it would close immediately, with only this reading.
+        let mut open = first_window(time, rules).max(self.next_unclosed);
         if late {
             open = open.max(first_window(watermark, rules));
         }
         if time >= open.saturating_mul(rules.slide) {
-            self.next = self.next.min(open);
+            self.next_open = self.next_open.min(open);
         }
         if late { Taken::Late } else { Taken::InTime }
     }
 
-    /// Makes room for a reading at `place`: what is in no open window goes, or else the newest, which a clock that is ahead sent.
-    /// Gives the place then; none where the reading itself is the newest.
-    fn make_room(&mut self, place: usize, rules: &Rules) -> Option<usize> {
+    /// Removes readings so that one can be added at `index`: those in no open window, else the newest, which is from a
+    /// clock that is ahead. Returns the shifted index, or None if the new reading would be the newest itself.
+    fn make_room(&mut self, index: usize, rules: &Rules) -> Option<usize> {
         let before = self.times.len();
-        let needed = if self.next == i64::MAX { i64::MAX } else { self.next.saturating_mul(rules.slide) };
+        let needed = if self.next_open == i64::MAX { i64::MAX } else { self.next_open.saturating_mul(rules.slide) };
         self.trim(needed, rules);
-        let gone = before - self.times.len();
-        if gone > 0 {
-            return Some(place.saturating_sub(gone));
+        let removed = before - self.times.len();
+        if removed > 0 {
+            return Some(index.saturating_sub(removed));
         }
-        if place >= self.times.len() {
+        if index >= self.times.len() {
             return None;
         }
         self.times.pop();
         self.values.pop();
-        Some(place)
+        Some(index)
     }
 
     fn watermark(&self, rules: &Rules) -> i64 {
-        self.mark.saturating_sub(rules.lateness)
+        self.watermark_base.saturating_sub(rules.lateness)
     }
 
-    /// Notes a burst.
+    /// Adds the start and the hash of a waveform.
     pub(crate) fn burst(&mut self, start: i64, hash: u64) -> Taken {
-        match self.bursts.iter().find(|(known, _)| *known == start) {
-            // Of snapshots of earlier versions the hash is not known.
+        match self.known_waveforms.iter().find(|(known, _)| *known == start) {
+            // A hash of 0 is unknown: the waveform is from a snapshot of version 2.
             Some((_, known)) if *known == hash || *known == 0 => return Taken::Repeated,
             Some(_) => return Taken::Conflict,
             None => {}
         }
-        if self.bursts.len() >= BURSTS {
-            self.bursts.remove(0);
+        if self.known_waveforms.len() >= BURSTS {
+            self.known_waveforms.remove(0);
         }
-        self.bursts.push((start, hash));
+        self.known_waveforms.push((start, hash));
         Taken::InTime
     }
 
-    /// Whether there is a window that [`Self::force_close`] would give.
+    /// Returns whether there is an open window with readings.
     pub(crate) fn waits(&self) -> bool {
-        self.next != i64::MAX
+        self.next_open != i64::MAX
     }
 
-    /// The next window that the watermark has passed; each is given once.
+    /// Closes and returns the next window whose end the watermark has reached. Each window is returned once.
     #[inline]
     pub(crate) fn close(&mut self, rules: &Rules) -> Option<Window<'_>> {
-        // Without a reading `next` is the largest number and no watermark passes it.
-        let end = self.next.saturating_mul(rules.slide).saturating_add(rules.size);
+        // Without readings this is `i64::MAX`, which no watermark reaches.
+        let end = self.next_open.saturating_mul(rules.slide).saturating_add(rules.size);
         if end > self.watermark(rules) { None } else { self.take_next(i64::MAX, rules) }
     }
 
-    /// The next window with readings, wherever the watermark is, if all its readings are of `now` or before: what a clock that is
-    /// ahead sent waits until then, with whatever else comes for its window.
+    /// Closes and returns the next window with readings, regardless of the watermark, if none of its readings is after
+    /// `now`. So the readings of a clock that is ahead stay in their window until their time, together with later ones.
     pub(crate) fn force_close(&mut self, now: i64, rules: &Rules) -> Option<Window<'_>> {
         self.take_next(now, rules)
     }
 
     fn take_next(&mut self, now: i64, rules: &Rules) -> Option<Window<'_>> {
         let (start, low, high) = loop {
-            if self.next == i64::MAX {
+            if self.next_open == i64::MAX {
                 return None;
             }
-            let start = self.next.saturating_mul(rules.slide);
+            let start = self.next_open.saturating_mul(rules.slide);
             self.trim(start, rules);
             let low = self.times.partition_point(|&time| time < start);
-            // A window that reaches beyond what a time can be has no end.
+            // The end of a window beyond the range of a time is not bounded.
             let end = start.checked_add(rules.size);
             let high = self.times.partition_point(|&time| end.is_none_or(|end| time < end));
             if high.checked_sub(1).and_then(|last| self.times.get(last)).is_some_and(|&last| last > now) {
                 return None;
             }
-            // Its readings may have had to make room.
+            // Its readings may have been removed, see `make_room`.
             if low == high {
-                let empty = self.next;
-                self.next = self.open_from(self.done, rules);
-                if self.next <= empty {
-                    self.done = empty.saturating_add(1);
-                    self.next = self.open_from(self.done, rules);
+                let empty = self.next_open;
+                self.next_open = self.open_from(self.next_unclosed, rules);
+                if self.next_open <= empty {
+                    self.next_unclosed = empty.saturating_add(1);
+                    self.next_open = self.open_from(self.next_unclosed, rules);
                 }
                 continue;
             }
-            self.done = self.next.saturating_add(1);
-            self.next = self.open_from(self.done, rules);
+            self.next_unclosed = self.next_open.saturating_add(1);
+            self.next_open = self.open_from(self.next_unclosed, rules);
             break (start, low, high);
         };
         let (rate, usual) = self.learn(low, high);
-        let expected = if start < self.first { f64::NAN } else { self.about.rate.unwrap_or(usual) };
+        let expected = if start < self.earliest { f64::NAN } else { self.about.rate.unwrap_or(usual) };
         let (times, values) = (self.times.get(low..high)?, self.values.get(low..high)?);
         Some(Window { start, times, values, rate: self.about.rate.unwrap_or(rate), expected })
     }
 
-    /// The first window from number `done` on that has readings.
-    fn open_from(&self, done: i64, rules: &Rules) -> i64 {
-        // Beyond what a time can be there are no windows.
-        if done > i64::MAX / rules.slide {
+    /// Returns the number of the first window with readings, from `number` on; `i64::MAX` if there is none.
+    fn open_from(&self, number: i64, rules: &Rules) -> i64 {
+        // There are no windows beyond the range of a time.
+        if number > i64::MAX / rules.slide {
             return i64::MAX;
         }
-        let after = done.saturating_mul(rules.slide);
-        let rest = self.times.partition_point(|&time| time < after);
-        self.times.get(rest).map_or(i64::MAX, |&time| first_window(time, rules).max(done))
+        let start = number.saturating_mul(rules.slide);
+        let first = self.times.partition_point(|&time| time < start);
+        self.times.get(first).map_or(i64::MAX, |&time| first_window(time, rules).max(number))
     }
 
-    /// The rate of these readings, and the usual rate before them; then the usual one moves towards theirs.
+    /// Returns the rate of these readings and the usual rate before them, then moves the usual rate towards theirs.
     #[inline]
     fn learn(&mut self, low: usize, high: usize) -> (f64, f64) {
         let rate = sampling_rate(self.times.get(low..high).unwrap_or_default());
-        let usual = self.usual;
+        let usual = self.usual_rate;
         if high - low >= 3 && rate.is_finite() {
-            let most = usual * DRIFT.max(LEARNING / f64::from(self.learned.max(1)));
-            self.usual = if self.learned == 0 { rate } else { usual + (rate - usual).clamp(-most, most) };
-            self.learned = self.learned.saturating_add(1);
+            let max_change = usual * DRIFT.max(LEARNING / f64::from(self.rate_windows.max(1)));
+            self.usual_rate =
+                if self.rate_windows == 0 { rate } else { usual + (rate - usual).clamp(-max_change, max_change) };
+            self.rate_windows = self.rate_windows.saturating_add(1);
         }
         (rate, usual)
     }
 
-    /// The speed that the newest reading up to the time says, in Hz, for a speed sensor. None for times further back than
-    /// what is kept in any case, so that it does not depend on what is kept by chance.
+    /// For a speed sensor: returns the speed in Hz of its newest reading up to the time. None for times before the
+    /// range that is always kept, so that the result does not depend on when old readings are removed.
     pub(crate) fn speed(&self, time: i64, rules: &Rules) -> Option<f64> {
         let factor = self.about.speed.filter(|_| time >= self.speeds_from(rules))?;
-        let after = self.times.partition_point(|&kept| kept <= time);
+        let after = self.times.partition_point(|&known| known <= time);
         self.values.get(after.checked_sub(1)?).map(|value| (value * factor).abs())
     }
 
-    /// From here on a speed sensor's readings are kept, and the one before.
+    /// Returns the time from which the readings of a speed sensor are always kept. The last one before it is kept as
+    /// well.
     fn speeds_from(&self, rules: &Rules) -> i64 {
         self.watermark(rules).saturating_sub(rules.size)
     }
 
-    /// Cuts off readings that are in no open window and older than any that is not late, but for the last of them, when they
-    /// are most of all: so each is moved about once.
+    /// Removes readings that are behind the watermark and in no open window (before `needed`), except the last
+    /// [`REMEMBERED`] of them. Does so only if they are more than half of all readings: so the cost per reading is
+    /// constant.
     fn trim(&mut self, needed: i64, rules: &Rules) {
-        let before = |times: &[i64], kept: i64| times.partition_point(|&time| time < kept);
+        let before = |times: &[i64], limit: i64| times.partition_point(|&time| time < limit);
         let old = if self.about.speed.is_some() {
             before(&self.times, needed.min(self.speeds_from(rules))).saturating_sub(1)
         } else {
@@ -293,7 +299,7 @@ impl Sensor {
     }
 }
 
-/// A sensor as snapshots of version 2 hold it.
+/// The state of a sensor in the layout of snapshots of version 2.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Version2 {
     name: Box<str>,
@@ -301,20 +307,31 @@ pub(crate) struct Version2 {
     times: Vec<i64>,
     values: Vec<f64>,
     newest: i64,
-    done: i64,
-    next: i64,
-    bursts: Vec<i64>,
+    next_unclosed: i64,
+    next_open: i64,
+    waveforms: Vec<i64>,
     idle: bool,
-    first: i64,
-    usual: f64,
-    learned: u16,
+    earliest: i64,
+    usual_rate: f64,
+    rate_windows: u16,
 }
 
 impl From<Version2> for Sensor {
-    fn from(before: Version2) -> Self {
-        let Version2 { name, asset, times, values, newest, done, next, bursts, idle, first, usual, learned } = before;
-        let bursts = bursts.into_iter().map(|start| (start, 0)).collect();
-        let about = About::default();
-        Self { name, asset, times, values, mark: newest, done, next, bursts, idle, first, usual, learned, about }
+    fn from(old: Version2) -> Self {
+        Self {
+            name: old.name,
+            asset: old.asset,
+            times: old.times,
+            values: old.values,
+            watermark_base: old.newest,
+            next_unclosed: old.next_unclosed,
+            next_open: old.next_open,
+            known_waveforms: old.waveforms.into_iter().map(|start| (start, 0)).collect(),
+            idle: old.idle,
+            earliest: old.earliest,
+            usual_rate: old.usual_rate,
+            rate_windows: old.rate_windows,
+            about: About::default(),
+        }
     }
 }

@@ -1,12 +1,12 @@
-//! What a window of readings has besides the features that bursts share; see [`crate::features`].
+//! The features that only windows of readings have; see [`crate::features`].
 
 use crate::features::{BASIC, TREND};
 
-/// A standard deviation from which on sums are kept in units of this.
+/// Above this standard deviation the values are scaled by its reciprocal.
 const HUGE: f64 = 1e150;
 
-/// In the order of [`TREND`]. `basic` are the window's features of [`BASIC`], `expected` the readings that should be
-/// there. One pass, since every reading of the plant comes by here three times.
+/// Returns the features in the order of [`TREND`]. `basic` are the features of [`BASIC`] of the window, `expected` is
+/// the expected number of readings. Takes one pass, because this code runs for each reading of the plant three times.
 #[allow(clippy::cast_precision_loss, reason = "counts and spans of time")]
 #[inline]
 pub(crate) fn features(times: &[i64], values: &[f64], basic: &[f64; BASIC.len()], expected: f64) -> [f64; TREND.len()] {
@@ -15,37 +15,37 @@ pub(crate) fn features(times: &[i64], values: &[f64], basic: &[f64; BASIC.len()]
         return [f64::NAN; TREND.len()];
     };
     let count = values.len() as f64;
-    // Products of values as large as these with times would be infinite.
-    let shrink = if std > HUGE { HUGE.recip() } else { 1.0 };
-    // Nanoseconds since the first reading.
+    // The products of such large values with times would be infinite.
+    let scale = if std > HUGE { HUGE.recip() } else { 1.0 };
+    // Times are in nanoseconds since the first reading.
     let (mut time_sum, mut time_square, mut cross) = (0.0, 0.0, 0.0);
-    let (mut sum, mut furthest) = (0.0_f64, 0.0_f64);
-    let (mut before, mut run, mut longest) = (f64::NAN, 0_u32, 0_u32);
+    let (mut sum, mut max_sum) = (0.0_f64, 0.0_f64);
+    let (mut previous, mut run, mut longest) = (f64::NAN, 0_u32, 0_u32);
     for (&time, &value) in times.iter().zip(values) {
-        let since = time.wrapping_sub(first) as f64;
-        let away = (value - mean) * shrink;
-        time_sum += since;
-        time_square += since * since;
-        cross += since * away;
-        sum += away;
-        let far = sum.abs();
-        furthest = if far > furthest { far } else { furthest };
-        #[allow(clippy::float_cmp, reason = "a stuck sensor says the very same")]
-        let same = value == before;
+        let elapsed = time.wrapping_sub(first) as f64;
+        let deviation = (value - mean) * scale;
+        time_sum += elapsed;
+        time_square += elapsed * elapsed;
+        cross += elapsed * deviation;
+        sum += deviation;
+        let abs_sum = sum.abs();
+        max_sum = if abs_sum > max_sum { abs_sum } else { max_sum };
+        #[allow(clippy::float_cmp, reason = "a stuck sensor repeats exactly the same value")]
+        let same = value == previous;
         run = if same { run + 1 } else { 1 };
         longest = longest.max(run);
-        before = value;
+        previous = value;
     }
     let spread = time_square - time_sum * time_sum / count;
     let (slope, change) = if last > first {
         let step = values.last().copied().unwrap_or(f64::NAN) - values.first().copied().unwrap_or(f64::NAN);
-        // `sum` is 0 but for rounding.
-        ((cross - time_sum / count * sum) / spread / shrink * 1e9, step / (last.wrapping_sub(first) as f64 / 1e9))
+        // `sum` is 0 except for rounding.
+        ((cross - time_sum / count * sum) / spread / scale * 1e9, step / (last.wrapping_sub(first) as f64 / 1e9))
     } else {
         (f64::NAN, f64::NAN)
     };
-    // Of equal samples the mean may be off by a digit, and then all of them from it.
-    let cusum = if std > 0.0 && min < max { furthest / (std * shrink * count.sqrt()) } else { f64::NAN };
+    // The mean of equal samples may differ from them by rounding, so that `std` is not 0.
+    let cusum = if std > 0.0 && min < max { max_sum / (std * scale * count.sqrt()) } else { f64::NAN };
     let missing = if expected > 0.0 { (1.0 - count / expected).max(0.0) } else { f64::NAN };
     [slope, change, cusum, missing, f64::from(longest) / count]
 }

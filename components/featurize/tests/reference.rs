@@ -1,9 +1,11 @@
-//! The features against NumPy's and SciPy's, on 1,000 windows: noise, huge offsets, constants, spikes, single samples, NaN.
+//! Compares the features with NumPy and SciPy on 1,000 windows: noise, huge offsets, constants, spikes, single samples,
+//! NaN.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![allow(clippy::cast_precision_loss, reason = "the windows are made by the arithmetic of reference/generate.py")]
+#![allow(clippy::cast_precision_loss, reason = "the same arithmetic as in reference/generate.py")]
 
 use wheeltapper_featurize::features::{BASIC as FEATURES, Extractor};
 
+/// Relative.
 const TOLERANCE: f64 = 1e-9;
 
 /// SplitMix64 (G. Steele, D. Lea, C. Flood, 2014).
@@ -37,6 +39,7 @@ const LENGTHS: [usize; 16] = [1, 2, 3, 7, 8, 9, 10, 11, 30, 31, 128, 129, 257, 4
 const OFFSETS: [f64; 6] = [0.0, 1.0, 1e6, -1e9, 1e12, 1e15];
 const SCALES: [f64; 4] = [1.0, 1e-12, 1e6, 1e-3];
 
+/// The values and the rate of a window, as in reference/generate.py.
 fn window(number: usize) -> (Vec<f64>, f64) {
     let mut source = SplitMix(number as u64);
     let count = if source.below(2) == 0 { LENGTHS[source.below(LENGTHS.len())] } else { 1 + source.below(400) };
@@ -64,7 +67,7 @@ fn window(number: usize) -> (Vec<f64>, f64) {
 }
 
 #[test]
-fn features_are_those_of_numpy_and_scipy() {
+fn features_agree_with_numpy_and_scipy() {
     let mut extractor = Extractor::default();
     let rows = include_str!("../reference/features.csv").lines().filter(|line| !line.starts_with('#'));
     let (mut checked, mut wrong) = (0, Vec::new());
@@ -89,10 +92,10 @@ fn features_are_those_of_numpy_and_scipy() {
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// The spectrum of values whose squares are infinite, or 0, is that of the same values at a size at which they are not; the
-/// scales are powers of 2, so that nothing is lost on the way.
+/// Values whose squares overflow or underflow have the same spectrum as the unscaled values. The scales are powers of
+/// 2, so that scaling is exact.
 #[test]
-fn the_spectrum_of_huge_and_tiny_values_is_that_of_others() {
+fn the_spectrum_does_not_depend_on_the_scale() {
     let mut extractor = Extractor::default();
     let mut source = SplitMix(7);
     for count in [2, 3, 8, 31, 400, 3001] {

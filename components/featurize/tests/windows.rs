@@ -1,4 +1,4 @@
-//! Which readings fall into which windows, and when these close.
+//! The readings that belong to each window, and when windows close.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use proptest::prelude::*;
@@ -7,7 +7,7 @@ use wheeltapper_featurize::{Batch, Burst, Featurized, Featurizer};
 const S: i64 = 1_000_000_000;
 const T0: i64 = 1_700_000_000 * S;
 
-/// One sensor's readings as (seconds since T0, value).
+/// Pushes readings of one sensor, given as (seconds since T0, value).
 fn push(featurizer: &mut Featurizer, readings: &[(f64, f64)]) -> Featurized {
     let time: Vec<i64> = readings.iter().map(|(at, _)| T0 + (at * 1e9) as i64).collect();
     let value: Vec<f64> = readings.iter().map(|(_, value)| *value).collect();
@@ -24,6 +24,7 @@ fn push(featurizer: &mut Featurizer, readings: &[(f64, f64)]) -> Featurized {
         .unwrap()
 }
 
+/// Start, end (seconds since T0) and count of each window.
 fn spans(out: &Featurized) -> Vec<(i64, i64, u32)> {
     out.windows.iter().map(|row| ((row.start - T0) / S, (row.end - T0) / S, row.count)).collect()
 }
@@ -33,7 +34,7 @@ fn every_second(from: i32, to: i32) -> Vec<(f64, f64)> {
 }
 
 #[test]
-fn windows_slide_and_close_by_the_watermark() {
+fn windows_slide_and_close_at_the_watermark() {
     let mut featurizer = Featurizer::open("").unwrap();
     // T0 is a multiple of 10 s; the first windows start before it.
     assert!(push(&mut featurizer, &every_second(0, 20)).windows.is_empty());
@@ -57,13 +58,13 @@ fn tumbling_windows_and_gaps() {
 }
 
 #[test]
-fn late_repeated_and_contradicting_readings_are_told() {
+fn late_repeated_and_conflicting_readings_are_reported() {
     let mut featurizer = Featurizer::open("").unwrap();
     let readings =
         [(100.0, 1.0), (95.0, 1.0), (100.0, 1.0), (100.0, 2.0), (95.0, 3.0), (90.0, 1.0), (89.0, 1.0), (89.0, 1.0)];
     let out = push(&mut featurizer, &readings);
     assert_eq!((out.repeated, out.conflicts, out.late), (vec![2, 7], vec![3, 4], vec![6]));
-    // The late one is in the windows that are still open.
+    // The late reading is in the windows that are still open.
     let windows = featurizer.flush().windows;
     assert_eq!(windows.iter().map(|row| row.count).max(), Some(4));
 }
@@ -74,33 +75,33 @@ fn a_tick_closes_the_windows_of_silent_sensors() {
     push(&mut featurizer, &every_second(0, 5));
     assert!(featurizer.tick(T0 + 10 * S).windows.is_empty());
     assert_eq!(spans(&featurizer.tick(T0 + 20 * S)), [(-20, 10, 5), (-10, 20, 5), (0, 30, 5)]);
-    // It comes back within the closed windows: taken, but no window is given twice.
+    // It sends again within the closed windows: the reading is accepted, but no window is returned twice.
     let out = push(&mut featurizer, &[(6.0, 1.0), (40.0, 1.0)]);
     assert!(out.conflicts.is_empty() && out.repeated.is_empty() && out.late.is_empty());
     assert_eq!(spans(&featurizer.flush()), [(20, 50, 1), (30, 60, 1), (40, 70, 1)]);
 }
 
 #[test]
-fn bursts_are_windows_of_their_own() {
+fn waveforms_are_windows_of_their_own() {
     let mut featurizer = Featurizer::open("").unwrap();
     let samples: Vec<f32> = (0..1000).map(|at| (at as f32 * 0.1).sin()).collect();
-    let burst = Burst { sensor: 0, start: T0, rate: 1000.0, samples: &samples };
-    let batch = Batch { sensors: &[("v", "m")], bursts: &[burst, burst], ..Batch::default() };
+    let waveform = Burst { sensor: 0, start: T0, rate: 1000.0, samples: &samples };
+    let batch = Batch { sensors: &[("v", "m")], bursts: &[waveform, waveform], ..Batch::default() };
     let out = featurizer.push(&batch).unwrap();
     let row = &out.bursts[0];
     assert_eq!((out.bursts.len(), row.count, row.end - row.start), (1, 1000, S));
     assert!((row.values[9] - 16.0).abs() < 0.01 && (row.values[17] - 1.0).abs() < 1e-3);
     assert_eq!((out.repeated.as_slice(), out.conflicts.as_slice()), ([1].as_slice(), [].as_slice()));
     let other: Vec<f32> = samples.iter().rev().copied().collect();
-    let again = [Burst { samples: &other, ..burst }, Burst { rate: 999.0, ..burst }, burst];
+    let again = [Burst { samples: &other, ..waveform }, Burst { rate: 999.0, ..waveform }, waveform];
     let out = featurizer.push(&Batch { sensors: &[("v", "m")], bursts: &again, ..Batch::default() }).unwrap();
     assert_eq!((out.repeated, out.conflicts, out.bursts.len()), (vec![2], vec![0, 1], 0));
-    let bad = Burst { rate: 0.0, ..burst };
-    assert!(featurizer.push(&Batch { bursts: &[bad], ..batch }).is_err());
+    let invalid = Burst { rate: 0.0, ..waveform };
+    assert!(featurizer.push(&Batch { bursts: &[invalid], ..batch }).is_err());
 }
 
 #[test]
-fn broken_batches_and_snapshots_are_told() {
+fn invalid_batches_and_snapshots_are_rejected() {
     let mut featurizer = Featurizer::open("").unwrap();
     let unequal = Batch { sensors: &[("a", "a")], sensor: &[0], time: &[], value: &[1.0], bursts: &[], arrivals: &[] };
     let unknown = Batch { sensors: &[("a", "a")], sensor: &[1], time: &[1], value: &[1.0], bursts: &[], arrivals: &[] };
@@ -112,42 +113,42 @@ fn broken_batches_and_snapshots_are_told() {
 }
 
 proptest! {
-    /// However the readings are cut into batches, and wherever the state is saved and restored, the windows are the same.
+    /// The windows depend neither on the batches nor on where the state is saved and restored.
     #[test]
-    fn batches_do_not_matter(
+    fn windows_do_not_depend_on_batches(
         readings in prop::collection::vec((0.0..200.0, -1.0..1.0), 1..150),
         cuts in prop::collection::vec(1_usize..30, 1..20),
     ) {
         let mut readings: Vec<(f64, f64)> = readings;
-        // Mostly in order, as sensors are.
+        // Mostly in order, as those of sensors.
         readings.sort_by(|a, b| ((a.0 / 8.0).floor()).total_cmp(&(b.0 / 8.0).floor()));
-        let mut whole = Featurizer::open("").unwrap();
-        let all = push(&mut whole, &readings);
-        let mut parts = Featurizer::open("").unwrap();
-        let (mut windows, mut refused, mut late, mut rest) = (Vec::new(), 0, 0, readings.as_slice());
+        let mut one_batch = Featurizer::open("").unwrap();
+        let expected = push(&mut one_batch, &readings);
+        let mut many_batches = Featurizer::open("").unwrap();
+        let (mut windows, mut dropped, mut late, mut rest) = (Vec::new(), 0, 0, readings.as_slice());
         for cut in cuts.iter().cycle() {
             if rest.is_empty() { break; }
-            let (now, later) = rest.split_at((*cut).min(rest.len()));
+            let (current, later) = rest.split_at((*cut).min(rest.len()));
             rest = later;
-            let out = push(&mut parts, now);
+            let out = push(&mut many_batches, current);
             windows.extend(out.windows);
-            refused += out.conflicts.len() + out.repeated.len();
+            dropped += out.conflicts.len() + out.repeated.len();
             late += out.late.len();
-            parts = Featurizer::restore("", &parts.snapshot()).unwrap();
+            many_batches = Featurizer::restore("", &many_batches.snapshot()).unwrap();
         }
-        prop_assert_eq!(format!("{:?}", windows), format!("{:?}", all.windows));
-        prop_assert_eq!((refused, late), (all.conflicts.len() + all.repeated.len(), all.late.len()));
-        prop_assert_eq!(format!("{:?}", parts.flush()), format!("{:?}", whole.flush()));
+        prop_assert_eq!(format!("{:?}", windows), format!("{:?}", expected.windows));
+        prop_assert_eq!((dropped, late), (expected.conflicts.len() + expected.repeated.len(), expected.late.len()));
+        prop_assert_eq!(format!("{:?}", many_batches.flush()), format!("{:?}", one_batch.flush()));
     }
 
-    /// Every reading that was not refused is in as many windows as its time says.
+    /// Each reading that is not a repeat is in three windows.
     #[test]
     fn every_reading_is_in_its_windows(readings in prop::collection::vec(0_u32..100, 1..100)) {
         let mut featurizer = Featurizer::open(r#"{"size_seconds":30,"slide_seconds":10,"lateness_seconds":1000}"#).unwrap();
         let readings: Vec<_> = readings.iter().map(|&at| (f64::from(at), 1.0)).collect();
         let out = push(&mut featurizer, &readings);
-        let taken = readings.len() - out.repeated.len();
+        let accepted = readings.len() - out.repeated.len();
         let counted: u32 = featurizer.flush().windows.iter().map(|row| row.count).sum();
-        prop_assert_eq!(counted as usize, 3 * taken);
+        prop_assert_eq!(counted as usize, 3 * accepted);
     }
 }

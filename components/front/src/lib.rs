@@ -1,47 +1,48 @@
-//! What goes between the API and the line: `wit/front.wit` in Rust, for the API, which asks, and the hosts, which answer.
+//! The contract between the API and the line: the types of `wit/front.wit` in Rust. The API calls, the hosts answer.
 //!
-//! Bindings are made anew in each crate, and so are their enums; [`table`], [`deed`] and [`reason`] lead from one to another.
+//! Each crate generates its own WIT bindings and therefore its own enums. The macros of this crate convert between
+//! them.
 
 /// One event as a trigger received it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Submission {
     /// HTTP path, MQTT topic, subject or channel, or the topic that the sender names.
     pub source: String,
-    /// A media type or a format's short name; none: the bytes tell.
+    /// A media type or a format's short name. `None`: the decoder detects the format from the payload.
     pub format: Option<String>,
-    /// Stands in for a payload that names no sensor.
+    /// The sensor to use for a payload that names none.
     pub sensor: Option<String>,
-    /// The bytes, unpacked.
+    /// The event's bytes, decompressed.
     pub payload: Vec<u8>,
 }
 
-/// Why an event was refused.
+/// Why an event, or a part of it, was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// Not of the format it claims, or of none that is known.
+    /// The payload does not match its declared format, or no known format.
     Malformed,
-    /// Larger than is taken.
+    /// Larger than the limit.
     Oversize,
     /// NaN or infinite.
     NonFinite,
-    /// A time that is no time, or before the earliest that is taken.
+    /// The time cannot be parsed, or is before the earliest accepted time.
     TooOld,
-    /// Later than its arrival by more than is taken.
+    /// The time is later than its arrival by more than the accepted tolerance.
     InFuture,
-    /// Not configured, where that is refused.
+    /// The sensor is not configured, and unknown sensors are rejected.
     UnknownSensor,
     /// Outside what the sensor can physically read.
     OutOfRange,
-    /// The same sensor and time came before.
+    /// A reading of the same sensor and time was received before.
     Duplicate,
-    /// Its window had closed.
+    /// The reading's window was already closed.
     Late,
-    /// The stage could not get through the batch.
+    /// The stage failed to process the batch.
     StageFailure,
 }
 
 impl Reason {
-    /// All.
+    /// All reasons, in the order of declaration.
     pub const ALL: [Self; 10] = [
         Self::Malformed,
         Self::Oversize,
@@ -55,7 +56,7 @@ impl Reason {
         Self::StageFailure,
     ];
 
-    /// As answers, metrics and dead letters write it.
+    /// Returns the name used in responses, metrics and dead letters.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Malformed => "malformed",
@@ -72,10 +73,10 @@ impl Reason {
     }
 }
 
-/// What can be asked for.
+/// A table that can be queried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Table {
-    /// Sensors, by name.
+    /// Sensors, ordered by name.
     Sensors,
     /// Chunks of readings.
     Readings,
@@ -89,51 +90,52 @@ pub enum Table {
     Drifts,
     /// Prognoses.
     Prognoses,
-    /// Work orders, those that are due first at the front.
+    /// Work orders, earliest due first.
     WorkOrders,
-    /// What was refused.
+    /// Dead letters: rejected events and parts of events.
     DeadLetters,
-    /// Bursts with their samples.
+    /// Waveforms with their samples.
     Waveforms,
-    /// One row a machine, the worst first.
+    /// One row per machine, most severe first.
     Machines,
-    /// What people did.
+    /// User actions on anomalies and work orders.
     Actions,
-    /// Plans that were asked for.
+    /// Requested maintenance plans.
     Tasks,
 }
 
-/// Which rows; what is none does not narrow. Rows come newest first, sensors by name.
+/// Selects rows of a [`Table`]. A field that is `None` does not restrict the result. Rows are ordered newest first,
+/// sensors by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Of this id (sensors and machines: of this name; actions: done to what has it).
+    /// The id of the row. For sensors and machines: the name. For actions: the id of their target.
     pub id: Option<String>,
-    /// Of this machine.
+    /// The machine's name.
     pub asset: Option<String>,
-    /// Of this sensor.
+    /// The sensor's name.
     pub sensor: Option<String>,
     /// Severity of anomalies and alerts, or state of alerts; status of work orders; reason of dead letters.
     pub kind: Option<String>,
-    /// That end after this time, in nanoseconds since 1970.
+    /// Only rows that end after this time, in nanoseconds since 1970.
     pub after: Option<i64>,
-    /// That begin before this time.
+    /// Only rows that begin before this time, in nanoseconds since 1970.
     pub before: Option<i64>,
-    /// At most so many, and never more than [`Filter::MOST`].
+    /// Maximum number of rows; values above 1,000 count as 1,000.
     pub limit: u32,
-    /// Rows to pass over.
+    /// Number of rows to skip.
     pub offset: u32,
-    /// So many readings are enough; a host that cannot thin gives all.
+    /// Number of readings that suffices. A host that cannot downsample returns all of them.
     pub points: Option<u32>,
 }
 
 impl Filter {
-    /// Rows of one answer, at most.
+    /// Maximum number of rows in one reply.
     pub const MOST: u32 = 1_000;
-    /// Rows to pass over, at most, of windows and waveforms: a host may have to put all of them together to pass over them.
+    /// Maximum offset for windows and waveforms: a host may have to assemble all skipped rows first.
     pub const DEEPEST: u32 = 100_000;
 }
 
-/// What a person can do; `wit/front.wit` says what each means.
+/// An action of a user. `wit/front.wit` documents the variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "as in the contracts")]
 pub enum Deed {
@@ -147,7 +149,7 @@ pub enum Deed {
 }
 
 impl Deed {
-    /// As the table `actions` and the audit have it.
+    /// Returns the name used in the table `actions` and in the audit log.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Acknowledge => "acknowledge",
@@ -160,37 +162,37 @@ impl Deed {
         }
     }
 
-    /// Whether the anomaly counts as handled by it.
+    /// Returns whether the action marks the anomaly as handled.
     pub const fn handles(self) -> bool {
         matches!(self, Self::Handle | Self::FalseAlarm)
     }
 }
 
-/// What a person wants changed.
+/// A request to perform an action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// What.
+    /// The action.
     pub deed: Deed,
-    /// The anomaly or the work order; of a plan nothing.
+    /// The id of the anomaly or the work order; empty for the action `plan`.
     pub id: String,
-    /// A remark, or for [`Deed::Amend`] and [`Deed::Plan`] a JSON object as `wit/front.wit` has it.
+    /// A comment, which may be empty. For the actions `amend` and `plan` a JSON object, see `wit/front.wit`.
     pub text: String,
-    /// When, in nanoseconds since 1970.
+    /// The time of the request, in nanoseconds since 1970.
     pub now: i64,
 }
 
-/// Values of one sensor that somebody wants judged.
+/// Values of one sensor to score against the model of its machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sample {
     /// An event in JSON, as a device would send it, of one sensor.
     pub payload: Vec<u8>,
-    /// A detector's name; `ensemble` or nothing is what judges the machine anyway.
+    /// A detector's name. `ensemble` or an empty string selects the detector that monitors the machine.
     pub model: String,
-    /// When, in nanoseconds since 1970.
+    /// The time of the request, in nanoseconds since 1970.
     pub now: i64,
 }
 
-/// How a sample was judged, of several windows the one that stands out most; `wit/front.wit` documents the fields.
+/// The score of a sample; of several windows, the highest score. `wit/front.wit` documents the fields.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs, reason = "as in the contracts")]
 pub struct Verdict {
@@ -203,41 +205,41 @@ pub struct Verdict {
     pub explanation: String,
 }
 
-/// The table of the same name in another enum: `table!(asked, Asked => Table)`.
+/// Converts a table to the variant of the same name in another enum: `table!(value, wit::Table => Table)`.
 #[macro_export]
 macro_rules! table {
     ($value:expr, $from:ident => $to:ident) => {
-        $crate::alike!($value, $from => $to {
+        $crate::convert_enum!($value, $from => $to {
             Sensors, Readings, Windows, Anomalies, Alerts, Drifts, Prognoses, WorkOrders, DeadLetters, Waveforms, Machines,
             Actions, Tasks
         })
     };
 }
 
-/// The deed of the same name in another enum.
+/// Converts an action to the variant of the same name in another enum.
 #[macro_export]
 macro_rules! deed {
     ($value:expr, $from:ident => $to:ident) => {
-        $crate::alike!($value, $from => $to {
+        $crate::convert_enum!($value, $from => $to {
             Acknowledge, Handle, FalseAlarm, Comment, OrderRepair, Amend, Plan
         })
     };
 }
 
-/// The reason of the same name in another enum.
+/// Converts a rejection reason to the variant of the same name in another enum.
 #[macro_export]
 macro_rules! reason {
     ($value:expr, $from:ident => $to:ident) => {
-        $crate::alike!($value, $from => $to {
+        $crate::convert_enum!($value, $from => $to {
             Malformed, Oversize, NonFinite, TooOld, InFuture, UnknownSensor, OutOfRange, Duplicate, Late, StageFailure
         })
     };
 }
 
-/// A match over all variants, so that one more in either enum does not compile until it stands here.
+/// Matches over all variants. A variant that is missing here in either enum is a compile error.
 #[doc(hidden)]
 #[macro_export]
-macro_rules! alike {
+macro_rules! convert_enum {
     ($value:expr, $from:ident => $to:ident { $($variant:ident),+ }) => {
         match $value { $($from::$variant => $to::$variant),+ }
     };

@@ -1,4 +1,4 @@
-//! The stage as a component: contracts on the outside, [`crate::Ingester`] inside.
+//! The stage as a WebAssembly component: exports the WIT interface `ingest`, implemented by [`crate::Ingester`].
 
 use std::cell::RefCell;
 
@@ -9,7 +9,7 @@ use wheeltapper::pipeline::types::{Dictionary, ReadingColumns, Reason, Rejection
 
 struct Stage;
 
-/// The exported resource.
+/// The exported resource `ingester`.
 pub struct Resource(RefCell<crate::Ingester>);
 
 impl Guest for Stage {
@@ -48,11 +48,11 @@ impl GuestIngester for Resource {
             waveforms: decoded
                 .waveforms
                 .into_iter()
-                .map(|burst| Waveform {
-                    sensor: burst.sensor,
-                    start: burst.start,
-                    rate: burst.rate,
-                    samples: burst.samples,
+                .map(|waveform| Waveform {
+                    sensor: waveform.sensor,
+                    start: waveform.start,
+                    rate: waveform.rate,
+                    samples: waveform.samples,
                 })
                 .collect(),
             accepted: decoded.accepted,

@@ -1,4 +1,4 @@
-//! What the stage is told.
+//! The configuration of the stage.
 
 use std::collections::BTreeMap;
 
@@ -10,21 +10,21 @@ use crate::time;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// What becomes of readings of sensors that are not in `sensors`.
+    /// Whether readings of sensors that are not in `sensors` are accepted.
     pub unknown_sensors: UnknownSensors,
-    /// The earliest time that is taken, RFC 3339.
+    /// The earliest time that is accepted, RFC 3339.
     pub earliest: String,
-    /// By how many seconds a reading's time may be ahead of its arrival.
+    /// By how many seconds a reading's time may be after its arrival.
     pub max_future_seconds: f64,
-    /// The largest event.
+    /// The largest event, in bytes.
     pub max_payload_bytes: u64,
-    /// The longest sensor id.
+    /// The longest sensor id, in bytes.
     pub max_name_bytes: usize,
-    /// Sensors that an event may name beside the configured ones.
+    /// The number of sensors that an event may name in addition to the configured ones.
     pub max_sensors_per_event: usize,
-    /// Scalar readings that an event may hold.
+    /// The number of scalar readings that an event may contain.
     pub max_readings_per_event: usize,
-    /// The sensors, by id.
+    /// The configured sensors, by id.
     pub sensors: BTreeMap<String, Sensor>,
 }
 
@@ -43,53 +43,53 @@ impl Default for Config {
     }
 }
 
-/// What becomes of readings of sensors that are not configured.
+/// How readings of sensors that are not configured are treated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UnknownSensors {
-    /// They are taken.
+    /// They are accepted.
     #[default]
     Accept,
-    /// They are refused.
+    /// They are rejected as [`crate::Reason::UnknownSensor`].
     Reject,
 }
 
-/// What is known of a sensor.
+/// The configuration of a sensor.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sensor {
-    /// The lowest value that it can read, in `unit`.
+    /// The lowest valid value, in `unit`.
     pub min: Option<f64>,
-    /// The highest value that it can read, in `unit`.
+    /// The highest valid value, in `unit`.
     pub max: Option<f64>,
-    /// Samples a second: an array of values without a rate of its own is a waveform of this rate, in Hz.
+    /// The sampling rate in Hz of arrays of values whose message gives no rate.
     pub sampling_hz: Option<f64>,
-    /// Unit of its values, for messages.
+    /// Unit of its values, used in messages only.
     pub unit: String,
 }
 
 /// Why a configuration cannot be used.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// Not JSON, or not these keys.
+    /// Not valid JSON, or JSON with unknown keys or wrong types.
     #[error("ingest's configuration is not as expected: {0}")]
     Json(String),
-    /// `earliest` is no time.
+    /// `earliest` is not an RFC 3339 time.
     #[error("`earliest` is {0:?}; expected an RFC 3339 time such as 1990-01-01T00:00:00Z")]
     Earliest(String),
-    /// A number that makes no sense.
+    /// A number outside its valid range.
     #[error("`{key}` is {value}; expected {expected}")]
     Number {
-        /// Which key.
+        /// Path of the key.
         key: String,
-        /// What came.
+        /// The configured value.
         value: f64,
-        /// What was expected.
+        /// The valid range, in words.
         expected: &'static str,
     },
 }
 
-/// The configuration, checked.
+/// The validated configuration. Times and durations are in nanoseconds, sizes in bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
     pub(crate) reject_unknown: bool,

@@ -1,4 +1,4 @@
-//! The stage's state and its calls.
+//! The state of the stage, and its operations.
 
 use crate::{
     config::{ConfigError, Rules},
@@ -9,7 +9,7 @@ use crate::{
     rejection::{Reason, Rejection},
 };
 
-/// First byte of a snapshot. Version 1 did not keep the numbers of births.
+/// First byte of a snapshot. Version 1 had no `bdSeq` of births.
 const SNAPSHOT_VERSION: u8 = 2;
 
 /// Why a snapshot cannot be used.
@@ -18,12 +18,13 @@ pub enum RestoreError {
     /// The configuration cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Not a snapshot of this stage and version.
+    /// Not a snapshot of this stage, or of an unsupported version.
     #[error("expected a snapshot of ingest, version 1 or {SNAPSHOT_VERSION}; {0}")]
     Snapshot(String),
 }
 
-/// Decodes and validates. Its state is the metric names of Sparkplug's births.
+/// Decodes events and validates readings. Its state is the metric aliases of Sparkplug births; the table of sensor
+/// names is a cache.
 #[derive(Debug)]
 pub struct Ingester {
     rules: Rules,
@@ -32,18 +33,18 @@ pub struct Ingester {
 }
 
 impl Ingester {
-    /// With a configuration as JSON; an empty text means the defaults.
+    /// Creates an ingester with a configuration as JSON. An empty string selects the defaults.
     ///
     /// # Errors
-    /// [`ConfigError`].
+    /// [`ConfigError`] if the configuration is invalid.
     pub fn open(config: &str) -> Result<Self, ConfigError> {
         Ok(Self { rules: Rules::parse(config)?, names: Names::default(), aliases: Aliases::default() })
     }
 
-    /// Goes on where the snapshot was taken.
+    /// Creates an ingester with the state of a snapshot.
     ///
     /// # Errors
-    /// [`RestoreError`].
+    /// [`RestoreError`] if the configuration is invalid or the snapshot cannot be read.
     pub fn restore(config: &str, snapshot: &[u8]) -> Result<Self, RestoreError> {
         let unreadable = |error| RestoreError::Snapshot(format!("its body cannot be read: {error}"));
         let aliases = match snapshot {
@@ -55,20 +56,20 @@ impl Ingester {
         Ok(Self { aliases, ..Self::open(config)? })
     }
 
-    /// The state as bytes.
+    /// Serialises the state.
     pub fn snapshot(&self) -> Vec<u8> {
-        // Maps of strings and numbers always serialise; an empty state is what an impossible failure would leave.
+        // Serialising maps of strings and numbers cannot fail.
         let body = postcard::to_stdvec(&self.aliases).unwrap_or_default();
         [&[SNAPSHOT_VERSION], body.as_slice()].concat()
     }
 
-    /// Decodes events; what is no reading is refused with its reason.
+    /// Decodes events. Input that is not a valid reading is rejected with the reason.
     pub fn decode<'a>(&mut self, envelopes: impl IntoIterator<Item = Envelope<'a>>) -> Decoded {
         let mut out = Decoded::default();
         self.names.begin();
         for (index, envelope) in (0..).zip(envelopes) {
             self.names.next_event();
-            let mut intake = Intake {
+            let mut collector = Intake {
                 rules: &self.rules,
                 names: &mut self.names,
                 out: &mut out,
@@ -77,26 +78,26 @@ impl Ingester {
                 format: envelope.format,
                 event: Event { room: letters::room(envelope.payload.len()), ..Event::default() },
             };
-            let mark = intake.mark();
+            let mark = collector.mark();
             let size = envelope.payload.len() as u64;
             if size > self.rules.max_payload {
                 let message = format!(
-                    "the event has {size} bytes, at most {} are taken; send smaller batches",
+                    "expected at most {} bytes; the event has {size}: send smaller batches",
                     self.rules.max_payload
                 );
                 let payload = letters::beginning(envelope.payload);
                 let format = envelope.format.map(str::to_owned);
-                let letter = || Letter { payload, source: None, format };
-                intake.refuse_as(0, Rejection::new(Reason::Oversize, message), 1, letter);
+                let dead_letter = || Letter { payload, source: None, format };
+                collector.refuse_as(0, Rejection::new(Reason::Oversize, message), 1, dead_letter);
             } else {
-                formats::decode(&envelope, &mut self.aliases, &mut intake);
+                formats::decode(&envelope, &mut self.aliases, &mut collector);
             }
-            if let Some(rejection) = intake.event.full.take() {
-                let readings = intake.event.readings;
-                intake.rollback(mark);
-                intake.refuse(0, rejection, envelope.payload, readings);
+            if let Some(rejection) = collector.event.full.take() {
+                let readings = collector.event.readings;
+                collector.rollback(mark);
+                collector.refuse(0, rejection, envelope.payload, readings);
             }
-            intake.sort(mark);
+            collector.sort(mark);
             out.accepted.push(mark.accepted(&out));
         }
         out.state_changed = self.aliases.take_changed();

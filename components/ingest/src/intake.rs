@@ -1,4 +1,4 @@
-//! What goes in and what comes out, and the one place where a reading is checked.
+//! Input and output of the decoder, and the validation of readings, which all formats share.
 
 use crate::{
     config::Rules,
@@ -8,80 +8,80 @@ use crate::{
     time,
 };
 
-/// Sampling rates that are taken, in Hz: from a sample in eleven days to what no sensor reaches.
+/// Valid sampling rates in Hz: from one sample in eleven days to more than any sensor reaches.
 const RATES: std::ops::RangeInclusive<f64> = 1e-6..=1e9;
 
 /// One event as a trigger received it.
 #[derive(Clone, Copy, Debug)]
 pub struct Envelope<'a> {
-    /// Topic, path or subject.
+    /// MQTT topic, HTTP path or NATS subject.
     pub source: &'a str,
-    /// A media type or a format's short name.
+    /// A media type, or the short name of a format. None: the format is detected.
     pub format: Option<&'a str>,
-    /// The sensor for payloads that name none.
+    /// The sensor for payloads that do not name one.
     pub sensor: Option<&'a str>,
     /// When it was received, in nanoseconds since 1970.
     pub arrival: i64,
-    /// The bytes.
+    /// The content of the event.
     pub payload: &'a [u8],
 }
 
-/// A burst of samples.
+/// Samples of one sensor, taken at a constant rate.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Waveform {
-    /// Index into the names.
+    /// Index of the sensor in the dictionary, see [`Decoded::ends`].
     pub sensor: u32,
     /// Time of the first sample, in nanoseconds since 1970.
     pub start: i64,
-    /// Samples a second, in Hz.
+    /// Sampling rate, in Hz.
     pub rate: f64,
-    /// In the sensor's unit.
+    /// Finite values, in the unit of the sensor.
     pub samples: Vec<f32>,
 }
 
-/// Columns of readings, and what was refused.
+/// The result of a call: readings as columns, waveforms, and the rejected parts of the events.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decoded {
-    /// Name `i` is `text[ends[i - 1]..ends[i]]`.
+    /// The dictionary of sensor names: the concatenated names.
     pub text: String,
-    /// Where each name ends.
+    /// The end of each name: name `i` is `text[ends[i - 1]..ends[i]]`, the first begins at 0.
     pub ends: Vec<u32>,
-    /// Index into the names, one a reading.
+    /// Index of the sensor in the dictionary, one per reading.
     pub sensor: Vec<u32>,
-    /// Nanoseconds since 1970, one a reading.
+    /// Nanoseconds since 1970, one per reading.
     pub time: Vec<i64>,
-    /// Finite, in the sensor's unit, one a reading.
+    /// Finite value in the unit of the sensor, one per reading.
     pub value: Vec<f64>,
-    /// Bursts.
+    /// Waveforms, in the order of their events.
     pub waveforms: Vec<Waveform>,
-    /// Readings and samples taken, one an envelope.
+    /// Number of accepted readings and samples, one per envelope.
     pub accepted: Vec<u32>,
-    /// What was refused.
+    /// The rejected parts of all events.
     pub refusals: Vec<Refusal>,
-    /// Whether a snapshot is now another.
+    /// Whether the state changed, so that a new snapshot differs from the last.
     pub state_changed: bool,
 }
 
-/// What an event came to so far.
+/// Counters and flags of the event that is being decoded.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Event {
-    /// Readings met, taken or not.
+    /// Readings seen so far, accepted or rejected.
     pub(crate) readings: usize,
-    /// Sensors met that are not configured.
+    /// Sensors seen so far that are not configured.
     pub(crate) sensors: usize,
-    /// Refused parts.
+    /// Rejected parts so far.
     pub(crate) refused: usize,
-    /// Bytes that letters of refused parts may still take.
+    /// Remaining size of the dead letters of the event, in bytes.
     pub(crate) room: usize,
-    /// A sensor's reading came after a newer one.
+    /// Whether a reading of a sensor follows a newer one.
     pub(crate) unsorted: bool,
-    /// It is only tried whether all is well; what is refused is not kept.
+    /// Whether this pass only tries if the whole event is valid. Rejected parts are counted, but not kept.
     pub(crate) drafting: bool,
-    /// Why the event is refused as one.
+    /// Set once the event is rejected as a whole.
     pub(crate) full: Option<Rejection>,
 }
 
-/// Takes what the formats find: checks it, and adds it to the columns.
+/// Validates the readings that a format decodes, and adds them to the output.
 #[derive(Debug)]
 pub(crate) struct Intake<'a> {
     pub(crate) rules: &'a Rules,
@@ -89,54 +89,61 @@ pub(crate) struct Intake<'a> {
     pub(crate) out: &'a mut Decoded,
     pub(crate) envelope: u32,
     pub(crate) arrival: i64,
-    /// Of the event's bytes: a media type or a short name; none while it is not known.
+    /// The format of the event: a media type or a short name. None while it is not known.
     pub(crate) format: Option<&'a str>,
     pub(crate) event: Event,
 }
 
-/// A point to which the columns can go back.
+/// A state of the output and the counters to which [`Intake::rollback`] can return.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mark {
-    readings: usize,
-    waveforms: usize,
-    names: usize,
-    refusals: usize,
-    refused: usize,
-    met: usize,
-    room: usize,
+    readings_len: usize,
+    waveforms_len: usize,
+    names_len: usize,
+    rejected_len: usize,
+    rejected_count: usize,
+    readings_seen: usize,
+    dead_letter_budget: usize,
 }
 
 impl Mark {
-    /// Readings and samples since.
+    /// Returns the number of readings and samples that were added since.
     pub(crate) fn accepted(self, out: &Decoded) -> u32 {
-        let samples: usize = out.waveforms.iter().skip(self.waveforms).map(|burst| burst.samples.len()).sum();
-        u32::try_from((out.sensor.len() - self.readings).saturating_add(samples)).unwrap_or(u32::MAX)
+        let samples: usize = out.waveforms.iter().skip(self.waveforms_len).map(|waveform| waveform.samples.len()).sum();
+        u32::try_from((out.sensor.len() - self.readings_len).saturating_add(samples)).unwrap_or(u32::MAX)
     }
 }
 
 impl Intake<'_> {
-    /// One scalar reading.
+    /// Adds a scalar reading.
+    ///
+    /// # Errors
+    /// The rejection, with the sensor.
     pub(crate) fn reading(&mut self, name: &str, time: i64, value: f64) -> Result<(), Rejection> {
         self.take_reading(name, time, value).map_err(|rejection| self.about(name, rejection))
     }
 
-    /// A burst of samples, taken or refused as one.
+    /// Adds a waveform. It is accepted or rejected as a whole.
+    ///
+    /// # Errors
+    /// The rejection, with the sensor.
     pub(crate) fn waveform(&mut self, name: &str, start: i64, rate: f64, samples: Vec<f32>) -> Result<(), Rejection> {
         self.take_waveform(name, start, rate, samples).map_err(|rejection| self.about(name, rejection))
     }
 
-    /// A rejection that is about this sensor. What is too long for a name is none, and would be kept with each rejection.
+    /// Adds the sensor to a rejection that names none. A name that is too long is left out, because each rejection
+    /// would carry it.
     pub(crate) fn about(&self, name: &str, rejection: Rejection) -> Rejection {
         let is_name = !name.is_empty() && name.len() <= self.rules.max_name;
         Rejection { sensor: rejection.sensor.or_else(|| is_name.then(|| name.to_owned())), ..rejection }
     }
 
-    /// Whether the event is past a limit, so that the rest of it need not be read.
+    /// Returns whether the event exceeds a limit and is rejected as a whole. The rest of it need not be decoded.
     pub(crate) fn is_full(&self) -> bool {
         self.event.full.is_some()
     }
 
-    /// Refuses the event as one where it holds so many sensors that it would be past the limit.
+    /// Rejects the event as a whole if it names more than the maximum number of sensors.
     pub(crate) fn admit_sensors(&mut self, count: usize) -> Result<(), Rejection> {
         if count <= self.rules.max_sensors {
             return Ok(());
@@ -144,7 +151,7 @@ impl Intake<'_> {
         let rejection = Rejection::new(
             Reason::Oversize,
             format!(
-                "the event names more than {} sensors that are not configured; nothing of it is taken: configure them or send smaller events. An array of samples needs its rate in metadata.sampling_hz",
+                "the event names more than {} sensors that are not configured and is rejected as a whole: configure them or send smaller events. An array of samples needs its rate in metadata.sampling_hz",
                 self.rules.max_sensors
             ),
         );
@@ -158,18 +165,18 @@ impl Intake<'_> {
             let rejection = Rejection::new(
                 Reason::Oversize,
                 format!(
-                    "the event holds more than {} readings; nothing of it is taken: send smaller events",
+                    "the event has more than {} readings and is rejected as a whole: send smaller events",
                     self.rules.max_readings
                 ),
             );
             self.event.full.get_or_insert_with(|| rejection.clone());
             return Err(rejection);
         }
-        let (number, about) = self.checked(name, time)?;
+        let (number, limits) = self.checked(name, time)?;
         if !value.is_finite() {
             return Err(non_finite(value));
         }
-        self.in_range(&about, name, value)?;
+        self.in_range(&limits, name, value)?;
         let local = self.names.local(number, name, &mut self.out.text, &mut self.out.ends);
         self.event.unsorted |= !self.names.in_order(number, time);
         self.out.sensor.push(local);
@@ -178,25 +185,26 @@ impl Intake<'_> {
         Ok(())
     }
 
-    /// Puts the readings since the mark in order of time where a sensor's were not: files and gateways write the newest first
-    /// as well, and what comes behind a newer reading by more than the lateness counts in fewer windows.
-    pub(crate) fn sort(&mut self, from: Mark) {
+    /// Sorts the readings of the event by time if those of a sensor are not in order. Files and gateways may send the
+    /// newest reading first, and a reading that is older than the newest by more than the lateness counts in fewer
+    /// windows.
+    pub(crate) fn sort(&mut self, start: Mark) {
         if !std::mem::take(&mut self.event.unsorted) {
             return;
         }
         let Decoded { sensor, time, value, .. } = &mut *self.out;
-        let rows = sensor.iter().zip(time.iter()).zip(value.iter()).skip(from.readings);
+        let rows = sensor.iter().zip(time.iter()).zip(value.iter()).skip(start.readings_len);
         let mut rows: Vec<(i64, u32, f64)> = rows.map(|((&sensor, &time), &value)| (time, sensor, value)).collect();
-        // Stable: what came first of one sensor and time stays first.
+        // The sort is stable: of two readings of the same sensor and time, the first stays first.
         rows.sort_by_key(|&(time, ..)| time);
-        let columns = sensor.iter_mut().zip(time.iter_mut()).zip(value.iter_mut()).skip(from.readings);
+        let columns = sensor.iter_mut().zip(time.iter_mut()).zip(value.iter_mut()).skip(start.readings_len);
         for (((to_sensor, to_time), to_value), (time, sensor, value)) in columns.zip(rows) {
             (*to_sensor, *to_time, *to_value) = (sensor, time, value);
         }
     }
 
     fn take_waveform(&mut self, name: &str, start: i64, rate: f64, samples: Vec<f32>) -> Result<(), Rejection> {
-        let (number, about) = self.checked(name, start)?;
+        let (number, limits) = self.checked(name, start)?;
         check_rate(rate)?;
         #[allow(clippy::cast_precision_loss, reason = "a length in seconds")]
         let last = time::from_seconds(samples.len() as f64 / rate).and_then(|length| start.checked_add(length));
@@ -209,45 +217,46 @@ impl Intake<'_> {
             if !value.is_finite() {
                 return Err(non_finite(value));
             }
-            self.in_range(&about, name, value)?;
+            self.in_range(&limits, name, value)?;
         }
         let sensor = self.names.local(number, name, &mut self.out.text, &mut self.out.ends);
         self.out.waveforms.push(Waveform { sensor, start, rate, samples });
         Ok(())
     }
 
-    /// The configured sampling rate of a sensor, in Hz.
+    /// Returns the configured sampling rate of a sensor, in Hz.
     pub(crate) fn sampling_hz(&mut self, name: &str) -> Option<f64> {
         self.names.find(name, self.rules).1.sampling_hz
     }
 
     pub(crate) fn mark(&self) -> Mark {
         Mark {
-            readings: self.out.sensor.len(),
-            waveforms: self.out.waveforms.len(),
-            names: self.out.ends.len(),
-            refusals: self.out.refusals.len(),
-            refused: self.event.refused,
-            met: self.event.readings,
-            room: self.event.room,
+            readings_len: self.out.sensor.len(),
+            waveforms_len: self.out.waveforms.len(),
+            names_len: self.out.ends.len(),
+            rejected_len: self.out.refusals.len(),
+            rejected_count: self.event.refused,
+            readings_seen: self.event.readings,
+            dead_letter_budget: self.event.room,
         }
     }
 
-    /// Takes back what was added since the mark.
-    pub(crate) fn rollback(&mut self, mark: Mark) {
-        self.out.sensor.truncate(mark.readings);
-        self.out.time.truncate(mark.readings);
-        self.out.value.truncate(mark.readings);
-        self.out.waveforms.truncate(mark.waveforms);
-        self.out.refusals.truncate(mark.refusals);
-        self.out.ends.truncate(mark.names);
+    /// Removes what was added since the savepoint.
+    pub(crate) fn rollback(&mut self, to: Mark) {
+        self.out.sensor.truncate(to.readings_len);
+        self.out.time.truncate(to.readings_len);
+        self.out.value.truncate(to.readings_len);
+        self.out.waveforms.truncate(to.waveforms_len);
+        self.out.refusals.truncate(to.rejected_len);
+        self.out.ends.truncate(to.names_len);
         self.out.text.truncate(self.out.ends.last().map_or(0, |&end| end as usize));
-        self.names.forget_after(mark.names);
-        self.event.refused = mark.refused;
-        self.event.readings = mark.met;
-        self.event.room = mark.room;
+        self.names.forget_after(to.names_len);
+        self.event.refused = to.rejected_count;
+        self.event.readings = to.readings_seen;
+        self.event.room = to.dead_letter_budget;
     }
 
+    /// Validates the sensor id and the time. Returns the sensor's index in the name table and its limits.
     fn checked(&mut self, name: &str, time: i64) -> Result<(u32, About), Rejection> {
         let length = name.len();
         if length == 0 {
@@ -257,19 +266,19 @@ impl Intake<'_> {
         }
         if length > self.rules.max_name {
             return Err(Rejection::malformed(format!(
-                "the sensor's id has {length} bytes, at most {} are taken: {}",
+                "the sensor's id has {length} bytes; at most {} are accepted: {}",
                 self.rules.max_name,
                 excerpt(name.as_bytes())
             )));
         }
-        let (number, about) = self.names.find(name, self.rules);
-        if !about.configured {
+        let (number, limits) = self.names.find(name, self.rules);
+        if !limits.configured {
             if self.names.meet(number) {
                 self.event.sensors += 1;
                 self.admit_sensors(self.event.sensors)?;
             }
-            if !about.sound {
-                let fault = names::fault(name).unwrap_or_default();
+            if !limits.sound {
+                let fault = names::sensor_id_fault(name).unwrap_or_default();
                 return Err(Rejection::malformed(format!(
                     "the sensor's id {fault}; expected levels between single /, such as site/area/machine/sensor; got {:?}",
                     excerpt(name.as_bytes())
@@ -295,7 +304,7 @@ impl Intake<'_> {
             ));
         }
         self.not_in_future(time)?;
-        Ok((number, about))
+        Ok((number, limits))
     }
 
     fn not_in_future(&self, time: i64) -> Result<(), Rejection> {
@@ -313,8 +322,8 @@ impl Intake<'_> {
         ))
     }
 
-    fn in_range(&self, about: &About, name: &str, value: f64) -> Result<(), Rejection> {
-        if value >= about.min && value <= about.max {
+    fn in_range(&self, limits: &About, name: &str, value: f64) -> Result<(), Rejection> {
+        if value >= limits.min && value <= limits.max {
             return Ok(());
         }
         let unit = self.rules.sensors.get(name).map_or("", |sensor| sensor.unit.as_str());
@@ -322,19 +331,19 @@ impl Intake<'_> {
             Reason::OutOfRange,
             format!(
                 "{name} read {value} {unit}; it can read {} to {} {unit}: check the sensor or its limits",
-                about.min, about.max
+                limits.min, limits.max
             ),
         ))
     }
 }
 
-/// Whether a sensor can have this sampling rate.
+/// Checks that a sampling rate, in Hz, is in the valid range.
 pub(crate) fn check_rate(rate: f64) -> Result<(), Rejection> {
     if RATES.contains(&rate) {
         return Ok(());
     }
     Err(Rejection::malformed(format!(
-        "expected a sampling rate of {} to {} Hz; got {rate}: send the number of samples a second",
+        "expected a sampling rate of {} to {} Hz; got {rate}: send the number of samples per second",
         RATES.start(),
         RATES.end()
     )))

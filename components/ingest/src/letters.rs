@@ -1,7 +1,8 @@
-//! What is kept of a refused part, so that it can be sent again by itself.
+//! Dead letters: the rejected parts of events, in a form that can be sent again by itself.
 //!
-//! A part that was decoded is written as one JSON object, with its sensor and time resolved: whatever stood around it (a
-//! header, base values, an arrival, a birth) is not needed to read it again. A part that was not is kept as it came.
+//! A part that was decoded is written as one JSON object with its sensor and time resolved, so that its context (a
+//! header, base values, an arrival, a birth) is not needed to decode it again. A part that was not decoded is kept
+//! unchanged.
 
 use serde_json::{Map, Value, json};
 
@@ -11,38 +12,38 @@ use crate::{
     time,
 };
 
-/// A part that is larger is not kept.
+/// Limit for the size of a rejected part; the payload of a larger one is not kept.
 const MOST_BYTES: usize = 4 << 20;
-/// An event of which more parts are refused is refused as one.
+/// Limit for the number of rejected parts of an event; above it the event is rejected as a whole.
 const MOST_REFUSED: usize = 50_000;
-/// So much is kept of an event that is larger than is taken.
+/// Number of bytes that are kept of an event that exceeds the maximum size.
 const BEGINNING: usize = 4096;
-/// An event's refused parts may take so many times its own size, as names and times are written out in each ...
+/// The dead letters of an event may have this many times its size, because each contains the name and the time.
 const GROWTH: usize = 16;
-/// ... but at least, and at most, so many bytes.
+/// Lower and upper bound for the size of the dead letters of an event, in bytes.
 const ROOM: (usize, usize) = (64 << 10, 32 << 20);
 
-/// A part of an event that was refused.
+/// A rejected part of an event: a line, an element, a metric, a value, or the whole event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// Index of the envelope.
     pub envelope: u32,
-    /// Line or element from 1; 0 for the whole event.
+    /// Number of the line or element, from 1; 0 for the whole event.
     pub position: u32,
-    /// Why.
+    /// The reason, with a message.
     pub rejection: Rejection,
-    /// What was refused, as something that can be sent again; empty where it is too large to be kept. Of an event that is
-    /// larger than is taken, its beginning.
+    /// The rejected part in a form that can be sent again. Empty if it is too large to be kept. For an event that
+    /// exceeds the maximum size, its first bytes.
     pub payload: Vec<u8>,
-    /// The topic that it is for; none: the envelope's.
+    /// The topic to send the payload to. None: that of the envelope.
     pub source: Option<String>,
-    /// The media type or short name of its format; none where it is of none that is known.
+    /// The media type or short name of the format of the payload. None if the format is not known.
     pub format: Option<String>,
-    /// Readings that were refused with it; at least 1.
+    /// Number of rejected readings, as far as known; at least 1.
     pub readings: u32,
 }
 
-/// A part to be kept.
+/// A rejected part as it is kept, see [`Refusal`].
 #[derive(Debug)]
 pub(crate) struct Letter {
     pub(crate) payload: Vec<u8>,
@@ -51,14 +52,14 @@ pub(crate) struct Letter {
 }
 
 impl Letter {
-    /// A JSON object in a line of its own.
+    /// Writes a JSON object as a line of NDJSON.
     fn of(object: &Map<String, Value>) -> Self {
         let mut payload = Value::Object(object.clone()).to_string().into_bytes();
         payload.push(b'\n');
         Self { payload, source: None, format: Some("ndjson".to_owned()) }
     }
 
-    /// Values of a sensor: a number, a text, an array, an object.
+    /// Writes a message with values of a sensor: a number, a string, an array or an object. `rate` is in Hz.
     pub(crate) fn values(name: &str, at: i64, values: Value, rate: Option<f64>) -> Self {
         let mut object = Map::new();
         object.insert("sensor_id".to_owned(), name.into());
@@ -71,30 +72,30 @@ impl Letter {
     }
 }
 
-/// A number, or as text what JSON has no number for.
+/// Returns a JSON number, or a string if the value is not finite.
 pub(crate) fn number(value: f64) -> Value {
     serde_json::Number::from_f64(value).map_or_else(|| Value::String(value.to_string()), Value::Number)
 }
 
-/// The beginning of an event that is larger than is taken.
+/// Returns the first bytes of an event that exceeds the maximum size.
 pub(crate) fn beginning(payload: &[u8]) -> Vec<u8> {
     payload.get(..payload.len().min(BEGINNING)).unwrap_or_default().to_vec()
 }
 
-/// How many bytes an event's refused parts may take.
+/// Returns the maximum size of the dead letters of an event whose payload has this size, in bytes.
 pub(crate) fn room(payload: usize) -> usize {
     payload.saturating_mul(GROWTH).clamp(ROOM.0, ROOM.1)
 }
 
 impl Intake<'_> {
-    /// Takes a reading, or refuses it.
+    /// Adds a reading, or rejects it.
     pub(crate) fn take(&mut self, position: usize, name: &str, time: i64, value: f64) {
         if let Err(rejection) = self.reading(name, time, value) {
             self.refuse_values(position, rejection, name, time, 1, || number(value));
         }
     }
 
-    /// Refuses values of a sensor whose id and time are known.
+    /// Rejects values of a sensor whose id and time are known.
     pub(crate) fn refuse_values(
         &mut self,
         position: usize,
@@ -108,7 +109,7 @@ impl Intake<'_> {
         self.refuse_as(position, rejection, readings, || Letter::values(name, time, values(), None));
     }
 
-    /// Refuses a part as it came.
+    /// Rejects a part. Its dead letter is the unchanged payload.
     pub(crate) fn refuse(&mut self, position: usize, rejection: Rejection, payload: &[u8], readings: usize) {
         let format = self.format;
         self.refuse_as(position, rejection, readings, || Letter {
@@ -118,20 +119,21 @@ impl Intake<'_> {
         });
     }
 
-    /// Refuses a part; `letter` is what is kept of it, and is asked for only if it is.
+    /// Rejects a part. `dead_letter` creates its dead letter; it is called only if the dead letter is kept.
     pub(crate) fn refuse_as(
         &mut self,
         position: usize,
         rejection: Rejection,
         readings: usize,
-        letter: impl FnOnce() -> Letter,
+        dead_letter: impl FnOnce() -> Letter,
     ) {
         let event = &mut self.event;
         event.refused += 1;
         if event.refused > MOST_REFUSED && event.full.is_none() {
-            // Without the words of any of them, which may be about a sensor that the sender may not know of.
+            // The message does not quote the single rejections: they may name a sensor that the sender must not know
+            // of.
             let message = format!(
-                "more than {MOST_REFUSED} parts of the event are refused, so nothing of it is taken; mend them, or send smaller events, which tells what is wrong with each"
+                "more than {MOST_REFUSED} parts of the event are invalid, so it is rejected as a whole: correct them, or send smaller events to get the reason for each part"
             );
             event.full = Some(Rejection::new(Reason::Oversize, message));
             return;
@@ -139,7 +141,7 @@ impl Intake<'_> {
         if event.drafting || event.full.is_some() {
             return;
         }
-        let Letter { mut payload, source, format } = letter();
+        let Letter { mut payload, source, format } = dead_letter();
         if payload.len() > event.room {
             payload.clear();
         }

@@ -1,7 +1,7 @@
-//! The ingest stage: from the bytes that a device sent to readings, or to the reason why they are none.
+//! The ingest stage: decodes the bytes that a device sent to readings, or rejects them with the reason.
 //!
-//! [`Ingester::decode`] takes events in any of the formats in [`formats`] and gives columns of readings. What is not a
-//! reading is refused, alone: a bad line costs its neighbours nothing.
+//! [`Ingester::decode`] decodes events in any of the formats in [`formats`] to columns of readings. Only the invalid
+//! parts of an event are rejected: an invalid line does not affect the other lines.
 
 pub mod config;
 pub mod formats;
@@ -19,5 +19,5 @@ pub use config::{Config, ConfigError};
 pub use ingester::{Ingester, RestoreError};
 pub use intake::{Decoded, Envelope, Waveform};
 pub use letters::Refusal;
-pub use names::fault as name_fault;
+pub use names::sensor_id_fault;
 pub use rejection::{Reason, Rejection};

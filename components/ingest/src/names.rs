@@ -1,21 +1,21 @@
-//! Sensor ids as numbers. The table lasts from call to call, so that a name is copied, checked and looked up in the
-//! configuration once; each call gives its own dictionary of the names that it met.
+//! A table of sensor names. It is kept between calls, so that a name is copied, validated and looked up in the
+//! configuration only once. Each call returns its own dictionary with the names that it uses.
 
 use std::collections::HashMap;
 
 use crate::config::Rules;
 
-/// Past so many names the table starts anew: ids that are made up at random must not fill the memory.
+/// Limit for the number of names; above it the table is cleared, so that random ids cannot fill the memory.
 const MOST_NAMES: usize = 400_000;
 
-/// What a reading is checked against.
+/// The limits that the readings of a sensor are checked against.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct About {
     pub(crate) min: f64,
     pub(crate) max: f64,
     pub(crate) sampling_hz: Option<f64>,
     pub(crate) configured: bool,
-    /// Whether the name can be an id, see [`fault`].
+    /// Whether the name is a valid id, see [`sensor_id_fault`]. Ids in the configuration are not checked.
     pub(crate) sound: bool,
 }
 
@@ -25,28 +25,32 @@ impl Default for About {
     }
 }
 
+/// A name in the table.
 #[derive(Debug)]
 struct Entry {
     about: About,
-    /// Its place in the call's dictionary, if `owners` there agrees.
+    /// Index in the dictionary of the call. It is valid only if `owners` has this name at that index.
     local: u32,
-    /// The event that it was last met in, and the time of its newest reading there.
-    event: u64,
+    /// The number of the last event that named the sensor.
+    last_event: u64,
+    /// The time of the newest reading of that event, in nanoseconds since 1970.
     newest: i64,
 }
 
-/// The table.
+/// The table of names.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
+    /// The index in `entries` of each name.
     numbers: HashMap<Box<str>, u32, foldhash::fast::FixedState>,
     entries: Vec<Entry>,
-    /// By place in the call's dictionary: the name's number.
+    /// The dictionary of the call: the index in `entries` of each of its names.
     owners: Vec<u32>,
-    event: u64,
+    /// The number of the current event.
+    current_event: u64,
 }
 
 impl Names {
-    /// A call begins, with an empty dictionary.
+    /// Begins a call with an empty dictionary.
     pub(crate) fn begin(&mut self) {
         self.owners.clear();
         if self.entries.len() > MOST_NAMES {
@@ -55,18 +59,18 @@ impl Names {
         }
     }
 
-    /// The next event of the call begins.
+    /// Begins the next event of the call.
     pub(crate) fn next_event(&mut self) {
-        self.event += 1;
+        self.current_event += 1;
     }
 
-    /// The name's number in the table, and what is known of the sensor.
+    /// Returns the index of the name in the table, and the limits of the sensor. Adds the name if it is new.
     pub(crate) fn find(&mut self, name: &str, rules: &Rules) -> (u32, About) {
         if let Some(&number) = self.numbers.get(name) {
-            let about = self.entries.get(number as usize).map(|entry| entry.about).unwrap_or_default();
-            return (number, about);
+            let limits = self.entries.get(number as usize).map(|entry| entry.about).unwrap_or_default();
+            return (number, limits);
         }
-        let about = match rules.sensors.get(name) {
+        let limits = match rules.sensors.get(name) {
             Some(sensor) => About {
                 min: sensor.min.unwrap_or(f64::NEG_INFINITY),
                 max: sensor.max.unwrap_or(f64::INFINITY),
@@ -74,26 +78,26 @@ impl Names {
                 configured: true,
                 sound: true,
             },
-            None => About { sound: fault(name).is_none(), ..About::default() },
+            None => About { sound: sensor_id_fault(name).is_none(), ..About::default() },
         };
         let number = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
-        self.entries.push(Entry { about, local: 0, event: 0, newest: i64::MIN });
+        self.entries.push(Entry { about: limits, local: 0, last_event: 0, newest: i64::MIN });
         self.numbers.insert(name.into(), number);
-        (number, about)
+        (number, limits)
     }
 
-    /// Notes that the event names the sensor; true when it does so for the first time.
+    /// Notes that the event names the sensor. Returns whether it is the first time in this event.
     pub(crate) fn meet(&mut self, number: u32) -> bool {
         let Some(entry) = self.entries.get_mut(number as usize) else { return false };
-        let first = entry.event != self.event;
+        let first = entry.last_event != self.current_event;
         if first {
-            entry.event = self.event;
+            entry.last_event = self.current_event;
             entry.newest = i64::MIN;
         }
         first
     }
 
-    /// Notes the time of a reading; false when the sensor had a newer one in the same event.
+    /// Notes the time of a reading. Returns false if the event has a newer reading of the sensor.
     pub(crate) fn in_order(&mut self, number: u32, time: i64) -> bool {
         let Some(entry) = self.entries.get_mut(number as usize) else { return true };
         let in_order = time >= entry.newest;
@@ -101,7 +105,7 @@ impl Names {
         in_order
     }
 
-    /// The number in this call's dictionary, to which the name is added when it is new there.
+    /// Returns the index of the name in the dictionary of the call. Adds the name to the dictionary if it is new there.
     pub(crate) fn local(&mut self, number: u32, name: &str, text: &mut String, ends: &mut Vec<u32>) -> u32 {
         let Some(entry) = self.entries.get_mut(number as usize) else { return 0 };
         if self.owners.get(entry.local as usize) != Some(&number) {
@@ -113,20 +117,21 @@ impl Names {
         entry.local
     }
 
-    /// Takes names out of the call's dictionary but the first `count`.
+    /// Removes all names from the dictionary of the call except the first `count`.
     pub(crate) fn forget_after(&mut self, count: usize) {
         self.owners.truncate(count);
     }
 }
 
-/// Levels of an id, `site/area/machine/sensor` and deeper.
+/// Limit for the number of levels of an id such as `site/area/machine/sensor`.
 const MOST_LEVELS: usize = 32;
 
-/// Why a text can be no sensor's id, in words that go on from "the sensor's id"; none where it can. Ids are paths that people
-/// read and other programs take apart: what vanishes in print or means something else in a path would let one sensor pass
-/// for another.
-pub fn fault(name: &str) -> Option<String> {
-    if let Some(hidden) = name.chars().find(|&each| each.is_control() || is_hidden(each)) {
+/// Returns what is wrong with a sensor id, as a phrase that continues "the sensor's id", or None if it is valid.
+///
+/// Ids are paths that people read and other programs split. Characters that are invisible, or that have a special
+/// meaning in a path, would make one sensor look like another.
+pub fn sensor_id_fault(name: &str) -> Option<String> {
+    if let Some(hidden) = name.chars().find(|&char| char.is_control() || is_hidden(char)) {
         return Some(format!(
             "holds the character U+{:04X}, which cannot be seen or turns the direction of writing",
             u32::from(hidden)
@@ -148,14 +153,14 @@ pub fn fault(name: &str) -> Option<String> {
             return Some(format!("has a level that begins or ends with a space, {level:?}"));
         }
     }
-    (levels > MOST_LEVELS).then(|| format!("has {levels} levels, at most {MOST_LEVELS} are taken"))
+    (levels > MOST_LEVELS).then(|| format!("has {levels} levels; at most {MOST_LEVELS} are accepted"))
 }
 
-/// Characters that take no place or change the direction of writing. Joiners (U+200C, U+200D) are not among them: some
-/// scripts need them.
-const fn is_hidden(each: char) -> bool {
+/// Returns whether the character is invisible or changes the text direction. The joiners U+200C and U+200D are allowed,
+/// because some scripts need them.
+const fn is_hidden(char: char) -> bool {
     matches!(
-        each,
+        char,
         '\u{61C}'
             | '\u{200B}'
             | '\u{200E}'
@@ -169,10 +174,10 @@ const fn is_hidden(each: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::fault;
+    use super::sensor_id_fault;
 
     #[test]
-    fn ids_that_can_pass_for_others_are_faulty() {
+    fn confusable_ids_are_invalid() {
         for name in [
             "..",
             "a/../b",
@@ -196,7 +201,7 @@ mod tests {
             "a\u{2029}b",
             "a\u{7f}",
         ] {
-            assert!(fault(name).is_some(), "{name:?}");
+            assert!(sensor_id_fault(name).is_some(), "{name:?}");
         }
         for name in [
             "a",
@@ -211,9 +216,9 @@ mod tests {
             "नमूना\u{200d}ना",
             "vib-1_x:y@z#",
         ] {
-            assert_eq!(fault(name), None, "{name:?}");
+            assert_eq!(sensor_id_fault(name), None, "{name:?}");
         }
-        assert!(fault(&["a"; 33].join("/")).is_some());
-        assert_eq!(fault(&["a"; 32].join("/")), None);
+        assert!(sensor_id_fault(&["a"; 33].join("/")).is_some());
+        assert_eq!(sensor_id_fault(&["a"; 32].join("/")), None);
     }
 }

@@ -1,12 +1,13 @@
-//! Times: RFC 3339, or a number of seconds, milliseconds, microseconds or nanoseconds since 1970.
+//! Parsing of times: RFC 3339, or a number of seconds, milliseconds, microseconds or nanoseconds since 1970. The
+//! results are nanoseconds since 1970.
 
 use crate::rejection::{Rejection, excerpt};
 
 /// Nanoseconds in a second.
 const SECOND: i64 = 1_000_000_000;
 
-/// What an epoch number counts is told by its size: below 1e11 seconds (the year 5138), below 1e14 milliseconds, below
-/// 1e17 microseconds, else nanoseconds. Negative numbers by their size as well.
+/// Converts a number since 1970 to nanoseconds. Its absolute value gives the unit: below 1e11 seconds (the year 5138),
+/// below 1e14 milliseconds, below 1e17 microseconds, else nanoseconds. Returns None if the result does not fit.
 pub fn from_epoch(number: i64) -> Option<i64> {
     match number.unsigned_abs() {
         0..100_000_000_000 => number.checked_mul(SECOND),
@@ -16,18 +17,18 @@ pub fn from_epoch(number: i64) -> Option<i64> {
     }
 }
 
-/// As [`from_epoch`], for a number with a fraction; rounded to the nearest nanosecond.
+/// Converts as [`from_epoch`] a number with a fraction; rounds to the nearest nanosecond.
 pub fn from_epoch_float(number: f64) -> Option<i64> {
     let scale = match number.abs() {
-        size if size < 1e11 => 1e9,
-        size if size < 1e14 => 1e6,
-        size if size < 1e17 => 1e3,
+        magnitude if magnitude < 1e11 => 1e9,
+        magnitude if magnitude < 1e14 => 1e6,
+        magnitude if magnitude < 1e17 => 1e3,
         _ => 1.0,
     };
     nanoseconds(number * scale)
 }
 
-/// What InfluxDB's clients call the unit of a line's time, and how many nanoseconds it has.
+/// The names that InfluxDB's clients use for the units of time, and the nanoseconds of each unit.
 const PRECISIONS: [(&str, i64); 8] = [
     ("ns", 1),
     ("n", 1),
@@ -39,7 +40,7 @@ const PRECISIONS: [(&str, i64); 8] = [
     ("h", 3_600 * SECOND),
 ];
 
-/// What a number since 1970 counts, where a sender says it.
+/// The unit of times as numbers since 1970, where the sender gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Precision {
     name: &'static str,
@@ -47,10 +48,10 @@ pub struct Precision {
 }
 
 impl Precision {
-    /// By the parameter `precision` of a media type; none: it has no such parameter.
+    /// Reads the parameter `precision` of a media type. Returns None if there is no such parameter.
     ///
     /// # Errors
-    /// Malformed when it names no unit.
+    /// Malformed if the parameter is not a known unit.
     pub fn of(media_type: &str) -> Result<Option<Self>, Rejection> {
         let parameters = media_type.rsplit(';').filter_map(|parameter| parameter.split_once('='));
         let mut named = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("precision"));
@@ -59,14 +60,14 @@ impl Precision {
         match PRECISIONS.iter().find(|(name, _)| *name == value) {
             Some(&(name, nanoseconds)) => Ok(Some(Self { name, nanoseconds })),
             None => Err(Rejection::malformed(format!(
-                "precision={:?} is not one of {}; name one, or leave it out and the unit is told by a number's size",
+                "precision={:?} is not one of {}; use one of them, or omit it to get the unit from the size of the number",
                 excerpt(value.as_bytes()),
                 PRECISIONS.map(|(name, _)| name).join(", ")
             ))),
         }
     }
 
-    /// A whole number of it as a time.
+    /// Parses a whole number in this unit.
     pub(crate) fn time(self, text: &[u8]) -> Result<i64, Rejection> {
         let number = std::str::from_utf8(text).ok().and_then(|text| text.parse::<i64>().ok());
         number.and_then(|number| number.checked_mul(self.nanoseconds)).ok_or_else(|| {
@@ -79,24 +80,24 @@ impl Precision {
     }
 }
 
-/// Seconds to nanoseconds, rounded to the nearest; none beyond the years 1678 to 2262.
+/// Converts seconds to nanoseconds, rounded to the nearest. Returns None outside of the years 1678 to 2262.
 pub fn from_seconds(seconds: f64) -> Option<i64> {
     nanoseconds(seconds * 1e9)
 }
 
-/// Nanoseconds to seconds, to the nearest double.
+/// Converts nanoseconds to seconds, rounded to the nearest double.
 #[allow(clippy::cast_precision_loss, reason = "to the nearest")]
 pub fn to_seconds(nanoseconds: i64) -> f64 {
     nanoseconds as f64 / 1e9
 }
 
 fn nanoseconds(number: f64) -> Option<i64> {
-    // 2^63 as a double: the first that does not fit.
+    // 2^63 as a double is the first that does not fit.
     #[allow(clippy::cast_possible_truncation, reason = "within the range of i64 by the condition")]
     (number.is_finite() && number.abs() < 9.223_372_036_854_775e18).then(|| number.round() as i64)
 }
 
-/// An RFC 3339 time, or a date and time without an offset, which is taken as UTC.
+/// Parses an RFC 3339 time, or a date and time without an offset, which is read as UTC.
 pub fn parse_rfc3339(text: &str) -> Option<i64> {
     if let Some(time) = parse_common(text.as_bytes()) {
         return Some(time);
@@ -108,7 +109,7 @@ pub fn parse_rfc3339(text: &str) -> Option<i64> {
     i64::try_from(timestamp.as_nanosecond()).ok()
 }
 
-/// The usual forms, `2026-11-24T01:02:03[.fraction][Z]` with `T` or a space, without a library's generality.
+/// Fast path for the common forms `2026-11-24T01:02:03[.fraction][Z]`, with `T` or a space.
 fn parse_common(text: &[u8]) -> Option<i64> {
     let two = |at: usize| -> Option<i64> {
         let (tens, ones) = (text.get(at)?, text.get(at + 1)?);
@@ -150,7 +151,7 @@ fn parse_common(text: &[u8]) -> Option<i64> {
     if !matches!(rest, b"" | b"Z" | b"z") {
         return None;
     }
-    // Days since 1970 by the civil calendar (H. Hinnant, "chrono-compatible low-level date algorithms").
+    // Days since 1970 in the civil calendar (H. Hinnant, "chrono-compatible low-level date algorithms").
     let shifted = if month <= 2 { year - 1 } else { year };
     let era = shifted.div_euclid(400);
     let of_era = shifted.rem_euclid(400);
@@ -159,10 +160,10 @@ fn parse_common(text: &[u8]) -> Option<i64> {
     (days * 86_400 + hour * 3600 + minute * 60 + second).checked_mul(SECOND)?.checked_add(fraction)
 }
 
-/// A time as text: RFC 3339 or an epoch number.
+/// Parses a time as text: RFC 3339 or a number since 1970.
 ///
 /// # Errors
-/// Malformed, with what came.
+/// Malformed if the text is neither.
 pub fn parse_text(text: &str) -> Result<i64, Rejection> {
     let text = text.trim();
     let parsed = match text.parse::<i64>() {
@@ -172,15 +173,15 @@ pub fn parse_text(text: &str) -> Result<i64, Rejection> {
     parsed.ok_or_else(|| no_time(text.as_bytes()))
 }
 
-/// What to say of a thing that is no time.
-pub(crate) fn no_time(came: &[u8]) -> Rejection {
+/// Returns the rejection for input that is not a time.
+pub(crate) fn no_time(received: &[u8]) -> Rejection {
     Rejection::malformed(format!(
         "expected a time as RFC 3339 (2026-01-31T12:00:00Z) or as a number of s, ms, us or ns since 1970; got {:?}",
-        excerpt(came)
+        excerpt(received)
     ))
 }
 
-/// A time for a message.
+/// Formats a time as RFC 3339; a time out of range is written as a number of nanoseconds.
 pub(crate) fn show(time: i64) -> String {
     jiff::Timestamp::from_nanosecond(i128::from(time)).map_or_else(|_| time.to_string(), |time| time.to_string())
 }
@@ -203,7 +204,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn the_quick_parser_says_what_jiff_says(time in -6_000_000_000_000_000_000_i64..9_000_000_000_000_000_000, digits in 0_usize..10) {
+        fn the_fast_path_agrees_with_jiff(time in -6_000_000_000_000_000_000_i64..9_000_000_000_000_000_000, digits in 0_usize..10) {
             let text = jiff::Timestamp::from_nanosecond(i128::from(time)).map(|time| format!("{time:.digits$}")).unwrap_or_default();
             let jiff = text.parse::<jiff::Timestamp>().ok().and_then(|time| i64::try_from(time.as_nanosecond()).ok());
             proptest::prop_assert_eq!(parse_common(text.as_bytes()), jiff, "{}", text);

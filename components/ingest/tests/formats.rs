@@ -1,16 +1,16 @@
-//! Every format, what is taken of it and what is refused.
+//! Every format: what is accepted and what is rejected.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 
-use common::{NOW, T, decode, envelope, one, readings, reasons};
+use common::{NOW, T, decode, envelope, reading, readings, reasons};
 use wheeltapper_ingest::{Envelope, Ingester, Reason, Refusal};
 
 #[test]
 fn json_in_its_shapes() {
     let a = r#"{"sensor_id":"a","timestamp":1700000000,"values":1.5}"#;
     let b = r#"{"sensor_id":"b","timestamp":"2023-11-14T22:13:20Z","values":{"x":1,"value":2},"metadata":{"by":"me"},"more":[1,{}]}"#;
-    let want = vec![one("a", 1.5), one("b/x", 1.0), one("b", 2.0)];
+    let want = vec![reading("a", 1.5), reading("b/x", 1.0), reading("b", 2.0)];
     for body in [format!("[{a},{b}]"), format!("{a}\n{b}\n"), format!(" {a} {b} "), format!("{a}\r\n\r\n{b}")] {
         let decoded = decode(None, &body);
         assert_eq!(readings(&decoded), want, "{body}");
@@ -18,10 +18,10 @@ fn json_in_its_shapes() {
         assert!(decoded.refusals.is_empty());
     }
     let channels = decode(None, r#"{"sensor_id":"c","timestamp":1700000000000,"values":[1,2]}"#);
-    assert_eq!(readings(&channels), [one("c/0", 1.0), one("c/1", 2.0)]);
+    assert_eq!(readings(&channels), [reading("c/0", 1.0), reading("c/1", 2.0)]);
     let spaced =
         decode(None, r#"{"sensor_id":"c","timestamp":1700000000000,"values":[1,2],"metadata":{"sampling_hz":2}}"#);
-    assert_eq!(readings(&spaced), [one("c", 1.0), ("c".into(), T + 500_000_000, 2.0)]);
+    assert_eq!(readings(&spaced), [reading("c", 1.0), ("c".into(), T + 500_000_000, 2.0)]);
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn an_array_with_a_rate_is_a_waveform() {
 }
 
 #[test]
-fn only_what_is_wrong_is_refused() {
+fn only_invalid_elements_are_rejected() {
     let body = [
         r#"{"sensor_id":"a","timestamp":1700000000,"values":1}"#,
         r#"{"sensor_id":"a","timestamp":1700000000,"values":NaN}"#,
@@ -64,12 +64,12 @@ fn only_what_is_wrong_is_refused() {
         (9, Reason::Malformed),
     ];
     let lines = decode(Some("application/x-ndjson; charset=utf-8"), &body.join("\n"));
-    assert_eq!(readings(&lines), [one("a", 1.0), one("b", 2.0)]);
+    assert_eq!(readings(&lines), [reading("a", 1.0), reading("b", 2.0)]);
     assert_eq!(reasons(&lines), expected);
     assert_eq!(lines.refusals[0].payload, body[1].as_bytes());
     let complete: Vec<_> = body.iter().enumerate().filter(|(at, _)| *at != 8).map(|(_, line)| *line).collect();
     let array = decode(Some("json"), &format!("[{}]", complete.join(",")));
-    assert_eq!(readings(&array), [one("a", 1.0), one("b", 2.0)]);
+    assert_eq!(readings(&array), [reading("a", 1.0), reading("b", 2.0)]);
     assert_eq!(reasons(&array), expected[..7]);
 }
 
@@ -78,24 +78,25 @@ fn limits_and_unknown_sensors() {
     let config = r#"{"unknown_sensors":"reject","sensors":{"a":{"min":0,"max":10,"unit":"bar"}}}"#;
     let body = "a value=5 1700000000\na value=11 1700000000\nb value=5 1700000000";
     let decoded = Ingester::open(config).unwrap().decode([envelope(None, body.as_bytes())]);
-    assert_eq!(readings(&decoded), [one("a", 5.0)]);
+    assert_eq!(readings(&decoded), [reading("a", 5.0)]);
     assert_eq!(reasons(&decoded), [(2, Reason::OutOfRange), (3, Reason::UnknownSensor)]);
     assert!(decoded.refusals[0].rejection.message.contains("bar"));
 }
 
-/// Hosts go by it, where a sender may be told of some sensors only: whatever the reason is, and in whatever format it came.
+/// Each rejection names its sensor, for every reason and in every format. A host needs it if a sender may know of some
+/// sensors only.
 #[test]
-fn a_refusal_says_which_sensor_it_is_about() {
+fn a_rejection_names_its_sensor() {
     let config = r#"{"unknown_sensors":"reject","max_name_bytes":8,
         "sensors":{"a":{"min":0,"max":10},"w":{"sampling_hz":0.000001}}}"#;
     let ingester = std::cell::RefCell::new(Ingester::open(config).unwrap());
-    let about = |format: &str, body: &str| {
+    let rejections = |format: &str, body: &str| {
         let decoded = ingester.borrow_mut().decode([envelope(Some(format), body.as_bytes())]);
-        let told = |refusal: &Refusal| (refusal.rejection.reason, refusal.rejection.sensor.clone());
-        decoded.refusals.iter().map(told).collect::<Vec<_>>()
+        let summary = |rejected: &Refusal| (rejected.rejection.reason, rejected.rejection.sensor.clone());
+        decoded.refusals.iter().map(summary).collect::<Vec<_>>()
     };
     let of = |reason: Reason, sensor: &str| vec![(reason, Some(sensor.to_owned()))];
-    let json = |rest: &str| about("json", &format!("{{{rest}}}"));
+    let json = |body: &str| rejections("json", &format!("{{{body}}}"));
     assert_eq!(json(r#""sensor_id":"a","values":11"#), of(Reason::OutOfRange, "a"));
     assert_eq!(json(r#""sensor_id":"b","values":11"#), of(Reason::UnknownSensor, "b"));
     assert_eq!(json(r#""sensor_id":"a","values":1,"timestamp":5"#), of(Reason::TooOld, "a"));
@@ -104,15 +105,15 @@ fn a_refusal_says_which_sensor_it_is_about() {
     assert_eq!(json(r#""sensor_id":"a","values":null"#), of(Reason::NonFinite, "a"));
     assert_eq!(json(r#""sensor_id":"a","values":[]"#), of(Reason::Malformed, "a"));
     assert_eq!(json(r#""sensor_id":"a","values":{"b":1}"#), of(Reason::UnknownSensor, "a/b"));
-    // By the rate that is configured for it, its samples reach beyond what a time can be.
-    let burst = format!(r#""sensor_id":"w","values":[{}]"#, ["1"; 9_300].join(","));
-    assert_eq!(json(&burst), of(Reason::Malformed, "w"));
-    assert_eq!(about("line-protocol", "a value=x 1700000000"), of(Reason::Malformed, "a"));
-    assert_eq!(about("senml", r#"[{"n":"a","v":1,"t":1e300}]"#), of(Reason::Malformed, "a"));
-    assert_eq!(about("csv", "sensor_id,timestamp,value\na,never,1\n"), of(Reason::Malformed, "a"));
-    assert_eq!(about("csv", "timestamp,a\n1700000000,x\n"), of(Reason::Malformed, "a"));
+    // At the rate that is configured for it, the last sample is beyond the range of a time.
+    let waveform = format!(r#""sensor_id":"w","values":[{}]"#, ["1"; 9_300].join(","));
+    assert_eq!(json(&waveform), of(Reason::Malformed, "w"));
+    assert_eq!(rejections("line-protocol", "a value=x 1700000000"), of(Reason::Malformed, "a"));
+    assert_eq!(rejections("senml", r#"[{"n":"a","v":1,"t":1e300}]"#), of(Reason::Malformed, "a"));
+    assert_eq!(rejections("csv", "sensor_id,timestamp,value\na,never,1\n"), of(Reason::Malformed, "a"));
+    assert_eq!(rejections("csv", "timestamp,a\n1700000000,x\n"), of(Reason::Malformed, "a"));
 
-    // What names none, or is too long to be a name, is about none.
+    // Without a name, or with one that is too long, the rejection names no sensor.
     assert_eq!(json(r#""values":1"#), [(Reason::Malformed, None)]);
     assert_eq!(json(r#""sensor_id":"123456789","values":1"#), [(Reason::Malformed, None)]);
 }
@@ -130,7 +131,7 @@ fn line_protocol() {
     let body = "# comment\nvib,site=r,machine=p\\ 1,area=h rms=1.5,peak=2i,note=\"a b,c=d\" 1700000000000000000\n\
                 temp,sensor_id=x value=t\nbad line here\ntemp value=x 1700000000\n";
     let decoded = decode(None, body);
-    let want = vec![one("r/h/p 1/vib/rms", 1.5), one("r/h/p 1/vib/peak", 2.0), ("x".into(), NOW, 1.0)];
+    let want = vec![reading("r/h/p 1/vib/rms", 1.5), reading("r/h/p 1/vib/peak", 2.0), ("x".into(), NOW, 1.0)];
     assert_eq!(readings(&decoded), want);
     assert_eq!(reasons(&decoded), [(4, Reason::Malformed), (5, Reason::Malformed)]);
 }
@@ -140,9 +141,9 @@ fn senml() {
     let body = r#"[{"bn":"urn:dev:1/","bt":1.7e9,"bu":"A","bver":5,"n":"voltage","u":"V","v":120.1},{"n":"current","t":-5,"v":1.2},{"n":"on","vb":true},{"n":"say","vs":"x"}]"#;
     let decoded = decode(None, body);
     let want = vec![
-        one("urn:dev:1/voltage", 120.1),
+        reading("urn:dev:1/voltage", 120.1),
         ("urn:dev:1/current".into(), T - 5_000_000_000, 1.2),
-        one("urn:dev:1/on", 1.0),
+        reading("urn:dev:1/on", 1.0),
     ];
     assert_eq!(readings(&decoded), want);
     assert_eq!(reasons(&decoded), [(4, Reason::Malformed)]);
@@ -154,10 +155,10 @@ fn senml() {
 fn csv_long_and_wide() {
     let long =
         decode(None, "sensor_id,timestamp,value\na,1700000000,1\nb,2023-11-14 22:13:20,2\nb,never,2\na,1700000000,x\n");
-    assert_eq!(readings(&long), [one("a", 1.0), one("b", 2.0)]);
+    assert_eq!(readings(&long), [reading("a", 1.0), reading("b", 2.0)]);
     assert_eq!(reasons(&long), [(4, Reason::Malformed), (5, Reason::Malformed)]);
     let wide = decode(None, "datetime;a;b\n2023-11-14 22:13:20;1;\n2023-11-14 22:13:20;NaN;2\nx;1;2\n");
-    assert_eq!(readings(&wide), [one("a", 1.0), one("b", 2.0)]);
+    assert_eq!(readings(&wide), [reading("a", 1.0), reading("b", 2.0)]);
     assert_eq!(reasons(&wide), [(3, Reason::NonFinite), (4, Reason::Malformed)]);
     assert_eq!(wide.refusals[1].readings, 2);
 }
@@ -187,13 +188,13 @@ fn a_mapped_topic_can_send_a_bare_number() {
 
 #[test]
 fn config_errors_name_the_key() {
-    for (config, word) in [
+    for (config, key) in [
         ("{\"x\":1}", "x"),
         ("{\"earliest\":\"y\"}", "earliest"),
         ("{\"sensors\":{\"a\":{\"sampling_hz\":0}}}", "sensors.a.sampling_hz"),
     ] {
         let error = Ingester::open(config).unwrap_err().to_string();
-        assert!(error.contains(word), "{error}");
+        assert!(error.contains(key), "{error}");
     }
 }
 
@@ -225,23 +226,22 @@ mod properties {
         }
 
         #[test]
-        fn nothing_is_lost_where_lines_are_damaged(cuts in prop::collection::vec((0_usize..60, any::<u8>()), 1..20)) {
+        fn every_damaged_line_is_counted(cuts in prop::collection::vec((0_usize..60, any::<u8>()), 1..20)) {
             let good = r#"{"sensor_id":"some/sensor","timestamp":1700000000,"values":1.25}"#;
             let mut lines = Vec::new();
             for (at, byte) in &cuts {
                 let mut line = good.as_bytes().to_vec();
-                // What begins with a bracket is an array, and counts by its elements.
+                // A line that begins with a bracket is an array, whose elements are counted.
                 line[*at] = if matches!(byte, b'\n' | b'[') { b' ' } else { *byte };
                 lines.push(line);
             }
             let decoded = Ingester::open("").unwrap().decode([envelope(Some("ndjson"), &lines.join(&b'\n'))]);
-            let refused: u32 = decoded.refusals.iter().map(|refusal| refusal.readings).sum();
-            // A line whose sensor id was cut into whitespace is still a line.
-            prop_assert_eq!((decoded.accepted[0] + refused) as usize, lines.len());
+            let rejected: u32 = decoded.refusals.iter().map(|rejected| rejected.readings).sum();
+            prop_assert_eq!((decoded.accepted[0] + rejected) as usize, lines.len());
         }
 
         #[test]
-        fn numbers_come_through_exactly(value in any::<f64>().prop_filter("finite", |value| value.is_finite()), time in 700_000_000_000_000_000_i64..1_700_000_000_000_000_000) {
+        fn numbers_are_decoded_exactly(value in any::<f64>().prop_filter("finite", |value| value.is_finite()), time in 700_000_000_000_000_000_i64..1_700_000_000_000_000_000) {
             let body = format!(r#"{{"sensor_id":"a","timestamp":{time},"values":{value:?}}}"#);
             let decoded = decode(None, &body);
             prop_assert_eq!((decoded.value[0].to_bits(), decoded.time[0]), (value.to_bits(), time));

@@ -1,27 +1,27 @@
-//! What one event may hold, and what comes of one that holds more: nothing of it is taken, and the sender is told.
+//! Limits of one event. An event that exceeds a limit is rejected as a whole, with the reason.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{NOW, T, decode, envelope, messages, one, readings, reasons};
+use common::{NOW, T, decode, envelope, messages, reading, readings, reasons};
 use wheeltapper_ingest::{Decoded, Envelope, Ingester, Reason};
 
 fn with(config: &str, format: &str, body: &str) -> Decoded {
     Ingester::open(config).unwrap().decode([envelope(Some(format), body.as_bytes())])
 }
 
-fn refused_as_one(decoded: &Decoded, said: &str) {
+fn assert_rejected_as_a_whole(decoded: &Decoded, message: &str) {
     assert_eq!((reasons(decoded), readings(decoded)), (vec![(0, Reason::Oversize)], vec![]), "{:?}", messages(decoded));
-    // Names of sensors without a reading would be made known by the host.
+    // The host would register the sensors of the dictionary, even those without a reading.
     assert_eq!((decoded.text.as_str(), decoded.accepted.as_slice()), ("", [0].as_slice()));
-    assert!(messages(decoded)[0].contains(said), "{:?}", messages(decoded));
+    assert!(messages(decoded)[0].contains(message), "{:?}", messages(decoded));
     assert!(!decoded.refusals[0].payload.is_empty());
 }
 
 #[test]
-fn an_event_names_so_many_sensors_in_whatever_form() {
+fn the_number_of_sensors_is_limited_in_every_format() {
     let config = r#"{"max_sensors_per_event":20}"#;
     let numbers = |count: usize| (0..count).map(|at| format!("\"k{at}\":{at}")).collect::<Vec<_>>().join(",");
     let json = |count: usize| format!(r#"{{"sensor_id":"a","timestamp":1700000000,"values":{{{}}}}}"#, numbers(count));
@@ -63,9 +63,9 @@ fn an_event_names_so_many_sensors_in_whatever_form() {
     ];
     for (format, body) in forms {
         assert_eq!(with(config, format, &body(20)).accepted, [20], "{format}: {}", body(20));
-        refused_as_one(&with(config, format, &body(25)), "more than 20 sensors");
+        assert_rejected_as_a_whole(&with(config, format, &body(25)), "more than 20 sensors");
     }
-    // Configured sensors are known, and sensors with many readings count once.
+    // Configured sensors do not count, and sensors with many readings count once.
     let known: Vec<_> = (0..25).map(|at| format!("\"a{at}\":{{}}")).collect();
     let known = format!(r#"{{"max_sensors_per_event":20,"sensors":{{{}}}}}"#, known.join(","));
     assert_eq!(with(&known, "csv", &long(25)).accepted, [25]);
@@ -75,18 +75,18 @@ fn an_event_names_so_many_sensors_in_whatever_form() {
 }
 
 #[test]
-fn other_events_of_the_call_are_taken() {
+fn other_events_of_the_call_are_accepted() {
     let mut ingester = Ingester::open(r#"{"max_sensors_per_event":1}"#).unwrap();
     let (first, second) = (b"a value=1 1700000000", b"c value=1 1700000000\nd value=1 1700000000");
     let decoded =
         ingester.decode([envelope(None, first), envelope(None, second), envelope(None, b"d value=2 1700000000")]);
-    assert_eq!(readings(&decoded), [one("a", 1.0), one("d", 2.0)]);
+    assert_eq!(readings(&decoded), [reading("a", 1.0), reading("d", 2.0)]);
     assert_eq!((reasons(&decoded), decoded.refusals[0].envelope), (vec![(0, Reason::Oversize)], 1));
     assert_eq!(decoded.text, "ad");
 }
 
 #[test]
-fn a_birth_that_is_refused_changes_nothing() {
+fn a_rejected_birth_changes_nothing() {
     let mut ingester = Ingester::open(r#"{"max_sensors_per_event":1}"#).unwrap();
     let metric = |name: u8, alias: u8| {
         let metric = [&[0x0a, 1, name, 0x10, alias, 0x20, 10, 0x69], 1_f64.to_le_bytes().as_slice()].concat();
@@ -95,30 +95,30 @@ fn a_birth_that_is_refused_changes_nothing() {
     let before = ingester.snapshot();
     let birth = [metric(b'a', 1), metric(b'b', 2)].concat();
     let decoded = ingester.decode([Envelope { source: "spBv1.0/g/NBIRTH/n", ..envelope(None, &birth) }]);
-    refused_as_one(&decoded, "more than 1 sensors");
+    assert_rejected_as_a_whole(&decoded, "more than 1 sensors");
     assert_eq!((ingester.snapshot(), decoded.state_changed), (before, false));
 }
 
 #[test]
-fn an_event_holds_so_many_readings() {
+fn the_number_of_readings_is_limited() {
     let config = r#"{"max_readings_per_event":100}"#;
     let rows = |count: i64| (0..count).map(|at| format!("a value=1 {}\n", 1_700_000_000 + at)).collect::<String>();
     assert_eq!(with(config, "line-protocol", &rows(100)).accepted, [100]);
-    refused_as_one(&with(config, "line-protocol", &rows(101)), "more than 100 readings");
+    assert_rejected_as_a_whole(&with(config, "line-protocol", &rows(101)), "more than 100 readings");
 }
 
 #[test]
-fn an_event_of_which_nothing_can_be_read_is_refused_as_one() {
+fn the_number_of_rejected_parts_is_limited() {
     let body = "}".repeat(3 << 20);
     let started = Instant::now();
     let decoded = decode(Some("json"), &format!("[{body}"));
-    refused_as_one(&decoded, "more than 50000 parts");
+    assert_rejected_as_a_whole(&decoded, "more than 50000 parts");
     assert!(started.elapsed() < Duration::from_secs(10));
 }
 
-/// Events that take many times their size once they are decoded: each is refused before that.
+/// Events that would take many times their size once decoded are rejected before that.
 #[test]
-fn what_unfolds_is_refused_before_it_is_decoded() {
+fn an_event_that_expands_is_rejected_before_it_is_decoded() {
     let size = 4 << 20;
     let started = Instant::now();
     let bodies: [(&str, Vec<u8>); 7] = [
@@ -142,7 +142,7 @@ fn what_unfolds_is_refused_before_it_is_decoded() {
 }
 
 #[test]
-fn many_samples_without_a_rate_are_no_channels() {
+fn many_samples_without_a_rate_are_not_channels() {
     let samples = (0..64).map(|at| f64::from(at).to_string()).collect::<Vec<_>>().join(",");
     let body =
         |more: &str| format!(r#"{{"sensor_id":"hall/m/acc","timestamp":1700000000,"values":[{samples}]{more}}}"#);
@@ -161,15 +161,15 @@ fn many_samples_without_a_rate_are_no_channels() {
         let decoded = decode(None, &body(&format!(r#","metadata":{{"by":{{"a":[1]}},"sampling_hz":{rate}}}"#)));
         assert_eq!((decoded.waveforms[0].rate, decoded.waveforms[0].samples.len()), (12_800.0, 64), "{rate}");
     }
-    // Metadata of any other shape is passed over.
+    // Other metadata, of any type, is ignored.
     for metadata in ["1", "-1.5", "\"x\"", "[1,{}]", "null", "true", "{}", r#"{"sampling_hz":null}"#] {
         let body = format!(r#"{{"sensor_id":"a","timestamp":1700000000,"values":[1,2],"metadata":{metadata}}}"#);
-        assert_eq!(readings(&decode(None, &body)), [one("a/0", 1.0), one("a/1", 2.0)], "{metadata}");
+        assert_eq!(readings(&decode(None, &body)), [reading("a/0", 1.0), reading("a/1", 2.0)], "{metadata}");
     }
 }
 
 #[test]
-fn names_that_can_pass_for_others_are_refused_in_every_format() {
+fn confusable_names_are_rejected_in_every_format() {
     for name in ["..", "a/../b", "a//b", "/a", "a/", "a/ b", "a\u{202e}b", "\u{2066}a", "a\u{200f}b", "a\u{200b}"] {
         let mut waveform = b"WTW1".to_vec();
         waveform.extend(u16::try_from(name.len()).unwrap().to_le_bytes());
@@ -199,10 +199,10 @@ fn names_that_can_pass_for_others_are_refused_in_every_format() {
                 ([0].as_slice(), 1),
                 "{format}: {name:?}"
             );
-            let said = messages(&decoded)[0];
-            assert!(said.contains("the sensor's id") && !said.contains(['\u{202e}', '\u{2066}']), "{said:?}");
+            let text = messages(&decoded)[0];
+            assert!(text.contains("the sensor's id") && !text.contains(['\u{202e}', '\u{2066}']), "{text:?}");
         }
-        // The value alone, on a topic or path that names the sensor.
+        // A bare value, on a topic or path that names the sensor.
         let bare = Envelope { sensor: Some(name), ..envelope(None, b"1.5") };
         assert_eq!(Ingester::open("").unwrap().decode([bare]).accepted, [0], "{name:?}");
     }
@@ -210,7 +210,7 @@ fn names_that_can_pass_for_others_are_refused_in_every_format() {
 }
 
 #[test]
-fn the_readings_of_an_event_are_put_in_order() {
+fn the_readings_of_an_event_are_sorted() {
     let rows: Vec<_> = (0..6).map(|at| (format!("2026-11-29T10:0{}:00Z", 5 - at), 40.0 + f64::from(at))).collect();
     let json: Vec<_> = rows
         .iter()
@@ -222,7 +222,7 @@ fn the_readings_of_an_event_are_put_in_order() {
         assert_eq!(decoded.value, [45.0, 44.0, 43.0, 42.0, 41.0, 40.0], "{format}");
         assert!(decoded.time.is_sorted());
     }
-    // Of one sensor and time what came first stays first; other sensors' readings keep their sensor; events stay apart.
+    // The sort is stable, it keeps the sensors of the readings, and it does not mix events.
     let mut ingester = Ingester::open("").unwrap();
     let first = b"a value=3 1700000003\na value=1 1700000001\na value=2 1700000001\nb value=4 1700000002";
     let decoded = ingester.decode([envelope(None, first), envelope(None, b"a value=0 1700000000")]);
@@ -231,7 +231,7 @@ fn the_readings_of_an_event_are_put_in_order() {
         readings(&decoded),
         [at("a", 1, 1.0), at("a", 1, 2.0), at("b", 2, 4.0), at("a", 3, 3.0), at("a", 0, 0.0)]
     );
-    // What is in order for each sensor stays as it came.
+    // Nothing is sorted if the readings of each sensor are in order.
     let decoded =
         ingester.decode([envelope(None, b"a value=1 1700000001\na value=3 1700000003\nb value=4 1700000002")]);
     assert_eq!(decoded.value, [1.0, 3.0, 4.0]);
@@ -239,10 +239,10 @@ fn the_readings_of_an_event_are_put_in_order() {
 }
 
 #[test]
-fn columns_of_one_name_are_two_sensors() {
+fn columns_of_the_same_name_are_different_sensors() {
     let body = b"time,temp,temp,temp-2,temp\n1700000000,1,90,5,7\n";
     let decoded =
         Ingester::open("").unwrap().decode([Envelope { sensor: Some("hall/m"), ..envelope(Some("csv"), body) }]);
     let want = [("temp", 1.0), ("temp-2", 90.0), ("temp-2-2", 5.0), ("temp-3", 7.0)];
-    assert_eq!(readings(&decoded), want.map(|(name, value)| one(&format!("hall/m/{name}"), value)));
+    assert_eq!(readings(&decoded), want.map(|(name, value)| reading(&format!("hall/m/{name}"), value)));
 }

@@ -1,4 +1,5 @@
-//! What people do, as far as it needs no store and no stage. The edge host, which keeps its own, does the same by these.
+//! The part of user actions that needs neither store nor stage: parsing, validation and summaries. The edge host,
+//! which has its own store, uses the same functions.
 
 use std::collections::BTreeSet;
 
@@ -8,53 +9,53 @@ use wheeltapper_front::{Change, Deed};
 
 use crate::rows::content_id;
 
-/// The longest horizon of a plan, in hours: 366 days.
-const HOURS: f64 = 8_784.0;
+/// The longest horizon of a plan: 366 days.
+const MAX_HORIZON_HOURS: f64 = 8_784.0;
 
-/// Stands for a change: the same once more is no other.
+/// Returns a content hash of a change, used as its id: repeating the same change has no further effect.
 pub fn change_id(change: &Change) -> String {
     content_id(format!("{}|{}|{}|{}", change.deed.name(), change.id, change.now, change.text).as_bytes())
 }
 
-/// Whether a change of an anomaly says what it has to.
+/// Validates a change of an anomaly: a comment needs a text.
 ///
 /// # Errors
-/// [`Refusal::Invalid`].
+/// [`Refusal::Invalid`] if the comment is empty.
 pub fn check(change: &Change) -> Result<(), Refusal> {
     if change.deed == Deed::Comment && change.text.trim().is_empty() {
-        return Err(Refusal::Invalid("the comment is empty; say something".to_owned()));
+        return Err(Refusal::Invalid("the comment is empty; write a text".to_owned()));
     }
     Ok(())
 }
 
-/// Why a person does not get what they want.
+/// Why a user's action is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// What is asked about is not there.
+    /// The target does not exist.
     #[error("{0}")]
     Absent(String),
-    /// What is asked cannot be understood.
+    /// The request is malformed.
     #[error("{0}")]
     Invalid(String),
-    /// What is asked goes against how things stand.
+    /// The request conflicts with the current state.
     #[error("{0}")]
     Conflict(String),
 }
 
-/// What a person may say of a work order's status.
+/// The status that a user can give a work order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
-    /// It is taken up again.
+    /// Reopened, to be scheduled again.
     Planned,
-    /// It is done.
+    /// The work is finished.
     Done,
-    /// Nobody needs it.
+    /// The work is not needed.
     Cancelled,
 }
 
 impl Status {
-    /// As the table `work_orders` has it.
+    /// The value of the column `work_orders.status`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Planned => "planned",
@@ -64,44 +65,45 @@ impl Status {
     }
 }
 
-/// What a person wants of a work order; what is none stays.
+/// A user's change of a work order. Fields that are `None` stay as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Wish {
-    /// In nanoseconds since 1970.
+    /// The new start, in nanoseconds since 1970.
     pub scheduled_time: Option<i64>,
-    /// Who does it.
+    /// The name of the technician who does the work.
     pub technician: Option<String>,
-    /// Whether it stays there; none where it is moved means that it does.
+    /// Whether the planner must keep the slot. `None` in a change that moves the order means that it must.
     pub pinned: Option<bool>,
-    /// Done, cancelled, or taken up again.
+    /// Done, cancelled, or planned again.
     pub status: Option<Status>,
 }
 
 impl Wish {
-    /// From its JSON.
+    /// Parses the JSON object.
     ///
     /// # Errors
-    /// [`Refusal::Invalid`] where it is no wish, or an empty one.
+    /// [`Refusal::Invalid`] if the JSON is malformed, has unknown fields, or changes nothing.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         let expected = "expected an object with scheduled_time, technician, pinned or status";
-        let wish: Self = serde_json::from_str(text)
-            .map_err(|error| Refusal::Invalid(format!("the change of a work order is not one: {error}; {expected}")))?;
-        if wish == Self::default() {
-            return Err(Refusal::Invalid(format!("the change of a work order changes nothing; {expected}")));
+        let change: Self = serde_json::from_str(text)
+            .map_err(|error| Refusal::Invalid(format!("invalid change of a work order: {error}; {expected}")))?;
+        if change == Self::default() {
+            return Err(Refusal::Invalid(format!("the change of the work order has no field; {expected}")));
         }
-        Ok(wish)
+        Ok(change)
     }
 
     fn moves(&self) -> bool {
         self.scheduled_time.is_some() || self.technician.is_some()
     }
 
-    /// Whether the planner can do it. `order`: the work order as an object of `look`; `technicians`: those who are configured;
-    /// `open`: whether the order's alert is not known to have resolved.
+    /// Checks whether the planner can apply the change. `order` is the work order as a row of the table query;
+    /// `technicians` are the configured names; `open` is false if the order's alert is known to be resolved.
     ///
     /// # Errors
-    /// [`Refusal`] in the planner's sense, which is asked later and cannot answer.
+    /// [`Refusal`], by the planner's rules. The planner applies the change later and cannot answer, so its rules are
+    /// checked here first.
     pub fn check(&self, order: &Json, technicians: &[String], open: bool) -> Result<(), Refusal> {
         if let Some(name) = self.technician.as_ref().filter(|name| !technicians.contains(name)) {
             return Err(Refusal::Conflict(no_technician(name, technicians)));
@@ -109,32 +111,33 @@ impl Wish {
         let text = |key: &str| order.get(key).and_then(Json::as_str);
         let status = text("status").unwrap_or_default();
         let closed = matches!(status, "done" | "cancelled");
-        let ends = matches!(self.status, Some(Status::Done | Status::Cancelled));
+        let closes = matches!(self.status, Some(Status::Done | Status::Cancelled));
         match self.status {
             _ if !closed => {}
             _ if !open => {
-                return Err(Refusal::Conflict(format!("the work order is {status}, and its alert has resolved")));
+                return Err(Refusal::Conflict(format!("the work order is {status}, and its alert is resolved")));
             }
             None => {
                 return Err(Refusal::Conflict(format!(
-                    "the work order is {status}; give it the status planned to take it up again"
+                    "the work order is {status}; set its status to planned to reopen it"
                 )));
             }
             Some(_) => {}
         }
-        let fixes = self.moves() || self.pinned == Some(true);
-        let scheduled =
+        let pins = self.moves() || self.pinned == Some(true);
+        let has_time =
             self.scheduled_time.is_some() || (!closed && order.get("scheduled_time").is_some_and(Json::is_i64));
-        let somebody = self.technician.is_some() || (!closed && text("technician").is_some());
-        if fixes && !ends && !(scheduled && somebody) {
+        let has_technician = self.technician.is_some() || (!closed && text("technician").is_some());
+        if pins && !closes && !(has_time && has_technician) {
             return Err(Refusal::Conflict(
-                "the work order has no slot yet; give both scheduled_time and technician".to_owned(),
+                "the work order has no slot yet; set both scheduled_time and technician".to_owned(),
             ));
         }
         Ok(())
     }
 
-    /// The order as it will be, as far as it can be told before the planner has planned around it.
+    /// Returns a preview of the changed order. The final row is known only when the planner has planned around the
+    /// change.
     pub fn laid_over(&self, mut order: Json) -> Json {
         let Some(row) = order.as_object_mut() else { return order };
         if let Some(time) = self.scheduled_time {
@@ -146,9 +149,9 @@ impl Wish {
         if let Some(pinned) = self.pinned.or(self.moves().then_some(true)) {
             row.insert("pinned".to_owned(), json!(pinned));
         }
-        let slot = row.get("scheduled_time").is_some_and(Json::is_i64);
+        let has_slot = row.get("scheduled_time").is_some_and(Json::is_i64);
         let status = match self.status {
-            Some(Status::Planned) | None if self.moves() && slot => Some("planned"),
+            Some(Status::Planned) | None if self.moves() && has_slot => Some("planned"),
             Some(Status::Planned) | None => None,
             Some(status) => Some(status.name()),
         };
@@ -159,74 +162,76 @@ impl Wish {
     }
 }
 
-fn no_technician(name: &str, there: &[String]) -> String {
-    let there =
-        if there.is_empty() { "none is configured".to_owned() } else { format!("there are {}", there.join(", ")) };
-    format!("technician {name:?} is not known; {there}")
+fn no_technician(name: &str, known: &[String]) -> String {
+    let known =
+        if known.is_empty() { "none is configured".to_owned() } else { format!("there are {}", known.join(", ")) };
+    format!("technician {name:?} is not known; {known}")
 }
 
-/// A plan that somebody asks for.
+/// A request for a what-if plan.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Asked {
-    /// Whose machines the plan is told of; none stands for all.
+    /// The sensors whose machines the plan reports. Empty: all machines.
     pub sensor_ids: Vec<String>,
-    /// How far ahead; none as configured.
+    /// The planning horizon in hours, above 0 and at most 8,784. `None`: as configured.
     pub horizon_hours: Option<f64>,
-    /// What holds beside.
+    /// Further constraints.
     pub constraints: Constraints,
 }
 
-/// What holds for a plan that somebody asks for.
+/// The constraints of a what-if plan.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Constraints {
-    /// Who is there; none: everyone.
+    /// The technicians who are available. `None`: all.
     pub technicians: Option<Vec<String>>,
-    /// Nothing is placed before, in nanoseconds since 1970.
+    /// The earliest start of any order, in nanoseconds since 1970.
     pub not_before: Option<i64>,
 }
 
 impl Asked {
-    /// From its JSON.
+    /// Parses the JSON object.
     ///
     /// # Errors
-    /// [`Refusal::Invalid`] where it is none.
+    /// [`Refusal::Invalid`] if the JSON is malformed or a value is out of range.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
-        let asked: Self = serde_json::from_str(text).map_err(|error| {
+        let request: Self = serde_json::from_str(text).map_err(|error| {
             Refusal::Invalid(format!(
-                "what a plan is asked with is not that: {error}; expected an object with sensor_ids, horizon_hours and constraints"
+                "invalid plan request: {error}; expected an object with sensor_ids, horizon_hours and constraints"
             ))
         })?;
-        if let Some(hours) = asked.horizon_hours.filter(|hours| !(*hours > 0.0 && *hours <= HOURS)) {
-            return Err(Refusal::Invalid(format!("the horizon is {hours} hours; expected above 0, at most {HOURS}")));
+        if let Some(hours) = request.horizon_hours.filter(|hours| !(*hours > 0.0 && *hours <= MAX_HORIZON_HOURS)) {
+            return Err(Refusal::Invalid(format!(
+                "horizon_hours is {hours}; expected above 0, at most {MAX_HORIZON_HOURS}"
+            )));
         }
-        if asked.constraints.technicians.as_ref().is_some_and(Vec::is_empty) {
+        if request.constraints.technicians.as_ref().is_some_and(Vec::is_empty) {
             return Err(Refusal::Invalid(
-                "no technician is named; name some, or leave technicians out for all".to_owned(),
+                "the list of technicians is empty; name at least one, or leave technicians out for all".to_owned(),
             ));
         }
-        Ok(asked)
+        Ok(request)
     }
 
-    /// From when the plan is.
+    /// Returns the start of the plan: `not_before`, but never before `now`.
     pub fn from(&self, now: i64) -> i64 {
         self.constraints.not_before.map_or(now, |time| time.max(now))
     }
 
-    /// The planner's configuration (JSON) with what was asked for in it.
+    /// Returns the planner's configuration (JSON) with the request's constraints applied.
     ///
     /// # Errors
-    /// [`Refusal::Conflict`] that names who is not known.
+    /// [`Refusal::Conflict`], naming the first technician who is not configured.
     pub fn narrow(&self, config: &str) -> Result<String, Refusal> {
         let mut config = object(config);
         if let Some(names) = &self.constraints.technicians {
-            let there = named(&config);
-            if let Some(name) = names.iter().find(|name| !there.contains(name)) {
-                return Err(Refusal::Conflict(no_technician(name, &there)));
+            let known = named(&config);
+            if let Some(name) = names.iter().find(|name| !known.contains(name)) {
+                return Err(Refusal::Conflict(no_technician(name, &known)));
             }
             if let Some(technicians) = config.get_mut("technicians").and_then(Json::as_array_mut) {
-                technicians.retain(|each| names.iter().any(|name| each.get("name").is_some_and(|known| known == name)));
+                technicians.retain(|each| names.iter().any(|name| each.get("name").is_some_and(|value| value == name)));
             }
         }
         if let Some(hours) = self.horizon_hours {
@@ -248,20 +253,20 @@ fn named(config: &Map<String, Json>) -> Vec<String> {
     technicians.filter_map(|each| Some(each.get("name")?.as_str()?.to_owned())).collect()
 }
 
-/// Who is in the planner's configuration (JSON).
+/// Returns the names of the technicians in the planner's configuration (JSON).
 pub fn technicians(config: &str) -> Vec<String> {
     named(&object(config))
 }
 
-/// What a plan came to. `orders`: those in the plan, as objects of `look`; `assets`: whose are told, none for all; `from`:
-/// [`Asked::from`].
+/// Summarises a plan as JSON. `orders` are the plan's work orders as rows of the table query; `assets` are the assets
+/// that are reported, `None` for all; `from` is [`Asked::from`].
 pub fn plan(orders: Vec<Json>, assets: Option<&[String]>, from: i64) -> Json {
     let assets: Option<BTreeSet<&str>> = assets.map(|assets| assets.iter().map(String::as_str).collect());
-    let told = |order: &Json| {
+    let is_reported = |order: &Json| {
         let asset = order.get("asset").and_then(Json::as_str).unwrap_or_default();
         assets.as_ref().is_none_or(|assets| assets.contains(asset))
     };
-    let mut orders: Vec<Json> = orders.into_iter().filter(told).collect();
+    let mut orders: Vec<Json> = orders.into_iter().filter(is_reported).collect();
     let start = |order: &Json| order.get("scheduled_time").and_then(Json::as_i64);
     let text = |order: &Json, key: &str| order.get(key).and_then(Json::as_str).unwrap_or_default().to_owned();
     orders.sort_by_key(|order| (start(order).is_none(), start(order), text(order, "id")));
@@ -271,24 +276,25 @@ pub fn plan(orders: Vec<Json>, assets: Option<&[String]>, from: i64) -> Json {
     let costs = orders.iter().filter_map(|order| order.get("cost").and_then(Json::as_f64));
     let cost = costs.fold(0.0, |sum, cost| sum + cost);
     let unscheduled = orders.iter().filter(|order| text(order, "status") == "unscheduled").count();
-    #[allow(clippy::cast_precision_loss, reason = "a length of time")]
+    #[allow(clippy::cast_precision_loss, reason = "hours need no full precision")]
     let hours = last.saturating_sub(from) as f64 / 3.6e12;
     json!({ "work_orders": orders, "unscheduled": unscheduled, "makespan_hours": hours, "cost": cost })
 }
 
-/// A repair that a person wants of an anomaly, as an alert for the planner: open, and never resolved but by its orders.
+/// A repair that a user ordered for an anomaly, as an alert for the planner. It stays open until its work orders are
+/// closed.
 #[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs, reason = "as the contracts' alert")]
+#[allow(missing_docs, reason = "the fields are those of the contracts' alert")]
 pub struct Repair {
     pub id: String,
     pub asset: String,
     pub sensor: String,
-    /// `high` or `critical`: a person wants it.
+    /// `high` or `critical`, never lower, because a user ordered it.
     pub severity: &'static str,
-    /// `opened` and `updated`.
+    /// The time of both `opened` and `updated`, in nanoseconds since 1970.
     pub time: i64,
     pub peak_score: f64,
-    /// The anomaly's id.
+    /// The id of the anomaly.
     pub anomaly: String,
     pub fault_mode: Option<String>,
     pub title: String,
@@ -297,26 +303,26 @@ pub struct Repair {
 }
 
 impl Repair {
-    /// Gives a row where an open alert of that machine and fault has orders that wait to be done; of [`Self::asset`] and
-    /// [`Self::fault`].
+    /// Selects a row if an open alert of the same asset ($1) and fault mode ($2) has work orders that are not
+    /// finished. The parameters are [`Self::asset`] and [`Self::fault`].
     pub const ORDERED: &str = "SELECT work_orders.id FROM alerts JOIN work_orders ON work_orders.alert = alerts.id
         WHERE alerts.asset = $1 AND alerts.state = 'open' AND coalesce(alerts.fault_mode, '') = $2
             AND work_orders.status IN ('planned', 'unscheduled') LIMIT 1";
 
-    /// The fault, empty where none is known.
+    /// Returns the fault mode, or an empty string if it is unknown.
     pub fn fault(&self) -> &str {
         self.fault_mode.as_deref().unwrap_or_default()
     }
 
-    /// Of an anomaly as an object of `look`.
+    /// Creates the repair from an anomaly, given as a row of the table query.
     pub fn new(anomaly: &Json, remark: &str, now: i64) -> Self {
         let text = |key: &str| anomaly.get(key).and_then(Json::as_str).unwrap_or_default().to_owned();
         let (asset, id) = (text("asset"), text("id"));
         let fault_mode = anomaly.get("fault_mode").and_then(Json::as_str).map(str::to_owned);
         let machine = asset.rsplit('/').next().unwrap_or(&asset);
-        let what = fault_mode.as_ref().map_or_else(String::new, |mode| format!(" for {}", mode.replace('-', " ")));
+        let suffix = fault_mode.as_ref().map_or_else(String::new, |mode| format!(" for {}", mode.replace('-', " ")));
         Self {
-            title: format!("{machine}: repair ordered by hand{what}"),
+            title: format!("{machine}: repair ordered by hand{suffix}"),
             severity: if text("severity") == "critical" { "critical" } else { "high" },
             id: content_id(format!("repair|{id}").as_bytes()),
             sensor: text("sensor"),
@@ -331,7 +337,8 @@ impl Repair {
     }
 }
 
-/// A [`Repair`] as the contracts' alert, of the bindings `types`: each crate has its own.
+/// Converts a [`Repair`] to the contracts' alert. `types` is the module of the caller's bindings, which each crate
+/// generates.
 #[macro_export]
 macro_rules! repair_alert {
     ($repair:expr, $types:ident) => {{
@@ -356,38 +363,39 @@ macro_rules! repair_alert {
     }};
 }
 
-/// An anomaly's reason as `metadata` and words have it.
+/// Returns an anomaly's explanation as a JSON object, in the format of the column `metadata`.
 pub fn explanation(message: &str, fault_mode: Option<&str>, contributions: &Json) -> String {
     json!({ "message": message, "fault_mode": fault_mode, "contributions": contributions }).to_string()
 }
 
-/// A sample whose `values` are an array, as readings of the sensor a second apart, the last of them at `timestamp` (whole
-/// nanoseconds since 1970). None where it is something else. A sensor that sends bursts takes the array as it is.
+/// Converts a sample whose `values` are an array to readings of the sensor one second apart, the last of them at
+/// `timestamp` (whole nanoseconds since 1970). Returns `None` for any other payload. A sensor that sends waveforms
+/// takes the array as it is.
 pub fn series(payload: &[u8]) -> Option<Vec<u8>> {
     let sample: Map<String, Json> = serde_json::from_slice(payload).ok()?;
     let (id, last) = (sample.get("sensor_id")?, sample.get("timestamp")?.as_i64()?);
     let values = sample.get("values")?.as_array()?;
-    let ago = |at: usize| i64::try_from(values.len() - 1 - at).unwrap_or(i64::MAX).saturating_mul(1_000_000_000);
+    let age = |index: usize| i64::try_from(values.len() - 1 - index).unwrap_or(i64::MAX).saturating_mul(1_000_000_000);
     let readings: Vec<Json> = values
         .iter()
         .enumerate()
-        .map(|(at, value)| json!({ "sensor_id": id, "timestamp": last.saturating_sub(ago(at)), "values": value }))
+        .map(|(index, value)| json!({ "sensor_id": id, "timestamp": last.saturating_sub(age(index)), "values": value }))
         .collect();
     Some(Json::Array(readings).to_string().into_bytes())
 }
 
-/// Of several windows that were probed the one that stands out most; one that can be judged before one that is still learnt.
-/// `of` tells what is known of a window: whether it can be judged, its score, and when it begins.
+/// Returns the most anomalous of several windows. A window that can be scored comes before one whose model is still
+/// learning. `of` returns whether the window can be scored, its score and its start.
 pub fn foremost<T>(windows: Vec<T>, of: impl Fn(&T) -> (bool, f64, i64)) -> Option<T> {
-    windows.into_iter().max_by(|one, other| {
-        let ((known, score, start), (knows, scores, starts)) = (of(one), of(other));
-        known.cmp(&knows).then(score.total_cmp(&scores)).then(start.cmp(&starts))
+    windows.into_iter().max_by(|a, b| {
+        let ((a_ready, a_score, a_start), (b_ready, b_score, b_start)) = (of(a), of(b));
+        a_ready.cmp(&b_ready).then(a_score.total_cmp(&b_score)).then(a_start.cmp(&b_start))
     })
 }
 
-/// That a machine is not known well enough to judge it.
+/// Returns the error for a machine whose model has too few windows to score a sample.
 pub fn still_learning(asset: &str, learned: u32, needed: u32) -> Refusal {
     Refusal::Conflict(format!(
-        "what is normal for {asset} is still learnt: {learned} of {needed} windows so far; ask again once more readings came"
+        "the baseline of {asset} is still learning: {learned} of {needed} windows so far; retry when more readings are stored"
     ))
 }

@@ -1,7 +1,8 @@
-//! Bursts of samples as ingest's `waveform` format takes them.
+//! Encodes waveforms in ingest's `waveform` format.
 
-/// `WTW1`, length of the name (u16), name, time of the first sample in ns since 1970 (i64), samples a second (f64), their
-/// number (u32), samples (f32); little-endian. A name of more than 65,535 bytes is cut at a character.
+/// Layout, little-endian: `WTW1`, length of the name (u16), name, time of the first sample in ns since 1970 (i64),
+/// sampling rate in Hz (f64), number of samples (u32), samples (f32). A name of more than 65,535 bytes is cut at a
+/// character boundary.
 pub(crate) fn encode(name: &str, start: i64, rate: f64, samples: &[f32]) -> Vec<u8> {
     let name = name.get(..name.floor_char_boundary(usize::from(u16::MAX))).unwrap_or(name);
     let length = u16::try_from(name.len()).unwrap_or(u16::MAX);

@@ -1,4 +1,4 @@
-//! The five stages as this component imports them, and their types.
+//! Bindings of the five stages' imports and of their types.
 
 #![allow(
     missing_docs,

@@ -1,9 +1,9 @@
-//! What people do, on the store and through the planner's queue.
+//! Executes user actions on the store and through the planner's queue.
 
 use serde_json::Value as Json;
 
 use crate::{
-    Change, Deed, Drive, Filter, Line, LineError, Ports, Table, Topic, Value,
+    Change, Deed, Dispatch, Filter, Line, LineError, Ports, Table, Topic, Value,
     acts::{self, Asked, Refusal, Repair, Wish},
     contracts::types,
     events::{Plan, Task},
@@ -13,7 +13,7 @@ use crate::{
     store,
 };
 
-/// Does it; gives the row that changed or came.
+/// Executes an action and returns the row that it changed or created, as JSON.
 pub(crate) async fn act<P: Ports>(line: &Line<P>, change: &Change) -> Result<String, LineError> {
     match change.deed {
         Deed::Amend => amend(line, change).await,
@@ -41,29 +41,30 @@ pub(crate) async fn act<P: Ports>(line: &Line<P>, change: &Change) -> Result<Str
 }
 
 async fn amend<P: Ports>(line: &Line<P>, change: &Change) -> Result<String, LineError> {
-    let wish = Wish::parse(&change.text)?;
+    let amendment = Wish::parse(&change.text)?;
     let order = one(line, Table::WorkOrders, "work order", &change.id).await?;
     let statement = "SELECT state FROM alerts WHERE id = $1";
     let alert = order.get("alert").and_then(Json::as_str).unwrap_or_default();
     let rows = store::run(&line.ports, statement, &[text(alert)]).await?;
-    // The alert of a repair that was ordered by hand is no row.
+    // An alert made from a repair that was ordered by hand has no row.
     let resolved = rows.first().is_some_and(|row| row.first() == Some(&text("resolved")));
-    wish.check(&order, &acts::technicians(&line.plant.stage("schedule")), !resolved)?;
-    ask_planner(line, change, &Plan::Amend { order: change.id.clone(), wish: wish.clone(), now: change.now }).await?;
+    amendment.check(&order, &acts::technicians(&line.plant.stage("schedule")), !resolved)?;
+    ask_planner(line, change, &Plan::Amend { order: change.id.clone(), wish: amendment.clone(), now: change.now })
+        .await?;
     note(line, change, &order).await?;
-    Ok(match line.drive {
-        Drive::Inline => one(line, Table::WorkOrders, "work order", &change.id).await?,
-        // The planner has not come to it yet.
-        Drive::Bus => wish.laid_over(order),
+    Ok(match line.dispatch {
+        Dispatch::Inline => one(line, Table::WorkOrders, "work order", &change.id).await?,
+        // The planner has not applied the change yet.
+        Dispatch::Bus => amendment.laid_over(order),
     }
     .to_string())
 }
 
 async fn plan<P: Ports>(line: &Line<P>, change: &Change) -> Result<String, LineError> {
-    let asked = Asked::parse(&change.text)?;
-    asked.narrow(&line.plant.stage("schedule"))?;
-    let mut assets = Vec::with_capacity(asked.sensor_ids.len());
-    for sensor in &asked.sensor_ids {
+    let request = Asked::parse(&change.text)?;
+    request.narrow(&line.plant.stage("schedule"))?;
+    let mut assets = Vec::with_capacity(request.sensor_ids.len());
+    for sensor in &request.sensor_ids {
         let row = one(line, Table::Sensors, "sensor", sensor).await?;
         assets.extend(row.get("asset").and_then(Json::as_str).map(str::to_owned));
     }
@@ -71,13 +72,13 @@ async fn plan<P: Ports>(line: &Line<P>, change: &Change) -> Result<String, LineE
     let mut rows = Rows::default();
     rows.add(ASKED, vec![text(id.as_str()), Value::Integer(change.now), text("queued"), text(change.text.as_str())]);
     rows.write(&line.ports).await?;
-    let assets = (!asked.sensor_ids.is_empty()).then_some(assets);
+    let assets = (!request.sensor_ids.is_empty()).then_some(assets);
     let task = Task { id: id.clone(), request: change.text.clone(), assets, now: change.now };
     ask_planner(line, change, &Plan::Task(Box::new(task))).await?;
     Ok(one(line, Table::Tasks, "task", &id).await?.to_string())
 }
 
-/// The row of that id.
+/// Returns the row with that id.
 async fn one<P: Ports>(line: &Line<P>, table: Table, what: &str, id: &str) -> Result<Json, LineError> {
     let filter = Filter { id: Some(id.to_owned()), limit: 1, ..Filter::default() };
     let (statement, parameters) = look::question(table, &filter, None);
@@ -86,7 +87,7 @@ async fn one<P: Ports>(line: &Line<P>, table: Table, what: &str, id: &str) -> Re
     Ok(look::object(table, row))
 }
 
-/// Keeps that it was done.
+/// Records the action in the table `actions`.
 async fn note<P: Ports>(line: &Line<P>, change: &Change, target: &Json) -> Result<(), LineError> {
     let asset = target.get("asset").and_then(Json::as_str).unwrap_or_default();
     let mut rows = Rows::default();
@@ -98,7 +99,7 @@ async fn note<P: Ports>(line: &Line<P>, change: &Change, target: &Json) -> Resul
             text(change.deed.name()),
             text(change.id.as_str()),
             text(asset),
-            // Who it was is known to hosts that let nobody in without asking.
+            // The actor is known only to hosts that authenticate callers.
             Value::Null,
             text(change.text.as_str()),
         ],
@@ -106,20 +107,20 @@ async fn note<P: Ports>(line: &Line<P>, change: &Change, target: &Json) -> Resul
     Ok(rows.write(&line.ports).await?)
 }
 
-/// Whether an open alert of that machine and fault has orders that wait to be done.
+/// Returns whether an open alert of the same asset and fault mode has work orders that are not finished.
 async fn is_ordered<P: Ports>(line: &Line<P>, repair: &Repair) -> Result<bool, LineError> {
     let parameters = [text(repair.asset.as_str()), text(repair.fault())];
     Ok(!store::run(&line.ports, Repair::ORDERED, &parameters).await?.is_empty())
 }
 
-/// Puts it at the end of the planner's queue; with [`Drive::Inline`] it is worked off as well.
-async fn ask_planner<P: Ports>(line: &Line<P>, change: &Change, plan: &Plan) -> Result<(), LineError> {
-    let body = postcard::to_allocvec(plan)
-        .map_err(|error| LineError::Broken(format!("a wish cannot be written to the planner's queue: {error}")))?;
+/// Appends a command to the planner's queue. With [`Dispatch::Inline`] the queue is processed at once.
+async fn ask_planner<P: Ports>(line: &Line<P>, change: &Change, command: &Plan) -> Result<(), LineError> {
+    let body = postcard::to_allocvec(command)
+        .map_err(|error| LineError::Broken(format!("cannot encode a command for the planner's queue: {error}")))?;
     queue::append(&line.ports, Topic::Alerts, PLANT, &acts::change_id(change), change.now, &body).await?;
-    match line.drive {
-        Drive::Bus => line.nudge(Topic::Alerts, PLANT).await,
-        Drive::Inline => line.work(Topic::Alerts, PLANT, change.now).await?,
+    match line.dispatch {
+        Dispatch::Bus => line.nudge(Topic::Alerts, PLANT).await,
+        Dispatch::Inline => line.work(Topic::Alerts, PLANT, change.now).await?,
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Building and reading the contracts' dictionaries of names.
+//! Builds and reads the contracts' dictionaries of names.
 
 use crate::contracts::types::Dictionary;
 
@@ -8,7 +8,7 @@ pub(crate) fn push(dictionary: &mut Dictionary, name: &str) {
     dictionary.ends.push(u32::try_from(dictionary.text.len()).unwrap_or(u32::MAX));
 }
 
-/// The names in order. An end that cuts a character, or lies before the one before it, gives an empty name.
+/// Returns the names in order. An end that cuts a character or precedes the one before it yields an empty name.
 pub(crate) fn names(dictionary: &Dictionary) -> impl Iterator<Item = &str> {
     let mut start = 0;
     dictionary.ends.iter().map(move |&end| {
@@ -18,7 +18,6 @@ pub(crate) fn names(dictionary: &Dictionary) -> impl Iterator<Item = &str> {
     })
 }
 
-/// An empty dictionary.
 pub(crate) fn empty() -> Dictionary {
     Dictionary { text: String::new(), ends: Vec::new() }
 }

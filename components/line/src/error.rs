@@ -1,22 +1,22 @@
-//! Why the line could not do what it was asked.
+//! Errors of the line.
 
 use crate::{PortError, acts::Refusal, contracts::types::StageError};
 
-/// Trouble of the line. What an event holds is never the cause: that is refused, with its reason.
+/// An error of the line itself. Invalid content of an event is not an error: it is rejected with a reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LineError {
-    /// A moment's trouble: the same again may succeed.
+    /// A temporary failure: a retry may succeed.
     #[error("{0}")]
     Unavailable(String),
-    /// The store refuses what a stage made of an event: the same again does not succeed, whoever tries.
+    /// The store rejects the values that a stage derived from an event: no retry succeeds.
     #[error("{0}")]
     Unstorable(String),
-    /// Trouble that stays until someone mends it.
+    /// A permanent failure that an operator has to fix, such as an invalid configuration.
     #[error("{0}")]
     Broken(String),
-    /// A person does not get what they want.
+    /// A user's action is rejected.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Rejected(#[from] Refusal),
 }
 
 impl From<PortError> for LineError {
@@ -28,7 +28,7 @@ impl From<PortError> for LineError {
     }
 }
 
-/// A stage's words. Its state is as before.
+/// Formats a stage's error. The stage's state is unchanged.
 pub(crate) fn words(error: &StageError) -> String {
     match error {
         StageError::Config(text) => format!("its configuration cannot be used: {text}"),

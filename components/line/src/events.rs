@@ -1,4 +1,4 @@
-//! What lies in the queues, in postcard's encoding.
+//! The events in the queues, encoded with postcard.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,52 +10,52 @@ use crate::{
     },
 };
 
-/// For featurize.
+/// Input of featurize.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Raw {
     /// Readings of one asset.
     Push(Box<ReadingBatch>),
-    /// Time passes.
+    /// The current time, in nanoseconds since 1970.
     Tick(i64),
 }
 
-/// For detect.
+/// Input of detect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Processed {
     pub(crate) features: FeatureBatch,
-    /// When time passed, and to when.
+    /// The current time if the event is a tick.
     pub(crate) tick: Option<i64>,
 }
 
-/// For alert.
+/// Input of alert.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Found {
     pub(crate) detected: Detected,
-    /// What the tick gave, after what the features gave.
+    /// The output of the tick, which follows that of the features.
     pub(crate) late: Option<Detected>,
     pub(crate) tick: Option<i64>,
 }
 
-/// For schedule.
+/// Input of schedule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Plan {
-    /// Alerts of one step of one asset, or the one of a repair that a person ordered.
+    /// The alerts that one step of one asset changed, or the alert of a repair that a user ordered.
     Alerts(Vec<Alert>),
-    /// Time passes.
+    /// The current time, in nanoseconds since 1970.
     Tick(i64),
-    /// A person wants something of a work order.
+    /// A user changes a work order.
     Amend { order: String, wish: Wish, now: i64 },
-    /// A person wants to know what a plan would look like.
+    /// A user requests a what-if plan.
     Task(Box<Task>),
 }
 
-/// A plan that is asked for.
+/// A what-if plan to compute.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Task {
     pub(crate) id: String,
-    /// [`crate::acts::Asked`] in JSON.
+    /// [`crate::acts::Asked`] as JSON.
     pub(crate) request: String,
-    /// Whose orders are told; none: all.
+    /// The assets whose orders are reported. `None`: all.
     pub(crate) assets: Option<Vec<String>>,
     pub(crate) now: i64,
 }

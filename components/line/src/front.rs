@@ -1,6 +1,7 @@
-//! The line as the API sees it: the interface `front` of the contracts, for any platform whose functions do not wait.
+//! Implements the contracts' interface `front`, through which the API calls the line, for platforms whose functions are
+//! synchronous.
 
-use crate::{Deed, Line, LineError, Ports, Refusal, Submission, Table, now, run};
+use crate::{Deed, Line, LineError, Ports, Refusal, Submission, Table, now, run_sync};
 
 #[allow(missing_docs, missing_debug_implementations, clippy::all, reason = "generated from wit/, which documents them")]
 mod bindings {
@@ -16,56 +17,56 @@ mod bindings {
 pub use bindings::{export, exports};
 
 use exports::wheeltapper::pipeline::front::{
-    Change, Deed as Done, Filter as Narrowed, FrontError, Guest, Receipt as Told, Refused, Sample, Submission as Event,
-    Table as Asked, Verdict,
+    Change, Deed as WitDeed, Filter as WitFilter, FrontError, Guest, Receipt as WitReceipt, Refused, Sample,
+    Submission as WitSubmission, Table as WitTable, Verdict,
 };
 
-/// A platform that offers the line to the API. Whoever implements it exports the interface:
+/// A platform that offers the line to the API. The implementing crate exports the interface with
 /// `wheeltapper_line::front::export!(Component)`.
-pub trait Door {
-    /// The platform.
+pub trait PlatformLine {
+    /// The platform's ports.
     type Platform: Ports;
 
-    /// The line, for one call.
+    /// Creates the line for one call.
     ///
     /// # Errors
-    /// [`LineError`] when the platform or its configuration cannot be used.
+    /// [`LineError`] if the platform or its configuration cannot be used.
     fn line() -> Result<Line<Self::Platform>, LineError>;
 }
 
-impl<D: Door> Guest for D {
-    fn submit(event: Event) -> Result<Told, FrontError> {
-        let Event { source, format, sensor, payload } = event;
-        let receipt = run(D::line()?.submit(Submission { source, format, sensor, payload }, now()))?;
-        let refused = receipt.refused.into_iter().map(|refused| Refused {
-            position: refused.position,
-            reason: refused.reason,
-            message: refused.message,
-            readings: refused.readings,
+impl<P: PlatformLine> Guest for P {
+    fn submit(event: WitSubmission) -> Result<WitReceipt, FrontError> {
+        let WitSubmission { source, format, sensor, payload } = event;
+        let receipt = run_sync(P::line()?.submit(Submission { source, format, sensor, payload }, now()))?;
+        let rejected = receipt.rejected.into_iter().map(|part| Refused {
+            position: part.position,
+            reason: part.reason,
+            message: part.message,
+            readings: part.readings,
         });
-        Ok(Told { accepted: receipt.accepted, refused: refused.collect() })
+        Ok(WitReceipt { accepted: receipt.accepted, refused: rejected.collect() })
     }
 
-    fn look(table: Asked, filter: Narrowed) -> Result<String, FrontError> {
-        let table = wheeltapper_front::table!(table, Asked => Table);
-        let Narrowed { id, asset, sensor, kind, after, before, limit, offset, points } = filter;
+    fn look(table: WitTable, filter: WitFilter) -> Result<String, FrontError> {
+        let table = wheeltapper_front::table!(table, WitTable => Table);
+        let WitFilter { id, asset, sensor, kind, after, before, limit, offset, points } = filter;
         let filter = crate::Filter { id, asset, sensor, kind, after, before, limit, offset, points };
-        Ok(run(D::line()?.look(table, &filter))?)
+        Ok(run_sync(P::line()?.query(table, &filter))?)
     }
 
     fn tick(now: i64) -> Result<(), FrontError> {
-        Ok(run(D::line()?.tick(now))?)
+        Ok(run_sync(P::line()?.tick(now))?)
     }
 
     fn act(change: Change) -> Result<String, FrontError> {
-        let deed = wheeltapper_front::deed!(change.deed, Done => Deed);
+        let deed = wheeltapper_front::deed!(change.deed, WitDeed => Deed);
         let change = crate::Change { deed, id: change.id, text: change.text, now: change.now };
-        Ok(run(D::line()?.act(&change))?)
+        Ok(run_sync(P::line()?.execute(&change))?)
     }
 
     fn detect(sample: Sample) -> Result<Verdict, FrontError> {
         let sample = crate::Sample { payload: sample.payload, model: sample.model, now: sample.now };
-        let verdict = run(D::line()?.detect(&sample))?;
+        let verdict = run_sync(P::line()?.detect(&sample))?;
         let crate::Verdict { asset, sensor, score, threshold, confidence, model, explanation } = verdict;
         Ok(Verdict { asset, sensor, score, threshold, confidence, model, explanation })
     }
@@ -76,9 +77,9 @@ impl From<LineError> for FrontError {
         match error {
             LineError::Unavailable(text) => Self::Unavailable(text),
             LineError::Broken(text) | LineError::Unstorable(text) => Self::Broken(text),
-            LineError::Refused(Refusal::Absent(text)) => Self::Absent(text),
-            LineError::Refused(Refusal::Invalid(text)) => Self::Invalid(text),
-            LineError::Refused(Refusal::Conflict(text)) => Self::Conflict(text),
+            LineError::Rejected(Refusal::Absent(text)) => Self::Absent(text),
+            LineError::Rejected(Refusal::Invalid(text)) => Self::Invalid(text),
+            LineError::Rejected(Refusal::Conflict(text)) => Self::Conflict(text),
         }
     }
 }

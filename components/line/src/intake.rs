@@ -1,11 +1,11 @@
-//! An event from outside: through ingest into the first queue.
+//! Takes an event from outside: decodes it with ingest and appends its readings to the first queue.
 
 use std::collections::BTreeMap;
 
 use wheeltapper_front::Submission;
 
 use crate::{
-    Drive, Line, LineError, Ports, Topic, Value,
+    Dispatch, Line, LineError, Ports, Topic, Value,
     contracts::{
         ingest::{Decoded, Envelope, Ingester, Refusal},
         types::{ReadingBatch, ReadingColumns, SensorTable},
@@ -18,36 +18,36 @@ use crate::{
     rows::{DEAD_LETTERS, Rows, SENSORS, content_id, maybe_text, text},
 };
 
-/// Where ingest's state lies: Sparkplug's births.
-const STATE: &str = "ingest";
-/// How often another instance may have been faster.
-const TRIES: usize = 32;
+/// The key of ingest's state, which holds the Sparkplug births.
+const STATE_KEY: &str = "ingest";
+/// How often a swap of the state is tried while other instances change it.
+const MAX_ATTEMPTS: usize = 32;
 
-/// What became of an event.
+/// The result of an event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Receipt {
-    /// Readings (scalars and samples) that were taken and are durable.
+    /// The number of readings (scalars and samples) that were accepted and are durable.
     pub accepted: u32,
-    /// Parts that were refused; they lie in the dead letters.
-    pub refused: Vec<Refused>,
+    /// The rejected parts, which are kept as dead letters.
+    pub rejected: Vec<RejectedPart>,
 }
 
-/// A part of an event that was refused.
+/// A part of an event that was rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// Line or element, from 1; 0 speaks of the whole event.
+pub struct RejectedPart {
+    /// The line or element, counted from 1. 0 means the whole event.
     pub position: u32,
-    /// Why.
+    /// The category of the error.
     pub reason: Reason,
-    /// What was expected, what came, what to do.
+    /// What was expected, what came, and what to do.
     pub message: String,
-    /// How many readings were refused with it.
+    /// The number of readings in the rejected part.
     pub readings: u32,
 }
 
 pub use crate::contracts::types::Reason;
 
-/// Takes an event; gives the assets that it had readings of.
+/// Takes an event. Returns the assets that it has readings of.
 pub(crate) async fn submit<P: Ports>(
     line: &Line<P>,
     event: Submission,
@@ -65,64 +65,65 @@ pub(crate) async fn submit<P: Ports>(
         rows.add(SENSORS, vec![text(sensor), text(line.plant.asset(sensor)), text(unit), text(kind)]);
     }
     rows.write(&line.ports).await?;
-    if line.drive == Drive::Bus && rows.has(DEAD_LETTERS) {
+    if line.dispatch == Dispatch::Bus && rows.has(DEAD_LETTERS) {
         line.nudge(Topic::DeadLetters, &envelope.source).await;
     }
     let receipt = Receipt {
         accepted: decoded.accepted.first().copied().unwrap_or(0),
-        refused: decoded.refusals.iter().map(refused).collect(),
+        rejected: decoded.refusals.iter().map(rejected_part).collect(),
     };
     let mut assets = Vec::new();
     for (asset, batch) in split(line, decoded) {
         let body = postcard::to_allocvec(&Raw::Push(Box::new(batch)))
             .map_err(|error| LineError::Broken(format!("readings cannot be written to the queue: {error}")))?;
-        // What was decoded, not what was sent: a payload without a time is another reading each time it comes.
+        // The id is that of the decoded readings, not of the payload: a payload without a time is a new reading each
+        // time.
         queue::append(&line.ports, Topic::Raw, &asset, &content_id(&body), arrival, &body).await?;
         assets.push(asset);
     }
     Ok((receipt, assets))
 }
 
-/// Decodes with the births that are known, and keeps those that the event brings.
+/// Decodes with the known Sparkplug births, and saves the births that the event contains.
 async fn decode<P: Ports>(line: &Line<P>, envelope: &Envelope) -> Result<Decoded, LineError> {
     let config = line.plant.stage("ingest");
     let broken = |error| LineError::Broken(format!("ingest: {}", words(&error)));
-    for _ in 0..TRIES {
-        let (stored, held) = line.ports.load(STATE).await?;
+    for _ in 0..MAX_ATTEMPTS {
+        let (stored, version) = line.ports.load(STATE_KEY).await?;
         let ingester = match &stored {
             None => Ingester::open(&config),
             Some(snapshot) => Ingester::restore(&config, snapshot),
         }
         .map_err(broken)?;
         let decoded = ingester.decode(std::slice::from_ref(envelope)).map_err(broken)?;
-        if !decoded.state_changed || line.ports.swap(STATE, held, ingester.snapshot()).await? {
+        if !decoded.state_changed || line.ports.swap(STATE_KEY, version, ingester.snapshot()).await? {
             return Ok(decoded);
         }
     }
-    Err(LineError::Unavailable("too many births at once; send the event again".to_owned()))
+    Err(LineError::Unavailable("too many Sparkplug births at once; send the event again".to_owned()))
 }
 
-/// Decodes with the births that are known, and keeps nothing.
+/// Decodes with the known Sparkplug births, and saves nothing.
 #[cfg(all(feature = "featurize", feature = "detect"))]
 pub(crate) async fn decode_aside<P: Ports>(line: &Line<P>, envelope: &Envelope) -> Result<Decoded, LineError> {
     let config = line.plant.stage("ingest");
     let broken = |error| LineError::Broken(format!("ingest: {}", words(&error)));
-    let ingester = match &line.ports.load(STATE).await?.0 {
+    let ingester = match &line.ports.load(STATE_KEY).await?.0 {
         None => Ingester::open(&config),
         Some(snapshot) => Ingester::restore(&config, snapshot),
     };
     ingester.map_err(broken)?.decode(std::slice::from_ref(envelope)).map_err(broken)
 }
 
-/// The readings of each asset, in its own order.
+/// Returns the readings of each asset, in the order of the event.
 pub(crate) fn split<P>(line: &Line<P>, decoded: Decoded) -> BTreeMap<String, ReadingBatch> {
     let names: Vec<&str> = dictionary::names(&decoded.sensors).collect();
     let mut batches: BTreeMap<String, ReadingBatch> = BTreeMap::new();
-    // By sensor: its asset's name, and its index there once it is met.
-    let mut places: Vec<(&str, Option<u32>)> = names.iter().map(|name| (line.plant.asset(name), None)).collect();
-    let mut place = |batches: &mut BTreeMap<String, ReadingBatch>, sensor: u32| -> Option<(String, u32)> {
+    // By sensor: the name of its asset, and its index in that asset's batch once it has one.
+    let mut locations: Vec<(&str, Option<u32>)> = names.iter().map(|name| (line.plant.asset(name), None)).collect();
+    let mut locate = |batches: &mut BTreeMap<String, ReadingBatch>, sensor: u32| -> Option<(String, u32)> {
         let name = names.get(sensor as usize)?;
-        let (asset, index) = places.get_mut(sensor as usize)?;
+        let (asset, index) = locations.get_mut(sensor as usize)?;
         let batch = batches.entry((*asset).to_owned()).or_insert_with(|| empty(asset));
         let index = *index.get_or_insert_with(|| {
             dictionary::push(&mut batch.sensors.names, name);
@@ -133,7 +134,7 @@ pub(crate) fn split<P>(line: &Line<P>, decoded: Decoded) -> BTreeMap<String, Rea
     };
     let columns = decoded.readings;
     for ((sensor, time), value) in columns.sensor.into_iter().zip(columns.time).zip(columns.value) {
-        if let Some((asset, index)) = place(&mut batches, sensor)
+        if let Some((asset, index)) = locate(&mut batches, sensor)
             && let Some(batch) = batches.get_mut(&asset)
         {
             batch.readings.sensor.push(index);
@@ -141,12 +142,12 @@ pub(crate) fn split<P>(line: &Line<P>, decoded: Decoded) -> BTreeMap<String, Rea
             batch.readings.value.push(value);
         }
     }
-    for mut burst in decoded.waveforms {
-        if let Some((asset, index)) = place(&mut batches, burst.sensor)
+    for mut waveform in decoded.waveforms {
+        if let Some((asset, index)) = locate(&mut batches, waveform.sensor)
             && let Some(batch) = batches.get_mut(&asset)
         {
-            burst.sensor = index;
-            batch.waveforms.push(burst);
+            waveform.sensor = index;
+            batch.waveforms.push(waveform);
         }
     }
     batches
@@ -159,16 +160,16 @@ fn empty(asset: &str) -> ReadingBatch {
         sensors: SensorTable { names: dictionary::empty(), assets, asset: Vec::new() },
         readings: ReadingColumns { sensor: Vec::new(), time: Vec::new(), value: Vec::new() },
         waveforms: Vec::new(),
-        // The queue knows it; here it would make another event of one that is sent again.
+        // The queue stores the arrival. Here it would change the event's id when the event is sent again.
         arrivals: Vec::new(),
     }
 }
 
 fn letter(envelope: &Envelope, refusal: &Refusal) -> Vec<Value> {
-    let mut of = format!("{}|{}|", envelope.source, refusal.position).into_bytes();
-    of.extend_from_slice(&refusal.payload);
+    let mut content = format!("{}|{}|", envelope.source, refusal.position).into_bytes();
+    content.extend_from_slice(&refusal.payload);
     vec![
-        text(content_id(&of)),
+        text(content_id(&content)),
         Value::Integer(envelope.arrival),
         text(refusal.source.as_str()),
         text(reason(refusal.rejection.reason)),
@@ -180,8 +181,8 @@ fn letter(envelope: &Envelope, refusal: &Refusal) -> Vec<Value> {
     ]
 }
 
-fn refused(refusal: &Refusal) -> Refused {
-    Refused {
+fn rejected_part(refusal: &Refusal) -> RejectedPart {
+    RejectedPart {
         position: refusal.position,
         reason: refusal.rejection.reason,
         message: refusal.rejection.message.clone(),

@@ -1,9 +1,9 @@
-//! The line on a platform that keeps no instance.
+//! The line on platforms that keep no instance between events.
 //!
-//! On Spin and on wasmCloud an instance may live for one event, and two may run at once. So the state of each stage lies
-//! outside, under compare-and-swap, and the queues between the stages lie in the store: see [`Ports`] for what a platform
-//! has to give, and `segment.rs` for how a queue is worked off. An adapter for a platform implements [`Ports`] and hands
-//! what its triggers bring to [`Line`].
+//! On Spin and wasmCloud an instance may live for one event only, and two may run at once. So the state of each stage
+//! is stored outside the instance, under compare-and-swap, and the queues between the stages are tables of the store.
+//! [`Ports`] lists what a platform has to provide; `segment.rs` explains how a queue is processed. An adapter for a
+//! platform implements [`Ports`] and passes the events of its triggers to [`Line`].
 
 #![cfg_attr(
     not(all(feature = "ingest", feature = "featurize", feature = "detect", feature = "alert", feature = "schedule")),
@@ -42,20 +42,20 @@ mod verdict;
 pub use acts::Refusal;
 pub use error::LineError;
 #[cfg(feature = "ingest")]
-pub use intake::{Reason, Receipt, Refused};
-pub use line::{Drive, Line};
+pub use intake::{Reason, Receipt, RejectedPart};
+pub use line::{Dispatch, Line};
 pub use look::{answer, object, question};
-pub use platform::{now, plant, run};
+pub use platform::{load_plant, now, run_sync};
 pub use ports::{Dialect, PortError, Ports, Topic, Value};
 pub use wheeltapper_front::{Change, Deed, Filter, Sample, Submission, Table, Verdict};
 
-/// The subject or channel on which `key`'s part of a topic is told: `raw-sensor-data.north-hall-pump-1-1f3a9c02`.
+/// Returns the bus subject or channel for a topic and key, such as `raw-sensor-data.north-hall-pump-1-1f3a9c02`.
 pub fn subject(topic: Topic, key: &str) -> String {
     format!("{}.{}", topic.name(), token(key))
 }
 
-/// A key as one token of a subject, and as part of a state's name: its letters, digits and dashes, and a few digits of
-/// its hash, as two keys may have the same letters.
+/// Returns a key as one token of a subject or of a state's name: its letters, digits and dashes, at most 48 of them,
+/// and 8 digits of its hash, because two keys may have the same letters.
 pub fn token(key: &str) -> String {
     let readable: String =
         key.chars().take(48).map(|each| if each.is_ascii_alphanumeric() { each } else { '-' }).collect();

@@ -13,24 +13,24 @@ use crate::{
     store,
 };
 
-/// How the stages that follow come to their turn.
+/// How the stages after ingest are run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Drive {
-    /// All of them at once, in the instance that took the event.
+pub enum Dispatch {
+    /// All at once, in the instance that took the event.
     Inline,
-    /// Each is told on the platform's bus, and works in an instance of its own.
+    /// Each in an instance of its own, notified over the platform's bus.
     Bus,
 }
 
-/// The line. Cheap to make: one for each event.
+/// The line. Cheap to create: one is made for each event.
 #[derive(Debug)]
 pub struct Line<P> {
     pub(crate) ports: P,
     pub(crate) plant: Plant,
-    pub(crate) drive: Drive,
+    pub(crate) dispatch: Dispatch,
 }
 
-/// What goes over the bus: that there is something new, not what.
+/// The body of a bus message. It names the queue that has new events, not the events.
 #[derive(Debug, Serialize, Deserialize)]
 struct Nudge {
     topic: String,
@@ -38,76 +38,76 @@ struct Nudge {
 }
 
 impl<P: Ports> Line<P> {
-    /// The line of a plant, as `wheeltapper config plant` prints it; an empty text is a plant of which nothing is known.
+    /// Creates the line of a plant. `plant` is the output of `wheeltapper config plant`; an empty text is a plant
+    /// without configured machines.
     ///
     /// # Errors
-    /// [`LineError::Broken`] when `plant` is something else.
-    pub fn new(ports: P, plant: &str, drive: Drive) -> Result<Self, LineError> {
-        Ok(Self { ports, plant: Plant::parse(plant)?, drive })
+    /// [`LineError::Broken`] if `plant` is anything else.
+    pub fn new(ports: P, plant: &str, dispatch: Dispatch) -> Result<Self, LineError> {
+        Ok(Self { ports, plant: Plant::parse(plant)?, dispatch })
     }
 
-    /// Takes an event of a device. What it held is durable when this returns; with [`Drive::Inline`] it has been through
-    /// the line as well.
+    /// Takes an event of a device. Its readings are durable when this returns; with [`Dispatch::Inline`] all stages have
+    /// processed them as well.
     ///
     /// # Errors
-    /// [`LineError`]: nothing is lost if the event is sent again. That what is in the event is no reading is no error.
+    /// [`LineError`]: send the event again, nothing is lost. Readings that are rejected are no error; see the receipt.
     #[cfg(feature = "ingest")]
     pub async fn submit(&self, event: crate::Submission, arrival: i64) -> Result<crate::Receipt, LineError> {
         let (receipt, assets) = crate::intake::submit(self, event, arrival).await?;
         for asset in &assets {
-            match self.drive {
-                Drive::Bus => self.nudge(Topic::Raw, asset).await,
-                Drive::Inline => self.follow(asset, arrival).await?,
+            match self.dispatch {
+                Dispatch::Bus => self.nudge(Topic::Raw, asset).await,
+                Dispatch::Inline => self.follow(asset, arrival).await?,
             }
         }
-        if self.drive == Drive::Inline && !assets.is_empty() {
+        if self.dispatch == Dispatch::Inline && !assets.is_empty() {
             self.work(Topic::Alerts, PLANT, arrival).await?;
         }
         Ok(receipt)
     }
 
-    /// Does what a message on `topic` asks for. Messages that were lost, came twice or in another order do no harm.
+    /// Processes the queue that a message on `topic` names. Lost, repeated and reordered messages do no harm.
     ///
     /// # Errors
-    /// [`LineError`]: the platform may deliver the message again; a tick goes on with what was left lying too.
-    pub async fn heard(&self, topic: Topic, body: &[u8], now: i64) -> Result<(), LineError> {
+    /// [`LineError`]: the platform may deliver the message again; a tick processes the queue in any case.
+    pub async fn on_message(&self, topic: Topic, body: &[u8], now: i64) -> Result<(), LineError> {
         let nudge: Nudge = serde_json::from_slice(body).map_err(|error| {
             LineError::Broken(format!(
-                "a message on {} is not {{\"topic\": \"…\", \"key\": \"…\"}}: {error}; devices' messages go to the topic of the readings",
+                "a message on {} is not {{\"topic\": \"…\", \"key\": \"…\"}}: {error}; devices send to the topic of the readings",
                 topic.name()
             ))
         })?;
         self.work(topic, &nudge.key, now).await
     }
 
-    /// As [`Self::heard`], where the platform does not tell on which topic the message came.
+    /// As [`Self::on_message`], for platforms that do not pass on the topic of a message. The topic is taken from the body.
     ///
     /// # Errors
-    /// As [`Self::heard`].
-    pub async fn heard_somewhere(&self, body: &[u8], now: i64) -> Result<(), LineError> {
-        let topic = serde_json::from_slice(body).ok().and_then(|nudge: Nudge| Topic::named(&nudge.topic));
+    /// As [`Self::on_message`].
+    pub async fn on_message_without_topic(&self, body: &[u8], now: i64) -> Result<(), LineError> {
+        let topic = serde_json::from_slice(body).ok().and_then(|nudge: Nudge| Topic::from_name(&nudge.topic));
         let topic = topic.ok_or_else(|| {
             LineError::Broken(
-                "a message between the stages is not {\"topic\": \"…\", \"key\": \"…\"} with a topic that is known"
-                    .into(),
+                "a message between the stages is not {\"topic\": \"…\", \"key\": \"…\"} with a known topic".into(),
             )
         })?;
-        self.heard(topic, body, now).await
+        self.on_message(topic, body, now).await
     }
 
-    /// Lets time pass: windows of sensors that fell silent are closed, repairs planned anew, old events forgotten, and
-    /// what an instance that died left lying is worked off.
+    /// Advances the time to `now` (nanoseconds since 1970): closes the windows of silent sensors, replans the
+    /// repairs, prunes old events, and processes the events that a lost instance left in a queue.
     ///
     /// # Errors
-    /// [`LineError`]; the next tick does the same again.
+    /// [`LineError`]; the next tick repeats the work.
     pub async fn tick(&self, now: i64) -> Result<(), LineError> {
         let id = content_id(format!("tick|{now}").as_bytes());
-        let broken = |error| LineError::Broken(format!("a tick cannot be written to the queue: {error}"));
+        let broken = |error| LineError::Broken(format!("cannot encode a tick for the queue: {error}"));
         let body = postcard::to_allocvec(&Raw::Tick(now)).map_err(broken)?;
         for asset in self.assets().await? {
             queue::append(&self.ports, Topic::Raw, &asset, &id, now, &body).await?;
         }
-        // First what the assets' ticks bring, then the plan.
+        // The assets' ticks come first, as the plan depends on their alerts.
         self.sweep(now).await?;
         let body = postcard::to_allocvec(&Plan::Tick(now)).map_err(broken)?;
         queue::append(&self.ports, Topic::Alerts, PLANT, &id, now, &body).await?;
@@ -116,54 +116,55 @@ impl<P: Ports> Line<P> {
         Ok(())
     }
 
-    /// Rows of the store as a JSON array of objects.
+    /// Returns rows of the store as a JSON array of objects.
     ///
     /// # Errors
-    /// [`LineError::Unavailable`] when the store does not answer.
-    pub async fn look(&self, table: Table, filter: &Filter) -> Result<String, LineError> {
+    /// [`LineError::Unavailable`] if the store does not answer.
+    pub async fn query(&self, table: Table, filter: &Filter) -> Result<String, LineError> {
         look::look(&self.ports, table, filter).await
     }
 
-    /// Does what a person wants, durably; gives the row that changed or came, as an object of [`Self::look`].
+    /// Executes a user's action durably. Returns the row that it changed or created, as an object of [`Self::query`].
     ///
     /// # Errors
-    /// [`LineError::Refused`]: nothing changed. Otherwise the same again does what is left.
-    pub async fn act(&self, change: &crate::Change) -> Result<String, LineError> {
+    /// [`LineError::Rejected`] if the action is rejected and nothing changed. After any other error a retry completes
+    /// the action.
+    pub async fn execute(&self, change: &crate::Change) -> Result<String, LineError> {
         crate::deeds::act(self, change).await
     }
 
-    /// Judges values against what the machine's normal is, and learns nothing from them.
+    /// Scores a sample against the machine's baseline, without learning from it.
     ///
     /// # Errors
-    /// [`LineError::Refused`] where the sensor is not known, its machine is still learnt, or there is nothing to judge.
+    /// [`LineError::Rejected`] if the sensor is unknown, its model is still learning, or the sample has no values.
     #[cfg(all(feature = "ingest", feature = "featurize", feature = "detect"))]
     pub async fn detect(&self, sample: &crate::Sample) -> Result<crate::Verdict, LineError> {
         crate::verdict::detect(self, sample).await
     }
 
-    /// Tells the bus; that it does not answer costs time, not data.
+    /// Publishes a notification on the bus. If the bus does not answer, the next tick processes the queue.
     pub(crate) async fn nudge(&self, topic: Topic, key: &str) {
         let nudge = Nudge { topic: topic.name().to_owned(), key: key.to_owned() };
         let Ok(body) = serde_json::to_vec(&nudge) else { return };
         if let Err(error) = self.ports.publish(topic, key, &body).await {
             eprintln!(
-                "wheeltapper: {} of {key} could not be told on the bus: {error}; the next tick finds it",
+                "wheeltapper: cannot publish the notification for {} of {key}: {error}; the next tick processes the queue",
                 topic.name()
             );
         }
     }
 
-    /// Every queue in which something waits.
+    /// Processes every queue that has pending events.
     async fn sweep(&self, now: i64) -> Result<(), LineError> {
         for topic in Topic::ALL {
-            // Asked anew for each topic, as the one before fills it.
-            for (found, key) in queue::waiting(&self.ports).await? {
-                if found != topic {
+            // Queried again for each topic, because the topic before it adds events.
+            for (pending_topic, key) in queue::waiting(&self.ports).await? {
+                if pending_topic != topic {
                     continue;
                 }
-                match self.drive {
-                    Drive::Bus => self.nudge(topic, &key).await,
-                    Drive::Inline => self.work(topic, &key, now).await?,
+                match self.dispatch {
+                    Dispatch::Bus => self.nudge(topic, &key).await,
+                    Dispatch::Inline => self.work(topic, &key, now).await?,
                 }
             }
         }
@@ -181,7 +182,7 @@ impl<P: Ports> Line<P> {
             .collect())
     }
 
-    /// The stages of one asset, one after the other.
+    /// Runs the stages of one asset in order.
     #[cfg(feature = "ingest")]
     async fn follow(&self, asset: &str, now: i64) -> Result<(), LineError> {
         for topic in [Topic::Raw, Topic::Processed, Topic::Anomalies] {
@@ -190,8 +191,8 @@ impl<P: Ports> Line<P> {
         Ok(())
     }
 
-    /// Works off one queue, if its stage is in this component.
-    #[allow(unused_variables, reason = "without any stage nothing is worked off")]
+    /// Processes one queue, if its stage is compiled into this component.
+    #[allow(unused_variables, reason = "a component without stages has no queue to process")]
     pub(crate) async fn work(&self, topic: Topic, key: &str, now: i64) -> Result<(), LineError> {
         match topic {
             #[cfg(feature = "featurize")]

@@ -1,6 +1,6 @@
-//! The names that people and the store see.
+//! The names of the contracts' enums in the store and in answers.
 
-use wheeltapper_front::Reason as Named;
+use wheeltapper_front::Reason as FrontReason;
 
 use crate::contracts::types::{Reason, Severity};
 
@@ -14,5 +14,5 @@ pub(crate) fn severity(severity: Severity) -> &'static str {
 }
 
 pub(crate) fn reason(reason: Reason) -> &'static str {
-    wheeltapper_front::reason!(reason, Reason => Named).name()
+    wheeltapper_front::reason!(reason, Reason => FrontReason).name()
 }

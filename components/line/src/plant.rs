@@ -1,4 +1,4 @@
-//! What is known of the plant: each stage's configuration, and which machine a sensor sits on.
+//! The plant's configuration: the settings of each stage, and the machine of each sensor.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,11 @@ use serde_json::Value;
 
 use crate::LineError;
 
-/// A day, in nanoseconds: how long an event that went through is remembered, so that it is known when it comes again.
+/// How long a processed event is kept in its queue, in nanoseconds (one day). An event that is sent again within this
+/// time is recognised.
 pub(crate) const KEPT: i64 = 86_400_000_000_000;
 
-/// The plant, as `wheeltapper config plant` prints it.
+/// The plant, as printed by `wheeltapper config plant`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Plant {
@@ -21,7 +22,7 @@ pub(crate) struct Plant {
     schedule: Value,
     /// The asset of each configured sensor.
     assets: BTreeMap<String, String>,
-    /// How long a stage is tried on an event before that goes to the dead letters.
+    /// How long a stage is tried on an event before the event is kept as a dead letter.
     poison_after_seconds: u32,
 }
 
@@ -41,19 +42,19 @@ impl Default for Plant {
 }
 
 impl Plant {
-    /// Reads the JSON; nothing at all is a plant of which nothing is known.
+    /// Parses the JSON. An empty text is a plant without configured machines.
     pub(crate) fn parse(json: &str) -> Result<Self, LineError> {
         if json.trim().is_empty() {
             return Ok(Self::default());
         }
         serde_json::from_str(json).map_err(|error| {
             LineError::Broken(format!(
-                "the variable `plant` is not what `wheeltapper config plant` prints: {error}; print it anew"
+                "the setting `plant` is not the output of `wheeltapper config plant`: {error}; print it again"
             ))
         })
     }
 
-    /// A stage's configuration as it wants it.
+    /// Returns a stage's configuration as JSON, or an empty string if it has none.
     pub(crate) fn stage(&self, name: &str) -> String {
         let config = match name {
             "ingest" => &self.ingest,
@@ -65,7 +66,8 @@ impl Plant {
         if config.is_null() { String::new() } else { config.to_string() }
     }
 
-    /// The machine that a sensor sits on: as configured, or what stands before the last `/` of its id, or the id itself.
+    /// Returns the machine of a sensor: the configured one, or else the part of the id before the last `/`, or else
+    /// the whole id.
     pub(crate) fn asset<'a>(&'a self, sensor: &'a str) -> &'a str {
         match (self.assets.get(sensor), sensor.rsplit_once('/')) {
             (Some(asset), _) => asset,
@@ -74,14 +76,14 @@ impl Plant {
         }
     }
 
-    /// Unit and kind of a sensor, empty where they are not configured.
+    /// Returns the unit and kind of a sensor, empty if they are not configured.
     pub(crate) fn about(&self, sensor: &str) -> (&str, &str) {
         let about = self.detect.get("sensors").and_then(|sensors| sensors.get(sensor));
         let text = |key| about.and_then(|about| about.get(key)).and_then(Value::as_str).unwrap_or("");
         (text("unit"), text("kind"))
     }
 
-    /// In nanoseconds.
+    /// Returns how long a stage is tried on an event, in nanoseconds.
     pub(crate) fn poison_after(&self) -> i64 {
         i64::from(self.poison_after_seconds) * 1_000_000_000
     }

@@ -1,4 +1,4 @@
-//! What the adapters have in common.
+//! Functions that all adapters use.
 
 use std::{
     pin::pin,
@@ -8,29 +8,31 @@ use std::{
 
 use crate::LineError;
 
-/// Runs what never waits, on platforms whose functions are all synchronous.
+/// Runs a future that never waits, for platforms whose functions are all synchronous.
 ///
 /// # Errors
-/// What the line gives; [`LineError::Broken`] when one of the ports waited after all.
-pub fn run<T>(future: impl Future<Output = Result<T, LineError>>) -> Result<T, LineError> {
+/// The line's error, or [`LineError::Broken`] if a port waited after all.
+pub fn run_sync<T>(future: impl Future<Output = Result<T, LineError>>) -> Result<T, LineError> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(done) => done,
-        Poll::Pending => Err(LineError::Broken("a port of the platform waited, which none does here".to_owned())),
+        Poll::Pending => {
+            Err(LineError::Broken("a platform port waited; expected all of them to be synchronous".to_owned()))
+        }
     }
 }
 
-/// Nanoseconds since 1970, by the platform's clock.
+/// Returns the platform's time, in nanoseconds since 1970.
 pub fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// The plant that a setting holds, or the file that it names after an `@`. `hint` asks after what makes a file readable on
-/// the platform.
+/// Returns the plant that a setting contains, or the content of the file that it names after an `@`. `hint` is added
+/// to the error message and says how to make a file readable on the platform.
 ///
 /// # Errors
-/// [`LineError::Broken`] when the file cannot be read.
-pub fn plant(setting: String, hint: &str) -> Result<String, LineError> {
+/// [`LineError::Broken`] if the file cannot be read.
+pub fn load_plant(setting: String, hint: &str) -> Result<String, LineError> {
     match setting.strip_prefix('@') {
         None => Ok(setting),
         Some(path) => std::fs::read_to_string(path)

@@ -1,4 +1,4 @@
-//! What the line needs of a platform. An adapter implements [`Ports`] with what its platform has.
+//! What the line needs of a platform: the trait [`Ports`], which each adapter implements.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ pub enum Value {
     Blob(Vec<u8>),
 }
 
-/// The dialect of SQL that a store speaks.
+/// The SQL dialect of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     /// SQLite 3.35 and later.
@@ -27,7 +27,7 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// The type of bytes.
+    /// The column type of bytes.
     pub(crate) const fn blob(self) -> &'static str {
         match self {
             Self::Sqlite => "BLOB",
@@ -35,7 +35,7 @@ impl Dialect {
         }
     }
 
-    /// The type of doubles.
+    /// The column type of doubles.
     pub(crate) const fn real(self) -> &'static str {
         match self {
             Self::Sqlite => "REAL",
@@ -47,23 +47,23 @@ impl Dialect {
 /// The topics between the stages. Each is a subject or channel of that name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Topic {
-    /// Readings that ingest let through, and ticks: for featurize.
+    /// Accepted readings and ticks, for featurize.
     Raw,
-    /// Features: for detect.
+    /// Features, for detect.
     Processed,
-    /// Scores and anomalies: for alert.
+    /// Scores and anomalies, for alert.
     Anomalies,
-    /// Alerts that opened, changed or resolved: for schedule.
+    /// Alerts that opened, changed or resolved, for schedule.
     Alerts,
-    /// That there are new dead letters, under the asset or the source that they are of: for whoever wants to know.
+    /// Notifications of new dead letters, keyed by asset or source. No stage reads them; other subscribers may.
     DeadLetters,
 }
 
 impl Topic {
-    /// All, in the order in which a reading meets them.
+    /// All topics, in the order in which a reading passes them.
     pub const ALL: [Self; 5] = [Self::Raw, Self::Processed, Self::Anomalies, Self::Alerts, Self::DeadLetters];
 
-    /// As a subject or channel.
+    /// The name of the subject or channel.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Raw => "raw-sensor-data",
@@ -74,18 +74,18 @@ impl Topic {
         }
     }
 
-    /// The topic of that name.
-    pub fn named(name: &str) -> Option<Self> {
+    /// Returns the topic of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|topic| topic.name() == name)
     }
 }
 
-/// A port that did not do what it was asked.
+/// The error of a port, with the platform's message.
 #[derive(Clone, Debug)]
 pub struct PortError(pub String);
 
-/// What a store says, by SQLite's words and PostgreSQL's (classes 22, 23 and 54), of values that it takes never and from nobody.
-const REFUSALS: [&str; 9] = [
+/// Messages with which a store rejects values for good: SQLite's, and PostgreSQL's SQLSTATE classes 22, 23 and 54.
+const PERMANENT_ERRORS: [&str; 9] = [
     "too big",
     "datatype mismatch",
     "constraint failed",
@@ -98,10 +98,10 @@ const REFUSALS: [&str; 9] = [
 ];
 
 impl PortError {
-    /// Whether the store refused these very values, so that the same again would fail too. Otherwise it is an outage, which
-    /// is nobody's fault and passes.
+    /// Returns whether the store rejected the values themselves, so that a retry would fail too. Any other error is
+    /// an outage, which passes.
     pub(crate) fn refuses_values(&self) -> bool {
-        REFUSALS.iter().any(|words| self.0.contains(words))
+        PERMANENT_ERRORS.iter().any(|words| self.0.contains(words))
     }
 }
 
@@ -113,38 +113,38 @@ impl fmt::Display for PortError {
 
 impl std::error::Error for PortError {}
 
-/// A platform's store, state and bus.
+/// The store, the state and the bus of a platform.
 #[allow(async_fn_in_trait, reason = "a component has one thread; no future is sent to another")]
 pub trait Ports {
-    /// What a later [`Self::swap`] is held against.
+    /// The version of a loaded state, which [`Self::swap`] compares.
     type Version;
 
-    /// The store's dialect.
+    /// Returns the SQL dialect of the store.
     fn dialect(&self) -> Dialect;
 
-    /// Runs one statement and gives its rows. Parameters are written `$1`, `$2` and so on, in the order of their first
-    /// use. The statement is durable when this returns.
+    /// Runs one statement and returns its rows. Parameters are written `$1`, `$2` and so on, in the order of their
+    /// first use. The statement is durable when this returns.
     ///
     /// # Errors
-    /// [`PortError`] with the store's own words.
+    /// [`PortError`] with the store's message.
     async fn sql(&self, statement: &str, parameters: &[Value]) -> Result<Vec<Vec<Value>>, PortError>;
 
-    /// The value under `key`, none where nothing is, and its version.
+    /// Returns the value under `key`, `None` if there is no value, and its version.
     ///
     /// # Errors
-    /// [`PortError`] when the state cannot be read.
+    /// [`PortError`] if the state cannot be read.
     async fn load(&self, key: &str) -> Result<(Option<Vec<u8>>, Self::Version), PortError>;
 
-    /// Writes `body` under `key`, only if nothing was written there since `held` was read; false when something was.
+    /// Writes `body` under `key` if the value still has `version`. Returns false if another instance changed it.
     ///
     /// # Errors
-    /// [`PortError`] when the state cannot be written.
-    async fn swap(&self, key: &str, held: Self::Version, body: Vec<u8>) -> Result<bool, PortError>;
+    /// [`PortError`] if the state cannot be written.
+    async fn swap(&self, key: &str, version: Self::Version, body: Vec<u8>) -> Result<bool, PortError>;
 
-    /// Tells the platform's bus that there is something new on `topic` for `key`. `body` goes with it as it is. Need not
-    /// be durable: what was not heard is found by the next one, or by a tick.
+    /// Publishes on the platform's bus that `topic` has new events for `key`, with `body` as the message. The message
+    /// need not be durable: if it is lost, the next message or tick leads to the same work.
     ///
     /// # Errors
-    /// [`PortError`] when the bus does not answer.
+    /// [`PortError`] if the bus does not answer.
     async fn publish(&self, topic: Topic, key: &str, body: &[u8]) -> Result<(), PortError>;
 }

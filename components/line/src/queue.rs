@@ -1,13 +1,13 @@
-//! The queues between the stages: the table `events`. The events of one topic and key are in the order of `seq`.
+//! The queues between the stages, in the table `events`. The events of one topic and key are ordered by `seq`.
 
 use crate::{LineError, PortError, Ports, Topic, Value, rows::text, store};
 
-/// How often a place in a queue is tried for before another instance's luck is waited out.
-const TRIES: usize = 64;
-/// Events that a drain takes at once.
-const AT_ONCE: i64 = 64;
+/// How often an insert is tried while other instances append to the same queue.
+const MAX_ATTEMPTS: usize = 64;
+/// The maximum number of events that one read returns.
+const MAX_BATCH: i64 = 64;
 
-/// An event as it lies in a queue.
+/// An event in a queue.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Queued {
     pub(crate) seq: i64,
@@ -16,7 +16,7 @@ pub(crate) struct Queued {
     pub(crate) body: Vec<u8>,
 }
 
-/// Puts an event at the end of a queue, unless one of that id is in it. Tells whether it was new.
+/// Appends an event to a queue, unless an event of that id is in it. Returns whether it was appended.
 pub(crate) async fn append<P: Ports>(
     ports: &P,
     topic: Topic,
@@ -25,13 +25,13 @@ pub(crate) async fn append<P: Ports>(
     time: i64,
     body: &[u8],
 ) -> Result<bool, LineError> {
-    let statement = APPEND.replace("{BLOB}", ports.dialect().blob());
+    let statement = APPEND_SQL.replace("{BLOB}", ports.dialect().blob());
     let parameters = [text(topic.name()), text(key), text(id), Value::Integer(time), Value::Blob(body.to_vec())];
-    for _ in 0..TRIES {
+    for _ in 0..MAX_ATTEMPTS {
         if !store::run(ports, &statement, &parameters).await?.is_empty() {
             return Ok(true);
         }
-        // The id is there, or another instance took the place.
+        // The id is in the queue, or another instance took the sequence number.
         let known = "SELECT seq FROM events WHERE topic = $1 AND key = $2 AND id = $3";
         if !store::run(ports, known, &parameters[..3]).await?.is_empty() {
             return Ok(false);
@@ -40,14 +40,15 @@ pub(crate) async fn append<P: Ports>(
     Err(LineError::Unavailable(format!("the queue {} of {key} is too busy; send the event again", topic.name())))
 }
 
-const APPEND: &str = "INSERT INTO events (topic, key, seq, id, time, body)
+const APPEND_SQL: &str = "INSERT INTO events (topic, key, seq, id, time, body)
     SELECT CAST($1 AS TEXT), CAST($2 AS TEXT),
         coalesce((SELECT max(seq) FROM events WHERE topic = $1 AND key = $2), 0) + 1,
         CAST($3 AS TEXT), CAST($4 AS BIGINT), CAST($5 AS {BLOB})
     WHERE NOT EXISTS (SELECT 1 FROM events WHERE topic = $1 AND key = $2 AND id = $3)
     ON CONFLICT DO NOTHING RETURNING seq";
 
-/// Puts an event at its place: what follows from event `seq` of the queue before has that number too.
+/// Inserts an event at its sequence number: the output of event `seq` of one queue has the same number in the next
+/// queue.
 pub(crate) async fn put<P: Ports>(ports: &P, topic: Topic, key: &str, event: &Queued) -> Result<(), PortError> {
     let statement =
         "INSERT INTO events (topic, key, seq, id, time, body) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
@@ -62,7 +63,7 @@ pub(crate) async fn put<P: Ports>(ports: &P, topic: Topic, key: &str, event: &Qu
     store::run(ports, statement, &parameters).await.map(drop)
 }
 
-/// The events after `position`, in order; some of them when there are many.
+/// Returns the first events after `position`, in order, at most [`MAX_BATCH`].
 pub(crate) async fn after<P: Ports>(
     ports: &P,
     topic: Topic,
@@ -71,7 +72,7 @@ pub(crate) async fn after<P: Ports>(
 ) -> Result<Vec<Queued>, PortError> {
     let statement =
         "SELECT seq, id, time, body FROM events WHERE topic = $1 AND key = $2 AND seq > $3 ORDER BY seq LIMIT $4";
-    let parameters = [text(topic.name()), text(key), Value::Integer(position), Value::Integer(AT_ONCE)];
+    let parameters = [text(topic.name()), text(key), Value::Integer(position), Value::Integer(MAX_BATCH)];
     let rows = store::run(ports, statement, &parameters).await?;
     rows.into_iter()
         .map(|row| match <[Value; 4]>::try_from(row) {
@@ -83,14 +84,14 @@ pub(crate) async fn after<P: Ports>(
         .collect()
 }
 
-/// Notes how far a queue has been worked off, for [`waiting`] and [`forget`].
+/// Records how far a queue is processed, for [`waiting`] and [`forget`].
 pub(crate) async fn passed<P: Ports>(ports: &P, topic: Topic, key: &str, position: i64) -> Result<(), PortError> {
     let statement = "INSERT INTO positions (topic, key, position) VALUES ($1, $2, $3)
         ON CONFLICT (topic, key) DO UPDATE SET position = excluded.position WHERE positions.position < excluded.position";
     store::run(ports, statement, &[text(topic.name()), text(key), Value::Integer(position)]).await.map(drop)
 }
 
-/// The queues in which something waits.
+/// Returns the queues that have unprocessed events.
 pub(crate) async fn waiting<P: Ports>(ports: &P) -> Result<Vec<(Topic, String)>, PortError> {
     let statement = "SELECT last.topic, last.key FROM
             (SELECT topic, key, max(seq) AS seq FROM events GROUP BY topic, key) AS last
@@ -100,21 +101,22 @@ pub(crate) async fn waiting<P: Ports>(ports: &P) -> Result<Vec<(Topic, String)>,
     Ok(rows
         .into_iter()
         .filter_map(|row| match row.as_slice() {
-            [Value::Text(topic), Value::Text(key)] => Some((Topic::named(topic)?, key.clone())),
+            [Value::Text(topic), Value::Text(key)] => Some((Topic::from_name(topic)?, key.clone())),
             _ => None,
         })
         .collect())
 }
 
-/// Drops events from before `time` that went through. The last of each queue stays: it holds the number.
+/// Deletes processed events from before `time`. The last event of each queue stays, because it holds the sequence
+/// number.
 pub(crate) async fn forget<P: Ports>(ports: &P, time: i64) -> Result<(), PortError> {
     let statement = "DELETE FROM events WHERE time < $1 AND EXISTS (SELECT 1 FROM positions
         WHERE positions.topic = events.topic AND positions.key = events.key AND positions.position > events.seq)";
     store::run(ports, statement, &[Value::Integer(time)]).await.map(drop)
 }
 
-/// Notes that an instance is about to work on what follows `position`; gives how many have tried, and since when. An instance
-/// that the stage kills leaves its attempt behind, one that does not takes it back with [`survived`].
+/// Records that an instance is about to process what follows `position`. Returns the number of attempts and the time
+/// of the first. If the stage kills the instance, the attempt stays recorded; otherwise [`survived`] takes it back.
 pub(crate) async fn attempt<P: Ports>(
     ports: &P,
     topic: Topic,
@@ -136,7 +138,7 @@ pub(crate) async fn attempt<P: Ports>(
     }
 }
 
-/// Takes an attempt back: the stage got through what follows `position`, and what failed was something else.
+/// Takes an attempt back: the stage processed what follows `position`, and something else failed.
 pub(crate) async fn survived<P: Ports>(ports: &P, topic: Topic, key: &str, position: i64) -> Result<(), PortError> {
     let statement =
         "UPDATE attempts SET count = count - 1 WHERE topic = $1 AND key = $2 AND position = $3 AND count > 0";

@@ -1,9 +1,9 @@
-//! The tables. The same on SQLite and PostgreSQL but for the names of the types; the columns are those of the edge
-//! host's store where it has them.
+//! The tables. SQLite and PostgreSQL differ only in the names of types. Columns that the edge host's store also has
+//! are the same there.
 
 use crate::Dialect;
 
-/// Events between the stages, the queues of the line. `seq` orders the events of one key.
+/// The first table, `events`, holds the queues between the stages. `seq` orders the events of one topic and key.
 const TABLES: [&str; 16] = [
     "CREATE TABLE IF NOT EXISTS events (topic TEXT NOT NULL, key TEXT NOT NULL, seq BIGINT NOT NULL, id TEXT NOT NULL,
         time BIGINT NOT NULL, body {BLOB} NOT NULL, PRIMARY KEY (topic, key, seq), UNIQUE (topic, key, id))",
@@ -40,19 +40,19 @@ const TABLES: [&str; 16] = [
         seq BIGINT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS dead_letters (id TEXT PRIMARY KEY, time BIGINT NOT NULL, source TEXT NOT NULL,
         reason TEXT NOT NULL, message TEXT NOT NULL, payload {BLOB} NOT NULL, readings BIGINT NOT NULL, sensor TEXT, format TEXT)",
-    // What people did; target: the anomaly or the work order.
+    // User actions. target: the id of the anomaly or work order.
     "CREATE TABLE IF NOT EXISTS actions (id TEXT PRIMARY KEY, time BIGINT NOT NULL, deed TEXT NOT NULL, target TEXT NOT NULL,
         asset TEXT NOT NULL, actor TEXT, text TEXT NOT NULL, seq BIGINT)",
-    // Plans that were asked for; request and result: JSON.
+    // What-if plans. request and result: JSON.
     "CREATE TABLE IF NOT EXISTS tasks (id TEXT PRIMARY KEY, time BIGINT NOT NULL, status TEXT NOT NULL, request TEXT NOT NULL,
         result TEXT, finished BIGINT)",
 ];
 
-/// Columns that a database of an earlier version lacks. SQLite knows no IF NOT EXISTS here: that one is there is no trouble
-/// (see `store.rs`).
-const COLUMNS: [&str; 1] = ["ALTER TABLE work_orders ADD COLUMN {NEW} pinned BIGINT NOT NULL DEFAULT 0"];
+/// Columns that a database of an earlier version lacks. SQLite has no IF NOT EXISTS here; that a column exists
+/// already is handled as success (see `store.rs`).
+const ADDED_COLUMNS: [&str; 1] = ["ALTER TABLE work_orders ADD COLUMN {NEW} pinned BIGINT NOT NULL DEFAULT 0"];
 
-/// What is known of a machine is asked for by its name, and of that the latest.
+/// Queries select by machine and return the newest rows first.
 const INDEXES: [&str; 7] = [
     "CREATE INDEX IF NOT EXISTS sensors_of_asset ON sensors (asset)",
     "CREATE INDEX IF NOT EXISTS anomalies_of_asset ON anomalies (asset, detection_time)",
@@ -63,7 +63,7 @@ const INDEXES: [&str; 7] = [
     "CREATE INDEX IF NOT EXISTS actions_by_time ON actions (time)",
 ];
 
-/// The statements that make what is missing. Each can be run again.
+/// Returns the statements that create whatever is missing. Each can be run again.
 pub fn statements(dialect: Dialect) -> Vec<String> {
     let new = match dialect {
         Dialect::Sqlite => "",
@@ -72,5 +72,5 @@ pub fn statements(dialect: Dialect) -> Vec<String> {
     let types = |statement: &&str| {
         statement.replace("{BLOB}", dialect.blob()).replace("{REAL}", dialect.real()).replace("{NEW}", new)
     };
-    TABLES.iter().chain(&COLUMNS).chain(&INDEXES).map(types).collect()
+    TABLES.iter().chain(&ADDED_COLUMNS).chain(&INDEXES).map(types).collect()
 }

@@ -1,62 +1,62 @@
-//! A stage between two queues, worked by instances that come and go.
+//! Runs a stage between two queues, in instances that start and end at any time.
 //!
-//! The state of a stage for one key (an asset; for schedule the plant) lies under compare-and-swap: the position in its
-//! queue and the stage's snapshot. An instance reads both, takes the events that follow, writes what comes of them, and
-//! swaps the state in. Another instance that did the same at the same time wrote the same, as a stage is a fold: one of
-//! the two swaps, and nothing has happened twice. An instance that dies on the way leaves rows that the next one writes
-//! again.
+//! The state of a stage for one key (an asset; for schedule the whole plant) is stored under compare-and-swap: the
+//! position in the input queue and the stage's snapshot. An instance reads both, processes the events that follow,
+//! writes the results and swaps the new state in. Another instance that does the same at the same time writes the
+//! same rows, because a stage is a fold; only one of the two swaps succeeds, so nothing is processed twice. If an
+//! instance dies on the way, the next one writes its rows again.
 //!
-//! An event that its stage does not get through is given up after some attempts. As a stage that traps takes its instance
-//! along, an attempt is counted before the stage is called; that also shows that the store takes writes. Where the stage came
-//! back and something else failed (the store, the state, the stage's configuration), the attempt is taken back, so that no
-//! outage, however long, costs an event. If that cannot be written either, one attempt too many stands: an event is given up
-//! only if attempts fail like this one after the other, each between a write that succeeded and one that did not, and only
-//! after the stage was tried on it alone.
+//! An event that its stage cannot process is quarantined as a dead letter after some attempts. A stage that traps
+//! ends its instance, so an attempt is recorded before the stage is called; this also shows that the store accepts
+//! writes. If the stage returns and something else fails (the store, the state, the stage's configuration), the
+//! attempt is taken back, so an outage of any length costs no event. If taking it back fails too, one attempt too
+//! many stays recorded. So an event is quarantined by mistake only if successive attempts all fail in this way, each
+//! between a successful and a failed write, and only after the stage was tried on the event alone.
 
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Drive, Line, LineError, Ports, Topic, Value,
+    Dispatch, Line, LineError, Ports, Topic, Value,
     queue::{self, Queued},
     rows::{DEAD_LETTERS, Rows, content_id, maybe_text, text},
 };
 
-/// From this many attempts at one place on, events are taken one by one.
+/// After this many attempts at one position, events are processed one by one.
 const CAREFUL: i64 = 4;
-/// From this many on, and not before the plant's `poison_after_seconds`, the event is given up.
+/// After this many attempts, and not before the plant's `poison_after_seconds`, the event is quarantined.
 const GIVE_UP: i64 = 8;
 
-/// What one event gave.
+/// The output of a stage for one event.
 #[derive(Debug, Default)]
 pub(crate) struct Output {
-    /// The event that follows in the next queue of the same key.
+    /// The event for the next queue, with the same key.
     pub(crate) next: Option<Vec<u8>>,
-    /// Events that go to the end of the plant's queue.
+    /// The event to append to the planner's queue.
     pub(crate) plan: Option<Vec<u8>>,
 }
 
-/// A stage on the line.
+/// A stage of the line.
 pub(crate) trait Segment: Sized {
-    /// The queue it works off.
+    /// The queue that it reads.
     const INPUT: Topic;
-    /// The queue of what it gives.
+    /// The queue that it writes, apart from the planner's.
     const OUTPUT: Option<Topic>;
-    /// Its name, which is also that of its configuration.
+    /// Its name, which is also the name of its configuration.
     const NAME: &'static str;
 
-    /// A fresh instance, or one that goes on from a snapshot.
+    /// Opens a new instance, or restores one from a snapshot.
     fn open(config: &str, snapshot: Option<&[u8]>) -> Result<Self, String>;
-    /// Takes an event. On an error it is as before.
+    /// Processes an event. An error leaves the state unchanged.
     fn step(&self, key: &str, event: &Queued, rows: &mut Rows) -> Result<Output, String>;
-    /// The state as bytes.
+    /// Returns the state as bytes.
     fn snapshot(&self) -> Vec<u8>;
-    /// An event that is given up, as something that can be sent again: format, payload, readings.
+    /// Returns an event in a form that can be sent again: its format, its payload and the number of readings.
     fn letter(event: &Queued) -> (Option<&'static str>, Vec<u8>, i64);
 }
 
-/// The queue of the schedule stage has one key.
+/// The only key of the schedule stage's queue.
 pub(crate) const PLANT: &str = "plant";
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -65,59 +65,59 @@ struct State {
     snapshot: Option<Vec<u8>>,
 }
 
-/// What a stage knows of a key, as it stands; none where it knows nothing.
+/// Returns the current snapshot of a stage for a key, or `None` if it has none.
 pub(crate) async fn snapshot<S: Segment, P: Ports>(line: &Line<P>, key: &str) -> Result<Option<Vec<u8>>, LineError> {
-    let place = place::<S>(key);
-    Ok(state(&place, line.ports.load(&place).await?.0.as_deref())?.snapshot)
+    let state_key = place::<S>(key);
+    Ok(state(&state_key, line.ports.load(&state_key).await?.0.as_deref())?.snapshot)
 }
 
-/// Where the state of a stage for a key lies.
+/// Returns the key under which the state of a stage is stored.
 fn place<S: Segment>(key: &str) -> String {
     format!("{}.{}", S::NAME, crate::token(key))
 }
 
-fn state(place: &str, stored: Option<&[u8]>) -> Result<State, LineError> {
+fn state(state_key: &str, stored: Option<&[u8]>) -> Result<State, LineError> {
     let Some(bytes) = stored else { return Ok(State::default()) };
     postcard::from_bytes(bytes).map_err(|error| {
-        LineError::Broken(format!("the state {place} cannot be read: {error}; another version wrote it"))
+        LineError::Broken(format!("cannot read the state {state_key}: {error}; another version wrote it"))
     })
 }
 
-/// Works a queue off.
+/// Processes a queue until it is empty.
 pub(crate) async fn drain<S: Segment, P: Ports>(line: &Line<P>, key: &str, now: i64) -> Result<(), LineError> {
     let ports = &line.ports;
-    let place = place::<S>(key);
-    let (began, arrival) = (Instant::now(), now);
+    let state_key = place::<S>(key);
+    let (started, arrival) = (Instant::now(), now);
     loop {
-        // How long a place in the queue has been tried at counts from when it was come to, not from when an instance that
-        // works off a long queue began with that.
-        let now = arrival.saturating_add(i64::try_from(began.elapsed().as_nanos()).unwrap_or(i64::MAX));
-        let (stored, held) = ports.load(&place).await?;
-        let state = state(&place, stored.as_deref())?;
+        // The time spent on an event counts from when its position is reached, not from when an instance started on a
+        // long queue.
+        let now = arrival.saturating_add(i64::try_from(started.elapsed().as_nanos()).unwrap_or(i64::MAX));
+        let (stored, version) = ports.load(&state_key).await?;
+        let state = state(&state_key, stored.as_deref())?;
         let mut events = queue::after(ports, S::INPUT, key, state.position).await?;
         if events.is_empty() {
             return Ok(());
         }
         let (attempts, first) = queue::attempt(ports, S::INPUT, key, state.position, now).await?;
-        let alone = attempts > CAREFUL;
-        let given_up = attempts > GIVE_UP && now.saturating_sub(first) >= line.plant.poison_after();
-        if alone {
+        let is_single = attempts > CAREFUL;
+        let is_poison = attempts > GIVE_UP && now.saturating_sub(first) >= line.plant.poison_after();
+        if is_single {
             events.truncate(1);
         }
-        let taken = match given_up {
+        let result = match is_poison {
             true => Ok(give_up::<S>(&events, state.snapshot.clone(), attempts)),
             false => take_all::<S>(&line.plant.stage(S::NAME), key, &events, state.snapshot.as_deref()),
         };
-        // From here on the instance lives: what fails now is not the stage.
-        let step = match taken {
-            Ok(step) => finish::<S, P>(line, key, &place, held, &step).await.map(|swapped| (swapped, step)),
+        // The instance is still alive here, so a failure from now on is not the stage's.
+        let step = match result {
+            Ok(step) => finish::<S, P>(line, key, &state_key, version, &step).await.map(|swapped| (swapped, step)),
             Err(error) => Err(error),
         };
         let (swapped, step) = match step {
             Ok(done) => done,
             Err(error) => {
                 if !matches!(error, LineError::Unstorable(_)) {
-                    // That the store does not take this either is what the error says already.
+                    // If this write fails too, the store's error is already reported.
                     let _ = queue::survived(ports, S::INPUT, key, state.position).await;
                 }
                 return Err(error);
@@ -128,7 +128,7 @@ pub(crate) async fn drain<S: Segment, P: Ports>(line: &Line<P>, key: &str, now: 
         }
         let Step { rows, nexts, plans, position, .. } = step;
         queue::passed(ports, S::INPUT, key, position).await?;
-        if line.drive == Drive::Bus {
+        if line.dispatch == Dispatch::Bus {
             if rows.has(DEAD_LETTERS) {
                 line.nudge(Topic::DeadLetters, key).await;
             }
@@ -142,17 +142,17 @@ pub(crate) async fn drain<S: Segment, P: Ports>(line: &Line<P>, key: &str, now: 
     }
 }
 
-/// What a stage made of events.
+/// The results of a stage for a batch of events.
 struct Step {
     rows: Rows,
     nexts: Vec<Queued>,
     plans: Vec<Queued>,
-    /// Of the last event.
+    /// The position of the last event.
     position: i64,
     snapshot: Option<Vec<u8>>,
 }
 
-/// Hands the stage its events. If it traps on one, this does not return.
+/// Runs the stage on the events. Does not return if the stage traps.
 fn take_all<S: Segment>(
     config: &str,
     key: &str,
@@ -169,17 +169,18 @@ fn take_all<S: Segment>(
                 nexts.extend(output.next.map(|body| Queued { body, ..event.clone() }));
                 plans.extend(output.plan.map(|body| Queued { body, ..event.clone() }));
             }
-            Err(error) => dead_letter::<S>(event, &format!("{} refused: {error}", S::NAME), &mut rows),
+            Err(error) => dead_letter::<S>(event, &format!("{} rejected the event: {error}", S::NAME), &mut rows),
         }
     }
     Ok(Step { rows, nexts, plans, position, snapshot: Some(stage.snapshot()) })
 }
 
-/// Gives the first event up. The state of a stage that never saw it stays as it is.
+/// Quarantines the first event as a dead letter. The stage's state stays as it is, because the stage did not process
+/// it.
 fn give_up<S: Segment>(events: &[Queued], snapshot: Option<Vec<u8>>, attempts: i64) -> Step {
     let mut rows = Rows::default();
     let message = format!(
-        "{} could not get through it in {attempts} attempts; it is kept here: send it again once the component is mended",
+        "{} could not process the event in {attempts} attempts; send it again when the component is fixed",
         S::NAME
     );
     for event in events.iter().take(1) {
@@ -189,17 +190,17 @@ fn give_up<S: Segment>(events: &[Queued], snapshot: Option<Vec<u8>>, attempts: i
     Step { rows, nexts: Vec::new(), plans: Vec::new(), position, snapshot }
 }
 
-/// Writes what a stage made, and swaps its state in; false when another instance was faster.
+/// Writes the results of a stage and swaps its state in. Returns false if another instance swapped first.
 async fn finish<S: Segment, P: Ports>(
     line: &Line<P>,
     key: &str,
-    place: &str,
-    held: P::Version,
+    state_key: &str,
+    version: P::Version,
     step: &Step,
 ) -> Result<bool, LineError> {
     let ports = &line.ports;
     step.rows.write(ports).await?;
-    // In order: whoever reads the next queue sees an event only after those before it.
+    // In order: a reader of the next queue sees an event only after those before it.
     for next in &step.nexts {
         if let Some(topic) = S::OUTPUT {
             queue::put(ports, topic, key, next).await?;
@@ -211,8 +212,8 @@ async fn finish<S: Segment, P: Ports>(
     }
     let state = State { position: step.position, snapshot: step.snapshot.clone() };
     let state = postcard::to_allocvec(&state)
-        .map_err(|error| LineError::Broken(format!("the state {place} cannot be written: {error}")))?;
-    Ok(ports.swap(place, held, state).await?)
+        .map_err(|error| LineError::Broken(format!("cannot encode the state {state_key}: {error}")))?;
+    Ok(ports.swap(state_key, version, state).await?)
 }
 
 fn dead_letter<S: Segment>(event: &Queued, message: &str, rows: &mut Rows) {

@@ -1,8 +1,8 @@
-//! Statements on tables and columns that are made when they are missed.
+//! Runs statements, and creates missing tables and columns on demand.
 
 use crate::{PortError, Ports, Value, schema};
 
-/// Runs a statement; where its table or a column is missing, all that is missing is made and it is run again.
+/// Runs a statement. If a table or column is missing, creates everything that is missing and runs the statement again.
 pub(crate) async fn run<P: Ports>(
     ports: &P,
     statement: &str,
@@ -23,14 +23,16 @@ pub(crate) async fn run<P: Ports>(
     }
 }
 
-/// In SQLite's words, and in PostgreSQL's (42P01: a table, 42703: a column).
-fn is_missing(words: &str) -> bool {
-    ["no such table", "no such column", "has no column named", "42P01", "42703"].iter().any(|each| words.contains(each))
-        || (["relation", "column"].iter().any(|each| words.contains(each)) && words.contains("does not exist"))
+/// Recognises the messages of SQLite and PostgreSQL (42P01: a table, 42703: a column).
+fn is_missing(message: &str) -> bool {
+    ["no such table", "no such column", "has no column named", "42P01", "42703"]
+        .iter()
+        .any(|each| message.contains(each))
+        || (["relation", "column"].iter().any(|each| message.contains(each)) && message.contains("does not exist"))
 }
 
-/// PostgreSQL's IF NOT EXISTS does not wait for another that makes the same table: it fails on the catalogue's key. SQLite has
-/// none for columns.
-fn is_made_by_another(words: &str) -> bool {
-    ["already exists", "23505", "duplicate key", "duplicate column"].iter().any(|each| words.contains(each))
+/// PostgreSQL's IF NOT EXISTS does not wait for a concurrent creation of the same table: it fails on the catalogue's
+/// key. SQLite has no IF NOT EXISTS for columns.
+fn is_made_by_another(message: &str) -> bool {
+    ["already exists", "23505", "duplicate key", "duplicate column"].iter().any(|each| message.contains(each))
 }

@@ -1,4 +1,4 @@
-//! Values that somebody wants judged: through ingest and featurize on the side, and before a copy of what detect knows.
+//! Scores samples that a user sends: ingest and featurize run on the side, and detect on a copy of its state.
 
 use serde_json::Value as Json;
 use wheeltapper_front::{Sample, Verdict};
@@ -19,15 +19,13 @@ use crate::{
     store,
 };
 
-/// Judges a sample.
+/// Scores a sample.
 pub(crate) async fn detect<P: Ports>(line: &Line<P>, sample: &Sample) -> Result<Verdict, LineError> {
     let (sensor, batch) = decode(line, sample).await?;
     let filter = Filter { id: Some(sensor.clone()), limit: 1, ..Filter::default() };
     let (statement, parameters) = look::question(Table::Sensors, &filter, None);
     if store::run(&line.ports, &statement, &parameters).await?.is_empty() {
-        return Err(
-            Refusal::Absent(format!("there is no sensor {sensor:?}: none of that name has sent anything yet")).into()
-        );
+        return Err(Refusal::Absent(format!("there is no sensor {sensor:?}: it has not sent any readings yet")).into());
     }
     let features = featurize(line, &batch)?;
     let asset = line.plant.asset(&sensor);
@@ -39,19 +37,19 @@ pub(crate) async fn detect<P: Ports>(line: &Line<P>, sample: &Sample) -> Result<
     }
     .map_err(broken)?;
     let model = Some(sample.model.as_str()).filter(|model| !model.is_empty());
-    let mut probed = Vec::new();
+    let mut windows = Vec::new();
     for features in &features {
         match detector.probe(features, model) {
-            Ok(some) => probed.extend(some),
-            // It knows no such detector.
+            Ok(scored) => windows.extend(scored),
+            // Detect rejects the batch if it has no detector of that name.
             Err(StageError::Batch(text)) => return Err(Refusal::Absent(text).into()),
             Err(other) => return Err(broken(other)),
         }
     }
-    Ok(judged(asset, probed)?)
+    Ok(judged(asset, windows)?)
 }
 
-/// The sensor, and its readings; the births that ingest knows are used, and none is kept.
+/// Decodes the sample to its sensor and readings. Known Sparkplug births are used, and none is saved.
 async fn decode<P: Ports>(line: &Line<P>, sample: &Sample) -> Result<(String, ReadingBatch), LineError> {
     let envelope = Envelope {
         source: "detect".to_owned(),
@@ -61,66 +59,69 @@ async fn decode<P: Ports>(line: &Line<P>, sample: &Sample) -> Result<(String, Re
         payload: sample.payload.clone(),
     };
     let mut decoded = intake::decode_aside(line, &envelope).await?;
-    // Values of one sensor, which are channels to ingest, or too many for that.
-    let several = dictionary::names(&decoded.sensors).nth(1).is_some();
-    if (several || decoded.accepted.iter().all(|&accepted| accepted == 0))
+    // The array holds values of one sensor, but ingest took them as channels, or rejected them because there are too
+    // many.
+    let has_channels = dictionary::names(&decoded.sensors).nth(1).is_some();
+    if (has_channels || decoded.accepted.iter().all(|&accepted| accepted == 0))
         && let Some(payload) = acts::series(&envelope.payload)
     {
         decoded = intake::decode_aside(line, &Envelope { payload, ..envelope }).await?;
     }
-    let refused = decoded.refusals.first();
+    let rejected = decoded.refusals.first();
     let names: Vec<String> = dictionary::names(&decoded.sensors).map(str::to_owned).collect();
-    let some = !decoded.readings.sensor.is_empty() || !decoded.waveforms.is_empty();
-    match (names.as_slice(), refused) {
-        ([name], _) if some => {
+    let has_values = !decoded.readings.sensor.is_empty() || !decoded.waveforms.is_empty();
+    match (names.as_slice(), rejected) {
+        ([name], _) if has_values => {
             let name = name.clone();
             let batch = intake::split(line, decoded).into_values().next();
-            let batch = batch.ok_or_else(|| Refusal::Invalid("there is nothing to judge".to_owned()))?;
+            let batch =
+                batch.ok_or_else(|| Refusal::Invalid("the sample has no values; send at least one".to_owned()))?;
             Ok((name, batch))
         }
         ([_, _, ..], _) => {
-            Err(Refusal::Conflict(format!("one sensor is judged at a time, but {} came", names.join(", "))).into())
+            Err(Refusal::Conflict(format!("the sample has values of {}; send one sensor at a time", names.join(", ")))
+                .into())
         }
-        (_, Some(refused)) if refused.rejection.reason == Reason::UnknownSensor => {
-            Err(Refusal::Absent(refused.rejection.message.clone()).into())
+        (_, Some(rejected)) if rejected.rejection.reason == Reason::UnknownSensor => {
+            Err(Refusal::Absent(rejected.rejection.message.clone()).into())
         }
-        (_, Some(refused)) => {
-            // What a sample looks like has been looked at before: this is one, but none that the line would take.
-            Err(Refusal::Conflict(refused.rejection.message.clone()).into())
+        (_, Some(rejected)) => {
+            // The API has checked the format before: the sample is well-formed, but the line would reject its values.
+            Err(Refusal::Conflict(rejected.rejection.message.clone()).into())
         }
-        _ => Err(Refusal::Invalid("there is no value to judge; give at least one".to_owned()).into()),
+        _ => Err(Refusal::Invalid("the sample has no values; send at least one".to_owned()).into()),
     }
 }
 
-/// The windows of the readings, as if nothing had come before and nothing came after.
+/// Computes the windows of the readings alone, without any readings before or after them.
 fn featurize<P>(line: &Line<P>, batch: &ReadingBatch) -> Result<Vec<FeatureBatch>, LineError> {
     let broken = |error: StageError| LineError::Broken(format!("featurize: {}", words(&error)));
     let featurizer = Featurizer::open(&line.plant.stage("featurize")).map_err(broken)?;
-    let mut parts = vec![featurizer.push(batch).map_err(broken)?];
-    while parts.last().is_some_and(|part| part.more) {
-        parts.push(featurizer.resume().map_err(broken)?);
+    let mut outputs = vec![featurizer.push(batch).map_err(broken)?];
+    while outputs.last().is_some_and(|output| output.more) {
+        outputs.push(featurizer.resume().map_err(broken)?);
     }
-    parts.push(featurizer.flush().map_err(broken)?);
-    while parts.last().is_some_and(|part| part.more) {
-        parts.push(featurizer.resume().map_err(broken)?);
+    outputs.push(featurizer.flush().map_err(broken)?);
+    while outputs.last().is_some_and(|output| output.more) {
+        outputs.push(featurizer.resume().map_err(broken)?);
     }
-    Ok(parts.into_iter().map(|part| part.features).collect())
+    Ok(outputs.into_iter().map(|output| output.features).collect())
 }
 
-fn judged(asset: &str, probed: Vec<Probed>) -> Result<Verdict, Refusal> {
-    let known = |probed: &Probed| probed.learned >= probed.needed;
-    let Some(worst) = acts::foremost(probed, |window| (known(window), window.score, window.start)) else {
-        return Err(Refusal::Invalid("the values make no window that can be judged".to_owned()));
+fn judged(asset: &str, windows: Vec<Probed>) -> Result<Verdict, Refusal> {
+    let is_ready = |window: &Probed| window.learned >= window.needed;
+    let Some(worst) = acts::foremost(windows, |window| (is_ready(window), window.score, window.start)) else {
+        return Err(Refusal::Invalid("the values fill no window that can be scored; send more values".to_owned()));
     };
-    if !known(&worst) {
+    if !is_ready(&worst) {
         return Err(acts::still_learning(asset, worst.learned, worst.needed));
     }
-    let reason = worst.anomaly.as_ref();
-    let contributions = reason.map_or(Json::Null, |reason| serde_json::json!(reason.contributions));
+    let anomaly = worst.anomaly.as_ref();
+    let contributions = anomaly.map_or(Json::Null, |anomaly| serde_json::json!(anomaly.contributions));
     Ok(Verdict {
         explanation: acts::explanation(
-            reason.map_or("", |reason| reason.message.as_str()),
-            reason.and_then(|reason| reason.fault_mode.as_deref()),
+            anomaly.map_or("", |anomaly| anomaly.message.as_str()),
+            anomaly.and_then(|anomaly| anomaly.fault_mode.as_deref()),
             &contributions,
         ),
         asset: worst.asset,

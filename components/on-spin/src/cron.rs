@@ -1,6 +1,6 @@
-//! Cron: time passes.
+//! The cron trigger: advances the line's time.
 
-use wheeltapper_line::{LineError, run};
+use wheeltapper_line::{LineError, run_sync};
 
 use crate::platform::line;
 
@@ -15,9 +15,9 @@ struct Component;
 
 impl Guest for Component {
     async fn handle_cron_event(metadata: Metadata) -> Result<(), Error> {
-        let told = |error: LineError| Error::Other(error.to_string());
+        let to_error = |error: LineError| Error::Other(error.to_string());
         let seconds = i64::try_from(metadata.timestamp).unwrap_or(i64::MAX);
-        run(line().map_err(told)?.tick(seconds.saturating_mul(1_000_000_000))).map_err(told)
+        run_sync(line().map_err(to_error)?.tick(seconds.saturating_mul(1_000_000_000))).map_err(to_error)
     }
 }
 

@@ -1,12 +1,12 @@
-//! The line for the API, which is joined before it.
+//! The line behind the API, with which it is composed.
 
-use wheeltapper_line::{Line, LineError, front::Door};
+use wheeltapper_line::{Line, LineError, front::PlatformLine};
 
 use crate::platform::{Spin, line};
 
 struct Component;
 
-impl Door for Component {
+impl PlatformLine for Component {
     type Platform = Spin;
 
     fn line() -> Result<Line<Spin>, LineError> {

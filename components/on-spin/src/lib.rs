@@ -1,4 +1,4 @@
-//! The line on Spin. Each Cargo feature makes one component, which `cargo xtask compose` joins with the stages.
+//! The line on Spin. Each Cargo feature makes one component, which `cargo xtask compose` composes with the stages.
 
 #[cfg(all(target_family = "wasm", feature = "cron"))]
 mod cron;

@@ -1,4 +1,4 @@
-//! What the line needs, of what Spin has: SQLite, key-value with compare-and-swap, Redis or MQTT as bus, variables.
+//! Implements [`Ports`] with what Spin has: SQLite, key-value with compare-and-swap, Redis or MQTT as bus, variables.
 
 use spin_sdk::{
     mqtt, redis,
@@ -9,12 +9,12 @@ use spin_sdk::{
         store::{self, Bucket},
     },
 };
-use wheeltapper_line::{Dialect, Drive, Line, LineError, PortError, Ports, Topic, Value, plant, subject};
+use wheeltapper_line::{Dialect, Dispatch, Line, LineError, PortError, Ports, Topic, Value, load_plant, subject};
 #[cfg(any(feature = "mqtt", feature = "redis"))]
-use wheeltapper_line::{now, run};
+use wheeltapper_line::{now, run_sync};
 
-/// How often a statement is tried while others write to the database.
-const TRIES: u32 = 20;
+/// How often a statement is tried while other connections write to the database.
+const MAX_ATTEMPTS: u32 = 20;
 
 /// Spin as a platform.
 #[derive(Debug)]
@@ -41,13 +41,13 @@ impl Spin {
             Connection::open_default().map_err(|error| unavailable("SQLite database \"default\"", &error))?;
         let state = store::open("default")
             .map_err(|error| unavailable("key-value store \"default\"", &format!("{error:?}")))?;
-        Ok(Self { database, state, bus: Bus::configured()? })
+        Ok(Self { database, state, bus: Bus::from_variables()? })
     }
 }
 
 impl Bus {
-    /// From the variable `bus`: an address, or nothing.
-    fn configured() -> Result<Option<Self>, LineError> {
+    /// Parses the variable `bus`: an address, or empty for no bus.
+    fn from_variables() -> Result<Option<Self>, LineError> {
         let address = variable("bus")?;
         match address.split_once("://").map(|(scheme, _)| scheme) {
             None if address.is_empty() => Ok(None),
@@ -56,7 +56,8 @@ impl Bus {
                 Ok(Some(Self::Mqtt { address, user: variable("bus_user")?, password: variable("bus_password")? }))
             }
             _ => Err(LineError::Broken(
-                "the variable `bus` has to be redis://host:port, mqtt://host:port?client_id=name, or empty".to_owned(),
+                "the variable `bus` is invalid; expected redis://host:port, mqtt://host:port?client_id=name, or empty"
+                    .to_owned(),
             )),
         }
     }
@@ -65,7 +66,7 @@ impl Bus {
         match self {
             Self::Redis(address) => {
                 let connection = redis::Connection::open(address).map_err(|error| format!("{error:?}"))?;
-                // Spin's trigger listens to whole channels, so the key stands in the body only.
+                // Spin's trigger subscribes to whole channels, so the key is only in the body.
                 connection.publish(topic.name(), body).map_err(|error| format!("{error:?}"))
             }
             Self::Mqtt { address, user, password } => {
@@ -96,12 +97,12 @@ impl Ports for Spin {
                 Value::Blob(blob) => sqlite::Value::Blob(blob.clone()),
             })
             .collect();
-        let mut tries = 0;
+        let mut attempts = 0;
         let result = loop {
             match self.database.execute(statement, &parameters) {
                 Ok(result) => break result,
-                // Others write: SQLite waits, but not when it would deadlock.
-                Err(error) if tries < TRIES && is_busy(&error) => tries += 1,
+                // Others write: SQLite waits for them, unless waiting would be a deadlock.
+                Err(error) if attempts < MAX_ATTEMPTS && is_busy(&error) => attempts += 1,
                 Err(error) => return Err(PortError(error.to_string())),
             }
         };
@@ -110,18 +111,18 @@ impl Ports for Spin {
     }
 
     async fn load(&self, key: &str) -> Result<(Option<Vec<u8>>, Cas), PortError> {
-        let told = |error| PortError(format!("the key-value store gave {error:?} for {key}"));
-        let cas = Cas::new(&self.state, key).map_err(told)?;
-        let body = cas.current().map_err(told)?;
+        let to_error = |error| PortError(format!("cannot read {key} from the key-value store: {error:?}"));
+        let cas = Cas::new(&self.state, key).map_err(to_error)?;
+        let body = cas.current().map_err(to_error)?;
         Ok((body, cas))
     }
 
-    async fn swap(&self, key: &str, held: Cas, body: Vec<u8>) -> Result<bool, PortError> {
-        match swap(held, &body) {
+    async fn swap(&self, key: &str, version: Cas, body: Vec<u8>) -> Result<bool, PortError> {
+        match swap(version, &body) {
             Ok(()) => Ok(true),
             Err(CasError::CasFailed(_)) => Ok(false),
             Err(CasError::StoreError(error)) => {
-                Err(PortError(format!("the key-value store gave {error:?} when {key} was written")))
+                Err(PortError(format!("cannot write {key} to the key-value store: {error:?}")))
             }
         }
     }
@@ -132,7 +133,7 @@ impl Ports for Spin {
 }
 
 fn is_busy(error: &sqlite::Error) -> bool {
-    matches!(error, sqlite::Error::Io(words) if words.contains("locked") || words.contains("busy"))
+    matches!(error, sqlite::Error::Io(message) if message.contains("locked") || message.contains("busy"))
 }
 
 fn value(value: sqlite::Value) -> Value {
@@ -145,7 +146,7 @@ fn value(value: sqlite::Value) -> Value {
     }
 }
 
-/// A variable of the component; empty where the manifest has none of that name.
+/// Returns a variable of the component, or an empty string if the manifest does not have it.
 pub(crate) fn variable(name: &str) -> Result<String, LineError> {
     match variables::get(name) {
         Ok(value) => Ok(value),
@@ -154,25 +155,26 @@ pub(crate) fn variable(name: &str) -> Result<String, LineError> {
     }
 }
 
-/// The line of this app. With a bus each stage works in its own instance, without one all of them in this.
+/// Creates the line of this app. With a bus each stage runs in an instance of its own, without one all run in this
+/// instance.
 pub(crate) fn line() -> Result<Line<Spin>, LineError> {
     let spin = Spin::open()?;
-    let drive = if spin.bus.is_some() { Drive::Bus } else { Drive::Inline };
-    Line::new(spin, &plant(variable("plant")?, "is it under `files` in spin.toml?")?, drive)
+    let dispatch = if spin.bus.is_some() { Dispatch::Bus } else { Dispatch::Inline };
+    Line::new(spin, &load_plant(variable("plant")?, "is it under `files` in spin.toml?")?, dispatch)
 }
 
-/// Takes a message by the component's role: a device's readings, or a nudge between the stages.
+/// Handles a message according to the component's role: a device's readings, or a notification between the stages.
 #[cfg(any(feature = "mqtt", feature = "redis"))]
-pub(crate) fn take(role: &str, source: String, message: Vec<u8>) -> Result<(), LineError> {
+pub(crate) fn handle_message(role: &str, source: String, message: Vec<u8>) -> Result<(), LineError> {
     let line = line()?;
     match role {
         "readings" => {
             let event = wheeltapper_line::Submission { source, payload: message, ..Default::default() };
-            run(line.submit(event, now())).map(drop)
+            run_sync(line.submit(event, now())).map(drop)
         }
-        "events" => run(line.heard_somewhere(&message, now())),
+        "events" => run_sync(line.on_message_without_topic(&message, now())),
         other => Err(LineError::Broken(format!(
-            "the component's variable `role` is \"{other}\"; it has to be \"readings\" (devices' messages) or \"events\" (between the stages)"
+            "the component's variable `role` is \"{other}\"; expected \"readings\" (devices' messages) or \"events\" (between the stages)"
         ))),
     }
 }

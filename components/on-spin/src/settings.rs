@@ -1,7 +1,7 @@
 //! The API's environment: its settings, from the component's variables.
 //!
-//! On Spin secrets come as variables, of which a component that knows nothing of Spin cannot ask; an environment holds only
-//! what is written in the manifest. So this adapter offers the API an environment of its own, made of both.
+//! On Spin secrets are variables, which a component that does not know Spin cannot read; its environment contains
+//! only what the manifest says. So this adapter exports an environment for the API, made of both.
 
 use crate::platform::variable;
 
@@ -12,7 +12,7 @@ mod bindings {
 
 use bindings::exports::wasi::cli::environment::Guest;
 
-/// The component's variables, and what the API calls them.
+/// The component's variables, and the names of the API's settings.
 const SETTINGS: [(&str, &str); 3] = [
     ("api_token", "WHEELTAPPER_API_TOKEN"),
     ("tick_token", "WHEELTAPPER_TICK_TOKEN"),
@@ -23,7 +23,7 @@ struct Environment;
 
 impl Guest for Environment {
     fn get_environment() -> Vec<(String, String)> {
-        // A variable that is set wins over the manifest's environment.
+        // A variable that is set overrides the manifest's environment.
         let mut environment: Vec<(String, String)> = std::env::vars().collect();
         for (name, setting) in SETTINGS {
             match variable(name) {
@@ -32,7 +32,7 @@ impl Guest for Environment {
                     environment.retain(|(name, _)| name != setting);
                     environment.push((setting.to_owned(), value));
                 }
-                // A token that cannot be read must not leave the door open.
+                // If a token cannot be read, the API must not stay open.
                 Err(error) => {
                     eprintln!("wheeltapper: {error}");
                     std::process::abort();

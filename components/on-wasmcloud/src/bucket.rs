@@ -12,19 +12,20 @@ use crate::bindings::{
     wit_stream,
 };
 
-/// How long JetStream may take to make a bucket, in milliseconds.
-const PATIENCE: u32 = 5_000;
+/// The timeout for JetStream to create a bucket, in milliseconds.
+const CREATE_TIMEOUT_MS: u32 = 5_000;
 
 /// A bucket of the key-value store.
 #[derive(Debug)]
-pub(crate) struct State(Bucket);
+pub(crate) struct StateBucket(Bucket);
 
-impl State {
-    /// Opens the bucket. On NATS it has to exist; where the messages' broker is the store's too, it is made.
+impl StateBucket {
+    /// Opens the bucket. On NATS the bucket has to exist; it is created if the broker of the messages also has the
+    /// store.
     pub(crate) async fn open(name: &str) -> Result<Self, LineError> {
         let mut opened = open(name.to_owned()).await;
         if matches!(opened, Err(Error::NoSuchStore)) {
-            make(name).await?;
+            create_bucket(name).await?;
             opened = open(name.to_owned()).await;
         }
         opened.map(Self).map_err(|error| {
@@ -35,35 +36,35 @@ impl State {
     pub(crate) async fn load(&self, key: &str) -> Result<Option<(Vec<u8>, String)>, PortError> {
         match current(&self.0, key.to_owned()).await {
             Ok(entry) => Ok(entry.map(|entry| (entry.value, entry.version))),
-            Err(error) => Err(PortError(format!("the key-value store gave {error:?} for {key}"))),
+            Err(error) => Err(PortError(format!("cannot read {key} from the key-value store: {error:?}"))),
         }
     }
 
-    /// Writes, only if the version still is the one that was loaded; none: only if nothing is there.
-    pub(crate) async fn swap(&self, key: &str, held: Option<String>, body: Vec<u8>) -> Result<bool, PortError> {
-        let told = |error| PortError(format!("the key-value store gave {error:?} when {key} was written"));
-        let Some(version) = held else {
+    /// Writes the value if it still has the version that was loaded. `None`: only if there is no value.
+    pub(crate) async fn swap(&self, key: &str, version: Option<String>, body: Vec<u8>) -> Result<bool, PortError> {
+        let to_error = |error| PortError(format!("cannot write {key} to the key-value store: {error:?}"));
+        let Some(version) = version else {
             let options = SetOptions { ttl_ms: None, if_not_exists: true };
             return match self.0.set(key.to_owned(), body, Some(options)).await {
                 Ok(()) => Ok(true),
                 Err(Error::PreconditionFailed) => Ok(false),
-                Err(error) => Err(told(error)),
+                Err(error) => Err(to_error(error)),
             };
         };
         let options = CasOptions { require_version: Some(version), require_value: None };
         match swap(&self.0, key.to_owned(), body, options).await {
             Ok(CasResult::Swapped) => Ok(true),
             Ok(CasResult::Stale(_)) => Ok(false),
-            Err(error) => Err(told(error)),
+            Err(error) => Err(to_error(error)),
         }
     }
 }
 
-/// Asks JetStream for a key-value bucket, which is a stream of a certain kind. That it is there already is no error.
-async fn make(name: &str) -> Result<(), LineError> {
-    let unavailable = |why: String| {
+/// Asks JetStream for a key-value bucket, which is a stream with certain settings. An existing bucket is no error.
+async fn create_bucket(name: &str) -> Result<(), LineError> {
+    let unavailable = |reason: String| {
         LineError::Unavailable(format!(
-            "the bucket {name} is missing, and JetStream did not make it: {why}; make it with `nats kv add {name}`"
+            "the bucket {name} is missing, and JetStream did not create it: {reason}; create it with `nats kv add {name}`"
         ))
     };
     let stream = format!(
@@ -75,12 +76,12 @@ async fn make(name: &str) -> Result<(), LineError> {
     wit_bindgen::spawn_local(async move {
         writer.write_all(stream.into_bytes()).await;
     });
-    let answer = request(format!("$JS.API.STREAM.CREATE.KV_{name}"), body, Some(PATIENCE))
+    let response = request(format!("$JS.API.STREAM.CREATE.KV_{name}"), body, Some(CREATE_TIMEOUT_MS))
         .await
         .map_err(|error| unavailable(format!("{error:?}")))?;
-    let answer = answer.body.collect().await;
-    let text = String::from_utf8_lossy(&answer);
-    // 10058: a stream of that name is there.
+    let body = response.body.collect().await;
+    let text = String::from_utf8_lossy(&body);
+    // 10058: a stream of that name exists.
     if text.contains("\"error\"") && !text.contains("10058") {
         return Err(unavailable(text.into_owned()));
     }

@@ -1,50 +1,50 @@
-//! Doubles as `wasmcloud:postgres` carries them: mantissa, exponent and sign, whose product the host takes.
+//! Doubles in the format of `wasmcloud:postgres`: mantissa, exponent and sign, which the host multiplies.
 
-/// `hashable-f64`: mantissa, exponent, sign.
-pub type Parts = (u64, i16, i8);
+/// The WIT type `hashable-f64`: mantissa, exponent, sign.
+pub type DoubleParts = (u64, i16, i8);
 
-/// The exponent of the smallest double, which is 2 to the power of it.
-const SMALLEST: i16 = -1074;
-/// The exponent of the implicit digit's place in the largest doubles; the next stands for infinity and what is no number.
-const INFINITE: i16 = 972;
-const IMPLICIT: u64 = 1 << 52;
+/// The exponent of the smallest subnormal double, which is 2 to this power.
+const MIN_EXPONENT: i16 = -1074;
+/// The exponent of the implicit digit in the largest doubles, plus 1: the exponent of infinity and NaN.
+const INFINITY_EXPONENT: i16 = 972;
+const IMPLICIT_BIT: u64 = 1 << 52;
 
-/// The parts of which the host makes `value` again.
+/// Returns the parts from which the host computes `value`.
 ///
-/// It computes `sign * mantissa * 2^exponent` in doubles. So a subnormal's exponent is that of the smallest double, not one
-/// less, as 2 to the power of that would be 0; and what is no number is 0 times infinity.
-pub fn parts(value: f64) -> Parts {
+/// The host computes `sign * mantissa * 2^exponent` in doubles. So the exponent of a subnormal is that of the
+/// smallest double, not one less, because 2 to that power would be 0; and NaN is encoded as 0 times infinity.
+pub fn to_parts(value: f64) -> DoubleParts {
     let bits = value.to_bits();
     let sign = if value.is_sign_negative() { -1 } else { 1 };
-    let mantissa = bits & (IMPLICIT - 1);
+    let mantissa = bits & (IMPLICIT_BIT - 1);
     match (bits >> 52) & 0x7ff {
         _ if value.is_nan() => (0, 1024, 1),
-        0 => (mantissa, SMALLEST, sign),
-        exponent => (mantissa | IMPLICIT, i16::try_from(exponent).unwrap_or(0) - 1075, sign),
+        0 => (mantissa, MIN_EXPONENT, sign),
+        exponent => (mantissa | IMPLICIT_BIT, i16::try_from(exponent).unwrap_or(0) - 1075, sign),
     }
 }
 
-/// The double of which the host made `parts`: mantissa, exponent and sign of its IEEE 754 representation, a subnormal's
-/// mantissa doubled.
-pub fn double(parts: Parts) -> f64 {
+/// Returns the double of the parts that the host sends: mantissa, exponent and sign of its IEEE 754 representation,
+/// with the mantissa of a subnormal doubled.
+pub fn from_parts(parts: DoubleParts) -> f64 {
     let (mantissa, exponent, sign) = parts;
-    let size = if exponent < SMALLEST {
-        f64::from_bits((mantissa >> 1) & (IMPLICIT - 1))
-    } else if mantissa < IMPLICIT {
-        // Ours, should the host give them back as they came.
+    let magnitude = if exponent < MIN_EXPONENT {
+        f64::from_bits((mantissa >> 1) & (IMPLICIT_BIT - 1))
+    } else if mantissa < IMPLICIT_BIT {
+        // The format of `to_parts`, in case the host returns the parts unchanged.
         if exponent >= 1024 { f64::NAN } else { f64::from_bits(mantissa) }
-    } else if exponent >= INFINITE {
-        if mantissa == IMPLICIT { f64::INFINITY } else { f64::NAN }
+    } else if exponent >= INFINITY_EXPONENT {
+        if mantissa == IMPLICIT_BIT { f64::INFINITY } else { f64::NAN }
     } else {
         let biased = u64::try_from(i32::from(exponent) + 1075).unwrap_or(0);
-        f64::from_bits((mantissa & (IMPLICIT - 1)) | (biased << 52))
+        f64::from_bits((mantissa & (IMPLICIT_BIT - 1)) | (biased << 52))
     };
-    if sign < 0 { -size } else { size }
+    if sign < 0 { -magnitude } else { magnitude }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Parts, double, parts};
+    use super::{DoubleParts, from_parts, to_parts};
 
     const EDGES: [f64; 14] = [
         0.0,
@@ -63,13 +63,14 @@ mod tests {
         f64::EPSILON,
     ];
 
-    /// What the host makes of parts.
-    fn product((mantissa, exponent, sign): Parts) -> f64 {
+    /// Computes what the host makes of the parts.
+    fn host_double((mantissa, exponent, sign): DoubleParts) -> f64 {
         f64::from(sign) * (mantissa as f64) * 2_f64.powf(f64::from(exponent))
     }
 
-    /// What the host makes of a double: its mantissa with the implicit digit, or doubled where there is none.
-    fn decoded(value: f64) -> Parts {
+    /// Returns the parts that the host makes of a double: the mantissa has the implicit digit, or is doubled if there
+    /// is none.
+    fn host_parts(value: f64) -> DoubleParts {
         let bits = value.to_bits();
         let exponent = ((bits >> 52) & 0x7ff) as i16;
         let mantissa = if exponent == 0 {
@@ -80,7 +81,7 @@ mod tests {
         (mantissa, exponent - 1075, if bits >> 63 == 0 { 1 } else { -1 })
     }
 
-    fn many() -> impl Iterator<Item = f64> {
+    fn test_values() -> impl Iterator<Item = f64> {
         let mut seed = 88_172_645_463_325_252_u64;
         let random = std::iter::repeat_with(move || {
             seed ^= seed << 13;
@@ -92,19 +93,19 @@ mod tests {
     }
 
     #[test]
-    fn the_host_makes_the_same_double() {
-        for value in many() {
-            assert_eq!(product(parts(value)).to_bits(), value.to_bits(), "{value:e}");
+    fn the_host_computes_the_same_double() {
+        for value in test_values() {
+            assert_eq!(host_double(to_parts(value)).to_bits(), value.to_bits(), "{value:e}");
         }
-        assert!(product(parts(f64::NAN)).is_nan());
+        assert!(host_double(to_parts(f64::NAN)).is_nan());
     }
 
     #[test]
-    fn the_hosts_parts_are_the_same_double() {
-        for value in many() {
-            assert_eq!(double(decoded(value)).to_bits(), value.to_bits(), "{value:e}");
-            assert_eq!(double(parts(value)).to_bits(), value.to_bits(), "{value:e}");
+    fn the_parts_of_the_host_are_the_same_double() {
+        for value in test_values() {
+            assert_eq!(from_parts(host_parts(value)).to_bits(), value.to_bits(), "{value:e}");
+            assert_eq!(from_parts(to_parts(value)).to_bits(), value.to_bits(), "{value:e}");
         }
-        assert!(double(decoded(f64::NAN)).is_nan() && double(parts(f64::NAN)).is_nan());
+        assert!(from_parts(host_parts(f64::NAN)).is_nan() && from_parts(to_parts(f64::NAN)).is_nan());
     }
 }

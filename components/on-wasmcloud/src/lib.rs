@@ -1,9 +1,9 @@
-//! The line on wasmCloud. Each Cargo feature makes one component, which `cargo xtask compose` joins with its stages.
+//! The line on wasmCloud. Each Cargo feature makes one component, which `cargo xtask compose` composes with its stages.
 
+#[cfg(all(target_family = "wasm", feature = "http"))]
+mod api_adapter;
 #[cfg(all(target_family = "wasm", not(feature = "http")))]
 mod bucket;
-#[cfg(all(target_family = "wasm", feature = "http"))]
-mod door;
 pub mod double;
 #[cfg(all(target_family = "wasm", not(feature = "http")))]
 mod listener;
@@ -24,5 +24,5 @@ mod bindings {
 #[cfg(all(target_family = "wasm", feature = "http"))]
 #[allow(missing_docs, missing_debug_implementations, clippy::all, reason = "generated from wit/, which documents them")]
 mod bindings {
-    wit_bindgen::generate!({ path: "wit", world: "door", generate_all });
+    wit_bindgen::generate!({ path: "wit", world: "api-adapter", generate_all });
 }

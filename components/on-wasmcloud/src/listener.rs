@@ -1,6 +1,6 @@
-//! Messages: devices' readings, what stages tell each other, and ticks.
+//! Handles messages: devices' readings, notifications between the stages, and ticks.
 
-use wheeltapper_line::{Dialect, Drive, Line, LineError, PortError, Ports, Topic, Value, now, subject};
+use wheeltapper_line::{Dialect, Dispatch, Line, LineError, PortError, Ports, Topic, Value, now, subject};
 
 use crate::{
     bindings::{
@@ -12,21 +12,21 @@ use crate::{
     bucket,
     settings::{plant, setting},
     sql,
-    subject::{Kind, kind, time},
+    subject::{MessageKind, message_kind, tick_time},
     table,
 };
 
 /// wasmCloud as a platform.
 #[derive(Debug)]
 struct WasmCloud {
-    state: State,
+    state: StateStore,
 }
 
-/// Where the stages' state lies, by the setting `state`.
+/// Where the stages' state is stored, by the setting `state`.
 #[derive(Debug)]
-enum State {
+enum StateStore {
     /// In a bucket of the key-value store.
-    Bucket(bucket::State),
+    Bucket(bucket::StateBucket),
     /// In the table `states`.
     Table,
 }
@@ -36,12 +36,14 @@ impl WasmCloud {
         let state = match setting("state")?.as_str() {
             "" | "keyvalue" => {
                 let name = setting("bucket")?;
-                State::Bucket(bucket::State::open(if name.is_empty() { "wheeltapper" } else { &name }).await?)
+                StateStore::Bucket(
+                    bucket::StateBucket::open(if name.is_empty() { "wheeltapper" } else { &name }).await?,
+                )
             }
-            "postgres" => State::Table,
+            "postgres" => StateStore::Table,
             other => {
                 return Err(LineError::Broken(format!(
-                    "the setting `state` is \"{other}\"; it has to be \"keyvalue\" or \"postgres\""
+                    "the setting `state` is \"{other}\"; expected \"keyvalue\" or \"postgres\""
                 )));
             }
         };
@@ -69,22 +71,22 @@ impl Ports for WasmCloud {
 
     async fn load(&self, key: &str) -> Result<(Option<Vec<u8>>, Version), PortError> {
         Ok(match &self.state {
-            State::Bucket(bucket) => {
+            StateStore::Bucket(bucket) => {
                 let (body, version) = bucket.load(key).await?.unzip();
                 (body, Version::Entry(version))
             }
-            State::Table => {
+            StateStore::Table => {
                 let (body, version) = table::load(key)?.unzip();
                 (body, Version::Row(version))
             }
         })
     }
 
-    async fn swap(&self, key: &str, held: Version, body: Vec<u8>) -> Result<bool, PortError> {
-        match (&self.state, held) {
-            (State::Bucket(bucket), Version::Entry(version)) => bucket.swap(key, version, body).await,
-            (State::Table, Version::Row(version)) => table::swap(key, version, body),
-            _ => Err(PortError(format!("the version of {key} is not of the store that it lies in"))),
+    async fn swap(&self, key: &str, version: Version, body: Vec<u8>) -> Result<bool, PortError> {
+        match (&self.state, version) {
+            (StateStore::Bucket(bucket), Version::Entry(version)) => bucket.swap(key, version, body).await,
+            (StateStore::Table, Version::Row(version)) => table::swap(key, version, body),
+            _ => Err(PortError(format!("the version of {key} belongs to another store; load the state again"))),
         }
     }
 
@@ -92,12 +94,12 @@ impl Ports for WasmCloud {
         let subject = subject(topic, key);
         let (mut writer, stream) = wit_stream::new();
         let bytes = body.to_vec();
-        // Beside the call, which returns only when all of it was read.
+        // Spawned, because `publish` returns only after the whole stream was read.
         wit_bindgen::spawn_local(async move {
             writer.write_all(bytes).await;
         });
         let message = BrokerMessage { subject, body: stream, reply_to: None };
-        consumer::publish(message).await.map_err(|error| PortError(format!("the bus gave {error:?}")))
+        consumer::publish(message).await.map_err(|error| PortError(format!("cannot publish on the bus: {error:?}")))
     }
 }
 
@@ -106,35 +108,39 @@ struct Component;
 impl Guest for Component {
     async fn handle_message(message: BrokerMessage) -> Result<(), HandleMessageError> {
         let body = message.body.collect().await;
-        hear(&message.subject, body).await.map_err(|error| match error {
-            // The host logs that it is to be tried again, not why.
-            LineError::Unavailable(words) => {
-                eprintln!("wheeltapper: a message on {}: {words}", message.subject);
+        on_message(&message.subject, body).await.map_err(|error| match error {
+            // The host logs only that the message is to be retried, not the reason.
+            LineError::Unavailable(reason) => {
+                eprintln!("wheeltapper: a message on {}: {reason}", message.subject);
                 HandleMessageError::Retry
             }
-            LineError::Broken(words) | LineError::Unstorable(words) => HandleMessageError::Other(words),
-            refused @ LineError::Refused(_) => HandleMessageError::Other(refused.to_string()),
+            LineError::Broken(reason) | LineError::Unstorable(reason) => HandleMessageError::Other(reason),
+            rejected @ LineError::Rejected(_) => HandleMessageError::Other(rejected.to_string()),
         })
     }
 }
 
-async fn hear(subject: &str, body: Vec<u8>) -> Result<(), LineError> {
-    let kind = kind(subject);
-    // A nudge asks for one stage, and each tells the next, also where all of them are here.
-    let drive = if cfg!(feature = "whole") && !matches!(kind, Kind::Nudge(_)) { Drive::Inline } else { Drive::Bus };
-    let line = Line::new(WasmCloud::open().await?, &plant()?, drive)?;
+async fn on_message(subject: &str, body: Vec<u8>) -> Result<(), LineError> {
+    let kind = message_kind(subject);
+    // A notification runs one stage, and each stage notifies the next, even if all stages are in this component.
+    let dispatch = if cfg!(feature = "whole") && !matches!(kind, MessageKind::Notification(_)) {
+        Dispatch::Inline
+    } else {
+        Dispatch::Bus
+    };
+    let line = Line::new(WasmCloud::open().await?, &plant()?, dispatch)?;
     match kind {
-        Kind::Tick => line.tick(time(&body).map_err(LineError::Broken)?.unwrap_or_else(now)).await,
-        Kind::Nudge(topic) => line.heard(topic, &body, now()).await,
+        MessageKind::Tick => line.tick(tick_time(&body).map_err(LineError::Broken)?.unwrap_or_else(now)).await,
+        MessageKind::Notification(topic) => line.on_message(topic, &body, now()).await,
         #[cfg(feature = "ingest")]
-        Kind::Readings => {
+        MessageKind::Readings => {
             let source = subject.to_owned();
             let event = wheeltapper_line::Submission { source, payload: body, ..Default::default() };
             line.submit(event, now()).await.map(drop)
         }
         #[cfg(not(feature = "ingest"))]
-        Kind::Readings => Err(LineError::Broken(format!(
-            "{subject} is no subject of this stage; see `subscriptions` in the component's configuration"
+        MessageKind::Readings => Err(LineError::Broken(format!(
+            "{subject} is not a subject of this stage; check `subscriptions` in the component's configuration"
         ))),
     }
 }

@@ -1,11 +1,11 @@
-//! What the workload's configuration says.
+//! The workload's configuration.
 
 use wheeltapper_line::LineError;
 
 use crate::bindings::wasi::config::store::get;
 
-/// A setting of the component (`config` in wash's file, `localResources.config` in a manifest); empty where there is none
-/// of that name.
+/// Returns a setting of the component (`config` in wash's file, `localResources.config` in a manifest), or an empty
+/// string if it is not set.
 pub(crate) fn setting(name: &str) -> Result<String, LineError> {
     match get(name) {
         Ok(value) => Ok(value.unwrap_or_default()),
@@ -13,7 +13,7 @@ pub(crate) fn setting(name: &str) -> Result<String, LineError> {
     }
 }
 
-/// The plant: the setting `plant`, or the file that it names after an `@`.
+/// Returns the plant: the setting `plant`, or the content of the file that it names after an `@`.
 pub(crate) fn plant() -> Result<String, LineError> {
-    wheeltapper_line::plant(setting("plant")?, "is its folder among the workload's volumes?")
+    wheeltapper_line::load_plant(setting("plant")?, "is its folder among the workload's volumes?")
 }

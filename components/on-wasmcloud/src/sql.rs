@@ -1,4 +1,4 @@
-//! Statements on PostgreSQL.
+//! Runs statements on PostgreSQL.
 
 use wheeltapper_line::{PortError, Value};
 
@@ -7,16 +7,16 @@ use crate::{
         query::query,
         types::{PgValue, QueryError},
     },
-    double::{double, parts},
+    double::{from_parts, to_parts},
 };
 
-/// Runs a statement, which is committed when this returns.
+/// Runs a statement. It is committed when this returns.
 pub(crate) fn run(statement: &str, parameters: &[Value]) -> Result<Vec<Vec<Value>>, PortError> {
     let parameters: Vec<PgValue> = parameters.iter().map(parameter).collect();
     let rows = query(statement, &parameters).map_err(|error| {
-        let (QueryError::InvalidParams(words) | QueryError::InvalidQuery(words) | QueryError::Unexpected(words)) =
+        let (QueryError::InvalidParams(message) | QueryError::InvalidQuery(message) | QueryError::Unexpected(message)) =
             error;
-        PortError(format!("PostgreSQL: {words}"))
+        PortError(format!("PostgreSQL: {message}"))
     })?;
     rows.into_iter().map(|row| row.into_iter().map(|entry| value(entry.value, &entry.column_name)).collect()).collect()
 }
@@ -25,8 +25,8 @@ fn parameter(value: &Value) -> PgValue {
     match value {
         Value::Null => PgValue::Null,
         Value::Integer(integer) => PgValue::Int8(*integer),
-        Value::Real(real) => PgValue::Float8(parts(*real)),
-        // PostgreSQL's text cannot hold the character 0; its picture stands for it.
+        Value::Real(real) => PgValue::Float8(to_parts(*real)),
+        // PostgreSQL's text cannot contain the character 0; its symbol U+2400 replaces it.
         Value::Text(text) => PgValue::Text(text.replace('\0', "\u{2400}")),
         Value::Blob(blob) => PgValue::Bytea(blob.clone()),
     }
@@ -39,11 +39,9 @@ fn value(value: PgValue, column: &str) -> Result<Value, PortError> {
         PgValue::Int4(integer) | PgValue::Int(integer) | PgValue::Integer(integer) => {
             Ok(Value::Integer(integer.into()))
         }
-        PgValue::Float8(of) | PgValue::Double(of) => Ok(Value::Real(double(of))),
+        PgValue::Float8(parts) | PgValue::Double(parts) => Ok(Value::Real(from_parts(parts))),
         PgValue::Text(text) => Ok(Value::Text(text)),
         PgValue::Bytea(blob) => Ok(Value::Blob(blob)),
-        other => {
-            Err(PortError(format!("PostgreSQL's column {column} is of a type that no table of ours has: {other:?}")))
-        }
+        other => Err(PortError(format!("PostgreSQL's column {column} has an unexpected type: {other:?}"))),
     }
 }

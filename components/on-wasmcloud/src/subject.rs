@@ -1,59 +1,59 @@
-//! What a message's subject asks for.
+//! Parses the subject and the body of a message.
 
 use wheeltapper_line::Topic;
 
-/// What a message is.
+/// The kind of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum MessageKind {
     /// A device's readings.
     Readings,
-    /// Time passes.
+    /// A tick.
     Tick,
-    /// There is something new between two stages.
-    Nudge(Topic),
+    /// New events in a queue between two stages.
+    Notification(Topic),
 }
 
-/// By the first word of a subject: `tick` and the topics of the line have their own, everything else is of devices, which
-/// name their subjects as they like.
-pub fn kind(subject: &str) -> Kind {
+/// Returns the kind of a message by the first token of its subject: `tick` or a topic of the line. Any other subject
+/// is a device's, because devices choose their subjects freely.
+pub fn message_kind(subject: &str) -> MessageKind {
     match subject.split('.').next() {
-        Some("tick") => Kind::Tick,
-        first => first.and_then(Topic::named).map_or(Kind::Readings, Kind::Nudge),
+        Some("tick") => MessageKind::Tick,
+        first => first.and_then(Topic::from_name).map_or(MessageKind::Readings, MessageKind::Notification),
     }
 }
 
-/// The time in a tick's body, in nanoseconds since 1970; none in an empty one.
+/// Parses the time in a tick's body, in nanoseconds since 1970. Returns `None` for an empty body.
 ///
 /// # Errors
-/// In words, when there is something else.
-pub fn time(body: &[u8]) -> Result<Option<i64>, String> {
+/// A message for the sender if the body is anything else.
+pub fn tick_time(body: &[u8]) -> Result<Option<i64>, String> {
     let text = str::from_utf8(body).unwrap_or("\u{fffd}").trim();
     if text.is_empty() {
         return Ok(None);
     }
     text.parse().map(Some).map_err(|_| {
-        "a tick's body has to be empty, or a time in nanoseconds since 1970, such as 1767571200000000000".to_owned()
+        "the body of the tick is invalid; expected an empty body or a time in nanoseconds since 1970, such as 1767571200000000000".to_owned()
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, Topic, kind, time};
+    use super::{MessageKind, Topic, message_kind, tick_time};
 
     #[test]
-    fn subjects_tell_what_a_message_is() {
-        assert_eq!(kind("readings.north.pump-1"), Kind::Readings);
-        assert_eq!(kind("spBv1.0.plant"), Kind::Readings);
-        assert_eq!(kind("tick"), Kind::Tick);
-        assert_eq!(kind("tick.minute"), Kind::Tick);
-        assert_eq!(kind("raw-sensor-data.north-pump-1-1f3a9c02"), Kind::Nudge(Topic::Raw));
-        assert_eq!(kind("alert-events.plant-0badcafe"), Kind::Nudge(Topic::Alerts));
+    fn the_subject_determines_the_kind_of_a_message() {
+        assert_eq!(message_kind("readings.north.pump-1"), MessageKind::Readings);
+        assert_eq!(message_kind("spBv1.0.plant"), MessageKind::Readings);
+        assert_eq!(message_kind("tick"), MessageKind::Tick);
+        assert_eq!(message_kind("tick.minute"), MessageKind::Tick);
+        assert_eq!(message_kind("raw-sensor-data.north-pump-1-1f3a9c02"), MessageKind::Notification(Topic::Raw));
+        assert_eq!(message_kind("alert-events.plant-0badcafe"), MessageKind::Notification(Topic::Alerts));
     }
 
     #[test]
-    fn a_tick_may_bring_its_time() {
-        assert_eq!(time(b""), Ok(None));
-        assert_eq!(time(b" 17\n"), Ok(Some(17)));
-        assert!(time(b"noon").is_err() && time(&[0xff]).is_err());
+    fn a_tick_may_contain_its_time() {
+        assert_eq!(tick_time(b""), Ok(None));
+        assert_eq!(tick_time(b" 17\n"), Ok(Some(17)));
+        assert!(tick_time(b"noon").is_err() && tick_time(&[0xff]).is_err());
     }
 }

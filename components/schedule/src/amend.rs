@@ -1,4 +1,4 @@
-//! What people do to work orders.
+//! Changes that people make to work orders.
 
 use std::collections::BTreeMap;
 
@@ -6,14 +6,17 @@ use crate::orders::{Closed, Order};
 use crate::{Amendment, OrderStatus, Scheduler, StageError, WorkOrder};
 
 impl Scheduler {
-    /// Does what a person wants of orders, one after the other, and plans anew around it; gives the orders that changed, by
-    /// id. An order that is moved (`scheduled`, `technician`) is pinned unless `pinned` says otherwise: it stays there
-    /// whatever comes, also outside of shifts and beside another of the same technician, and others make room. What is done
-    /// or cancelled leaves the plan and is not raised again by its alert, for as long as it is remembered. Without any wish it
-    /// only plans anew.
+    /// Applies changes to work orders one after the other and replans after each. Returns the orders that changed, by
+    /// id.
+    ///
+    /// An order that is moved (`scheduled`, `technician`) is pinned unless `pinned` is false. A pinned order keeps its
+    /// slot, even outside of shifts or at the same time as another order of the technician, and other orders are
+    /// planned around it. A done or cancelled order leaves the plan, and its alert does not raise it again while the
+    /// closed order is remembered. Without amendments the call only replans.
     ///
     /// # Errors
-    /// [`StageError::Batch`]: an order or a technician that is not known, or what does not go together. Nothing is done then.
+    /// [`StageError::Batch`] when an order or technician is unknown or the values do not fit together. The state is
+    /// then unchanged.
     pub fn amend(&mut self, amendments: &[Amendment]) -> Result<Vec<WorkOrder>, StageError> {
         let before = self.state.clone();
         let mut changed = BTreeMap::new();
@@ -29,25 +32,25 @@ impl Scheduler {
                 }
             }
         }
-        let was = |id: &String| {
+        let previous = |id: &String| {
             let closed = before.closed.get(id).map(|closed| &closed.order.record);
             before.orders.get(id).map(|order| &order.record).or(closed)
         };
-        changed.retain(|id, order| was(id) != Some(order));
+        changed.retain(|id, order| previous(id) != Some(order));
         Ok(changed.into_values().collect())
     }
 
     fn amend_one(&mut self, amendment: &Amendment) -> Result<Vec<WorkOrder>, StageError> {
         self.check_technician(amendment)?;
-        // An order is known only once time is.
+        // Orders exist only once there is a time.
         let now = self.state.now.unwrap_or(i64::MIN);
         let id = &amendment.order;
-        let end = match amendment.status {
+        let closing = match amendment.status {
             Some(OrderStatus::Done) => Some((OrderStatus::Done, "Reported as done.")),
             Some(OrderStatus::Cancelled) => Some((OrderStatus::Cancelled, "Cancelled by hand.")),
             Some(OrderStatus::Unscheduled) => {
                 return Err(StageError::Batch(format!(
-                    "work order {id} cannot be made unscheduled, which is the planner's to say; expected planned, done or cancelled"
+                    "work order {id} cannot be set to unscheduled, as only the planner does so; expected planned, done or cancelled"
                 )));
             }
             Some(OrderStatus::Planned) => {
@@ -56,15 +59,15 @@ impl Scheduler {
             }
             None => None,
         };
-        if let Some((status, said)) = end {
+        if let Some((status, remark)) = closing {
             let closed = self.close(id, now)?;
             let record = &mut closed.order.record;
             record.scheduled = amendment.scheduled.or(record.scheduled);
             record.technician = amendment.technician.clone().or(record.technician.take());
             record.pinned = amendment.pinned.unwrap_or(record.pinned);
             record.status = status;
-            if !record.notes.ends_with(said) {
-                record.notes = format!("{} {said}", record.notes);
+            if !record.notes.ends_with(remark) {
+                record.notes = format!("{} {remark}", record.notes);
             }
         } else {
             place(self.open_order(id)?, amendment)?;
@@ -78,27 +81,30 @@ impl Scheduler {
 
     fn check_technician(&self, amendment: &Amendment) -> Result<(), StageError> {
         let Some(name) = &amendment.technician else { return Ok(()) };
-        let there: Vec<&str> = self.plant.technicians.iter().map(|technician| technician.name.as_str()).collect();
-        if there.contains(&name.as_str()) {
+        let names: Vec<&str> = self.config.technicians.iter().map(|technician| technician.name.as_str()).collect();
+        if names.contains(&name.as_str()) {
             return Ok(());
         }
-        let there =
-            if there.is_empty() { "none is configured".to_owned() } else { format!("there are {}", there.join(", ")) };
-        Err(StageError::Batch(format!("technician {name:?} is not known; {there}")))
+        let expected = if names.is_empty() {
+            "none is configured".to_owned()
+        } else {
+            format!("expected one of {}", names.join(", "))
+        };
+        Err(StageError::Batch(format!("technician {name:?} is unknown; {expected}")))
     }
 
-    /// An order that is in the plan.
+    /// Returns an order that is part of the plan.
     fn open_order(&mut self, id: &str) -> Result<&mut Order, StageError> {
         if let Some(closed) = self.state.closed.get(id) {
             let status = if closed.order.record.status == OrderStatus::Done { "done" } else { "cancelled" };
             return Err(StageError::Batch(format!(
-                "work order {id} is {status}; give it the status planned to take it up again"
+                "work order {id} is {status}; set its status to planned to reopen it"
             )));
         }
         self.state.orders.get_mut(id).ok_or_else(|| unknown(id))
     }
 
-    /// The order among those that are closed, where it is put if it is not yet there.
+    /// Moves an order to the closed ones, unless it is there already, and returns it.
     fn close(&mut self, id: &str, now: i64) -> Result<&mut Closed, StageError> {
         if let Some(order) = self.state.orders.remove(id) {
             self.state.closed.insert(id.to_owned(), Closed { order, at: now });
@@ -106,13 +112,11 @@ impl Scheduler {
         self.state.closed.get_mut(id).ok_or_else(|| unknown(id))
     }
 
-    /// What a person closed comes back into the plan, as if its alert had just asked for it.
+    /// Returns a closed order to the plan, as if its alert had just requested it.
     fn take_up_again(&mut self, id: &str) -> Result<(), StageError> {
         let Some(closed) = self.state.closed.get(id) else { return Ok(()) };
         if !self.state.alerts.contains_key(&closed.order.record.alert) {
-            return Err(StageError::Batch(format!(
-                "work order {id} cannot be taken up again, as its alert has resolved"
-            )));
+            return Err(StageError::Batch(format!("work order {id} cannot be reopened, as its alert has resolved")));
         }
         if let Some(Closed { mut order, .. }) = self.state.closed.remove(id) {
             order.record.status = OrderStatus::Unscheduled;
@@ -124,28 +128,28 @@ impl Scheduler {
 }
 
 fn unknown(id: &str) -> StageError {
-    StageError::Batch(format!("work order {id} is not known; expected one that an open alert asks for"))
+    StageError::Batch(format!("work order {id} is unknown; expected an order of an open alert"))
 }
 
-/// Moves, pins or frees an order.
+/// Moves, pins or unpins an order.
 fn place(order: &mut Order, amendment: &Amendment) -> Result<(), StageError> {
     let record = &mut order.record;
-    let moves = amendment.scheduled.is_some() || amendment.technician.is_some();
-    let pinned = amendment.pinned.unwrap_or(moves || record.pinned);
+    let is_move = amendment.scheduled.is_some() || amendment.technician.is_some();
+    let pinned = amendment.pinned.unwrap_or(is_move || record.pinned);
     let scheduled = amendment.scheduled.or(record.scheduled);
     let technician = amendment.technician.clone().or_else(|| record.technician.clone());
-    if moves || pinned {
+    if is_move || pinned {
         let missing = match (&scheduled, &technician) {
             (None, _) => Some("a time"),
             (_, None) => Some("a technician"),
             _ => None,
         };
         if let Some(missing) = missing {
-            return Err(StageError::Batch(format!("work order {} has no slot yet; give {missing} too", record.id)));
+            return Err(StageError::Batch(format!("work order {} has no slot yet; set {missing} too", record.id)));
         }
         record.status = OrderStatus::Planned;
         order.waits_for_room = false;
-        // Its old time has passed, not this one.
+        // It is overdue only if its time does not change.
         order.due &= record.scheduled == scheduled;
     }
     (record.scheduled, record.technician, record.pinned) = (scheduled, technician, pinned);

@@ -1,4 +1,4 @@
-//! Who and what is free while a plan is made.
+//! Availability of technicians and assets while a plan is made.
 
 use std::collections::BTreeMap;
 
@@ -10,44 +10,43 @@ use crate::place::Spans;
 use crate::plan::{Job, Place};
 use crate::words::Unplaced;
 
-/// A slot that was given is given up for an earlier one only when that gains this many minutes, so that the plan does
-/// not churn.
+/// An order moves to an earlier slot only if that gains at least this many minutes, so that the plan is stable.
 const WORTH_MOVING: i64 = 60;
 
-/// The free time of technicians and the taken time of assets.
+/// The free time of technicians and the occupied time of assets.
 #[derive(Debug)]
 pub(crate) struct Board<'a> {
-    plant: &'a Plant,
-    /// The first minute that can be given.
+    config: &'a Plant,
+    /// The first minute in which work can start.
     from: i64,
-    /// By the technicians' order.
+    /// Free time of each technician, in the order of the configuration.
     free: Vec<Spans>,
     busy: BTreeMap<String, Spans>,
-    /// Who can do what, by skills: indices of technicians.
+    /// Indices of the technicians with all of a set of skills, cached by skills.
     able: BTreeMap<Vec<String>, Vec<usize>>,
 }
 
 impl<'a> Board<'a> {
-    /// From `now` to the horizon, with the work that has begun.
-    pub fn new<'b>(plant: &'a Plant, now: i64, begun: impl Iterator<Item = &'b Order>) -> Self {
-        let now = plant.not_before.map_or(now, |time| time.max(now));
+    /// Covers the time from `now` to the horizon, with `begun` work occupying its slots.
+    pub fn new<'b>(config: &'a Plant, now: i64, begun: impl Iterator<Item = &'b Order>) -> Self {
+        let now = config.not_before.map_or(now, |time| time.max(now));
         let from = next_five_minutes(now);
-        let until = (minute_at_or_after(now) + plant.horizon).min(LAST_MINUTE);
+        let until = (minute_at_or_after(now) + config.horizon).min(LAST_MINUTE);
         let free =
-            plant.technicians.iter().map(|technician| Spans::new(technician.roster.spans(from, until))).collect();
-        let mut board = Self { plant, from, free, busy: BTreeMap::new(), able: BTreeMap::new() };
+            config.technicians.iter().map(|technician| Spans::new(technician.roster.spans(from, until))).collect();
+        let mut availability = Self { config, from, free, busy: BTreeMap::new(), able: BTreeMap::new() };
         for order in begun {
-            // The configuration may have changed since, so the technician may be gone.
+            // The technician may have been removed from the configuration since.
             if let Some(place) = order.place().filter(|(_, slot)| slot.to > from) {
-                board.take(place, &order.record.asset);
+                availability.take(place, &order.record.asset);
             }
         }
-        board
+        availability
     }
 
-    /// Index of a technician; they are in order of their names.
+    /// Returns the index of a technician; technicians are sorted by name.
     fn position(&self, name: &str) -> Option<usize> {
-        self.plant.technicians.binary_search_by(|technician| technician.name.as_str().cmp(name)).ok()
+        self.config.technicians.binary_search_by(|technician| technician.name.as_str().cmp(name)).ok()
     }
 
     fn take(&mut self, (technician, slot): Place<'_>, asset: &str) {
@@ -62,7 +61,7 @@ impl<'a> Board<'a> {
         }
     }
 
-    /// Gives back what [`Self::hold`] or [`Self::find`] took.
+    /// Releases the slot of a job.
     pub fn release(&mut self, job: &Job<'_>, (technician, slot): Place<'_>) {
         if let Some(free) = self.position(technician).and_then(|index| self.free.get_mut(index)) {
             free.add(slot);
@@ -72,7 +71,7 @@ impl<'a> Board<'a> {
         }
     }
 
-    /// Takes a slot for a job, if it is free and right for it.
+    /// Reserves a slot for a job if the slot is free and suitable. Returns whether it was reserved.
     pub fn hold(&mut self, job: &Job<'_>, place: Place<'_>) -> bool {
         self.learn(job.kind);
         let fits = self.fits(job, place);
@@ -91,12 +90,13 @@ impl<'a> Board<'a> {
             })
     }
 
-    /// Finds out who can do a job, once.
+    /// Caches the technicians who have the skills for a job.
     fn learn(&mut self, kind: &JobKind) {
         if !self.able.contains_key(&kind.skills) {
-            let can = |technician: &Technician| kind.skills.iter().all(|skill| technician.skills.contains(skill));
-            let technicians = self.plant.technicians.iter().enumerate();
-            let able = technicians.filter(|(_, technician)| can(technician)).map(|(index, _)| index).collect();
+            let has_skills =
+                |technician: &Technician| kind.skills.iter().all(|skill| technician.skills.contains(skill));
+            let technicians = self.config.technicians.iter().enumerate();
+            let able = technicians.filter(|(_, technician)| has_skills(technician)).map(|(index, _)| index).collect();
             self.able.insert(kind.skills.clone(), able);
         }
     }
@@ -105,23 +105,25 @@ impl<'a> Board<'a> {
         self.able.get(&kind.skills).map_or(&[], Vec::as_slice)
     }
 
-    /// Gives a job its slot, not before `ready`: the one it had, or else the earliest, then the cheapest, then the
-    /// first by the technician's name.
+    /// Reserves a slot for a job that starts at or after `ready`: its previous slot `had`, unless moving gains enough,
+    /// or else the earliest. Ties go to the lower cost, then to the name.
     pub fn find(
         &mut self,
         job: &Job<'_>,
         ready: i64,
-        had: Option<Place<'_>>,
+        previous: Option<Place<'_>>,
     ) -> Result<(Span, &'a Technician), Unplaced> {
         self.learn(job.kind);
-        let plant = self.plant;
+        let config = self.config;
         let duration = i64::from(job.kind.duration_minutes);
         let earliest = ready.max(self.from);
-        let nothing = Spans::default();
-        let asset = self.busy.get(&job.alert.asset).unwrap_or(&nothing);
+        let unoccupied = Spans::default();
+        let asset = self.busy.get(&job.alert.asset).unwrap_or(&unoccupied);
         let mut best: Option<(i64, &Technician)> = None;
         for &index in self.able(job.kind) {
-            let (Some(free), Some(technician)) = (self.free.get(index), plant.technicians.get(index)) else { continue };
+            let (Some(free), Some(technician)) = (self.free.get(index), config.technicians.get(index)) else {
+                continue;
+            };
             let latest = best.map_or(i64::MAX, |(start, _)| start);
             if let Some(start) = free.earliest(earliest, latest, duration, asset) {
                 let better = best.is_none_or(|(first, other)| {
@@ -133,10 +135,11 @@ impl<'a> Board<'a> {
             }
         }
         let best = best.ok_or_else(|| self.unplaced(job.kind))?;
-        let kept = had.filter(|(_, slot)| slot.from >= earliest && slot.from < best.0 + WORTH_MOVING);
-        let kept = kept.filter(|place| self.fits(job, *place));
-        let kept = kept.and_then(|(name, slot)| Some((slot.from, plant.technicians.get(self.position(name)?)?)));
-        let (start, technician) = kept.unwrap_or(best);
+        let unchanged = previous.filter(|(_, slot)| slot.from >= earliest && slot.from < best.0 + WORTH_MOVING);
+        let unchanged = unchanged.filter(|place| self.fits(job, *place));
+        let unchanged =
+            unchanged.and_then(|(name, slot)| Some((slot.from, config.technicians.get(self.position(name)?)?)));
+        let (start, technician) = unchanged.unwrap_or(best);
         let slot = Span { from: start, to: start + duration };
         self.take((&technician.name, slot), &job.alert.asset);
         Ok((slot, technician))
@@ -144,13 +147,13 @@ impl<'a> Board<'a> {
 
     fn unplaced(&self, kind: &JobKind) -> Unplaced {
         let able = self.able(kind);
-        if self.plant.technicians.is_empty() {
+        if self.config.technicians.is_empty() {
             return Unplaced::NoTechnicians;
         }
         if able.is_empty() {
             return Unplaced::NoSkills;
         }
-        let stretches = able.iter().filter_map(|index| self.plant.technicians.get(*index));
+        let stretches = able.iter().filter_map(|index| self.config.technicians.get(*index));
         let longest = stretches.map(|technician| technician.roster.longest).max().unwrap_or(0);
         if longest < i64::from(kind.duration_minutes) { Unplaced::ShortShifts(longest) } else { Unplaced::Full }
     }

@@ -1,69 +1,70 @@
-//! Shifts, and the minutes in which someone is there. Minutes count from 1970-01-01T00:00Z, a Thursday.
+//! Shifts and working time. Minutes count from 1970-01-01T00:00Z, a Thursday.
 
 pub(crate) const MINUTES_A_DAY: i64 = 1_440;
 
 const NANOSECONDS_A_MINUTE: i64 = 60_000_000_000;
 
-/// The last minute that has a nanosecond time.
+/// The last minute that can be expressed in nanoseconds.
 pub(crate) const LAST_MINUTE: i64 = i64::MAX / NANOSECONDS_A_MINUTE;
 
-/// The first minute at or after `time` that is a multiple of 5.
+/// Returns the first minute at or after `time` that is a multiple of 5.
 pub(crate) fn next_five_minutes(time: i64) -> i64 {
-    // A multiple of 5 minutes near the ends of time is still far inside an i64 when counted in minutes.
+    // The division comes first, so that the result in minutes is far inside an i64 even near the ends of time.
     let step = 5 * NANOSECONDS_A_MINUTE;
     (time.div_euclid(step) + i64::from(time.rem_euclid(step) != 0)) * 5
 }
 
-/// The first minute at or after `time`.
+/// Returns the first minute at or after `time`.
 pub(crate) fn minute_at_or_after(time: i64) -> i64 {
     time.div_euclid(NANOSECONDS_A_MINUTE) + i64::from(time.rem_euclid(NANOSECONDS_A_MINUTE) != 0)
 }
 
-/// The nanosecond time of a minute.
+/// Converts a minute to nanoseconds.
 pub(crate) fn time_of(minute: i64) -> i64 {
     minute.saturating_mul(NANOSECONDS_A_MINUTE)
 }
 
-/// From (included) and to (excluded), in minutes.
+/// A time interval in minutes, from `from` (included) to `to` (excluded).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
     pub from: i64,
     pub to: i64,
 }
 
-/// A shift of a week, in local time.
+/// A weekly shift in local time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Shift {
-    /// Days on which it starts, Monday first.
+    /// The days on which the shift starts, Monday first.
     pub days: [bool; 7],
-    /// Minutes after midnight, below a day.
+    /// Start in minutes after midnight, less than a day.
     pub start: i64,
-    /// In minutes, above 0, at most a day.
+    /// Length in minutes, above 0 and at most a day.
     pub length: i64,
 }
 
-/// When someone works.
+/// The working times of a technician.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Roster {
-    /// None means always.
+    /// An empty list means always.
     shifts: Vec<Shift>,
-    /// Local time less UTC, in minutes.
+    /// Local time minus UTC, in minutes.
     offset: i64,
-    /// The longest stretch without a break, in minutes.
+    /// The longest working time without a break, in minutes.
     pub longest: i64,
 }
 
 impl Roster {
     pub fn new(shifts: Vec<Shift>, offset: i64) -> Self {
         let mut roster = Self { shifts, offset, longest: i64::MAX };
-        // Four weeks show every stretch of a weekly pattern whole; one that fills three of them has no end.
+        // Four weeks contain every interval of a weekly pattern completely. An interval of three weeks or more has no
+        // end.
         let week = 7 * MINUTES_A_DAY;
         let longest = roster.spans(0, 4 * week).iter().map(|span| span.to - span.from).max().unwrap_or(0);
         roster.longest = if longest >= 3 * week { i64::MAX } else { longest };
         roster
     }
 
-    /// The stretches of work between two minutes, in order; shifts that touch or overlap are one stretch.
+    /// Returns the working intervals between two minutes, in order. Shifts that touch or overlap are joined.
     pub fn spans(&self, from: i64, to: i64) -> Vec<Span> {
         if from >= to {
             return Vec::new();
@@ -75,7 +76,7 @@ impl Roster {
         let last = (to + self.offset).div_euclid(MINUTES_A_DAY);
         let mut spans = Vec::new();
         for day in first..=last {
-            // Day 0 was a Thursday, the fourth day of a week that begins on Monday.
+            // Day 0 was a Thursday, the fourth day of a week that starts on Monday.
             let weekday = usize::try_from((day + 3).rem_euclid(7)).unwrap_or(0);
             for shift in &self.shifts {
                 if shift.days.get(weekday).copied().unwrap_or(false) {
@@ -92,7 +93,7 @@ impl Roster {
     }
 }
 
-/// Joins spans in order of their start that touch or overlap.
+/// Joins intervals that touch or overlap; they are sorted by start.
 fn merge(spans: &[Span]) -> Vec<Span> {
     let mut merged: Vec<Span> = Vec::with_capacity(spans.len());
     for span in spans {
@@ -112,11 +113,11 @@ mod tests {
     const MONDAY: i64 = 20_458 * MINUTES_A_DAY;
 
     fn shift(days: &[usize], start: i64, length: i64) -> Shift {
-        let mut all = [false; 7];
+        let mut flags = [false; 7];
         for day in days {
-            all[*day] = true;
+            flags[*day] = true;
         }
-        Shift { days: all, start: start * 60, length: length * 60 }
+        Shift { days: flags, start: start * 60, length: length * 60 }
     }
 
     fn hours(roster: &Roster, from: i64, to: i64) -> Vec<(i64, i64)> {
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn shifts_lie_on_their_days() {
+    fn shifts_apply_on_their_days() {
         let roster = Roster::new(vec![shift(&[0, 2], 6, 8)], 0);
         assert_eq!(hours(&roster, 0, 7 * 24), [(6, 14), (54, 62)]);
         assert_eq!(hours(&roster, 8, 12), [(8, 12)]);
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_night_shift_goes_into_the_next_day_and_comes_from_the_day_before() {
+    fn a_night_shift_continues_on_the_next_day() {
         let roster = Roster::new(vec![shift(&[6], 22, 8)], 0);
         assert_eq!(hours(&roster, 0, 24), [(0, 6)]);
         assert_eq!(hours(&roster, 0, 8 * 24), [(0, 6), (166, 174)]);
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn shifts_that_touch_are_one_stretch() {
+    fn shifts_that_touch_are_joined() {
         let roster = Roster::new(vec![shift(&[0], 6, 8), shift(&[0], 14, 8)], 0);
         assert_eq!(hours(&roster, 0, 24), [(6, 22)]);
         let always = Roster::new(vec![shift(&[0, 1, 2, 3, 4, 5, 6], 6, 24)], 0);
@@ -150,8 +151,8 @@ mod tests {
     }
 
     #[test]
-    fn the_offset_moves_shifts() {
-        // 06:00 in Berlin's winter is 05:00 UTC.
+    fn the_utc_offset_moves_shifts() {
+        // 06:00 in Berlin in winter is 05:00 UTC.
         assert_eq!(hours(&Roster::new(vec![shift(&[0], 6, 8)], 60), 0, 24), [(5, 13)]);
         // 06:00 on Monday in Tokyo is 21:00 UTC on Sunday.
         assert_eq!(hours(&Roster::new(vec![shift(&[0], 6, 8)], 540), -12, 24), [(-3, 5)]);

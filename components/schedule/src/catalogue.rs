@@ -1,4 +1,4 @@
-//! Which jobs a fault asks for.
+//! The jobs that each fault mode requires.
 
 use std::collections::BTreeMap;
 
@@ -6,44 +6,44 @@ use serde::Deserialize;
 
 use crate::StageError;
 
-/// Stands for the faults that the catalogue does not list, and for alerts without a fault mode.
+/// The fault mode for faults that the catalogue does not contain, and for alerts without a fault mode.
 pub(crate) const UNKNOWN: &str = "unknown";
 
 /// One job of a fault mode.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JobKind {
-    /// `inspection`, `lubrication` and so on; once in a fault mode's list.
+    /// Kind of the job, such as `inspection`; unique in the list of a fault mode.
     pub kind: String,
-    /// What one technician must be able to do, all of it; none of it means that anyone will do.
+    /// Skills that one technician must have, all of them; an empty list means that any technician is suitable.
     #[serde(default)]
     pub skills: Vec<String>,
-    /// How long it takes, 1 to 10,080 minutes (a week).
+    /// Duration, 1 to 10,080 minutes (a week).
     pub duration_minutes: u32,
-    /// Parts, in the configured currency; 0 or more.
+    /// Cost of parts in the configured currency; 0 or more.
     #[serde(default)]
     pub parts_cost: f64,
-    /// Kinds that must be done first; they stand earlier in the same list.
+    /// Kinds of jobs that must be done first; they must precede this job in the list.
     #[serde(default)]
     pub after: Vec<String>,
 }
 
-/// Jobs by fault mode: the built-in ones, and what the configuration puts in their place.
+/// Jobs by fault mode: the built-in ones, with the overrides of the configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Catalogue(BTreeMap<String, Vec<JobKind>>);
 
 impl Catalogue {
     pub fn new(overrides: BTreeMap<String, Vec<JobKind>>) -> Result<Self, StageError> {
-        let mut all = built_in();
+        let mut jobs_by_mode = built_in();
         for (mode, jobs) in overrides {
             check(&mode, &jobs)?;
-            all.insert(mode, jobs);
+            jobs_by_mode.insert(mode, jobs);
         }
-        Ok(Self(all))
+        Ok(Self(jobs_by_mode))
     }
 
-    /// The jobs of a fault mode: its own; else those of its family, the part before the first dash (`bearing` for
-    /// `bearing-ball`); else those of `unknown`.
+    /// Returns the jobs of a fault mode. The lookup tries the mode itself, then its family (the part before the first
+    /// dash, `bearing` for `bearing-ball`), then `unknown`.
     pub fn jobs(&self, fault_mode: Option<&str>) -> &[JobKind] {
         let mode = fault_mode.unwrap_or(UNKNOWN);
         let family = mode.split('-').next().unwrap_or(mode);
@@ -65,7 +65,7 @@ fn built_in() -> BTreeMap<String, Vec<JobKind>> {
     ];
     let mut balancing = job("balancing", "vibration-analyst", 120, 0.0, &[]);
     balancing.skills.push("mechanic".into());
-    let all = [
+    let jobs_by_mode = [
         ("bearing", bearing),
         ("imbalance", vec![balancing]),
         ("misalignment", vec![job("alignment", "mechanic", 180, 0.0, &[])]),
@@ -76,29 +76,29 @@ fn built_in() -> BTreeMap<String, Vec<JobKind>> {
         ("sensor", vec![job("sensor-repair", "instrumentation", 45, 0.0, &[])]),
         (UNKNOWN, vec![job("inspection", "mechanic", 60, 0.0, &[])]),
     ];
-    all.into_iter().map(|(mode, jobs)| (mode.to_owned(), jobs)).collect()
+    jobs_by_mode.into_iter().map(|(mode, jobs)| (mode.to_owned(), jobs)).collect()
 }
 
 fn check(mode: &str, jobs: &[JobKind]) -> Result<(), StageError> {
     let mut earlier: Vec<&str> = Vec::new();
     for (index, job) in jobs.iter().enumerate() {
-        let refuse = |key: &str, rule: String| {
+        let reject = |key: &str, rule: String| {
             Err(StageError::Config(format!("catalogue.{mode}[{index}].{key} {rule}; change it")))
         };
         if job.kind.is_empty() {
-            return refuse("kind", "is empty, but must name the job".into());
+            return reject("kind", "is empty, but must name the job".into());
         }
         if earlier.contains(&job.kind.as_str()) {
-            return refuse("kind", format!("must be there once in the list, but {:?} is there twice", job.kind));
+            return reject("kind", format!("must be unique in the list, but {:?} occurs twice", job.kind));
         }
         if !(1..=10_080).contains(&job.duration_minutes) {
-            return refuse("duration_minutes", format!("must be 1 to 10080 (a week), but is {}", job.duration_minutes));
+            return reject("duration_minutes", format!("must be 1 to 10080 (a week), but is {}", job.duration_minutes));
         }
         if !(0.0..=1e12).contains(&job.parts_cost) {
-            return refuse("parts_cost", format!("must be 0 to 1e12, but is {}", job.parts_cost));
+            return reject("parts_cost", format!("must be 0 to 1e12, but is {}", job.parts_cost));
         }
         if let Some(after) = job.after.iter().find(|after| !earlier.contains(&after.as_str())) {
-            return refuse("after", format!("may name kinds that stand earlier in the list, but {after:?} does not"));
+            return reject("after", format!("may only name kinds that precede it in the list, but {after:?} does not"));
         }
         earlier.push(&job.kind);
     }
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_finds_its_own_jobs_then_its_familys_then_the_default() {
+    fn jobs_come_from_the_mode_then_its_family_then_the_default() {
         let catalogue = Catalogue::new(BTreeMap::new()).unwrap();
         assert_eq!(kinds(&catalogue, Some("bearing-outer-race")), ["inspection", "bearing-replacement"]);
         assert_eq!(kinds(&catalogue, Some("sensor-noise")), ["sensor-repair"]);
@@ -128,9 +128,9 @@ mod tests {
 
     #[test]
     fn the_configuration_replaces_a_list() {
-        let own: BTreeMap<String, Vec<JobKind>> =
+        let overrides: BTreeMap<String, Vec<JobKind>> =
             serde_json::from_str(r#"{"bearing-ball":[{"kind":"swap","duration_minutes":30}]}"#).unwrap();
-        let catalogue = Catalogue::new(own).unwrap();
+        let catalogue = Catalogue::new(overrides).unwrap();
         assert_eq!(kinds(&catalogue, Some("bearing-ball")), ["swap"]);
         assert_eq!(kinds(&catalogue, Some("bearing-impacts")), ["inspection", "bearing-replacement"]);
     }

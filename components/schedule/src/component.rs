@@ -1,4 +1,4 @@
-//! The contract's face: translates between the generated types and this crate's.
+//! Exports the WIT interface: converts between the generated types and those of this crate.
 
 use std::cell::RefCell;
 
@@ -14,13 +14,13 @@ struct Component;
 export!(Component);
 
 impl Guest for Component {
-    type Scheduler = Held;
+    type Scheduler = SchedulerResource;
 }
 
-/// The state behind the resource.
-struct Held(RefCell<Scheduler>);
+/// The resource `scheduler` of the WIT interface.
+struct SchedulerResource(RefCell<Scheduler>);
 
-impl GuestScheduler for Held {
+impl GuestScheduler for SchedulerResource {
     fn open(config: String) -> Result<schedule::Scheduler, types::StageError> {
         Ok(schedule::Scheduler::new(Self(RefCell::new(Scheduler::open(&config)?))))
     }

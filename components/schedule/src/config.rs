@@ -1,4 +1,4 @@
-//! The stage's configuration.
+//! Configuration of the stage.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,23 +8,24 @@ use crate::calendar::{MINUTES_A_DAY, Roster, Shift};
 use crate::catalogue::Catalogue;
 use crate::{JobKind, StageError};
 
-/// The configuration as it is written.
+/// The configuration as written, in JSON.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Who repairs.
+    /// The technicians.
     pub technicians: Vec<TechnicianConfig>,
-    /// What is known of the assets, by id.
+    /// Properties of the assets, by id.
     pub assets: BTreeMap<String, AssetConfig>,
-    /// What costs are in, such as `EUR`; it is named in the notes.
+    /// Currency of all costs, such as `EUR`; the notes name it.
     pub currency: String,
-    /// How far ahead work is planned, in hours; above 0, at most 8,784 (366 days).
+    /// Planning horizon in hours; above 0, at most 8,784 (366 days).
     pub horizon_hours: f64,
-    /// Of the shifts' times from UTC, -1,440 to 1,440.
+    /// Local time of the shifts minus UTC in minutes, -1,440 to 1,440.
     pub utc_offset_minutes: i32,
-    /// Jobs by fault mode, in place of the built-in ones.
+    /// Jobs by fault mode; they replace the built-in ones.
     pub catalogue: BTreeMap<String, Vec<JobKind>>,
-    /// Nothing is placed before, and the horizon counts from then; in nanoseconds since 1970. For plans that somebody asks for.
+    /// No work is planned before this time, and the horizon starts then; in nanoseconds since 1970. Used by what-if
+    /// plans.
     pub not_before: Option<i64>,
 }
 
@@ -42,40 +43,40 @@ impl Default for Config {
     }
 }
 
-/// Someone who repairs.
+/// Configuration of a technician.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TechnicianConfig {
-    /// Unique.
+    /// Unique name.
     pub name: String,
-    /// What they can do.
+    /// Their skills.
     #[serde(default)]
     pub skills: Vec<String>,
-    /// An hour's cost, in the configured currency; 0 or more.
+    /// Cost per hour in the configured currency; 0 or more.
     #[serde(default)]
     pub hourly_cost: f64,
-    /// When they work; none means always.
+    /// Their shifts; an empty list means always.
     #[serde(default)]
     pub shifts: Vec<ShiftConfig>,
 }
 
-/// When someone works.
+/// Configuration of a weekly shift.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShiftConfig {
-    /// `mon` to `sun`: the days on which it starts.
+    /// The days on which it starts, `mon` to `sun`.
     pub days: Vec<String>,
-    /// `06:00`, local time.
+    /// Start in local time, such as `06:00`.
     pub start: String,
-    /// `14:00`; at or before the start it is on the next day.
+    /// End in local time, such as `14:00`; an end at or before the start is on the next day.
     pub end: String,
 }
 
-/// What is known of an asset.
+/// Configuration of an asset.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AssetConfig {
-    /// 1 (hardly matters) to 5 (the plant stops).
+    /// Criticality, from 1 (hardly matters) to 5 (the plant stops).
     pub criticality: u8,
 }
 
@@ -85,19 +86,19 @@ impl Default for AssetConfig {
     }
 }
 
-/// The configuration, checked and ready for use.
+/// The validated configuration.
 #[derive(Clone, Debug)]
 pub(crate) struct Plant {
     pub technicians: Vec<Technician>,
     criticality: BTreeMap<String, u8>,
     pub catalogue: Catalogue,
     pub currency: String,
-    /// In minutes.
+    /// Planning horizon in minutes.
     pub horizon: i64,
     pub not_before: Option<i64>,
 }
 
-/// Someone who repairs.
+/// A technician.
 #[derive(Clone, Debug)]
 pub(crate) struct Technician {
     pub name: String,
@@ -107,7 +108,7 @@ pub(crate) struct Technician {
 }
 
 impl Plant {
-    /// Reads a JSON object; an empty text stands for the defaults.
+    /// Parses a JSON object; an empty string means the defaults.
     pub fn parse(text: &str) -> Result<Self, StageError> {
         let config: Config = if text.trim().is_empty() {
             Config::default()
@@ -127,16 +128,16 @@ impl Plant {
         }
         if !(-1_440..=1_440).contains(&config.utc_offset_minutes) {
             return Err(StageError::Config(format!(
-                "utc_offset_minutes must be -1440 to 1440, but is {}; Berlin's winter is 60",
+                "utc_offset_minutes must be -1440 to 1440, but is {}; use 60 for Berlin in winter",
                 config.utc_offset_minutes
             )));
         }
-        for (asset, about) in &config.assets {
-            if !(1..=5).contains(&about.criticality) {
+        for (asset, settings) in &config.assets {
+            if !(1..=5).contains(&settings.criticality) {
                 return Err(StageError::Config(format!(
                     "assets.{asset}.criticality must be 1 (hardly matters) to 5 (the plant stops), but is {}; leave it \
                      out for 3",
-                    about.criticality
+                    settings.criticality
                 )));
             }
         }
@@ -146,43 +147,43 @@ impl Plant {
         for (index, technician) in config.technicians.into_iter().enumerate() {
             if !names.insert(technician.name.clone()) {
                 return Err(StageError::Config(format!(
-                    "technicians[{index}].name {:?} is there twice; give each their own name",
+                    "technicians[{index}].name {:?} occurs twice; give each technician a unique name",
                     technician.name
                 )));
             }
             technicians.push(self::technician(index, technician, offset)?);
         }
-        // Ties in the plan go by name, so this order is the one in which candidates are tried.
+        // Ties in the plan are resolved by name, so candidates are tried in this order.
         technicians.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(Self {
             technicians,
             criticality: config.assets.into_iter().map(|(id, asset)| (id, asset.criticality)).collect(),
             catalogue: Catalogue::new(config.catalogue)?,
             currency: config.currency,
-            // At most 527,040; rounded up so that no horizon is 0.
+            // At most 527,040; rounded up so that the horizon is never 0.
             horizon: (config.horizon_hours * 60.0).ceil() as i64,
             not_before: config.not_before,
         })
     }
 
-    /// 1 to 5; 3 for an asset that is not configured.
+    /// Returns the criticality, 1 to 5; 3 for an asset that is not configured.
     pub fn criticality(&self, asset: &str) -> u8 {
         self.criticality.get(asset).copied().unwrap_or(3)
     }
 }
 
 fn technician(index: usize, config: TechnicianConfig, offset: i64) -> Result<Technician, StageError> {
-    let refuse = |key: String, rule: String| Err(StageError::Config(format!("technicians[{index}].{key} {rule}")));
+    let reject = |key: String, rule: String| Err(StageError::Config(format!("technicians[{index}].{key} {rule}")));
     if config.name.is_empty() {
-        return refuse("name".into(), "is empty; give each technician a name".into());
+        return reject("name".into(), "is empty; give each technician a name".into());
     }
     if !(0.0..=1e9).contains(&config.hourly_cost) {
-        return refuse("hourly_cost".into(), format!("must be 0 to 1e9, but is {}", config.hourly_cost));
+        return reject("hourly_cost".into(), format!("must be 0 to 1e9, but is {}", config.hourly_cost));
     }
     let mut shifts = Vec::new();
     for (number, shift) in config.shifts.iter().enumerate() {
         if shift.days.is_empty() {
-            return refuse(
+            return reject(
                 format!("shifts[{number}].days"),
                 "is empty; name the days, such as [\"mon\", \"tue\"]".into(),
             );
@@ -193,7 +194,7 @@ fn technician(index: usize, config: TechnicianConfig, offset: i64) -> Result<Tec
             match position.and_then(|position| days.get_mut(position)) {
                 Some(works) => *works = true,
                 None => {
-                    return refuse(
+                    return reject(
                         format!("shifts[{number}].days"),
                         format!("has the unknown day {day:?}; write mon, tue, wed, thu, fri, sat or sun"),
                     );
@@ -201,11 +202,11 @@ fn technician(index: usize, config: TechnicianConfig, offset: i64) -> Result<Tec
             }
         }
         let (Some(start), Some(end)) = (minute_of_day(&shift.start), minute_of_day(&shift.end)) else {
-            let (key, came) =
+            let (key, value) =
                 if minute_of_day(&shift.start).is_none() { ("start", &shift.start) } else { ("end", &shift.end) };
-            return refuse(
+            return reject(
                 format!("shifts[{number}].{key}"),
-                format!("must be a time of day from \"00:00\" to \"23:59\", but is {came:?}"),
+                format!("must be a time of day from \"00:00\" to \"23:59\", but is {value:?}"),
             );
         };
         let length = if end > start { end - start } else { end + MINUTES_A_DAY - start };
@@ -219,12 +220,12 @@ fn technician(index: usize, config: TechnicianConfig, offset: i64) -> Result<Tec
     })
 }
 
-/// `06:00` as minutes after midnight.
+/// Parses a time of day such as `06:00` into minutes after midnight.
 fn minute_of_day(text: &str) -> Option<i64> {
     let (hours, minutes) = text.split_once(':')?;
-    let number = |digits: &str, below: i64| {
-        let plain = (1..=2).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
-        digits.parse::<i64>().ok().filter(|number| plain && *number < below)
+    let number = |digits: &str, limit: i64| {
+        let is_plain = (1..=2).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+        digits.parse::<i64>().ok().filter(|number| is_plain && *number < limit)
     };
     Some(number(hours, 24)? * 60 + number(minutes, 60)?)
 }
@@ -234,10 +235,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_stands_for_the_defaults() {
-        let plant = Plant::parse("").unwrap();
-        assert_eq!((plant.horizon, plant.currency.as_str(), plant.technicians.len()), (336 * 60, "EUR", 0));
-        assert_eq!(plant.criticality("any"), 3);
+    fn an_empty_string_means_the_defaults() {
+        let config = Plant::parse("").unwrap();
+        assert_eq!((config.horizon, config.currency.as_str(), config.technicians.len()), (336 * 60, "EUR", 0));
+        assert_eq!(config.criticality("any"), 3);
     }
 
     #[test]
@@ -277,7 +278,7 @@ mod tests {
             (job(r#""kind":"b","duration_minutes":1,"parts_cost":-1"#), "catalogue.imbalance[1].parts_cost"),
             (job(r#""kind":"b","duration_minutes":1,"after":["c"]"#), "catalogue.imbalance[1].after"),
         ] {
-            let Err(StageError::Config(message)) = Plant::parse(&text) else { panic!("{text} was taken") };
+            let Err(StageError::Config(message)) = Plant::parse(&text) else { panic!("{text} was accepted") };
             assert!(message.contains(key), "{text}: {message}");
         }
     }

@@ -1,17 +1,17 @@
-//! What can go wrong.
+//! Errors of the stage.
 
 use thiserror::Error;
 
-/// A failure of the stage itself; the state is as before.
+/// An error of the stage; its state is unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum StageError {
-    /// The configuration cannot be used.
+    /// The configuration is invalid.
     #[error("schedule configuration: {0}")]
     Config(String),
     /// The snapshot cannot be read.
     #[error("schedule snapshot: {0}")]
     Snapshot(String),
-    /// What is asked for cannot be done.
+    /// The requested change is not possible.
     #[error("{0}")]
     Batch(String),
 }

@@ -1,8 +1,8 @@
-//! The schedule stage: turns open alerts into work orders and places them on technicians.
+//! The schedule stage: turns open alerts into work orders and assigns them to technicians.
 //!
-//! [`Scheduler`] is a fold over alerts and ticks. It plans with a list scheduler: the most urgent job
-//! first, each at the earliest time at which a technician with the skills is on shift and free, and the asset is free.
-//! It has no clock and no entropy.
+//! [`Scheduler`] is a fold over alerts and ticks. It plans with a list scheduler: the most urgent job first, each at
+//! the earliest time at which the asset is free and a technician with the skills is on shift and free. It has no clock
+//! and no entropy.
 
 mod amend;
 mod board;

@@ -1,60 +1,62 @@
-//! Work orders as they are kept.
+//! Work orders and their planning state.
 
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::{Span, minute_at_or_after, time_of};
 use crate::{OrderStatus, WorkOrder};
 
-/// A work order as it was last sent.
+/// A work order as it was last sent, with its planning state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Order {
     pub record: WorkOrder,
-    /// It has no slot only for want of room before the horizon, so it may get one as time goes on.
+    /// It has no slot because the horizon is full, so it may get one as time passes.
     pub waits_for_room: bool,
     /// Its planned time has passed, and the notes say so.
     pub due: bool,
 }
 
 impl Order {
-    /// The slot in minutes, when it is planned. A person may have set it within a minute, which then counts whole.
+    /// Returns the slot of a planned order in minutes. A start that a person set within a minute occupies the whole
+    /// minute.
     pub fn slot(&self) -> Option<Span> {
         let start = self.record.scheduled.filter(|_| self.record.status == OrderStatus::Planned)?;
         let duration = i64::from(self.record.duration_minutes);
         Some(Span { from: start.div_euclid(60_000_000_000), to: minute_at_or_after(start) + duration })
     }
 
-    /// Technician and slot, when it is planned.
+    /// Returns technician and slot of a planned order.
     pub fn place(&self) -> Option<(&str, Span)> {
         Some((self.record.technician.as_deref().unwrap_or_default(), self.slot()?))
     }
 
-    /// Whether work has begun by `now`. Such an order stays as it is until its alert resolves.
+    /// Returns whether work has started by `now`. Such an order stays unchanged until its alert resolves.
     pub fn started(&self, now: i64) -> bool {
         self.record.status == OrderStatus::Planned && self.record.scheduled.is_some_and(|start| start <= now)
     }
 
-    /// Whether the planner leaves it where it is: a person fixed it there, or work has begun.
+    /// Returns whether the planner must not move the order: a person pinned it, or work has started.
     pub fn fixed(&self, now: i64) -> bool {
         self.record.pinned && self.slot().is_some() || self.started(now)
     }
 
-    /// Ends it because nobody needs it any more, for the reason given.
+    /// Closes the order because it is no longer needed, for the given reason.
     pub fn close(&mut self, now: i64, reason: &str) {
-        let (status, said) =
+        let (status, remark) =
             if self.started(now) { (OrderStatus::Done, "Closed") } else { (OrderStatus::Cancelled, "Cancelled") };
         self.record.status = status;
-        self.record.notes = format!("{} {said}: {reason}.", self.record.notes);
+        self.record.notes = format!("{} {remark}: {reason}.", self.record.notes);
     }
 
-    /// Tells in the notes, once, that the planned time has passed. Until someone reports it as done it stays planned.
+    /// Adds a remark to the notes, once, when the planned time has passed. Returns whether it did so. The order stays
+    /// planned until someone reports it as done.
     pub fn mark_due(&mut self, now: i64) -> bool {
         let passed = self.slot().is_some_and(|slot| time_of(slot.to) <= now);
-        let newly = passed && !self.due;
-        if newly {
+        let is_new = passed && !self.due;
+        if is_new {
             self.due = true;
             self.record.notes.push_str(" Due: the planned time has passed and the alert is still open.");
         }
-        newly
+        is_new
     }
 }
 
@@ -62,11 +64,11 @@ impl Order {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Closed {
     pub order: Order,
-    /// When.
+    /// Time at which it was closed.
     pub at: i64,
 }
 
-/// The first 16 bytes of BLAKE3 of the alert's id, `|` and the kind, in hexadecimal.
+/// Computes the id: the first 16 bytes of BLAKE3 of the alert's id, `|` and the kind, in hexadecimal.
 pub(crate) fn id(alert: &str, kind: &str) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(alert.as_bytes()).update(b"|").update(kind.as_bytes());

@@ -1,102 +1,102 @@
-//! What the stage takes and gives, as in `wit/types.wit`. Times are nanoseconds since 1970-01-01T00:00:00Z.
+//! Input and output records of the stage, as in `wit/types.wit`. Times are nanoseconds since 1970-01-01T00:00:00Z.
 
 use serde::{Deserialize, Serialize};
 
-/// How bad it is, mildest first.
+/// Severity, mildest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Severity {
-    /// Worth a look.
+    /// Look at it at the next opportunity.
     Low,
-    /// Worth a plan.
+    /// Plan a repair.
     Medium,
-    /// Worth a repair soon.
+    /// Repair it soon.
     High,
-    /// Worth a repair now.
+    /// Repair it now.
     Critical,
 }
 
-/// What planning needs to know of an alert.
+/// The fields of an alert that planning depends on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {
     /// 32 hexadecimal digits.
     pub id: String,
-    /// The machine.
+    /// Id of the asset.
     pub asset: String,
-    /// The sensor that leads.
+    /// Id of the leading sensor.
     pub sensor: String,
-    /// How bad it is.
+    /// Severity of the alert.
     pub severity: Severity,
-    /// Whether the asset is still abnormal.
+    /// Whether the alert is open.
     pub open: bool,
-    /// When it opened.
+    /// Time at which it opened.
     pub opened: i64,
-    /// When it changed last.
+    /// Time of its latest change.
     pub updated: i64,
-    /// The fault that it points to.
+    /// The likely fault.
     pub fault_mode: Option<String>,
-    /// One line.
+    /// Title of one line.
     pub title: String,
-    /// What to do first.
+    /// Recommended first action.
     pub recommendation: String,
 }
 
-/// Where an order stands.
+/// Status of a work order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OrderStatus {
     /// It has a time and a technician.
     Planned,
-    /// It has none; the notes say why.
+    /// It has no slot; the notes say why.
     Unscheduled,
-    /// A person said so, or its work had begun when the alert resolved.
+    /// A person reported it as done, or its work had started when the alert resolved.
     Done,
-    /// Nobody needs it any more, or a person said so.
+    /// It is no longer needed, or a person cancelled it.
     Cancelled,
 }
 
-/// A repair, placed on a technician.
+/// A repair that is assigned to a technician.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WorkOrder {
-    /// 32 hexadecimal digits, from alert and kind.
+    /// 32 hexadecimal digits, derived from alert and kind.
     pub id: String,
-    /// The alert's id.
+    /// Id of the alert.
     pub alert: String,
-    /// The machine.
+    /// Id of the asset.
     pub asset: String,
-    /// `inspection`, `lubrication` and so on.
+    /// Kind of the job, such as `inspection`.
     pub kind: String,
-    /// 1 is the most urgent, 5 the least.
+    /// Priority, from 1 (most urgent) to 5.
     pub priority: u8,
-    /// Where it stands.
+    /// Its status.
     pub status: OrderStatus,
-    /// When it begins.
+    /// Start of the work.
     pub scheduled: Option<i64>,
-    /// How long it takes, in minutes.
+    /// Duration in minutes.
     pub duration_minutes: u32,
-    /// Who does it.
+    /// Name of the technician.
     pub technician: Option<String>,
-    /// What that one person must be able to do, all of it.
+    /// Skills that the technician must have, all of them.
     pub skills: Vec<String>,
-    /// Orders, by id, that must be done first.
+    /// Ids of the orders that must be done first.
     pub after: Vec<String>,
-    /// Labour and parts, in the configured currency; parts alone while nobody is planned.
+    /// Cost of labour and parts in the configured currency; parts alone without a technician.
     pub cost: f64,
-    /// Why, with what, and after what, in plain words.
+    /// Notes for the technician: reason, tools and predecessors.
     pub notes: String,
-    /// A person fixed its time and technician.
+    /// Whether a person fixed its time and technician.
     pub pinned: bool,
 }
 
-/// What a person wants of an order; what is none stays.
+/// A person's change to a work order; an absent field stays unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Amendment {
-    /// The order's id.
+    /// Id of the work order.
     pub order: String,
-    /// When it begins.
+    /// New start of the work.
     pub scheduled: Option<i64>,
-    /// Who does it.
+    /// Name of the new technician.
     pub technician: Option<String>,
-    /// Whether it stays there; none where it is moved means that it does.
+    /// Whether the planner must not move it; if absent, an order that is moved is pinned.
     pub pinned: Option<bool>,
-    /// Done or cancelled; planned takes up again what was.
+    /// New status: done, cancelled, or planned to reopen a closed order.
     pub status: Option<OrderStatus>,
 }

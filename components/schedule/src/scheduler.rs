@@ -1,4 +1,4 @@
-//! The fold: what alerts and ticks do to the plan.
+//! The fold over alerts and ticks that maintains the plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,53 +9,54 @@ use crate::orders::{Closed, Order};
 use crate::plan::plan;
 use crate::{Alert, OrderStatus, StageError, WorkOrder, snapshot};
 
-/// All that goes on from one call to the next.
+/// The state that is carried from call to call.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct State {
-    /// The latest time seen.
+    /// The latest time so far.
     pub now: Option<i64>,
-    /// Those that are open.
+    /// The open alerts.
     pub alerts: BTreeMap<String, Alert>,
-    /// Those of the open alerts, as they were last sent.
+    /// Orders of the open alerts, as they were last sent.
     pub orders: BTreeMap<String, Order>,
-    /// Those that a person closed.
+    /// Orders that a person closed.
     pub closed: BTreeMap<String, Closed>,
 }
 
-/// How long what a person closed is remembered: 30 days. An alert may open again under its old id.
+/// How long orders that a person closed are remembered: 30 days. An alert may open again under its old id.
 const REMEMBERED: i64 = 30 * 86_400_000_000_000;
 
-/// Turns alerts into work orders, for the whole plant.
+/// Turns alerts into work orders for the whole plant.
 #[derive(Clone, Debug)]
 pub struct Scheduler {
-    pub(crate) plant: Plant,
+    pub(crate) config: Plant,
     pub(crate) state: State,
 }
 
 impl Scheduler {
-    /// Starts with no state. `config` is JSON; an empty text stands for the defaults.
+    /// Starts with an empty state. `config` is JSON; an empty string means the defaults.
     ///
     /// # Errors
     /// [`StageError::Config`] that names the key.
     pub fn open(config: &str) -> Result<Self, StageError> {
-        Ok(Self { plant: Plant::parse(config)?, state: State::default() })
+        Ok(Self { config: Plant::parse(config)?, state: State::default() })
     }
 
-    /// Goes on from a snapshot.
+    /// Restores the state from a snapshot.
     ///
     /// # Errors
-    /// [`StageError::Config`] as [`Self::open`]; [`StageError::Snapshot`] when the bytes are no snapshot of this stage.
+    /// [`StageError::Config`] as for [`Self::open`]; [`StageError::Snapshot`] when the bytes are not a snapshot of this
+    /// stage.
     pub fn restore(config: &str, bytes: &[u8]) -> Result<Self, StageError> {
-        Ok(Self { plant: Plant::parse(config)?, state: snapshot::read(bytes)? })
+        Ok(Self { config: Plant::parse(config)?, state: snapshot::read(bytes)? })
     }
 
-    /// The state as bytes; the same state gives the same bytes.
+    /// Returns the state as bytes. Equal states give equal bytes.
     pub fn snapshot(&self) -> Vec<u8> {
         snapshot::write(&self.state)
     }
 
-    /// Takes alerts that opened, changed or resolved, and gives the orders that are new or changed, by id. Time goes on
-    /// to the latest `updated` among them. An alert older than what is known of it is passed over.
+    /// Processes alerts that opened, changed or resolved, and returns the orders that are new or changed, by id. Time
+    /// advances to the latest `updated` among them. An alert that is older than the stored one of its id is ignored.
     pub fn push(&mut self, alerts: &[Alert]) -> Vec<WorkOrder> {
         let Some(latest) = alerts.iter().map(|alert| alert.updated).max() else { return Vec::new() };
         let now = self.advance(latest);
@@ -72,11 +73,11 @@ impl Scheduler {
         self.replan(now)
     }
 
-    /// Time goes on to `now`: gives the orders whose time has passed, and those that now have room before the horizon.
-    /// A time before the latest seen changes nothing.
+    /// Advances the time to `now` and returns the orders that became overdue and those that now fit before the horizon.
+    /// A time before the latest one changes nothing.
     pub fn tick(&mut self, now: i64) -> Vec<WorkOrder> {
         let now = self.advance(now);
-        // A planned order keeps its slot as time goes on, so only one that lacks room can change.
+        // A planned order keeps its slot as time passes, so only one that waits for room can change.
         if self.state.orders.values().any(|order| order.waits_for_room) {
             return self.replan(now);
         }
@@ -88,28 +89,28 @@ impl Scheduler {
         *self.state.now.insert(self.state.now.map_or(time, |now| now.max(time)))
     }
 
-    /// Forgets what a person closed, and alerts of which nothing else is left, once nothing was heard of them for long.
+    /// Drops orders that a person closed, and alerts without other orders, after a long time without news of them.
     fn forget(&mut self, now: i64) {
         if self.state.closed.is_empty() {
             return;
         }
         let State { alerts, orders, closed, .. } = &mut self.state;
-        let old = |time: i64| now.saturating_sub(time) > REMEMBERED;
-        let lives: BTreeSet<&str> = orders.values().map(|order| order.record.alert.as_str()).collect();
+        let is_expired = |time: i64| now.saturating_sub(time) > REMEMBERED;
+        let with_orders: BTreeSet<&str> = orders.values().map(|order| order.record.alert.as_str()).collect();
         let latest = closed.values().fold(BTreeMap::new(), |mut latest: BTreeMap<String, i64>, closed| {
             let at = latest.entry(closed.order.record.alert.clone()).or_insert(closed.at);
             *at = closed.at.max(*at);
             latest
         });
         alerts.retain(|id, alert| {
-            lives.contains(id.as_str()) || latest.get(id).is_none_or(|at| !old(alert.updated.max(*at)))
+            with_orders.contains(id.as_str()) || latest.get(id).is_none_or(|at| !is_expired(alert.updated.max(*at)))
         });
-        closed.retain(|_, closed| !old(closed.at) || alerts.contains_key(&closed.order.record.alert));
+        closed.retain(|_, closed| !is_expired(closed.at) || alerts.contains_key(&closed.order.record.alert));
     }
 
     pub(crate) fn replan(&mut self, now: i64) -> Vec<WorkOrder> {
         self.forget(now);
-        let mut planned = plan(&self.plant, now, &self.state.alerts, &self.state.orders, &self.state.closed);
+        let mut planned = plan(&self.config, now, &self.state.alerts, &self.state.orders, &self.state.closed);
         let mut changed = Vec::new();
         for (id, order) in std::mem::take(&mut self.state.orders) {
             if let Some(new) = planned.get_mut(&id) {
@@ -141,7 +142,7 @@ impl Scheduler {
         changed
     }
 
-    /// The orders of the open alerts, by id.
+    /// Returns the orders of the open alerts, by id.
     pub fn orders(&self) -> impl Iterator<Item = &WorkOrder> {
         self.state.orders.values().map(|order| &order.record).filter(|order| order.status != OrderStatus::Cancelled)
     }

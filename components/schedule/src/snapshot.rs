@@ -9,10 +9,10 @@ use crate::scheduler::State;
 use crate::{Alert, OrderStatus, StageError, WorkOrder};
 
 const VERSION: u8 = 2;
-/// The version before people could change orders.
-const UNAMENDED: u8 = 1;
+/// The version without changes by people.
+const VERSION_1: u8 = 1;
 
-/// A state of version 1.
+/// The state in version 1.
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(serde::Serialize))]
 struct Unamended {
@@ -78,7 +78,7 @@ impl From<Unamended> for State {
 }
 
 pub(crate) fn write(state: &State) -> Vec<u8> {
-    // Writing into a Vec fails only for types that postcard has no format for, which a test would see.
+    // Writing into a Vec fails only for types that postcard cannot represent, which a test would detect.
     postcard::to_extend(state, vec![VERSION]).unwrap_or_default()
 }
 
@@ -88,9 +88,9 @@ pub(crate) fn read(bytes: &[u8]) -> Result<State, StageError> {
         .ok_or_else(|| StageError::Snapshot("expected at least one byte, but it is empty".into()))?;
     match *version {
         VERSION => body(rest),
-        UNAMENDED => body::<Unamended>(rest).map(State::from),
+        VERSION_1 => body::<Unamended>(rest).map(State::from),
         other => Err(StageError::Snapshot(format!(
-            "expected format version {VERSION} or {UNAMENDED}, but it is {other}; replay from the log instead"
+            "expected format version {VERSION} or {VERSION_1}, but it is {other}; replay from the log instead"
         ))),
     }
 }
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_version_before_is_read() {
+    fn version_1_is_read() {
         let record = OldRecord {
             id: "id".into(),
             alert: "alert".into(),
@@ -126,7 +126,7 @@ mod tests {
         };
         let orders = [("id".to_owned(), OldOrder { record, waits_for_room: false, due: true })].into();
         let old = Unamended { now: Some(5), alerts: BTreeMap::new(), orders };
-        let state = read(&postcard::to_extend(&old, vec![UNAMENDED]).unwrap()).unwrap();
+        let state = read(&postcard::to_extend(&old, vec![VERSION_1]).unwrap()).unwrap();
         let order = &state.orders["id"];
         assert_eq!(
             (state.now, order.due, order.record.scheduled, order.record.pinned),

@@ -1,4 +1,4 @@
-//! What the technician reads.
+//! Notes for the technician.
 
 use crate::Alert;
 use crate::catalogue::JobKind;
@@ -7,20 +7,20 @@ use crate::config::{Plant, Technician};
 /// Why a job has no slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Unplaced {
-    /// Nobody is configured at all.
+    /// No technician is configured.
     NoTechnicians,
-    /// Nobody has all the skills.
+    /// No technician has all the skills.
     NoSkills,
-    /// Nobody with the skills works long enough at a stretch; the longest, in minutes.
+    /// No technician with the skills works long enough without a break; the longest time, in minutes.
     ShortShifts(i64),
-    /// No room before the horizon.
+    /// There is no free time before the horizon.
     Full,
-    /// A job that must be done first, by its kind, has no slot.
+    /// A predecessor has no slot; its kind.
     Waits(String),
 }
 
-/// Why, with what, after what, and at what cost.
-pub(crate) fn notes(plant: &Plant, alert: &Alert, job: &JobKind, placed: Result<&Technician, &Unplaced>) -> String {
+/// Returns the notes of a job: reason, tools, predecessors, and cost or the reason why it is not scheduled.
+pub(crate) fn notes(config: &Plant, alert: &Alert, job: &JobKind, placed: Result<&Technician, &Unplaced>) -> String {
     let mut notes = format!("{}.", alert.title.trim_end_matches('.'));
     if !alert.recommendation.is_empty() {
         notes.push(' ');
@@ -32,32 +32,33 @@ pub(crate) fn notes(plant: &Plant, alert: &Alert, job: &JobKind, placed: Result<
     if !job.after.is_empty() {
         notes.push_str(&format!(" After {}.", job.after.join(" and ")));
     }
-    let currency = &plant.currency;
+    let currency = &config.currency;
     match placed {
         Ok(technician) => notes.push_str(&format!(
             " Labour {:.2} {currency}, parts {:.2} {currency}.",
             labour(technician, job),
             job.parts_cost
         )),
-        Err(why) => notes.push_str(&format!(" Not scheduled: {}", reason(plant, job, why))),
+        Err(why) => notes.push_str(&format!(" Not scheduled: {}", reason(config, job, why))),
     }
     notes
 }
 
-/// Cost of the work itself.
+/// Cost of labour.
 pub(crate) fn labour(technician: &Technician, job: &JobKind) -> f64 {
     technician.hourly_cost * f64::from(job.duration_minutes) / 60.0
 }
 
-fn reason(plant: &Plant, job: &JobKind, why: &Unplaced) -> String {
+fn reason(config: &Plant, job: &JobKind, why: &Unplaced) -> String {
     let skills = skills(job);
     match why {
         Unplaced::NoTechnicians => format!("no technician is configured; add one {skills}."),
         Unplaced::NoSkills => {
-            let known = |skill: &&String| plant.technicians.iter().any(|technician| technician.skills.contains(*skill));
-            let missing: Vec<&str> = job.skills.iter().filter(|skill| !known(skill)).map(String::as_str).collect();
+            let exists =
+                |skill: &&String| config.technicians.iter().any(|technician| technician.skills.contains(*skill));
+            let missing: Vec<&str> = job.skills.iter().filter(|skill| !exists(skill)).map(String::as_str).collect();
             if missing.is_empty() {
-                format!("each skill is there, but no one technician comes {skills}.")
+                format!("each skill exists, but no single technician comes {skills}.")
             } else {
                 format!("no technician has skill {}.", missing.join(", "))
             }
@@ -68,11 +69,11 @@ fn reason(plant: &Plant, job: &JobKind, why: &Unplaced) -> String {
         ),
         Unplaced::Full => format!(
             "the horizon of {} hours is full: no technician {skills} has {} free minutes while the machine is free too. \
-             It is tried again as time goes on.",
-            plant.horizon / 60,
+             The planner retries as time passes.",
+            config.horizon / 60,
             job.duration_minutes
         ),
-        Unplaced::Waits(kind) => format!("it comes after {kind}, which has no time yet."),
+        Unplaced::Waits(kind) => format!("its predecessor {kind} is not scheduled."),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What becomes of alerts: orders, their slots, and why there is none.
+//! Tests of the orders that alerts cause, their slots, and the reasons for orders without a slot.
 #![allow(clippy::unwrap_used, reason = "a test's helper may fail the test")]
 
 use wheeltapper_schedule::{Alert, OrderStatus, Scheduler, Severity, StageError, WorkOrder};
@@ -40,7 +40,7 @@ fn resolved(alert: &Alert, at: i64) -> Alert {
     Alert { open: false, updated: at, ..alert.clone() }
 }
 
-fn one(orders: Vec<WorkOrder>) -> WorkOrder {
+fn single(orders: Vec<WorkOrder>) -> WorkOrder {
     assert_eq!(orders.len(), 1, "{orders:#?}");
     orders.into_iter().next().unwrap()
 }
@@ -62,21 +62,26 @@ fn a_bearing_is_inspected_and_then_replaced() {
     assert_eq!((replacement.technician.as_deref(), replacement.cost), (Some("Bob"), 4.0 * 40.0 + 180.0));
     assert_eq!(replacement.after, std::slice::from_ref(&inspection.id));
     assert_eq!(inspection.id.len(), 32);
-    for part in ["p/1: abnormal.", "Look at it.", "Bring the spare bearing", "After inspection.", "180.00 EUR"] {
-        assert!(replacement.notes.contains(part), "{}", replacement.notes);
+    for text in ["p/1: abnormal.", "Look at it.", "Bring the spare bearing", "After inspection.", "180.00 EUR"] {
+        assert!(replacement.notes.contains(text), "{}", replacement.notes);
     }
 }
 
 #[test]
-fn a_job_waits_for_a_shift_that_holds_it_whole() {
+fn a_job_waits_for_a_shift_that_is_long_enough() {
     let mut scheduler = Scheduler::open(CREW).unwrap();
     // At 13:30 half an hour is left; cavitation takes 90 minutes.
-    let order =
-        one(scheduler.push(&[alert("a", "p/1", Severity::Low, Some("cavitation"), MONDAY + 13 * HOUR + 30 * MINUTE)]));
+    let order = single(scheduler.push(&[alert(
+        "a",
+        "p/1",
+        Severity::Low,
+        Some("cavitation"),
+        MONDAY + 13 * HOUR + 30 * MINUTE,
+    )]));
     assert_eq!(order.scheduled, Some(MONDAY + 30 * HOUR));
-    // Over the weekend.
+    // Next Monday, after the weekend.
     let mut scheduler = Scheduler::open(CREW).unwrap();
-    let order = one(scheduler.push(&[alert(
+    let order = single(scheduler.push(&[alert(
         "b",
         "p/2",
         Severity::Low,
@@ -84,29 +89,34 @@ fn a_job_waits_for_a_shift_that_holds_it_whole() {
         MONDAY + 4 * 24 * HOUR + 14 * HOUR,
     )]));
     assert_eq!(order.scheduled, Some(MONDAY + 7 * 24 * HOUR + 6 * HOUR));
-    // A night shift that begins on Sunday.
+    // A night shift that starts on Sunday.
     let mut scheduler = Scheduler::open(CREW).unwrap();
-    let order =
-        one(scheduler.push(&[alert("c", "p/3", Severity::Low, Some("electrical-overload"), MONDAY + 7 * 24 * HOUR)]));
+    let order = single(scheduler.push(&[alert(
+        "c",
+        "p/3",
+        Severity::Low,
+        Some("electrical-overload"),
+        MONDAY + 7 * 24 * HOUR,
+    )]));
     assert_eq!(order.scheduled, Some(MONDAY + 7 * 24 * HOUR));
 }
 
 #[test]
-fn the_more_urgent_goes_first_and_displaces() {
+fn a_more_urgent_order_displaces_others() {
     let mut scheduler = Scheduler::open(CREW).unwrap();
     let balance = Some("imbalance");
     let now = MONDAY + 5 * HOUR;
-    let low = one(scheduler.push(&[alert("low", "p/1", Severity::Low, balance, now)]));
+    let low = single(scheduler.push(&[alert("low", "p/1", Severity::Low, balance, now)]));
     assert_eq!((low.scheduled, low.priority), (Some(MONDAY + 6 * HOUR), 4));
     let orders = scheduler.push(&[alert("vital", "p/vital", Severity::High, balance, now + 1)]);
     let urgent = orders.iter().find(|order| order.alert == "vital").unwrap();
     let moved = orders.iter().find(|order| order.alert == "low").unwrap();
     assert_eq!((urgent.scheduled, urgent.priority), (Some(MONDAY + 6 * HOUR), 1));
     assert_eq!(moved.scheduled, Some(MONDAY + 8 * HOUR));
-    // The mildest of all on the least machine comes last and moves nobody.
-    let last = one(scheduler.push(&[alert("spare", "p/spare", Severity::Low, balance, now + 2)]));
+    // The mildest alert on the least critical asset comes last and displaces no order.
+    let last = single(scheduler.push(&[alert("spare", "p/spare", Severity::Low, balance, now + 2)]));
     assert_eq!((last.scheduled, last.priority), (Some(MONDAY + 10 * HOUR), 5));
-    // The mild one grows severe, and takes the place of none but the milder.
+    // When its severity rises, it displaces only milder ones.
     let raised = Alert { severity: Severity::Critical, ..alert("spare", "p/spare", Severity::Low, balance, now + 3) };
     let orders = scheduler.push(&[raised]);
     assert_eq!(orders.len(), 2);
@@ -127,7 +137,7 @@ fn one_machine_has_one_job_at_a_time() {
 }
 
 #[test]
-fn resolving_cancels_what_has_not_begun_and_closes_what_has() {
+fn resolving_closes_started_orders_and_cancels_the_others() {
     let mut scheduler = Scheduler::open(CREW).unwrap();
     let first = alert("a", "p/1", Severity::High, Some("bearing-impacts"), MONDAY + 5 * HOUR);
     scheduler.push(std::slice::from_ref(&first));
@@ -137,14 +147,14 @@ fn resolving_cancels_what_has_not_begun_and_closes_what_has() {
     assert!(of_kind(&orders, "bearing-replacement").notes.ends_with("Cancelled: the alert has resolved."));
     assert_eq!(scheduler.orders().count(), 0);
     assert_eq!(scheduler.push(&[resolved(&first, MONDAY + 6 * HOUR)]), []);
-    // It opens again: the same orders, planned anew.
+    // The alert opens again: the same orders are planned anew.
     let again = scheduler.push(&[Alert { updated: MONDAY + 7 * HOUR, ..first }]);
     assert_eq!(of_kind(&again, "inspection").id, of_kind(&orders, "inspection").id);
     assert_eq!(of_kind(&again, "inspection").scheduled, Some(MONDAY + 7 * HOUR));
 }
 
 #[test]
-fn who_worked_for_a_resolved_alert_is_free_at_once() {
+fn technicians_of_a_resolved_alert_are_free_at_once() {
     let mut scheduler = Scheduler::open(CREW).unwrap();
     let first = alert("a", "p/1", Severity::High, Some("imbalance"), MONDAY + 6 * HOUR);
     scheduler.push(std::slice::from_ref(&first));
@@ -166,32 +176,32 @@ fn freed_time_is_used_when_it_gains_an_hour() {
     let at = |id: &str| orders.iter().find(|order| order.alert == id).unwrap().scheduled.unwrap();
     assert_eq!((at("b"), at("c")), (MONDAY + 6 * HOUR, MONDAY + 8 * HOUR));
 
-    // Half an hour of lubrication freed is not worth a new plan.
+    // Half an hour gained by freed time is not worth a change of the plan.
     let mut scheduler = Scheduler::open(r#"{"technicians":[{"name":"Ada","skills":["mechanic"]}]}"#).unwrap();
     let first = alert("a", "p/1", Severity::Low, Some("lubrication"), MONDAY);
     scheduler.tick(MONDAY - HOUR);
     scheduler.push(&[first.clone(), alert("b", "p/2", Severity::Low, Some("lubrication"), MONDAY + 1)]);
-    let changed = one(scheduler.push(&[resolved(&first, MONDAY + 2)]));
+    let changed = single(scheduler.push(&[resolved(&first, MONDAY + 2)]));
     assert_eq!((changed.alert.as_str(), changed.status), ("a", OrderStatus::Cancelled));
 }
 
 #[test]
-fn begun_work_stays_and_is_due_when_its_time_has_passed() {
+fn started_work_stays_and_becomes_overdue() {
     let mut scheduler = Scheduler::open(CREW).unwrap();
-    let planned = one(scheduler.push(&[alert("a", "p/1", Severity::Low, Some("imbalance"), MONDAY + 5 * HOUR)]));
+    let planned = single(scheduler.push(&[alert("a", "p/1", Severity::Low, Some("imbalance"), MONDAY + 5 * HOUR)]));
     assert_eq!(scheduler.tick(MONDAY + 6 * HOUR + 1), []);
-    let urgent = one(scheduler.push(&[alert("b", "p/2", Severity::Critical, Some("imbalance"), MONDAY + 7 * HOUR)]));
+    let urgent = single(scheduler.push(&[alert("b", "p/2", Severity::Critical, Some("imbalance"), MONDAY + 7 * HOUR)]));
     assert_eq!(urgent.scheduled, Some(MONDAY + 8 * HOUR));
-    let due = one(scheduler.tick(MONDAY + 8 * HOUR));
+    let due = single(scheduler.tick(MONDAY + 8 * HOUR));
     assert_eq!((&due.id, due.status, due.scheduled), (&planned.id, OrderStatus::Planned, planned.scheduled));
     assert!(due.notes.contains("Due:"));
     assert_eq!(scheduler.tick(MONDAY + 9 * HOUR), []);
-    // Time does not go back.
+    // Time never goes backwards.
     assert_eq!(scheduler.tick(0), []);
 }
 
 #[test]
-fn another_diagnosis_asks_for_other_jobs() {
+fn another_diagnosis_requires_other_jobs() {
     let mut scheduler = Scheduler::open(CREW).unwrap();
     let first = alert("a", "p/1", Severity::Low, Some("bearing-impacts"), MONDAY);
     scheduler.push(std::slice::from_ref(&first));
@@ -200,12 +210,12 @@ fn another_diagnosis_asks_for_other_jobs() {
     assert_eq!(of_kind(&orders, "inspection").status, OrderStatus::Cancelled);
     assert_eq!(of_kind(&orders, "bearing-replacement").status, OrderStatus::Cancelled);
     assert_eq!(of_kind(&orders, "lubrication").status, OrderStatus::Planned);
-    // What is older than that is passed over.
+    // An older alert is ignored.
     assert_eq!(scheduler.push(&[first]), []);
 }
 
 #[test]
-fn an_order_without_a_slot_says_why() {
+fn an_order_without_a_slot_states_the_reason() {
     let why = |config: &str, mode: &str| {
         let mut scheduler = Scheduler::open(config).unwrap();
         let orders = scheduler.push(&[alert("a", "p/1", Severity::Low, Some(mode), MONDAY + 1)]);
@@ -214,40 +224,40 @@ fn an_order_without_a_slot_says_why() {
         }
         orders.iter().map(|order| order.notes.clone()).collect::<Vec<_>>().join("\n")
     };
-    let says = |notes: &str, part: &str| assert!(notes.contains(part), "{notes}");
-    says(&why("", "lubrication"), "no technician is configured; add one with mechanic");
-    says(&why(CREW, "sensor-stuck"), "no technician has skill instrumentation");
+    let assert_contains = |notes: &str, text: &str| assert!(notes.contains(text), "{notes}");
+    assert_contains(&why("", "lubrication"), "no technician is configured; add one with mechanic");
+    assert_contains(&why(CREW, "sensor-stuck"), "no technician has skill instrumentation");
     let split = r#"{"technicians":[{"name":"a","skills":["mechanic"]},{"name":"b","skills":["vibration-analyst"]}]}"#;
-    says(&why(split, "imbalance"), "no one technician comes with vibration-analyst and mechanic");
+    assert_contains(&why(split, "imbalance"), "no single technician comes with vibration-analyst and mechanic");
     let shift = |hours: u32| {
         format!(
             r#"{{"technicians":[{{"name":"a","skills":["mechanic"],"shifts":[{{"days":["sun"],"start":"06:00","end":"07:00"}}]}}],
                 "horizon_hours":{hours}}}"#
         )
     };
-    says(&why(&shift(336), "cavitation"), "no shift is long enough: the job takes 90 minutes");
-    says(&why(&shift(24), "lubrication"), "the horizon of 24 hours is full");
+    assert_contains(&why(&shift(336), "cavitation"), "no shift is long enough: the job takes 90 minutes");
+    assert_contains(&why(&shift(24), "lubrication"), "the horizon of 24 hours is full");
     let notes = why(
         r#"{"technicians":[{"name":"a","skills":["mechanic"]}]}"#.replace("mechanic", "x").as_str(),
         "bearing-ball",
     );
-    says(&notes, "it comes after inspection, which has no time yet");
+    assert_contains(&notes, "its predecessor inspection is not scheduled");
 }
 
 #[test]
-fn a_tick_places_what_the_horizon_left_out() {
+fn a_tick_plans_orders_that_were_beyond_the_horizon() {
     let config = r#"{"technicians":[{"name":"a","skills":["mechanic"],"shifts":[{"days":["sun"],"start":"06:00","end":"07:00"}]}],
         "horizon_hours":24}"#;
     let mut scheduler = Scheduler::open(config).unwrap();
-    let order = one(scheduler.push(&[alert("a", "p/1", Severity::Low, Some("lubrication"), MONDAY)]));
+    let order = single(scheduler.push(&[alert("a", "p/1", Severity::Low, Some("lubrication"), MONDAY)]));
     assert_eq!(order.status, OrderStatus::Unscheduled);
     assert_eq!(scheduler.tick(MONDAY + 24 * HOUR), []);
-    let order = one(scheduler.tick(MONDAY + (6 * 24 - 2) * HOUR));
+    let order = single(scheduler.tick(MONDAY + (6 * 24 - 2) * HOUR));
     assert_eq!(order.scheduled, Some(MONDAY + (6 * 24 + 6) * HOUR));
 }
 
 #[test]
-fn the_ends_of_time_are_no_trap() {
+fn extreme_times_do_not_panic() {
     for at in [i64::MIN, i64::MIN + 1, -1, 0, i64::MAX - 1, i64::MAX] {
         let mut scheduler = Scheduler::open(CREW).unwrap();
         let orders = scheduler.push(&[alert("a", "p/1", Severity::Low, Some("bearing-impacts"), at)]);
@@ -259,7 +269,7 @@ fn the_ends_of_time_are_no_trap() {
 }
 
 #[test]
-fn damaged_snapshots_are_refused() {
+fn damaged_snapshots_are_rejected() {
     let mut scheduler = Scheduler::open(CREW).unwrap();
     scheduler.push(&[alert("a", "p/1", Severity::Low, Some("bearing-impacts"), MONDAY)]);
     let bytes = scheduler.snapshot();
@@ -301,17 +311,17 @@ fn ten_thousand_jobs_are_planned_at_once() {
             )
         })
         .collect();
-    for (what, urgent) in [("first", None), ("again", Some("u"))] {
+    for (round, urgent) in [("first", None), ("again", Some("u"))] {
         let urgent = urgent.map(|id| alert(id, "p/9", Severity::Critical, Some("imbalance"), MONDAY + 6_000));
         let pushed: Vec<Alert> = urgent.map_or_else(|| alerts.clone(), |urgent| vec![urgent]);
-        let begun = std::time::Instant::now();
+        let started = std::time::Instant::now();
         let changed = scheduler.push(&pushed);
-        let took = begun.elapsed();
-        // One urgent job moves those whose place it takes and a few behind them, not the whole plan.
-        assert!(what == "first" || changed.len() < 100, "{} orders changed", changed.len());
-        println!("{what}: {} orders changed in {took:?}", changed.len());
-        // A tenth of it is usual; the rest is room for a loaded machine.
-        assert!(took.as_secs_f64() < 3.0, "{took:?}");
+        let elapsed = started.elapsed();
+        // One urgent job moves the orders whose slots it takes and a few after them, not the whole plan.
+        assert!(round == "first" || changed.len() < 100, "{} orders changed", changed.len());
+        println!("{round}: {} orders changed in {elapsed:?}", changed.len());
+        // A tenth of this limit is usual; the rest is a margin for a loaded machine.
+        assert!(elapsed.as_secs_f64() < 3.0, "{elapsed:?}");
     }
     assert_eq!(scheduler.orders().count(), 10_001);
 }

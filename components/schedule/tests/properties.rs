@@ -1,4 +1,4 @@
-//! What holds for any crew and any stream of alerts.
+//! Properties that hold for any crew and any stream of alerts.
 #![allow(clippy::unwrap_used, reason = "a test's helper may fail the test")]
 
 use std::collections::BTreeMap;
@@ -21,12 +21,12 @@ const MODES: [&str; 8] = [
 ];
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
-/// Days by bit, start and end in minutes after midnight.
+/// Days as bits, start and end in minutes after midnight.
 type Shift = (u8, i64, i64);
 
 #[derive(Clone, Debug)]
 struct Crew {
-    /// Skills by bit, hourly cost, shifts.
+    /// Skills as bits, hourly cost, shifts.
     technicians: Vec<(u8, u8, Vec<Shift>)>,
     offset: i64,
     horizon_hours: i64,
@@ -34,9 +34,12 @@ struct Crew {
 
 impl Crew {
     fn json(&self) -> String {
-        let names = |bits: u8, all: &[&str]| {
-            let named =
-                all.iter().enumerate().filter(|(bit, _)| bits & (1 << bit) != 0).map(|(_, name)| format!("{name:?}"));
+        let names = |bits: u8, candidates: &[&str]| {
+            let named = candidates
+                .iter()
+                .enumerate()
+                .filter(|(bit, _)| bits & (1 << bit) != 0)
+                .map(|(_, name)| format!("{name:?}"));
             named.collect::<Vec<_>>().join(",")
         };
         let time = |minute: i64| format!("{:02}:{:02}", minute / 60, minute % 60);
@@ -58,7 +61,7 @@ impl Crew {
         )
     }
 
-    /// Whether the technician is on shift in this minute, by the calendar and not by the scheduler's lists.
+    /// Returns whether the technician is on shift in this minute, by the calendar and not by the scheduler's own sets.
     fn works(&self, index: usize, minute: i64) -> bool {
         let shifts = &self.technicians[index].2;
         let local = minute + self.offset;
@@ -83,7 +86,7 @@ fn crew() -> impl Strategy<Value = Crew> {
         .prop_map(|(technicians, offset, horizon_hours)| Crew { technicians, offset, horizon_hours })
 }
 
-/// Minutes that pass, and then either a tick or alerts.
+/// Time in nanoseconds, and the alerts; a step without alerts is a tick.
 type Step = (i64, Vec<Alert>);
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -91,8 +94,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = (0_i64..400, proptest::collection::vec(alert, 0..5));
     (0_i64..40_000_000, proptest::collection::vec(step, 1..14)).prop_map(|(begin, steps)| {
         let mut now = begin;
-        let steps = steps.into_iter().map(|(pass, alerts)| {
-            now += pass;
+        let steps = steps.into_iter().map(|(minutes_passed, alerts)| {
+            now += minutes_passed;
             let alerts = alerts.into_iter().map(|(id, severity, mode, open)| Alert {
                 id: format!("alert-{id}"),
                 asset: format!("m{}", id % 4),
@@ -125,7 +128,7 @@ fn overlaps(slots: &mut [(i64, i64)]) -> bool {
     slots.windows(2).any(|pair| pair[0].1 > pair[1].0)
 }
 
-/// The rules of a plan, checked one by one against its orders.
+/// Checks every rule of a plan against its orders.
 fn check(
     crew: &Crew,
     now: i64,
@@ -151,7 +154,7 @@ fn check(
         for minute in start / MINUTE..end / MINUTE {
             prop_assert!(crew.works(index, minute), "{name} is off at {minute}: {order:?}");
         }
-        // What has begun waits for nothing that came later; all else waits for its predecessors.
+        // Started work does not wait for orders that were added later; all other work waits for its predecessors.
         if start > now {
             for id in &order.after {
                 prop_assert!(slot(&orders[id]).is_some_and(|(_, before)| before <= start));
@@ -173,25 +176,25 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_plan_keeps_the_rules(crew in crew(), steps in steps()) {
+    fn every_plan_follows_the_rules(crew in crew(), steps in steps()) {
         let mut scheduler = Scheduler::open(&crew.json()).unwrap();
-        // What a host that stores every order that was sent knows.
-        let mut told: BTreeMap<String, WorkOrder> = BTreeMap::new();
-        for each in &steps {
-            let begun: Vec<WorkOrder> = told.values().filter(|order| slot(order).is_some_and(|(start, _)| start <= each.0)).cloned().collect();
-            let changed = step(&mut scheduler, each);
+        // The orders as a host knows them that stores every order it receives.
+        let mut sent: BTreeMap<String, WorkOrder> = BTreeMap::new();
+        for current in &steps {
+            let started: Vec<WorkOrder> = sent.values().filter(|order| slot(order).is_some_and(|(start, _)| start <= current.0)).cloned().collect();
+            let changed = step(&mut scheduler, current);
             for order in &changed {
-                let before = told.insert(order.id.clone(), order.clone());
+                let before = sent.insert(order.id.clone(), order.clone());
                 prop_assert_ne!(before.as_ref(), Some(order), "sent again unchanged");
             }
-            for order in begun {
-                let now = &told[&order.id];
-                prop_assert!(now.status != OrderStatus::Planned || now.scheduled == order.scheduled, "begun work was moved");
+            for order in started {
+                let now = &sent[&order.id];
+                prop_assert!(now.status != OrderStatus::Planned || now.scheduled == order.scheduled, "started work was moved");
             }
-            told.retain(|_, order| matches!(order.status, OrderStatus::Planned | OrderStatus::Unscheduled));
-            let kept: BTreeMap<String, WorkOrder> = scheduler.orders().map(|order| (order.id.clone(), order.clone())).collect();
-            prop_assert_eq!(&told, &kept);
-            check(&crew, each.0, &told, &changed)?;
+            sent.retain(|_, order| matches!(order.status, OrderStatus::Planned | OrderStatus::Unscheduled));
+            let planned: BTreeMap<String, WorkOrder> = scheduler.orders().map(|order| (order.id.clone(), order.clone())).collect();
+            prop_assert_eq!(&sent, &planned);
+            check(&crew, current.0, &sent, &changed)?;
         }
     }
 
@@ -200,28 +203,28 @@ proptest! {
         let json = crew.json();
         let mut straight = Scheduler::open(&json).unwrap();
         let mut restored = Scheduler::open(&json).unwrap();
-        for each in &steps {
+        for current in &steps {
             restored = Scheduler::restore(&json, &restored.snapshot()).unwrap();
-            prop_assert_eq!(step(&mut straight, each), step(&mut restored, each));
+            prop_assert_eq!(step(&mut straight, current), step(&mut restored, current));
             prop_assert_eq!(straight.snapshot(), restored.snapshot());
         }
     }
 
     #[test]
-    fn nothing_new_moves_nothing(crew in crew(), steps in steps()) {
+    fn repeated_input_changes_nothing(crew in crew(), steps in steps()) {
         let mut scheduler = Scheduler::open(&crew.json()).unwrap();
-        for each in &steps {
-            step(&mut scheduler, each);
-            // Of alerts that come twice in a step the last counts, so only a single one can be sent again.
-            if let [alert] = each.1.as_slice() {
+        for current in &steps {
+            step(&mut scheduler, current);
+            // If an alert occurs twice in a step the last one counts, so only a single alert can be sent again.
+            if let [alert] = current.1.as_slice() {
                 prop_assert_eq!(scheduler.push(std::slice::from_ref(alert)), []);
             }
-            prop_assert_eq!(scheduler.tick(each.0), []);
+            prop_assert_eq!(scheduler.tick(current.0), []);
         }
     }
 
     #[test]
-    fn no_bytes_make_restore_trap(bytes in proptest::collection::vec(any::<u8>(), 0..200), place: prop::sample::Index, value: u8) {
+    fn restore_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200), position: prop::sample::Index, value: u8) {
         let mut versioned = bytes.clone();
         versioned.insert(0, 2);
         let mut older = bytes.clone();
@@ -233,8 +236,8 @@ proptest! {
         };
         damaged.push(&[alert]);
         let mut snapshot = damaged.snapshot();
-        let place = place.index(snapshot.len());
-        snapshot[place] ^= value;
+        let position = position.index(snapshot.len());
+        snapshot[position] ^= value;
         for bytes in [bytes, versioned, older, snapshot] {
             if let Ok(mut scheduler) = Scheduler::restore(r#"{"technicians":[{"name":"a","skills":["mechanic"]}]}"#, &bytes) {
                 scheduler.tick(0);

@@ -1,7 +1,7 @@
-//! What it costs to make records durable, to read them, and to scan a segment after a crash.
+//! The cost of making records durable, of reading them, and of scanning a segment after a crash.
 //!
-//! `cargo bench -p wheeltapper-log`. `TMPDIR` decides on which disk; on `/dev/shm` the disk costs nothing, so that what is
-//! left is the log's own work.
+//! `cargo bench -p wheeltapper-log`. `TMPDIR` selects the disk. On `/dev/shm` the disk costs nothing, so the result is
+//! the log's own work.
 
 #![expect(clippy::unwrap_used, reason = "a bench ends by panicking")]
 
@@ -15,7 +15,7 @@ fn main() {
 const SEGMENT: u64 = 64 << 20;
 const RECORDS: usize = 1000;
 
-/// Records of one commit, framed.
+/// The framed records of one commit.
 fn batch(length: usize) -> Vec<u8> {
     let payload: Vec<u8> = (0..length).map(|byte| (byte * 31 % 251) as u8).collect();
     let mut framed = Vec::new();
@@ -65,7 +65,7 @@ fn read(bencher: Bencher<'_, '_>, length: usize) {
     bencher.counter(ItemsCount::new(RECORDS)).bench_local(|| reader.read(0, u64::MAX, usize::MAX).unwrap());
 }
 
-/// Opening after a crash reads the newest segment; at worst none of it is sound.
+/// Opening after a crash reads the newest segment. In the worst case none of it is valid.
 #[divan::bench(args = [true, false])]
 fn scan(bencher: Bencher<'_, '_>, sound: bool) {
     let folder = tempfile::tempdir().unwrap();

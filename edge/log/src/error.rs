@@ -1,74 +1,81 @@
-//! What can go wrong with a log.
+//! Errors of the log.
 
 use std::{io, path::PathBuf};
 
-/// What can go wrong with a log.
+/// An error of the log.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// The file system refused.
-    #[error("{what} {path}: {source}; check that the folder is writable and the disk has room", path = path.display())]
+    /// An operation of the file system failed.
+    #[error(
+        "{what} {path}: {source}; check that the folder is writable and the disk has free space",
+        path = path.display()
+    )]
     Io {
-        /// What was tried.
+        /// The operation, such as "opening".
         what: &'static str,
-        /// On which file or folder.
+        /// The file or folder.
         path: PathBuf,
-        /// The system's answer.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The bytes at an offset are no sound record: they were changed, or the file that held them is gone or shorter
-    /// than it was. The records from `resume` on can be read.
+    /// The bytes at an offset are not a valid record: they were changed, or the file that contained them is missing or
+    /// shorter than before. The records from `resume` on can be read.
     #[error(
-        "{path}: no sound record at offset {offset} (its checksum does not match, or its bytes are missing); the records \
-         before offset {resume} are lost unless the data folder is restored from a backup",
+        "{path}: no valid record at offset {offset} (its checksum does not match, or its bytes are missing); the \
+         records before offset {resume} are lost unless the data folder is restored from a backup",
         path = path.display()
     )]
     Damaged {
         /// The segment file.
         path: PathBuf,
-        /// Where in the stream.
+        /// Offset in the stream.
         offset: u64,
-        /// Offset of the next sound record, or where the reader may go on waiting for one. Always above `offset`.
+        /// Offset of the next valid record, or the offset at which the reader can wait for one. Always greater than
+        /// `offset`.
         resume: u64,
     },
-    /// An offset that retention has dropped, or beyond the end.
-    #[error("offset {offset} is outside this partition's {start}..{end}")]
+    /// The offset is before the first retained record or after the end.
+    #[error("offset {offset} is outside this partition's range {start}..{end}")]
     OutOfRange {
-        /// What was asked for.
+        /// The requested offset.
         offset: u64,
-        /// First offset that is held.
+        /// First offset that is retained.
         start: u64,
         /// Offset after the last record.
         end: u64,
     },
-    /// A segment of another format version, which this version does not read and does not touch.
+    /// A segment of another format version. This version does not read it and does not change it.
     #[error(
-        "{path}: the log's format is version {version}, this program reads version {supported}; start the version of the \
-         program that wrote it, let it store what is pending, then move the log folder away",
+        "{path}: the log's format is version {version}, this program reads version {supported}; run the version of the \
+         program that wrote it until all pending records are stored, then move the log folder away",
         path = path.display(), supported = crate::format::VERSION
     )]
     Format {
         /// The segment file.
         path: PathBuf,
-        /// The version that was found.
+        /// The version in the segment's header.
         version: u32,
     },
-    /// Bytes to append that [`crate::frame`] did not make, or a record above [`crate::MAX_PAYLOAD`].
+    /// The bytes to append were not made by [`crate::encode_frame`], or a record is longer than [`crate::MAX_PAYLOAD`].
     #[error(
-        "the bytes to append to {path} are no records: at byte {at} a frame of at most {max} bytes was expected",
+        "the bytes to append to {path} are not valid records: expected a frame of at most {max} bytes at byte {at}",
         path = path.display(), max = crate::MAX_PAYLOAD
     )]
     NotFramed {
         /// The partition's folder.
         path: PathBuf,
-        /// Position in what was to be appended.
+        /// Position in the bytes to append.
         at: usize,
     },
-    /// The partition takes nothing since a write or sync failed, until [`crate::Partition::reopen`] succeeds.
-    #[error("{path} takes no records since an earlier failure ({source}); it is tried again by itself", path = path.display())]
+    /// The partition rejects appends because a write or sync failed, until [`crate::Partition::heal`] succeeds.
+    #[error(
+        "{path} rejects records since an earlier failure ({source}); it is retried automatically",
+        path = path.display()
+    )]
     Broken {
         /// The partition's folder.
         path: PathBuf,
-        /// The earlier failure; its kind is the original's.
+        /// The earlier failure. Its kind is the kind of the original error.
         source: io::Error,
     },
 }
@@ -79,7 +86,7 @@ impl LogError {
         move |source| Self::Io { what, path, source }
     }
 
-    /// Whether the disk, or the quota on it, is full.
+    /// Returns whether the disk, or the disk quota, is full.
     pub fn is_disk_full(&self) -> bool {
         match self {
             Self::Io { source, .. } | Self::Broken { source, .. } => {
@@ -89,7 +96,7 @@ impl LogError {
         }
     }
 
-    /// The same failure as an [`io::Error`], with its kind kept.
+    /// Returns the same failure as an [`io::Error`] of the same kind.
     pub(crate) fn as_io(&self) -> io::Error {
         let kind = match self {
             Self::Io { source, .. } | Self::Broken { source, .. } => source.kind(),
@@ -97,7 +104,7 @@ impl LogError {
             Self::NotFramed { .. } => io::ErrorKind::InvalidInput,
         };
         match self {
-            // Not "an earlier failure (an earlier failure (...))".
+            // Avoids "an earlier failure (an earlier failure (...))".
             Self::Broken { source, .. } => io::Error::new(kind, source.to_string()),
             other => io::Error::new(kind, other.to_string()),
         }

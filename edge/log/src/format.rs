@@ -1,24 +1,24 @@
-//! The bytes of a segment: its header, and the frame around each record.
+//! The binary format of a segment: its header, and the frame around each record.
 
 use crc32c::{crc32c, crc32c_append};
 
-/// Bytes of framing before each payload: length, checksum of the payload, distance to what was synced, checksum of the
-/// header; a little-endian u32 each.
+/// Bytes of the header before each payload: length, checksum of the payload, bytes since the last sync, and checksum of
+/// the header. Each is a little-endian u32.
 pub const FRAME: usize = 16;
 
-/// The longest payload, in bytes; a length above it is taken for damage.
+/// The maximum length of a payload, in bytes. A greater length is treated as damage.
 pub const MAX_PAYLOAD: usize = 1 << 30;
 
-/// Bytes at the head of a segment file, before its first record.
+/// Bytes of the header of a segment file, before the first record.
 pub const SEGMENT_HEADER: usize = 32;
 
-/// The format that this version writes, and the only one it reads. Version 1 had no segment header.
+/// The format version that this program writes, and the only one it reads. Version 1 had no segment header.
 pub(crate) const VERSION: u32 = 2;
 
 const MAGIC: [u8; 8] = *b"wt-log\r\n";
 
-/// Appends `payload` to `out`, framed as it lies on disk but for what only the partition knows, which
-/// [`crate::Partition::append_framed`] fills in.
+/// Appends `payload` to `out` as a frame. The two header fields that depend on the partition are completed by
+/// [`crate::Partition::append_framed`].
 pub fn frame(payload: &[u8], out: &mut Vec<u8>) {
     let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
     out.reserve(FRAME + payload.len());
@@ -28,25 +28,25 @@ pub fn frame(payload: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(payload);
 }
 
-/// A frame's header whose checksum holds.
+/// A frame header with a valid checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FrameHeader {
     pub(crate) length: usize,
     pub(crate) payload_crc: u32,
-    /// How far before this frame lay, when it was written, the offset up to which all had been synced.
+    /// When the frame was written: its offset minus the offset up to which everything was synced.
     pub(crate) distance: u32,
 }
 
 impl FrameHeader {
-    /// Bytes of the frame, header and payload.
+    /// Bytes of the frame: header and payload.
     pub(crate) fn frame_length(&self) -> u64 {
         (FRAME + self.length) as u64
     }
 }
 
-/// Makes and checks the headers of frames of one segment. The header's checksum covers the segment's random key and
-/// the frame's offset, which are not on the disk beside it: so a payload that looks like a frame is none, and neither is
-/// a frame that lies where it was not written.
+/// Completes and validates the headers of the frames of one segment. The header's checksum covers the segment's random
+/// key and the frame's offset, which are not stored in the frame. A payload that looks like a frame is therefore not
+/// taken for one, nor is a frame at an offset where it was not written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sealer {
     seed: u32,
@@ -64,10 +64,11 @@ impl Sealer {
         crc32c_append(self.seed, &input)
     }
 
-    /// Completes the frames in `framed`, which begins at `offset`, when all before `synced` is synced.
+    /// Completes the frames in `framed`. The first one is written at `offset`, and everything before `synced` is
+    /// synced.
     ///
     /// # Errors
-    /// The position of the first byte that is no frame.
+    /// The position of the first byte that does not start a frame.
     pub(crate) fn seal_all(self, framed: &mut [u8], offset: u64, synced: u64) -> Result<(), usize> {
         let mut at = 0;
         while at < framed.len() {
@@ -79,7 +80,8 @@ impl Sealer {
             if length > MAX_PAYLOAD {
                 return Err(at);
             }
-            // Too far for the field: what it then says is too low, which only makes recovery more careful.
+            // If the distance does not fit the field, the maximum is stored. It understates what was synced, so
+            // recovery is only more careful.
             let distance = u32::try_from(begins.saturating_sub(synced)).unwrap_or(u32::MAX);
             header[8..12].copy_from_slice(&distance.to_le_bytes());
             let mut covered = [0; 12];
@@ -93,7 +95,8 @@ impl Sealer {
         Ok(())
     }
 
-    /// The header in `bytes` at `offset`, if it is sound. The payload is not looked at.
+    /// Returns the header at the start of `bytes`, which are stored at `offset`, if it is valid. Does not check the
+    /// payload.
     pub(crate) fn header(self, bytes: &[u8], offset: u64) -> Option<FrameHeader> {
         let header = bytes.first_chunk::<FRAME>()?;
         let length = u32_at(header, 0) as usize;
@@ -115,17 +118,17 @@ impl Sealer {
 pub(crate) struct SegmentHeader {
     /// Offset of the segment's first byte.
     pub(crate) base: u64,
-    /// See [`Sealer`].
+    /// See [`FrameCodec`].
     pub(crate) key: u64,
 }
 
-/// What the first bytes of a segment file say.
+/// The result of parsing the first bytes of a segment file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HeaderBytes {
     Sound(SegmentHeader),
-    /// Written by another version of the program.
+    /// Written in another format version.
     Version(u32),
-    /// Too short or changed.
+    /// Too short, or changed.
     Unsound,
 }
 
@@ -141,7 +144,8 @@ impl SegmentHeader {
         bytes
     }
 
-    /// Reads the head of a segment file. Files of version 1 begin with a record, which its checksum tells.
+    /// Parses the first bytes of a segment file. A file of version 1 starts with a record instead; see
+    /// [`is_version_1`].
     pub(crate) fn read(bytes: &[u8]) -> HeaderBytes {
         if let Some(header) = bytes.first_chunk::<SEGMENT_HEADER>() {
             let mut unchecked = *header;
@@ -157,7 +161,7 @@ impl SegmentHeader {
     }
 }
 
-/// Whether `bytes` begin with a record of version 1: length, CRC-32C of the payload, payload.
+/// Returns whether `bytes` start with a record of version 1: length, CRC-32C of the payload, payload.
 pub(crate) fn is_version_1(bytes: &[u8]) -> bool {
     let Some((head, rest)) = bytes.split_first_chunk::<8>() else { return false };
     let length = u32_at(head, 0) as usize;

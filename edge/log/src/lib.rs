@@ -1,13 +1,13 @@
-//! The durable log: topics cut into partitions, each an append-only stream of records on disk.
+//! The durable log: topics divided into partitions. Each partition is an append-only stream of records on disk.
 //!
-//! An **offset** is a position in bytes from the start of the partition's stream; a record's offset is where it begins,
-//! and the offset after it is where the next one begins. Records lie in segment files named by the offset of their first
-//! byte, so that old ones are dropped by deleting files. The format of the files and the rules of recovery are described
-//! in this crate's `README.md`.
+//! An **offset** is a position in bytes from the start of the partition's stream. A record's offset is where the record
+//! starts; the offset after it is where the next record starts. Records are stored in segment files named by the offset
+//! of their first byte, so old records are dropped by deleting files. This crate's `README.md` describes the file
+//! format and the recovery rules.
 //!
-//! [`Partition`] writes and reads one stream. [`Committer`] owns the partitions that many senders append to and makes
-//! all the records that arrived while it was busy durable with one `fdatasync` a partition, then tells their senders.
-//! Both reach files and clock through [`storage::Storage`], so that a test can make either fail.
+//! [`Partition`] writes and reads one stream. [`Committer`] owns the partitions that many senders append to. It makes
+//! all records that arrived during the previous commit durable with one `fdatasync` per partition and then acknowledges
+//! them. Both access files and the clock through [`storage::Storage`], so that a test can make either fail.
 
 mod committer;
 mod error;

@@ -1,4 +1,4 @@
-//! Reading a partition's durable records, and waiting for more.
+//! Reads a partition's durable records, and waits for new ones.
 
 use std::{
     io,
@@ -14,14 +14,14 @@ use crate::{
     storage::StorageFile,
 };
 
-/// A record as it was appended.
+/// A stored record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Where it begins.
+    /// Offset of the record.
     pub offset: u64,
-    /// Where the next one begins.
+    /// Offset of the next record.
     pub next: u64,
-    /// What was appended.
+    /// The bytes that were appended.
     pub payload: Vec<u8>,
 }
 
@@ -29,7 +29,7 @@ pub struct Record {
 #[derive(Debug)]
 pub struct Reader {
     shared: Arc<Shared>,
-    /// The segment that was read last, by its id.
+    /// The last segment that was read, with its id.
     open: Option<(u64, Box<dyn StorageFile>)>,
 }
 
@@ -44,7 +44,7 @@ impl Reader {
         Self { shared, open: None }
     }
 
-    /// The first offset that is held.
+    /// The first retained offset.
     pub fn start(&self) -> u64 {
         self.shared.start.load(Ordering::Acquire)
     }
@@ -54,41 +54,42 @@ impl Reader {
         self.shared.end.load(Ordering::Acquire)
     }
 
-    /// Waits until a record at or after `offset` is durable, at most `timeout`; tells whether one is.
+    /// Waits until a record at or after `offset` is durable, for at most `timeout`. Returns whether there is one.
     pub fn wait(&self, offset: u64, timeout: Duration) -> bool {
         self.wait_or_wake(offset, timeout, self.wakes())
     }
 
-    /// As [`Self::wait`], but ends as well when somebody has called [`Self::wake`] since there were so many wakes.
+    /// As [`Self::wait`], but also returns when [`Self::wake_count`] differs from `wakes`.
     pub fn wait_or_wake(&self, offset: u64, timeout: Duration, wakes: u64) -> bool {
-        let held = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let _held = self
+        let guard = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let _guard = self
             .shared
             .grown
-            .wait_timeout_while(held, timeout, |()| self.end() <= offset && self.wakes() == wakes)
+            .wait_timeout_while(guard, timeout, |()| self.end() <= offset && self.wakes() == wakes)
             .unwrap_or_else(PoisonError::into_inner);
         self.end() > offset
     }
 
-    /// How often [`Self::wake`] was called.
+    /// The number of calls of [`Self::wake_all`].
     pub fn wakes(&self) -> u64 {
         self.shared.wakes.load(Ordering::Acquire)
     }
 
-    /// Wakes who waits, though there may be nothing new.
+    /// Wakes all waiting readers, even if there is no new record.
     pub fn wake(&self) {
-        let _held = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let _guard = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         self.shared.wakes.fetch_add(1, Ordering::Release);
         self.shared.grown.notify_all();
     }
 
-    /// Reads records from `offset` on: as many as fit into `max_bytes` and not past `until`, at least one when there is
-    /// one before it. Stops at a segment's end, and before damage.
+    /// Reads records from `offset` on, up to `until` and at most `max_bytes`. Returns at least one record if there is
+    /// one before `until`, even if it is larger than `max_bytes`. Stops at the end of a segment and before damage.
     ///
     /// # Errors
-    /// [`LogError::Damaged`] when there is no sound record at `offset`: the caller reports it and goes on at its `resume`.
-    /// [`LogError::OutOfRange`] when `offset` is not held or lies beyond the end; [`LogError::Io`], after which the same
-    /// may be tried again.
+    /// [`LogError::Damaged`] when there is no valid record at `offset`: the caller reports it and continues at its
+    /// `resume`.
+    /// [`LogError::OutOfRange`] when `offset` is before the first retained record or after the end; [`LogError::Io`],
+    /// after which the same call can be repeated.
     pub fn read(&mut self, offset: u64, until: u64, max_bytes: usize) -> Result<Vec<Record>, LogError> {
         let end = self.end();
         if offset > end {
@@ -113,7 +114,7 @@ impl Reader {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     let start = self.shared.start.load(Ordering::Acquire);
                     if offset < start {
-                        // Retention was quicker.
+                        // Retention removed it in the meantime.
                         return Err(LogError::OutOfRange { offset, start, end });
                     }
                     return Err(LogError::Damaged { path, offset, resume: stop.min(until) });
@@ -132,7 +133,7 @@ impl Reader {
         Err(LogError::Damaged { path, offset, resume: resume.min(until) })
     }
 
-    /// The segment that holds `offset`, and the offset at which it stops.
+    /// Returns the segment that contains `offset`, and the offset at which it ends.
     fn segment_of(&self, offset: u64, end: u64) -> Result<Place, LogError> {
         let segments = self.shared.segments.read().unwrap_or_else(PoisonError::into_inner);
         let start = self.start();
@@ -150,11 +151,12 @@ impl Reader {
 
 enum Place {
     In(Segment, u64),
-    /// In no segment; the next one begins there.
+    /// The offset is in no segment; the next segment starts at this offset.
     Before(u64),
 }
 
-/// The records from `offset` on, with `available` bytes to the segment's end; `None` when there is no sound one.
+/// Reads the records from `offset` on; `available` bytes remain in the segment. Returns `None` if the first record is
+/// not valid.
 fn read_records(
     file: &dyn StorageFile,
     segment: Segment,
@@ -163,26 +165,26 @@ fn read_records(
     available: usize,
     max_bytes: usize,
 ) -> io::Result<Option<Vec<Record>>> {
-    let sealer = Sealer::new(segment.key);
+    let codec = Sealer::new(segment.key);
     let position = SEGMENT_HEADER as u64 + (offset - segment.base);
-    // A file that is shorter than its segment ends where the bytes do, so that what is there is read.
-    let held = usize::try_from(file.len()?.saturating_sub(position)).unwrap_or(usize::MAX);
-    let available = available.min(held);
+    // If the file is shorter than its segment, the part that exists is read.
+    let stored = usize::try_from(file.len()?.saturating_sub(position)).unwrap_or(usize::MAX);
+    let available = available.min(stored);
     let mut bytes = vec![0; available.min(max_bytes.max(FRAME))];
     file.read_exact_at(&mut bytes, position)?;
-    let Some(first) = sealer.header(&bytes, offset) else { return Ok(None) };
-    let whole = FRAME + first.length;
-    // A record larger than `max_bytes` is read whole all the same.
-    if bytes.len() < whole {
-        if available < whole {
+    let Some(first) = codec.header(&bytes, offset) else { return Ok(None) };
+    let length = FRAME + first.length;
+    // A record larger than `max_bytes` is still returned.
+    if bytes.len() < length {
+        if available < length {
             return Ok(None);
         }
-        bytes = vec![0; whole];
+        bytes = vec![0; length];
         file.read_exact_at(&mut bytes, position)?;
     }
     let mut records = Vec::new();
     let mut at = 0;
-    while let Some(header) = bytes.get(at..).and_then(|rest| sealer.header(rest, offset + at as u64)) {
+    while let Some(header) = bytes.get(at..).and_then(|rest| codec.header(rest, offset + at as u64)) {
         let Some(payload) = bytes.get(at + FRAME..at + FRAME + header.length) else { break };
         let begins = offset + at as u64;
         let next = begins + header.frame_length();
@@ -198,9 +200,9 @@ fn read_records(
     Ok((!records.is_empty()).then_some(records))
 }
 
-/// The offset of the next sound record after the damage at `offset`, or of the segment's stop.
+/// Returns the offset of the next valid record after the damage at `offset`, or the end of the segment.
 fn next_sound(file: &dyn StorageFile, segment: Segment, offset: u64, stop: u64) -> io::Result<u64> {
-    let held = segment.base.saturating_add(file.len()?.saturating_sub(SEGMENT_HEADER as u64)).min(stop);
-    let mut scanner = Scanner::new(file, segment.base, segment.key, held);
+    let file_end = segment.base.saturating_add(file.len()?.saturating_sub(SEGMENT_HEADER as u64)).min(stop);
+    let mut scanner = Scanner::new(file, segment.base, segment.key, file_end);
     Ok(scanner.next_sound(offset + 1)?.unwrap_or(stop))
 }

@@ -1,4 +1,4 @@
-//! Finding the sound records in a segment, whatever else lies in it.
+//! Finds the valid records in a segment that may be damaged.
 
 use std::{io, ops::Range};
 
@@ -10,10 +10,10 @@ use crate::{
     storage::StorageFile,
 };
 
-/// Bytes read at once.
+/// Bytes per read.
 const CHUNK: usize = 256 << 10;
 
-/// What a scan reads from.
+/// The source that a scan reads from.
 pub(crate) trait Image {
     fn read_exact_at(&self, bytes: &mut [u8], at: u64) -> io::Result<()>;
 }
@@ -32,7 +32,7 @@ impl Image for &[u8] {
     }
 }
 
-/// Reads the frames of a segment through a window, so that memory does not grow with what a damaged length claims.
+/// Reads the frames of a segment through a window, so that a damaged length field does not increase memory use.
 #[derive(Debug)]
 pub(crate) struct Scanner<I> {
     image: I,
@@ -46,24 +46,25 @@ pub(crate) struct Scanner<I> {
 }
 
 impl<I: Image> Scanner<I> {
-    /// Scans the segment at `base` up to offset `stop`, which must not lie beyond the bytes that are there.
+    /// Scans the segment at `base` up to offset `stop`, which must not exceed the bytes that exist.
     pub(crate) fn new(image: I, base: u64, key: u64, stop: u64) -> Self {
         Self { image, sealer: Sealer::new(key), base, stop, window: Vec::new(), window_at: base }
     }
 
-    /// The bytes from `offset` on, at least `least` of them and at most what the window holds; none past the end.
-    fn bytes(&mut self, offset: u64, least: usize) -> io::Result<Option<&[u8]>> {
-        let held = offset.checked_sub(self.window_at).and_then(|skip| usize::try_from(skip).ok());
-        let held = held.filter(|&skip| self.window.len() >= skip.saturating_add(least));
-        let skip = match held {
+    /// Returns the bytes from `offset` on: at least `min_length`, at most what the window contains. Returns `None` past
+    /// the end.
+    fn bytes(&mut self, offset: u64, min_length: usize) -> io::Result<Option<&[u8]>> {
+        let buffered = offset.checked_sub(self.window_at).and_then(|skip| usize::try_from(skip).ok());
+        let buffered = buffered.filter(|&skip| self.window.len() >= skip.saturating_add(min_length));
+        let skip = match buffered {
             Some(skip) => skip,
             None => {
-                let left = usize::try_from(self.stop.saturating_sub(offset)).unwrap_or(usize::MAX);
-                if left < least {
+                let remaining = usize::try_from(self.stop.saturating_sub(offset)).unwrap_or(usize::MAX);
+                if remaining < min_length {
                     return Ok(None);
                 }
                 self.window.clear();
-                self.window.resize(left.min(CHUNK), 0);
+                self.window.resize(remaining.min(CHUNK), 0);
                 self.window_at = offset;
                 if let Err(error) =
                     self.image.read_exact_at(&mut self.window, offset - self.base + SEGMENT_HEADER as u64)
@@ -77,37 +78,37 @@ impl<I: Image> Scanner<I> {
         Ok(self.window.get(skip..))
     }
 
-    /// The sound frame at `offset`, if there is one.
+    /// Returns the header of the frame at `offset` if header and payload are valid.
     pub(crate) fn frame_at(&mut self, offset: u64) -> io::Result<Option<FrameHeader>> {
-        let sealer = self.sealer;
-        let Some(header) = self.bytes(offset, FRAME)?.and_then(|bytes| sealer.header(bytes, offset)) else {
+        let codec = self.sealer;
+        let Some(header) = self.bytes(offset, FRAME)?.and_then(|bytes| codec.header(bytes, offset)) else {
             return Ok(None);
         };
         if header.frame_length() > self.stop - offset {
             return Ok(None);
         }
         let mut at = offset + FRAME as u64;
-        let mut left = header.length;
+        let mut remaining = header.length;
         let mut check = 0;
-        while left > 0 {
+        while remaining > 0 {
             let Some(bytes) = self.bytes(at, 1)? else { return Ok(None) };
-            let piece = bytes.get(..left).unwrap_or(bytes);
+            let piece = bytes.get(..remaining).unwrap_or(bytes);
             check = crc32c_append(check, piece);
             at += piece.len() as u64;
-            left -= piece.len();
+            remaining -= piece.len();
         }
         Ok((check == header.payload_crc).then_some(header))
     }
 
-    /// Offset of the first sound frame at or after `from`.
+    /// Offset of the first valid frame at or after `from`.
     pub(crate) fn next_sound(&mut self, from: u64) -> io::Result<Option<u64>> {
-        let sealer = self.sealer;
+        let codec = self.sealer;
         let mut at = from;
         loop {
             let Some(bytes) = self.bytes(at, FRAME)? else { return Ok(None) };
             let candidates = bytes.windows(FRAME);
             let tried = candidates.len() as u64;
-            let found = candidates.zip(at..).find(|(bytes, offset)| sealer.header(bytes, *offset).is_some());
+            let found = candidates.zip(at..).find(|(bytes, offset)| codec.header(bytes, *offset).is_some());
             let Some((_, offset)) = found else {
                 at += tried;
                 continue;
@@ -119,7 +120,8 @@ impl<I: Image> Scanner<I> {
         }
     }
 
-    /// Calls `frame` with each sound frame's offset and header, and returns what lies between them and after the last.
+    /// Calls `frame` with the offset and header of each valid frame. Returns the ranges between the frames and after
+    /// the last one.
     pub(crate) fn run(&mut self, mut frame: impl FnMut(u64, FrameHeader)) -> io::Result<Vec<Range<u64>>> {
         let mut damaged = Vec::new();
         let mut at = self.base;
@@ -137,7 +139,7 @@ impl<I: Image> Scanner<I> {
     }
 }
 
-/// What [`recover_bytes`] finds in a segment's bytes.
+/// The result of [`scan_segment_bytes`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SegmentScan {
     /// Not a segment of this format: too short, a damaged header, or another version.
@@ -146,17 +148,18 @@ pub enum SegmentScan {
     Segment {
         /// Offset of its first byte.
         base: u64,
-        /// The sound records, by the offsets where each begins and the next one may.
+        /// The valid records: offset of each record and offset after it.
         records: Vec<Range<u64>>,
-        /// What lies between and after them.
+        /// The ranges between the records and after the last one.
         damaged: Vec<Range<u64>>,
-        /// Offset up to which, by what the records say, all had been synced when the last of them was written.
+        /// Offset up to which everything was synced when the last record was written, according to the records'
+        /// headers.
         synced: u64,
     },
 }
 
-/// Scans the bytes of a segment file as recovery does. It takes any bytes: it does not panic, and allocates no more than
-/// in proportion to them.
+/// Scans the bytes of a segment file as recovery does. Accepts any bytes: it does not panic, and its memory use is
+/// proportional to their number.
 pub fn recover_bytes(bytes: &[u8]) -> SegmentScan {
     let HeaderBytes::Sound(header) = SegmentHeader::read(bytes) else { return SegmentScan::Unreadable };
     let base = header.base;
@@ -174,7 +177,7 @@ pub fn recover_bytes(bytes: &[u8]) -> SegmentScan {
     }
 }
 
-/// Reads the header of a segment file of `length` bytes; `Err` carries the version when it is another one's.
+/// Reads the header of a segment file of `length` bytes. The inner `Err` is the version of a segment in another format.
 pub(crate) fn read_header(file: &dyn StorageFile, length: u64) -> io::Result<Result<Option<SegmentHeader>, u32>> {
     let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX).min(SEGMENT_HEADER)];
     file.read_exact_at(&mut bytes, 0)?;
@@ -182,7 +185,7 @@ pub(crate) fn read_header(file: &dyn StorageFile, length: u64) -> io::Result<Res
         HeaderBytes::Sound(header) => Ok(Some(header)),
         HeaderBytes::Version(version) => Err(version),
         HeaderBytes::Unsound => {
-            // Of a record of version 1 no more is read than tells it.
+            // One MiB is enough to recognise a record of version 1.
             let mut first = vec![0; usize::try_from(length).unwrap_or(usize::MAX).min(1 << 20)];
             file.read_exact_at(&mut first, 0)?;
             if is_version_1(&first) { Err(1) } else { Ok(None) }

@@ -1,4 +1,4 @@
-//! The committer under faults: whose append fails, who is told what and when, and how it heals.
+//! The committer under faults: which appends fail, what is acknowledged and when, and how it heals.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -37,7 +37,7 @@ fn record(number: u64) -> Vec<u8> {
     framed
 }
 
-/// An append of one record to each of some partitions.
+/// An append of one record to each of the given partitions.
 fn append(number: u64, partitions: &[usize], answers: &Answers) -> Job {
     let answers = Arc::clone(answers);
     Append {
@@ -76,7 +76,7 @@ fn a_partition_that_cannot_be_synced_fails_its_own_appends_and_no_other() {
     let health = core.health();
     assert_eq!(health.iter().map(|partition| partition.is_healthy()).collect::<Vec<_>>(), [false, true, true]);
     assert_eq!((health[0].failures, health[0].since), (1, storage.now()));
-    // Until it has healed it takes nothing, and the others go on.
+    // Until it has healed it rejects appends, and the others continue.
     core.round(vec![append(5, &[0], &answers), append(6, &[1], &answers)]);
     assert_eq!(answered(&answers), [(5, false), (6, true)]);
     storage.advance(core.heal().unwrap());
@@ -105,7 +105,7 @@ fn what_follows_a_refused_append_in_a_round_is_refused_too() {
     let answers = Answers::default();
     storage.inject(Fault::new(Operation::Write).short(5).after(1));
     core.round((1..=3).map(|number| append(number, &[0], &answers)).collect());
-    assert_eq!(answered(&answers), [(1, true), (2, false), (3, false)], "the order of one sender holds");
+    assert_eq!(answered(&answers), [(1, true), (2, false), (3, false)], "the order of one sender is kept");
     assert_eq!(numbers(&core, 0), [1]);
 }
 
@@ -120,7 +120,7 @@ fn after_half_a_record_that_cannot_be_cut_off_nothing_is_written_until_it_heals(
     core.round(vec![append(2, &[0], &answers)]);
     core.round(vec![append(3, &[0], &answers)]);
     storage.advance(Duration::from_secs(2));
-    assert!(core.heal().is_some(), "cutting fails once more");
+    assert!(core.heal().is_some(), "truncating fails once more");
     core.round(vec![append(4, &[0], &answers)]);
     storage.advance(Duration::from_secs(2));
     assert_eq!(core.heal(), None);
@@ -144,7 +144,7 @@ fn a_full_disk_is_told_as_such_and_heals_when_there_is_room() {
         assert_eq!(result.as_ref().unwrap_err().kind(), CommitErrorKind::DiskFull, "{number}");
     }
     assert!(core.health()[0].disk_full);
-    // Attempts come ever more rarely, but at least once a second.
+    // The interval between attempts grows to one second.
     let mut pauses = Vec::new();
     for _ in 0..8 {
         let pause = core.heal().unwrap();
@@ -199,8 +199,7 @@ fn a_file_system_that_turned_read_only_heals_when_it_is_writable_again() {
     assert_eq!(numbers(&core, 0), [1, 3]);
 }
 
-/// In any trace: when an append is acknowledged, each byte of it lies before the last successful sync of its file, and
-/// that of its file's folder before that.
+/// In any trace: when an append is acknowledged, all its bytes are synced, and so is the folder of its file.
 #[test]
 fn nothing_is_acknowledged_before_its_bytes_were_synced() {
     let storage = SimulatedStorage::new(1);
@@ -246,26 +245,26 @@ fn a_panic_leaves_no_sender_waiting_and_the_committer_goes_on() {
     let partitions = vec![partition(&storage, 0), partition(&storage, 1)];
     let committer = Committer::start(partitions, 16, Duration::ZERO).unwrap();
     storage.inject(Fault::new(Operation::Sync).under(Path::new("/log/1")).panics());
-    let (done, told) = mpsc::channel();
+    let (done, results) = mpsc::channel();
     let send = |number| {
         let done = done.clone();
         let done = move |result: Result<(), CommitError>| done.send(result.map_err(|error| error.kind())).unwrap();
         committer.append(Append { parts: vec![(1, record(number))], done: Box::new(done) });
-        told.recv_timeout(Duration::from_secs(30)).unwrap()
+        results.recv_timeout(Duration::from_secs(30)).unwrap()
     };
     assert_eq!(send(1), Err(CommitErrorKind::TryLater));
-    // The sender is told while the panic unwinds, the health right after.
+    // The append is answered while the panic unwinds; the health is updated right after.
     while committer.health()[1].failures == 0 {
         std::thread::yield_now();
     }
-    // It heals by itself: the simulated clock stands still, so the time has come once it is moved.
+    // Healing needs no call. The simulated clock stands still, so the next attempt is due once it is advanced.
     storage.advance(Duration::from_secs(5));
     while !committer.health().iter().all(|partition| partition.is_healthy()) {
         std::thread::yield_now();
     }
     assert_eq!(send(2), Ok(()));
     drop(committer);
-    assert_eq!(held(&partition(&storage, 1)), [2], "what the panic cut short is not there twice");
+    assert_eq!(held(&partition(&storage, 1)), [2], "the interrupted record is not stored twice");
 }
 
 #[test]
@@ -281,7 +280,7 @@ fn a_sender_that_panics_over_its_answer_keeps_nobody_from_theirs() {
         done: Box::new(|result| assert_eq!(result.unwrap_err().kind(), CommitErrorKind::Invalid)),
     };
     core.round(vec![unframed.into()]);
-    assert!(core.health()[0].is_healthy(), "a sender's mistake is not the partition's");
+    assert!(core.health()[0].is_healthy(), "a sender's error does not affect the partition");
 }
 
 #[test]
@@ -309,8 +308,8 @@ fn segments_that_cannot_be_dropped_are_told_in_the_health() {
     assert_eq!(core.health()[0].expire_error, None);
 }
 
-/// Random rounds over three partitions, of which one fails as it likes; what was acknowledged is there after a loss of
-/// power, once.
+/// Random batches for three partitions, of which one fails at random. Every acknowledged append exists once after a
+/// power loss.
 fn history(seed: u64) {
     let mut random = Random(seed);
     let storage = SimulatedStorage::new(random.next());

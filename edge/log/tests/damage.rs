@@ -1,4 +1,4 @@
-//! What recovery and readers make of a damaged, shortened or missing log.
+//! Recovery and reading of a damaged, shortened or missing log.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::single_range_in_vec_init, reason = "lists of ranges are what is compared")]
@@ -36,7 +36,7 @@ fn a_flipped_bit_in_the_middle_costs_that_record_and_no_other() {
     numbers(&mut partition, 500);
     let path = folder.path().join(format!("{:020}.log", 0));
     let lost = 245 * NUMBER..246 * NUMBER;
-    // Any byte of it: length, checksums, payload.
+    // Any byte of the record: length, checksums, payload.
     for byte in 0..NUMBER {
         let mut bytes = fs::read(&path).unwrap();
         let at = SEGMENT_HEADER + usize::try_from(lost.start + byte).unwrap();
@@ -76,8 +76,8 @@ fn a_flipped_bit_in_the_last_synced_record_is_damage_and_not_cut() {
     for _ in 0..2 {
         let partition = open(&storage, 1 << 20).unwrap();
         assert_eq!(partition.recovery().torn, 0);
-        assert_eq!(storage.contents(&segment(0)).unwrap().len(), length, "the evidence stays");
-        assert_eq!(partition.end(), 10 * NUMBER, "no offset is given twice");
+        assert_eq!(storage.contents(&segment(0)).unwrap().len(), length, "the damaged bytes are kept");
+        assert_eq!(partition.end(), 10 * NUMBER, "no offset is assigned twice");
         assert_eq!(read_all(&partition).records.len(), 9);
         assert_eq!(read_all(&partition).damaged, [9 * NUMBER..10 * NUMBER]);
         storage.kill();
@@ -118,7 +118,7 @@ fn damage_before_a_sound_record_is_kept_also_when_the_synced_file_is_older() {
     partition.sync().unwrap();
     storage.kill();
     storage.corrupt(&folder().join("synced"), |bytes| bytes.clone_from(&stale));
-    // No sync is known of any more, but a sound record follows.
+    // The file `synced` does not cover the record any more, but a valid record follows it.
     storage.flip_bit(&segment(0), SEGMENT_HEADER as u64 + 1, 0);
     let partition = open(&storage, 1 << 20).unwrap();
     assert_eq!((partition.recovery().torn, partition.recovery().lost_bytes()), (0, FRAME as u64 + 5));
@@ -149,10 +149,10 @@ fn a_deleted_log_goes_on_where_the_store_says() {
     partition.sync().unwrap();
     drop(partition);
     let partition = Partition::open(&folder, 500).unwrap();
-    assert_eq!(partition.recovery().missing, [0..committed], "still, after the next start");
+    assert_eq!(partition.recovery().missing, [0..committed], "also after the next start");
     let mut reader = partition.reader();
     assert_eq!(reader.read(committed, u64::MAX, 100).unwrap()[0].payload, b"new");
-    // Whoever was further behind is told, and goes on.
+    // A consumer that is further behind gets an error and can continue.
     let error = reader.read(17, u64::MAX, 100).unwrap_err();
     assert!(matches!(error, LogError::Damaged { offset: 17, resume, .. } if resume == committed), "{error}");
 }
@@ -164,7 +164,7 @@ fn deleted_segments_are_missed_and_their_offsets_not_given_again() {
     storage.kill();
     let segments: Vec<_> = storage.files().into_iter().filter(|path| path.extension().is_some()).collect();
     assert!(segments.len() >= 3);
-    // One in the middle.
+    // One segment in the middle.
     storage.lose_file(&segments[1]);
     let partition = open(&storage, 100).unwrap();
     let missing = partition.recovery().missing.clone();
@@ -172,7 +172,7 @@ fn deleted_segments_are_missed_and_their_offsets_not_given_again() {
     let seen = read_all(&partition);
     assert_eq!(seen.damaged, missing);
     assert_eq!(seen.records.len() as u64, 20 - (missing[0].end - missing[0].start) / NUMBER);
-    // All of them.
+    // All segments.
     storage.kill();
     segments.iter().for_each(|path| storage.lose_file(path));
     let mut partition = open(&storage, 100).unwrap();
@@ -192,7 +192,7 @@ fn a_segment_that_vanishes_under_a_reader_is_damage() {
     let seen = read_all(&partition);
     assert_eq!(seen.damaged, [5 * NUMBER..10 * NUMBER]);
     assert_eq!(seen.records.len(), 15);
-    // One that is shorter than it was loses its end.
+    // A segment that became shorter loses its end.
     storage.corrupt(&segment(0), |bytes| bytes.truncate(bytes.len() - 1));
     let seen = read_all(&partition);
     assert_eq!((seen.damaged, seen.records.len()), (vec![4 * NUMBER..10 * NUMBER], 14));
@@ -213,7 +213,7 @@ fn a_segment_with_a_damaged_header_is_read_all_the_same() {
     partition.append(b"next").unwrap();
     partition.sync().unwrap();
     assert_eq!(read_all(&partition).records.len(), 13);
-    // Nobody knows the key: nothing can be read, but nothing is thrown away.
+    // The key is lost: nothing can be read, but nothing is deleted either.
     drop(partition);
     let storage = SimulatedStorage::new(1);
     numbers(&mut open(&storage, 1000).unwrap(), 12);
@@ -247,7 +247,7 @@ fn records_inside_a_damaged_record_are_not_taken_for_records() {
     let mut partition = open(&storage, 1 << 20).unwrap();
     partition.append(b"true").unwrap();
     partition.sync().unwrap();
-    // A sender that has seen the file, and sends a record as it lies on the disk.
+    // A sender knows the file and sends a record exactly as it is stored on the disk.
     let forged = storage.contents(&segment(0)).unwrap()[SEGMENT_HEADER..].to_vec();
     let mut payload = forged.clone();
     for _ in 0..50 {
@@ -271,7 +271,7 @@ fn a_record_made_for_just_that_offset_is_none_without_the_partitions_key() {
     forger.append(b"").unwrap();
     forger.append(b"forged").unwrap();
     forger.sync().unwrap();
-    // Begins at the offset at which the payload of a first record does.
+    // Starts at the offset at which the payload of a first record starts.
     let forged = theirs.contents(&segment(0)).unwrap()[SEGMENT_HEADER + FRAME..].to_vec();
     let mut partition = open(&mine, 1 << 20).unwrap();
     partition.append(&forged).unwrap();
@@ -289,8 +289,8 @@ fn what_a_failed_sync_left_in_memory_is_written_again_before_it_is_trusted() {
         partition.append(&[7; 500]).unwrap();
         storage.inject(Fault::new(Operation::Sync));
         assert!(partition.sync().is_err());
-        assert!(partition.append(b"more").is_err(), "nothing may follow what was not synced");
-        // Killed and started again: the page cache still shows all of it.
+        assert!(partition.append(b"more").is_err(), "no append may follow an unsynced write");
+        // The process is killed and restarted: the page cache still contains everything.
         storage.kill();
         let partition = open(&storage, 1 << 20).unwrap();
         assert_eq!(read_all(&partition).records.len(), 1);
@@ -308,11 +308,11 @@ fn reopening_heals_without_a_restart_and_keeps_readers_and_offsets() {
     partition.append(b"durable").unwrap();
     partition.sync().unwrap();
     let first = reader.read(0, u64::MAX, 100).unwrap().remove(0);
-    partition.append(b"refused").unwrap();
+    partition.append(b"lost").unwrap();
     storage.inject(Fault::new(Operation::Sync));
     assert!(partition.sync().is_err());
     assert!(partition.broken().is_some());
-    assert!(matches!(partition.sync().unwrap_err(), LogError::Broken { .. }), "no second sync that may lie");
+    assert!(matches!(partition.sync().unwrap_err(), LogError::Broken { .. }), "a second sync could wrongly succeed");
     storage.inject(Fault::new(Operation::SetLen));
     assert!(partition.reopen().is_err());
     assert!(partition.append(b"too early").is_err());

@@ -1,4 +1,4 @@
-//! The log as its users see it: durable, ordered, and dropped when old.
+//! The log's guarantees: durability, order, and removal of old records.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -61,7 +61,7 @@ fn group_commit_keeps_the_order_and_tells_every_sender() {
     let partition = Partition::open(folder.path(), 1 << 20).unwrap();
     let reader = partition.reader();
     let committer = Committer::start(vec![partition], 16, Duration::ZERO).unwrap();
-    let (done, told) = mpsc::channel();
+    let (done, results) = mpsc::channel();
     for number in 0u32..500 {
         let mut framed = Vec::new();
         frame(&number.to_le_bytes(), &mut framed);
@@ -71,8 +71,8 @@ fn group_commit_keeps_the_order_and_tells_every_sender() {
             done: Box::new(move |result| done.send((number, result.is_ok())).unwrap()),
         });
     }
-    let told: Vec<_> = told.iter().take(500).collect();
-    assert_eq!(told, (0..500).map(|number| (number, true)).collect::<Vec<_>>());
+    let results: Vec<_> = results.iter().take(500).collect();
+    assert_eq!(results, (0..500).map(|number| (number, true)).collect::<Vec<_>>());
     assert!(reader.wait(499 * 20, Duration::from_secs(1)));
     assert_eq!(reader.end(), 500 * 20);
 }

@@ -1,6 +1,6 @@
-//! Random histories of a partition under every fault, against a model of what was acknowledged.
+//! Random histories of a partition under all faults, compared with a model of what was acknowledged.
 //!
-//! A failure names its seed; `LOG_SEED=n` replays it, `LOG_SEEDS=n` runs so many.
+//! A failure prints its seed. `LOG_SEED=n` repeats it; `LOG_SEEDS=n` runs n seeds.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -27,7 +27,7 @@ use wheeltapper_log::{
 enum Fate {
     /// Written since the last sync.
     Pending,
-    /// Sync said so.
+    /// Synced.
     Durable,
     /// Pending when the process died.
     Uncertain,
@@ -48,16 +48,17 @@ struct World {
     segment_size: u64,
     records: BTreeMap<u64, Appended>,
     start: u64,
-    /// Where the log may start after a restart, as dropping segments failed half-way.
+    /// Upper bound of the log's start after a restart, because removing segments failed half-way.
     may_start: u64,
-    /// Appends that failed since the last sync: after a loss of power one may be there all the same, instead of what was
-    /// written in its place and not synced either.
+    /// Appends that failed since the last sync. After a power loss one of them may exist, instead of a later unsynced
+    /// write at the same offset.
     attempts: Vec<(u64, Vec<u8>)>,
-    /// Offsets that never held a record: skipped by `advance_to`, or an unsynced write that power loss left holes in.
+    /// Offsets that never contained a record: skipped by `advance_to`, or an unsynced write in which a power loss left
+    /// holes.
     gaps: Vec<Range<u64>>,
-    /// Where a consumer is that goes on after every crash.
+    /// Offset of a consumer that continues after every crash.
     consumer: u64,
-    /// Whether the partition may have to be healed.
+    /// Whether the partition may be in the failed state.
     failed: bool,
     written: u64,
     log: Vec<String>,
@@ -127,10 +128,10 @@ impl World {
             Ok(next) => {
                 assert_eq!(next, offset + (FRAME + payload.len()) as u64);
                 let appended = Appended { next, payload, fate: Fate::Pending, flipped: false };
-                assert!(self.records.range(offset..).next().is_none(), "offset {offset} was given twice");
+                assert!(self.records.range(offset..).next().is_none(), "offset {offset} was assigned twice");
                 self.records.insert(offset, appended);
                 self.written = next;
-                // A roll has synced what was before.
+                // Starting a new segment has synced the records before.
                 self.synced_up_to(self.partition.end());
             }
             Err(_) => {
@@ -138,7 +139,7 @@ impl World {
                 assert_eq!(self.partition.written(), offset);
                 self.attempts.push((offset, payload.clone()));
                 if self.partition.broken().is_some() && !self.records.contains_key(&offset) {
-                    // All of it may have been written before the failure, and nothing could be cut off again.
+                    // All of it may have been written before the failure, and truncating it may have failed.
                     let next = offset + (FRAME + payload.len()) as u64;
                     self.records.insert(offset, Appended { next, payload, fate: Fate::Pending, flipped: false });
                 }
@@ -197,13 +198,13 @@ impl World {
     fn reopen(&mut self) {
         let end = self.partition.end();
         let healed = self.partition.reopen();
-        assert_eq!(self.partition.end(), end, "reopening keeps what is durable");
+        assert_eq!(self.partition.end(), end, "healing keeps durable records");
         if healed.is_ok() {
             self.failed = false;
             assert_eq!(self.partition.written(), end);
             self.records.retain(|_, record| record.fate == Fate::Durable);
         } else {
-            // Nothing may be taken, and nothing that was pending may come back.
+            // Appends must be rejected, and pending records must not come back.
             assert!(self.partition.append(b"no").is_err());
             self.records.retain(|_, record| record.fate != Fate::Pending || self.partition.broken().is_some());
             self.failed = true;
@@ -221,7 +222,7 @@ impl World {
             return;
         };
         if self.random.one_in(3) {
-            // Unfinished; reopening goes on, to one end or the other.
+            // An interrupted truncation; healing continues at one end or the other.
             let operation = if self.random.one_in(2) { Operation::Remove } else { Operation::SetLen };
             self.storage.inject(Fault::new(operation));
         }
@@ -289,14 +290,14 @@ impl World {
         assert!(start >= self.start && start <= self.may_start.max(self.start), "{start}");
         self.start = start;
         self.records.retain(|_, record| record.next > start);
-        // The file `synced` may be older than the last sync after a loss of power, so that a last record whose bits were
-        // flipped passes for a torn one. No sound record may.
+        // After a power loss the file `synced` may be older than the last sync, so a last record with a flipped bit is
+        // taken for a torn write. A valid record must not be lost.
         let lost = self.records.range(end..).filter(|(_, record)| record.fate == Fate::Durable);
         for (offset, record) in lost {
             assert!(power_loss && record.flipped, "the log ends at {end}, before the record at {offset}");
         }
         self.records.retain(|offset, record| *offset < end || record.fate != Fate::Durable);
-        // What was uncertain is certain now: what is there stays, the rest never comes back.
+        // Uncertain records become certain: those that exist stay, the others never come back.
         let seen = self.read_back();
         let unfinished =
             !self.attempts.is_empty() || self.records.values().any(|record| record.fate == Fate::Uncertain);
@@ -313,22 +314,22 @@ impl World {
             }
         }
         self.attempts.clear();
-        let there: Vec<u64> = seen.iter().map(|record| record.offset).collect();
+        let stored: Vec<u64> = seen.iter().map(|record| record.offset).collect();
         let before = self.records.clone();
-        self.records.retain(|offset, record| record.fate != Fate::Uncertain || there.contains(offset));
+        self.records.retain(|offset, record| record.fate != Fate::Uncertain || stored.contains(offset));
         for record in self.records.values_mut() {
             record.fate = Fate::Durable;
         }
         for (offset, record) in before {
-            if record.fate == Fate::Uncertain && !there.contains(&offset) && offset < end {
-                // Torn between sound ones.
+            if record.fate == Fate::Uncertain && !stored.contains(&offset) && offset < end {
+                // Torn between valid records.
                 self.gaps.push(offset..record.next);
             }
         }
         self.log.push(format!("{:?}", self.partition.recovery()));
         let durable = self.records.values().map(|record| record.next).max().unwrap_or(self.start);
         if unfinished && durable < end {
-            // Torn right after a flipped record: it is kept with that.
+            // Torn right after a flipped record: the bytes are kept together with it.
             self.gaps.push(durable..end);
         }
         for lost in self
@@ -343,14 +344,14 @@ impl World {
         }
         self.written = self.partition.written();
         if self.consumer > end {
-            // As the host does when the store knows of more.
+            // As the host does when the store has a greater offset.
             self.heal_the_machine();
             self.partition.advance_to(self.consumer).unwrap();
             self.gaps.push(end..self.consumer);
         }
     }
 
-    /// Whether each byte of a range that is reported as lost belongs to a flipped record or to a gap.
+    /// Returns whether each byte of a range reported as lost belongs to a flipped record or to a gap.
     fn is_excused(&self, lost: &Range<u64>) -> bool {
         let mut at = lost.start;
         while at < lost.end {
@@ -409,7 +410,7 @@ impl World {
         read_from(&mut reader, start, max_bytes).records
     }
 
-    /// Each durable record is read unless it was flipped, and nothing else is.
+    /// Each durable record is read unless a bit of it was flipped, and nothing else is read.
     fn check(&mut self) {
         self.storage.clear_faults();
         self.storage.set_read_only(false);
@@ -426,20 +427,20 @@ impl World {
             .collect();
         let offsets = |records: &[(u64, &[u8])]| records.iter().map(|(offset, _)| *offset).collect::<Vec<_>>();
         assert_eq!(offsets(&read), offsets(&expected));
-        assert!(read == expected, "a record holds what was not appended");
+        assert!(read == expected, "a record contains bytes that were not appended");
         assert!(self.records.range(..end).all(|(_, record)| record.fate == Fate::Durable));
         for lost in &seen.damaged {
             assert!(self.is_excused(lost), "{lost:?} is damaged, but nothing happened to it");
         }
     }
 
-    /// A consumer that keeps its place over crashes gets every durable record once.
+    /// A consumer that keeps its offset over crashes reads every durable record once.
     fn consume(&mut self) {
         self.storage.clear_faults();
         self.storage.set_read_only(false);
         let mut reader = self.partition.reader();
         let end = self.partition.end();
-        assert!(self.consumer <= end, "the log went back behind what was read");
+        assert!(self.consumer <= end, "the log ends before what was read");
         let seen = read_from(&mut reader, self.consumer.max(self.start), 300);
         let read: Vec<u64> = seen.records.iter().map(|record| record.offset).collect();
         let expected: Vec<u64> = self

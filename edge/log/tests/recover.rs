@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use support::{open, segment};
 use wheeltapper_log::{SEGMENT_HEADER, SegmentScan, recover_bytes, storage::simulated::SimulatedStorage};
 
-/// A segment's bytes, and where its records lie.
+/// A segment's bytes, and the offsets of its records.
 fn image(payloads: &[Vec<u8>]) -> (Vec<u8>, Vec<Range<u64>>) {
     let storage = SimulatedStorage::new(1);
     let mut partition = open(&storage, 1 << 20).unwrap();
@@ -23,7 +23,7 @@ fn image(payloads: &[Vec<u8>]) -> (Vec<u8>, Vec<Range<u64>>) {
     (storage.contents(&segment(0)).unwrap(), records)
 }
 
-/// Records and damage cover the bytes without overlap.
+/// Checks that records and damage cover the bytes without overlap.
 fn covered(scan: &SegmentScan, length: usize) {
     let SegmentScan::Segment { base, records, damaged, .. } = scan else { return };
     let mut ranges: Vec<_> = records.iter().chain(damaged).cloned().collect();
@@ -67,7 +67,7 @@ proptest! {
             .into_iter()
             .filter(|record| record.end <= end)
             .filter(|record| {
-                // Two changes of one byte may undo each other.
+                // Two changes of one byte may cancel out.
                 let inside: Vec<_> = touched.iter().filter(|at| record.contains(at)).collect();
                 inside.is_empty() || found.contains(record)
             })

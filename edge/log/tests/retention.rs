@@ -1,4 +1,4 @@
-//! What is dropped, also when the disk or the clock misbehaves.
+//! Removal of old segments, also when the disk or the clock fails.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -17,7 +17,7 @@ use wheeltapper_log::{
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Ten segments, an hour each.
+/// Ten segments, one per hour.
 fn ten_segments(storage: &SimulatedStorage) -> Partition {
     let mut partition = open(storage, 100).unwrap();
     for _ in 0..10 {

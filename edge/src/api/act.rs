@@ -1,4 +1,4 @@
-//! What people do: written to the store, and where the planner has to know, put before it.
+//! Executes the actions of users: writes them to the store, and passes them to the planner where it has to know.
 
 use std::{
     sync::Arc,
@@ -11,7 +11,7 @@ use wheeltapper_line::{
     acts::{self, Asked, Refusal, Repair, Status},
     repair_alert,
 };
-use wheeltapper_store::{ActionRow, Cell, Deed as Written, TaskRow};
+use wheeltapper_store::{ActionRow, Cell, Deed as StoredAction, TaskRow};
 
 use super::{
     desk::{Desk, unreadable},
@@ -25,82 +25,82 @@ use crate::{
     line::Wish,
 };
 
-/// The planner is waited for so long; it goes on by itself.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The maximum time that a request waits for the planner; the planner handles the command anyway.
+const PLANNER_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Desk {
     pub(super) async fn act(self: &Arc<Self>, caller: &Caller, change: Change) -> Result<String, FrontError> {
         match change.deed {
-            Deed::Amend => self.amend(caller, &change).await,
-            Deed::Plan => self.plan(caller, &change).await,
-            _ => self.remark(caller, &change).await,
+            Deed::Amend => self.amend_order(caller, &change).await,
+            Deed::Plan => self.request_plan(caller, &change).await,
+            _ => self.act_on_anomaly(caller, &change).await,
         }
     }
 
-    /// Acknowledge, handle, false alarm, comment, order a repair.
-    async fn remark(self: &Arc<Self>, caller: &Caller, change: &Change) -> Result<String, FrontError> {
-        acts::check(change).map_err(refused)?;
-        let anomaly = self.one(caller, Table::Anomalies, "anomaly", &change.id).await?;
-        let mut written = Written { action: Some(action(caller, change, &anomaly)), ..Written::default() };
+    /// Acknowledge, handle, false alarm, comment, or order a repair.
+    async fn act_on_anomaly(self: &Arc<Self>, caller: &Caller, change: &Change) -> Result<String, FrontError> {
+        acts::check(change).map_err(action_error)?;
+        let anomaly = self.find_row(caller, Table::Anomalies, "anomaly", &change.id).await?;
+        let mut written = StoredAction { action: Some(action(caller, change, &anomaly)), ..StoredAction::default() };
         if change.deed.handles() {
             written.handled = Some(change.id.clone());
         }
         if change.deed == Deed::OrderRepair {
             let repair = Repair::new(&anomaly, &change.text, change.now);
-            if !self.is_ordered(&repair).await? {
-                written.wish = Some(packed(&Wish::Repair(repair_alert!(repair, types)))?);
+            if !self.has_pending_orders(&repair).await? {
+                written.wish = Some(encode_command(&Wish::Repair(repair_alert!(repair, types)))?);
             }
         }
-        let wish = self.record(written).await?;
-        self.wait(wish).await?;
-        Ok(self.one(caller, Table::Anomalies, "anomaly", &change.id).await?.to_string())
+        let command = self.record_action(written).await?;
+        self.wait_for_planner(command).await?;
+        Ok(self.find_row(caller, Table::Anomalies, "anomaly", &change.id).await?.to_string())
     }
 
-    async fn amend(self: &Arc<Self>, caller: &Caller, change: &Change) -> Result<String, FrontError> {
-        let wish = acts::Wish::parse(&change.text).map_err(refused)?;
-        let order = self.one(caller, Table::WorkOrders, "work order", &change.id).await?;
+    async fn amend_order(self: &Arc<Self>, caller: &Caller, change: &Change) -> Result<String, FrontError> {
+        let amendment_request = acts::Wish::parse(&change.text).map_err(action_error)?;
+        let order = self.find_row(caller, Table::WorkOrders, "work order", &change.id).await?;
         let alert = order.get("alert").and_then(Json::as_str).unwrap_or_default().to_owned();
         let state = self.apart(move |desk| {
             let statement = "SELECT state FROM alerts WHERE id = ?1";
             desk.host.store.ask(statement, vec![Cell::Text(alert)]).map_err(unreadable)
         });
-        // The alert of a repair that was ordered by hand is no row.
+        // A repair that was ordered by hand has no alert row.
         let resolved = state.await?.concat().first() == Some(&Cell::Text("resolved".into()));
         let technicians = acts::technicians(&self.host.config().schedule_json());
-        wish.check(&order, &technicians, !resolved).map_err(refused)?;
+        amendment_request.check(&order, &technicians, !resolved).map_err(action_error)?;
         let amendment = Amendment {
             order: change.id.clone(),
-            scheduled: wish.scheduled_time,
-            technician: wish.technician,
-            pinned: wish.pinned,
-            status: wish.status.map(|status| match status {
+            scheduled: amendment_request.scheduled_time,
+            technician: amendment_request.technician,
+            pinned: amendment_request.pinned,
+            status: amendment_request.status.map(|status| match status {
                 Status::Planned => OrderStatus::Planned,
                 Status::Done => OrderStatus::Done,
                 Status::Cancelled => OrderStatus::Cancelled,
             }),
         };
-        let written = Written {
+        let written = StoredAction {
             action: Some(action(caller, change, &order)),
-            wish: Some(packed(&Wish::Amend { amendment, now: change.now })?),
-            ..Written::default()
+            wish: Some(encode_command(&Wish::Amend { amendment, now: change.now })?),
+            ..StoredAction::default()
         };
-        let number = self.record(written).await?;
-        self.wait(number).await?;
-        Ok(self.one(caller, Table::WorkOrders, "work order", &change.id).await?.to_string())
+        let number = self.record_action(written).await?;
+        self.wait_for_planner(number).await?;
+        Ok(self.find_row(caller, Table::WorkOrders, "work order", &change.id).await?.to_string())
     }
 
-    async fn plan(self: &Arc<Self>, caller: &Caller, change: &Change) -> Result<String, FrontError> {
-        let asked = Asked::parse(&change.text).map_err(refused)?;
-        asked.narrow(&self.host.config().schedule_json()).map_err(refused)?;
-        let mut assets = Vec::with_capacity(asked.sensor_ids.len());
-        for sensor in &asked.sensor_ids {
+    async fn request_plan(self: &Arc<Self>, caller: &Caller, change: &Change) -> Result<String, FrontError> {
+        let params = Asked::parse(&change.text).map_err(action_error)?;
+        params.narrow(&self.host.config().schedule_json()).map_err(action_error)?;
+        let mut assets = Vec::with_capacity(params.sensor_ids.len());
+        for sensor in &params.sensor_ids {
             let known = self.sensor(caller, sensor);
             let (_, asset) = known.ok_or_else(|| FrontError::Absent(format!("there is no sensor {sensor:?}")))?;
             assets.push(asset);
         }
         if assets.is_empty() && caller.sites.is_some() {
             return Err(FrontError::Invalid(
-                "a plan of the whole plant is for those who may see all of it; name sensors of your sites".into(),
+                "only callers with access to all sites may plan the whole plant; name sensors of your sites".into(),
             ));
         }
         let id = acts::change_id(change);
@@ -111,45 +111,51 @@ impl Desk {
             request: change.text.clone(),
             assets: (!assets.is_empty()).then_some(assets),
         };
-        let written = Written {
+        let written = StoredAction {
             task: Some(TaskRow { id: id.clone(), time: change.now, request }),
-            wish: Some(packed(&wish)?),
-            ..Written::default()
+            wish: Some(encode_command(&wish)?),
+            ..StoredAction::default()
         };
-        self.record(written).await?;
-        let everyone = Caller { sites: None, ..caller.clone() };
-        Ok(self.one(&everyone, Table::Tasks, "task", &id).await?.to_string())
+        self.record_action(written).await?;
+        let unrestricted = Caller { sites: None, ..caller.clone() };
+        Ok(self.find_row(&unrestricted, Table::Tasks, "task", &id).await?.to_string())
     }
 
-    /// The row of that id, if the caller may see it.
-    async fn one(self: &Arc<Self>, caller: &Caller, table: Table, what: &str, id: &str) -> Result<Json, FrontError> {
+    /// The row with this id, if the caller may see it.
+    async fn find_row(
+        self: &Arc<Self>,
+        caller: &Caller,
+        table: Table,
+        what: &str,
+        id: &str,
+    ) -> Result<Json, FrontError> {
         let filter = Filter { id: Some(id.to_owned()), limit: 1, ..Filter::default() };
         let rows: Vec<Json> = serde_json::from_str(&self.rows(table, filter, caller.sites.clone()).await?)
-            .map_err(|error| FrontError::Broken(format!("the store's answer cannot be read: {error}")))?;
+            .map_err(|error| FrontError::Broken(format!("the store's rows cannot be parsed: {error}")))?;
         rows.into_iter().next().ok_or_else(|| FrontError::Absent(format!("there is no {what} {id:?}")))
     }
 
-    /// Whether an open alert of that machine and fault has orders that wait to be done.
-    async fn is_ordered(self: &Arc<Self>, repair: &Repair) -> Result<bool, FrontError> {
+    /// Whether an open alert of this machine and fault has orders that are not done yet.
+    async fn has_pending_orders(self: &Arc<Self>, repair: &Repair) -> Result<bool, FrontError> {
         let parameters = [repair.asset.as_str(), repair.fault()].map(|text| Cell::Text(text.to_owned()));
         let rows = self.apart(move |desk| desk.host.store.ask(Repair::ORDERED, parameters.into()).map_err(unreadable));
         Ok(!rows.await?.is_empty())
     }
 
-    /// Writes it to the store; gives the number under which the planner finds what it is to do.
-    async fn record(self: &Arc<Self>, written: Written) -> Result<Option<u64>, FrontError> {
+    /// Writes the action to the store; returns the number of the planner's command, if there is one.
+    async fn record_action(self: &Arc<Self>, written: StoredAction) -> Result<Option<u64>, FrontError> {
         self.apart(move |desk| desk.host.store.record(&written).map_err(unreadable)).await
     }
 
-    /// Until the planner has taken the wish.
-    async fn wait(&self, wish: Option<u64>) -> Result<(), FrontError> {
-        let Some(wish) = wish else { return Ok(()) };
+    /// Waits until the planner has handled the command with this number, up to [`PLANNER_TIMEOUT`].
+    async fn wait_for_planner(&self, command: Option<u64>) -> Result<(), FrontError> {
+        let Some(command) = command else { return Ok(()) };
         let began = Instant::now();
         loop {
-            match self.host.granted(wish) {
+            match self.host.granted(command) {
                 Some(Ok(())) => return Ok(()),
                 Some(Err(reason)) => return Err(FrontError::Conflict(reason)),
-                None if began.elapsed() > PATIENCE => return Ok(()),
+                None if began.elapsed() > PLANNER_TIMEOUT => return Ok(()),
                 None => tokio::time::sleep(Duration::from_millis(5)).await,
             }
         }
@@ -168,21 +174,22 @@ fn action(caller: &Caller, change: &Change, target: &Json) -> ActionRow {
     }
 }
 
-/// What was asked, and of which machines it is: by them it is known later who may see the plan.
+/// The request of a task, with its machines: they decide later who may see the plan.
 fn task_request(text: &str, assets: &[String]) -> Result<String, FrontError> {
     let mut request: serde_json::Map<String, Json> = serde_json::from_str(text)
-        .map_err(|error| FrontError::Invalid(format!("what a plan is asked with is no JSON object: {error}")))?;
+        .map_err(|error| FrontError::Invalid(format!("the request of a plan is not a JSON object: {error}")))?;
     if !assets.is_empty() {
         request.insert("assets".to_owned(), assets.into());
     }
     Ok(Json::Object(request).to_string())
 }
 
-fn packed(wish: &Wish) -> Result<Vec<u8>, FrontError> {
-    serde_json::to_vec(wish).map_err(|error| FrontError::Broken(format!("a wish cannot be written: {error}")))
+fn encode_command(command: &Wish) -> Result<Vec<u8>, FrontError> {
+    serde_json::to_vec(command)
+        .map_err(|error| FrontError::Broken(format!("a planner command cannot be encoded: {error}")))
 }
 
-pub(super) fn refused(refusal: Refusal) -> FrontError {
+pub(super) fn action_error(refusal: Refusal) -> FrontError {
     match refusal {
         Refusal::Absent(text) => FrontError::Absent(text),
         Refusal::Invalid(text) => FrontError::Invalid(text),
@@ -195,14 +202,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_task_keeps_the_machines_that_it_is_of() {
-        let kept = |text: &str, assets: &[&str]| {
+    fn a_task_stores_its_machines() {
+        let stored = |text: &str, assets: &[&str]| {
             let assets: Vec<String> = assets.iter().map(|&asset| asset.to_owned()).collect();
             serde_json::from_str::<Json>(&task_request(text, &assets).unwrap()).unwrap()
         };
-        let asked = r#"{"sensor_ids":["n/m/x"],"horizon_hours":24.0}"#;
+        let params = r#"{"sensor_ids":["n/m/x"],"horizon_hours":24.0}"#;
         let expected = serde_json::json!({ "sensor_ids": ["n/m/x"], "horizon_hours": 24.0, "assets": ["n/m"] });
-        assert_eq!(kept(asked, &["n/m"]), expected);
-        assert_eq!(kept("{}", &[]), serde_json::json!({}));
+        assert_eq!(stored(params, &["n/m"]), expected);
+        assert_eq!(stored("{}", &[]), serde_json::json!({}));
     }
 }

@@ -1,9 +1,9 @@
-//! The host's side of `front`: where the component's questions end up.
+//! The host's side of `line-api`: implements the functions that the API's component calls.
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use wheeltapper_front::Reason as Named;
+use wheeltapper_front::Reason as LineReason;
 
 use super::{
     detect::Judges,
@@ -19,10 +19,10 @@ use crate::{
     intake::{Envelope, IntakeError, Sender},
 };
 
-/// Whoever sends readings waits no longer than this until they are durable.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The maximum time that a sender waits until its readings are durable.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Answers the component.
+/// Answers the component's calls from the store, the line and the intake.
 pub struct Desk {
     pub(super) host: Arc<Host>,
     pub(super) judges: Judges,
@@ -30,33 +30,36 @@ pub struct Desk {
 
 impl fmt::Debug for Desk {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Desk").finish_non_exhaustive()
+        out.debug_struct("QueryService").finish_non_exhaustive()
     }
 }
 
 impl Desk {
-    /// In front of a host.
+    /// A service for this host.
     pub fn new(host: Arc<Host>) -> Self {
         Self { host, judges: Judges::default() }
     }
 
-    /// Runs what waits for the disk, or computes, on a thread of its own: an instance's thread serves others meanwhile.
+    /// Runs work that waits for the disk, or computes, on a thread of its own, so that an instance's thread serves
+    /// others meanwhile.
     pub(super) async fn apart<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> Result<T, FrontError> + Send + 'static,
     ) -> Result<T, FrontError> {
-        let desk = Arc::clone(self);
-        let done = tokio::task::spawn_blocking(move || work(&desk)).await;
-        done.unwrap_or_else(|_| Err(FrontError::Broken("the host gave up on this; its log tells why".into())))
+        let service = Arc::clone(self);
+        let task = tokio::task::spawn_blocking(move || work(&service)).await;
+        task.unwrap_or_else(|_| {
+            Err(FrontError::Broken("the request failed inside the host; see the host's log for the reason".into()))
+        })
     }
 
-    /// The host.
+    /// The host whose store and line are queried.
     pub(crate) fn host(&self) -> &Arc<Host> {
         &self.host
     }
 
     pub(super) async fn submit(&self, caller: &Caller, event: Submission) -> Result<Receipt, FrontError> {
-        // All of a caller's events in one lane keep their order.
+        // All events of a caller share a lane, so that they keep their order.
         let lane = blake3::hash(caller.actor.as_bytes());
         let lane = lane.as_bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
         let envelope = Envelope {
@@ -67,31 +70,31 @@ impl Desk {
             payload: Bytes::from(event.payload),
         };
         let sender = Sender { name: Some(caller.actor.clone()), sites: caller.sites.clone(), is_replay: false };
-        let taken = self.host.intake.submit_from(lane, vec![envelope], Arc::new(sender));
-        let answer = taken.map_err(refused)?;
-        let answer = tokio::time::timeout(PATIENCE, answer).await.map_err(|_| {
+        let submitted = self.host.intake.submit_from(lane, vec![envelope], Arc::new(sender));
+        let answer = submitted.map_err(intake_error)?;
+        let answer = tokio::time::timeout(COMMIT_TIMEOUT, answer).await.map_err(|_| {
             FrontError::Unavailable(format!(
-                "the readings were not durable within {PATIENCE:?}, and may still become it"
+                "the readings were not durable within {COMMIT_TIMEOUT:?}, but may become durable later"
             ))
         })?;
-        let receipts = answer.unwrap_or(Err(IntakeError::Closed)).map_err(refused)?;
+        let receipts = answer.unwrap_or(Err(IntakeError::Closed)).map_err(intake_error)?;
         let receipt = receipts.into_iter().next().unwrap_or_default();
-        let told = receipt.refused.into_iter().map(|refused| Refused {
-            position: refused.position,
-            reason: reason(refused.reason),
-            message: refused.message,
-            readings: refused.readings,
+        let rejected = receipt.refused.into_iter().map(|rejection| Refused {
+            position: rejection.position,
+            reason: reason(rejection.reason),
+            message: rejection.message,
+            readings: rejection.readings,
         });
-        Ok(Receipt { accepted: u32::try_from(receipt.accepted).unwrap_or(u32::MAX), refused: told.collect() })
+        Ok(Receipt { accepted: u32::try_from(receipt.accepted).unwrap_or(u32::MAX), refused: rejected.collect() })
     }
 }
 
 fn reason(name: &str) -> Reason {
-    let named = Named::ALL.into_iter().find(|reason| reason.name() == name).unwrap_or(Named::Malformed);
-    wheeltapper_front::reason!(named, Named => Reason)
+    let reason = LineReason::ALL.into_iter().find(|reason| reason.name() == name).unwrap_or(LineReason::Malformed);
+    wheeltapper_front::reason!(reason, LineReason => Reason)
 }
 
-fn refused(error: IntakeError) -> FrontError {
+fn intake_error(error: IntakeError) -> FrontError {
     match error {
         IntakeError::Busy { .. } | IntakeError::Failed { .. } | IntakeError::Closed => {
             FrontError::Unavailable(error.to_string())
@@ -99,7 +102,7 @@ fn refused(error: IntakeError) -> FrontError {
     }
 }
 
-/// What the store says when it cannot be read.
+/// An error of the store as an error for the component.
 pub(super) fn unreadable(error: wheeltapper_store::StoreError) -> FrontError {
     FrontError::Unavailable(format!("the store cannot be read: {error}"))
 }

@@ -1,4 +1,4 @@
-//! Judging values that somebody sends, by the very stages and the state that judge the sensor's own readings.
+//! Scores values that a client sends, with the same stages and state that score the sensor's own readings.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,7 +7,7 @@ use wheeltapper_config::Config;
 use wheeltapper_line::acts;
 
 use super::{
-    act::refused,
+    act::action_error,
     desk::Desk,
     guest::{
         Caller,
@@ -27,70 +27,71 @@ use crate::{
     line::Question,
 };
 
-/// Stages that wait for the next sample.
-const IDLE: usize = 4;
+/// The maximum number of idle scorers that are kept for the next sample.
+const MAX_IDLE_SCORERS: usize = 4;
 
-/// Instances of ingest and featurize that are no part of the line.
-struct Judge {
+/// Instances of ingest and featurize that are not part of the line.
+struct SampleScorer {
     config: Arc<Config>,
     ingester: Ingester,
     featurizer: Featurizer,
 }
 
-/// Those that are not in use.
+/// The idle scorers.
 #[derive(Default)]
-pub(super) struct Judges(Mutex<Vec<Judge>>);
+pub(super) struct Judges(Mutex<Vec<SampleScorer>>);
 
 impl Desk {
     pub(super) async fn detect(self: &Arc<Self>, caller: &Caller, sample: Sample) -> Result<Verdict, FrontError> {
-        // Before anything that depends on how the sensor is configured: what is there for others is as if it were not.
-        if let Some(name) = named(&sample.payload).iter().find(|name| self.sensor(caller, name).is_none()) {
-            return Err(unknown(name));
+        // Checked before anything that depends on the sensor's configuration: a sensor that the caller may not see must
+        // look as if it did not exist.
+        if let Some(name) = sensor_names(&sample.payload).iter().find(|name| self.sensor(caller, name).is_none()) {
+            return Err(unknown_sensor(name));
         }
         let model = Some(sample.model.clone()).filter(|model| !model.is_empty());
         let sender = caller.clone();
         let (name, features) = self
-            .apart(move |desk| {
-                let mut judge = desk.judge()?;
-                let (name, batch) = desk.decoded(&mut judge, &sender, &sample)?;
-                let features = judge.featurizer.push(&batch).and_then(|pushed| {
-                    let mut parts = vec![pushed];
-                    while parts.last().is_some_and(|part| part.more) {
-                        parts.push(judge.featurizer.resume()?);
+            .apart(move |service| {
+                let mut scorer = service.take_scorer()?;
+                let (name, batch) = service.decode_sample(&mut scorer, &sender, &sample)?;
+                let features = scorer.featurizer.push(&batch).and_then(|pushed| {
+                    let mut outputs = vec![pushed];
+                    while outputs.last().is_some_and(|output| output.more) {
+                        outputs.push(scorer.featurizer.resume()?);
                     }
-                    parts.push(judge.featurizer.flush()?);
-                    while parts.last().is_some_and(|part| part.more) {
-                        parts.push(judge.featurizer.resume()?);
+                    outputs.push(scorer.featurizer.flush()?);
+                    while outputs.last().is_some_and(|output| output.more) {
+                        outputs.push(scorer.featurizer.resume()?);
                     }
-                    // The state of a sample is nothing to the next.
-                    judge.featurizer.renew(&judge.config.featurize_json())?;
-                    Ok(parts.into_iter().map(|part| part.features).collect::<Vec<_>>())
+                    // The state after one sample must not affect the next.
+                    scorer.featurizer.renew(&scorer.config.featurize_json())?;
+                    Ok(outputs.into_iter().map(|output| output.features).collect::<Vec<_>>())
                 });
-                let features = features.map_err(broken)?;
-                desk.keep(judge);
+                let features = features.map_err(internal_error)?;
+                service.return_scorer(scorer);
                 Ok((name, features))
             })
             .await?;
-        let Some((place, asset)) = self.sensor(caller, &name) else { return Err(unknown(&name)) };
-        let partition = place.partition;
-        let probed =
+        let Some((location, asset)) = self.sensor(caller, &name) else { return Err(unknown_sensor(&name)) };
+        let partition = location.partition;
+        let scores =
             self.ask(partition, |answer| Question::Probe(features, model, answer)).await?.ok_or_else(|| {
                 FrontError::Unavailable(format!(
-                    "the line of partition {partition}, which has this machine, stopped; the host's log tells why"
+                    "the line of partition {partition}, which has this machine, has stopped; see the host's log for the reason"
                 ))
             })?;
-        let probed = probed.map_err(|error| match error {
-            // The stage knows no such detector.
+        let scores = scores.map_err(|error| match error {
+            // The stage does not know this detector.
             CallError::Refused { message, .. } => FrontError::Absent(message),
-            CallError::Lost { .. } => broken(error),
+            CallError::Lost { .. } => internal_error(error),
         })?;
-        verdict(&asset, probed)
+        to_verdict(&asset, scores)
     }
 
-    /// The sensor that a sample is of, and its values.
-    fn decoded(
+    /// The sensor of a sample, and its decoded values.
+    fn decode_sample(
         &self,
-        judge: &mut Judge,
+        scorer: &mut SampleScorer,
         caller: &Caller,
         sample: &Sample,
     ) -> Result<(String, ReadingBatch), FrontError> {
@@ -101,33 +102,34 @@ impl Desk {
             arrival: sample.now,
             payload: sample.payload.clone(),
         };
-        let mut decoded = judge.ingester.decode(std::slice::from_ref(&envelope)).map_err(broken)?;
-        // Values of one sensor, which are channels to ingest, or too many for that.
-        let several = dictionary::names(&decoded.sensors).nth(1).is_some();
-        if (several || decoded.accepted.iter().all(|&accepted| accepted == 0))
+        let mut decoded = scorer.ingester.decode(std::slice::from_ref(&envelope)).map_err(internal_error)?;
+        // Either the values of one sensor, which ingest takes for channels, or more values than ingest takes.
+        let has_several = dictionary::names(&decoded.sensors).nth(1).is_some();
+        if (has_several || decoded.accepted.iter().all(|&accepted| accepted == 0))
             && let Some(payload) = acts::series(&envelope.payload)
         {
-            decoded = judge.ingester.decode(&[Envelope { payload, ..envelope }]).map_err(broken)?;
+            decoded = scorer.ingester.decode(&[Envelope { payload, ..envelope }]).map_err(internal_error)?;
         }
         if let Some(refusal) = decoded.refusals.first() {
             let message = refusal.rejection.message.clone();
             return Err(match refusal.rejection.reason {
                 Reason::UnknownSensor => match &refusal.sensor {
-                    Some(name) => unknown(name),
+                    Some(name) => unknown_sensor(name),
                     None => FrontError::Absent(message),
                 },
-                // What a sample looks like has been looked at before: this is one, but none that the line would take.
+                // The format of the sample has been checked before: it is a sample, but one that the line would not
+                // take.
                 _ => FrontError::Conflict(message),
             });
         }
         let names: Vec<&str> = dictionary::names(&decoded.sensors).collect();
         let [name] = names.as_slice() else {
             return Err(FrontError::Conflict(format!(
-                "a sample is of one sensor, this one names {}: send one request a sensor",
+                "a sample must have one sensor, and this one names {}; send one request per sensor",
                 names.len()
             )));
         };
-        let Some((_, asset)) = self.sensor(caller, name) else { return Err(unknown(name)) };
+        let Some((_, asset)) = self.sensor(caller, name) else { return Err(unknown_sensor(name)) };
         let mut assets = dictionary::empty();
         dictionary::push(&mut assets, &asset);
         let sensors = SensorTable { names: decoded.sensors.clone(), assets, asset: vec![0] };
@@ -138,77 +140,78 @@ impl Desk {
         ))
     }
 
-    fn judge(&self) -> Result<Judge, FrontError> {
+    fn take_scorer(&self) -> Result<SampleScorer, FrontError> {
         let config = self.host.config();
         let mut idle = self.judges.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // After a change of the configuration the old ones are of no use.
-        idle.retain(|judge| Arc::ptr_eq(&judge.config, &config));
-        if let Some(judge) = idle.pop() {
-            return Ok(judge);
+        // After a change of the configuration the old scorers are useless.
+        idle.retain(|scorer| Arc::ptr_eq(&scorer.config, &config));
+        if let Some(scorer) = idle.pop() {
+            return Ok(scorer);
         }
         drop(idle);
         let sandbox = self.host.sandbox();
-        Ok(Judge {
-            ingester: Ingester::open(sandbox, &config.ingest_json(), None).map_err(broken)?,
-            featurizer: Featurizer::open(sandbox, &config.featurize_json(), None).map_err(broken)?,
+        Ok(SampleScorer {
+            ingester: Ingester::open(sandbox, &config.ingest_json(), None).map_err(internal_error)?,
+            featurizer: Featurizer::open(sandbox, &config.featurize_json(), None).map_err(internal_error)?,
             config,
         })
     }
 
-    fn keep(&self, judge: Judge) {
+    fn return_scorer(&self, scorer: SampleScorer) {
         let mut idle = self.judges.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < IDLE {
-            idle.push(judge);
+        if idle.len() < MAX_IDLE_SCORERS {
+            idle.push(scorer);
         }
     }
 }
 
-/// Of several windows the one that stands out most.
-fn verdict(asset: &str, probed: Vec<Probed>) -> Result<Verdict, FrontError> {
-    let known = |probed: &Probed| probed.learned >= probed.needed;
-    let Some(worst) = acts::foremost(probed, |window| (known(window), window.score, window.start)) else {
+/// The verdict of the window with the highest score.
+fn to_verdict(asset: &str, scores: Vec<Probed>) -> Result<Verdict, FrontError> {
+    let is_trained = |score: &Probed| score.learned >= score.needed;
+    let Some(highest) = acts::foremost(scores, |window| (is_trained(window), window.score, window.start)) else {
         return Err(FrontError::Invalid(
-            "the values make no window that can be judged; send one value at least".into(),
+            "the values do not fill a window that can be scored; send at least one value".into(),
         ));
     };
-    if !known(&worst) {
-        return Err(refused(acts::still_learning(asset, worst.learned, worst.needed)));
+    if !is_trained(&highest) {
+        return Err(action_error(acts::still_learning(asset, highest.learned, highest.needed)));
     }
-    let reason = worst.anomaly.as_ref();
+    let reason = highest.anomaly.as_ref();
     Ok(Verdict {
         explanation: acts::explanation(
             reason.map_or("", |reason| reason.message.as_str()),
             reason.and_then(|reason| reason.fault_mode.as_deref()),
             &reason.map_or_else(Default::default, |reason| serde_json::json!(reason.contributions)),
         ),
-        asset: worst.asset,
-        sensor: worst.sensor,
-        score: worst.score,
-        threshold: worst.threshold,
-        confidence: worst.confidence,
-        model: worst.model,
+        asset: highest.asset,
+        sensor: highest.sensor,
+        score: highest.score,
+        threshold: highest.threshold,
+        confidence: highest.confidence,
+        model: highest.model,
     })
 }
 
-/// The sensors that a sample is of, as ingest puts their names together. None where it is no sample: ingest tells what it is.
-fn named(payload: &[u8]) -> Vec<String> {
+/// The sensors of a sample, named as ingest builds their names. Empty if the payload is not a sample; ingest then
+/// returns the error.
+fn sensor_names(payload: &[u8]) -> Vec<String> {
     let sample: Json = serde_json::from_slice(payload).unwrap_or_default();
     let Some(id) = sample.get("sensor_id").and_then(Json::as_str) else { return Vec::new() };
     match sample.get("values") {
-        Some(Json::Object(parts)) => {
-            parts.keys().map(|key| if key == "value" { id.to_owned() } else { format!("{id}/{key}") }).collect()
+        Some(Json::Object(channels)) => {
+            channels.keys().map(|key| if key == "value" { id.to_owned() } else { format!("{id}/{key}") }).collect()
         }
         _ => vec![id.to_owned()],
     }
 }
 
-fn unknown(name: &str) -> FrontError {
+fn unknown_sensor(name: &str) -> FrontError {
     FrontError::Absent(format!(
-        "there is no sensor {name}; GET /api/v1/sensors lists those there are, and a sensor comes to be with its first reading"
+        "there is no sensor {name}; GET /api/v1/sensors lists all, and a sensor is created by its first reading"
     ))
 }
 
-fn broken(error: CallError) -> FrontError {
+fn internal_error(error: CallError) -> FrontError {
     FrontError::Broken(error.to_string())
 }
 
@@ -217,11 +220,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sample_tells_its_sensors_before_it_is_decoded() {
-        let named = |payload: &str| named(payload.as_bytes());
-        assert_eq!(named(r#"{"sensor_id":"n/m/x","timestamp":1,"values":1.5}"#), ["n/m/x"]);
-        assert_eq!(named(r#"{"sensor_id":"n/m/x","values":[1,2]}"#), ["n/m/x"]);
-        assert_eq!(named(r#"{"sensor_id":"n/m","values":{"value":2,"x":1}}"#), ["n/m", "n/m/x"]);
-        assert!(named("[").is_empty() && named("[]").is_empty());
+    fn the_sensors_of_a_sample_are_known_before_decoding() {
+        let sensor_names = |payload: &str| sensor_names(payload.as_bytes());
+        assert_eq!(sensor_names(r#"{"sensor_id":"n/m/x","timestamp":1,"values":1.5}"#), ["n/m/x"]);
+        assert_eq!(sensor_names(r#"{"sensor_id":"n/m/x","values":[1,2]}"#), ["n/m/x"]);
+        assert_eq!(sensor_names(r#"{"sensor_id":"n/m","values":{"value":2,"x":1}}"#), ["n/m", "n/m/x"]);
+        assert!(sensor_names("[").is_empty() && sensor_names("[]").is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! What an instance of the component has: WASI, HTTP, a limited memory, and the desk that it asks.
+//! The state of an instance of the component: WASI, HTTP, a memory limit, and the service behind its host functions.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,77 +20,78 @@ pub(super) mod bindings {
     });
 }
 
-use bindings::wheeltapper::pipeline::front::{self, Deed as Asked};
+use bindings::wheeltapper::pipeline::front::{self, Deed as WitAction};
 
-/// Bytes of linear memory that an instance may have.
-const MEMORY: usize = 512 << 20;
+/// The maximum linear memory of an instance, in bytes.
+const MAX_MEMORY_BYTES: usize = 512 << 20;
 
-/// Who asks.
+/// The caller of a request.
 #[derive(Clone, Debug, Default)]
 pub struct Caller {
-    /// The name that stands beside what is done.
+    /// The name under which the caller's actions are recorded.
     pub actor: String,
-    /// Sites that may be seen; none: all.
+    /// The sites that the caller may see; `None`: all.
     pub sites: Option<Vec<String>>,
-    /// Whether they may look and no more: GraphQL's route alone does not tell who may change things by it.
+    /// Whether the caller may only read. The route alone does not decide this for GraphQL, which both reads and
+    /// changes.
     pub read_only: bool,
-    /// Where what they do is noted.
+    /// Where the actions of the request are recorded.
     pub deeds: Deeds,
 }
 
-/// What was done on a request, for the audit: a GraphQL request does not tell by its looks.
+/// The actions of a request, for the audit: the body of a GraphQL request alone does not show what it changed.
 #[derive(Clone, Debug, Default)]
 pub struct Deeds(Arc<Mutex<Vec<Done>>>);
 
-/// Something that somebody did, or tried.
+/// An action of a caller, whether it succeeded or not.
 #[derive(Clone, Debug)]
 pub struct Done {
-    /// Its name.
+    /// The name of the action.
     pub deed: &'static str,
-    /// What it was done to.
+    /// The id of the row that it changed.
     pub target: String,
-    /// What was said with it: a comment, or what is to be changed.
+    /// The text that came with it: a comment, or the requested changes.
     pub text: String,
-    /// Whether it came to pass.
+    /// Whether it succeeded.
     pub done: bool,
 }
 
 impl Deeds {
-    fn note(&self, done: Done) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(done);
+    fn note(&self, outcome: Done) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
     }
 
-    /// All so far, which are forgotten.
+    /// Returns the actions so far, and removes them.
     pub fn take(&self) -> Vec<Done> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl Caller {
-    /// Whether an asset lies at a site that may be seen.
+    /// Whether an asset belongs to a site that the caller may see.
     pub fn sees(&self, asset: &str) -> bool {
         self.sites.as_ref().is_none_or(|sites| lies(asset, sites))
     }
 }
 
-/// What an instance has.
+/// The state of an instance.
 pub(super) struct Guest {
     wasi: WasiCtx,
     http: WasiHttpCtx,
-    closed: Closed,
+    outgoing_http: NoOutgoingHttp,
     table: ResourceTable,
-    desk: Arc<Desk>,
-    pub(super) memory: Memory,
-    /// Ticks of the deadline clock that it has computed for this answer.
+    query_service: Arc<Desk>,
+    pub(super) memory: MemoryLimiter,
+    /// Ticks of the deadline clock that the current request has computed for.
     pub(super) ticks: u64,
-    /// Whose request is being answered.
+    /// The caller of the current request.
     pub(super) caller: Caller,
-    /// The turn that it is answered in; dropped with the answer.
+    /// The permit to compute; dropped with the response.
     pub(super) turn: Option<Turn>,
 }
 
 impl Guest {
-    pub(super) fn new(desk: Arc<Desk>, environment: &[(String, String)]) -> Self {
+    pub(super) fn new(query_service: Arc<Desk>, environment: &[(String, String)]) -> Self {
         let mut wasi = WasiCtx::builder();
         wasi.inherit_stderr();
         for (name, value) in environment {
@@ -99,10 +100,10 @@ impl Guest {
         Self {
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
-            closed: Closed,
+            outgoing_http: NoOutgoingHttp,
             table: ResourceTable::new(),
-            desk,
-            memory: Memory::default(),
+            query_service,
+            memory: MemoryLimiter::default(),
             ticks: 0,
             caller: Caller::default(),
             turn: None,
@@ -110,8 +111,8 @@ impl Guest {
     }
 }
 
-/// Lets others compute while the line takes long.
-async fn waited<T>(turn: &mut Option<Turn>, answer: impl Future<Output = T>) -> T {
+/// Waits for the line; if that takes long, others may compute meanwhile.
+async fn release_while_waiting<T>(turn: &mut Option<Turn>, answer: impl Future<Output = T>) -> T {
     match turn {
         Some(turn) => turn.while_waiting(answer).await,
         None => answer.await,
@@ -120,39 +121,39 @@ async fn waited<T>(turn: &mut Option<Turn>, answer: impl Future<Output = T>) -> 
 
 impl front::Host for Guest {
     async fn submit(&mut self, event: front::Submission) -> Result<front::Receipt, front::FrontError> {
-        waited(&mut self.turn, self.desk.submit(&self.caller, event)).await
+        release_while_waiting(&mut self.turn, self.query_service.submit(&self.caller, event)).await
     }
 
     async fn look(&mut self, table: front::Table, filter: front::Filter) -> Result<String, front::FrontError> {
-        waited(&mut self.turn, self.desk.look(&self.caller, table, filter)).await
+        release_while_waiting(&mut self.turn, self.query_service.look(&self.caller, table, filter)).await
     }
 
     async fn tick(&mut self, _now: i64) -> Result<(), front::FrontError> {
-        Err(front::FrontError::Invalid("this host's own timer ticks".into()))
+        Err(front::FrontError::Invalid("this host has a timer of its own and takes no ticks".into()))
     }
 
     async fn act(&mut self, change: front::Change) -> Result<String, front::FrontError> {
         let front::Change { deed, id, text, now } = change;
-        let change = Change { deed: wheeltapper_front::deed!(deed, Asked => Deed), id, text, now };
-        let mut done =
+        let change = Change { deed: wheeltapper_front::deed!(deed, WitAction => Deed), id, text, now };
+        let mut outcome =
             Done { deed: change.deed.name(), target: change.id.clone(), text: change.text.clone(), done: false };
         let result = if self.caller.read_only {
-            let text = format!("{} may only look; ask an admin for the role operator", self.caller.actor);
+            let text = format!("{} may only read; ask an admin for the role operator", self.caller.actor);
             Err(front::FrontError::Conflict(text))
         } else {
-            waited(&mut self.turn, self.desk.act(&self.caller, change)).await
+            release_while_waiting(&mut self.turn, self.query_service.act(&self.caller, change)).await
         };
-        done.done = result.is_ok();
-        self.caller.deeds.note(done);
+        outcome.done = result.is_ok();
+        self.caller.deeds.note(outcome);
         result
     }
 
     async fn detect(&mut self, sample: front::Sample) -> Result<front::Verdict, front::FrontError> {
-        waited(&mut self.turn, self.desk.detect(&self.caller, sample)).await
+        release_while_waiting(&mut self.turn, self.query_service.detect(&self.caller, sample)).await
     }
 }
 
-// The interface has types only.
+// The interface has only types.
 impl crate::components::wit::types::Host for Guest {}
 
 impl WasiView for Guest {
@@ -163,47 +164,47 @@ impl WasiView for Guest {
 
 impl WasiHttpView for Guest {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView { hooks: &mut self.closed, table: &mut self.table, ctx: &mut self.http }
+        WasiHttpCtxView { hooks: &mut self.outgoing_http, table: &mut self.table, ctx: &mut self.http }
     }
 }
 
-/// The component sends no requests: none is allowed to.
+/// Denies all outgoing requests: the component sends none.
 #[derive(Debug)]
-struct Closed;
+struct NoOutgoingHttp;
 
-type Sent = Box<dyn Future<Output = Result<(), Error>> + Send>;
-type Answered = Result<(http::Response<WasiBody>, Sent), Error>;
+type BodyResult = Box<dyn Future<Output = Result<(), Error>> + Send>;
+type SendResult = Result<(http::Response<WasiBody>, BodyResult), Error>;
 
-impl WasiHttpHooks for Closed {
+impl WasiHttpHooks for NoOutgoingHttp {
     fn send_request(
         &mut self,
         _request: http::Request<WasiBody>,
         _options: Option<RequestOptions>,
-        _sent: Sent,
-    ) -> Box<dyn Future<Output = Answered> + Send> {
+        _body_result: BodyResult,
+    ) -> Box<dyn Future<Output = SendResult> + Send> {
         Box::new(async { Err(Error::HttpRequestDenied) })
     }
 }
 
-/// Counts the memory and refuses what is too much.
+/// Counts the memory and denies growth beyond the limit.
 #[derive(Debug, Default)]
-pub(super) struct Memory {
-    held: usize,
+pub(super) struct MemoryLimiter {
+    used_bytes: usize,
 }
 
-impl Memory {
-    pub(super) fn held(&self) -> usize {
-        self.held
+impl MemoryLimiter {
+    pub(super) fn used_bytes(&self) -> usize {
+        self.used_bytes
     }
 }
 
-impl ResourceLimiter for Memory {
+impl ResourceLimiter for MemoryLimiter {
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let held = self.held - current.min(self.held) + desired;
-        if held > MEMORY {
+        let used_bytes = self.used_bytes - current.min(self.used_bytes) + desired;
+        if used_bytes > MAX_MEMORY_BYTES {
             return Ok(false);
         }
-        self.held = held;
+        self.used_bytes = used_bytes;
         Ok(true)
     }
 

@@ -1,63 +1,69 @@
-//! A sensor's stored readings in bounded memory: thinned for a picture, or the newest. Hourly sums tell how many readings
-//! there are where, so that a part is read at a time.
+//! Reads a sensor's stored readings in bounded memory: downsampled for a chart, or the newest. The hourly counts show
+//! how many readings each period has, so that one period is read at a time.
 
 use wheeltapper_store::{Hour, Store, StoreError};
 
-/// Readings that are held at once, besides those that are kept.
-const AT_ONCE: u64 = 500_000;
-/// Above so many the extremes of hours stand for the readings: decoding more keeps a core busy for seconds.
-const DECODED: u64 = 10_000_000;
+/// The number of readings that are read at once, in addition to those that are kept.
+const MAX_READ: u64 = 500_000;
+/// Above this number the hourly minima and maxima stand for the readings: decoding more keeps a core busy for seconds.
+const MAX_DECODED: u64 = 10_000_000;
 const HOUR: i64 = 3_600_000_000_000;
 
-/// Readings of one sensor, thinned.
+/// The downsampled readings of one sensor.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Thinned {
-    /// How many there are.
+pub(crate) struct Downsampled {
+    /// The number of readings before downsampling.
     pub(crate) count: u64,
-    /// Times and values in order of time.
+    /// Times and values, in order of time.
     pub(crate) readings: Vec<(i64, f64)>,
 }
 
-/// Readings from `from` on and before `to`: all where there are about `most`, otherwise the least and the greatest of each
-/// stretch.
+/// Readings from `from` on and before `to`: all if there are at most about `limit`, otherwise the minimum and maximum
+/// of each period.
 ///
 /// # Errors
 /// [`StoreError`].
-pub(crate) fn thinned(store: &Store, sensor: u32, from: i64, to: i64, most: usize) -> Result<Thinned, StoreError> {
+pub(crate) fn downsampled(
+    store: &Store,
+    sensor: u32,
+    from: i64,
+    to: i64,
+    limit: usize,
+) -> Result<Downsampled, StoreError> {
     if from >= to {
-        return Ok(Thinned::default());
+        return Ok(Downsampled::default());
     }
     let hours = hours(store, sensor, from, to)?;
-    let all: u64 = hours.iter().map(|hour| hour.count).sum();
-    if all > DECODED {
+    let total: u64 = hours.iter().map(|hour| hour.count).sum();
+    if total > MAX_DECODED {
         let pairs = hours.iter().flat_map(|hour| {
             [(hour.hour.max(from), hour.min), (hour.hour.saturating_add(HOUR / 2).clamp(from, to - 1), hour.max)]
         });
-        return Ok(Thinned { count: all, readings: extremes(pairs.collect(), most) });
+        return Ok(Downsampled { count: total, readings: extremes(pairs.collect(), limit) });
     }
-    let mut thinned = Thinned::default();
-    for (begin, end, count) in parts(&hours, from, to) {
+    let mut downsampled = Downsampled::default();
+    for (begin, end, count) in periods(&hours, from, to) {
         let (times, values) = store.readings(sensor, begin, end)?;
-        thinned.count += times.len() as u64;
-        // Its share of what is kept, by its share of the readings.
-        let share = u128::from(count) * most as u128 / u128::from(all.max(1));
-        let share = usize::try_from(share).unwrap_or(most).max(2);
-        thinned.readings.extend(extremes(times.into_iter().zip(values).collect(), share));
+        downsampled.count += times.len() as u64;
+        // The points of this period, in proportion to its readings.
+        let share = u128::from(count) * limit as u128 / u128::from(total.max(1));
+        let share = usize::try_from(share).unwrap_or(limit).max(2);
+        downsampled.readings.extend(extremes(times.into_iter().zip(values).collect(), share));
     }
-    Ok(thinned)
+    Ok(downsampled)
 }
 
-/// At least the `most` newest readings from `from` on, if there are so many, in order of time.
+/// At least the `limit` newest readings from `from` on, if there are so many, in order of time.
 ///
 /// # Errors
 /// [`StoreError`].
-pub(crate) fn newest(store: &Store, sensor: u32, from: i64, most: u64) -> Result<Vec<(i64, f64)>, StoreError> {
+pub(crate) fn newest(store: &Store, sensor: u32, from: i64, limit: u64) -> Result<Vec<(i64, f64)>, StoreError> {
     let hours = hours(store, sensor, from, i64::MAX)?;
     let (mut count, mut begin) = (0, from);
     for hour in hours.iter().rev() {
         begin = hour.hour.max(from);
         count += hour.count;
-        if count >= most {
+        if count >= limit {
             break;
         }
     }
@@ -65,38 +71,38 @@ pub(crate) fn newest(store: &Store, sensor: u32, from: i64, most: u64) -> Result
     Ok(times.into_iter().zip(values).collect())
 }
 
-/// The hours that have readings in that time.
+/// The hours with readings between `from` and `to`.
 fn hours(store: &Store, sensor: u32, from: i64, to: i64) -> Result<Vec<Hour>, StoreError> {
     store.hourly(sensor, from.saturating_sub(HOUR - 1), to)
 }
 
-/// Stretches of time of about [`AT_ONCE`] readings, with their counts. They cover all of the time.
-fn parts(hours: &[Hour], from: i64, to: i64) -> Vec<(i64, i64, u64)> {
-    let mut parts = Vec::new();
+/// Periods of about [`MAX_READ`] readings, with their counts. Together they cover all of the time.
+fn periods(hours: &[Hour], from: i64, to: i64) -> Vec<(i64, i64, u64)> {
+    let mut periods = Vec::new();
     let (mut begin, mut count) = (from, 0);
     for hour in hours {
-        if count > 0 && count + hour.count > AT_ONCE && hour.hour > begin {
-            parts.push((begin, hour.hour, count));
+        if count > 0 && count + hour.count > MAX_READ && hour.hour > begin {
+            periods.push((begin, hour.hour, count));
             (begin, count) = (hour.hour, 0);
         }
         count += hour.count;
     }
-    parts.push((begin, to, count));
-    parts
+    periods.push((begin, to, count));
+    periods
 }
 
-/// At most about `most` readings: of each stretch the least and the greatest, in order of time. What a picture shows
-/// stays the same (MinMax preselection: Van Der Donckt et al., "MinMaxLTTB", IEEE VIS 2023).
-pub(super) fn extremes(readings: Vec<(i64, f64)>, most: usize) -> Vec<(i64, f64)> {
-    if readings.len() <= most {
+/// At most about `limit` readings: the minimum and maximum of each bucket, in order of time. A chart of them looks the
+/// same (MinMax preselection: Van Der Donckt et al., "MinMaxLTTB", IEEE VIS 2023).
+pub(super) fn extremes(readings: Vec<(i64, f64)>, limit: usize) -> Vec<(i64, f64)> {
+    if readings.len() <= limit {
         return readings;
     }
-    let stretch = readings.len().div_ceil((most / 2).max(1));
-    let mut kept = Vec::with_capacity(most + 2);
-    for part in readings.chunks(stretch) {
-        let least = part.iter().enumerate().min_by(|a, b| a.1.1.total_cmp(&b.1.1));
-        let greatest = part.iter().enumerate().max_by(|a, b| a.1.1.total_cmp(&b.1.1));
-        if let (Some((low, &at_low)), Some((high, &at_high))) = (least, greatest) {
+    let bucket_size = readings.len().div_ceil((limit / 2).max(1));
+    let mut kept = Vec::with_capacity(limit + 2);
+    for bucket in readings.chunks(bucket_size) {
+        let lowest = bucket.iter().enumerate().min_by(|a, b| a.1.1.total_cmp(&b.1.1));
+        let highest = bucket.iter().enumerate().max_by(|a, b| a.1.1.total_cmp(&b.1.1));
+        if let (Some((low, &at_low)), Some((high, &at_high))) = (lowest, highest) {
             match low.cmp(&high) {
                 std::cmp::Ordering::Less => kept.extend([at_low, at_high]),
                 std::cmp::Ordering::Equal => kept.push(at_low),
@@ -112,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_course_keeps_its_extremes() {
+    fn downsampling_keeps_the_extremes() {
         let readings: Vec<(i64, f64)> =
             (0..100_000).map(|at| (at, if at == 77_777 { 9.0 } else { (at % 7) as f64 * 0.1 })).collect();
         let kept = extremes(readings.clone(), 1_000);
@@ -123,16 +129,16 @@ mod tests {
     }
 
     #[test]
-    fn a_long_time_is_read_in_parts() {
+    fn a_long_time_is_read_in_periods() {
         let hour = |at: i64, count| Hour { hour: at * HOUR, avg: 0.0, min: 0.0, max: 0.0, std: 0.0, count };
         let hours: Vec<Hour> = (0..10).map(|at| hour(at, 200_000)).collect();
-        let parts = parts(&hours, 5, 10 * HOUR);
-        assert_eq!(parts.len(), 5);
-        assert_eq!((parts[0].0, parts[4].1), (5, 10 * HOUR));
-        assert!(parts.windows(2).all(|two| two[0].1 == two[1].0), "they join: {parts:?}");
-        assert_eq!(parts.iter().map(|part| part.2).sum::<u64>(), 2_000_000);
-        assert_eq!(super::parts(&[], i64::MIN, i64::MAX), [(i64::MIN, i64::MAX, 0)]);
-        // One hour that alone has more than is read at once cannot be told apart.
-        assert_eq!(super::parts(&[hour(0, 9_000_000)], 0, HOUR).len(), 1);
+        let periods = periods(&hours, 5, 10 * HOUR);
+        assert_eq!(periods.len(), 5);
+        assert_eq!((periods[0].0, periods[4].1), (5, 10 * HOUR));
+        assert!(periods.windows(2).all(|two| two[0].1 == two[1].0), "they join: {periods:?}");
+        assert_eq!(periods.iter().map(|period| period.2).sum::<u64>(), 2_000_000);
+        assert_eq!(super::periods(&[], i64::MIN, i64::MAX), [(i64::MIN, i64::MAX, 0)]);
+        // A single hour with more than the limit cannot be split.
+        assert_eq!(super::periods(&[hour(0, 9_000_000)], 0, HOUR).len(), 1);
     }
 }

@@ -1,4 +1,4 @@
-//! One instance of the component, and how it answers.
+//! One instance of the component, and how it answers a request.
 
 use std::pin::pin;
 
@@ -18,64 +18,64 @@ use super::{
     turns::Turn,
 };
 
-/// Ticks of the engine's deadline clock (10 ms each) that an answer may compute for.
-const DEADLINE: u64 = 500;
-/// An instance is given up after so many answers,
-const ANSWERS: u32 = 10_000;
-/// or when its memory has grown past this.
-const MEMORY: usize = 48 << 20;
+/// The number of ticks of the engine's deadline clock (10 ms each) that a request may compute for.
+const MAX_TICKS: u64 = 500;
+/// An instance is replaced after this many requests,
+const MAX_REQUESTS: u32 = 10_000;
+/// or when its memory has grown past this, in bytes.
+const MAX_RETAINED_BYTES: usize = 48 << 20;
 
 pub(super) struct Instance {
     store: Store<Guest>,
     proxy: Proxy,
-    answers: u32,
+    requests: u32,
 }
 
 impl Instance {
-    pub(super) async fn new(proxy: &ProxyPre<Guest>, guest: Guest) -> wasmtime::Result<Self> {
-        let mut store = Store::new(proxy.engine(), guest);
-        store.limiter(|guest| &mut guest.memory);
+    pub(super) async fn new(proxy: &ProxyPre<Guest>, state: Guest) -> wasmtime::Result<Self> {
+        let mut store = Store::new(proxy.engine(), state);
+        store.limiter(|state| &mut state.memory);
         store.set_epoch_deadline(1);
-        // At each tick others get their turn on this thread.
+        // At each tick other requests get their turn on this thread.
         store.epoch_deadline_callback(|mut context| {
-            let guest = context.data_mut();
-            guest.ticks += 1;
-            if guest.ticks > DEADLINE {
-                return Err(wasmtime::Error::msg("the answer took too long"));
+            let state = context.data_mut();
+            state.ticks += 1;
+            if state.ticks > MAX_TICKS {
+                return Err(wasmtime::Error::msg("the response took too long"));
             }
-            Ok(match &guest.turn {
+            Ok(match &state.turn {
                 Some(turn) => UpdateDeadline::YieldCustom(1, turn.pass_on()),
                 None => UpdateDeadline::Yield(1),
             })
         });
         let proxy = proxy.instantiate_async(&mut store).await?;
-        Ok(Self { store, proxy, answers: 0 })
+        Ok(Self { store, proxy, requests: 0 })
     }
 
-    /// Whether it has served long enough: memory that was needed once is never given back.
+    /// Whether the instance should be replaced: it never releases memory that it once allocated.
     pub(super) fn is_worn(&self) -> bool {
-        self.answers >= ANSWERS || self.store.data().memory.held() > MEMORY
+        self.requests >= MAX_REQUESTS || self.store.data().memory.used_bytes() > MAX_RETAINED_BYTES
     }
 
-    /// Whether it computed for longer than it may, and was stopped for that.
+    /// Whether the request computed for longer than allowed and was stopped.
     pub(super) fn is_late(&self) -> bool {
-        self.store.data().ticks > DEADLINE
+        self.store.data().ticks > MAX_TICKS
     }
 
     pub(super) async fn answer(
         &mut self,
         caller: Caller,
-        turn: Turn,
+        permit: Turn,
         request: Request<Bytes>,
     ) -> wasmtime::Result<Response<Bytes>> {
-        self.store.data_mut().turn = Some(turn);
-        let answered = self.answer_now(caller, request).await;
+        self.store.data_mut().turn = Some(permit);
+        let result = self.call_component(caller, request).await;
         self.store.data_mut().turn = None;
-        answered
+        result
     }
 
-    async fn answer_now(&mut self, caller: Caller, request: Request<Bytes>) -> wasmtime::Result<Response<Bytes>> {
-        self.answers += 1;
+    async fn call_component(&mut self, caller: Caller, request: Request<Bytes>) -> wasmtime::Result<Response<Bytes>> {
+        self.requests += 1;
         let Self { store, proxy, .. } = self;
         store.data_mut().ticks = 0;
         store.data_mut().caller = caller;
@@ -84,24 +84,27 @@ impl Instance {
         let (sender, receiver) = oneshot::channel();
         let request = store.data_mut().http().new_incoming_request(Scheme::Http, request)?;
         let out = store.data_mut().http().new_response_outparam(sender)?;
-        let calling = pin!(proxy.wasi_http_incoming_handler().call_handle(&mut *store, request, out));
-        // It writes the body while it is running, and only as far as somebody reads.
-        let answering = pin!(async {
-            let answer = receiver.await.context("the component gave no answer")?;
-            let response = answer.map_err(|error| wasmtime::Error::msg(format!("the component answered {error:?}")))?;
+        let call = pin!(proxy.wasi_http_incoming_handler().call_handle(&mut *store, request, out));
+        // The component writes the body while it runs, and only as fast as the body is read.
+        let response = pin!(async {
+            let answer = receiver.await.context("the component returned no response")?;
+            let response =
+                answer.map_err(|error| wasmtime::Error::msg(format!("the component returned an error: {error:?}")))?;
             let (parts, body) = response.into_parts();
-            let body =
-                body.collect().await.map_err(|error| wasmtime::Error::msg(format!("the body broke off: {error:?}")))?;
+            let body = body
+                .collect()
+                .await
+                .map_err(|error| wasmtime::Error::msg(format!("the response body ended early: {error:?}")))?;
             Ok(Response::from_parts(parts, body.to_bytes()))
         });
-        match select(calling, answering).await {
-            Either::Left((called, answering)) => {
+        match select(call, response).await {
+            Either::Left((called, response)) => {
                 called?;
-                answering.await
+                response.await
             }
-            Either::Right((answered, calling)) => {
-                calling.await?;
-                answered
+            Either::Right((result, call)) => {
+                call.await?;
+                result
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Rows of the store for the component, and what the line holds that is not stored yet.
+//! Rows for the component: from the store, and from the line as far as they are not stored yet.
 
 use std::{ops::Range, sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use super::{
     desk::{Desk, unreadable},
     guest::{
         Caller,
-        bindings::wheeltapper::pipeline::front::{self, FrontError, Table as Asked},
+        bindings::wheeltapper::pipeline::front::{self, FrontError, Table as WitTable},
     },
     history,
 };
@@ -23,16 +23,17 @@ use crate::{
     registry::Place,
 };
 
-/// Rows that may be passed over, at most: as far as the component lets a cursor go, and one look whether there are more.
-const DEEPEST: u32 = Filter::DEEPEST + Filter::MOST;
-/// A partition's worker answers between two of its steps, at the latest after so long.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// A sensor's course has about so many readings at most, least and greatest of each stretch.
-const COURSE: usize = 40_000;
+/// The maximum offset: as far as the component lets a cursor go, and one page more to see whether there are further
+/// rows.
+const MAX_OFFSET: u32 = Filter::DEEPEST + Filter::MOST;
+/// The maximum time that a worker takes to answer; it answers between two of its steps.
+const WORKER_TIMEOUT: Duration = Duration::from_secs(5);
+/// The maximum number of points of a series, which are the minima and maxima of its buckets.
+const MAX_SERIES_POINTS: usize = 40_000;
 
-/// A sensor's readings as one chunk. Written straight to text, as there may be many.
+/// A sensor's readings as one chunk. Serialised directly, without a JSON value, as there may be many.
 #[derive(Serialize)]
-struct Course<'a> {
+struct ReadingSeries<'a> {
     sensor: &'a str,
     start_time: i64,
     end_time: i64,
@@ -48,7 +49,7 @@ impl Desk {
         table: front::Table,
         filter: front::Filter,
     ) -> Result<String, FrontError> {
-        let table = match wheeltapper_front::table!(table, Asked => Table) {
+        let table = match wheeltapper_front::table!(table, WitTable => Table) {
             Table::Readings => return self.readings(caller, filter).await,
             Table::Windows => return self.windows(caller, filter).await,
             Table::Waveforms => return self.waveforms(caller, filter).await,
@@ -59,28 +60,29 @@ impl Desk {
         self.rows(table, filter, caller.sites.clone()).await
     }
 
-    /// As [`Self::rows_now`], on a thread that may wait for the disk.
+    /// As [`Self::query_rows_blocking`], on a thread that may wait for the disk.
     pub(super) async fn rows(
         self: &Arc<Self>,
         table: Table,
         filter: Filter,
         sites: Option<Vec<String>>,
     ) -> Result<String, FrontError> {
-        self.apart(move |desk| desk.rows_now(table, &filter, sites.as_deref())).await
+        self.apart(move |service| service.rows_now(table, &filter, sites.as_deref())).await
     }
 
-    /// Rows of a table that the line on other platforms has as well, in its words; where sites are given, those of them only.
+    /// Rows of a table that the line on other platforms has as well, with the same statements; limited to these sites,
+    /// if any are given.
     fn rows_now(&self, table: Table, filter: &Filter, sites: Option<&[String]>) -> Result<String, FrontError> {
         let (statement, parameters) = question(table, filter, sites);
-        let parameters = parameters.into_iter().map(cell).collect();
+        let parameters = parameters.into_iter().map(to_cell).collect();
         let rows = self.host.store.ask(&statement, parameters).map_err(unreadable)?;
-        Ok(answer(table, rows.into_iter().map(|row| row.into_iter().map(value).collect()).collect()))
+        Ok(answer(table, rows.into_iter().map(|row| row.into_iter().map(to_value).collect()).collect()))
     }
 
-    /// One row as the API gives it, where sites are given of those only.
+    /// One row in the API's format; limited to these sites, if any are given.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// If the store cannot be read.
     pub(crate) fn item(
         &self,
         table: Table,
@@ -95,52 +97,52 @@ impl Desk {
     /// A dead letter, if the caller may see it.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// If the store cannot be read.
     pub(crate) fn letter(&self, caller: &Caller, id: &str) -> anyhow::Result<Option<DeadLetter>> {
-        let own = Filter { id: Some(id.to_owned()), limit: 1, ..Filter::default() };
-        match self.item(Table::DeadLetters, &own, caller.sites.as_deref())? {
+        let filter = Filter { id: Some(id.to_owned()), limit: 1, ..Filter::default() };
+        match self.item(Table::DeadLetters, &filter, caller.sites.as_deref())? {
             Some(_) => Ok(self.host.store.dead_letter(id)?),
             None => Ok(None),
         }
     }
 
-    /// The sensor and its asset, if the caller may see it.
+    /// The location of the sensor and its asset, if the caller may see it.
     pub(crate) fn sensor(&self, caller: &Caller, name: &str) -> Option<(Place, String)> {
-        let (place, asset) = self.host.registry.find(name)?;
-        caller.sees(&asset).then(|| (place, asset.to_string()))
+        let (location, asset) = self.host.registry.find(name)?;
+        caller.sees(&asset).then(|| (location, asset.to_string()))
     }
 
-    /// What the line holds that is not in the store yet.
-    async fn fresh(&self, partition: u16, wanted: Wanted) -> Result<Fresh, FrontError> {
-        // Of a worker that stopped what is stored is still worth showing.
-        Ok(self.ask(partition, |answer| Question::Fresh(wanted, answer)).await?.unwrap_or_default())
+    /// The rows of a partition that are not in the store yet.
+    async fn unstored(&self, partition: u16, query: Wanted) -> Result<Fresh, FrontError> {
+        // If the worker has stopped, the stored rows are still useful.
+        Ok(self.ask(partition, |answer| Question::Fresh(query, answer)).await?.unwrap_or_default())
     }
 
-    /// Asks the worker of a partition; none where it stopped.
+    /// Sends a query to the worker of a partition; `None` if the worker has stopped.
     ///
     /// # Errors
-    /// [`FrontError::Unavailable`] where it does not answer.
+    /// [`FrontError::Unavailable`] if it does not answer in time.
     pub(super) async fn ask<T>(
         &self,
         partition: u16,
-        question: impl FnOnce(oneshot::Sender<T>) -> Question,
+        make_query: impl FnOnce(oneshot::Sender<T>) -> Question,
     ) -> Result<Option<T>, FrontError> {
         let (sender, receiver) = oneshot::channel();
         if let Some(worker) = self.host.worker(partition) {
-            worker.ask(question(sender));
+            worker.ask(make_query(sender));
         }
-        match timeout(PATIENCE, receiver).await {
+        match timeout(WORKER_TIMEOUT, receiver).await {
             Ok(answer) => Ok(answer.ok()),
             Err(_) => Err(FrontError::Unavailable(format!(
-                "the line of partition {partition} did not answer within {} s; /ready tells whether it runs",
-                PATIENCE.as_secs()
+                "the line of partition {partition} did not answer within {} s; see /ready for its state",
+                WORKER_TIMEOUT.as_secs()
             ))),
         }
     }
 
-    /// As [`Self::fresh`] of several partitions, which are asked at once.
-    async fn fresh_of(&self, partitions: Range<u16>, wanted: &Wanted) -> Result<Vec<Fresh>, FrontError> {
-        try_join_all(partitions.map(|partition| self.fresh(partition, wanted.clone()))).await
+    /// As [`Self::unstored`], for several partitions at once.
+    async fn unstored_of(&self, partitions: Range<u16>, query: &Wanted) -> Result<Vec<Fresh>, FrontError> {
+        try_join_all(partitions.map(|partition| self.unstored(partition, query.clone()))).await
     }
 
     fn partitions(&self) -> Range<u16> {
@@ -149,33 +151,38 @@ impl Desk {
 
     /// Whether the caller may see a sensor, by number.
     fn sees(&self, caller: &Caller, sensor: u32) -> bool {
-        let mut seen = false;
-        self.host.registry.describe(&[sensor], |_, _, asset| seen = caller.sees(asset));
-        seen
+        let mut can_see = false;
+        self.host.registry.describe(&[sensor], |_, _, asset| can_see = caller.sees(asset));
+        can_see
     }
 
     /// A sensor's readings as one chunk.
     async fn readings(self: &Arc<Self>, caller: &Caller, filter: front::Filter) -> Result<String, FrontError> {
         let Some(name) = &filter.sensor else {
-            return Err(FrontError::Invalid("readings are asked for by sensor; name one".into()));
+            return Err(FrontError::Invalid("readings are read by sensor; name one".into()));
         };
-        let Some((place, _)) = self.sensor(caller, name) else { return Ok("[]".into()) };
+        let Some((location, _)) = self.sensor(caller, name) else { return Ok("[]".into()) };
         if filter.offset > 0 {
             return Ok("[]".into());
         }
         let after = filter.after.unwrap_or(i64::MIN);
         let before = filter.before.unwrap_or(i64::MAX);
-        // First the fresh, then the stored: what moves from one to the other meanwhile is met twice, not missed.
-        let fresh =
-            self.fresh(place.partition, Wanted { readings: vec![(place.sensor, after)], ..Wanted::default() }).await?;
-        let most = filter.points.and_then(|points| usize::try_from(points).ok()).unwrap_or(COURSE).clamp(2, COURSE);
+        // The unstored rows are read first: rows that are stored in between are then read twice, not missed.
+        let unstored = self
+            .unstored(location.partition, Wanted { readings: vec![(location.sensor, after)], ..Wanted::default() })
+            .await?;
+        let max_points = filter
+            .points
+            .and_then(|points| usize::try_from(points).ok())
+            .unwrap_or(MAX_SERIES_POINTS)
+            .clamp(2, MAX_SERIES_POINTS);
         let from = after.saturating_add(1);
-        let stored = self.apart(move |desk| {
-            history::thinned(&desk.host.store, place.sensor, from, before, most).map_err(unreadable)
+        let stored = self.apart(move |service| {
+            history::downsampled(&service.host.store, location.sensor, from, before, max_points).map_err(unreadable)
         });
-        let history::Thinned { count, mut readings } = stored.await?;
+        let history::Downsampled { count, mut readings } = stored.await?;
         let stored = readings.len();
-        for column in &fresh.readings {
+        for column in &unstored.readings {
             let pairs = column.times.iter().copied().zip(column.values.iter().copied());
             readings.extend(pairs.filter(|&(time, _)| time < before));
         }
@@ -187,54 +194,54 @@ impl Desk {
             return Ok("[]".into());
         };
         let count = usize::try_from(count).unwrap_or(usize::MAX).saturating_add(readings.len().saturating_sub(stored));
-        let (times, vals) = history::extremes(readings, most).into_iter().unzip();
-        let course = Course { sensor: name, start_time, end_time, count, times, vals };
-        serde_json::to_string(&[course]).map_err(|error| FrontError::Broken(error.to_string()))
+        let (times, vals) = history::extremes(readings, max_points).into_iter().unzip();
+        let series = ReadingSeries { sensor: name, start_time, end_time, count, times, vals };
+        serde_json::to_string(&[series]).map_err(|error| FrontError::Broken(error.to_string()))
     }
 
     async fn windows(self: &Arc<Self>, caller: &Caller, filter: front::Filter) -> Result<String, FrontError> {
-        shallow(&filter)?;
+        check_offset(&filter)?;
         let mut span = Span { asset: filter.asset, after: filter.after, before: filter.before, sensor: None };
         if let Some(name) = &filter.sensor {
-            let Some((place, asset)) = self.sensor(caller, name) else { return Ok("[]".into()) };
-            if span.asset.as_ref().is_some_and(|wanted| *wanted != asset) {
+            let Some((location, asset)) = self.sensor(caller, name) else { return Ok("[]".into()) };
+            if span.asset.as_ref().is_some_and(|asset_filter| *asset_filter != asset) {
                 return Ok("[]".into());
             }
-            (span.sensor, span.asset) = (Some(place.sensor), Some(asset));
+            (span.sensor, span.asset) = (Some(location.sensor), Some(asset));
         }
         if filter.id.is_some() || filter.kind.is_some() || span.asset.as_ref().is_some_and(|asset| !caller.sees(asset))
         {
             return Ok("[]".into());
         }
-        let wanted = Wanted { windows: Some(span.asset.clone().unwrap_or_default()), ..Wanted::default() };
-        let mut found = Vec::new();
+        let query = Wanted { windows: Some(span.asset.clone().unwrap_or_default()), ..Wanted::default() };
+        let mut matching = Vec::new();
         match &span.asset {
             Some(asset) => {
                 let partition = self.host.partition_of(asset);
-                found.extend(self.fresh(partition, wanted).await?.windows_in(&span));
+                matching.extend(self.unstored(partition, query).await?.windows_in(&span));
             }
             None => {
-                for fresh in self.fresh_of(self.partitions(), &wanted).await? {
-                    found.extend(fresh.windows_in(&span));
+                for unstored in self.unstored_of(self.partitions(), &query).await? {
+                    matching.extend(unstored.windows_in(&span));
                 }
             }
         }
         let (offset, limit) = (filter.offset as usize, filter.limit.min(Filter::MOST) as usize);
-        let looker = caller.clone();
-        let stored = self.apart(move |desk| {
-            let seen = |asset: &str| looker.sees(asset);
-            desk.host.store.newest_windows(&span, offset + limit, seen).map_err(unreadable)
+        let viewer = caller.clone();
+        let stored = self.apart(move |service| {
+            let is_visible = |asset: &str| viewer.sees(asset);
+            service.host.store.newest_windows(&span, offset + limit, is_visible).map_err(unreadable)
         });
-        found.extend(stored.await?);
-        found.retain(|window| caller.sees(&window.asset));
-        found.sort_by(|a, b| b.start.cmp(&a.start).then(a.sensor.cmp(&b.sensor)));
-        found.dedup_by(|a, b| a.start == b.start && a.sensor == b.sensor && a.features.len() == b.features.len());
-        let rows = found.iter().skip(offset).take(limit).map(|window| self.window(window)).collect();
+        matching.extend(stored.await?);
+        matching.retain(|window| caller.sees(&window.asset));
+        matching.sort_by(|a, b| b.start.cmp(&a.start).then(a.sensor.cmp(&b.sensor)));
+        matching.dedup_by(|a, b| a.start == b.start && a.sensor == b.sensor && a.features.len() == b.features.len());
+        let rows = matching.iter().skip(offset).take(limit).map(|window| self.window(window)).collect();
         Ok(Json::Array(rows).to_string())
     }
 
     fn window(&self, window: &FeatureWindow) -> Json {
-        // A feature that is not defined for its window is null.
+        // A feature that is undefined for its window is null.
         let features: serde_json::Map<String, Json> =
             window.features.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
         json!({
@@ -244,34 +251,34 @@ impl Desk {
     }
 
     async fn waveforms(self: &Arc<Self>, caller: &Caller, filter: front::Filter) -> Result<String, FrontError> {
-        shallow(&filter)?;
+        check_offset(&filter)?;
         let mut span = Span { after: filter.after, before: filter.before, ..Span::default() };
         let mut partitions = self.partitions();
         if let Some(name) = &filter.sensor {
-            let Some((place, _)) = self.sensor(caller, name) else { return Ok("[]".into()) };
-            span.sensor = Some(place.sensor);
-            partitions = place.partition..place.partition + 1;
+            let Some((location, _)) = self.sensor(caller, name) else { return Ok("[]".into()) };
+            span.sensor = Some(location.sensor);
+            partitions = location.partition..location.partition + 1;
         }
         let (offset, limit) = (filter.offset as usize, filter.limit.min(Filter::MOST) as usize);
-        let mut found: Vec<WaveformRow> = Vec::new();
-        let wanted = Wanted { waveforms: Some(span.sensor), ..Wanted::default() };
-        for fresh in self.fresh_of(partitions, &wanted).await? {
-            found.extend(fresh.waveforms);
+        let mut matching: Vec<WaveformRow> = Vec::new();
+        let query = Wanted { waveforms: Some(span.sensor), ..Wanted::default() };
+        for unstored in self.unstored_of(partitions, &query).await? {
+            matching.extend(unstored.waveforms);
         }
-        found.retain(|waveform| {
+        matching.retain(|waveform| {
             self.sees(caller, waveform.sensor)
                 && span.after.is_none_or(|after| waveform.start > after)
                 && span.before.is_none_or(|before| waveform.start < before)
         });
-        let looker = caller.clone();
-        let stored = self.apart(move |desk| {
-            let seen = |sensor| desk.sees(&looker, sensor);
-            desk.host.store.newest_waveforms(&span, offset + limit, seen).map_err(unreadable)
+        let viewer = caller.clone();
+        let stored = self.apart(move |service| {
+            let is_visible = |sensor| service.sees(&viewer, sensor);
+            service.host.store.newest_waveforms(&span, offset + limit, is_visible).map_err(unreadable)
         });
-        found.extend(stored.await?);
-        found.sort_by_key(|waveform| (std::cmp::Reverse(waveform.start), waveform.sensor));
-        found.dedup_by_key(|waveform| (waveform.start, waveform.sensor));
-        let rows = found.iter().skip(offset).take(limit).map(|waveform| {
+        matching.extend(stored.await?);
+        matching.sort_by_key(|waveform| (std::cmp::Reverse(waveform.start), waveform.sensor));
+        matching.dedup_by_key(|waveform| (waveform.start, waveform.sensor));
+        let rows = matching.iter().skip(offset).take(limit).map(|waveform| {
             json!({
                 "sensor": self.host.registry.name(waveform.sensor).as_deref(), "start_time": waveform.start,
                 "rate": waveform.rate, "count": waveform.samples.len(), "samples": waveform.samples,
@@ -281,17 +288,17 @@ impl Desk {
     }
 }
 
-/// What is passed over has to be read and put in order first.
-fn shallow(filter: &front::Filter) -> Result<(), FrontError> {
+/// Rejects an offset that is too large, because skipped rows have to be read and sorted first.
+fn check_offset(filter: &front::Filter) -> Result<(), FrontError> {
     match filter.offset {
-        0..=DEEPEST => Ok(()),
+        0..=MAX_OFFSET => Ok(()),
         offset => Err(FrontError::Invalid(format!(
-            "{offset} rows are to be passed over, at most {DEEPEST} can be; narrow the question by its times"
+            "the offset is {offset}, and the maximum is {MAX_OFFSET}; narrow the query by its times"
         ))),
     }
 }
 
-fn cell(value: Value) -> Cell {
+fn to_cell(value: Value) -> Cell {
     match value {
         Value::Null => Cell::Null,
         Value::Integer(integer) => Cell::Integer(integer),
@@ -301,7 +308,7 @@ fn cell(value: Value) -> Cell {
     }
 }
 
-fn value(cell: Cell) -> Value {
+fn to_value(cell: Cell) -> Value {
     match cell {
         Cell::Null => Value::Null,
         Cell::Integer(integer) => Value::Integer(integer),

@@ -1,4 +1,4 @@
-//! What is put right, or answered, before or instead of the component.
+//! Requests that are corrected before the component gets them, or answered instead of it.
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
@@ -6,15 +6,15 @@ use serde_json::json;
 
 use super::guest::Caller;
 
-/// Stands in where a request of HTTP/1.0 names no host, as it may.
+/// The host of an HTTP/1.0 request that names none, which that version allows.
 const HOST: HeaderValue = HeaderValue::from_static("localhost");
-/// By this the component knows what a caller may do; see `components/api/src/graphql/mod.rs`.
+/// The header that passes the caller's permissions to the component; see `components/api/src/graphql/mod.rs`.
 const PERMISSIONS: &str = "x-wheeltapper-permissions";
 
-/// Sees to it that the request names a host, without which WASI takes none (RFC 9112, section 3.2).
+/// Ensures that the request names a host, which WASI requires (RFC 9112, section 3.2).
 ///
 /// # Errors
-/// The answer, where it has to name one and does not.
+/// The response, if the request has to name a host and does not.
 pub(super) fn addressed(request: &mut Request<Bytes>) -> Result<(), Box<Response<Bytes>>> {
     let host = request.headers().get(header::HOST);
     if host.is_some_and(|host| host.to_str().is_ok()) || request.uri().authority().is_some() {
@@ -22,34 +22,34 @@ pub(super) fn addressed(request: &mut Request<Bytes>) -> Result<(), Box<Response
     }
     if host.is_some() || request.version() == Version::HTTP_11 {
         let detail =
-            "the header Host is missing, or has other characters than ASCII; send the host's name and port in it";
+            "the Host header is missing, or has characters other than ASCII; send the host's name and port in it";
         return Err(Box::new(problem(StatusCode::BAD_REQUEST, detail)));
     }
     request.headers_mut().insert(header::HOST, HOST);
     Ok(())
 }
 
-/// Tells the component what the caller may do; what the request says of that itself is nothing.
+/// Passes the caller's permissions to the component; overwrites what the request itself says.
 pub(super) fn permitted(caller: &Caller, request: &mut Request<Bytes>) {
     let permissions = if caller.read_only { "read" } else { "read, write" };
     request.headers_mut().insert(PERMISSIONS, HeaderValue::from_static(permissions));
 }
 
-/// The component was stopped on its deadline.
+/// The response if the component was stopped at its deadline.
 pub(super) fn too_slow() -> Response<Bytes> {
-    let detail = "the answer took too long and was given up; ask for less at once: a shorter span of time, smaller pages, or fewer fields";
+    let detail = "the response took too long and was stopped; request less at once: a shorter time range, smaller pages, or fewer fields";
     problem(StatusCode::SERVICE_UNAVAILABLE, detail)
 }
 
-/// All instances stay busy.
+/// The response if all instances stay busy.
 pub(super) fn saturated() -> Response<Bytes> {
-    let detail = "the host is busy with others' requests; send the same again";
+    let detail = "the host is busy with other requests; send the request again";
     let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, detail);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
     response
 }
 
-/// As RFC 9457 has it.
+/// An error as RFC 9457 problem details.
 fn problem(status: StatusCode, detail: &str) -> Response<Bytes> {
     let title = status.canonical_reason().unwrap_or("error");
     let body = json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail });
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_names_a_host_or_need_not() {
+    fn a_request_names_a_host_where_required() {
         for (version, uri, host, named) in [
             (Version::HTTP_11, "/x", Some(&b"plant:8080"[..]), Some("plant:8080")),
             (Version::HTTP_10, "/x", None, Some("localhost")),
@@ -90,9 +90,9 @@ mod tests {
         for (version, host) in
             [(Version::HTTP_11, None), (Version::HTTP_11, Some(&b"\xff"[..])), (Version::HTTP_10, Some(&b"\xff"[..]))]
         {
-            let refusal = addressed(&mut request(version, "/x", host)).unwrap_err();
+            let response = addressed(&mut request(version, "/x", host)).unwrap_err();
             assert_eq!(
-                (refusal.status().as_u16(), refusal.headers()["content-type"].to_str().unwrap()),
+                (response.status().as_u16(), response.headers()["content-type"].to_str().unwrap()),
                 (400, "application/problem+json")
             );
         }
@@ -100,12 +100,12 @@ mod tests {
     }
 
     #[test]
-    fn what_a_caller_may_do_is_not_theirs_to_say() {
-        for (read_only, told) in [(true, "read"), (false, "read, write")] {
+    fn a_request_cannot_set_its_own_permissions() {
+        for (read_only, expected) in [(true, "read"), (false, "read, write")] {
             let mut request = request(Version::HTTP_11, "/graphql", None);
             request.headers_mut().insert(PERMISSIONS, HeaderValue::from_static("read, write, delete"));
             permitted(&Caller { read_only, ..Caller::default() }, &mut request);
-            assert_eq!(request.headers().get_all(PERMISSIONS).iter().collect::<Vec<_>>(), [told]);
+            assert_eq!(request.headers().get_all(PERMISSIONS).iter().collect::<Vec<_>>(), [expected]);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Who may compute now, and for how long before the next one's turn comes. Few at once, in the order in which they came: with more, all would take as long as the longest.
+//! Limits how many requests compute at once, in the order in which they arrived: with more at once, all would take as
+//! long as the longest. A request that computes for long lets others go first.
 
 use std::{
     pin::Pin,
@@ -12,92 +13,94 @@ use tokio::{
     time::timeout,
 };
 
-/// Requests that have an instance at once; the others wait.
-const SEATS: usize = 16;
-/// Who waits for the line no longer than this keeps the turn meanwhile.
-const PATIENCE: Duration = Duration::from_millis(5);
-/// Who gets no seat within this time is told to come again,
-const QUEUEING: Duration = Duration::from_secs(5);
-/// and so is who comes when so many wait.
-const QUEUE: usize = 256;
+/// The maximum number of requests that have an instance; the others wait.
+const SLOTS: usize = 16;
+/// A request that waits for the line no longer than this keeps its compute permit.
+const SHORT_WAIT: Duration = Duration::from_millis(5);
+/// The maximum time that a request waits for a slot; after that it is answered with 503,
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
+/// and so are requests that arrive while this many wait.
+const MAX_QUEUED: usize = 256;
 
-/// Gives out seats and turns.
+/// Gives out slots and compute permits.
 #[derive(Debug)]
 pub(super) struct Turns {
-    seats: Arc<Semaphore>,
-    turns: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     queue: Semaphore,
 }
 
-/// All seats stay taken.
+/// All slots stay taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Saturated;
 
 impl Turns {
-    /// For so many threads. While as many compute, one more waits for the line.
+    /// For this number of threads. One request more than threads may compute, as one of them usually waits for the
+    /// line.
     pub(super) fn new(threads: usize) -> Self {
         Self {
-            seats: Arc::new(Semaphore::new(SEATS)),
-            turns: Arc::new(Semaphore::new(threads + 1)),
-            queue: Semaphore::new(QUEUE),
+            slots: Arc::new(Semaphore::new(SLOTS)),
+            permits: Arc::new(Semaphore::new(threads + 1)),
+            queue: Semaphore::new(MAX_QUEUED),
         }
     }
 
-    /// Waits for a seat, then for a turn.
+    /// Waits for a slot, then for a compute permit.
     ///
     /// # Errors
-    /// [`Saturated`] where too many wait, or none becomes free for long.
+    /// [`Saturated`] if too many requests wait, or no slot becomes free in time.
     pub(super) async fn take(&self) -> Result<Turn, Saturated> {
-        let _place = self.queue.try_acquire().map_err(|_| Saturated)?;
-        let taken = timeout(QUEUEING, async {
-            let seat = Arc::clone(&self.seats).acquire_owned().await.ok()?;
-            let held = Arc::clone(&self.turns).acquire_owned().await.ok()?;
-            Some((seat, held))
+        let _queue_slot = self.queue.try_acquire().map_err(|_| Saturated)?;
+        let acquired = timeout(QUEUE_TIMEOUT, async {
+            let slot = Arc::clone(&self.slots).acquire_owned().await.ok()?;
+            let permit = Arc::clone(&self.permits).acquire_owned().await.ok()?;
+            Some((slot, permit))
         });
-        let (seat, held) = taken.await.ok().flatten().ok_or(Saturated)?;
-        Ok(Turn { turns: Arc::clone(&self.turns), held: Arc::new(Mutex::new(Some(held))), _seat: seat })
+        let (slot, permit) = acquired.await.ok().flatten().ok_or(Saturated)?;
+        Ok(Turn { permits: Arc::clone(&self.permits), permit: Arc::new(Mutex::new(Some(permit))), _slot: slot })
     }
 }
 
-/// One's turn, until it is dropped.
+/// The permit of one request to compute, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Turn {
-    turns: Arc<Semaphore>,
-    held: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
-    _seat: OwnedSemaphorePermit,
+    permits: Arc<Semaphore>,
+    permit: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
+    _slot: OwnedSemaphorePermit,
 }
 
 impl Turn {
-    /// Lets others compute while `waited` takes long.
+    /// Lets others compute if `waited` takes longer than [`SHORT_WAIT`].
     pub(super) async fn while_waiting<T>(&mut self, waited: impl Future<Output = T>) -> T {
         let mut waited = std::pin::pin!(waited);
-        if let Ok(done) = timeout(PATIENCE, &mut waited).await {
+        if let Ok(done) = timeout(SHORT_WAIT, &mut waited).await {
             return done;
         }
-        hold(&self.held, None);
+        set_permit(&self.permit, None);
         let done = waited.await;
-        hold(&self.held, Arc::clone(&self.turns).acquire_owned().await.ok());
+        set_permit(&self.permit, Arc::clone(&self.permits).acquire_owned().await.ok());
         done
     }
 
-    /// Lets whoever waits longest compute, and waits for the next turn; goes on at once where nobody waits.
+    /// Lets the request that has waited longest compute, and waits for the next permit; returns at once if no request
+    /// waits.
     pub(super) fn pass_on(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        let (turns, held) = (Arc::clone(&self.turns), Arc::clone(&self.held));
+        let (permits, permit) = (Arc::clone(&self.permits), Arc::clone(&self.permit));
         Box::pin(async move {
-            // Also what waits for this thread alone gets its turn.
+            // Tasks that wait only for this thread get their turn as well.
             tokio::task::yield_now().await;
-            hold(&held, None);
-            let next = turns.acquire_owned().await.ok();
-            hold(&held, next);
+            set_permit(&permit, None);
+            let next = permits.acquire_owned().await.ok();
+            set_permit(&permit, next);
         })
     }
 }
 
-fn hold(held: &Mutex<Option<OwnedSemaphorePermit>>, permit: Option<OwnedSemaphorePermit>) {
-    *held.lock().unwrap_or_else(PoisonError::into_inner) = permit;
+fn set_permit(holder: &Mutex<Option<OwnedSemaphorePermit>>, permit: Option<OwnedSemaphorePermit>) {
+    *holder.lock().unwrap_or_else(PoisonError::into_inner) = permit;
 }
 
-/// How many threads compute.
+/// The number of threads that compute.
 pub(super) fn threads() -> usize {
     thread::available_parallelism().map_or(2, |cores| cores.get().max(2))
 }
@@ -109,39 +112,39 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_long_wait_gives_the_turn_away_and_a_short_one_keeps_it() {
-        let turns = Turns::new(1);
-        let mut first = turns.take().await.unwrap();
-        let _second = turns.take().await.unwrap();
-        assert!(timeout(Duration::from_secs(1), turns.take()).await.is_err(), "two turns, both taken");
+    async fn a_long_wait_releases_the_permit_and_a_short_one_keeps_it() {
+        let admission = Turns::new(1);
+        let mut first = admission.take().await.unwrap();
+        let _second = admission.take().await.unwrap();
+        assert!(timeout(Duration::from_secs(1), admission.take()).await.is_err(), "two permits, both taken");
 
-        let (answer, asked) = oneshot::channel();
+        let (answer, receiver) = oneshot::channel();
         let waiting = tokio::spawn(async move {
-            let answered = first.while_waiting(asked).await;
+            let answered = first.while_waiting(receiver).await;
             (first, answered)
         });
-        sleep(PATIENCE / 2).await;
-        assert!(timeout(PATIENCE / 4, turns.take()).await.is_err(), "kept while the wait is short");
-        sleep(PATIENCE).await;
-        let third = turns.take().await.unwrap();
+        sleep(SHORT_WAIT / 2).await;
+        assert!(timeout(SHORT_WAIT / 4, admission.take()).await.is_err(), "kept while the wait is short");
+        sleep(SHORT_WAIT).await;
+        let third = admission.take().await.unwrap();
         answer.send(7).unwrap();
-        sleep(PATIENCE).await;
-        assert!(!waiting.is_finished(), "its turn comes again when another's ends");
+        sleep(SHORT_WAIT).await;
+        assert!(!waiting.is_finished(), "it gets a permit again when another ends");
         drop(third);
         let (first, answered) = waiting.await.unwrap();
         assert_eq!(answered, Ok(7));
-        assert!(first.held.lock().unwrap().is_some());
+        assert!(first.permit.lock().unwrap().is_some());
     }
 
-    /// Four that compute for ever, a slice at a time, hold up a fifth for a slice of each at most.
+    /// Four requests that compute without end, a slice at a time, delay a fifth by one slice of each at most.
     #[tokio::test(start_paused = true)]
-    async fn who_computes_for_long_lets_others_go_first() {
+    async fn a_long_computation_lets_others_go_first() {
         const SLICE: Duration = Duration::from_millis(10);
-        let turns = Arc::new(Turns::new(1));
+        let admission = Arc::new(Turns::new(1));
         for _ in 0..4 {
-            let turns = Arc::clone(&turns);
+            let admission = Arc::clone(&admission);
             tokio::spawn(async move {
-                let turn = turns.take().await.unwrap();
+                let turn = admission.take().await.unwrap();
                 loop {
                     sleep(SLICE).await;
                     turn.pass_on().await;
@@ -151,22 +154,22 @@ mod tests {
         sleep(10 * SLICE).await;
         for _ in 0..100 {
             let began = tokio::time::Instant::now();
-            drop(turns.take().await.unwrap());
+            drop(admission.take().await.unwrap());
             assert!(began.elapsed() <= 4 * SLICE, "{:?}", began.elapsed());
             sleep(SLICE / 3).await;
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn seats_are_not_given_away() {
-        let turns = Turns::new(SEATS);
-        let mut held = Vec::new();
-        for _ in 0..SEATS {
-            held.push(turns.take().await.unwrap());
+    async fn slots_are_kept_until_the_end() {
+        let admission = Turns::new(SLOTS);
+        let mut permits = Vec::new();
+        for _ in 0..SLOTS {
+            permits.push(admission.take().await.unwrap());
         }
-        assert!(timeout(Duration::from_secs(1), turns.take()).await.is_err());
-        assert_eq!(turns.take().await.unwrap_err(), Saturated, "nobody waits for ever");
-        held.pop();
-        assert!(timeout(Duration::from_secs(1), turns.take()).await.is_ok());
+        assert!(timeout(Duration::from_secs(1), admission.take()).await.is_err());
+        assert_eq!(admission.take().await.unwrap_err(), Saturated, "no request waits forever");
+        permits.pop();
+        assert!(timeout(Duration::from_secs(1), admission.take()).await.is_ok());
     }
 }

@@ -11,29 +11,29 @@ use clap::Subcommand;
 
 use super::{Global, readable};
 
-/// The audit: every change and login, each entry chained to the one before.
+/// The audit log: every change and sign-in; each entry is chained to the previous one by a hash.
 #[derive(Debug, clap::Args)]
 pub(super) struct AuditCommand {
     #[command(subcommand)]
-    what: What,
+    action: AuditAction,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
-    /// Find out whether an entry was changed, removed, moved or put in; fails if so, and says which
+enum AuditAction {
+    /// Check whether an entry was changed, removed, moved or inserted; fails if so, and says which
     Verify,
-    /// Write all entries as JSON lines, the oldest first
+    /// Write all entries as JSON lines, oldest first
     Export {
-        /// From this entry on, to go on where an earlier export ended
+        /// Start at this entry, to continue an earlier export
         #[arg(long, default_value_t = 1, value_name = "SEQ")]
         from: i64,
-        /// Into this file instead of to standard output
+        /// Write to this file instead of standard output
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// Show the newest
+    /// Show the newest entries
     List {
-        /// How many at most
+        /// Maximum number of entries
         #[arg(long, default_value_t = 50)]
         limit: usize,
     },
@@ -48,26 +48,26 @@ impl AuditCommand {
             folder.display()
         );
         let access = global.access()?;
-        match self.what {
-            What::Verify => {
-                let found = access.verify_audit()?;
-                if let Some(bad) = found.first_bad {
+        match self.action {
+            AuditAction::Verify => {
+                let report = access.verify_audit()?;
+                if let Some(bad) = report.first_bad {
                     bail!(
                         "the audit is not as it was written: entry {}: {}; compare it with an export or syslog",
                         bad.seq,
                         bad.why
                     );
                 }
-                println!("{} entries, all as they were written", found.entries);
+                println!("{} entries, all as they were written", report.entries);
             }
-            What::Export { from, out } => {
+            AuditAction::Export { from, out } => {
                 let mut to: Box<dyn Write> = match &out {
                     None => Box::new(io::stdout().lock()),
                     Some(path) => Box::new(File::create(path).with_context(|| format!("writing {}", path.display()))?),
                 };
                 export(&access, from, &mut BufWriter::new(&mut to))?;
             }
-            What::List { limit } => {
+            AuditAction::List { limit } => {
                 for entry in access.audit(None, limit)? {
                     let time = readable(entry.time);
                     println!(

@@ -14,7 +14,7 @@ use crate::{courier, folder, host, line};
 /// Copies the store to a file, or the store and the users to a folder.
 #[derive(Debug, clap::Args)]
 pub(super) struct Backup {
-    /// The copy: one SQLite file; or a folder that is there, or ends with /
+    /// Target: a SQLite file; or an existing folder, or a path that ends with /
     to: PathBuf,
 }
 
@@ -27,7 +27,11 @@ impl Backup {
 }
 
 fn to_file(store: &Store, to: &Path) -> anyhow::Result<()> {
-    store.backup(to, &[courier::PLACES, line::ADOPTED, host::PARTITIONS, host::HAS_LOG], line::PLANNER)?;
+    store.backup(
+        to,
+        &[courier::PLACES, line::RESTORED_ALERTS_KEY, host::PARTITIONS, host::HAS_LOG],
+        line::PLANNER_SNAPSHOT,
+    )?;
     println!("the store was copied to {}", to.display());
     Ok(())
 }
@@ -39,7 +43,7 @@ fn to_folder(store: &Store, data: &Path, to: &Path) -> anyhow::Result<()> {
     if users.exists() {
         let copy = folder::access_path(to);
         wheeltapper_store::copy_file(&users, &copy)?;
-        println!("users and audit were copied to {}; keep access.key apart from it", copy.display());
+        println!("users and audit were copied to {}; keep access.key separate from it", copy.display());
     }
     Ok(())
 }

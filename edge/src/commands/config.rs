@@ -8,15 +8,15 @@ use super::{BadConfig, Global};
 #[derive(Debug, clap::Args)]
 pub(super) struct ConfigCommand {
     #[command(subcommand)]
-    what: What,
+    action: ConfigAction,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
-    /// Check it, and whether this machine has what it names; every error is told with line, column and what to do. Exit
-    /// code 2 when the host would not start with it
+enum ConfigAction {
+    /// Check the configuration, and whether this machine has what it refers to; each error is reported with line,
+    /// column and what to do. Exit code 2 when the host would not start with it
     Check,
-    /// Print what the line needs to know of the plant as one line of JSON: the variable `plant` on Spin and wasmCloud
+    /// Print the plant's part of the configuration as one line of JSON: the variable `plant` on Spin and wasmCloud
     Plant,
     /// Print an example with every setting explained
     Example,
@@ -24,31 +24,31 @@ enum What {
 
 impl ConfigCommand {
     pub(super) fn run(self, global: &Global) -> anyhow::Result<()> {
-        match self.what {
-            What::Check => {
+        match self.action {
+            ConfigAction::Check => {
                 let config = global.load()?;
                 for warning in wheeltapper_config::warnings(&config) {
                     eprintln!("{}", warning.to_string().trim_end());
                 }
-                let (stopping, lacking): (Vec<_>, Vec<_>) =
+                let (fatal, warnings): (Vec<_>, Vec<_>) =
                     wheeltapper_config::check_machine(&config).into_iter().partition(|problem| problem.stops);
-                for problem in lacking {
+                for problem in warnings {
                     eprintln!("{}", problem.to_string().trim_end());
                 }
-                if !stopping.is_empty() {
-                    let told: String = stopping.iter().map(ToString::to_string).collect();
-                    return Err(BadConfig(told).into());
+                if !fatal.is_empty() {
+                    let errors: String = fatal.iter().map(ToString::to_string).collect();
+                    return Err(BadConfig(errors).into());
                 }
-                // What only shows when it is put to use.
+                // Errors that are only found when the mapping is built.
                 crate::serve::mapping(&config)?;
                 let sensors = config.sensors().count();
-                println!("the configuration is sound: {sensors} sensors, {} technicians", config.technicians.len());
+                println!("the configuration is valid: {sensors} sensors, {} technicians", config.technicians.len());
             }
-            What::Plant => {
+            ConfigAction::Plant => {
                 let config = global.load()?;
                 println!("{}", config.plant_json(&crate::lives::read(&config)?));
             }
-            What::Example => print!("{}", wheeltapper_config::EXAMPLE),
+            ConfigAction::Example => print!("{}", wheeltapper_config::EXAMPLE),
         }
         Ok(())
     }

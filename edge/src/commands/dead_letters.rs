@@ -11,49 +11,49 @@ use wheeltapper_store::{Store, StoreError};
 use super::{Global, readable};
 use crate::clock;
 
-/// Letters that are listed at once, without their payloads.
-const PAGE: usize = 500;
-/// How often a host that is busy is asked again about one letter.
-const TRIES: u32 = 20;
-/// A busy host is waited for at most this long at a time.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// Dead letters per page, without their payloads.
+const PAGE_SIZE: usize = 500;
+/// Attempts per dead letter while the host is busy.
+const MAX_ATTEMPTS: u32 = 20;
+/// Maximum wait between two attempts.
+const MAX_RETRY_WAIT: Duration = Duration::from_secs(30);
 
-/// Dead letters: events and readings that were rejected, with the reason and as they came.
+/// Dead letters: events and readings that were rejected, unchanged and with the reason.
 #[derive(Debug, clap::Args)]
 pub(super) struct Dlq {
     #[command(subcommand)]
-    what: What,
+    action: DlqAction,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
-    /// Show them, newest first
+enum DlqAction {
+    /// Show dead letters, newest first
     List {
         /// Only those rejected for this reason
         #[arg(long, value_parser = reasons())]
         reason: Option<String>,
-        /// How many at most
+        /// Maximum number
         #[arg(long, default_value_t = 50)]
         limit: usize,
-        /// With the payload, as text
+        /// Include the payload, as text
         #[arg(long)]
         payload: bool,
     },
-    /// Have the running host take them in again, oldest first
+    /// Have the running host process them again, oldest first
     ///
-    /// A letter of which anything is taken is deleted; what of it is rejected again is a new letter. One of which nothing
-    /// is taken stays as it was, with its reason.
+    /// A dead letter of which anything is accepted is deleted; the parts that are rejected again become a new one. If
+    /// nothing is accepted, it stays unchanged with its reason.
     #[command(
-        after_help = "Exit codes: 0 something was taken, or there was nothing to take; 1 nothing was taken, or failed, standard error says why; 2 wrong arguments or configuration"
+        after_help = "Exit codes: 0 something was accepted, or there was nothing to replay; 1 nothing was accepted, or failed, see standard error; 2 wrong arguments or configuration"
     )]
     Replay {
         /// Only those rejected for this reason
         #[arg(long, value_parser = reasons())]
         reason: Option<String>,
-        /// The running host; it must be the one whose data folder this is
+        /// The running host; this must be its data folder
         #[arg(long, default_value = "http://127.0.0.1:8080")]
         to: String,
-        /// An API key with the scope write, where the host wants one; `wheeltapper key add` makes one
+        /// An API key with the scope write, if the host requires one; create one with `wheeltapper key add`
         #[arg(long, env = "WHEELTAPPER_API_KEY", hide_env_values = true)]
         key: Option<String>,
     },
@@ -67,13 +67,13 @@ enum What {
 
 impl Dlq {
     pub(super) fn run(self, global: &Global) -> anyhow::Result<()> {
-        match self.what {
-            What::List { reason, limit, payload } => list(&global.store()?, reason.as_deref(), limit, payload),
-            What::Replay { reason, to, key } => replay(&global.store()?, reason.as_deref(), &to, key.as_deref()),
-            What::Purge { older_than } => {
+        match self.action {
+            DlqAction::List { reason, limit, payload } => list(&global.store()?, reason.as_deref(), limit, payload),
+            DlqAction::Replay { reason, to, key } => replay(&global.store()?, reason.as_deref(), &to, key.as_deref()),
+            DlqAction::Purge { older_than } => {
                 let before = clock::now().saturating_sub(i64::try_from(older_than.as_nanos()).unwrap_or(i64::MAX));
-                let gone = Store::open(&global.store_path()?)?.purge_dead_letters(before)?;
-                println!("{gone} dead letters deleted");
+                let deleted = Store::open(&global.store_path()?)?.purge_dead_letters(before)?;
+                println!("{deleted} dead letters deleted");
                 Ok(())
             }
         }
@@ -81,17 +81,17 @@ impl Dlq {
 }
 
 fn list(store: &Store, reason: Option<&str>, limit: usize, payload: bool) -> anyhow::Result<()> {
-    let mut none = true;
+    let mut is_empty = true;
     for letter in Letters::new(store, reason, Order::NewestFirst).take(limit) {
         let letter = letter?;
-        none = false;
+        is_empty = false;
         println!("{}  {:<15} {}  {}", readable(letter.time), letter.reason, letter.source, letter.message);
-        // One payload at a time: each may have a megabyte.
+        // One payload at a time: each can be a megabyte.
         if payload && let Some(whole) = store.dead_letter(&letter.id)? {
             println!("    {}", String::from_utf8_lossy(&whole.payload).trim_end());
         }
     }
-    if none {
+    if is_empty {
         println!("no dead letters");
     }
     Ok(())
@@ -102,87 +102,90 @@ fn replay(store: &Store, reason: Option<&str>, to: &str, key: Option<&str>) -> a
     let host = Host { agent, url: to.trim_end_matches('/').to_owned(), key };
     let mut sums = Sums::default();
     let sent = replay_all(store, reason, &host, &mut sums);
-    // What was done before a failure is done.
+    // Print the totals also after a failure.
     sums.print()?;
     sent?;
-    let Sums { taken, partly, refused, absent, .. } = sums;
+    let Sums { accepted, partly_accepted, refused, not_found, .. } = sums;
     ensure!(
-        taken + partly > 0 || absent == 0,
+        accepted + partly_accepted > 0 || not_found == 0,
         "the host at {to} knows none of these letters; name the host that runs on this data folder with --to, or the folder with --data"
     );
-    ensure!(taken + partly > 0 || refused == 0, "nothing was taken; the letters are kept, mend what they say first");
+    ensure!(
+        accepted + partly_accepted > 0 || refused == 0,
+        "nothing was accepted; the dead letters are kept: fix the causes that their messages name first"
+    );
     Ok(())
 }
 
 fn replay_all(store: &Store, reason: Option<&str>, host: &Host<'_>, sums: &mut Sums) -> anyhow::Result<()> {
-    // What of a letter is rejected again is a new one, and must not be met again.
+    // Parts that are rejected again become new dead letters, which must not be replayed in this run.
     let newest = Letters::new(store, None, Order::NewestFirst).next().transpose()?;
     let Some(newest) = newest else { return Ok(()) };
-    // Births come before the data that needs them.
+    // Sparkplug births come before the data that needs them.
     for letter in Letters::new(store, reason, Order::OldestFirst) {
         let letter = letter?;
         if letter.row > newest.row {
             break;
         }
         match host.replays(&letter.id)? {
-            Outcome::Taken => sums.taken += 1,
-            Outcome::Partly => sums.partly += 1,
-            Outcome::Refused(why) => {
+            Outcome::Accepted => sums.accepted += 1,
+            Outcome::PartlyAccepted => sums.partly_accepted += 1,
+            Outcome::Rejected(why) => {
                 sums.refused += 1;
-                sums.first_refusal.get_or_insert(why);
+                sums.first_rejection.get_or_insert(why);
             }
-            Outcome::Unsuited(why) => *sums.unsuited.entry(why).or_default() += 1,
-            Outcome::Absent => sums.absent += 1,
+            Outcome::NotReplayable(why) => *sums.not_replayable.entry(why).or_default() += 1,
+            Outcome::NotFound => sums.not_found += 1,
         }
     }
     Ok(())
 }
 
-/// What became of the letters.
+/// Totals of a replay.
 #[derive(Debug, Default)]
 struct Sums {
-    taken: u64,
-    partly: u64,
+    accepted: u64,
+    partly_accepted: u64,
     refused: u64,
-    first_refusal: Option<String>,
-    /// Those that cannot be taken in at all, by why.
-    unsuited: BTreeMap<String, u64>,
-    absent: u64,
+    first_rejection: Option<String>,
+    /// Dead letters that cannot be replayed, by reason.
+    not_replayable: BTreeMap<String, u64>,
+    not_found: u64,
 }
 
 impl Sums {
     fn print(&self) -> anyhow::Result<()> {
-        println!("{} taken, {} refused again", self.taken + self.partly, self.refused);
-        if self.partly > 0 {
-            println!("{} of them taken in part: what was refused of them lies there anew", self.partly);
+        println!("{} taken, {} refused again", self.accepted + self.partly_accepted, self.refused);
+        if self.partly_accepted > 0 {
+            println!("{} of them accepted in part: the rejected parts are new dead letters", self.partly_accepted);
         }
-        if let Some(why) = &self.first_refusal {
-            println!("{} kept as they were; the first was refused again: {why}", self.refused);
+        if let Some(why) = &self.first_rejection {
+            println!("{} unchanged; the first was rejected again: {why}", self.refused);
         }
-        for (why, count) in &self.unsuited {
+        for (why, count) in &self.not_replayable {
             println!("{count} kept: {why}");
         }
-        if self.absent > 0 {
-            println!("{} not known to the host", self.absent);
+        if self.not_found > 0 {
+            println!("{} not known to the host", self.not_found);
         }
         Ok(())
     }
 }
 
-/// What the host did with one letter.
+/// The host's result for one dead letter.
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
-    Taken,
-    /// What was refused of it is a new letter.
-    Partly,
-    /// It is kept as it was; in the host's words why.
-    Refused(String),
-    /// It cannot be taken in again; why.
-    Unsuited(String),
-    Absent,
+    Accepted,
+    /// The rejected parts are a new dead letter.
+    PartlyAccepted,
+    /// It is kept unchanged; the host's reason.
+    Rejected(String),
+    /// It cannot be replayed; the reason.
+    NotReplayable(String),
+    NotFound,
 }
 
-/// The running host, which has the letters. It keeps all that makes one whole: topic, format and sensor.
+/// Client of the running host. The host uses its own copy of the dead letter, with topic, format and sensor.
 struct Host<'a> {
     agent: ureq::Agent,
     url: String,
@@ -190,10 +193,10 @@ struct Host<'a> {
 }
 
 impl Host<'_> {
-    /// Has one letter taken in; waits while the host is busy.
+    /// Replays one dead letter; waits while the host is busy.
     fn replays(&self, id: &str) -> anyhow::Result<Outcome> {
         let url = format!("{}/api/v1/dead-letters/{id}/replay", self.url);
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let mut request = self.agent.post(&url);
             if let Some(key) = self.key {
                 request = request.header("X-API-Key", key);
@@ -203,25 +206,25 @@ impl Host<'_> {
             let after = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
             let body = answer.body_mut().read_to_string().unwrap_or_default();
             if matches!(status, 429 | 503) {
-                thread::sleep(Duration::from_secs(after.unwrap_or(1).max(1)).min(LONGEST_WAIT));
+                thread::sleep(Duration::from_secs(after.unwrap_or(1).max(1)).min(MAX_RETRY_WAIT));
                 continue;
             }
             return outcome(status, &body, &url);
         }
-        bail!("{url} is busy for too long; try again later: letters that were not taken are kept")
+        bail!("{url} is busy for too long; try again later: dead letters that were not accepted are kept")
     }
 }
 
 fn outcome(status: u16, body: &str, url: &str) -> anyhow::Result<Outcome> {
-    let told: Value = serde_json::from_str(body).unwrap_or_default();
-    let detail = || told["detail"].as_str().unwrap_or(body).to_owned();
+    let answer_body: Value = serde_json::from_str(body).unwrap_or_default();
+    let detail = || answer_body["detail"].as_str().unwrap_or(body).to_owned();
     Ok(match status {
-        202 if told["rejected"] == 0 => Outcome::Taken,
-        202 => Outcome::Partly,
-        404 => Outcome::Absent,
-        // The detail begins with what is true of all of them.
-        409 => Outcome::Unsuited(detail().split_once(": ").map_or_else(detail, |(_, why)| why.to_owned())),
-        422 => Outcome::Refused(detail()),
+        202 if answer_body["rejected"] == 0 => Outcome::Accepted,
+        202 => Outcome::PartlyAccepted,
+        404 => Outcome::NotFound,
+        // The detail starts with a prefix common to all of them.
+        409 => Outcome::NotReplayable(detail().split_once(": ").map_or_else(detail, |(_, why)| why.to_owned())),
+        422 => Outcome::Rejected(detail()),
         401 | 403 => bail!(
             "{url} answered {status}: {}; give an API key with the scope write with --key, `wheeltapper key add NAME --scope write` makes one",
             detail()
@@ -230,17 +233,17 @@ fn outcome(status: u16, body: &str, url: &str) -> anyhow::Result<Outcome> {
     })
 }
 
-/// Which letters come first.
+/// Sort order of the dead letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Order {
     OldestFirst,
     NewestFirst,
 }
 
-/// What a letter says of itself, without its payload.
+/// A dead letter without its payload.
 #[derive(Debug)]
 struct Head {
-    /// Numbers grow in the order in which letters were stored; their times are those of what was rejected.
+    /// Row numbers increase in the order of storage; times are those of the rejected data.
     row: i64,
     id: String,
     time: i64,
@@ -249,12 +252,12 @@ struct Head {
     message: String,
 }
 
-/// The letters of a store, page by page.
+/// Iterates over the dead letters of a store, page by page.
 struct Letters<'a> {
     store: &'a Store,
     reason: Option<String>,
     order: Order,
-    /// Row of the last one of the page before.
+    /// Row of the last dead letter of the previous page.
     after: Option<i64>,
     page: std::vec::IntoIter<Head>,
     ended: bool,
@@ -281,7 +284,7 @@ impl<'a> Letters<'a> {
         let clause = if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) };
         let (_, rows) = self.store.query_sql(&format!(
             "SELECT rowid, id, time, source, reason, message FROM dead_letters {clause} \
-             ORDER BY rowid {direction} LIMIT {PAGE}"
+             ORDER BY rowid {direction} LIMIT {PAGE_SIZE}"
         ))?;
         Ok(rows.into_iter().filter_map(head).collect())
     }
@@ -294,7 +297,7 @@ impl Iterator for Letters<'_> {
         if self.page.len() == 0 && !self.ended {
             match self.next_page() {
                 Ok(page) => {
-                    self.ended = page.len() < PAGE;
+                    self.ended = page.len() < PAGE_SIZE;
                     self.after = page.last().map(|last| last.row);
                     self.page = page.into_iter();
                 }
@@ -321,12 +324,12 @@ fn head(row: Vec<Value>) -> Option<Head> {
     })
 }
 
-/// A text in SQL.
+/// Quotes a text for SQL.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// A reason, by its name.
+/// Parser for the name of a reason.
 fn reasons() -> PossibleValuesParser {
     PossibleValuesParser::new(Reason::ALL.map(Reason::name))
 }
@@ -344,7 +347,7 @@ mod tests {
         let letters: Vec<DeadLetter> = (0..letters)
             .map(|number| DeadLetter {
                 id: format!("{number:06}'"),
-                // Times go the other way, and several are the same.
+                // Times are in the opposite order, and several are equal.
                 time: -i64::try_from(number / 7).unwrap(),
                 source: "spBv1.0/g/NDATA/n".into(),
                 reason: if number % 2 == 0 { "malformed" } else { "in-future" }.into(),
@@ -361,11 +364,11 @@ mod tests {
 
     #[test]
     fn all_letters_are_met_once_and_in_order() {
-        let (_folder, store) = store(2 * PAGE + 3);
+        let (_folder, store) = store(2 * PAGE_SIZE + 3);
         let ids = |reason, order| -> Vec<String> {
             Letters::new(&store, reason, order).map(|letter| letter.unwrap().id).collect()
         };
-        let all: Vec<String> = (0..2 * PAGE + 3).map(|number| format!("{number:06}'")).collect();
+        let all: Vec<String> = (0..2 * PAGE_SIZE + 3).map(|number| format!("{number:06}'")).collect();
         assert_eq!(ids(None, Order::OldestFirst), all);
         assert_eq!(ids(None, Order::NewestFirst), all.iter().rev().cloned().collect::<Vec<_>>());
         let odd: Vec<String> = all.into_iter().skip(1).step_by(2).collect();
@@ -376,16 +379,19 @@ mod tests {
     #[test]
     fn what_the_host_answers_is_what_is_counted() {
         let of = |status, body: &str| outcome(status, body, "http://h");
-        assert_eq!(of(202, r#"{"accepted":1,"rejected":0}"#).unwrap(), Outcome::Taken);
-        assert_eq!(of(202, r#"{"accepted":1,"rejected":2}"#).unwrap(), Outcome::Partly);
+        assert_eq!(of(202, r#"{"accepted":1,"rejected":0}"#).unwrap(), Outcome::Accepted);
+        assert_eq!(of(202, r#"{"accepted":1,"rejected":2}"#).unwrap(), Outcome::PartlyAccepted);
         assert_eq!(
             of(422, r#"{"detail":"nothing was taken: x"}"#).unwrap(),
-            Outcome::Refused("nothing was taken: x".into())
+            Outcome::Rejected("nothing was taken: x".into())
         );
-        assert_eq!(of(409, r#"{"detail":"it cannot: too large"}"#).unwrap(), Outcome::Unsuited("too large".into()));
-        assert_eq!(of(404, "").unwrap(), Outcome::Absent);
+        assert_eq!(
+            of(409, r#"{"detail":"it cannot: too large"}"#).unwrap(),
+            Outcome::NotReplayable("too large".into())
+        );
+        assert_eq!(of(404, "").unwrap(), Outcome::NotFound);
         assert!(of(401, "").unwrap_err().to_string().contains("--scope write"));
-        // No answer of ours: a proxy's, say.
+        // Not an answer of the host, but for example of a proxy.
         assert!(of(502, "<html>").is_err());
     }
 }

@@ -19,37 +19,37 @@ use crate::{
     },
 };
 
-/// Runs recordings through the built featurize and detect, and scores them by each benchmark's own protocol, with the
-/// published figures beside ours. No label reaches a component.
+/// Runs recordings through the built featurize and detect, and scores them with each benchmark's own protocol, next to
+/// the published figures. No label reaches a component.
 ///
-/// The folder holds one folder a benchmark, as they are published: skab, nab, cwru, cmapss, tep, ims-features. What is not
-/// there is left out.
+/// The folder contains one folder per benchmark, as published: skab, nab, cwru, cmapss, tep, ims-features. Missing ones
+/// are skipped.
 #[derive(Debug, clap::Args)]
 pub(super) struct Evaluate {
-    /// The folder of the benchmarks; not needed for the simulated fleet
+    /// Folder of the benchmarks; not needed for the simulated fleet
     #[arg(long, value_name = "DIR", required_unless_present = "fleet")]
     data: Option<PathBuf>,
-    /// Simulate a fleet of so many machines, half of which degrade, and tell by fault mode what was found
+    /// Simulate a fleet with this number of machines, half of which degrade, and report by fault mode what was found
     #[arg(long, value_name = "MACHINES")]
     fleet: Option<usize>,
-    /// For so many days
+    /// Number of simulated days
     #[arg(long, default_value_t = 30.0, requires = "fleet")]
     days: f64,
-    /// Which fleet
+    /// Seed of the fleet
     #[arg(long, default_value_t = 1, requires = "fleet")]
     seed: u64,
-    /// Which: skab, nab, cwru, cmapss, tep, ims [default: all that are there]
+    /// Benchmarks: skab, nab, cwru, cmapss, tep, ims [default: all that exist in the folder]
     benchmarks: Vec<String>,
     /// Write all figures, by file and pooled, to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Write NAB's results in its own layout to this folder, for its own scorer
+    /// Write NAB's results in NAB's layout to this folder, for NAB's own scorer
     #[arg(long, value_name = "DIR")]
     nab_results: Option<PathBuf>,
-    /// Score the scalars with this detector instead of the one that suits a benchmark
+    /// Score scalar data with this detector instead of the one that suits a benchmark
     #[arg(long)]
     model: Option<String>,
-    /// Print the figures of each file too
+    /// Also print the figures of each file
     #[arg(long)]
     files: bool,
 }
@@ -79,23 +79,23 @@ impl Evaluate {
 
     fn benchmarks(&self, data: &Path, sandbox: &Sandbox, reports: &mut Vec<serde_json::Value>) -> anyhow::Result<()> {
         let known = |name: &str| Profile::ALL.into_iter().find(|profile| names(*profile).contains(&name));
-        let asked = self.benchmarks.iter().map(|name| {
+        let selected = self.benchmarks.iter().map(|name| {
             known(name).with_context(|| {
                 format!("there is no benchmark {name:?}; expected one of skab, nab, cwru, cmapss, tep, ims")
             })
         });
-        let asked: Vec<Profile> = asked.collect::<anyhow::Result<_>>()?;
-        let there = |profile: &Profile| data.join(profile.folder()).is_dir();
-        let profiles: Vec<Profile> = if asked.is_empty() { Profile::ALL.to_vec() } else { asked.clone() };
-        let (profiles, missing): (Vec<Profile>, Vec<Profile>) = profiles.into_iter().partition(there);
+        let selected: Vec<Profile> = selected.collect::<anyhow::Result<_>>()?;
+        let exists = |profile: &Profile| data.join(profile.folder()).is_dir();
+        let profiles: Vec<Profile> = if selected.is_empty() { Profile::ALL.to_vec() } else { selected.clone() };
+        let (profiles, missing): (Vec<Profile>, Vec<Profile>) = profiles.into_iter().partition(exists);
         ensure!(
-            !profiles.is_empty() && (asked.is_empty() || missing.is_empty()),
+            !profiles.is_empty() && (selected.is_empty() || missing.is_empty()),
             "expected folders such as {} in {}",
             Profile::Skab.folder(),
             data.display()
         );
         for profile in &missing {
-            eprintln!("{}: not there, left out", profile.folder());
+            eprintln!("{}: not found, skipped", profile.folder());
         }
         let mut line = Components::new(sandbox.clone(), self.model.clone());
         for profile in profiles {
@@ -112,14 +112,14 @@ impl Evaluate {
     }
 }
 
-/// Where compiled components are kept: the user's own folder, as code that others can write must not be loaded.
+/// Folder of compiled components: the user's own cache folder, as code that others can write must not be loaded.
 fn cache() -> anyhow::Result<PathBuf> {
     let named = |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
     let folder = named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")));
-    Ok(folder.context("set XDG_CACHE_HOME or HOME: compiled components are kept there")?.join("wheeltapper"))
+    Ok(folder.context("set XDG_CACHE_HOME or HOME: compiled components are cached there")?.join("wheeltapper"))
 }
 
-/// Something that takes a while.
+/// Runs `work` and shows a spinner meanwhile.
 fn waiting<T>(what: &str, work: impl FnOnce() -> T) -> T {
     let bar = ProgressBar::new_spinner().with_message(format!("{what} ..."));
     bar.enable_steady_tick(Duration::from_millis(200));
@@ -128,7 +128,7 @@ fn waiting<T>(what: &str, work: impl FnOnce() -> T) -> T {
     done
 }
 
-/// What a benchmark may be called.
+/// The names of a benchmark on the command line.
 fn names(profile: Profile) -> [&'static str; 2] {
     let folder = profile.folder();
     [folder, if profile == Profile::Ims { "ims" } else { folder }]

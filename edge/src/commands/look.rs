@@ -1,4 +1,4 @@
-//! `wheeltapper query` and `export`: looking into the store.
+//! `wheeltapper query` and `export`: reads from the store.
 
 use std::{
     fs::File,
@@ -14,10 +14,10 @@ use wheeltapper_store::{Filter, Store, Table};
 
 use super::{Global, readable};
 
-/// What to select.
+/// Selects rows.
 #[derive(Clone, Debug, Default, clap::Args)]
 struct Select {
-    /// From this time on, such as 2026-03-01T12:00:00Z
+    /// From this time, such as 2026-03-01T12:00:00Z
     #[arg(long, value_parser = super::parse_time)]
     from: Option<i64>,
     /// Before this time
@@ -29,13 +29,13 @@ struct Select {
     /// Only this machine
     #[arg(long)]
     asset: Option<String>,
-    /// At most so many, the newest
+    /// Maximum number of rows; the newest are kept
     #[arg(long)]
     limit: Option<usize>,
 }
 
 impl Select {
-    /// From which time on, and before which.
+    /// The selected range: from (inclusive), to (exclusive), in nanoseconds since 1970.
     fn span(&self) -> (i64, i64) {
         (self.from.unwrap_or(i64::MIN), self.to.unwrap_or(i64::MAX))
     }
@@ -52,16 +52,16 @@ impl Select {
     }
 }
 
-/// Prints what the store knows, one JSON object a line.
+/// Prints rows of the store, one JSON object per line.
 #[derive(Debug, clap::Args)]
 pub(super) struct Query {
     #[command(subcommand)]
-    what: Asked,
+    target: QueryTarget,
 }
 
 #[derive(Debug, Subcommand)]
-enum Asked {
-    /// How much there is of everything
+enum QueryTarget {
+    /// Row counts of all tables
     Counts,
     /// Sensors and their machines
     Sensors,
@@ -73,9 +73,9 @@ enum Asked {
     Anomalies(Select),
     /// Alerts, newest first
     Alerts(Select),
-    /// Where what is normal for a machine moved, newest first
+    /// Baseline drifts of machines, newest first
     Drifts(Select),
-    /// How long machines have left, newest first
+    /// Prognoses of remaining useful life, newest first
     Prognoses(Select),
     /// Work orders, newest first
     WorkOrders(Select),
@@ -97,16 +97,16 @@ impl Query {
 
     fn print(self, store: &Store, out: &mut impl io::Write) -> anyhow::Result<()> {
         let mut line = |value: Value| writeln!(out, "{value}");
-        match self.what {
-            Asked::Counts => line(serde_json::to_value(store.counts()?)?)?,
-            Asked::Sensors => {
+        match self.target {
+            QueryTarget::Counts => line(serde_json::to_value(store.counts()?)?)?,
+            QueryTarget::Sensors => {
                 for sensor in store.sensors()? {
                     line(
                         json!({ "id": sensor.name, "asset": sensor.asset, "kind": sensor.kind, "unit": sensor.unit }),
                     )?;
                 }
             }
-            Asked::Readings(select) => {
+            QueryTarget::Readings(select) => {
                 let number = number_of(store, &select)?;
                 let (from, to) = select.span();
                 let mut reading = |time: i64, value: f64| line(json!({ "time": readable(time), "value": value }));
@@ -122,7 +122,7 @@ impl Query {
                     })?,
                 }
             }
-            Asked::Hourly(select) => {
+            QueryTarget::Hourly(select) => {
                 let number = number_of(store, &select)?;
                 let (from, to) = select.span();
                 let hours = store.hourly(number, from, to)?;
@@ -131,12 +131,12 @@ impl Query {
                     line(serde_json::to_value(hour)?)?;
                 }
             }
-            Asked::Anomalies(select) => rows(store.anomalies(&select.filter())?, &mut line)?,
-            Asked::Alerts(select) => rows(store.alerts(&select.filter())?, &mut line)?,
-            Asked::Drifts(select) => rows(store.drifts(&select.filter())?, &mut line)?,
-            Asked::Prognoses(select) => rows(store.prognoses(&select.filter())?, &mut line)?,
-            Asked::WorkOrders(select) => rows(store.work_orders(&select.filter())?, &mut line)?,
-            Asked::Sql { statement } => {
+            QueryTarget::Anomalies(select) => rows(store.anomalies(&select.filter())?, &mut line)?,
+            QueryTarget::Alerts(select) => rows(store.alerts(&select.filter())?, &mut line)?,
+            QueryTarget::Drifts(select) => rows(store.drifts(&select.filter())?, &mut line)?,
+            QueryTarget::Prognoses(select) => rows(store.prognoses(&select.filter())?, &mut line)?,
+            QueryTarget::WorkOrders(select) => rows(store.work_orders(&select.filter())?, &mut line)?,
+            QueryTarget::Sql { statement } => {
                 let (columns, found) = store.query_sql(&statement)?;
                 for row in found {
                     line(Value::Object(columns.iter().cloned().zip(row).collect()))?;
@@ -155,17 +155,17 @@ fn rows<T: serde::Serialize>(rows: Vec<T>, line: &mut impl FnMut(Value) -> io::R
 }
 
 fn number_of(store: &Store, select: &Select) -> anyhow::Result<u32> {
-    let Some(wanted) = &select.sensor else {
+    let Some(name) = &select.sensor else {
         bail!("name the sensor with --sensor; `wheeltapper query sensors` lists them")
     };
-    number(store, wanted)
+    number(store, name)
 }
 
-fn number(store: &Store, wanted: &str) -> anyhow::Result<u32> {
+fn number(store: &Store, name: &str) -> anyhow::Result<u32> {
     let sensors = store.sensors()?;
-    match sensors.iter().find(|sensor| sensor.name == wanted) {
+    match sensors.iter().find(|sensor| sensor.name == name) {
         Some(sensor) => Ok(sensor.id),
-        None => bail!("there is no sensor {wanted:?}; `wheeltapper query sensors` lists them"),
+        None => bail!("there is no sensor {name:?}; `wheeltapper query sensors` lists them"),
     }
 }
 
@@ -195,9 +195,9 @@ impl From<Exported> for Table {
 /// Writes a table to a file.
 #[derive(Debug, clap::Args)]
 pub(super) struct Export {
-    /// What to write
+    /// The table to export
     table: Exported,
-    /// Where to; the ending .csv or .parquet decides the format, `-` is standard output as CSV
+    /// Target; the extension .csv or .parquet decides the format, `-` is standard output as CSV
     file: PathBuf,
     #[command(flatten)]
     select: Select,
@@ -206,12 +206,12 @@ pub(super) struct Export {
 impl Export {
     pub(super) fn run(self, global: &Global) -> anyhow::Result<()> {
         let store = global.store()?;
-        // A dead letter may name a sensor that there is not.
-        if let Some(wanted) = self.select.sensor.as_deref().filter(|_| !matches!(self.table, Exported::DeadLetters)) {
-            number(&store, wanted)?;
+        // A dead letter may name an unknown sensor.
+        if let Some(name) = self.select.sensor.as_deref().filter(|_| !matches!(self.table, Exported::DeadLetters)) {
+            number(&store, name)?;
         }
         let (table, filter) = (self.table.into(), self.select.filter());
-        let rows = match self.file.extension().and_then(|ending| ending.to_str()) {
+        let rows = match self.file.extension().and_then(|extension| extension.to_str()) {
             _ if self.file.as_os_str() == "-" => store.export_csv(io::stdout().lock(), table, &filter)?,
             Some("csv") => {
                 let file = File::create(&self.file).with_context(|| format!("writing {}", self.file.display()))?;
@@ -285,7 +285,7 @@ mod tests {
                 "sql" => &["SELECT 1"],
                 "counts" | "sensors" => &[],
                 _ => {
-                    // With all that narrows, and with nothing but the sensor.
+                    // With all filters, and with only the sensor.
                     let all =
                         [name, "--sensor=pump/vibration", "--asset=pump", "--from=1970-01-01T00:00:00Z", "--limit=1"];
                     assert!(printed(&store, &all).len() <= 1, "{name}");

@@ -1,16 +1,16 @@
 //! The command line.
 //!
-//! In this module `println!` and `print!` end the function with an error where standard output is closed, and `eprintln!`
-//! and `eprint!` fail for nothing: the standard library's panic.
+//! In this module `println!` and `print!` return an error from the function when standard output is closed, and
+//! `eprintln!` and `eprint!` ignore errors: the macros of the standard library would panic.
 
 macro_rules! println {
-    ($($words:tt)+) => { $crate::commands::output::line(format_args!($($words)+))? };
+    ($($arguments:tt)+) => { $crate::commands::output::print_line(format_args!($($arguments)+))? };
 }
 macro_rules! print {
-    ($($words:tt)+) => { $crate::commands::output::text(format_args!($($words)+))? };
+    ($($arguments:tt)+) => { $crate::commands::output::print_text(format_args!($($arguments)+))? };
 }
 macro_rules! eprintln {
-    ($($words:tt)+) => { $crate::commands::output::remark(format_args!($($words)+)) };
+    ($($arguments:tt)+) => { $crate::commands::output::print_note(format_args!($($arguments)+)) };
 }
 
 mod audit;
@@ -38,11 +38,10 @@ use wheeltapper_access::{Access, Event};
 use wheeltapper_config::{Config, Listen};
 use wheeltapper_store::Store;
 
-/// Hears the fault before the failure: takes sensor readings in, finds machines that leave their normal course, says
-/// why, and plans the repair.
+/// Detects machine faults before failure: reads sensor data, finds anomalies, explains them, and plans the repair.
 ///
 /// Start with `wheeltapper run`, send readings to http://localhost:8080/api/v1/ingest or to MQTT port 1883, and open
-/// http://localhost:8080. `wheeltapper simulate` is a fleet to try it with.
+/// http://localhost:8080. `wheeltapper simulate` runs a simulated fleet for a first try.
 #[derive(Debug, Parser)]
 #[command(name = "wheeltapper", version, propagate_version = true, max_term_width = 100)]
 struct Cli {
@@ -52,13 +51,13 @@ struct Cli {
     command: Command,
 }
 
-/// What every command takes.
+/// Options of every command.
 #[derive(Clone, Debug, clap::Args)]
 struct Global {
-    /// Configuration file [default: wheeltapper.toml, if there is one]
+    /// Configuration file [default: wheeltapper.toml, if it exists]
     #[arg(short, long, global = true, value_name = "FILE", env = "WHEELTAPPER_CONFIG")]
     config: Option<PathBuf>,
-    /// Data folder; goes before the configuration's
+    /// Data folder; overrides the configuration
     #[arg(short, long, global = true, value_name = "DIR", env = "WHEELTAPPER_DATA")]
     data: Option<PathBuf>,
     /// What to log, such as `info`, `debug`, or `wheeltapper=trace`
@@ -75,53 +74,54 @@ enum Command {
     Run(run::Run),
     /// Run recordings (CSV, NumPy) through the same pipeline
     Replay(replay::Replay),
-    /// A fleet of machines with physics in it, some of which degrade
+    /// Publish readings of a simulated fleet of machines, some of which degrade
     Simulate(simulate::Simulate),
-    /// Score the built components on public benchmarks, by each benchmark's own protocol
+    /// Score the built components on public benchmarks, with each benchmark's own protocol
     Evaluate(evaluate::Evaluate),
-    /// Ask the store: `query alerts`, `query readings --sensor ID`, `query sql 'select ...'`
+    /// Query the store: `query alerts`, `query readings --sensor ID`, `query sql 'select ...'`
     Query(look::Query),
     /// Write a table as CSV or Parquet
     Export(look::Export),
-    /// What was refused: list it, send it again, delete it
+    /// Dead letters (rejected events and readings): list, replay, delete
     Dlq(dead_letters::Dlq),
     /// Users: list, add, reset the password, disable, remove
     User(user::UserCommand),
     /// API keys of devices and programs, and the keyring
     Key(key::KeyCommand),
-    /// Who did what: verify that nobody changed it, export, list
+    /// Audit log: verify that it is unchanged, export, list
     Audit(audit::AuditCommand),
     /// Copy the store while the host runs
     ///
-    /// To a file, or with the users to a folder.
+    /// Copies to a file, or together with the users to a folder.
     ///
-    /// To restore, put the copy into an empty data folder as wheeltapper.db, or name the folder that was written with
-    /// --data, and start the host: all that was stored is there, and open alerts and work orders go on. The log and
-    /// what the detectors learnt are not in a backup, so machines are learnt anew.
+    /// To restore, put the copy into an empty data folder as wheeltapper.db, or pass the backup folder with --data, and
+    /// start the host: all stored data is there, and open alerts and work orders continue. A backup does not contain
+    /// the log and the detectors' models, so the baselines are learned again.
     ///
-    /// Users, keys and the audit lie in access.db beside the store: a folder gets a copy of it, a file does not. It
-    /// can be read only with the keyring access.key (or WHEELTAPPER_KEY): keep that in another, safe place, and put
-    /// it beside access.db before the host starts. With neither, the host begins with a new admin.
+    /// Users, keys and the audit are in access.db next to the store: a backup to a folder contains a copy of it, a
+    /// backup to a file does not. It can be read only with the keyring access.key (or WHEELTAPPER_KEY): keep that in
+    /// another, safe location, and put it next to access.db before the host starts. Without both, the host starts with
+    /// a new admin.
     Backup(backup::Backup),
     /// Check the configuration
     Config(config::ConfigCommand),
     /// Shell completions: `wheeltapper completions bash > /etc/bash_completion.d/wheeltapper`
     Completions {
-        /// For which shell
+        /// The shell
         shell: clap_complete::Shell,
     },
 }
 
-/// What `--help` of every command ends with, unless the command has codes of its own.
+/// End of the `--help` text of every command that has no exit codes of its own.
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed, standard error says why; 2 wrong arguments or configuration";
 
-/// Runs the command line. Exit codes: 0 done, 1 failed, 2 wrong arguments or configuration.
+/// Runs the command line. Exit codes: 0 success, 1 failure, 2 wrong arguments or configuration.
 pub fn main() -> ExitCode {
     let arguments = with_exit_codes(Cli::command()).get_matches();
     let cli = Cli::from_arg_matches(&arguments).unwrap_or_else(|error| error.exit());
     start_log(&cli.global);
     let global = &cli.global;
-    // Others write to sockets as well, where a broken pipe is a failure.
+    // Other commands also write to sockets, where a broken pipe is a failure.
     let prints_only =
         matches!(cli.command, Command::Query(_) | Command::Export(_) | Command::Audit(_) | Command::Completions { .. });
     let done = match cli.command {
@@ -155,7 +155,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Adds the exit codes to the help of the command and of all below it.
+/// Adds the exit codes to the help of the command and of its subcommands.
 fn with_exit_codes(command: clap::Command) -> clap::Command {
     let own = command.get_after_help().is_some();
     let command = if own { command } else { command.after_help(EXIT_CODES) };
@@ -163,7 +163,7 @@ fn with_exit_codes(command: clap::Command) -> clap::Command {
 }
 
 fn completions(shell: clap_complete::Shell) -> anyhow::Result<()> {
-    // The generator panics where it cannot write, as into a pipe that was closed.
+    // The generator panics when it cannot write, for example into a closed pipe.
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "wheeltapper", &mut script);
     Ok(io::stdout().write_all(&script)?)
@@ -174,9 +174,9 @@ fn start_log(global: &Global) {
         eprintln!("wheeltapper: --log {:?}: {error}; logging at info", global.log);
         tracing_subscriber::EnvFilter::new("info")
     });
-    // Where standard error is closed, telling so there would panic in whatever thread logs.
+    // If standard error is closed, reporting that error would panic in the thread that logs.
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).log_internal_errors(false);
-    // A second start, as tests do, keeps the first.
+    // A second call, as in tests, keeps the first logger.
     let _ = if global.log_json {
         builder.json().try_init()
     } else {
@@ -184,7 +184,7 @@ fn start_log(global: &Global) {
     };
 }
 
-/// A configuration that cannot be used, rendered for a person.
+/// A configuration that cannot be used; the message is rendered for the terminal.
 #[derive(Debug)]
 struct BadConfig(String);
 
@@ -196,7 +196,8 @@ impl fmt::Display for BadConfig {
 
 impl std::error::Error for BadConfig {}
 
-/// The configuration: `file`, else `wheeltapper.toml` here, else the defaults; `data` and `listen` go before what it says.
+/// Loads the configuration: from `file`, else from `wheeltapper.toml` in the current folder, else the defaults. `data`
+/// and `listen` override it.
 ///
 /// # Errors
 /// When the file cannot be read or used; the message is rendered with line and column.
@@ -219,13 +220,13 @@ impl Global {
         load_config(self.config.as_deref(), self.data.as_deref(), &Listen::default())
     }
 
-    /// The store, for looking only; a host may be running.
+    /// Opens the store read-only; a host may be running.
     fn store(&self) -> anyhow::Result<Store> {
         let path = self.store_path()?;
         Ok(Store::open_read_only(&path)?)
     }
 
-    /// `access.db`, as the host has it; a host may be running.
+    /// Opens `access.db` as the host does; a host may be running.
     fn access(&self) -> anyhow::Result<Access> {
         crate::access::open(&self.load()?)
     }
@@ -242,7 +243,7 @@ impl Global {
     }
 }
 
-/// Writes down what a command changed, with whoever is signed in to this machine.
+/// Writes a change made by a command to the audit, with the user who is signed in to this machine.
 fn write_down(access: &Access, action: &str, target: &str, detail: &str) -> anyhow::Result<()> {
     let who = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "unknown".into());
     let actor = format!("command:{who}");
@@ -251,23 +252,23 @@ fn write_down(access: &Access, action: &str, target: &str, detail: &str) -> anyh
     Ok(())
 }
 
-/// A list for a person.
+/// Joins items with commas.
 fn listed<T: fmt::Display>(items: &[T]) -> String {
     items.iter().map(T::to_string).collect::<Vec<_>>().join(",")
 }
 
-/// A time on the command line: RFC 3339 or a date.
+/// Parses a time on the command line: RFC 3339 or a date. Returns nanoseconds since 1970.
 fn parse_time(text: &str) -> Result<i64, String> {
     let instant = text.parse::<jiff::Timestamp>().or_else(|_| {
         text.parse::<jiff::civil::Date>().and_then(|date| jiff::tz::Offset::UTC.to_timestamp(date.at(0, 0, 0, 0)))
     });
     match instant {
-        Ok(instant) => i64::try_from(instant.as_nanosecond()).map_err(|_| format!("{text} is beyond the year 2262")),
+        Ok(instant) => i64::try_from(instant.as_nanosecond()).map_err(|_| format!("{text} is after the year 2262")),
         Err(_) => Err(format!("expected a time such as 2026-03-01T12:00:00Z or 2026-03-01, got {text:?}")),
     }
 }
 
-/// A point in time for a person.
+/// Formats a time (nanoseconds since 1970) for output.
 pub(crate) fn readable(time: i64) -> String {
     jiff::Timestamp::from_nanosecond(i128::from(time))
         .map_or_else(|_| time.to_string(), |instant| format!("{instant:.3}"))

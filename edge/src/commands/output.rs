@@ -1,5 +1,5 @@
-//! What commands print. A reader that had enough, as `head` has, closes the pipe: the command then ends without words
-//! and with exit code 0, where the standard library's macros would panic.
+//! Output of commands. When the reader closes the pipe, as `head` does, the command ends silently with exit code 0; the
+//! macros of the standard library would panic.
 
 use std::{
     error::Error,
@@ -7,7 +7,7 @@ use std::{
     io::{self, Write as _},
 };
 
-/// Standard output is closed: nobody wants to know more.
+/// Standard output is closed.
 #[derive(Debug)]
 pub(crate) struct Closed;
 
@@ -19,13 +19,13 @@ impl fmt::Display for Closed {
 
 impl Error for Closed {}
 
-/// Why nothing could be printed.
+/// Why output could not be printed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PrintError {
-    /// The reader has gone.
+    /// The reader has closed the pipe.
     #[error(transparent)]
     Closed(#[from] Closed),
-    /// Anything else, such as a full disk.
+    /// Another error, such as a full disk.
     #[error("writing to standard output: {0}")]
     Io(io::Error),
 }
@@ -36,31 +36,31 @@ impl From<io::Error> for PrintError {
     }
 }
 
-/// Prints words and a line end.
+/// Prints a line.
 ///
 /// # Errors
-/// [`PrintError`].
-pub(crate) fn line(words: fmt::Arguments<'_>) -> Result<(), PrintError> {
-    Ok(writeln!(io::stdout().lock(), "{words}")?)
+/// [`PrintError`] when standard output cannot be written.
+pub(crate) fn print_line(arguments: fmt::Arguments<'_>) -> Result<(), PrintError> {
+    Ok(writeln!(io::stdout().lock(), "{arguments}")?)
 }
 
-/// Prints words.
+/// Prints text without a line end, and flushes.
 ///
 /// # Errors
-/// [`PrintError`].
-pub(crate) fn text(words: fmt::Arguments<'_>) -> Result<(), PrintError> {
+/// [`PrintError`] when standard output cannot be written.
+pub(crate) fn print_text(arguments: fmt::Arguments<'_>) -> Result<(), PrintError> {
     let mut out = io::stdout().lock();
-    write!(out, "{words}")?;
+    write!(out, "{arguments}")?;
     Ok(out.flush()?)
 }
 
-/// Prints a remark to standard error; one that nobody can read is no reason to fail.
-pub(crate) fn remark(words: fmt::Arguments<'_>) {
-    let _ = writeln!(io::stderr().lock(), "{words}");
+/// Prints a line to standard error; errors are ignored.
+pub(crate) fn print_note(arguments: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr().lock(), "{arguments}");
 }
 
-/// Whether a command failed only because nobody reads on. `prints_only` says that it writes to no socket, so that any
-/// broken pipe is standard output's.
+/// Whether a command failed only because standard output is closed. `prints_only` says that the command writes to no
+/// socket, so that any broken pipe is standard output.
 pub(crate) fn is_closed(error: &anyhow::Error, prints_only: bool) -> bool {
     error.chain().any(|cause| {
         let closed = cause.is::<Closed>() || matches!(cause.downcast_ref(), Some(PrintError::Closed(_)));

@@ -20,23 +20,24 @@ use crate::{
     intake::{Answer, Envelope, IntakeError},
 };
 
-/// Chunks under way at once: enough to keep the decoders and the disk busy.
+/// Maximum number of chunks in flight: enough to keep the decoders and the disk busy.
 const IN_FLIGHT: usize = 16;
 
-/// Runs recordings through ingest, featurize, detect, alert and schedule into the data folder, and prints what came of
-/// it. Each file becomes an asset, each column a sensor.
+/// Runs recordings through ingest, featurize, detect, alert and schedule into the data folder, and prints a summary.
+/// Each file becomes an asset, each column a sensor.
 ///
-/// CSV: the time column is found by its name (datetime, timestamp, time); other columns are sensors, but for those named
-/// with --ignore. NumPy: --rate and --start say when the samples were taken.
+/// CSV: the time column is found by its name (datetime, timestamp, time); all other columns are sensors, except those
+/// named with --ignore. NumPy: --rate and --start give the times of the samples.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit codes: 0 something was stored; 1 nothing was stored, or failed, standard error says why; 2 wrong arguments or configuration"
+    after_help = "Exit codes: 0 something was stored; 1 nothing was stored, or failed, see standard error; 2 wrong arguments or configuration"
 )]
 pub(super) struct Replay {
     /// Recordings: .csv or .npy files, or folders of them
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Sensor ids; {asset} is the file's path without its ending, {column} the column's name in lower case with dashes
+    /// Sensor ids; {asset} is the file's path without its extension, {column} the column's name in lower case with
+    /// dashes
     #[arg(long, default_value = "{asset}/{column}")]
     sensor: String,
     /// Name of the asset instead of the file's path
@@ -48,27 +49,27 @@ pub(super) struct Replay {
     /// Only these columns [default: all]
     #[arg(long, value_delimiter = ',')]
     columns: Vec<String>,
-    /// Columns that are no sensors, such as labels
+    /// Columns that are not sensors, such as labels
     #[arg(long, value_delimiter = ',', default_value = "anomaly,changepoint")]
     ignore: Vec<String>,
-    /// What stands before the fraction of a number in CSV
+    /// Decimal separator in CSV
     #[arg(long, value_enum, default_value_t = Decimal::Point)]
     decimal: Decimal,
-    /// Samples a second of NumPy recordings [default: from the file's name, such as _DE12 for 12 kHz, else 1]
+    /// Samples per second of NumPy recordings [default: from the file's name, such as _DE12 for 12 kHz, else 1]
     #[arg(long)]
     rate: Option<f64>,
     /// Time of the first sample of NumPy recordings
     #[arg(long, default_value = "2020-01-01T00:00:00Z", value_parser = super::parse_time)]
     start: i64,
-    /// Seconds of samples in one burst of a NumPy recording
+    /// Length of a waveform of a NumPy recording, in seconds
     #[arg(long, default_value_t = 0.25)]
     burst: f64,
-    /// N times real time [default: as fast as possible]
+    /// Factor of real time [default: as fast as possible]
     #[arg(long)]
     speed: Option<f64>,
 }
 
-/// What stands before the fraction of a number.
+/// Decimal separator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Decimal {
     #[value(name = ".")]
@@ -80,7 +81,8 @@ enum Decimal {
 impl Replay {
     pub(super) fn run(self, global: &Global) -> anyhow::Result<()> {
         let mut config = global.load()?;
-        // A recording lies in the past; nothing of it may count as too old, or be shut out by the timer.
+        // The data is in the past: the broker must not accept live data, and there is no timer that would close
+        // windows.
         config.mqtt.broker = None;
         let files = self.files()?;
         let host = Host::start(config)?;
@@ -107,24 +109,24 @@ impl Replay {
         outcome.check(&sums, &store)
     }
 
-    /// The recordings that were named, folders searched, in a fixed order.
+    /// The named files, and the recordings in the named folders, in a fixed order.
     fn files(&self) -> anyhow::Result<Vec<PathBuf>> {
         let mut files = Vec::new();
-        for named in &self.files {
-            if named.is_dir() {
-                gather(named, &mut files)?;
+        for path in &self.files {
+            if path.is_dir() {
+                gather(path, &mut files)?;
             } else {
-                ensure!(named.exists(), "{} does not exist", named.display());
-                files.push(named.clone());
+                ensure!(path.exists(), "{} does not exist", path.display());
+                files.push(path.clone());
             }
         }
-        ensure!(!files.is_empty(), "no .csv or .npy file in what was named");
+        ensure!(!files.is_empty(), "no .csv or .npy file in the given paths");
         Ok(files)
     }
 
     fn replay(&self, host: &Host, file: &Path, sums: &mut Sums) -> anyhow::Result<()> {
         let asset = self.asset.clone().unwrap_or_else(|| asset_name(file));
-        match file.extension().and_then(|ending| ending.to_str()) {
+        match file.extension().and_then(|extension| extension.to_str()) {
             Some("csv") => {
                 let options = CsvOptions {
                     asset,
@@ -136,9 +138,9 @@ impl Replay {
                     decimal_comma: self.decimal == Decimal::Comma,
                 };
                 let mut recording = CsvRecording::open(file, options)?;
-                let fed = self.feed(host, &mut recording, sums);
+                let result = self.feed(host, &mut recording, sums);
                 sums.with_comma += recording.with_decimal_comma();
-                fed
+                result
             }
             Some("npy") => {
                 let options = NpyOptions {
@@ -182,18 +184,18 @@ impl Replay {
     }
 }
 
-/// What was fed in, and what ingest said of it.
+/// Counts of the readings that were submitted, and ingest's rejections.
 #[derive(Debug, Default)]
 struct Sums {
     readings: u64,
     /// Cells that would be numbers if they had a decimal point.
     with_comma: u64,
-    /// By reason: how many readings were rejected for it, and the first message.
+    /// By reason: number of rejected readings, and the first message.
     rejected: BTreeMap<&'static str, (u64, String)>,
 }
 
 impl Sums {
-    /// What to do about what was rejected, where it is known.
+    /// Advice on rejected readings, if the cause is known.
     fn advice(&self) -> String {
         match self.with_comma {
             0 => String::new(),
@@ -204,12 +206,12 @@ impl Sums {
     }
 }
 
-/// What came of it in the store.
+/// The result in the store.
 struct Outcome {
     files: usize,
     before: Counts,
     after: Counts,
-    /// Readings and samples that were stored already.
+    /// Readings and samples that were already stored.
     repeated: u64,
     took: Duration,
 }
@@ -248,7 +250,7 @@ impl Outcome {
         Ok(())
     }
 
-    /// Fails where readings are missing, or nothing was stored.
+    /// Fails when readings are missing, or nothing was stored.
     fn check(&self, sums: &Sums, store: &Store) -> anyhow::Result<()> {
         let (stored, rejected, repeated) = (self.stored(), self.rejected(), self.repeated);
         ensure!(
@@ -263,7 +265,7 @@ impl Outcome {
             sums.readings > 0,
             "nothing was stored: the recordings hold no readings; expected rows with cells below the header, or samples"
         );
-        // What a later stage rejects, such as what is there already, is told by its letter.
+        // Rejections of a later stage, such as readings that are already stored, are read from the dead letters.
         let first = match sums.rejected.values().next() {
             Some((_, first)) => first.clone(),
             None => {
@@ -285,7 +287,7 @@ fn submit(host: &Host, chunk: &Chunk) -> anyhow::Result<Answer> {
             arrival: clock::now(),
             payload: chunk.body.clone().into(),
         };
-        // One lane, so that readings stay in the recording's order.
+        // One lane, so that readings keep the recording's order.
         match host.intake.submit(0, vec![envelope]) {
             Ok(answer) => return Ok(answer),
             Err(IntakeError::Busy { .. }) => thread::sleep(Duration::from_millis(5)),
@@ -313,14 +315,14 @@ fn gather(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     for entry in entries {
         if entry.is_dir() {
             gather(&entry, files)?;
-        } else if matches!(entry.extension().and_then(|ending| ending.to_str()), Some("csv" | "npy")) {
+        } else if matches!(entry.extension().and_then(|extension| extension.to_str()), Some("csv" | "npy")) {
             files.push(entry);
         }
     }
     Ok(())
 }
 
-/// The last folder and the file's name without its ending: `valve1/0.csv` is the asset `valve1/0`.
+/// The last folder and the file's name without its extension: `valve1/0.csv` is the asset `valve1/0`.
 fn asset_name(file: &Path) -> String {
     let name = file.file_stem().unwrap_or_default().to_string_lossy();
     match file.parent().and_then(Path::file_name) {
@@ -329,7 +331,8 @@ fn asset_name(file: &Path) -> String {
     }
 }
 
-/// The rate in a name such as `1797_B_7_DE12`; the healthy recordings of that collection are at 48 kHz.
+/// The sampling rate from a name such as `1797_B_7_DE12` (CWRU); the healthy recordings of that collection are at 48
+/// kHz.
 fn rate_of(file: &Path) -> f64 {
     let name = file.file_stem().unwrap_or_default().to_string_lossy();
     if name.ends_with("DE12") {

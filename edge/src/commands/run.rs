@@ -9,19 +9,19 @@ use crate::serve;
 
 /// Runs the platform: HTTP on 8080, MQTT on 1883 (as configured), all stages, the store.
 ///
-/// SIGHUP reads the configuration anew; SIGTERM and Ctrl-C stop after everything taken in is stored.
+/// SIGHUP reloads the configuration; SIGTERM and Ctrl-C stop after all accepted data is stored.
 #[derive(Debug, clap::Args)]
 pub(super) struct Run {
-    /// Address for HTTP; goes before the configuration's
+    /// Address for HTTP; overrides the configuration
     #[arg(long, value_name = "ADDRESS")]
     http: Option<String>,
-    /// Address for the embedded MQTT broker; goes before the configuration's
+    /// Address for the embedded MQTT broker; overrides the configuration
     #[arg(long, value_name = "ADDRESS")]
     mqtt: Option<String>,
-    /// Write the addresses in use to this file once all is up
+    /// Write the addresses in use to this file once the host is ready
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
-    /// Print findings as they are made, also where standard output is no terminal
+    /// Print findings as they occur, even when standard output is not a terminal
     #[arg(long)]
     findings: bool,
 }

@@ -10,47 +10,47 @@ use crate::clock;
 /// Publishes the readings of a simulated fleet: pumps, motors, fans, gearboxes, with shaft speed, imbalance,
 /// misalignment, bearing defects at their fault frequencies, cavitation, drift, stuck and dropping sensors.
 ///
-/// The same seed gives the same fleet. With --backfill the fleet's clock starts in the past and runs at --speed until it
-/// meets the present; from then on it keeps real time.
+/// The same seed gives the same fleet. With --backfill the fleet's clock starts in the past and runs at --speed until
+/// it reaches the present; from then on it runs in real time.
 #[derive(Debug, clap::Args)]
 pub(super) struct Simulate {
-    /// How many machines
+    /// Number of machines
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     machines: u32,
-    /// Which fleet
+    /// Seed of the fleet
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Share of the machines that degrade, 0 to 1
     #[arg(long, default_value_t = 0.2, value_parser = share)]
     faulty: f64,
-    /// Where to: http://host:8080 or mqtt://host:1883
+    /// Target: http://host:8080 or mqtt://host:1883
     #[arg(long, default_value = "http://127.0.0.1:8080")]
     to: String,
-    /// An API key with the scope ingest, where the host wants one; `wheeltapper key add` makes one
+    /// An API key with the scope ingest, if the host requires one; create one with `wheeltapper key add`
     #[arg(long, env = "WHEELTAPPER_API_KEY", hide_env_values = true)]
     key: Option<String>,
-    /// How much faster than real time, while in the past
+    /// Factor of real time, while in the past
     #[arg(long, default_value_t = 1.0)]
     speed: f64,
     /// Start this long ago, such as 30m
     #[arg(long, default_value = "0s", value_parser = humantime::parse_duration)]
     backfill: Duration,
-    /// Stop when the fleet's clock has run this long [default: never]
+    /// Stop after this much time of the fleet's clock [default: never]
     #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
     run_for: Option<Duration>,
-    /// The fleet's clock starts at this time instead
+    /// Start of the fleet's clock, instead of --backfill
     #[arg(long, value_parser = super::parse_time, conflicts_with = "backfill")]
     start: Option<i64>,
-    /// Faults set in this long after the start, at the earliest
+    /// Earliest onset of faults after the start
     #[arg(long, default_value = "10m", value_parser = humantime::parse_duration)]
     onset: Duration,
-    /// A fault takes this long from its onset to its full strength
+    /// Time from a fault's onset to its full strength
     #[arg(long, default_value = "15m", value_parser = humantime::parse_duration)]
     degrade: Duration,
     /// Write the fleet's configuration (sites, machines, sensors, technicians) to this file and publish nothing
     #[arg(long, value_name = "FILE")]
     write_config: Option<PathBuf>,
-    /// Write which machine has which fault since when to this file, as CSV
+    /// Write each machine's fault and its onset to this file, as CSV
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
 }
@@ -88,6 +88,6 @@ impl Simulate {
 }
 
 fn share(text: &str) -> Result<f64, String> {
-    let wanted = || format!("expected a share from 0 to 1, such as 0.2; got {text}");
-    text.parse().ok().filter(|share| (0.0..=1.0).contains(share)).ok_or_else(wanted)
+    let error = || format!("expected a share from 0 to 1, such as 0.2; got {text}");
+    text.parse().ok().filter(|share| (0.0..=1.0).contains(share)).ok_or_else(error)
 }

@@ -6,44 +6,44 @@ use wheeltapper_access::{Role, UserChange};
 use super::{Global, listed, readable, write_down};
 use crate::clock;
 
-/// Users, also while the host runs; what changes holds from their next request on.
+/// Manages users, also while the host runs; changes take effect with the user's next request.
 #[derive(Debug, clap::Args)]
 pub(super) struct UserCommand {
     #[command(subcommand)]
-    what: What,
+    action: UserAction,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
-    /// Show them
+enum UserAction {
+    /// Show all users
     List,
-    /// Add one; prints the one-time password
+    /// Add a user; prints the one-time password
     Add {
-        /// Name
+        /// Name of the user
         name: String,
-        /// What they are: admin, engineer, operator or viewer
+        /// Role: admin, engineer, operator or viewer
         #[arg(long = "role", value_name = "ROLE", default_value = "viewer")]
         roles: Vec<Role>,
-        /// A site they see, such as plant or plant/hall-1; all, where none is given
+        /// A site the user may see, such as plant or plant/hall-1 [default: all sites]
         #[arg(long = "site", value_name = "SITE")]
         sites: Vec<String>,
     },
-    /// Give one a new one-time password; whoever is signed in as them is signed out, and failed sign-ins no longer count
+    /// Create a new one-time password for a user; ends their sessions and resets the count of failed sign-ins
     Reset {
-        /// Name
+        /// Name of the user
         name: String,
     },
-    /// Let one not sign in any more
+    /// Disable a user, who can then no longer sign in
     Disable {
-        /// Name
+        /// Name of the user
         name: String,
-        /// Let them sign in again
+        /// Enable the user again
         #[arg(long)]
         undo: bool,
     },
-    /// Remove one
+    /// Remove a user
     Remove {
-        /// Name
+        /// Name of the user
         name: String,
     },
 }
@@ -51,11 +51,11 @@ enum What {
 impl UserCommand {
     pub(super) fn run(self, global: &Global) -> anyhow::Result<()> {
         let access = global.access()?;
-        match self.what {
-            What::List => {
+        match self.action {
+            UserAction::List => {
                 let users = access.users()?;
                 if users.is_empty() {
-                    println!("no users; `wheeltapper user add NAME --role admin` makes one");
+                    println!("no users; `wheeltapper user add NAME --role admin` adds one");
                 }
                 for user in users {
                     let sites = user.sites.map_or_else(|| "all sites".to_owned(), |sites| sites.join(","));
@@ -68,23 +68,23 @@ impl UserCommand {
                     println!("{:<24} {:<18} {sites}  last signed in: {last}{state}", user.name, listed(&user.roles));
                 }
             }
-            What::Add { name, roles, sites } => {
+            UserAction::Add { name, roles, sites } => {
                 let restricted = (!sites.is_empty()).then(|| sites.clone());
                 let password = access.add_user(&name, &roles, restricted, clock::now())?;
                 write_down(&access, "user add", &name, &format!("{} {}", listed(&roles), sites.join(",")))?;
                 println!("{name} may sign in with the one-time password {password}");
             }
-            What::Reset { name } => {
+            UserAction::Reset { name } => {
                 let password = access.reset_password(&name)?;
                 write_down(&access, "user reset", &name, "")?;
                 println!("{name} may sign in with the one-time password {password}");
             }
-            What::Disable { name, undo } => {
+            UserAction::Disable { name, undo } => {
                 access.change_user(&name, UserChange { disabled: Some(!undo), ..UserChange::default() })?;
                 write_down(&access, if undo { "user enable" } else { "user disable" }, &name, "")?;
                 println!("{name} may {}sign in", if undo { "" } else { "not " });
             }
-            What::Remove { name } => {
+            UserAction::Remove { name } => {
                 access.remove_user(&name)?;
                 write_down(&access, "user remove", &name, "")?;
                 println!("{name} is removed");

@@ -1,4 +1,4 @@
-//! The cache of compiled components: one file a component and engine.
+//! The cache of compiled components: one file per component and engine version.
 
 use std::{
     ffi::OsStr,
@@ -11,25 +11,25 @@ use std::{
 
 use wasmtime::{Engine, component::Component};
 
-/// How compiled code is named, and how it is named while it is written.
-const COMPILED: &str = "cwasm";
-const UNFINISHED: &str = "new";
-/// A file that is still being written is younger than this.
+/// File extensions of compiled code, and of a file that is being written.
+const COMPILED_EXTENSION: &str = "cwasm";
+const UNFINISHED_EXTENSION: &str = "new";
+/// An unfinished file older than this was left by a process that was killed.
 const WRITING: Duration = Duration::from_secs(3600);
 
-/// Why there is no compiled code.
+/// Why a component could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CompileError {
-    /// It cannot be kept.
+    /// The cache file cannot be written.
     #[error("{path}: {1}", path = .0.display())]
     File(PathBuf, io::Error),
-    /// The bytes are no component.
+    /// The bytes are not a valid component.
     #[error("it cannot be compiled: {0:#}")]
     Component(wasmtime::Error),
 }
 
-/// The compiled code of a component, from the folder `cache` where it is there. Where it is not, it takes the place of what
-/// earlier versions of the component or the engine left.
+/// Returns the compiled code of a component, from the folder `cache` if it is there. Otherwise it is compiled and
+/// cached, and replaces the files of earlier versions of the component or the engine.
 ///
 /// # Errors
 /// [`CompileError`].
@@ -37,11 +37,11 @@ pub(crate) fn compiled(engine: &Engine, cache: &Path, name: &str, bytes: &[u8]) 
     let mut compatibility = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut compatibility);
     let key = format!("{name}-{}-{:016x}", blake3::hash(bytes).to_hex(), compatibility.finish());
-    let path = cache.join(format!("{key}.{COMPILED}"));
+    let path = cache.join(format!("{key}.{COMPILED_EXTENSION}"));
     if let Some(compiled) = read_cached(&path) {
-        // SAFETY: these bytes were written by `precompile_component` of an engine with this very compatibility hash, and
-        // their checksum shows that they are as they were written. Who can write the data folder on purpose can
-        // replace the components themselves as well.
+        // SAFETY: these bytes were written by `precompile_component` of an engine with the same compatibility hash, and
+        // their checksum shows that they are unchanged. An attacker who can write the data folder could replace the
+        // components themselves as well.
         match unsafe { Component::deserialize(engine, &compiled) } {
             Ok(component) => return Ok(component),
             Err(error) => tracing::warn!(%name, %error, "the cached component is not usable; compiling it again"),
@@ -54,11 +54,11 @@ pub(crate) fn compiled(engine: &Engine, cache: &Path, name: &str, bytes: &[u8]) 
         Ok(removed) => tracing::info!(%name, removed, "compiled code of earlier versions was deleted"),
         Err(error) => tracing::warn!(%name, %error, "compiled code of earlier versions cannot be deleted"),
     }
-    // SAFETY: `precompile_component` of this engine has just made them.
+    // SAFETY: `precompile_component` of this engine has just created these bytes.
     unsafe { Component::deserialize(engine, &compiled) }.map_err(CompileError::Component)
 }
 
-/// The cached code, unless it is absent or damaged. Its BLAKE3 hash stands before it.
+/// The cached code, or `None` if it is absent or damaged. The file starts with the BLAKE3 hash of the code.
 fn read_cached(path: &Path) -> Option<Vec<u8>> {
     let mut bytes = fs::read(path).ok()?;
     let compiled = bytes.split_off_checked(blake3::OUT_LEN)?;
@@ -66,7 +66,7 @@ fn read_cached(path: &Path) -> Option<Vec<u8>> {
 }
 
 fn write_cached(path: &Path, compiled: &[u8]) -> io::Result<()> {
-    let unfinished = path.with_extension(format!("{}.{UNFINISHED}", std::process::id()));
+    let unfinished = path.with_extension(format!("{}.{UNFINISHED_EXTENSION}", std::process::id()));
     let mut bytes = blake3::hash(compiled).as_bytes().to_vec();
     bytes.extend_from_slice(compiled);
     fs::write(&unfinished, bytes)?;
@@ -83,11 +83,11 @@ impl SplitOffChecked for Vec<u8> {
     }
 }
 
-/// Deletes the compiled code of the component `name` except `keep`. What another process may still be writing stays.
-/// Returns how many files went.
+/// Deletes the compiled code of the component `name` except `keep`. Files that another process may still be writing are
+/// kept. Returns the number of deleted files.
 ///
 /// # Errors
-/// [`io::Error`] when the folder cannot be listed; a file that cannot be deleted is left for the next time.
+/// [`io::Error`] when the folder cannot be listed. A file that cannot be deleted is left for the next call.
 fn remove_stale(cache: &Path, name: &str, keep: &Path) -> io::Result<usize> {
     let prefix = format!("{name}-");
     let mut removed = 0;
@@ -96,11 +96,11 @@ fn remove_stale(cache: &Path, name: &str, keep: &Path) -> io::Result<usize> {
         let path = entry.path();
         let stale = entry.file_name().to_str().is_some_and(|file| file.starts_with(&prefix))
             && match path.extension().and_then(OsStr::to_str) {
-                Some(COMPILED) => path.file_name() != keep.file_name(),
-                Some(UNFINISHED) => is_abandoned(&entry),
+                Some(COMPILED_EXTENSION) => path.file_name() != keep.file_name(),
+                Some(UNFINISHED_EXTENSION) => is_abandoned(&entry),
                 _ => false,
             };
-        // Another host may have deleted it meanwhile, or the folder may be read-only: neither stops this one.
+        // Another host may have deleted it meanwhile, or the folder may be read-only: both are ignored.
         if stale && entry.file_type().is_ok_and(|kind| kind.is_file()) && fs::remove_file(&path).is_ok() {
             removed += 1;
         }
@@ -108,7 +108,7 @@ fn remove_stale(cache: &Path, name: &str, keep: &Path) -> io::Result<usize> {
     Ok(removed)
 }
 
-/// Whether a process was killed while it wrote this.
+/// Whether the process that wrote this file was killed before it finished.
 fn is_abandoned(entry: &fs::DirEntry) -> bool {
     let written = entry.metadata().and_then(|about| about.modified());
     written.is_ok_and(|written| SystemTime::now().duration_since(written).is_ok_and(|age| age > WRITING))
@@ -123,8 +123,8 @@ mod tests {
     fn a_component_that_is_compiled_anew_takes_the_place_of_its_earlier_versions() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
-        let others = ["api-now.cwasm", "ingest-now.77.new", "wheeltapper.db"];
-        for name in others.into_iter().chain(["ingest-old.cwasm", "ingest-odd.88.new"]) {
+        let kept_names = ["api-now.cwasm", "ingest-now.77.new", "wheeltapper.db"];
+        for name in kept_names.into_iter().chain(["ingest-old.cwasm", "ingest-odd.88.new"]) {
             fs::write(at(name), name).unwrap();
         }
         fs::create_dir(at("ingest-folder.cwasm")).unwrap();
@@ -138,7 +138,7 @@ mod tests {
             let mut files: Vec<_> = fs::read_dir(folder.path())
                 .unwrap()
                 .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-                .filter(|name| !others.contains(&name.as_str()))
+                .filter(|name| !kept_names.contains(&name.as_str()))
                 .collect();
             files.sort();
             files
@@ -147,11 +147,11 @@ mod tests {
         assert_eq!(first.len(), 2, "{first:?}");
         assert!(first.contains(&"ingest-folder.cwasm".to_owned()));
         compiled(&engine, folder.path(), "ingest", component).unwrap();
-        assert_eq!(files(), first, "it was there");
-        // The same component with a section that means nothing: another version.
+        assert_eq!(files(), first, "it was cached");
+        // The same component with an empty custom section counts as another version.
         compiled(&engine, folder.path(), "ingest", &[&component[..], b"\0\x02\x01a"].concat()).unwrap();
         let second = files();
         assert!(second.len() == 2 && second != first, "{second:?}");
-        assert!(others.iter().all(|name| at(name).exists()));
+        assert!(kept_names.iter().all(|name| at(name).exists()));
     }
 }

@@ -12,33 +12,33 @@ use std::{
     time::Duration,
 };
 
+use super::cache::{self, CompileError};
 use wasmtime::{
     Config, Engine,
     component::{Component, Linker, ResourceTable},
 };
-use super::cache::{self, CompileError};
 use wasmtime_wasi::{Deterministic, WasiCtx, WasiCtxView, WasiView, p2::pipe::MemoryOutputPipe};
 
-/// How long one tick of the engine's deadline clock is.
+/// Interval at which the engine's epoch advances; deadlines are counted in epochs.
 const EPOCH: Duration = Duration::from_millis(10);
 
 /// The five stages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StageName {
-    /// Decodes and validates.
+    /// Decodes and validates events.
     Ingest,
-    /// Windows and features.
+    /// Builds windows and computes features.
     Featurize,
-    /// Scores and explains.
+    /// Scores windows and explains anomalies.
     Detect,
-    /// Gathers anomalies into alerts.
+    /// Groups anomalies into alerts.
     Alert,
-    /// Plans the repairs.
+    /// Plans repairs.
     Schedule,
 }
 
 impl StageName {
-    /// All of them, in the order in which a reading meets them.
+    /// All stages, in processing order.
     pub const ALL: [Self; 5] = [Self::Ingest, Self::Featurize, Self::Detect, Self::Alert, Self::Schedule];
 
     /// The name in files, metrics and the configuration.
@@ -72,63 +72,65 @@ impl fmt::Display for StageName {
 /// Why a stage cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
-    /// The engine itself cannot be set up.
+    /// The WebAssembly engine cannot be set up.
     #[error("the WebAssembly engine cannot start: {0:#}")]
     Engine(wasmtime::Error),
     /// A file cannot be read or written.
     #[error("{path}: {source}", path = path.display())]
     File {
-        /// Which one.
+        /// Path of the file.
         path: PathBuf,
-        /// The system's answer.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The bytes are no component, or not one of this stage.
+    /// The bytes are not a component, or not a component of this stage.
     #[error(
         "the {stage} component cannot be loaded: {source:#}; expected a component that exports wheeltapper:pipeline/{stage}@0.1.0"
     )]
     Component {
-        /// Which stage.
+        /// The stage.
         stage: StageName,
-        /// The engine's answer.
+        /// The error of the engine.
         source: wasmtime::Error,
     },
 }
 
-/// What every call of every instance is held to.
+/// Limits for each stage instance.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Bytes of linear memory.
+    /// Maximum linear memory in bytes.
     pub memory: usize,
-    /// How much CPU time one call may take. Waiting for a core does not count: on an overloaded machine a healthy call
-    /// takes long, and that is no reason to give its readings up.
+    /// Maximum CPU time of one call. Time spent waiting for a core does not count: on an overloaded machine a healthy
+    /// call takes long, and its readings must not be rejected for that.
     pub deadline: Duration,
 }
 
-/// Ticks of the engine's clock that pass in this time, at least one.
+/// Number of engine epochs in a duration, at least one.
 pub(super) fn epochs(time: Duration) -> u64 {
     u64::try_from(time.as_millis() / EPOCH.as_millis()).unwrap_or(u64::MAX).max(1)
 }
 
-/// The CPU time that this thread has used.
+/// The CPU time that the current thread has used.
 pub(crate) fn thread_cpu_time() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is to a `timespec` that lives for the whole call, which writes nothing else.
+    // SAFETY: the pointer is to a `timespec` that lives for the whole call, and the call writes nothing else.
     let result = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
     if result != 0 {
-        // The clock exists on every Linux since 2.6.12. Without it no call would be stopped, which the memory limit bears.
+        // The clock exists on every Linux since 2.6.12. Without it, no call would be stopped for its CPU time; the
+        // memory limit still holds.
         return Duration::ZERO;
     }
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// What an instance sees of the world: nothing. Its standard error is kept, for the message of a panic.
+/// Host state of a stage instance: WASI without access to anything outside. Standard error is captured for panic
+/// messages.
 pub(super) struct Guest {
     wasi: WasiCtx,
     table: ResourceTable,
     pub(super) limits: wasmtime::StoreLimits,
     pub(super) stderr: MemoryOutputPipe,
-    /// The thread's CPU time when the call began.
+    /// The thread's CPU time when the current call began.
     pub(super) call_began: Duration,
 }
 
@@ -180,7 +182,7 @@ impl wasmtime_wasi::HostMonotonicClock for StillClock {
     }
 }
 
-/// The compiled stages, ready to be instantiated from any thread.
+/// The compiled stages, which can be instantiated from any thread.
 #[derive(Clone)]
 pub struct Sandbox {
     pub(super) engine: Engine,
@@ -197,12 +199,12 @@ impl fmt::Debug for Sandbox {
 }
 
 impl Sandbox {
-    /// Loads all stages: those that `replaced` names from their files, the others from this binary. Compiled code is
-    /// kept in `cache` under the hash of the component and of the engine.
+    /// Loads all stages: those that `overrides` names from their files, the others from this binary. Compiled code is
+    /// cached in the folder `cache`, keyed by the hash of the component and of the engine.
     ///
     /// # Errors
-    /// [`SandboxError`], naming the stage and the file.
-    pub fn load(cache: &Path, replaced: &BTreeMap<String, PathBuf>, limits: Limits) -> Result<Self, SandboxError> {
+    /// [`SandboxError`], which names the stage and the file.
+    pub fn load(cache: &Path, overrides: &BTreeMap<String, PathBuf>, limits: Limits) -> Result<Self, SandboxError> {
         let mut config = Config::new();
         config.epoch_interruption(true);
         let engine = Engine::new(&config).map_err(SandboxError::Engine)?;
@@ -214,7 +216,7 @@ impl Sandbox {
                 .into_iter()
                 .map(|stage| {
                     let engine = &engine;
-                    let file = replaced.get(stage.as_str());
+                    let file = overrides.get(stage.as_str());
                     (stage, scope.spawn(move || load_component(engine, cache, stage, file)))
                 })
                 .collect();
@@ -230,7 +232,7 @@ impl Sandbox {
         Ok(Self { engine, linker: Arc::new(linker), components, limits, _clock: clock })
     }
 
-    /// The engine, for what else runs on it.
+    /// The engine, shared with other components such as the API.
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
     }
@@ -260,7 +262,7 @@ fn load_component(
     })
 }
 
-/// A thread that moves the engine's epoch on, so that deadlines pass.
+/// A thread that advances the engine's epoch, so that deadlines expire.
 struct DeadlineClock {
     stopped: Arc<AtomicBool>,
 }
@@ -279,7 +281,7 @@ impl DeadlineClock {
             }
         };
         if let Err(error) = thread::Builder::new().name("deadlines".into()).spawn(ticking) {
-            tracing::error!(%error, "no thread for deadlines: a component that loops would not be stopped");
+            tracing::error!(%error, "cannot start the thread for deadlines: a component in an endless loop will not be stopped");
         }
         clock
     }

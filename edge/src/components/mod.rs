@@ -1,7 +1,7 @@
-//! The sandbox: compiles, caches and runs the five stages.
+//! The sandbox: compiles, caches and runs the five stages as WebAssembly components.
 //!
-//! A stage runs in a wasmtime instance of its own with a memory limit and a deadline on every call, with clocks that
-//! stand still and random numbers that are always the same, so that nothing but its inputs can decide its outputs.
+//! Each stage runs in its own wasmtime instance with a memory limit and a CPU-time limit on every call. Its clocks
+//! stand still and its random numbers are constant, so its outputs depend only on its inputs.
 
 mod cache;
 mod engine;

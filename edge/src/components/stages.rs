@@ -1,4 +1,4 @@
-//! One instance of a stage, and the calls it takes.
+//! An instance of a stage, and its calls.
 
 use std::{fmt, time::Duration};
 
@@ -58,21 +58,21 @@ pub mod wit {
 
 use wit::types::{Alert, Anomaly, FeatureBatch, ReadingBatch, ScoreBatch, StageError, WorkOrder};
 
-/// Why a call gave nothing.
+/// Why a call failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum CallError {
-    /// The stage refused; its state is as before and it can be called again.
-    #[error("{stage} refused: {message}")]
+    /// The stage rejected the input; its state is unchanged and it can be called again.
+    #[error("{stage} rejected the call: {message}")]
     Refused {
-        /// Which stage.
+        /// The stage.
         stage: StageName,
-        /// Its words.
+        /// The stage's error message.
         message: String,
     },
-    /// The instance is lost: it trapped, ran past its deadline, or wanted more memory than it may have.
+    /// The instance cannot be used any more: it trapped, or exceeded its CPU-time or memory limit.
     #[error("{stage} failed: {message}")]
     Lost {
-        /// Which stage.
+        /// The stage.
         stage: StageName,
         /// What happened.
         message: String,
@@ -80,7 +80,7 @@ pub enum CallError {
 }
 
 impl CallError {
-    fn refused(stage: StageName, error: &StageError) -> Self {
+    fn rejected_by_stage(stage: StageName, error: &StageError) -> Self {
         let message = match error {
             StageError::Config(text) => format!("its configuration cannot be used: {text}"),
             StageError::Snapshot(text) => format!("its snapshot cannot be read: {text}"),
@@ -90,69 +90,69 @@ impl CallError {
     }
 }
 
-/// What all instances have in common.
-struct Cell {
+/// The part that is common to the instances of all stages.
+struct InstanceCell {
     stage: StageName,
     store: Store<Guest>,
     deadline: Duration,
 }
 
-impl fmt::Debug for Cell {
+impl fmt::Debug for InstanceCell {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Cell").field("stage", &self.stage).finish_non_exhaustive()
+        out.debug_struct("InstanceCell").field("stage", &self.stage).finish_non_exhaustive()
     }
 }
 
-impl Cell {
+impl InstanceCell {
     fn new(sandbox: &Sandbox, stage: StageName) -> Self {
         let mut store = Store::new(&sandbox.engine, Guest::new(sandbox.limits));
-        store.limiter(|guest| &mut guest.limits);
+        store.limiter(|state| &mut state.limits);
         let deadline = sandbox.limits.deadline;
-        // The engine's clock is wall time; what counts is the CPU time of the call.
+        // The engine's epoch follows wall time; the limit is on the CPU time of the call.
         store.epoch_deadline_callback(move |context| {
-            Ok(after(deadline, thread_cpu_time().saturating_sub(context.data().call_began)))
+            Ok(deadline_update(deadline, thread_cpu_time().saturating_sub(context.data().call_began)))
         });
         Self { stage, store, deadline }
     }
 
-    /// Begins the time that the next call may take.
-    fn arm(&mut self) {
+    /// Starts the CPU-time limit of the next call.
+    fn start_time_limit(&mut self) {
         self.store.data_mut().call_began = thread_cpu_time();
         self.store.set_epoch_deadline(epochs(self.deadline));
     }
 
-    /// Says what became of a lost instance, with the panic's own words when there are some.
-    fn lost(&self, error: &wasmtime::Error) -> CallError {
+    /// Describes why the instance failed, with the panic message if there is one.
+    fn failed(&self, error: &wasmtime::Error) -> CallError {
         let stderr = self.store.data().stderr.contents();
-        let words = String::from_utf8_lossy(&stderr);
-        let words = words.trim();
+        let panic_message = String::from_utf8_lossy(&stderr);
+        let panic_message = panic_message.trim();
         let message = match error.downcast_ref::<Trap>() {
             Some(Trap::Interrupt) => {
-                "used more CPU time than a call may and was stopped; raise [line] deadline if the work is sound"
+                "exceeded the CPU time of a call and was stopped; raise [line] deadline if the input is valid"
                     .to_owned()
             }
-            Some(trap) if words.is_empty() => format!("trapped: {trap}"),
-            Some(_) => format!("panicked: {words}"),
+            Some(trap) if panic_message.is_empty() => format!("trapped: {trap}"),
+            Some(_) => format!("panicked: {panic_message}"),
             None => format!("was stopped: {error:#}"),
         };
         CallError::Lost { stage: self.stage, message }
     }
 }
 
-/// What becomes of a call that has used so much CPU time of its `deadline`.
-fn after(deadline: Duration, used: Duration) -> UpdateDeadline {
+/// Whether a call that has used `used` of its CPU-time limit may continue.
+fn deadline_update(deadline: Duration, used: Duration) -> UpdateDeadline {
     match deadline.checked_sub(used) {
         Some(left) if !left.is_zero() => UpdateDeadline::Continue(epochs(left)),
         _ => UpdateDeadline::Interrupt,
     }
 }
 
-/// Instances differ only in their world: opening, restoring and snapshots are alike.
+/// The stages differ only in their WIT world: opening, restoring and snapshots are the same for all.
 macro_rules! stage {
     ($(#[$docs:meta])* $name:ident, $stage:expr, $bindings:ty, $interface:ident, $resource:ident) => {
         $(#[$docs])*
         pub struct $name {
-            cell: Cell,
+            cell: InstanceCell,
             bindings: $bindings,
             handle: ResourceAny,
         }
@@ -164,58 +164,58 @@ macro_rules! stage {
         }
 
         impl $name {
-            /// A fresh instance, or with a snapshot one that goes on where that was taken.
+            /// Opens an instance: a new one, or with a snapshot one that continues from it.
             ///
             /// # Errors
-            /// [`CallError`]: the configuration or the snapshot cannot be used, or the instance was lost.
+            /// [`CallError`] when the configuration or the snapshot cannot be used, or the instance failed.
             pub fn open(sandbox: &Sandbox, config: &str, snapshot: Option<&[u8]>) -> Result<Self, CallError> {
-                let mut cell = Cell::new(sandbox, $stage);
-                cell.arm();
+                let mut cell = InstanceCell::new(sandbox, $stage);
+                cell.start_time_limit();
                 let bindings = sandbox
                     .component($stage)
                     .and_then(|component| <$bindings>::instantiate(&mut cell.store, component, &sandbox.linker))
-                    .map_err(|error| cell.lost(&error))?;
-                cell.arm();
-                let guest = bindings.$interface().$resource();
+                    .map_err(|error| cell.failed(&error))?;
+                cell.start_time_limit();
+                let resource = bindings.$interface().$resource();
                 let opened = match snapshot {
-                    None => guest.call_open(&mut cell.store, config),
-                    Some(snapshot) => guest.call_restore(&mut cell.store, config, snapshot),
+                    None => resource.call_open(&mut cell.store, config),
+                    Some(snapshot) => resource.call_restore(&mut cell.store, config, snapshot),
                 };
                 let handle = opened
-                    .map_err(|error| cell.lost(&error))?
-                    .map_err(|error| CallError::refused($stage, &error))?;
+                    .map_err(|error| cell.failed(&error))?
+                    .map_err(|error| CallError::rejected_by_stage($stage, &error))?;
                 Ok(Self { cell, bindings, handle })
             }
 
-            /// As a fresh instance would be, in this one.
+            /// Resets this instance to the state of a new one.
             ///
             /// # Errors
             /// [`CallError`].
             pub fn renew(&mut self, config: &str) -> Result<(), CallError> {
-                self.cell.arm();
-                self.handle.resource_drop(&mut self.cell.store).map_err(|error| self.cell.lost(&error))?;
-                let guest = self.bindings.$interface().$resource();
-                let opened = guest.call_open(&mut self.cell.store, config);
+                self.cell.start_time_limit();
+                self.handle.resource_drop(&mut self.cell.store).map_err(|error| self.cell.failed(&error))?;
+                let resource = self.bindings.$interface().$resource();
+                let opened = resource.call_open(&mut self.cell.store, config);
                 self.handle = opened
-                    .map_err(|error| self.cell.lost(&error))?
-                    .map_err(|error| CallError::refused($stage, &error))?;
+                    .map_err(|error| self.cell.failed(&error))?
+                    .map_err(|error| CallError::rejected_by_stage($stage, &error))?;
                 Ok(())
             }
 
-            /// The state as bytes.
+            /// The state of the stage as bytes.
             ///
             /// # Errors
-            /// [`CallError::Lost`].
+            /// [`CallError`] when the instance failed.
             pub fn snapshot(&mut self) -> Result<Vec<u8>, CallError> {
-                self.cell.arm();
-                let guest = self.bindings.$interface().$resource();
-                guest.call_snapshot(&mut self.cell.store, self.handle).map_err(|error| self.cell.lost(&error))
+                self.cell.start_time_limit();
+                let resource = self.bindings.$interface().$resource();
+                resource.call_snapshot(&mut self.cell.store, self.handle).map_err(|error| self.cell.failed(&error))
             }
         }
     };
 }
 
-/// One call of a stage's resource.
+/// Defines one call of a stage's resource.
 macro_rules! call {
     ($(#[$docs:meta])* $stage:ty, $name:ident($($argument:ident: $kind:ty),*) -> $output:ty, $interface:ident, $resource:ident, $call:ident) => {
         impl $stage {
@@ -224,43 +224,43 @@ macro_rules! call {
             /// # Errors
             /// [`CallError`].
             pub fn $name(&mut self, $($argument: $kind),*) -> Result<$output, CallError> {
-                self.cell.arm();
-                let guest = self.bindings.$interface().$resource();
-                match guest.$call(&mut self.cell.store, self.handle, $($argument),*) {
+                self.cell.start_time_limit();
+                let resource = self.bindings.$interface().$resource();
+                match resource.$call(&mut self.cell.store, self.handle, $($argument),*) {
                     Ok(Ok(output)) => Ok(output),
-                    Ok(Err(error)) => Err(CallError::refused(self.cell.stage, &error)),
-                    Err(error) => Err(self.cell.lost(&error)),
+                    Ok(Err(error)) => Err(CallError::rejected_by_stage(self.cell.stage, &error)),
+                    Err(error) => Err(self.cell.failed(&error)),
                 }
             }
         }
     };
 }
 
-stage!(/** Decodes and validates. */ Ingester, StageName::Ingest, wit::ingest_stage::IngestStage, wheeltapper_pipeline_ingest, ingester);
-call!(/** Decodes events. */ Ingester, decode(envelopes: &[wit::ingest::Envelope]) -> wit::ingest::Decoded, wheeltapper_pipeline_ingest, ingester, call_decode);
+stage!(/** Decodes and validates events. */ Ingester, StageName::Ingest, wit::ingest_stage::IngestStage, wheeltapper_pipeline_ingest, ingester);
+call!(/** Decodes events into readings and rejections. */ Ingester, decode(envelopes: &[wit::ingest::Envelope]) -> wit::ingest::Decoded, wheeltapper_pipeline_ingest, ingester, call_decode);
 
-stage!(/** Keeps windows and computes features. */ Featurizer, StageName::Featurize, wit::featurize_stage::FeaturizeStage, wheeltapper_pipeline_featurize, featurizer);
-call!(/** Takes readings. */ Featurizer, push(batch: &ReadingBatch) -> wit::featurize::Featurized, wheeltapper_pipeline_featurize, featurizer, call_push);
-call!(/** Closes idle sensors' windows. */ Featurizer, tick(now: i64) -> wit::featurize::Featurized, wheeltapper_pipeline_featurize, featurizer, call_tick);
+stage!(/** Builds windows and computes features. */ Featurizer, StageName::Featurize, wit::featurize_stage::FeaturizeStage, wheeltapper_pipeline_featurize, featurizer);
+call!(/** Adds readings; returns the features of the windows that they close. */ Featurizer, push(batch: &ReadingBatch) -> wit::featurize::Featurized, wheeltapper_pipeline_featurize, featurizer, call_push);
+call!(/** Closes the windows of idle sensors. */ Featurizer, tick(now: i64) -> wit::featurize::Featurized, wheeltapper_pipeline_featurize, featurizer, call_tick);
 call!(/** Closes all windows. */ Featurizer, flush() -> wit::featurize::Featurized, wheeltapper_pipeline_featurize, featurizer, call_flush);
-call!(/** Gives what the last call left when it said that there was more. */ Featurizer, resume() -> wit::featurize::Featurized, wheeltapper_pipeline_featurize, featurizer, call_resume);
+call!(/** Continues the last call when it returned `more`. */ Featurizer, resume() -> wit::featurize::Featurized, wheeltapper_pipeline_featurize, featurizer, call_resume);
 
-stage!(/** Scores windows. */ Detector, StageName::Detect, wit::detect_stage::DetectStage, wheeltapper_pipeline_detect, detector);
-call!(/** Takes features. */ Detector, push(batch: &FeatureBatch) -> wit::detect::Detected, wheeltapper_pipeline_detect, detector, call_push);
-call!(/** Scores windows that wait for an idle sensor. */ Detector, tick(now: i64) -> wit::detect::Detected, wheeltapper_pipeline_detect, detector, call_tick);
-call!(/** Scores all windows that wait. */ Detector, flush() -> wit::detect::Detected, wheeltapper_pipeline_detect, detector, call_flush);
-call!(/** Gives what the last tick or flush left when it said that there was more. */ Detector, resume() -> wit::detect::Detected, wheeltapper_pipeline_detect, detector, call_resume);
-call!(/** Judges windows, and learns nothing from them. */ Detector, probe(batch: &FeatureBatch, model: Option<&str>) -> Vec<wit::detect::Probed>, wheeltapper_pipeline_detect, detector, call_probe);
+stage!(/** Scores windows and reports anomalies. */ Detector, StageName::Detect, wit::detect_stage::DetectStage, wheeltapper_pipeline_detect, detector);
+call!(/** Scores the windows of a batch. */ Detector, push(batch: &FeatureBatch) -> wit::detect::Detected, wheeltapper_pipeline_detect, detector, call_push);
+call!(/** Scores windows that are pending because a sensor is idle. */ Detector, tick(now: i64) -> wit::detect::Detected, wheeltapper_pipeline_detect, detector, call_tick);
+call!(/** Scores all pending windows. */ Detector, flush() -> wit::detect::Detected, wheeltapper_pipeline_detect, detector, call_flush);
+call!(/** Continues the last tick or flush when it returned `more`. */ Detector, resume() -> wit::detect::Detected, wheeltapper_pipeline_detect, detector, call_resume);
+call!(/** Scores windows without learning from them. */ Detector, dry_run(batch: &FeatureBatch, model: Option<&str>) -> Vec<wit::detect::Probed>, wheeltapper_pipeline_detect, detector, call_probe);
 
-stage!(/** Gathers anomalies into alerts. */ Alerter, StageName::Alert, wit::alert_stage::AlertStage, wheeltapper_pipeline_alert, alerter);
-call!(/** Takes scores and anomalies. */ Alerter, push(scores: &ScoreBatch, anomalies: &[Anomaly]) -> Vec<Alert>, wheeltapper_pipeline_alert, alerter, call_push);
-call!(/** Lets time pass. */ Alerter, tick(now: i64) -> Vec<Alert>, wheeltapper_pipeline_alert, alerter, call_tick);
+stage!(/** Groups anomalies into alerts. */ Alerter, StageName::Alert, wit::alert_stage::AlertStage, wheeltapper_pipeline_alert, alerter);
+call!(/** Adds scores and anomalies; returns the alerts that changed. */ Alerter, push(scores: &ScoreBatch, anomalies: &[Anomaly]) -> Vec<Alert>, wheeltapper_pipeline_alert, alerter, call_push);
+call!(/** Advances the time; returns the alerts that resolved. */ Alerter, tick(now: i64) -> Vec<Alert>, wheeltapper_pipeline_alert, alerter, call_tick);
 
-stage!(/** Plans repairs. */ Scheduler, StageName::Schedule, wit::schedule_stage::ScheduleStage, wheeltapper_pipeline_schedule, scheduler);
-call!(/** Takes alerts. */ Scheduler, push(alerts: &[Alert]) -> Vec<WorkOrder>, wheeltapper_pipeline_schedule, scheduler, call_push);
-call!(/** Plans anew. */ Scheduler, tick(now: i64) -> Vec<WorkOrder>, wheeltapper_pipeline_schedule, scheduler, call_tick);
-call!(/** Does what people want of orders. */ Scheduler, amend(amendments: &[wit::schedule::Amendment]) -> Vec<WorkOrder>, wheeltapper_pipeline_schedule, scheduler, call_amend);
-call!(/** The orders in the plan. */ Scheduler, orders() -> Vec<WorkOrder>, wheeltapper_pipeline_schedule, scheduler, call_orders);
+stage!(/** Plans repairs as work orders. */ Scheduler, StageName::Schedule, wit::schedule_stage::ScheduleStage, wheeltapper_pipeline_schedule, scheduler);
+call!(/** Adds alerts; returns the work orders that changed. */ Scheduler, push(alerts: &[Alert]) -> Vec<WorkOrder>, wheeltapper_pipeline_schedule, scheduler, call_push);
+call!(/** Plans again from `now`; returns the work orders that changed. */ Scheduler, tick(now: i64) -> Vec<WorkOrder>, wheeltapper_pipeline_schedule, scheduler, call_tick);
+call!(/** Applies users' changes to work orders. */ Scheduler, amend(amendments: &[wit::schedule::Amendment]) -> Vec<WorkOrder>, wheeltapper_pipeline_schedule, scheduler, call_amend);
+call!(/** Returns all work orders of the plan. */ Scheduler, orders() -> Vec<WorkOrder>, wheeltapper_pipeline_schedule, scheduler, call_orders);
 
 #[cfg(test)]
 mod tests {
@@ -274,7 +274,8 @@ mod tests {
     use super::*;
     use crate::components::Limits;
 
-    /// On an overloaded machine much time passes while a call has little of a core. Here the engine's clock runs away.
+    /// On an overloaded machine wall time passes while a call gets little CPU time. Here the engine's epoch advances
+    /// far too fast.
     #[test]
     fn a_call_is_stopped_for_the_cpu_time_it_used_and_not_for_the_time_that_passed() {
         let cache = tempfile::tempdir().unwrap();
@@ -299,8 +300,11 @@ mod tests {
 
     #[test]
     fn no_cpu_time_is_left_after_the_limit() {
-        assert!(matches!(after(Duration::from_secs(5), Duration::from_secs(5)), UpdateDeadline::Interrupt));
-        assert!(matches!(after(Duration::from_secs(5), Duration::from_secs(9)), UpdateDeadline::Interrupt));
-        assert!(matches!(after(Duration::from_secs(5), Duration::from_secs(4)), UpdateDeadline::Continue(100)));
+        assert!(matches!(deadline_update(Duration::from_secs(5), Duration::from_secs(5)), UpdateDeadline::Interrupt));
+        assert!(matches!(deadline_update(Duration::from_secs(5), Duration::from_secs(9)), UpdateDeadline::Interrupt));
+        assert!(matches!(
+            deadline_update(Duration::from_secs(5), Duration::from_secs(4)),
+            UpdateDeadline::Continue(100)
+        ));
     }
 }

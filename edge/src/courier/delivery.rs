@@ -1,49 +1,50 @@
-//! One attempt to post a notification, and what its outcome means.
+//! One attempt to post a notification, and the meaning of its outcome.
 
 use std::time::Duration;
 
 use ureq::http::{HeaderMap, StatusCode, Uri, header};
 
-/// The receiver has this long to answer.
-const TIMEOUT: Duration = Duration::from_secs(10);
-/// A receiver that names a longer pause is tried earlier all the same.
-const LONGEST_PAUSE: u64 = 600;
+/// The maximum time that the receiver may take to answer.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The maximum pause that a receiver may ask for, in seconds; after a longer one the next attempt is made earlier.
+const MAX_RETRY_AFTER: u64 = 600;
 
-/// What came of an attempt.
+/// The outcome of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// The receiver has it.
+    /// The receiver has accepted the notification.
     Delivered,
-    /// The receiver will never take this one.
+    /// The receiver will never accept this notification.
     Refused(String),
-    /// It may be taken later.
+    /// The receiver may accept it later.
     Failed {
-        /// Why not now.
+        /// The reason of the failure.
         why: String,
         /// The pause that the receiver asks for.
         retry_after: Option<Duration>,
     },
 }
 
-/// Whoever posts. A redirect is never followed: the request that would follow has no body, and its 200 says nothing.
+/// The HTTP client for webhooks. It never follows a redirect: the request after a redirect has no body, so its 200
+/// means nothing.
 pub(super) fn agent() -> ureq::Agent {
     ureq::Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
-        .timeout_global(Some(TIMEOUT))
+        .timeout_global(Some(RESPONSE_TIMEOUT))
         .user_agent(concat!("wheeltapper/", env!("CARGO_PKG_VERSION")))
         .build()
         .into()
 }
 
-/// Posts once.
+/// Posts a notification once.
 pub(super) fn post(agent: &ureq::Agent, url: &str, key: &str, body: &str) -> Outcome {
-    let sent = agent.post(url).header("Content-Type", "application/json").header("Idempotency-Key", key).send(body);
+    let result = agent.post(url).header("Content-Type", "application/json").header("Idempotency-Key", key).send(body);
     let failed = |why: String| Outcome::Failed { why, retry_after: None };
-    match sent {
-        Ok(answer) => outcome(answer.status(), answer.headers()),
-        // The error's text could name the URL, which may hold a secret.
-        Err(ureq::Error::Timeout(_)) => failed(format!("the receiver did not answer within {TIMEOUT:?}")),
+    match result {
+        Ok(response) => outcome(response.status(), response.headers()),
+        // The text of the error could name the URL, which may hold a secret.
+        Err(ureq::Error::Timeout(_)) => failed(format!("the receiver did not answer within {RESPONSE_TIMEOUT:?}")),
         Err(ureq::Error::HostNotFound) => failed("the receiver's name cannot be resolved".to_owned()),
         Err(ureq::Error::Io(error)) => failed(error.to_string()),
         Err(_) => failed("the request failed; check the route's URL".to_owned()),
@@ -62,18 +63,18 @@ fn outcome(status: StatusCode, headers: &HeaderMap) -> Outcome {
         );
         return Outcome::Failed { why, retry_after: None };
     }
-    let busy = matches!(status.as_u16(), 408 | 425 | 429);
-    if status.is_client_error() && !busy {
-        return Outcome::Refused(format!("the receiver refused it with {status}; check the route's URL"));
+    let is_temporary = matches!(status.as_u16(), 408 | 425 | 429);
+    if status.is_client_error() && !is_temporary {
+        return Outcome::Refused(format!("the receiver rejected it with {status}; check the route's URL"));
     }
     let seconds = text(header::RETRY_AFTER).and_then(|seconds| seconds.trim().parse::<u64>().ok());
-    let retry_after = seconds.map(|seconds| Duration::from_secs(seconds.min(LONGEST_PAUSE)));
+    let retry_after = seconds.map(|seconds| Duration::from_secs(seconds.min(MAX_RETRY_AFTER)));
     Outcome::Failed { why: format!("the receiver answered {status}"), retry_after }
 }
 
-/// Scheme and host of a place; the rest may be a secret.
-fn origin(place: &str) -> Option<String> {
-    let uri: Uri = place.parse().ok()?;
+/// Scheme and host of a URL; the rest may be a secret.
+fn origin(url: &str) -> Option<String> {
+    let uri: Uri = url.parse().ok()?;
     Some(format!("{}://{}", uri.scheme_str()?, uri.host()?))
 }
 
@@ -89,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn only_success_is_delivered_and_a_redirect_is_told() {
+    fn only_success_is_delivered_and_a_redirect_is_reported() {
         assert_eq!(of(204, header::SERVER, "x"), Outcome::Delivered);
         for status in [300, 301, 302, 303, 304, 307, 308] {
             let Outcome::Failed { why, .. } = of(status, header::LOCATION, "https://new.example/hook?token=secret")
@@ -106,6 +107,6 @@ mod tests {
             assert_eq!(retry_after, Some(Duration::from_secs(7)));
         }
         let Outcome::Failed { retry_after, .. } = of(503, header::RETRY_AFTER, "99999999") else { panic!() };
-        assert_eq!(retry_after, Some(Duration::from_secs(LONGEST_PAUSE)));
+        assert_eq!(retry_after, Some(Duration::from_secs(MAX_RETRY_AFTER)));
     }
 }

@@ -1,4 +1,4 @@
-//! One route: follows the findings and delivers, step by step.
+//! One route: follows the findings and delivers its notifications, step by step.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use wheeltapper_store::Store;
 
 use super::{
-    Durable, PLACES, Source,
+    DurableOffsets, PLACES, Source,
     delivery::{self, Outcome},
     health::HealthCell,
     route::Route,
@@ -24,32 +24,32 @@ use crate::{
 };
 
 const READ_BYTES: usize = 1 << 18;
-/// Between two looks for new findings.
-const IDLE: Duration = Duration::from_millis(50);
-/// Pauses between attempts double from the first to the last.
-const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
-/// When a receiver has not taken anything for so long, each further notification is tried once only, so that the log
-/// need not be kept for it for ever.
-const PATIENCE: Duration = Duration::from_secs(24 * 3600);
-/// A place that moved only over events that concern nobody is written this seldom.
-const KEEP_PLACE: Duration = Duration::from_secs(30);
+/// The time between two polls for new findings.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// The pause after a failed attempt doubles from the first to the second value.
+const RETRY_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// If a receiver has not accepted anything for this long, each further notification is tried only once, so that the log
+/// need not be kept for it without limit.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3600);
+/// The interval at which the checkpoint is saved when it only moved over events that concern no route.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How far a route has come, as it lies in the store.
+/// The progress of a route, as stored.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Place {
-    /// Offset in each partition's anomaly-events.
+    /// The offset in each partition's anomaly-events.
     pub(super) offsets: Vec<u64>,
-    /// The severity that was last told of each open alert.
+    /// For each open alert, the severity of the last notification, by alert id.
     told: BTreeMap<String, String>,
 }
 
-/// A notification that waits to be taken.
+/// A notification that the receiver has not accepted yet.
 #[derive(Debug)]
-struct Pending {
+struct PendingNotification {
     alert: Alert,
     event: &'static str,
     body: String,
-    /// The same for each attempt, so that a receiver can tell a repetition.
+    /// The same key for each attempt, so that a receiver recognises a repetition.
     key: String,
     partition: usize,
     next: u64,
@@ -63,19 +63,19 @@ pub(super) struct Follower {
     store: Store,
     metrics: Arc<Metrics>,
     health: Arc<HealthCell>,
-    durable: Durable,
-    /// Where a route begins that the store does not know.
-    begin: Vec<u64>,
-    /// None until it is read, and after a failure.
-    place: Option<Place>,
-    pending: Option<Pending>,
+    durable: DurableOffsets,
+    /// The offsets at which a route without a stored checkpoint begins.
+    start_offsets: Vec<u64>,
+    /// `None` until it is loaded, and after a failure.
+    checkpoint: Option<Place>,
+    pending: Option<PendingNotification>,
     agent: ureq::Agent,
-    /// Since when the receiver takes nothing.
-    down: Option<Instant>,
-    kept: Instant,
+    /// Since when the receiver has accepted nothing.
+    failing_since: Option<Instant>,
+    saved_at: Instant,
 }
 
-/// How far each source is committed now.
+/// The offset up to which each source is committed now.
 pub(super) fn committed(sources: &[Source]) -> Vec<u64> {
     sources.iter().map(|(_, end)| end.load(Ordering::Acquire)).collect()
 }
@@ -86,16 +86,16 @@ impl Follower {
         sources: Vec<Source>,
         store: Store,
         metrics: Arc<Metrics>,
-        durable: Durable,
+        durable: DurableOffsets,
         health: Arc<HealthCell>,
     ) -> Self {
         Self {
-            begin: committed(&sources),
-            place: None,
+            start_offsets: committed(&sources),
+            checkpoint: None,
             pending: None,
             agent: delivery::agent(),
-            down: None,
-            kept: Instant::now(),
+            failing_since: None,
+            saved_at: Instant::now(),
             route,
             sources,
             store,
@@ -105,58 +105,58 @@ impl Follower {
         }
     }
 
-    /// Steps until the task is stopped, from what the store has.
+    /// Loads the checkpoint from the store, and runs steps until the task is stopped.
     ///
     /// # Errors
     /// See [`Self::step`].
     pub(super) fn run(&mut self, task: &TaskContext) -> anyhow::Result<()> {
-        self.place = None;
+        self.checkpoint = None;
         self.pending = None;
         let mut wait = Duration::ZERO;
         while task.sleep(wait) {
             wait = self.step()?;
             task.healthy();
         }
-        if let Err(error) = self.keep_place() {
+        if let Err(error) = self.save_checkpoint() {
             tracing::warn!(route = self.route.name, %error, "the last notification may be sent again");
         }
         Ok(())
     }
 
-    /// Tries the notification that waits, or else goes through what is new up to the first that is not taken. Returns how
+    /// Retries the pending notification, or processes new findings up to the first that is not accepted. Returns how
     /// long to wait before the next step.
     ///
     /// # Errors
-    /// When log or store cannot be read or written; nothing is lost, the step can be taken again.
+    /// If log or store cannot be read or written; nothing is lost, and the step can be repeated.
     pub(super) fn step(&mut self) -> anyhow::Result<Duration> {
-        if self.place.is_none() {
-            self.place = Some(self.open()?);
+        if self.checkpoint.is_none() {
+            self.checkpoint = Some(self.load_checkpoint()?);
         }
         if let Some(pending) = self.pending.take() {
             if let Some(pause) = self.attempt(pending)? {
                 return Ok(pause);
             }
-        } else if self.down.is_none() {
+        } else if self.failing_since.is_none() {
             self.health.delivering();
         }
-        let mut moved = false;
+        let mut has_advanced = false;
         for partition in 0..self.sources.len() {
-            let offset = self.place.as_ref().and_then(|place| place.offsets.get(partition)).copied();
+            let offset = self.checkpoint.as_ref().and_then(|checkpoint| checkpoint.offsets.get(partition)).copied();
             let (Some((reader, end)), Some(offset)) = (self.sources.get_mut(partition), offset) else { continue };
             let records = match read(reader, offset, end.load(Ordering::Acquire), READ_BYTES)? {
                 Read::Records(records) => records,
-                // The planner reports it; the alerts are in the store.
+                // The planner reports the loss; the alerts are in the store.
                 Read::Lost(resume) => {
-                    moved = true;
+                    has_advanced = true;
                     self.advance(partition, resume);
                     continue;
                 }
             };
             for record in records {
-                moved = true;
-                // What the planner cannot read either is told of there.
+                has_advanced = true;
+                // The planner reports records that cannot be parsed.
                 let pending = match serde_json::from_slice(&record.payload) {
-                    Ok(Finding::Alert(alert)) => self.news(alert, partition, record.next),
+                    Ok(Finding::Alert(alert)) => self.notification_for(alert, partition, record.next),
                     _ => None,
                 };
                 match pending {
@@ -169,41 +169,41 @@ impl Follower {
                 }
             }
         }
-        if moved && self.kept.elapsed() >= KEEP_PLACE {
-            self.keep_place()?;
+        if has_advanced && self.saved_at.elapsed() >= CHECKPOINT_INTERVAL {
+            self.save_checkpoint()?;
         }
-        Ok(if moved { Duration::ZERO } else { IDLE })
+        Ok(if has_advanced { Duration::ZERO } else { POLL_INTERVAL })
     }
 
-    /// Where the store says that it left off; a new route begins where the line was when it was prepared.
-    fn open(&self) -> anyhow::Result<Place> {
+    /// The stored checkpoint; a new route begins at the offsets of the time when it was prepared.
+    fn load_checkpoint(&self) -> anyhow::Result<Place> {
         let key = key(&self.route.name);
-        let mut place: Place = match self.store.state_get(&key)? {
-            Some(bytes) => serde_json::from_slice(&bytes).context("reading how far the route has come")?,
+        let mut checkpoint: Place = match self.store.state_get(&key)? {
+            Some(bytes) => serde_json::from_slice(&bytes).context("parsing the stored checkpoint of the route")?,
             None => {
-                let place = Place { offsets: self.begin.clone(), told: BTreeMap::new() };
-                self.store.state_put(&key, &serde_json::to_vec(&place)?)?;
-                place
+                let checkpoint = Place { offsets: self.start_offsets.clone(), told: BTreeMap::new() };
+                self.store.state_put(&key, &serde_json::to_vec(&checkpoint)?)?;
+                checkpoint
             }
         };
-        place.offsets.resize(self.sources.len(), 0);
-        // A route that was away for longer than the log is kept goes on with what is left.
-        for (offset, (reader, _)) in place.offsets.iter_mut().zip(&self.sources) {
+        checkpoint.offsets.resize(self.sources.len(), 0);
+        // A route that was away for longer than the log's retention continues with what is left.
+        for (offset, (reader, _)) in checkpoint.offsets.iter_mut().zip(&self.sources) {
             *offset = (*offset).max(reader.start());
         }
-        self.durable.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&place.offsets);
-        Ok(place)
+        self.durable.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&checkpoint.offsets);
+        Ok(checkpoint)
     }
 
-    /// What there is to say of an alert that the receiver was not told yet.
-    fn news(&self, alert: Alert, partition: usize, next: u64) -> Option<Pending> {
+    /// The notification for an alert, if the receiver has not been notified of this state yet.
+    fn notification_for(&self, alert: Alert, partition: usize, next: u64) -> Option<PendingNotification> {
         if !self.route.wants(&alert) {
             return None;
         }
-        let told = self.place.as_ref().and_then(|place| place.told.get(&alert.id));
-        let event = match (alert.state, told) {
+        let notified = self.checkpoint.as_ref().and_then(|checkpoint| checkpoint.told.get(&alert.id));
+        let event = match (alert.state, notified) {
             (AlertState::Open, None) => "opened",
-            (AlertState::Open, Some(told)) if told != severity_name(alert.severity) => "raised",
+            (AlertState::Open, Some(notified)) if notified != severity_name(alert.severity) => "raised",
             (AlertState::Resolved, Some(_)) => "resolved",
             _ => return None,
         };
@@ -216,78 +216,79 @@ impl Follower {
         })
         .to_string();
         let key = format!("{}-{}-{event}", alert.id, alert.updated);
-        Some(Pending { alert, event, body, key, partition, next, pause: PAUSES.0 })
+        Some(PendingNotification { alert, event, body, key, partition, next, pause: RETRY_PAUSES.0 })
     }
 
-    /// Posts once. None: it is done with, and the place has moved on; else the pause before the next attempt.
-    fn attempt(&mut self, mut pending: Pending) -> anyhow::Result<Option<Duration>> {
+    /// Posts once. `None`: the notification is done, and the checkpoint has advanced; otherwise the pause before the
+    /// next attempt.
+    fn attempt(&mut self, mut pending: PendingNotification) -> anyhow::Result<Option<Duration>> {
         let outcome = delivery::post(&self.agent, &self.route.url, &pending.key, &pending.body);
         match outcome {
             Outcome::Delivered => {
-                self.down = None;
+                self.failing_since = None;
                 self.health.delivering();
                 self.metrics.notifications("delivered").inc();
             }
             Outcome::Refused(why) => self.give_up(&pending, &why),
             Outcome::Failed { why, retry_after } => {
                 self.metrics.notifications("failed").inc();
-                let since = *self.down.get_or_insert_with(Instant::now);
-                if since.elapsed() < PATIENCE {
+                let since = *self.failing_since.get_or_insert_with(Instant::now);
+                if since.elapsed() < GIVE_UP_AFTER {
                     tracing::warn!(
                         route = self.route.name,
                         alert = pending.alert.id,
                         event = pending.event,
                         why,
-                        "an alert was not taken; it is sent again"
+                        "a notification was not accepted; it is sent again"
                     );
                     self.health.waiting(&why);
                     let pause = retry_after.unwrap_or_default().max(pending.pause);
-                    pending.pause = (pending.pause * 2).min(PAUSES.1);
+                    pending.pause = (pending.pause * 2).min(RETRY_PAUSES.1);
                     self.pending = Some(pending);
                     return Ok(Some(pause));
                 }
                 self.give_up(&pending, &why);
             }
         }
-        self.finish(pending)?;
+        self.mark_done(pending)?;
         Ok(None)
     }
 
-    /// Notes what the receiver knows now.
-    fn finish(&mut self, pending: Pending) -> anyhow::Result<()> {
-        let Pending { alert, partition, next, .. } = pending;
-        if let Some(place) = &mut self.place {
+    /// Records in the checkpoint what the receiver knows now.
+    fn mark_done(&mut self, pending: PendingNotification) -> anyhow::Result<()> {
+        let PendingNotification { alert, partition, next, .. } = pending;
+        if let Some(checkpoint) = &mut self.checkpoint {
             match alert.state {
-                AlertState::Open => place.told.insert(alert.id, severity_name(alert.severity).to_owned()),
-                AlertState::Resolved => place.told.remove(&alert.id),
+                AlertState::Open => checkpoint.told.insert(alert.id, severity_name(alert.severity).to_owned()),
+                AlertState::Resolved => checkpoint.told.remove(&alert.id),
             };
         }
         self.advance(partition, next);
-        self.keep_place()
+        self.save_checkpoint()
     }
 
     fn advance(&mut self, partition: usize, next: u64) {
-        if let Some(offset) = self.place.as_mut().and_then(|place| place.offsets.get_mut(partition)) {
+        if let Some(offset) = self.checkpoint.as_mut().and_then(|checkpoint| checkpoint.offsets.get_mut(partition)) {
             *offset = next;
         }
     }
 
-    fn keep_place(&mut self) -> anyhow::Result<()> {
-        let Some(place) = &self.place else { return Ok(()) };
-        self.store.state_put(&key(&self.route.name), &serde_json::to_vec(place)?)?;
-        self.durable.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&place.offsets);
-        self.kept = Instant::now();
+    fn save_checkpoint(&mut self) -> anyhow::Result<()> {
+        let Some(checkpoint) = &self.checkpoint else { return Ok(()) };
+        self.store.state_put(&key(&self.route.name), &serde_json::to_vec(checkpoint)?)?;
+        self.durable.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&checkpoint.offsets);
+        self.saved_at = Instant::now();
         Ok(())
     }
 
-    fn give_up(&self, pending: &Pending, why: &str) {
+    fn give_up(&self, pending: &PendingNotification, why: &str) {
         self.metrics.notifications("given_up").inc();
         tracing::error!(
             route = self.route.name,
             alert = pending.alert.id,
             title = pending.alert.title,
             why,
-            "an alert was not carried"
+            "a notification was given up"
         );
     }
 }

@@ -1,44 +1,44 @@
-//! Whether a route's receiver takes what is sent. A route that fails itself is the supervisor's concern.
+//! Whether a route's receiver accepts notifications. Failures of the route's own task are reported by the supervisor.
 
 use std::{
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-/// How a route's receiver is.
+/// The state of a route's receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteHealth {
     /// The route's name.
     pub name: String,
-    /// What it does.
+    /// The state of the route.
     pub state: RouteState,
 }
 
-/// What a route does.
+/// The state of a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RouteState {
-    /// It follows the alerts and delivers.
+    /// It follows the alerts and delivers notifications.
     Delivering,
-    /// The receiver does not take a notification; it is sent again. That is not the host's failure.
+    /// The receiver does not accept a notification, which is sent again. This is not a failure of the host.
     Waiting {
-        /// Why it was not taken.
+        /// Why it was not accepted.
         why: String,
-        /// Since when the receiver has taken nothing.
+        /// For how long the receiver has accepted nothing.
         since: Duration,
     },
 }
 
-/// Where a route's task reports on its receiver: why it takes nothing, and since when.
+/// Where a route's task reports the state of its receiver: `None`, or the reason of the failure and its beginning.
 #[derive(Debug, Default)]
 pub(super) struct HealthCell(Mutex<Option<(String, Instant)>>);
 
 impl HealthCell {
-    /// All is well.
+    /// Reports that the receiver accepts notifications.
     pub(super) fn delivering(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// The receiver takes nothing.
+    /// Reports that the receiver accepts nothing.
     pub(super) fn waiting(&self, why: &str) {
         let mut cell = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let since = cell.as_ref().map_or_else(Instant::now, |&(_, since)| since);

@@ -20,16 +20,16 @@ use wheeltapper_store::Store;
 use super::{Courier, PLACES, RouteState};
 use crate::{components::wit::types::Alert, line::Finding, metrics::Metrics, supervisor::Supervisor};
 
-/// Long enough for a loaded machine; nothing waits that long when all is well.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Long enough for a loaded machine; no wait takes that long when all is well.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A web server that answers each request with the next of `statuses`, the last for ever, and hands on the bodies.
-struct Receiving {
+/// A web server that answers each request with the next of `statuses`, then with the last, and passes the bodies on.
+struct Webhook {
     url: String,
     bodies: Receiver<Value>,
 }
 
-fn receiver(statuses: &'static [&'static str]) -> Receiving {
+fn receiver(statuses: &'static [&'static str]) -> Webhook {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/hook", listener.local_addr().unwrap());
     let (sender, bodies) = mpsc::channel();
@@ -46,18 +46,18 @@ fn receiver(statuses: &'static [&'static str]) -> Receiving {
             let mut body = vec![0; length];
             stream.read_exact(&mut body).unwrap();
             let status = statuses.get(number).or(statuses.last()).unwrap();
-            let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-            stream.get_mut().write_all(answer.as_bytes()).unwrap();
+            let response = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            stream.get_mut().write_all(response.as_bytes()).unwrap();
             if sender.send(serde_json::from_slice(&body).unwrap_or(Value::Null)).is_err() {
                 return;
             }
         }
     });
-    Receiving { url, bodies }
+    Webhook { url, bodies }
 }
 
-/// A log with one partition of findings, a store, and a courier that follows them.
-struct Line {
+/// A log with one partition of findings, a store, and a notifier that follows them.
+struct TestLine {
     partition: Partition,
     end: Arc<AtomicU64>,
     store: Store,
@@ -66,7 +66,7 @@ struct Line {
     _folder: tempfile::TempDir,
 }
 
-impl Line {
+impl TestLine {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let metrics = Arc::new(Metrics::default());
@@ -80,12 +80,12 @@ impl Line {
         }
     }
 
-    fn courier(&self, routes: &[AlertRoute]) -> anyhow::Result<Courier> {
+    fn notifier(&self, routes: &[AlertRoute]) -> anyhow::Result<Courier> {
         let source = (self.partition.reader(), Arc::clone(&self.end));
         Courier::start(routes, &[source], &self.store, &self.metrics, &self.supervisor)
     }
 
-    fn find(&mut self, id: &str, state: &str) {
+    fn append_alert(&mut self, id: &str, state: &str) {
         let alert: Alert = serde_json::from_value(json!({
             "id": id, "asset": "north/pump", "sensor": "north/pump/x", "severity": "High", "state": state,
             "opened": 1, "updated": 2, "resolved": null, "anomalies": 1, "peak_score": 0.9, "peak-score": 0.9,
@@ -108,115 +108,115 @@ fn route(name: &str, url: &str) -> AlertRoute {
     }
 }
 
-fn next(receiver: &Receiving) -> (String, String) {
-    let body = receiver.bodies.recv_timeout(PATIENCE).unwrap();
+fn next(receiver: &Webhook) -> (String, String) {
+    let body = receiver.bodies.recv_timeout(WAIT_TIMEOUT).unwrap();
     (body["event"].as_str().unwrap().to_owned(), body["alert"]["id"].as_str().unwrap().to_owned())
 }
 
-fn wait_until(courier: &Courier, what: &str, done: impl Fn(&RouteState) -> bool) {
+fn wait_until(notifier: &Courier, what: &str, done: impl Fn(&RouteState) -> bool) {
     let began = Instant::now();
-    while !done(&courier.health()[0].state) {
-        assert!(began.elapsed() < PATIENCE, "{what}: {:?}", courier.health());
+    while !done(&notifier.health()[0].state) {
+        assert!(began.elapsed() < WAIT_TIMEOUT, "{what}: {:?}", notifier.health());
         thread::sleep(Duration::from_millis(5));
     }
 }
 
 #[test]
-fn a_change_that_cannot_be_made_leaves_the_old_routes_delivering() {
-    let mut line = Line::new();
+fn a_failed_change_leaves_the_old_routes_running() {
+    let mut line = TestLine::new();
     let old = receiver(&["204 No Content"]);
-    let courier = line.courier(&[route("old", &old.url)]).unwrap();
-    line.find("1", "Open");
+    let notifier = line.notifier(&[route("old", &old.url)]).unwrap();
+    line.append_alert("1", "Open");
     assert_eq!(next(&old), ("opened".into(), "1".into()));
 
     let missing = AlertRoute { webhook: None, webhook_env: Some("WHEELTAPPER_NOT_SET".into()), ..route("new", "") };
-    for (broken, word) in [
+    for (broken, expected) in [
         (missing, "WHEELTAPPER_NOT_SET is not set"),
-        (route("new", "no url"), "no URL"),
-        (route("new", "ftp://secret.example/x"), "no URL of a web server"),
+        (route("new", "no url"), "not a URL"),
+        (route("new", "ftp://secret.example/x"), "not a URL of a web server"),
         (route("old", &old.url), "two routes have this name"),
     ] {
-        let error = courier.prepare(&[route("old", &old.url), broken]).unwrap_err().to_string();
-        assert!(error.contains(word) && !error.contains("secret"), "{error}");
-        line.find(word, "Open");
-        assert_eq!(next(&old), ("opened".into(), word.into()));
+        let error = notifier.prepare(&[route("old", &old.url), broken]).unwrap_err().to_string();
+        assert!(error.contains(expected) && !error.contains("secret"), "{error}");
+        line.append_alert(expected, "Open");
+        assert_eq!(next(&old), ("opened".into(), expected.into()));
     }
-    // So does one that could be made and is given up all the same.
-    drop(courier.prepare(&[route("new", &old.url)]).unwrap());
-    // Going back to what was is no change.
-    courier.switch(courier.prepare(&[route("old", &old.url)]).unwrap());
-    line.find("2", "Open");
+    // The same holds for a change that could be made and is dropped.
+    drop(notifier.prepare(&[route("new", &old.url)]).unwrap());
+    // Going back to the previous routes is no change.
+    notifier.switch(notifier.prepare(&[route("old", &old.url)]).unwrap());
+    line.append_alert("2", "Open");
     assert_eq!(next(&old), ("opened".into(), "2".into()));
     assert!(line.supervisor.failures().is_empty());
 }
 
 #[test]
-fn a_changed_route_goes_on_where_the_old_one_was_and_others_are_left_alone() {
-    let mut line = Line::new();
+fn a_changed_route_resumes_and_others_are_not_touched() {
+    let mut line = TestLine::new();
     let (before, after, other) = (receiver(&["200 OK"]), receiver(&["200 OK"]), receiver(&["200 OK"]));
-    let courier = line.courier(&[route("moves", &before.url), route("stays", &other.url)]).unwrap();
-    line.find("1", "Open");
+    let notifier = line.notifier(&[route("moves", &before.url), route("stays", &other.url)]).unwrap();
+    line.append_alert("1", "Open");
     assert_eq!((next(&before).1, next(&other).1), ("1".into(), "1".into()));
-    courier.switch(courier.prepare(&[route("stays", &other.url), route("moves", &after.url)]).unwrap());
-    line.find("1", "Resolved");
-    // What it was told of under the old address is known.
+    notifier.switch(notifier.prepare(&[route("stays", &other.url), route("moves", &after.url)]).unwrap());
+    line.append_alert("1", "Resolved");
+    // The state that the receiver was notified of at the old address is remembered.
     assert_eq!(next(&after), ("resolved".into(), "1".into()));
     assert_eq!(next(&other), ("resolved".into(), "1".into()));
-    courier.switch(courier.prepare(&[]).unwrap());
-    assert_eq!((courier.health().len(), courier.needed(0)), (0, u64::MAX));
-    drop(courier);
+    notifier.switch(notifier.prepare(&[]).unwrap());
+    assert_eq!((notifier.health().len(), notifier.needed(0)), (0, u64::MAX));
+    drop(notifier);
     assert!(before.bodies.try_recv().is_err() && after.bodies.try_recv().is_err());
 }
 
 #[test]
-fn a_new_route_begins_with_what_is_found_from_now_on() {
-    let mut line = Line::new();
-    line.find("0", "Open");
+fn a_new_route_begins_with_new_findings() {
+    let mut line = TestLine::new();
+    line.append_alert("0", "Open");
     let receiver = receiver(&["200 OK"]);
-    let courier = line.courier(&[]).unwrap();
-    let prepared = courier.prepare(&[route("new", &receiver.url)]).unwrap();
-    line.find("1", "Open");
-    courier.switch(prepared);
+    let notifier = line.notifier(&[]).unwrap();
+    let prepared = notifier.prepare(&[route("new", &receiver.url)]).unwrap();
+    line.append_alert("1", "Open");
+    notifier.switch(prepared);
     assert_eq!(next(&receiver).1, "1");
 }
 
 #[test]
-fn a_redirect_is_no_delivery() {
-    let mut line = Line::new();
+fn a_redirect_is_not_a_delivery() {
+    let mut line = TestLine::new();
     let receiver = receiver(&["302 Found\r\nLocation: http://127.0.0.1:9/else?token=secret", "200 OK"]);
-    let courier = line.courier(&[route("r", &receiver.url)]).unwrap();
-    line.find("1", "Open");
+    let notifier = line.notifier(&[route("r", &receiver.url)]).unwrap();
+    line.append_alert("1", "Open");
     assert_eq!(next(&receiver).1, "1");
     wait_until(
-        &courier,
-        "the redirect is told",
+        &notifier,
+        "the redirect is reported",
         |state| matches!(state, RouteState::Waiting { why, .. } if why.contains("final URL") && !why.contains("secret")),
     );
     // The second attempt is the same alert, not one without a body.
     assert_eq!(next(&receiver), ("opened".into(), "1".into()));
-    wait_until(&courier, "delivered", |state| *state == RouteState::Delivering);
+    wait_until(&notifier, "delivered", |state| *state == RouteState::Delivering);
     let text = line.metrics.text();
     assert!(text.contains("outcome=\"failed\"} 1") && text.contains("outcome=\"delivered\"} 1"), "{text}");
 }
 
 #[test]
-fn a_loop_that_fails_is_seen_and_heals() {
-    let mut line = Line::new();
+fn a_failing_route_is_reported_and_recovers() {
+    let mut line = TestLine::new();
     let receiver = receiver(&["200 OK"]);
     line.store.state_put(&format!("{PLACES}r"), b"{").unwrap();
-    let courier = line.courier(&[route("r", &receiver.url)]).unwrap();
+    let notifier = line.notifier(&[route("r", &receiver.url)]).unwrap();
     let began = Instant::now();
     while line.supervisor.failures().is_empty() {
-        assert!(began.elapsed() < PATIENCE, "the failure is not seen");
+        assert!(began.elapsed() < WAIT_TIMEOUT, "the failure is not reported");
         thread::sleep(Duration::from_millis(5));
     }
     assert_eq!(line.supervisor.failures()[0].task, "route-r");
-    line.find("1", "Open");
+    line.append_alert("1", "Open");
     line.store.state_put(&format!("{PLACES}r"), br#"{"offsets":[0],"told":{}}"#).unwrap();
     assert_eq!(next(&receiver).1, "1");
     while !line.supervisor.failures().is_empty() {
-        assert!(began.elapsed() < PATIENCE, "it does not heal: {:?}", line.supervisor.failures());
+        assert!(began.elapsed() < WAIT_TIMEOUT, "it does not recover: {:?}", line.supervisor.failures());
         thread::sleep(Duration::from_millis(5));
     }
-    drop(courier);
+    drop(notifier);
 }

@@ -1,8 +1,9 @@
-//! A simulated fleet through the built components: which faults were found before failure, and how often a healthy machine
-//! was called ill.
+//! Evaluation on a simulated fleet: which faults were found before failure, and how often an alert was raised on a
+//! healthy machine.
 //!
-//! Featurize, detect and alert are driven as the line drives them. A fault counts as found when an alert is open on its machine
-//! between its onset and its full strength; an alert that opens on a machine without a fault, or before the onset, is false.
+//! Featurize, detect and alert are called in the same way as by the line. A fault counts as found when an alert is open
+//! on its machine between the fault's onset and its full strength. An alert that opens on a machine without a fault, or
+//! before the onset, is a false alarm.
 
 use std::{collections::BTreeMap, fmt::Write as _, thread};
 
@@ -19,81 +20,82 @@ use crate::{
 };
 
 const DAY: f64 = 86_400.0;
-/// Between two readings of a scalar sensor, in s; between two bursts of a machine.
-const READING: f64 = 60.0;
-const BURST: f64 = 6.0 * 3600.0;
-/// Windows of half an hour, sliding by ten minutes.
+/// Interval between two readings of a scalar sensor, and between two waveforms of a machine, in seconds.
+const READING_INTERVAL: f64 = 60.0;
+const WAVEFORM_INTERVAL: f64 = 6.0 * 3600.0;
+/// Size and slide of the windows: half an hour and ten minutes, in seconds.
 const WINDOW: (u64, u64) = (1800, 600);
-/// Ticks that go into one call.
-const TICKS: usize = 30;
-/// Days in a month of false alarms.
+/// Simulated ticks per call.
+const TICKS_PER_CALL: usize = 30;
+/// Days in a month, for the rate of false alarms.
 const MONTH: f64 = 30.0;
 
-/// What is simulated.
+/// What to simulate.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// Machines.
+    /// Number of machines.
     pub machines: usize,
-    /// Days.
+    /// Simulated days.
     pub days: f64,
-    /// Which fleet.
+    /// Seed of the fleet.
     pub seed: u64,
 }
 
-/// One fault mode's faults.
+/// Result for one fault mode.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Mode {
-    /// Machines that had it.
+    /// Machines that had the fault.
     pub faults: usize,
-    /// Found before failure.
+    /// Faults that were found before failure.
     pub found: usize,
-    /// Of these, with a fault mode told.
+    /// Of the faults found, the number per fault mode that the alert named.
     pub told: BTreeMap<String, usize>,
-    /// Median lead before failure, in hours.
+    /// Median lead time before failure, in hours.
     pub lead_hours: f64,
 }
 
-/// The result.
+/// Result of the evaluation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct FleetReport {
-    /// Machines.
+    /// Number of machines.
     pub machines: usize,
-    /// Days.
+    /// Simulated days.
     pub days: f64,
-    /// By fault.
+    /// Result by simulated fault.
     pub modes: BTreeMap<&'static str, Mode>,
-    /// Share of the faults found before failure.
+    /// Share of the faults found before failure, 0 to 1.
     pub found: f64,
-    /// False alerts.
+    /// Number of false alerts.
     pub false_alerts: usize,
-    /// What they said: the machine's id, the day, the message.
+    /// The false alerts: machine id, day, message.
     pub false_told: Vec<(String, f64, String)>,
-    /// False alerts a machine and 30 days, over the time that machines were healthy.
+    /// False alerts per machine and 30 days, over the time in which machines were healthy.
     pub false_a_machine_month: f64,
-    /// Machines with more than one false alert a month.
+    /// Machines with more than one false alert per month.
     pub machines_past_one: usize,
 }
 
 impl FleetReport {
-    /// For people.
+    /// The report as a text table.
     pub fn table(&self) -> String {
         let mut text = format!("fleet: {} machines, {} days, simulated\n\n", self.machines, self.days);
-        let _ = writeln!(text, "{:<22}{:>7}{:>7}{:>10}  told as", "fault", "faults", "found", "lead h");
+        let _ = writeln!(text, "{:<22}{:>7}{:>7}{:>10}  reported as", "fault", "faults", "found", "lead h");
         let _ = writeln!(text, "{}", "-".repeat(78));
         for (name, mode) in &self.modes {
-            let told: Vec<String> = mode.told.iter().map(|(told, count)| format!("{told} {count}")).collect();
+            let reported: Vec<String> =
+                mode.told.iter().map(|(fault_mode, count)| format!("{fault_mode} {count}")).collect();
             let _ = writeln!(
                 text,
                 "{name:<22}{:>7}{:>7}{:>10.1}  {}",
                 mode.faults,
                 mode.found,
                 mode.lead_hours,
-                told.join(", ")
+                reported.join(", ")
             );
         }
         let _ = writeln!(
             text,
-            "\nfound before failure {:.1} %; false alerts {} = {:.3} a machine and month; machines past one a month: {}",
+            "\nfound before failure {:.1} %; false alerts {} = {:.3} per machine and month; machines above one per month: {}",
             100.0 * self.found,
             self.false_alerts,
             self.false_a_machine_month,
@@ -103,7 +105,7 @@ impl FleetReport {
     }
 }
 
-/// Simulates and judges.
+/// Simulates the fleet and scores the alerts.
 ///
 /// # Errors
 /// When a component fails.
@@ -113,11 +115,11 @@ pub fn evaluate(sandbox: &Sandbox, plan: Plan) -> anyhow::Result<FleetReport> {
         machines: plan.machines,
         seed: plan.seed,
         start_ns: 1_767_225_600_000_000_000,
-        scalar_hz: READING.recip(),
+        scalar_hz: READING_INTERVAL.recip(),
         faulty_fraction: 0.5,
         fault_onset: (0.2 * span, 0.6 * span),
         degrade_over_seconds: 0.25 * span,
-        burst_every_seconds: BURST,
+        burst_every_seconds: WAVEFORM_INTERVAL,
         burst_samples: 4096,
         ..FleetSpec::default()
     };
@@ -138,7 +140,7 @@ pub fn evaluate(sandbox: &Sandbox, plan: Plan) -> anyhow::Result<FleetReport> {
     Ok(judge(&Fleet::new(spec), plan, &alerts))
 }
 
-/// The alerts of every `of`-th machine, from the `part`-th on.
+/// The alerts of every `of`-th machine, starting at machine `part`.
 fn run(sandbox: &Sandbox, mut fleet: Fleet, span: f64, part: usize, of: usize) -> anyhow::Result<Vec<Alert>> {
     let mut config = wheeltapper_config::parse(&fleet.config_toml(), "fleet")?;
     windows(&mut config);
@@ -148,12 +150,12 @@ fn run(sandbox: &Sandbox, mut fleet: Fleet, span: f64, part: usize, of: usize) -
     let (table, own) = table(&fleet, part, of);
     let mut alerts = Vec::new();
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of ticks")]
-    let ticks = (span / READING) as usize;
+    let ticks = (span / READING_INTERVAL) as usize;
     let mut done = 0;
     while done < ticks {
-        let some: Vec<Tick> = (0..TICKS.min(ticks - done)).map(|_| fleet.step()).collect();
-        done += some.len();
-        let mut part = featurizer.push(&batch(&some, &table, &own))?;
+        let ticks_of_call: Vec<Tick> = (0..TICKS_PER_CALL.min(ticks - done)).map(|_| fleet.step()).collect();
+        done += ticks_of_call.len();
+        let mut part = featurizer.push(&batch(&ticks_of_call, &table, &own))?;
         loop {
             let detected = detector.push(&part.features)?;
             alerts.extend(alerter.push(&detected.scores, &detected.anomalies)?);
@@ -172,18 +174,18 @@ fn windows(config: &mut Config) {
     config.windows.lateness = Duration::from_secs(0);
 }
 
-/// The sensors of this part's machines, and each sensor's place among them.
+/// The sensor table of this thread's machines, and each fleet sensor's index in it.
 fn table(fleet: &Fleet, part: usize, of: usize) -> (SensorTable, Vec<Option<u32>>) {
     let mut table = SensorTable { names: dictionary::empty(), assets: dictionary::empty(), asset: Vec::new() };
     let (mut own, mut machines) = (Vec::new(), BTreeMap::new());
     for sensor in fleet.sensors() {
         let asset = wheeltapper_config::asset_of(&sensor.id).to_owned();
         let next = machines.len();
-        let place = *machines
+        let index = *machines
             .entry(asset.clone())
             .or_insert_with(|| (next % of == part).then(|| dictionary::push(&mut table.assets, &asset)));
-        own.push(place.map(|place| {
-            table.asset.push(place);
+        own.push(index.map(|index| {
+            table.asset.push(index);
             dictionary::push(&mut table.names, &sensor.id)
         }));
     }
@@ -191,21 +193,21 @@ fn table(fleet: &Fleet, part: usize, of: usize) -> (SensorTable, Vec<Option<u32>
 }
 
 fn batch(ticks: &[Tick], table: &SensorTable, own: &[Option<u32>]) -> ReadingBatch {
-    let place = |sensor: usize| own.get(sensor).copied().flatten();
+    let index = |sensor: usize| own.get(sensor).copied().flatten();
     let mut columns = ReadingColumns { sensor: Vec::new(), time: Vec::new(), value: Vec::new() };
     let mut waveforms = Vec::new();
     for tick in ticks {
         for reading in &tick.readings {
-            if let Some(sensor) = place(reading.sensor) {
+            if let Some(sensor) = index(reading.sensor) {
                 columns.sensor.push(sensor);
                 columns.time.push(reading.time_ns);
                 columns.value.push(reading.value);
             }
         }
-        for burst in &tick.bursts {
-            if let Some(sensor) = place(burst.sensor) {
-                let samples = burst.samples.clone();
-                waveforms.push(Waveform { sensor, start: burst.start_ns, rate: burst.rate_hz, samples });
+        for waveform in &tick.bursts {
+            if let Some(sensor) = index(waveform.sensor) {
+                let samples = waveform.samples.clone();
+                waveforms.push(Waveform { sensor, start: waveform.start_ns, rate: waveform.rate_hz, samples });
             }
         }
     }
@@ -233,7 +235,7 @@ fn judge(fleet: &Fleet, plan: Plan, alerts: &[Alert]) -> FleetReport {
         let label = labels.get(machine);
         let onset = label.map_or(i64::MAX, |label| label.onset_ns);
         let own = opened.get(machine.as_str()).map(Vec::as_slice).unwrap_or_default();
-        // An alert is told again when it changes; the first time counts.
+        // An alert is reported again when it changes; only the first report counts.
         let mut ids: Vec<&str> =
             own.iter().filter(|alert| alert.opened < onset).map(|alert| alert.id.as_str()).collect();
         ids.sort_unstable();
@@ -249,7 +251,7 @@ fn judge(fleet: &Fleet, plan: Plan, alerts: &[Alert]) -> FleetReport {
         healthy_days += days;
         report.machines_past_one += usize::from(ids.len() as f64 > (days / MONTH).max(1.0));
         let Some(label) = label else { continue };
-        // A stuck sensor has its full strength at once: it has as long as others degrade.
+        // A stuck sensor has its full strength at once; it gets as much time as faults that degrade.
         let degrade = 0.25 * plan.days * DAY * 1e9;
         let failure = label.full_strength_ns.max(label.onset_ns.saturating_add(degrade as i64));
         let mode = report.modes.entry(label.fault.name()).or_default();

@@ -1,4 +1,4 @@
-//! [`wheeltapper_evaluate::Line`] over the components.
+//! Implements [`wheeltapper_evaluate::Line`] with the built components.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -18,29 +18,29 @@ use crate::{
 };
 
 const SECOND: i64 = 1_000_000_000;
-/// Rows a call takes.
+/// Rows per call.
 const ROWS: usize = 500;
-/// The score from which a window is an anomaly, as by default.
+/// Scores from this value are anomalies, as in the default configuration.
 const THRESHOLD: f64 = 0.999;
-/// The bearing of the CWRU test rig's drive end.
+/// The drive-end bearing of the CWRU test rig.
 const BEARING: &str = "6205";
 
-/// The components of featurize and detect.
+/// Runs featurize and detect on benchmarks.
 #[derive(Debug)]
 pub struct Components {
     sandbox: Sandbox,
-    /// Instead of the model that a profile asks for.
+    /// Replaces the model that suits a profile.
     model: Option<String>,
 }
 
-/// One instance of each.
+/// An instance of featurize and one of detect.
 struct Pair {
     featurizer: Featurizer,
     detector: Detector,
 }
 
 impl Components {
-    /// With the components of a sandbox; `model` instead of the one that suits a benchmark's kind of data.
+    /// Uses the components of `sandbox`. `model` replaces the model that suits a benchmark's kind of data.
     pub fn new(sandbox: Sandbox, model: Option<String>) -> Self {
         Self { sandbox, model }
     }
@@ -53,7 +53,7 @@ impl Components {
         })
     }
 
-    /// An alarm is an open alert, by the alert stage's own rules.
+    /// Sets the alarms from open alerts, by the rules of the alert stage.
     fn alarm_by_alert(&self, of: &str, detected: &Detected, verdicts: &mut HashMap<i64, Verdict>) -> Result<(), Error> {
         let mut alerter = Alerter::open(&self.sandbox, "", None).map_err(failed(of))?;
         let alerts = alerter.push(&detected.scores, &detected.anomalies).map_err(failed(of))?;
@@ -70,12 +70,12 @@ impl Components {
         Ok(())
     }
 
-    /// The detector by the kind of data: a process with several sensors, or one series. One setting for all files.
+    /// The model by the kind of data: a process with several sensors, or a single series. One setting for all files.
     fn model(&self, profile: Profile) -> &str {
         match (&self.model, profile) {
             (Some(model), _) => model,
             (None, Profile::Nab) => "stream",
-            // Wear, in features of snapshots: what cannot be foretold from the ones before.
+            // Wear, in features of snapshots: deviations from a forecast of the earlier snapshots.
             (None, Profile::Ims) => "forecast",
             (None, _) => "process",
         }
@@ -88,7 +88,7 @@ impl Pair {
         self.detect(first)
     }
 
-    /// Detects in what featurize gave and in all that it left.
+    /// Runs detect on a result of featurize and on everything that featurize returns after it.
     fn detect(&mut self, mut part: Featurized) -> Result<Detected, CallError> {
         let mut detected = self.detector.push(&part.features)?;
         while part.more {
@@ -112,7 +112,7 @@ impl Pair {
         }
     }
 
-    /// Runs a recording's rows, each of which is a window of its own.
+    /// Runs a recording's rows; each row is its own window.
     fn rows(&mut self, recording: &Recording, times: &[i64]) -> Result<Detected, CallError> {
         let mut all = nothing();
         for (rows, times) in recording.rows.chunks(ROWS).zip(times.chunks(ROWS)) {
@@ -123,7 +123,7 @@ impl Pair {
     }
 }
 
-/// Windows of a second: rows lie a second apart or more.
+/// Windows of one second: rows are at least one second apart.
 fn windows() -> serde_json::Value {
     json!({ "size_seconds": 1, "slide_seconds": 1, "lateness_seconds": 0 })
 }
@@ -142,7 +142,7 @@ impl Line for Components {
         let detected = pair.rows(recording, &times).map_err(failed(&recording.asset))?;
         let mut verdicts = verdicts(&detected);
         if profile == Profile::Ims {
-            // What a person is told are alerts.
+            // Users see alerts.
             self.alarm_by_alert(&recording.asset, &detected, &mut verdicts)?;
         }
         let unscored = |end| Verdict { end, score: 0.0, alarm: false, fault_mode: None };
@@ -161,14 +161,14 @@ impl Line for Components {
     ) -> Result<Vec<Vec<Verdict>>, Error> {
         let Some((first, _)) = recordings.first() else { return Ok(Vec::new()) };
         let samples = |waveform: &Waveform| burst_samples(waveform, seconds);
-        let lessons: usize =
+        let training_waveforms: usize =
             recordings.iter().filter(|(_, learn)| *learn).map(|(each, _)| each.samples.len() / samples(each)).sum();
         let (sensor, speed) = (first.sensor.clone(), format!("{}-shaft/speed", first.asset));
         let mut featurize = windows();
         featurize["sensors"] = json!({ &sensor: { "unit": "g", "bearing": BEARING, "speed_sensor": &speed } });
-        // Three windows of readings say as much as one burst.
+        // Three windows of readings carry as much information as one waveform.
         let detect = json!({
-            "warmup_windows": 3 * lessons.max(2),
+            "warmup_windows": 3 * training_waveforms.max(2),
             "spread_windows": 0,
             "learn": 1,
             "threshold": THRESHOLD,
@@ -210,22 +210,25 @@ impl Line for Components {
         let mut pair = self.open(&first.asset, &windows(), &detect)?;
         let mut answers = Vec::with_capacity(running.len());
         for (number, unit) in running.iter().enumerate() {
-            // Units know nothing of each other, though a name may come twice.
+            // Units are independent, though a name may occur twice.
             let unit = Recording { asset: format!("unit-{number}"), ..unit.clone() };
             let times: Vec<i64> = (0..).map(|row| row * SECOND).take(unit.rows.len()).collect();
             let detected = pair.rows(&unit, &times).map_err(failed(&unit.asset))?;
-            let last = detected.prognoses.iter().rfind(|told| told.asset == unit.asset && told.model == "library");
-            // A window stands for a cycle, and is a second long.
+            let last = detected
+                .prognoses
+                .iter()
+                .rfind(|prognosis| prognosis.asset == unit.asset && prognosis.model == "library");
+            // A window represents a cycle, and is one second long.
             let cycles = |hours: Option<f64>| hours.map_or(f64::INFINITY, |hours| hours * 3600.0);
-            let life = last.map(|told| Life {
-                end: told.time,
-                q10: cycles(told.p10),
-                q50: cycles(told.p50),
-                q90: cycles(told.p90),
+            let life = last.map(|prognosis| Life {
+                end: prognosis.time,
+                q10: cycles(prognosis.p10),
+                q50: cycles(prognosis.p50),
+                q90: cycles(prognosis.p90),
             });
             answers.push(life.ok_or_else(|| Error::Line {
                 recording: unit.asset.clone(),
-                reason: "detect told no remaining life by the library".to_owned(),
+                reason: "detect returned no prognosis of remaining life from the library".to_owned(),
             })?);
         }
         Ok(answers)
@@ -246,7 +249,7 @@ fn burst_samples(waveform: &Waveform, seconds: f64) -> usize {
     ((waveform.rate * seconds).round() as usize).max(1)
 }
 
-/// Whole seconds, each later than the one before: some benchmarks' clocks repeat themselves.
+/// Rounds to whole seconds that increase strictly, as the clocks of some benchmarks repeat.
 fn ascending(times: &[i64]) -> Vec<i64> {
     let mut last = i64::MIN;
     let next = times.iter().map(|time| {
@@ -261,8 +264,8 @@ fn table(sensors: &[(&str, &str)]) -> SensorTable {
     let mut known = BTreeMap::new();
     for (name, asset) in sensors {
         dictionary::push(&mut table.names, name);
-        let place = *known.entry(*asset).or_insert_with(|| dictionary::push(&mut table.assets, asset));
-        table.asset.push(place);
+        let index = *known.entry(*asset).or_insert_with(|| dictionary::push(&mut table.assets, asset));
+        table.asset.push(index);
     }
     table
 }
@@ -299,24 +302,24 @@ fn nothing() -> Detected {
     }
 }
 
-/// Appends; assets of both keep their names.
+/// Appends `more` to `all`; assets of both keep their names.
 fn join(all: &mut Detected, more: Detected) {
-    let mut places: HashMap<String, u32> = HashMap::new();
-    for (place, name) in (0..).zip(dictionary::names(&all.scores.assets)) {
-        places.insert(name.to_owned(), place);
+    let mut indices: HashMap<String, u32> = HashMap::new();
+    for (index, name) in (0..).zip(dictionary::names(&all.scores.assets)) {
+        indices.insert(name.to_owned(), index);
     }
     let names: Vec<String> = dictionary::names(&more.scores.assets).map(str::to_owned).collect();
     for asset in &more.scores.asset {
         let Some(name) = names.get(*asset as usize) else { continue };
-        let place = match places.get(name) {
-            Some(place) => *place,
+        let index = match indices.get(name) {
+            Some(index) => *index,
             None => {
-                let place = dictionary::push(&mut all.scores.assets, name);
-                places.insert(name.clone(), place);
-                place
+                let index = dictionary::push(&mut all.scores.assets, name);
+                indices.insert(name.clone(), index);
+                index
             }
         };
-        all.scores.asset.push(place);
+        all.scores.asset.push(index);
     }
     all.scores.start.extend(more.scores.start);
     all.scores.end.extend(more.scores.end);
@@ -326,7 +329,7 @@ fn join(all: &mut Detected, more: Detected) {
     all.prognoses.extend(more.prognoses);
 }
 
-/// By the start of their windows.
+/// Verdicts by the start of their windows.
 fn verdicts(detected: &Detected) -> HashMap<i64, Verdict> {
     let modes: HashMap<i64, &Option<String>> =
         detected.anomalies.iter().map(|anomaly| (anomaly.start, &anomaly.fault_mode)).collect();
@@ -340,7 +343,7 @@ fn verdicts(detected: &Detected) -> HashMap<i64, Verdict> {
         .collect()
 }
 
-/// Those of one asset.
+/// The verdicts of one asset.
 fn verdicts_of(detected: &Detected, asset: &str) -> HashMap<i64, Verdict> {
     let names: Vec<&str> = dictionary::names(&detected.scores.assets).collect();
     let own: Vec<i64> = detected
@@ -348,7 +351,7 @@ fn verdicts_of(detected: &Detected, asset: &str) -> HashMap<i64, Verdict> {
         .asset
         .iter()
         .zip(&detected.scores.start)
-        .filter(|(place, _)| names.get(**place as usize) == Some(&asset))
+        .filter(|(index, _)| names.get(**index as usize) == Some(&asset))
         .map(|(_, start)| *start)
         .collect();
     let mut all = verdicts(detected);

@@ -1,4 +1,5 @@
-//! The built components under the benchmarks' protocols: featurize and detect, driven as the line drives them.
+//! Runs the built components on benchmarks with their protocols: featurize and detect, called in the same way as by the
+//! line.
 
 pub mod fleet;
 mod line;

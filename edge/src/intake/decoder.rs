@@ -1,4 +1,4 @@
-//! One decoder thread: an ingest instance and the events that wait for it.
+//! A decoder thread: an ingest instance and its queue of events.
 
 use std::{
     ops::Range,
@@ -33,26 +33,26 @@ use crate::{
     supervisor::TaskContext,
 };
 
-/// How many bytes of events go into one call, unless a single event is larger.
+/// Maximum bytes of events per call, unless a single event is larger.
 const CALL_BYTES: usize = 1 << 20;
-/// How many events go into one call.
+/// Maximum number of events per call.
 const CALL_EVENTS: usize = 4096;
-/// A refused event is kept whole up to this size when ingest itself failed on it.
+/// Maximum bytes that are kept of an event on which ingest itself failed.
 const KEPT_PAYLOAD: usize = 1 << 20;
 
-/// Events that one submit handed over.
+/// Events of one submit.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) envelopes: Vec<Envelope>,
     pub(super) sender: Arc<Sender>,
-    /// The QoS 2 exchange that the one event belongs to.
+    /// The QoS 2 exchange of the event, if it is a single one.
     pub(super) exchange: Option<Offer>,
-    /// The job's share of the bytes that may wait; given back when the job is dropped, also by a panic.
+    /// The job's share of the queue's bytes; returned when the job is dropped, also by a panic.
     pub(super) share: QueueShare,
-    pub(super) told: oneshot::Sender<Result<Vec<Receipt>, IntakeError>>,
+    pub(super) reply_sender: oneshot::Sender<Result<Vec<Receipt>, IntakeError>>,
 }
 
-/// Bytes of the queue of events that a job takes up.
+/// Bytes of the event queue that a job occupies.
 #[derive(Debug)]
 pub(super) struct QueueShare {
     pub(super) bytes: usize,
@@ -65,12 +65,12 @@ impl Drop for QueueShare {
     }
 }
 
-/// The thread's own things.
+/// State of a decoder thread.
 #[derive(Debug)]
 pub(super) struct Decoder {
     context: IntakeContext,
-    config: Arc<Mutex<Arc<str>>>,
-    /// The configuration that the instance runs with.
+    latest_config: Arc<Mutex<Arc<str>>>,
+    /// The configuration with which the instance runs.
     running: Arc<str>,
     state_key: String,
     ingester: Ingester,
@@ -84,10 +84,10 @@ impl Decoder {
         let snapshot = context.store.state_get(&state_key)?;
         let ingester = Ingester::open(&context.sandbox, &running, snapshot.as_deref())?;
         let splitter = Splitter::new(context.partitions);
-        Ok(Self { context, config, running, state_key, ingester, splitter })
+        Ok(Self { context, latest_config: config, running, state_key, ingester, splitter })
     }
 
-    /// Decodes until all senders of jobs are gone.
+    /// Decodes until all senders of jobs are dropped.
     pub(super) fn run(&mut self, jobs: &Receiver<Job>, task: &TaskContext) {
         while let Ok(first) = jobs.recv() {
             let mut bytes = first.share.bytes;
@@ -100,24 +100,24 @@ impl Decoder {
                 batch.push(job);
             }
             self.take_new_config();
-            // The event of an exchange has records of its own, which are tagged with it.
-            let mut together = Vec::new();
+            // The event of an exchange has its own records, which are tagged with the exchange.
+            let mut batch_without_exchange = Vec::new();
             for mut job in batch {
                 match job.exchange.take() {
-                    None => together.push(job),
+                    None => batch_without_exchange.push(job),
                     Some(offer) => {
-                        self.take(std::mem::take(&mut together), None);
+                        self.take(std::mem::take(&mut batch_without_exchange), None);
                         self.take(vec![job], Some(offer));
                     }
                 }
             }
-            self.take(together, None);
+            self.take(batch_without_exchange, None);
             task.healthy();
         }
     }
 
     fn take_new_config(&mut self) {
-        let wanted = Arc::clone(&self.config.lock().unwrap_or_else(PoisonError::into_inner));
+        let wanted = Arc::clone(&self.latest_config.lock().unwrap_or_else(PoisonError::into_inner));
         if Arc::ptr_eq(&wanted, &self.running) {
             return;
         }
@@ -127,7 +127,9 @@ impl Decoder {
             .and_then(|snapshot| Ingester::open(&self.context.sandbox, &wanted, Some(&snapshot)));
         match opened {
             Ok(ingester) => self.ingester = ingester,
-            Err(error) => tracing::error!(%error, "ingest goes on with the configuration it had"),
+            Err(error) => {
+                tracing::error!(%error, "the new configuration cannot be used; ingest keeps the previous one")
+            }
         }
         self.running = wanted;
     }
@@ -139,8 +141,8 @@ impl Decoder {
         let (mut replies, mut shares, mut envelopes) = (Vec::with_capacity(batch.len()), Vec::new(), Vec::new());
         let mut senders: Vec<(Range<usize>, Arc<Sender>)> = Vec::new();
         for job in batch {
-            replies.push((job.told, job.envelopes.len()));
-            // Given back when the batch is through.
+            replies.push((job.reply_sender, job.envelopes.len()));
+            // Returned when the batch is done.
             shares.push(job.share);
             senders.push((envelopes.len()..envelopes.len() + job.envelopes.len(), job.sender));
             envelopes.extend(job.envelopes.into_iter().map(|envelope| WitEnvelope {
@@ -163,13 +165,13 @@ impl Decoder {
         self.keep_state(decoded.state_changed);
         let arrival = envelopes.first().map_or(0, |envelope| envelope.arrival);
         let receipts = receipts(&decoded, envelopes.len());
-        // Of what is refused whole the letter that it comes from stays; it was counted when it came.
-        let has_letter = |at: usize| {
+        // A replayed dead letter of which nothing is accepted stays; it was already counted when it was rejected.
+        let has_dead_letter = |at: usize| {
             let replayed = senders.iter().any(|(range, sender)| sender.is_replay && range.contains(&at));
             replayed && receipts.get(at).is_some_and(|receipt: &Receipt| receipt.accepted == 0)
         };
-        self.count(receipts.iter().enumerate().filter(|(at, _)| !has_letter(*at)).map(|(_, receipt)| receipt));
-        let dead_letters = dead_letters(&decoded.refusals, &envelopes, has_letter);
+        self.count(receipts.iter().enumerate().filter(|(at, _)| !has_dead_letter(*at)).map(|(_, receipt)| receipt));
+        let dead_letters = dead_letters(&decoded.refusals, &envelopes, has_dead_letter);
         let registry = &self.context.registry;
         let (mut parts, records) = match &offer {
             None => (self.splitter.split(decoded, arrival, registry), 0),
@@ -195,7 +197,7 @@ impl Decoder {
         self.context.committer.append(Append { parts, done });
     }
 
-    /// Decodes events, and leaves out what their senders may not send. All sensors of the result are registered.
+    /// Decodes events, and removes readings that their senders may not send. All sensors of the result are registered.
     ///
     /// # Errors
     /// When a new sensor cannot be registered.
@@ -212,27 +214,28 @@ impl Decoder {
                 return Ok(decoded);
             }
         }
-        // One by one, as a call does not tell which event a reading came from.
-        let mut whole = nothing();
+        // One by one, as the result of a call does not say which event a reading came from.
+        let mut combined = nothing();
         for (index, envelope) in envelopes.iter().enumerate() {
             let sender = senders.iter().find(|(range, _)| range.contains(&index)).map(|(_, sender)| sender.as_ref());
             let sites = sender.and_then(|sender| sender.sites.as_deref());
             let one = std::slice::from_ref(envelope);
             let mut decoded = match sites {
                 None => self.decode(one),
-                // What is refused unseen must not reach ingest: it could change what others' Sparkplug data means.
+                // Events rejected here must not reach ingest: they could change how Sparkplug data of others is
+                // decoded.
                 Some(sites) => sites::refuse_unseen(envelope, sites)
                     .unwrap_or_else(|| sites::keep(self.decode(one), envelope, sites)),
             };
             let name = sender.and_then(|sender| sender.name.as_deref());
             decoded = limits::admit(decoded, envelope, &self.context.registry, name)?;
-            append(&mut whole, decoded, u32::try_from(index).unwrap_or(u32::MAX));
+            append(&mut combined, decoded, u32::try_from(index).unwrap_or(u32::MAX));
         }
-        Ok(whole)
+        Ok(combined)
     }
 
-    /// Decodes all at once; when the instance is lost on that, one by one on fresh ones, and what loses its instance
-    /// twice is refused whole.
+    /// Decodes all events in one call. If the instance fails, decodes them one by one on new instances, and rejects an
+    /// event that makes its instance fail twice.
     fn decode(&mut self, envelopes: &[WitEnvelope]) -> Decoded {
         let started = Instant::now();
         let result = self.ingester.decode(envelopes);
@@ -251,16 +254,16 @@ impl Decoder {
                 }
             };
         }
-        let mut whole = nothing();
+        let mut combined = nothing();
         for (index, envelope) in envelopes.iter().enumerate() {
             let decoded = self.decode(std::slice::from_ref(envelope));
-            append(&mut whole, decoded, u32::try_from(index).unwrap_or(u32::MAX));
+            append(&mut combined, decoded, u32::try_from(index).unwrap_or(u32::MAX));
         }
-        whole
+        combined
     }
 
     fn replace(&mut self, error: &CallError) {
-        tracing::error!(%error, "ingest is opened anew");
+        tracing::error!(%error, "ingest is reopened");
         self.context.metrics.restarts(StageName::Ingest).inc();
         let opened = self
             .context
@@ -270,11 +273,12 @@ impl Decoder {
             .and_then(|snapshot| Ok(Ingester::open(&self.context.sandbox, &self.running, snapshot.as_deref())?));
         match opened {
             Ok(ingester) => self.ingester = ingester,
-            Err(error) => tracing::error!(%error, "ingest cannot be opened anew"),
+            Err(error) => tracing::error!(%error, "ingest cannot be reopened"),
         }
     }
 
-    /// Sparkplug's births are the only state: they are rare, and data that comes after them is unreadable without.
+    /// Saves the state after Sparkplug births, which are the only state: they are rare, and later data cannot be
+    /// decoded without them.
     fn keep_state(&mut self, changed: bool) {
         if !changed {
             return;
@@ -285,7 +289,7 @@ impl Decoder {
             .map_err(anyhow::Error::from)
             .and_then(|snapshot| Ok(self.context.store.state_put(&self.state_key, &snapshot)?));
         if let Err(error) = kept {
-            tracing::error!(%error, "a Sparkplug birth could not be kept; after a restart its data is refused until it is born again");
+            tracing::error!(%error, "a Sparkplug birth could not be saved; after a restart its data is rejected until the next birth");
         }
     }
 
@@ -307,11 +311,11 @@ type Told = oneshot::Sender<Result<Vec<Receipt>, IntakeError>>;
 
 fn reply(replies: Vec<(Told, usize)>, receipts: &[Receipt], result: Result<(), IntakeError>) {
     let mut rest = receipts;
-    for (told, events) in replies {
+    for (reply_sender, events) in replies {
         let (own, later) = rest.split_at(events.min(rest.len()));
         rest = later;
-        // A sender that has gone away needs no answer.
-        let _ = told.send(result.clone().map(|()| own.to_vec()));
+        // A sender that no longer waits needs no reply.
+        let _ = reply_sender.send(result.clone().map(|()| own.to_vec()));
     }
 }
 
@@ -333,10 +337,10 @@ fn receipts(decoded: &Decoded, events: usize) -> Vec<Receipt> {
     receipts
 }
 
-/// Framed records for the dead-letter topic, but for events that have a letter.
-fn dead_letters(refusals: &[Refusal], envelopes: &[WitEnvelope], has_letter: impl Fn(usize) -> bool) -> Vec<u8> {
+/// Framed records for the dead-letter topic, except for events that already have a dead letter.
+fn dead_letters(refusals: &[Refusal], envelopes: &[WitEnvelope], has_dead_letter: impl Fn(usize) -> bool) -> Vec<u8> {
     let mut framed = Vec::new();
-    for refusal in refusals.iter().filter(|refusal| !has_letter(refusal.envelope as usize)) {
+    for refusal in refusals.iter().filter(|refusal| !has_dead_letter(refusal.envelope as usize)) {
         let Some(envelope) = envelopes.get(refusal.envelope as usize) else { continue };
         let event = DeadLetterEvent {
             time: envelope.arrival,
@@ -375,9 +379,7 @@ fn refuse_whole(envelope: &WitEnvelope, error: &CallError) -> Decoded {
         sensor: None,
         rejection: Rejection {
             reason: Reason::StageFailure,
-            message: format!(
-                "{error}; the event is kept among the dead letters: replay it once the component is mended"
-            ),
+            message: format!("{error}; the event is kept as a dead letter: replay it once the component is fixed"),
         },
         payload: envelope.payload.get(..kept).unwrap_or_default().to_vec(),
         source: envelope.source.clone(),
@@ -387,23 +389,23 @@ fn refuse_whole(envelope: &WitEnvelope, error: &CallError) -> Decoded {
     Decoded { accepted: vec![0], refusals: vec![refusal], ..nothing() }
 }
 
-/// Joins what one more event gave to what others gave.
-fn append(whole: &mut Decoded, decoded: Decoded, envelope: u32) {
-    let shift = u32::try_from(whole.sensors.ends.len()).unwrap_or(u32::MAX);
+/// Appends the result of one more event.
+fn append(combined: &mut Decoded, decoded: Decoded, envelope: u32) {
+    let shift = u32::try_from(combined.sensors.ends.len()).unwrap_or(u32::MAX);
     for name in dictionary::names(&decoded.sensors) {
-        dictionary::push(&mut whole.sensors, name);
+        dictionary::push(&mut combined.sensors, name);
     }
-    whole.readings.sensor.extend(decoded.readings.sensor.iter().map(|sensor| sensor + shift));
-    whole.readings.time.extend(decoded.readings.time);
-    whole.readings.value.extend(decoded.readings.value);
-    whole.waveforms.extend(decoded.waveforms.into_iter().map(|mut waveform| {
+    combined.readings.sensor.extend(decoded.readings.sensor.iter().map(|sensor| sensor + shift));
+    combined.readings.time.extend(decoded.readings.time);
+    combined.readings.value.extend(decoded.readings.value);
+    combined.waveforms.extend(decoded.waveforms.into_iter().map(|mut waveform| {
         waveform.sensor += shift;
         waveform
     }));
-    whole.accepted.extend(decoded.accepted);
-    whole.refusals.extend(decoded.refusals.into_iter().map(|mut refusal| {
+    combined.accepted.extend(decoded.accepted);
+    combined.refusals.extend(decoded.refusals.into_iter().map(|mut refusal| {
         refusal.envelope = envelope;
         refusal
     }));
-    whole.state_changed |= decoded.state_changed;
+    combined.state_changed |= decoded.state_changed;
 }

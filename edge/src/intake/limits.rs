@@ -1,4 +1,5 @@
-//! Readings of new sensors beyond the limits: each sensor costs memory in every stage for as long as the host runs.
+//! Rejects readings of new sensors beyond the limits: each sensor costs memory in every stage for as long as the host
+//! runs.
 
 use wheeltapper_store::StoreError;
 
@@ -11,10 +12,10 @@ use crate::{
     registry::{Registry, SensorRefusal},
 };
 
-/// At most this many bytes of one sensor's readings are kept with a refusal.
+/// Maximum bytes of one sensor's readings that are kept with a rejection.
 const KEPT: usize = 64 << 10;
 
-/// Registers the new sensors of one event and leaves out the readings of those that may not be registered.
+/// Registers the new sensors of one event, and removes the readings of sensors that may not be registered.
 ///
 /// # Errors
 /// [`StoreError`] when a sensor cannot be registered.
@@ -30,13 +31,13 @@ pub(super) fn admit(
     }
     let names: Vec<String> = dictionary::names(&decoded.sensors).map(str::to_owned).collect();
     let admitted: Vec<bool> = located.places.iter().map(Option::is_some).collect();
-    let lost = leave_out(&mut decoded, &names, &admitted);
-    let total = lost.iter().fold(0_u32, |sum, lost| sum.saturating_add(lost.readings));
+    let removed = leave_out(&mut decoded, &names, &admitted);
+    let total = removed.iter().fold(0_u32, |sum, removed| sum.saturating_add(removed.readings));
     if let Some(accepted) = decoded.accepted.first_mut() {
         *accepted = accepted.saturating_sub(total);
     }
     for SensorRefusal { index, message } in located.refusals {
-        let Some(Lost { readings, payload }) = lost.get(index).cloned() else { continue };
+        let Some(Lost { readings, payload }) = removed.get(index).cloned() else { continue };
         decoded.refusals.push(Refusal {
             envelope: 0,
             position: 0,
@@ -51,19 +52,19 @@ pub(super) fn admit(
     Ok(decoded)
 }
 
-/// What was left out of one sensor.
+/// The readings of one sensor that were removed.
 #[derive(Clone, Debug, Default)]
 struct Lost {
-    /// Readings and samples.
+    /// Number of readings and samples.
     readings: u32,
-    /// The readings as NDJSON, as far as they have room.
+    /// The readings as NDJSON, up to the maximum size.
     payload: Vec<u8>,
 }
 
-/// Takes the readings and waveforms of the sensors out that are not admitted; returns what each sensor lost. The dictionary
-/// stays, so that indices keep their meaning.
+/// Removes the readings and waveforms of sensors that are not admitted; returns what was removed, by sensor. The
+/// dictionary is unchanged, so that indices stay valid.
 fn leave_out(decoded: &mut Decoded, names: &[String], admitted: &[bool]) -> Vec<Lost> {
-    let mut lost = vec![Lost::default(); admitted.len()];
+    let mut removed = vec![Lost::default(); admitted.len()];
     let is_admitted = |sensor: u32| admitted.get(sensor as usize).copied().unwrap_or(false);
     let columns = &decoded.readings;
     let mut keep = Vec::with_capacity(columns.sensor.len());
@@ -72,12 +73,12 @@ fn leave_out(decoded: &mut Decoded, names: &[String], admitted: &[bool]) -> Vec<
         if is_admitted(sensor) {
             continue;
         }
-        if let (Some(lost), Some(name)) = (lost.get_mut(sensor as usize), names.get(sensor as usize)) {
-            lost.readings = lost.readings.saturating_add(1);
+        if let (Some(removed), Some(name)) = (removed.get_mut(sensor as usize), names.get(sensor as usize)) {
+            removed.readings = removed.readings.saturating_add(1);
             let line = serde_json::json!({ "sensor_id": name, "timestamp": time, "value": value }).to_string();
-            if lost.payload.len() + line.len() < KEPT {
-                lost.payload.extend_from_slice(line.as_bytes());
-                lost.payload.push(b'\n');
+            if removed.payload.len() + line.len() < KEPT {
+                removed.payload.extend_from_slice(line.as_bytes());
+                removed.payload.push(b'\n');
             }
         }
     }
@@ -85,13 +86,13 @@ fn leave_out(decoded: &mut Decoded, names: &[String], admitted: &[bool]) -> Vec<
     retain(&mut decoded.readings.time, &keep);
     retain(&mut decoded.readings.value, &keep);
     decoded.waveforms.retain(|waveform| {
-        if let Some(lost) = lost.get_mut(waveform.sensor as usize).filter(|_| !is_admitted(waveform.sensor)) {
+        if let Some(removed) = removed.get_mut(waveform.sensor as usize).filter(|_| !is_admitted(waveform.sensor)) {
             let samples = u32::try_from(waveform.samples.len()).unwrap_or(u32::MAX);
-            lost.readings = lost.readings.saturating_add(samples);
+            removed.readings = removed.readings.saturating_add(samples);
         }
         is_admitted(waveform.sensor)
     });
-    lost
+    removed
 }
 
 fn retain<T>(column: &mut Vec<T>, keep: &[bool]) {

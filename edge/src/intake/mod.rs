@@ -1,8 +1,8 @@
-//! From a trigger's event to a durable reading.
+//! Intake: from an event of a trigger to durable readings.
 //!
-//! Decoder threads hold ingest instances. Each takes what has gathered in its queue, decodes it in one call, splits the
-//! readings by partition and hands them to the log's group commit; when that is durable, the senders are told. Events of
-//! one lane (a connection) go through one decoder, so they keep their order.
+//! Decoder threads hold ingest instances. Each takes the pending events of its queue, decodes them in one call, splits
+//! the readings by partition and hands them to the log's group commit; when they are durable, the senders receive the
+//! reply. All events of one lane (a connection) go through one decoder, so they keep their order.
 
 mod decoder;
 pub(crate) mod exchanges;
@@ -34,60 +34,60 @@ use crate::{
 use decoder::{Decoder, Job, QueueShare};
 use exchanges::{Exchanges, Offer};
 
-/// One event as a trigger received it.
+/// An event as a trigger received it.
 #[derive(Clone, Debug)]
 pub struct Envelope {
     /// MQTT topic, HTTP path or NATS subject.
     pub source: String,
-    /// Media type or a format's short name.
+    /// Media type, or the short name of a format.
     pub format: Option<String>,
     /// The sensor that the topic mapping names.
     pub sensor: Option<String>,
     /// When it was received, in nanoseconds since 1970.
     pub arrival: i64,
-    /// The bytes.
+    /// The payload.
     pub payload: Bytes,
 }
 
-/// A part that was refused; it lies in the dead letters.
+/// A rejected part of an event; it is kept as a dead letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// Line or element from 1; 0 for the whole event.
+    /// Number of the line or element, from 1; 0 for the whole event.
     pub position: u32,
-    /// The reason's name, such as `malformed`.
+    /// Name of the reason, such as `malformed`.
     pub reason: &'static str,
     /// What was expected, what came, what to do.
     pub message: String,
-    /// How many readings were refused with it.
+    /// Number of readings that were rejected with it.
     pub readings: u32,
 }
 
-/// What became of one event. All of it is durable.
+/// The result of one event. All of it is durable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Receipt {
-    /// Readings taken.
+    /// Number of accepted readings.
     pub accepted: u64,
-    /// What was refused.
+    /// The rejected parts.
     pub refused: Vec<Refused>,
 }
 
-/// Why an event was not taken at all; it may be sent again.
+/// Why an event was not accepted at all; it may be sent again.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum IntakeError {
-    /// Too much is waiting already.
+    /// Too many bytes are queued.
     #[error(
-        "the host is busy: {waiting} bytes wait to be decoded or the line is behind; send again in {retry_after:?}"
+        "the host is busy: {queued_bytes} bytes wait to be decoded or the line is behind; send again in {retry_after:?}"
     )]
     Busy {
-        /// Bytes that wait.
-        waiting: usize,
-        /// When to try again.
+        /// Queued bytes.
+        queued_bytes: usize,
+        /// How long to wait before sending again.
         retry_after: Duration,
     },
-    /// It could not be made durable.
+    /// The event could not be made durable.
     #[error("{message}")]
     Failed {
-        /// What kind of failure it is.
+        /// The kind of failure.
         kind: FailureKind,
         /// What happened and what to do.
         message: String,
@@ -102,14 +102,14 @@ pub enum IntakeError {
 pub enum FailureKind {
     /// The disk is full.
     DiskFull,
-    /// Another fault, of the disk or of the host.
+    /// Another fault of the disk or the host.
     Other,
 }
 
 impl IntakeError {
-    /// The answer to an event whose decoder ended before it replied: whether it was taken is not known.
+    /// The reply to an event whose decoder ended before it replied: it is unknown whether the event was accepted.
     fn lost() -> Self {
-        let message = "the decoder failed on this event or on one beside it; send it again".to_owned();
+        let message = "the decoder failed on this event or on another one of the same call; send it again".to_owned();
         Self::Failed { kind: FailureKind::Other, message }
     }
 }
@@ -125,57 +125,58 @@ impl From<CommitError> for IntakeError {
     }
 }
 
-/// Who sends events, as far as it matters to what is taken of them.
+/// The sender of events, with the rights that matter for their acceptance.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sender {
-    /// The API key or the user; none for one that is not known by name.
+    /// The API key or the user; `None` for an anonymous sender.
     pub name: Option<String>,
-    /// Where the sensors have to lie; none: anywhere.
+    /// Sites of the sensors for which it may send; `None`: all.
     pub sites: Option<Vec<String>>,
-    /// The events were rejected before and are sent again. Where nothing of one is taken, no dead letter is written: the one
-    /// that it comes from tells the true reason.
+    /// The events are replayed dead letters. If nothing of an event is accepted, no new dead letter is written: the
+    /// existing one has the original reason.
     pub is_replay: bool,
 }
 
 /// Resolves when the events are durable.
 pub type Answer = oneshot::Receiver<Result<Vec<Receipt>, IntakeError>>;
 
-/// What the decoders need.
+/// Dependencies of the decoders.
 #[derive(Clone, Debug)]
 pub struct IntakeContext {
     /// The compiled stages.
     pub sandbox: Sandbox,
-    /// The sensors.
+    /// The registered sensors.
     pub registry: Arc<Registry>,
-    /// Where Sparkplug births are kept.
+    /// The store, for Sparkplug births and new sensors.
     pub store: Store,
-    /// Where readings go; after the raw topic's partitions comes ingest's of the dead letters.
+    /// Appends to the log: the partitions of the raw topic, followed by ingest's partition of the dead letters.
     pub committer: Arc<Committer>,
-    /// Partitions of the line.
+    /// Number of partitions of the line.
     pub partitions: u16,
-    /// What MQTT clients may send again.
+    /// Open QoS 2 exchanges of MQTT.
     pub(crate) exchanges: Arc<Exchanges>,
-    /// Counters.
+    /// Prometheus metrics.
     pub metrics: Arc<Metrics>,
 }
 
-/// The way in for every trigger.
+/// Accepts events from all triggers.
 #[derive(Debug)]
 pub struct Intake {
     lanes: Vec<Queue<Job>>,
     tasks: Vec<TaskHandle>,
     waiting: Arc<AtomicUsize>,
-    limit: usize,
-    /// Bytes of the log that the line has not gone through, as the host last saw it, and how many are allowed.
+    max_queued_bytes: usize,
+    /// Bytes of the log that the line has not processed, as last set by the host, and their maximum.
     behind: Arc<AtomicUsize>,
-    behind_limit: usize,
+    max_backlog: usize,
     config: Arc<Mutex<Arc<str>>>,
     committer: Arc<Committer>,
     dead_letters: usize,
 }
 
 impl Intake {
-    /// Starts `decoders` threads. At most `limit` bytes of events wait to be decoded.
+    /// Starts `decoders` threads. At most `max_queued_bytes` bytes of events may be queued, and at most `max_backlog`
+    /// bytes of the log may be unprocessed.
     ///
     /// # Errors
     /// When an ingest instance cannot be opened with `config`, or no thread can be started.
@@ -184,8 +185,8 @@ impl Intake {
         context: &IntakeContext,
         config: &str,
         decoders: usize,
-        limit: usize,
-        behind_limit: usize,
+        max_queued_bytes: usize,
+        max_backlog: usize,
     ) -> anyhow::Result<Self> {
         let waiting = Arc::new(AtomicUsize::new(0));
         let config: Arc<Mutex<Arc<str>>> = Arc::new(Mutex::new(config.into()));
@@ -210,36 +211,36 @@ impl Intake {
             lanes,
             tasks,
             waiting,
-            limit,
+            max_queued_bytes,
             behind,
-            behind_limit,
+            max_backlog,
             config,
             committer: Arc::clone(&context.committer),
             dead_letters: usize::from(context.partitions),
         })
     }
 
-    /// Hands over events of one `lane`. They are in order with what the lane handed over before as soon as this returns;
-    /// the answer comes when they are durable.
+    /// Submits events of one `lane`. Their order within the lane is fixed when this returns; the reply follows when
+    /// they are durable.
     ///
     /// # Errors
-    /// [`IntakeError::Busy`] or [`IntakeError::Closed`]: nothing was taken.
+    /// [`IntakeError::Busy`] or [`IntakeError::Closed`]: nothing was accepted.
     pub fn submit(&self, lane: u64, envelopes: Vec<Envelope>) -> Result<Answer, IntakeError> {
         self.submit_from(lane, envelopes, Arc::default())
     }
 
-    /// As [`Self::submit`], but what `sender` may not send is refused.
+    /// Like [`Self::submit`], but rejects what `sender` may not send.
     ///
     /// # Errors
-    /// As [`Self::submit`].
+    /// See [`Self::submit`].
     pub fn submit_from(&self, lane: u64, envelopes: Vec<Envelope>, sender: Arc<Sender>) -> Result<Answer, IntakeError> {
         self.hand_over(lane, envelopes, sender, None)
     }
 
-    /// As [`Self::submit_from`], for the one event of a QoS 2 exchange.
+    /// Like [`Self::submit_from`], for the single event of a QoS 2 exchange.
     ///
     /// # Errors
-    /// As [`Self::submit`].
+    /// See [`Self::submit`].
     pub(crate) fn submit_exchange(
         &self,
         lane: u64,
@@ -260,17 +261,19 @@ impl Intake {
         let bytes = envelopes.iter().map(|envelope| envelope.payload.len() + 64).sum::<usize>();
         let waiting = self.waiting.fetch_add(bytes, Ordering::Relaxed);
         let share = QueueShare { bytes, waiting: Arc::clone(&self.waiting) };
-        let busy = |waiting| IntakeError::Busy { waiting, retry_after: Duration::from_secs(1) };
-        if (waiting > 0 && waiting + bytes > self.limit) || self.behind.load(Ordering::Relaxed) > self.behind_limit {
+        let busy = |queued_bytes| IntakeError::Busy { queued_bytes, retry_after: Duration::from_secs(1) };
+        if (waiting > 0 && waiting + bytes > self.max_queued_bytes)
+            || self.behind.load(Ordering::Relaxed) > self.max_backlog
+        {
             return Err(busy(waiting));
         }
-        // Sparkplug's births and data must meet the same alias table.
+        // Sparkplug births and data must use the same alias table.
         let lane = if envelopes.iter().any(|envelope| envelope.source.starts_with("spBv1.0/")) { 0 } else { lane };
         let index = usize::try_from(lane % self.lanes.len().max(1) as u64).unwrap_or(0);
-        let (told, answer) = oneshot::channel();
+        let (reply_sender, answer) = oneshot::channel();
         let sent = match self.lanes.get(index) {
             Some(jobs) => {
-                jobs.try_send(Job { envelopes, sender, exchange, share, told }).map_err(|error| error.is_full())
+                jobs.try_send(Job { envelopes, sender, exchange, share, reply_sender }).map_err(|error| error.is_full())
             }
             None => Err(false),
         };
@@ -280,49 +283,49 @@ impl Intake {
         }
     }
 
-    /// The reply to events that [`Self::submit`] took.
+    /// Waits for the reply to events that [`Self::submit`] accepted.
     ///
     /// # Errors
-    /// [`IntakeError`], also where the decoder ended before it replied.
+    /// [`IntakeError`], also when the decoder ended before it replied.
     pub async fn receive(answer: Answer) -> Result<Vec<Receipt>, IntakeError> {
         answer.await.unwrap_or_else(|_| Err(IntakeError::lost()))
     }
 
-    /// Keeps what a trigger refused before it could be decoded; returns when that is durable.
+    /// Writes an event that a trigger rejected before decoding to the dead letters; returns when it is durable.
     ///
     /// # Errors
-    /// [`IntakeError::Failed`]: it could not be written.
+    /// [`IntakeError::Failed`] when it could not be written.
     pub async fn refuse(&self, event: &DeadLetterEvent) -> Result<(), IntakeError> {
         let failed =
             |error: serde_json::Error| IntakeError::Failed { kind: FailureKind::Other, message: error.to_string() };
         let mut framed = Vec::new();
         wheeltapper_log::frame(&serde_json::to_vec(event).map_err(failed)?, &mut framed);
-        let (told, answer) = oneshot::channel();
+        let (reply_sender, answer) = oneshot::channel();
         self.committer.append(Append {
             parts: vec![(self.dead_letters, framed)],
             done: Box::new(move |result| {
-                let _ = told.send(result);
+                let _ = reply_sender.send(result);
             }),
         });
         answer.await.map_err(|_| IntakeError::Closed)?.map_err(IntakeError::from)
     }
 
-    /// Tells how far the line is behind, in bytes.
+    /// Sets how many bytes of the log the line has not processed.
     pub fn set_behind(&self, bytes: usize) {
         self.behind.store(bytes, Ordering::Relaxed);
     }
 
-    /// Bytes that wait to be decoded.
+    /// Bytes of events that wait to be decoded.
     pub fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// The decoders take the new configuration before their next call.
+    /// Sets a configuration that the decoders apply before their next call.
     pub fn configure(&self, config: &str) {
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = config.into();
     }
 
-    /// Waits until everything that was submitted is decoded, then ends the threads.
+    /// Waits until everything that was submitted is decoded, then stops the threads; each gets at most `limit`.
     pub fn stop_within(self, limit: Duration) {
         let Self { lanes, tasks, .. } = self;
         drop(lanes);

@@ -1,8 +1,9 @@
-//! Readings of whoever may send for some sites only.
+//! Access control for senders that may send only for certain sites.
 //!
-//! A site is the beginning of a sensor's id. Most formats name the sensors in the payload, so that what lies elsewhere is
-//! left out after decoding ([`keep`]). Sparkplug is checked before ([`refuse_unseen`]), by the edge node that its topic
-//! names: births and deaths change what later data of that node means.
+//! A site is a prefix of a sensor's id. Most formats name the sensors in the payload, so readings of other sites are
+//! removed after decoding ([`remove_foreign_readings`]). Sparkplug messages are checked before decoding
+//! ([`reject_before_decoding`]) by the edge node in their topic, because births and deaths change how later data of
+//! that node is decoded.
 
 use crate::{
     components::wit::{
@@ -12,17 +13,17 @@ use crate::{
     dictionary,
 };
 
-/// So much of the event is kept with each refusal.
-const KEPT: usize = 4096;
+/// Maximum bytes of the event that are kept with each rejection.
+const MAX_KEPT_PAYLOAD: usize = 4096;
 
-/// Whether a sensor or an asset lies at one of the sites, or is below a part of one.
+/// Whether a sensor or an asset belongs to one of the sites.
 pub(crate) fn lies(name: &str, sites: &[String]) -> bool {
     let below =
         |site: &String| name.strip_prefix(site.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     sites.iter().any(below)
 }
 
-/// What a Sparkplug topic starts with.
+/// Prefix of Sparkplug topics.
 const SPARKPLUG: &str = "spBv1.0/";
 
 /// A Sparkplug topic: `spBv1.0/group/kind/node` or `spBv1.0/group/kind/node/device`.
@@ -35,40 +36,42 @@ pub(crate) struct Sparkplug<'a> {
 }
 
 impl<'a> Sparkplug<'a> {
-    /// Whether a topic is Sparkplug's at all, well-formed or not.
+    /// Whether a topic is in the Sparkplug namespace, well-formed or not.
     pub(crate) fn is(topic: &str) -> bool {
         topic.starts_with(SPARKPLUG)
     }
 
-    /// `None` for other topics, for such as are not well-formed, and for a host application's state, which is of no site.
+    /// Parses a topic. `None` for other topics, for malformed ones, and for the state of a host application, which
+    /// belongs to no site.
     pub(crate) fn of(topic: &'a str) -> Option<Self> {
         let mut levels = topic.strip_prefix(SPARKPLUG)?.split('/');
         let (group, kind, node, device) = (levels.next()?, levels.next()?, levels.next()?, levels.next());
         (group != "STATE" && levels.next().is_none()).then_some(Self { group, kind, node, device })
     }
 
-    /// What its sensors' ids begin with: `group/node`, or `group/node/device`. So whoever has the site of this path has that
-    /// of each sensor of the message.
+    /// The prefix of its sensors' ids: `group/node`, or `group/node/device`. A sender with the site of this path has
+    /// access to each sensor of the message.
     pub(crate) fn path(&self) -> String {
         let Self { group, node, device, .. } = self;
         device.map_or_else(|| format!("{group}/{node}"), |device| format!("{group}/{node}/{device}"))
     }
 
-    /// The path that has to lie at a sender's sites. For a device's birth it is the node's: aliases are the node's, and a
-    /// birth may take one from another device.
+    /// The path that must be at the sender's sites. For a device's birth it is the path of the node: aliases belong to
+    /// the node, and a birth may redefine an alias of another device.
     pub(crate) fn owner(&self) -> String {
         let node = Self { device: None, ..*self };
         if self.kind == "DBIRTH" { node.path() } else { self.path() }
     }
 }
 
-/// The path that has to lie at a sender's sites before a message of this Sparkplug topic may be looked into. `None`: no
-/// edge node's topic.
+/// The path that must be at the sender's sites before a message with this Sparkplug topic may be decoded. `None`: not a
+/// topic of an edge node.
 pub(crate) fn sparkplug_site(topic: &str) -> Option<String> {
     Sparkplug::of(topic).map(|topic| topic.owner())
 }
 
-/// What to answer to an event that must not even be decoded, as its Sparkplug topic is not of the sender's sites.
+/// Rejects an event that must not be decoded because its Sparkplug topic is not at the sender's sites; `None` when it
+/// may be decoded.
 pub(super) fn refuse_unseen(envelope: &Envelope, sites: &[String]) -> Option<Decoded> {
     if !Sparkplug::is(&envelope.source) || sparkplug_site(&envelope.source).is_some_and(|path| lies(&path, sites)) {
         return None;
@@ -96,46 +99,46 @@ fn refusal(readings: u32, what: &str, remedy: &str, envelope: &Envelope, sites: 
                 sites.join(", ")
             ),
         },
-        payload: envelope.payload.get(..envelope.payload.len().min(KEPT)).unwrap_or_default().to_vec(),
+        payload: envelope.payload.get(..envelope.payload.len().min(MAX_KEPT_PAYLOAD)).unwrap_or_default().to_vec(),
         source: envelope.source.clone(),
         format: envelope.format.clone(),
         readings,
     }
 }
 
-/// What one event gave, without what is of sensors that lie elsewhere: that is refused as one, in the same words whether there
-/// are such sensors or not, so that nobody can ask which sensors others have and what these can read.
+/// Removes the readings of sensors at other sites. They are rejected as one, with the same message whether the sensors
+/// exist or not, so that a sender cannot find out which sensors others have or what values are valid for them.
 pub(super) fn keep(mut decoded: Decoded, envelope: &Envelope, sites: &[String]) -> Decoded {
     let names: Vec<String> = dictionary::names(&decoded.sensors).map(str::to_owned).collect();
-    let mut lost = 0_u32;
+    let mut removed = 0_u32;
     if !names.iter().all(|name| lies(name, sites)) {
-        lost = leave_out(&mut decoded, &names, sites);
+        removed = leave_out(&mut decoded, &names, sites);
         if let Some(accepted) = decoded.accepted.first_mut() {
-            *accepted = accepted.saturating_sub(lost);
+            *accepted = accepted.saturating_sub(removed);
         }
     }
     decoded.refusals.retain(|refusal| {
         let others = refusal.sensor.as_ref().is_some_and(|sensor| !lies(sensor, sites));
         if others {
-            lost = lost.saturating_add(refusal.readings);
+            removed = removed.saturating_add(refusal.readings);
         }
         !others
     });
-    if lost > 0 {
-        let what = format!("{lost} of the readings are");
-        decoded.refusals.push(refusal(lost, &what, "leave them out", envelope, sites));
+    if removed > 0 {
+        let what = format!("{removed} of the readings are");
+        decoded.refusals.push(refusal(removed, &what, "leave them out", envelope, sites));
     }
     decoded
 }
 
-/// Takes the readings out that are of sensors elsewhere; tells how many.
+/// Removes the readings of sensors at other sites; returns their number.
 fn leave_out(decoded: &mut Decoded, names: &[String], sites: &[String]) -> u32 {
-    // A sensor that is not to be known must not come into the dictionary either: the host would make it known.
+    // The names of removed sensors must not stay in the dictionary: the host would register them.
     let mut kept = dictionary::empty();
     let new: Vec<Option<u32>> =
         names.iter().map(|name| lies(name, sites).then(|| dictionary::push(&mut kept, name))).collect();
     let at = |sensor: u32| new.get(sensor as usize).copied().flatten();
-    let mut lost = 0_usize;
+    let mut removed = 0_usize;
 
     let old = std::mem::take(&mut decoded.readings.sensor);
     let times = std::mem::take(&mut decoded.readings.time);
@@ -147,7 +150,7 @@ fn leave_out(decoded: &mut Decoded, names: &[String], sites: &[String]) -> u32 {
                 decoded.readings.time.push(time);
                 decoded.readings.value.push(value);
             }
-            None => lost += 1,
+            None => removed += 1,
         }
     }
     let mut waveforms = Vec::new();
@@ -157,12 +160,12 @@ fn leave_out(decoded: &mut Decoded, names: &[String], sites: &[String]) -> u32 {
                 waveform.sensor = sensor;
                 waveforms.push(waveform);
             }
-            None => lost += waveform.samples.len(),
+            None => removed += waveform.samples.len(),
         }
     }
     decoded.waveforms = waveforms;
     decoded.sensors = kept;
-    u32::try_from(lost).unwrap_or(u32::MAX)
+    u32::try_from(removed).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -179,7 +182,7 @@ mod tests {
             let decoded = refuse_unseen(&envelope, &sites);
             if let Some(decoded) = &decoded {
                 assert_eq!((decoded.accepted.as_slice(), decoded.refusals.len()), (&[0][..], 1));
-                assert!(!decoded.refusals[0].rejection.message.contains("alias"), "nothing is told of it");
+                assert!(!decoded.refusals[0].rejection.message.contains("alias"), "the message reveals nothing");
             }
             decoded.is_some()
         };
@@ -194,14 +197,14 @@ mod tests {
             assert!(refused(&topic, &["south"]) && refused(&topic, &["north/node/other"]), "{kind}");
             assert!(!refused(&topic, &["north/node/device"]) && !refused(&topic, &["north"]), "{kind}");
         }
-        // A device's birth could take the alias of another device of its node.
+        // A device's birth could redefine the alias of another device of its node.
         assert!(refused("spBv1.0/north/DBIRTH/node/device", &["north/node/device"]));
         assert!(!refused("spBv1.0/north/DBIRTH/node/device", &["north/node"]));
-        // What is no edge node's topic is nobody's who is kept to sites.
+        // A topic of no edge node is rejected for every sender with sites.
         for odd in ["spBv1.0/", "spBv1.0/north", "spBv1.0/north/NBIRTH", "spBv1.0/a/b/c/d/e", "spBv1.0/STATE/scada"] {
             assert!(refused(odd, &["north", "a", "STATE"]), "{odd}");
         }
-        // Other topics are told by what they hold.
+        // Other topics are checked by their content.
         assert!(!refused("north/node", &["south"]) && !refused("/api/v1/ingest", &["south"]));
     }
 
@@ -280,25 +283,25 @@ mod tests {
             refusals: vec![],
             state_changed: false,
         };
-        let told = |decoded: Decoded| {
+        let result_of = |decoded: Decoded| {
             let kept = keep(decoded, &envelope, &sites);
-            let told = |refusal: &Refusal| {
+            let visible = |refusal: &Refusal| {
                 let Rejection { reason, message } = &refusal.rejection;
                 (refusal.position, *reason, message.clone(), refusal.readings)
             };
-            (kept.accepted, kept.refusals.iter().map(told).collect::<Vec<_>>())
+            (kept.accepted, kept.refusals.iter().map(visible).collect::<Vec<_>>())
         };
         let refused =
-            |sensor: Option<&str>, reason| told(Decoded { refusals: vec![refusal(sensor, reason)], ..empty() });
+            |sensor: Option<&str>, reason| result_of(Decoded { refusals: vec![refusal(sensor, reason)], ..empty() });
         let mut sensors = dictionary::empty();
         dictionary::push(&mut sensors, "plants/m/t");
         let readings = ReadingColumns { sensor: vec![0], time: vec![1], value: vec![900.0] };
-        let taken = told(Decoded { sensors, readings, accepted: vec![1], ..empty() });
-        assert_eq!(taken.1[0].1, Reason::UnknownSensor);
+        let unregistered = result_of(Decoded { sensors, readings, accepted: vec![1], ..empty() });
+        assert_eq!(unregistered.1[0].1, Reason::UnknownSensor);
         for reason in [Reason::OutOfRange, Reason::UnknownSensor, Reason::TooOld, Reason::InFuture, Reason::NonFinite] {
-            assert_eq!(refused(Some("plants/m/t"), reason), taken);
+            assert_eq!(refused(Some("plants/m/t"), reason), unregistered);
             for own in [Some("plant/m/t"), Some("plant"), None] {
-                assert_eq!(refused(own, reason).1[0].2, format!("of {own:?}"), "one's own are told of as they are");
+                assert_eq!(refused(own, reason).1[0].2, format!("of {own:?}"), "own sensors get the real reason");
             }
         }
     }

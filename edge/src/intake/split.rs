@@ -1,4 +1,4 @@
-//! Readings by partition.
+//! Splits readings by partition.
 
 use std::mem;
 
@@ -9,7 +9,7 @@ use crate::{
     line::{RawRecord, encode_readings},
     registry::{Place, Registry},
 };
-use wheeltapper_front::Reason as Named;
+use wheeltapper_front::Reason as ReasonName;
 
 /// Columns of one partition.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ struct Columns {
     value: Vec<f64>,
 }
 
-/// Splits decoded readings by partition, reusing its buffers.
+/// Splits decoded readings by partition; reuses its buffers.
 #[derive(Debug)]
 pub(super) struct Splitter {
     columns: Vec<Columns>,
@@ -30,7 +30,7 @@ impl Splitter {
         Self { columns: (0..partitions).map(|_| Columns::default()).collect() }
     }
 
-    /// Framed records for each partition that got any.
+    /// Returns framed records for each partition that has any.
     pub(super) fn split(&mut self, decoded: Decoded, arrival: i64, registry: &Registry) -> Vec<(usize, Vec<u8>)> {
         let mut parts: Vec<(usize, Vec<u8>)> = Vec::new();
         self.each(decoded, arrival, registry, |partition, payload| {
@@ -39,8 +39,8 @@ impl Splitter {
         parts
     }
 
-    /// As [`Self::split`], for the message of a QoS 2 exchange: each record is tagged with it, and those that are stored
-    /// already are left out. Returns as well how many records the whole message has.
+    /// Like [`Self::split`], for the message of a QoS 2 exchange: each record is tagged with the exchange, and records
+    /// that are already stored are left out. Also returns the number of records of the whole message.
     pub(super) fn split_tagged(
         &mut self,
         decoded: Decoded,
@@ -113,7 +113,7 @@ fn part(parts: &mut Vec<(usize, Vec<u8>)>, partition: usize) -> &mut Vec<u8> {
     &mut parts[index].1
 }
 
-/// The name that senders, metrics and the store see.
+/// The name of a reason in replies, metrics and the store.
 pub(crate) fn reason_name(reason: Reason) -> &'static str {
-    wheeltapper_front::reason!(reason, Reason => Named).name()
+    wheeltapper_front::reason!(reason, Reason => ReasonName).name()
 }

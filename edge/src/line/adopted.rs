@@ -1,5 +1,5 @@
-//! Alerts that are open in a store that came from a backup. The stages begin anew there, and would never resolve what they
-//! do not know.
+//! Open alerts of a store that was restored from a backup. The stages start with an empty state there, and would never
+//! resolve alerts that they do not know.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,51 +8,53 @@ use wheeltapper_store::{Cell, Store};
 
 use super::partition_of;
 
-/// Where they are kept until each partition has a snapshot. A backup does without: what is open there is found out anew.
-pub(crate) const KEY: &str = "adopted";
+/// Store key of the restored alerts until each partition has a snapshot. It is not part of a backup: when a backup is
+/// restored, the open alerts are read from the store again.
+pub(crate) const RESTORED_ALERTS_KEY: &str = "adopted";
 
-/// By asset, as the configuration of the stage alert has them; where there are several, the newest. An anomaly that is not
-/// there any more tells no threshold: then any score below `close_below` is quiet.
-const OPEN: &str = "SELECT alerts.asset, json_object(
+/// Selects the open alert of each asset in the format of the alert stage's configuration; the newest where there are
+/// several. If the alert's anomaly is no longer stored, the threshold is unknown and 1.0 is used: any score below
+/// `close_below` then counts as quiet.
+const SELECT_OPEN_ALERTS: &str = "SELECT alerts.asset, json_object(
         'id', alerts.id, 'sensor', alerts.sensor, 'severity', alerts.severity, 'opened', opened, 'updated', updated,
         'resolved', NULL, 'anomalies', alerts.anomalies, 'peak', peak_score, 'newest', anomaly, 'fault_mode', alerts.fault_mode,
         'message', alerts.message, 'threshold', coalesce(threshold, 1.0),
         'feature', iif(json_valid(metadata), json_extract(metadata, '$.contributions[0].feature'), NULL))
     FROM alerts LEFT JOIN anomalies ON anomalies.id = alerts.anomaly WHERE state = 'open' ORDER BY updated, alerts.id";
 
-/// Open alerts that the stages have to be told of.
+/// Open alerts that must be passed to the stages.
 #[derive(Debug)]
 pub(crate) struct Adopted {
     open: BTreeMap<String, Json>,
-    /// Partitions that have gone on from there.
+    /// Partitions that have a snapshot, which includes these alerts.
     known: BTreeSet<u16>,
 }
 
 impl Adopted {
-    /// Those of a store. They are written down before the line begins: what it finds before its first snapshot, a replay
-    /// finds again.
+    /// Loads the open alerts of a store. They are saved before the line starts, so that a replay from before the first
+    /// snapshot starts with the same alerts.
     ///
     /// # Errors
     /// When the store cannot be read or written.
     pub(crate) fn of(store: &Store) -> anyhow::Result<Self> {
         let states = store.checkpoints()?;
         if states.is_empty() {
-            let rows = store.ask(OPEN, Vec::new())?.into_iter();
+            let rows = store.ask(SELECT_OPEN_ALERTS, Vec::new())?.into_iter();
             let open: BTreeMap<String, Json> = rows.filter_map(|row| told(&row)).collect();
             if !open.is_empty() {
-                tracing::info!(alerts = open.len(), "alerts of a backup are open and go on");
-                store.state_put(KEY, &serde_json::to_vec(&open)?)?;
+                tracing::info!(alerts = open.len(), "open alerts were restored from a backup");
+                store.state_put(RESTORED_ALERTS_KEY, &serde_json::to_vec(&open)?)?;
             }
         }
-        let open = store.state_get(KEY)?.map(|bytes| serde_json::from_slice(&bytes)).transpose()?;
+        let open = store.state_get(RESTORED_ALERTS_KEY)?.map(|bytes| serde_json::from_slice(&bytes)).transpose()?;
         let known = states.into_iter().filter(|state| state.snapshot.is_some()).map(|state| state.partition);
         Ok(Self { open: open.unwrap_or_default(), known: known.collect() })
     }
 
-    /// The stage's configuration (JSON) of one of so many partitions, with those that it has to go on with.
+    /// The alert stage's configuration (JSON) for partition `partition` of `of`, with the alerts that it must continue.
     ///
     /// # Errors
-    /// When `config` is no JSON object.
+    /// When `config` is not a JSON object.
     pub(crate) fn tell(&self, config: &str, partition: u16, of: u16) -> anyhow::Result<String> {
         let own = self.open.iter().filter(|(asset, _)| partition_of(asset, of) == partition);
         let own: Map<String, Json> = own.map(|(asset, alert)| (asset.clone(), alert.clone())).collect();

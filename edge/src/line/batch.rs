@@ -1,4 +1,4 @@
-//! Turns records into the steps that the stages take.
+//! Converts log records into the steps of the stages.
 
 use std::sync::Arc;
 
@@ -14,51 +14,51 @@ use crate::{
     registry::Registry,
 };
 
-/// Samples of bursts in one batch: their spectra take the most time, and a call has a deadline.
+/// Maximum waveform samples per batch: spectra take the most CPU time, and a call has a limit.
 const MOST_SAMPLES: usize = 1 << 18;
 
-/// What the stages do next.
+/// A step of the stages.
 #[derive(Debug)]
 pub(crate) enum Step {
-    /// Take readings.
+    /// Process readings.
     Push(Box<Batch>),
-    /// Let time pass.
+    /// Advance the time to this value (ns since 1970).
     Tick(i64),
     /// Close every window.
     Flush,
-    /// Nothing of the records is left.
-    Pass,
+    /// All records were dropped by the replay filter; only the offset advances.
+    Dropped,
 }
 
-/// Readings of consecutive records.
+/// Readings and waveforms of consecutive records.
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub(super) readings: ReadingBatch,
     /// Number and name of each sensor of the batch's table.
     pub(super) sensors: Vec<(u32, Arc<str>)>,
-    /// Index of the first reading of each record, and that record's offset; bursts count on after the readings.
+    /// Index of the first reading of each record, and that record's offset. Waveforms are numbered after the readings.
     pub(super) origins: Vec<(u32, u64)>,
-    /// The earliest arrival among the records.
+    /// The earliest arrival time of the records.
     pub(super) arrival: i64,
 }
 
 impl Batch {
-    /// Readings and samples.
+    /// Number of readings and waveform samples.
     pub(super) fn len(&self) -> u64 {
         let samples: usize = self.readings.waveforms.iter().map(|waveform| waveform.samples.len()).sum();
         (self.readings.readings.sensor.len() + samples) as u64
     }
 
-    /// Readings and samples at these indices, which count bursts after the readings.
+    /// Number of readings and samples at these indices; waveforms are numbered after the readings.
     pub(super) fn count(&self, indices: &[u32]) -> u64 {
         let one = |&index: &u32| match (index as usize).checked_sub(self.readings.readings.sensor.len()) {
             None => 1,
-            Some(burst) => self.readings.waveforms.get(burst).map_or(0, |burst| burst.samples.len() as u64),
+            Some(waveform) => self.readings.waveforms.get(waveform).map_or(0, |waveform| waveform.samples.len() as u64),
         };
         indices.iter().map(one).sum()
     }
 
-    /// The record that reading or burst `index` came in, and its place there.
+    /// The offset of the record that contains reading or waveform `index`, and the index within that record.
     pub(super) fn origin(&self, index: u32) -> (u64, u32) {
         let after = self.origins.partition_point(|&(first, _)| first <= index);
         match after.checked_sub(1).and_then(|at| self.origins.get(at)) {
@@ -68,18 +68,18 @@ impl Batch {
     }
 }
 
-/// A step, and the offset after the records it takes.
+/// A step, and the offset after its records.
 #[derive(Debug)]
 pub(super) struct Planned {
     pub(super) step: Step,
     pub(super) next: u64,
 }
 
-/// Makes steps of records. Keeps its tables, so that a batch costs no allocation a reading.
+/// Converts records into steps. It reuses its tables, so that a batch needs no allocation per reading.
 #[derive(Debug)]
 pub(super) struct Batcher {
     registry: Arc<Registry>,
-    /// By sensor number: the batch it was last met in, and its index in that batch's table.
+    /// By sensor number: the last batch that contained the sensor, and its index in that batch's table.
     met: Vec<(u64, u32)>,
     batch: u64,
     max_readings: usize,
@@ -90,13 +90,14 @@ impl Batcher {
         Self { registry, met: Vec::new(), batch: 0, max_readings: max_readings.max(1) }
     }
 
-    /// Steps for what `sieve` lets through of `records`, in order; the last one reaches their end. A batch ends before a tick, before a scalar reading that follows a burst,
-    /// and at `max_readings`; what the stages give does not depend on where.
-    pub(super) fn plan(&mut self, records: &[Record], sieve: &Sieve) -> Result<Vec<Planned>, RecordError> {
+    /// Returns the steps for the records that `filter` lets through, in order; the last step ends at the end of
+    /// `records`. A batch ends before a tick, before a scalar reading that follows a waveform, and at `max_readings`.
+    /// The results of the stages do not depend on the batch limits.
+    pub(super) fn plan(&mut self, records: &[Record], filter: &Sieve) -> Result<Vec<Planned>, RecordError> {
         let mut steps: Vec<Planned> = Vec::new();
         let mut open: Option<Open> = None;
         for record in records {
-            let Some(decoded) = self.sift(record, sieve)? else { continue };
+            let Some(decoded) = self.sift(record, filter)? else { continue };
             match decoded {
                 RawRecord::Readings { arrival, sensor, time, value } => {
                     if open
@@ -146,21 +147,21 @@ impl Batcher {
         if let Some(last) = records.last()
             && steps.last().is_none_or(|step| step.next < last.next)
         {
-            steps.push(Planned { step: Step::Pass, next: last.next });
+            steps.push(Planned { step: Step::Dropped, next: last.next });
         }
         Ok(steps)
     }
 
-    /// What the sieve lets through of a record.
-    fn sift(&self, record: &Record, sieve: &Sieve) -> Result<Option<RawRecord>, RecordError> {
+    /// Decodes a record and removes what the replay filter drops; `None` when nothing remains.
+    fn sift(&self, record: &Record, filter: &Sieve) -> Result<Option<RawRecord>, RecordError> {
         let decoded = RawRecord::decode(&record.payload)?;
-        if !sieve.concerns(record.offset) {
+        if !filter.concerns(record.offset) {
             return Ok(Some(decoded));
         }
-        if sieve.drops(record.offset) {
+        if filter.drops(record.offset) {
             return Ok(None);
         }
-        let keeps = |asset| sieve.keeps(record.offset, asset);
+        let keeps = |asset| filter.keeps(record.offset, asset);
         Ok(match decoded {
             RawRecord::Readings { arrival, sensor, time, value } => {
                 let kept: Vec<bool> = self.registry.assets_of(&sensor).into_iter().map(keeps).collect();
@@ -182,7 +183,7 @@ impl Batcher {
         open.get_or_insert_with(Open::default)
     }
 
-    /// The sensor's index in the batch's table.
+    /// The sensor's index in the batch's table; adds the sensor if needed.
     fn index(&mut self, number: u32, open: &mut Open) -> u32 {
         let at = number as usize;
         if self.met.len() <= at {
@@ -222,12 +223,12 @@ impl Batcher {
     }
 }
 
-/// The cells of a column that are kept.
+/// The cells of a column for which `kept` is true.
 fn chosen<T>(column: Vec<T>, kept: &[bool]) -> Vec<T> {
     column.into_iter().zip(kept).filter_map(|(cell, &kept)| kept.then_some(cell)).collect()
 }
 
-/// A batch that still takes records.
+/// A batch that still accepts records.
 #[derive(Debug)]
 struct Open {
     numbers: Vec<u32>,
@@ -235,7 +236,7 @@ struct Open {
     time: Vec<i64>,
     value: Vec<f64>,
     waveforms: Vec<Waveform>,
-    /// Of the bursts.
+    /// Number of samples of the waveforms.
     samples: usize,
     origins: Vec<(u32, u64)>,
     arrival: i64,

@@ -1,7 +1,7 @@
-//! Writing a checkpoint beside the line: compressing and storing readings takes a while, and findings must not wait.
+//! Writes checkpoints on a separate thread: compressing and storing readings takes a while, and findings must not wait.
 //!
-//! The worker hands over what is to be stored and the stages' snapshots, and goes on. What follows is not in the
-//! checkpoint; if the host dies before it is stored, the replay starts at the one before.
+//! The worker hands over the data to store and the stages' snapshots, and continues. Later data is not in the
+//! checkpoint; if the host dies before the checkpoint is stored, the replay starts at the previous one.
 
 use std::{io, sync::Arc, thread};
 
@@ -12,31 +12,31 @@ use wheeltapper_store::{Checkpoint, Commit, SensorColumn, Store, StoreError, Wav
 use super::{recovery::SnapshotFolder, stages::StageSnapshots};
 use crate::supervisor::panic_message;
 
-/// What the store keeps of a snapshot beside its offset.
+/// Data that the store keeps with a snapshot's offset.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct SnapshotNote {
     /// End of processed-data at the snapshot.
     pub(super) processed: u64,
 }
 
-/// What a checkpoint stores.
+/// The data of a checkpoint.
 #[derive(Debug, Default)]
 pub(super) struct Stored {
     pub(super) readings: Vec<SensorColumn>,
     pub(super) waveforms: Vec<WaveformRow>,
     pub(super) windows: Vec<WindowBlock>,
-    /// Readings and samples.
+    /// Number of readings and waveform samples.
     pub(super) count: u64,
 }
 
 /// A checkpoint to be written.
 #[derive(Debug)]
 pub(super) struct Job {
-    /// Offset up to which the stages have gone.
+    /// Offset up to which the stages have processed records.
     pub(super) offset: u64,
-    pub(super) note: SnapshotNote,
+    pub(super) metadata: SnapshotNote,
     pub(super) snapshots: StageSnapshots,
-    /// Shared with the worker, which answers questions about it until it is in the store.
+    /// Shared with the worker, which answers queries from it until it is in the store.
     pub(super) stored: Arc<Stored>,
 }
 
@@ -44,25 +44,25 @@ pub(super) struct Job {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Written {
     pub(super) offset: u64,
-    pub(super) note: SnapshotNote,
+    pub(super) metadata: SnapshotNote,
     pub(super) count: u64,
 }
 
-/// Why it is not.
+/// Why a checkpoint could not be written.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CheckpointError {
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("the snapshots: {0}; check that the disk has room")]
+    #[error("writing the snapshots: {0}; check that the disk has free space")]
     Snapshot(#[from] io::Error),
     #[error("the thread that writes checkpoints ended: {0}")]
     ThreadEnded(String),
 }
 
-/// Decides when a checkpoint may go on to its next transaction. The host's lets it go on at once; a simulation holds it, so
-/// that other commits and crashes fall between two transactions.
+/// Decides when a checkpoint may continue with its next transaction. In the host it always continues; a simulation
+/// holds it, so that other commits and crashes happen between two transactions.
 pub(crate) trait CheckpointGate: Send + Sync + std::fmt::Debug {
-    /// Called before each transaction; false ends the write unfinished, as the death of the process would.
+    /// Called before each transaction; false ends the write unfinished, like the death of the process.
     fn pass(&self) -> bool {
         true
     }
@@ -73,11 +73,11 @@ pub(crate) trait CheckpointGate: Send + Sync + std::fmt::Debug {
     /// Called when a checkpoint has been written, or has failed.
     fn ended(&self) {}
 
-    /// Called when the worker is about to wait for the checkpoint that is under way.
+    /// Called when the worker is about to wait for the checkpoint in progress.
     fn awaited(&self) {}
 }
 
-/// The gate of a running host.
+/// The gate of a running host, which never holds a checkpoint.
 #[derive(Debug)]
 pub(crate) struct OpenGate;
 
@@ -109,7 +109,7 @@ impl Checkpointer {
                 if matches!(written, Some(Ok(_)))
                     && let Err(error) = store.fold()
                 {
-                    tracing::warn!(%error, "the store's write-ahead log could not be folded; it grows until it can");
+                    tracing::warn!(%error, "the store's write-ahead log could not be checkpointed; it grows until this succeeds");
                 }
                 own_gate.ended();
                 let Some(written) = written else { return };
@@ -122,12 +122,12 @@ impl Checkpointer {
         Ok(Self { jobs: Some(jobs), done, under_way: false, gate, thread: Some(thread) })
     }
 
-    /// Whether one is being written.
+    /// Whether a checkpoint is being written.
     pub(super) fn under_way(&self) -> bool {
         self.under_way
     }
 
-    /// Begins to write one; none may be under way.
+    /// Starts to write a checkpoint; no other may be in progress.
     ///
     /// # Errors
     /// [`CheckpointError::ThreadEnded`].
@@ -137,10 +137,10 @@ impl Checkpointer {
         if self.under_way { Ok(()) } else { Err(self.ended()) }
     }
 
-    /// The one that was written since the last call; with `wait`, the one that is under way.
+    /// Returns the checkpoint that was written since the last call; with `wait`, waits for the one in progress.
     ///
     /// # Errors
-    /// Why it could not be written. The worker must be opened anew then.
+    /// Why it could not be written. The worker must be reopened then.
     pub(super) fn written(&mut self, wait: bool) -> Result<Option<Written>, CheckpointError> {
         if !self.under_way {
             return Ok(None);
@@ -161,7 +161,7 @@ impl Checkpointer {
         }
     }
 
-    /// The error for a thread that is gone, with its panic's message.
+    /// The error for a thread that has ended, with its panic message.
     fn ended(&mut self) -> CheckpointError {
         self.under_way = false;
         let panic = self.thread.take().and_then(|thread| thread.join().err());
@@ -174,13 +174,13 @@ impl Drop for Checkpointer {
     fn drop(&mut self) {
         drop(self.jobs.take());
         if let Some(thread) = self.thread.take() {
-            // The thread finishes what it writes; its report has room in the channel.
+            // The thread finishes its current write; the channel has capacity for its report.
             let _ = thread.join();
         }
     }
 }
 
-/// None when the gate ended the write.
+/// Writes a checkpoint; returns `None` when the gate ended the write.
 fn write(
     partition: u16,
     store: &Store,
@@ -194,7 +194,7 @@ fn write(
     }
     folder.write(job.offset, &job.snapshots)?;
     let wrote = began.elapsed();
-    let snapshot = serde_json::to_string(&job.note).map_err(io::Error::from)?;
+    let snapshot = serde_json::to_string(&job.metadata).map_err(io::Error::from)?;
     let commit = Commit {
         partition,
         checkpoint: Some(Checkpoint { snapshot_offset: job.offset, snapshot }),
@@ -214,5 +214,5 @@ fn write(
     }
     writer.finish()?;
     tracing::debug!(partition, count = job.stored.count, snapshots = ?wrote, all = ?began.elapsed(), "checkpoint");
-    Ok(Some(Written { offset: job.offset, note: job.note, count: job.stored.count }))
+    Ok(Some(Written { offset: job.offset, metadata: job.metadata, count: job.stored.count }))
 }

@@ -1,4 +1,4 @@
-//! Puts what ingest rejected from the topic of dead letters into the store.
+//! Copies events and readings that ingest rejected from the topic of dead letters into the store.
 
 use std::{
     sync::{
@@ -18,13 +18,13 @@ use super::{
 };
 use crate::supervisor::{Supervisor, TaskContext, TaskHandle};
 
-/// The writer's row among the partitions' in the store.
-pub(crate) const OWNER: u16 = u16::MAX - 1;
+/// The writer's row in the store's table of checkpoints.
+pub(crate) const DEAD_LETTER_OWNER: u16 = u16::MAX - 1;
 const READ_BYTES: usize = 1 << 20;
 /// How long to wait for records at a time.
 const IDLE: Duration = Duration::from_millis(50);
 
-/// Runs the writer's thread.
+/// The thread that writes dead letters to the store.
 #[derive(Debug)]
 pub struct DeadLetterWriter {
     stop: Arc<AtomicBool>,
@@ -33,12 +33,12 @@ pub struct DeadLetterWriter {
 }
 
 impl DeadLetterWriter {
-    /// Starts the writer where the store says that it left off.
+    /// Starts the writer at the offset in the store.
     ///
     /// # Errors
     /// When the store cannot be read or no thread can be started.
     pub fn start(supervisor: &Supervisor, reader: Reader, store: Store) -> anyhow::Result<Self> {
-        let state = store.checkpoints()?.into_iter().find(|state| state.partition == OWNER);
+        let state = store.checkpoints()?.into_iter().find(|state| state.partition == DEAD_LETTER_OWNER);
         let position = Arc::new(AtomicU64::new(state.map_or_else(|| reader.start(), |state| state.applied_offset)));
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, at) = (Arc::clone(&stop), Arc::clone(&position));
@@ -52,7 +52,7 @@ impl DeadLetterWriter {
         self.position.load(Ordering::Acquire)
     }
 
-    /// Stores what is there and ends the thread; false when it does not end within `limit`.
+    /// Stores the remaining dead letters and stops the thread; returns false when it does not stop within `limit`.
     pub fn stop_within(&mut self, limit: Duration) -> bool {
         self.stop.store(true, Ordering::Release);
         self.task.stop_within(limit)
@@ -86,11 +86,7 @@ fn write_batch(reader: &mut Reader, store: &Store, at: u64) -> anyhow::Result<u6
     let records = match read(reader, at, u64::MAX, READ_BYTES)? {
         Read::Records(records) => records,
         Read::Lost(resume) => {
-            tracing::error!(
-                from = at,
-                to = resume,
-                "dead letters in the log are damaged or missing and are passed over"
-            );
+            tracing::error!(from = at, to = resume, "dead letters in the log are damaged or missing and are skipped");
             return Ok(resume);
         }
     };
@@ -99,14 +95,14 @@ fn write_batch(reader: &mut Reader, store: &Store, at: u64) -> anyhow::Result<u6
     for record in &records {
         match serde_json::from_slice::<DeadLetterEvent>(&record.payload) {
             Ok(event) => rows.push(letter(format!("ingest|{}", record.offset), &event)),
-            // It will not become readable; those behind it must not wait for ever.
+            // It will not become readable; the ones after it must not wait forever.
             Err(error) => {
-                tracing::error!(%error, offset = record.offset, "a dead letter cannot be read and is passed over");
+                tracing::error!(%error, offset = record.offset, "a dead letter cannot be read and is skipped");
             }
         }
     }
     store.commit(&Commit {
-        partition: OWNER,
+        partition: DEAD_LETTER_OWNER,
         applied: Some(Applied { offset: last.next, topic_ends: "{}" }),
         dead_letters: &rows,
         ..Commit::default()

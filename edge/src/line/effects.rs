@@ -1,4 +1,4 @@
-//! What steps leave behind, gathered until it is committed.
+//! Output of steps that is not committed yet, and its conversion to rows of the store.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -33,16 +33,16 @@ pub enum Finding {
     Anomaly(Anomaly),
     /// An alert that opened, changed or resolved.
     Alert(Alert),
-    /// What is normal for an asset moved, or what became of it.
+    /// An asset's baseline drifted, was kept or was replaced.
     Drift(Drift),
-    /// How long an asset has left.
+    /// A prognosis of an asset's remaining useful life.
     Prognosis(Prognosis),
 }
 
-/// What is on its way to the store and the topics.
+/// Readings, windows, findings and dead letters that wait to be written to the store and the topics.
 #[derive(Debug, Default)]
 pub(super) struct Effects {
-    /// Readings by sensor number; columns keep their room from one checkpoint to the next.
+    /// Index into `columns` by sensor number; columns keep their capacity from one checkpoint to the next.
     readings: BTreeMap<u32, usize>,
     columns: Vec<SensorColumn>,
     pub(super) pending_readings: u64,
@@ -56,20 +56,22 @@ pub(super) struct Effects {
 }
 
 impl Effects {
-    /// Whether there is something that people or other systems wait for.
+    /// Whether there is output that must be committed before the next checkpoint: findings, dead letters, skipped
+    /// ranges.
     pub(super) fn urgent(&self) -> bool {
         !(self.findings.is_empty() && self.dead_letters.is_empty() && self.skipped.is_empty())
     }
 
-    /// Takes what a step gave. `found` is false when its findings were committed before a restart.
-    pub(super) fn take(&mut self, partition: u16, step: &Step, output: StepOutput, registry: &Registry, found: bool) {
+    /// Adds the output of a step. `is_new` is false when its findings were committed before a restart.
+    pub(super) fn take(&mut self, partition: u16, step: &Step, output: StepOutput, registry: &Registry, is_new: bool) {
         if let Step::Push(batch) = step {
-            // What was refused goes to the dead letters, what is stored already nowhere; the rest, late or not, to the store.
+            // Rejected readings go to the dead letters, repeated ones are dropped; all others, late ones included, go
+            // to the store.
             let refused = output.refused.iter().map(|refused| refused.index);
             let mut refused = refused.chain(output.repeated.iter().copied()).collect::<Vec<_>>();
             refused.sort_unstable();
             self.keep(batch, &refused);
-            if found {
+            if is_new {
                 for refused in &output.refused {
                     let event = refused_event(
                         batch,
@@ -77,10 +79,10 @@ impl Effects {
                         reason_name(refused.rejection.reason),
                         &refused.rejection.message,
                     );
-                    let (offset, place) = batch.origin(refused.index);
-                    // Where a batch holds only some assets of a record, the place alone does not tell them apart.
+                    let (offset, index) = batch.origin(refused.index);
+                    // If a batch contains only some assets of a record, the index alone is not unique.
                     let sensor = event.sensor.as_deref().unwrap_or_default();
-                    self.dead_letters.push((letter(format!("{partition}|{offset}|{place}|{sensor}"), &event), event));
+                    self.dead_letters.push((letter(format!("{partition}|{offset}|{index}|{sensor}"), &event), event));
                 }
             }
         }
@@ -90,7 +92,7 @@ impl Effects {
                 self.processed.push(bytes);
             }
         }
-        if found {
+        if is_new {
             self.findings.extend(output.anomalies.into_iter().map(Finding::Anomaly));
             self.findings.extend(output.alerts.into_iter().map(Finding::Alert));
             self.findings.extend(output.drifts.into_iter().map(Finding::Drift));
@@ -98,11 +100,11 @@ impl Effects {
         }
     }
 
-    /// Takes what the stages cannot get through of one asset: all of it is refused.
+    /// Converts a batch of one asset on which the stages fail into dead letters.
     pub(super) fn give_up(&mut self, partition: u16, asset: &str, batch: &Batch, message: &str) {
         let count = batch.readings.readings.sensor.len() + batch.readings.waveforms.len();
         let mut start = 0;
-        // One dead letter a record, so that each can be replayed as it came.
+        // One dead letter per record, so that each can be replayed unchanged.
         for (at, &(first, offset)) in batch.origins.iter().enumerate() {
             let end = batch.origins.get(at + 1).map_or(count, |&(next, _)| next as usize);
             let mut event = refused_event(batch, first, "stage-failure", message);
@@ -120,7 +122,7 @@ impl Effects {
     }
 
     fn keep(&mut self, batch: &Batch, refused: &[u32]) {
-        // Where each of the batch's sensors keeps its column.
+        // The column of each sensor of the batch.
         let slots: Vec<usize> = batch
             .sensors
             .iter()
@@ -164,11 +166,11 @@ impl Effects {
             let width = block.features.len();
             for (row, &sensor) in block.sensor.iter().enumerate() {
                 let asset = features.sensors.asset.get(sensor as usize).and_then(|&asset| assets.get(asset as usize));
-                let (Some(asset), Some(place)) = (asset, places.get(sensor as usize).copied().flatten()) else {
+                let (Some(asset), Some(index)) = (asset, places.get(sensor as usize).copied().flatten()) else {
                     continue;
                 };
                 let (Some(window), Some(values)) =
-                    (window_row(block, row, place.sensor), block.values.get(row * width..(row + 1) * width))
+                    (window_row(block, row, index.sensor), block.values.get(row * width..(row + 1) * width))
                 else {
                     continue;
                 };
@@ -185,13 +187,13 @@ impl Effects {
         }
     }
 
-    /// What is wanted of what waits for a checkpoint.
+    /// Adds the pending data that `wanted` selects to `into`.
     pub(super) fn fresh(&self, wanted: &Wanted, into: &mut Fresh) {
         into.gather(wanted, &self.columns, &self.waveforms);
         into.gather_windows(wanted, self.windows.values());
     }
 
-    /// What a checkpoint stores; nothing of it is left. Columns keep their room.
+    /// Takes the data of a checkpoint out; columns keep their capacity.
     pub(super) fn take_stored(&mut self) -> Stored {
         let fresh = self.columns.iter().map(|column| SensorColumn {
             sensor: column.sensor,
@@ -212,7 +214,7 @@ fn window_row(block: &FeatureBlock, row: usize, sensor: u32) -> Option<WindowRow
     Some(WindowRow { sensor, start: *block.start.get(row)?, end: *block.end.get(row)?, count: *block.count.get(row)? })
 }
 
-/// The dead letter of one reading or burst, with a payload that can be sent again.
+/// The dead letter of one reading or waveform, with a payload that can be sent again.
 fn refused_event(batch: &Batch, index: u32, reason: &str, message: &str) -> DeadLetterEvent {
     let readings = &batch.readings.readings;
     let at = index as usize;
@@ -255,10 +257,10 @@ fn refused_event(batch: &Batch, index: u32, reason: &str, message: &str) -> Dead
     }
 }
 
-/// The row of a dead letter. Its id comes from where in the log it was met, so that a replay overwrites it.
-pub(super) fn letter(place: String, event: &DeadLetterEvent) -> DeadLetter {
+/// The store's row of a dead letter. Its id is derived from its position in the log, so that a replay overwrites it.
+pub(super) fn letter(index: String, event: &DeadLetterEvent) -> DeadLetter {
     DeadLetter {
-        id: content_id(&place),
+        id: content_id(&index),
         time: event.time,
         source: event.source.clone(),
         reason: event.reason.clone(),
@@ -276,7 +278,7 @@ fn content_id(of: &str) -> String {
     id
 }
 
-/// The name that people and the store see.
+/// The name of a severity in the store and in output.
 pub(crate) fn severity_name(severity: Severity) -> &'static str {
     match severity {
         Severity::Low => "low",

@@ -1,4 +1,4 @@
-//! What others see of a worker and may ask of it.
+//! The handle of a worker for the rest of the host.
 
 use std::{
     sync::{
@@ -13,15 +13,15 @@ use wheeltapper_log::Reader;
 use super::{questions::Question, stages::StageConfigs};
 use crate::supervisor::TaskHandle;
 
-/// Questions that may wait for one worker.
+/// Maximum number of pending queries per worker.
 const MAX_QUESTIONS: usize = 1_024;
 
-/// What others see of a worker and may ask of it. It stays the same while the worker is begun anew after a fault.
+/// Handle of a worker: its offsets, queries and control. It stays valid when the worker is reopened after a fault.
 #[derive(Debug)]
 pub struct WorkerHandle {
     pub(super) shared: Arc<WorkerShared>,
     pub(super) findings: Reader,
-    /// What the worker waits on.
+    /// The reader that the worker waits on.
     pub(super) raw: Reader,
     pub(super) task: TaskHandle,
 }
@@ -29,13 +29,13 @@ pub struct WorkerHandle {
 #[derive(Debug)]
 pub(super) struct WorkerShared {
     pub(super) stop: AtomicBool,
-    /// Whether the worker takes questions.
+    /// Whether the worker accepts queries.
     pub(super) running: AtomicBool,
-    /// Offset up to which records have gone through the stages.
+    /// Offset up to which the stages have processed records.
     pub(super) position: AtomicU64,
-    /// Offset that the last checkpoint needs.
+    /// Offset of the last checkpoint, from which a restart would read.
     pub(super) needed: AtomicU64,
-    /// Offset up to which the results are in the store.
+    /// Offset up to which everything, readings included, is in the store.
     pub(super) checkpointed: AtomicU64,
     /// Committed end of this partition's anomaly-events.
     pub(super) findings_end: Arc<AtomicU64>,
@@ -48,7 +48,7 @@ pub(super) struct WorkerShared {
 
 #[derive(Debug)]
 struct Configs {
-    /// What the stages run with, also after a restart of the worker.
+    /// The configurations of the stages, also after a restart of the worker.
     in_force: StageConfigs,
     wanted: Option<StageConfigs>,
 }
@@ -77,17 +77,17 @@ impl WorkerShared {
         self.configs().in_force.clone()
     }
 
-    /// A configuration that the stages have not taken yet.
+    /// Takes a configuration that the stages have not applied yet.
     pub(super) fn take_wanted_configs(&self) -> Option<StageConfigs> {
         self.configs().wanted.take()
     }
 
-    /// The stages are to take these configurations before their next step.
+    /// Sets configurations that the stages apply before their next step.
     pub(super) fn want_configs(&self, configs: StageConfigs) {
         self.configs().wanted = Some(configs);
     }
 
-    /// Puts a configuration back that could not be taken now, unless a newer one has come.
+    /// Puts back a configuration that could not be applied now, unless there is a newer one.
     pub(super) fn want_configs_again(&self, configs: StageConfigs) {
         self.configs().wanted.get_or_insert(configs);
     }
@@ -96,7 +96,8 @@ impl WorkerShared {
         self.configs().in_force = configs;
     }
 
-    /// Takes questions from now on, or refuses them: those that wait are dropped, which their senders notice at once.
+    /// Starts or stops accepting queries. When it stops, pending queries are dropped, which their senders notice at
+    /// once.
     pub(super) fn set_running(&self, running: bool) {
         let mut questions = self.questions.lock().unwrap_or_else(PoisonError::into_inner);
         self.running.store(running, Ordering::Release);
@@ -111,12 +112,12 @@ impl WorkerShared {
 }
 
 impl WorkerHandle {
-    /// Offset up to which records have gone through the stages.
+    /// Offset up to which the stages have processed records.
     pub fn position(&self) -> u64 {
         self.shared.position.load(Ordering::Acquire)
     }
 
-    /// The first offset that a restart would read; retention keeps what follows it.
+    /// The first offset that a restart would read; retention keeps everything from there.
     pub fn needed(&self) -> u64 {
         self.shared.needed.load(Ordering::Acquire)
     }
@@ -126,7 +127,7 @@ impl WorkerHandle {
         self.shared.checkpointed.load(Ordering::Acquire)
     }
 
-    /// The committed end of the partition's anomaly-events, as it moves on.
+    /// The committed end of the partition's anomaly-events; the value is updated with each commit.
     pub fn findings_end(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.shared.findings_end)
     }
@@ -136,32 +137,33 @@ impl WorkerHandle {
         self.findings.clone()
     }
 
-    /// Its followers (planner, notifier) no longer need what lies before `offset` of its anomaly-events.
+    /// Sets the offset of anomaly-events before which its followers (planner, notifier) need nothing.
     pub fn release_findings(&self, offset: u64) {
         self.shared.findings_needed.store(offset, Ordering::Release);
     }
 
-    /// Whether the worker is down or has not made progress since it was begun anew.
+    /// Whether the worker is down or has not made progress since it was reopened.
     pub fn failed(&self) -> bool {
         !self.task.is_healthy()
     }
 
-    /// Asks for a checkpoint as soon as all that is in the log has been worked through.
+    /// Requests a checkpoint as soon as the log has been processed.
     pub fn request_checkpoint(&self) {
         self.shared.checkpoint_wanted.store(true, Ordering::Release);
     }
 
-    /// The stages take these configurations (JSON of featurize, detect, alert) before their next step.
+    /// Sets configurations (JSON of featurize, detect, alert) that the stages apply before their next step.
     pub fn configure(&self, stages: [String; 3]) {
         self.shared.want_configs(StageConfigs::from(stages));
         self.raw.wake();
     }
 
-    /// Asks; the answer comes between two steps. While the worker is down, or too many questions wait, the question is dropped,
-    /// and with it the sender of the answer.
+    /// Sends a query; the reply comes between two steps. While the worker is down, or too many queries are pending, the
+    /// query is dropped, and with it the sender of the reply.
     pub fn ask(&self, question: Question) {
         let mut questions = self.shared.questions.lock().unwrap_or_else(PoisonError::into_inner);
-        // Under the lock, so that a worker that ends meanwhile drops the question or has refused it.
+        // Checked under the lock, so that a worker that stops meanwhile drops the query or is already marked as
+        // stopped.
         if self.shared.running.load(Ordering::Acquire) && questions.len() < MAX_QUESTIONS {
             questions.push(question);
             drop(questions);
@@ -169,13 +171,13 @@ impl WorkerHandle {
         }
     }
 
-    /// Asks the worker to end after a last checkpoint, without waiting.
+    /// Asks the worker to stop after a last checkpoint, without waiting.
     pub fn request_stop(&self) {
         self.shared.stop.store(true, Ordering::Release);
         self.raw.wake();
     }
 
-    /// Ends the worker after a last checkpoint; false when it does not end within `limit`.
+    /// Stops the worker after a last checkpoint; returns false when it does not stop within `limit`.
     pub fn stop_within(&mut self, limit: Duration) -> bool {
         self.request_stop();
         self.task.stop_within(limit)

@@ -1,23 +1,23 @@
-//! Which dead letters can be sent again.
+//! Decides which dead letters can be replayed.
 
 use wheeltapper_front::Reason;
 use wheeltapper_store::DeadLetter;
 
 use super::DeadLetterEvent;
 
-/// What there is of a dead letter.
+/// Whether a dead letter can be replayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kept {
-    /// All of it, as it came.
+    /// It is stored completely and unchanged.
     Whole,
-    /// The beginning at most: sent again it would be refused for another reason.
+    /// Its payload is truncated or missing: a replay would be rejected for another reason.
     Part,
-    /// It never came in as readings.
+    /// It is not an event with readings.
     Other,
 }
 
 impl Kept {
-    /// By how it was kept.
+    /// Classifies a dead letter by its source, reason, format and payload.
     pub(crate) fn of(letter: &DeadLetter) -> Self {
         let encoded = letter.format.as_deref().is_some_and(|format| format.starts_with(DeadLetterEvent::ENCODED));
         if letter.source == "planner" {

@@ -1,9 +1,9 @@
-//! The line: what becomes of a reading once it is durable.
+//! The line: processing of readings after they are durable.
 //!
-//! One worker a partition takes records off the topic raw-sensor-data in order and drives its own instances of
-//! featurize, detect and alert; the planner takes the alerts of all partitions through schedule; the dead-letter writer
-//! stores what ingest rejected. What they find is committed with the offset up to which it was found, in one transaction, so that
-//! a restart goes on exactly there.
+//! One worker per partition reads the records of the topic raw-sensor-data in order and runs its own instances of
+//! featurize, detect and alert. The planner runs schedule on the alerts of all partitions. The dead-letter writer
+//! stores what ingest rejected. Results are committed together with the offset up to which they were computed, in one
+//! transaction, so that a restart continues at exactly that offset.
 
 mod adopted;
 mod batch;
@@ -26,16 +26,16 @@ mod topics;
 mod wishes;
 mod worker;
 
-pub(crate) use adopted::{Adopted, KEY as ADOPTED};
+pub(crate) use adopted::{Adopted, RESTORED_ALERTS_KEY};
 pub(crate) use checkpoint::OpenGate;
+pub(crate) use dead_letter_writer::DEAD_LETTER_OWNER;
 pub use dead_letter_writer::DeadLetterWriter;
-pub(crate) use dead_letter_writer::OWNER as DEAD_LETTER_OWNER;
 pub use effects::Finding;
 pub(crate) use effects::{alert_row, severity_name};
 pub use handle::WorkerHandle;
 pub(crate) use kept::Kept;
 pub use planner::Planner;
-pub(crate) use planner::{PlannerConfig, SNAPSHOT as PLANNER, ScheduleFactory};
+pub(crate) use planner::{PLANNER_SNAPSHOT, PlannerConfig, ScheduleFactory};
 pub use questions::{Fresh, Question, Wanted};
 pub(crate) use read::{Read, read};
 pub(crate) use record::encode_readings;

@@ -1,4 +1,4 @@
-//! The planner: one schedule instance for the plant, fed with the alerts of all partitions.
+//! The planner: one schedule instance for the plant, which reads the alerts of all partitions.
 
 use std::{
     collections::BTreeMap,
@@ -34,27 +34,28 @@ use crate::{
     supervisor::{Supervisor, TaskContext, TaskHandle},
 };
 
-/// The planner's row among the partitions' in the store.
-const OWNER: u16 = u16::MAX;
-/// Whose snapshot a backup has to keep, and under which key: it lies under `planner/<plan>` in the store, and in a backup
-/// under the key itself. Without it nobody would know what the open orders are for.
-pub(crate) const SNAPSHOT: (u16, &str) = (OWNER, "planner");
+/// The planner's row in the store's table of checkpoints.
+const PLANNER_OWNER: u16 = u16::MAX;
+/// The planner's checkpoint row and the key of its snapshot. In the store the snapshot is under `planner/<plan>`, in a
+/// backup under the key itself. A backup must include it, because only the snapshot relates open work orders to their
+/// alerts.
+pub(crate) const PLANNER_SNAPSHOT: (u16, &str) = (PLANNER_OWNER, "planner");
 const READ_BYTES: usize = 1 << 20;
-/// Reasons that are kept for those who wait for them.
+/// Maximum number of rejection reasons that are kept for callers.
 const REFUSALS: usize = 1_000;
-/// Panics on one wish before it is refused.
+/// Panics on one command before it is rejected.
 const MAX_PANICS: u32 = 3;
-/// How often the planner looks for new alerts.
+/// Interval at which the planner looks for new alerts.
 const POLL: Duration = Duration::from_millis(20);
 
-/// Where the planner stands, as it lies in the store.
+/// The planner's checkpoint, as JSON in the store.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct PlannerCheckpoint {
     /// Offset in each partition's anomaly-events.
     offsets: Vec<u64>,
-    /// Counts the plans; names the snapshot.
+    /// Number of the plan, part of the snapshot's key.
     plan: u64,
-    /// The last wish that was taken.
+    /// Number of the last command that was processed.
     #[serde(default)]
     wish: u64,
 }
@@ -62,67 +63,67 @@ struct PlannerCheckpoint {
 #[derive(Debug, Default)]
 pub(super) struct PlannerShared {
     stop: AtomicBool,
-    /// The newest tick that was not planned for; 0 when none.
+    /// The newest tick that was not planned for yet; 0 when there is none.
     tick: AtomicI64,
     /// The newest tick that was planned for.
     planned: AtomicI64,
-    /// The configuration (JSON) in force.
+    /// The active configuration (JSON).
     config: Mutex<String>,
-    /// One that the stage has not taken yet.
+    /// A changed configuration that the stage has not applied yet.
     wanted_config: Mutex<Option<String>>,
-    /// Sum of the offsets, so that others can see whether it has caught up.
+    /// Sum of the offsets, so that others can see whether the planner has caught up.
     position: AtomicU64,
-    /// The offsets that a restart would go on from.
+    /// The offsets from which a restart would read.
     durable: Mutex<Vec<u64>>,
-    /// The number of the last plan.
+    /// Number of the newest plan.
     plan: AtomicU64,
-    /// The last wish that was taken.
+    /// Number of the last command that was processed.
     wish: AtomicU64,
-    /// Wishes that could not be granted, and why.
+    /// Commands that were rejected, with the reason.
     refusals: Mutex<BTreeMap<u64, String>>,
-    /// A wish that is being carried out, and how often that ended in a panic.
+    /// Number of the current command, and how often it ended in a panic.
     attempts: Mutex<(u64, u32)>,
 }
 
 impl PlannerShared {
-    /// With the stage's configuration.
+    /// Creates the state with the stage's configuration.
     pub(super) fn new(config: String) -> Self {
         Self { config: Mutex::new(config), ..Self::default() }
     }
 
-    /// The sum of the offsets up to which alerts have been planned for.
+    /// Sum of the offsets up to which alerts have been planned for.
     pub(super) fn position(&self) -> u64 {
         self.position.load(Ordering::Acquire)
     }
 
-    /// The stage is to take this configuration.
+    /// Sets a configuration for the stage to apply.
     pub(super) fn want_config(&self, config: String) {
         *lock(&self.wanted_config) = Some(config);
     }
 
-    /// The plan is to be made anew from `now`.
+    /// Requests a new plan from `now`.
     pub(super) fn tick(&self, now: i64) {
         self.tick.store(now, Ordering::Release);
     }
 }
 
-/// The stage schedule, as a component in the host and as a plain function in a simulation.
+/// The stage schedule: a component in the host, a plain function in a simulation.
 pub(crate) trait ScheduleStage: std::fmt::Debug + Send {
-    /// Takes alerts; returns the work orders that changed.
+    /// Adds alerts; returns the work orders that changed.
     fn push(&mut self, alerts: &[Alert]) -> Result<Vec<WorkOrder>, CallError>;
-    /// Plans anew from `now` (nanoseconds since 1970).
+    /// Plans again from `now` (nanoseconds since 1970); returns the work orders that changed.
     fn tick(&mut self, now: i64) -> Result<Vec<WorkOrder>, CallError>;
-    /// Changes orders as people want them.
+    /// Applies users' changes to work orders; returns the work orders that changed.
     fn amend(&mut self, amendments: &[Amendment]) -> Result<Vec<WorkOrder>, CallError>;
-    /// All orders of the plan.
+    /// Returns all work orders of the plan.
     fn orders(&mut self) -> Result<Vec<WorkOrder>, CallError>;
-    /// The state as bytes.
+    /// The state of the stage as bytes.
     fn snapshot(&mut self) -> Result<Vec<u8>, CallError>;
 }
 
 /// Opens the stage schedule.
 pub(crate) trait ScheduleFactory: std::fmt::Debug + Send + Sync {
-    /// A fresh stage, or with a snapshot one that goes on where that was taken.
+    /// Opens a new stage, or with a snapshot one that continues from it.
     fn open_schedule(&self, config: &str, snapshot: Option<&[u8]>) -> Result<Box<dyn ScheduleStage>, CallError>;
 }
 
@@ -150,34 +151,34 @@ impl ScheduleFactory for Sandbox {
     }
 }
 
-/// Runs the planner's thread.
+/// Handle of the planner's thread.
 #[derive(Debug)]
 pub struct Planner {
     shared: Arc<PlannerShared>,
     task: TaskHandle,
 }
 
-/// The anomaly-events of one partition, and how far they are committed.
+/// The anomaly-events of one partition, and their committed end.
 type Source = (Reader, Arc<AtomicU64>);
 
-/// What the planner needs.
+/// Dependencies of the planner.
 #[derive(Clone, Debug)]
 pub(crate) struct PlannerConfig {
     /// Opens the stage.
     pub(crate) factory: Arc<dyn ScheduleFactory>,
     /// The findings of each partition.
     pub(crate) sources: Vec<Source>,
-    /// Where work orders go.
+    /// The store for work orders.
     pub(crate) store: Store,
-    /// Counters.
+    /// Prometheus metrics.
     pub(crate) metrics: Arc<Metrics>,
-    /// Where snapshots lie.
+    /// Folder of snapshot files of earlier versions.
     pub(crate) snapshots: PathBuf,
-    /// On which file system.
+    /// File system of that folder.
     pub(crate) storage: Arc<dyn Storage>,
 }
 
-/// The planner between two faults. It is opened anew from what the store holds after each, so that the stage never knows
+/// The planner's state until the next fault. After a fault it is reopened from the store, so that the stage never knows
 /// of a plan that is not in the store.
 #[derive(Debug)]
 pub(super) struct PlannerTask {
@@ -190,15 +191,15 @@ pub(super) struct PlannerTask {
     scheduler: Box<dyn ScheduleStage>,
     snapshots: SnapshotFolder,
     checkpoint: PlannerCheckpoint,
-    /// Whether there is one of the last plan.
+    /// Whether the newest plan has a snapshot.
     has_snapshot: bool,
 }
 
 impl Planner {
-    /// Starts the planner where the store says that it left off. `stage` is the stage's configuration as JSON.
+    /// Starts the planner at the checkpoint in the store. `stage` is the stage's configuration as JSON.
     ///
     /// # Errors
-    /// When the store or the snapshot cannot be read, or the stage refuses its configuration.
+    /// When the store or the snapshot cannot be read, or the stage rejects its configuration.
     pub(crate) fn start(supervisor: &Supervisor, config: PlannerConfig, stage: String) -> anyhow::Result<Self> {
         let shared = Arc::new(PlannerShared::new(stage));
         let mut first = Some(PlannerTask::open(&config, Arc::clone(&shared))?);
@@ -208,7 +209,7 @@ impl Planner {
                 Some(task) => task,
                 None => {
                     let task = PlannerTask::open(&config, Arc::clone(&own))?;
-                    // Reading works on a full disk; only a write shows that the store is back.
+                    // Reads succeed on a full disk; only a write shows that the store has recovered.
                     task.store.state_put("probe/planner", &task.checkpoint.plan.to_le_bytes())?;
                     task
                 }
@@ -218,46 +219,47 @@ impl Planner {
         Ok(Self { shared, task })
     }
 
-    /// The timer fired: plan anew from `now`.
+    /// Requests a new plan from `now` (nanoseconds since 1970).
     pub fn tick(&self, now: i64) {
         self.shared.tick(now);
     }
 
-    /// The newest tick that has been planned for; 0 when none.
+    /// The newest tick that has been planned for; 0 when there is none.
     pub fn planned(&self) -> i64 {
         self.shared.planned.load(Ordering::Acquire)
     }
 
-    /// The sum of the offsets up to which alerts have been planned for.
+    /// Sum of the offsets up to which alerts have been planned for.
     pub fn position(&self) -> u64 {
         self.shared.position()
     }
 
-    /// The number of the last plan.
+    /// Number of the newest plan.
     pub fn plan(&self) -> u64 {
         self.shared.plan.load(Ordering::Acquire)
     }
 
-    /// What became of a wish: nothing yet, it was granted, or why it could not be.
+    /// Outcome of a command: `None` while it is pending, then `Ok`, or the reason why it was rejected.
     pub fn granted(&self, wish: u64) -> Option<Result<(), String>> {
         if self.shared.wish.load(Ordering::Acquire) < wish {
             return None;
         }
-        let refused = lock(&self.shared.refusals).remove(&wish);
-        Some(refused.map_or(Ok(()), Err))
+        let rejected = lock(&self.shared.refusals).remove(&wish);
+        Some(rejected.map_or(Ok(()), Err))
     }
 
-    /// The first offset in each partition's anomaly-events that a restart would read; retention keeps what follows it.
+    /// The first offset in each partition's anomaly-events that a restart would read; retention keeps everything from
+    /// there.
     pub fn needed(&self) -> Vec<u64> {
         lock(&self.shared.durable).clone()
     }
 
-    /// Takes a changed configuration.
+    /// Sets a changed configuration, which the planner applies before its next plan.
     pub fn configure(&self, config: String) {
         self.shared.want_config(config);
     }
 
-    /// Plans for what is there and ends the thread; false when it does not end within `limit`.
+    /// Plans for the remaining alerts and stops the thread; returns false when it does not stop within `limit`.
     pub fn stop_within(&mut self, limit: Duration) -> bool {
         self.shared.stop.store(true, Ordering::Release);
         self.task.stop_within(limit)
@@ -267,18 +269,18 @@ impl Planner {
 impl PlannerTask {
     pub(super) fn open(config: &PlannerConfig, shared: Arc<PlannerShared>) -> anyhow::Result<Self> {
         let PlannerConfig { factory, sources, store, metrics, snapshots, storage } = config.clone();
-        let state = store.checkpoints()?.into_iter().find(|state| state.partition == OWNER);
+        let state = store.checkpoints()?.into_iter().find(|state| state.partition == PLANNER_OWNER);
         let mut checkpoint: PlannerCheckpoint = match &state {
             Some(state) => serde_json::from_str(&state.topic_ends)?,
-            // A store that came from a backup holds orders all the same, and plans are told apart by their number.
+            // A restored backup holds work orders without a checkpoint; plan numbers continue after theirs.
             None => PlannerCheckpoint { plan: store.newest_plan()?, ..PlannerCheckpoint::default() },
         };
         checkpoint.offsets.resize(sources.len(), 0);
         let snapshots = SnapshotFolder::open(storage, &snapshots, "planner")?;
         let snapshot = match &state {
             Some(_) => Some(snapshot(&store, &snapshots, checkpoint.plan)?),
-            // That of a backup, if this is one.
-            None => store.state_get(SNAPSHOT.1)?,
+            // The snapshot of a backup, if the store was restored from one.
+            None => store.state_get(PLANNER_SNAPSHOT.1)?,
         };
         if let Some(snapshot) = snapshot.as_ref().filter(|_| state.is_none()) {
             store.state_put(&key(checkpoint.plan), snapshot)?;
@@ -308,8 +310,8 @@ impl PlannerTask {
         }
     }
 
-    /// Plans for what is new; returns whether there was anything. After an error the task must be opened anew, as the stage
-    /// may know of a plan that is not in the store.
+    /// Plans for new commands, alerts and ticks; returns whether there were any. After an error the task must be
+    /// reopened, as the stage may know of a plan that is not in the store.
     pub(super) fn round(&mut self) -> anyhow::Result<bool> {
         self.take_new_config()?;
         let wished = self.take_wish()?;
@@ -319,14 +321,14 @@ impl PlannerTask {
         if !moved && tick == 0 {
             return Ok(wished);
         }
-        let (orders, refused) = self.plan(&alerts, tick)?;
+        let (orders, rejected) = self.plan(&alerts, tick)?;
         if alerts.is_empty() && orders.is_empty() && tick == 0 {
-            // Only anomalies went by: they are read again after a restart, which costs nothing.
+            // Only anomalies were read: they are read again after a restart, which has no effect.
             self.checkpoint.offsets = offsets;
             self.publish_position();
             return Ok(true);
         }
-        self.commit(offsets, &orders, &refused)?;
+        self.commit(offsets, &orders, &rejected)?;
         if tick != 0 {
             // A newer tick stays for the next round.
             let _ = self.shared.tick.compare_exchange(tick, 0, Ordering::AcqRel, Ordering::Acquire);
@@ -346,7 +348,7 @@ impl PlannerTask {
                     tracing::error!(
                         from = *offset,
                         to = resume,
-                        "findings in the log are damaged or missing and are passed over; they are in the store"
+                        "findings in the log are damaged or missing and are skipped; they are in the store"
                     );
                     *offset = resume;
                     continue;
@@ -356,9 +358,9 @@ impl PlannerTask {
                 match serde_json::from_slice(&record.payload) {
                     Ok(Finding::Alert(alert)) => alerts.push(alert),
                     Ok(_) => {}
-                    // It will not become readable; the plan must not wait for it for ever.
+                    // It will not become readable; the planner must not wait for it forever.
                     Err(error) => {
-                        tracing::error!(%error, offset = record.offset, "a finding cannot be read and is passed over")
+                        tracing::error!(%error, offset = record.offset, "a finding cannot be read and is skipped")
                     }
                 }
                 *offset = record.next;
@@ -367,7 +369,7 @@ impl PlannerTask {
         Ok((offsets, alerts))
     }
 
-    /// Takes one thing that somebody asked for, if there is one.
+    /// Processes the next command, if there is one.
     fn take_wish(&mut self) -> anyhow::Result<bool> {
         let Some((number, body)) = self.store.wish_after(self.checkpoint.wish)? else { return Ok(false) };
         let granted = match self.count_attempt(number) {
@@ -380,10 +382,10 @@ impl PlannerTask {
                 if let Some(error) = error.filter(|error| matches!(error, CallError::Lost { .. })) {
                     self.reopen(&error)?;
                 }
-                tracing::warn!(number, %reason, "what somebody asked of the planner could not be done");
+                tracing::warn!(number, %reason, "a planner command was rejected");
                 let mut refusals = lock(&self.shared.refusals);
                 refusals.insert(number, reason);
-                // Nobody asks after an old one any more.
+                // Callers of old commands no longer wait.
                 while refusals.len() > REFUSALS {
                     refusals.pop_first();
                 }
@@ -398,20 +400,21 @@ impl PlannerTask {
         Ok(true)
     }
 
-    /// Counts the attempts at a wish that ended in a panic, so that one that always does cannot stop the planner.
+    /// Counts the attempts at a command that ended in a panic, so that a command that always panics cannot stop the
+    /// planner.
     fn count_attempt(&self, number: u64) -> Result<(), String> {
         let mut attempts = lock(&self.shared.attempts);
         if attempts.0 != number {
             *attempts = (number, 0);
         }
         if attempts.1 >= MAX_PANICS {
-            return Err("the planner failed on it several times; the host's log tells why".to_owned());
+            return Err("the planner failed on it several times; see the host's log for the reason".to_owned());
         }
         attempts.1 += 1;
         Ok(())
     }
 
-    /// Does what a wish asks; the inner error is the reason why it cannot be done.
+    /// Executes a command; the inner error is the reason why it is rejected.
     #[allow(clippy::type_complexity, reason = "an outcome in a fallible call")]
     fn grant(&mut self, body: &[u8]) -> anyhow::Result<Result<Vec<WorkOrder>, (String, Option<CallError>)>> {
         Ok(match serde_json::from_slice(body) {
@@ -423,18 +426,18 @@ impl PlannerTask {
                 self.propose(&task, now, &request, assets.as_deref())?;
                 Ok(Vec::new())
             }
-            Err(error) => Err((format!("the wish cannot be read: {error}"), None)),
+            Err(error) => Err((format!("the command cannot be read: {error}"), None)),
         })
     }
 
-    /// The amendment first: when it is refused, all has to be as before.
+    /// Amends before the tick: when the amendment is rejected, the state must be unchanged.
     fn amend(&mut self, amendment: &Amendment, now: i64) -> Result<Vec<WorkOrder>, CallError> {
         let mut changed = self.scheduler.amend(std::slice::from_ref(amendment))?;
         changed.extend(self.scheduler.tick(now)?);
         Ok(changed)
     }
 
-    /// Says what a plan would look like, to the task that asked.
+    /// Computes a what-if plan and stores it as the result of the task.
     fn propose(&mut self, task: &str, now: i64, request: &str, assets: Option<&[String]>) -> anyhow::Result<()> {
         let snapshot = self.scheduler.snapshot()?;
         let proposal = Proposal { now, request, assets };
@@ -448,9 +451,8 @@ impl PlannerTask {
         Ok(())
     }
 
-    /// What the stage makes of the alerts and the tick. When it is lost on them it gets them once more on a fresh
-    /// instance; then the alerts one by one, so that the one it cannot plan for is a dead letter and the others are
-    /// planned.
+    /// Runs the stage on the alerts and the tick. If the stage fails, it is retried once on a new instance, then with
+    /// one alert at a time, so that an alert on which it fails becomes a dead letter and the others are planned.
     fn plan(&mut self, alerts: &[Alert], tick: i64) -> anyhow::Result<(Vec<WorkOrder>, Vec<DeadLetter>)> {
         for _ in 0..2 {
             match self.attempt(alerts, tick) {
@@ -460,31 +462,31 @@ impl PlannerTask {
         }
         let mut orders = Vec::new();
         let mut good: Vec<Alert> = Vec::new();
-        let mut refused = Vec::new();
+        let mut rejected = Vec::new();
         for alert in alerts {
             match self.attempt(std::slice::from_ref(alert), 0) {
-                Ok(placed) => {
-                    orders.extend(placed);
+                Ok(changed) => {
+                    orders.extend(changed);
                     good.push(alert.clone());
                 }
                 Err(error) => {
                     self.reopen(&error)?;
                     self.attempt(&good, 0)?;
-                    refused.push(dead_letter(alert, &error));
+                    rejected.push(dead_letter(alert, &error));
                 }
             }
         }
         if tick != 0 {
             match self.attempt(&[], tick) {
-                Ok(placed) => orders.extend(placed),
+                Ok(changed) => orders.extend(changed),
                 Err(error) => {
-                    // The next tick plans anew.
+                    // The next tick plans again.
                     self.reopen(&error)?;
                     self.attempt(&good, 0)?;
                 }
             }
         }
-        Ok((orders, refused))
+        Ok((orders, rejected))
     }
 
     fn attempt(&mut self, alerts: &[Alert], tick: i64) -> Result<Vec<WorkOrder>, CallError> {
@@ -503,16 +505,16 @@ impl PlannerTask {
         Ok(orders)
     }
 
-    fn commit(&mut self, offsets: Vec<u64>, orders: &[WorkOrder], refused: &[DeadLetter]) -> anyhow::Result<()> {
+    fn commit(&mut self, offsets: Vec<u64>, orders: &[WorkOrder], rejected: &[DeadLetter]) -> anyhow::Result<()> {
         let checkpoint = PlannerCheckpoint { offsets, plan: self.checkpoint.plan + 1, wish: self.checkpoint.wish };
         self.store.state_put(&key(checkpoint.plan), &self.scheduler.snapshot()?)?;
         let rows: Vec<_> = orders.iter().map(work_order_row).collect();
         self.store.commit(&Commit {
-            partition: OWNER,
+            partition: PLANNER_OWNER,
             applied: Some(Applied { offset: checkpoint.plan, topic_ends: &serde_json::to_string(&checkpoint)? }),
             checkpoint: Some(Checkpoint { snapshot_offset: checkpoint.plan, snapshot: "files".to_owned() }),
             work_orders: &rows,
-            dead_letters: refused,
+            dead_letters: rejected,
             ..Commit::default()
         })?;
         self.store.state_keep_only(&key(""), &key(checkpoint.plan))?;
@@ -531,7 +533,7 @@ impl PlannerTask {
     }
 
     fn reopen(&mut self, error: &CallError) -> anyhow::Result<()> {
-        tracing::warn!(%error, "schedule is opened anew");
+        tracing::warn!(%error, "schedule is reopened");
         self.metrics.restarts(StageName::Schedule).inc();
         let snapshot =
             if self.has_snapshot { Some(snapshot(&self.store, &self.snapshots, self.checkpoint.plan)?) } else { None };
@@ -549,7 +551,9 @@ impl PlannerTask {
                 lock(&self.shared.config).clone_from(&config);
                 self.config = config;
             }
-            Err(error) => tracing::error!(%error, "schedule goes on with the configuration it had"),
+            Err(error) => {
+                tracing::error!(%error, "the new configuration cannot be used; schedule keeps the previous one")
+            }
         }
         Ok(())
     }
@@ -559,12 +563,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Where the snapshot of a plan lies in the store.
+/// Store key of the snapshot of a plan.
 fn key(plan: impl std::fmt::Display) -> String {
-    format!("{}/{plan}", SNAPSHOT.1)
+    format!("{}/{plan}", PLANNER_SNAPSHOT.1)
 }
 
-/// The snapshot of a plan. It lay in a file once.
+/// The snapshot of a plan. Earlier versions kept it in a file.
 fn snapshot(store: &Store, files: &SnapshotFolder, plan: u64) -> anyhow::Result<Vec<u8>> {
     match store.state_get(&key(plan))? {
         Some(snapshot) => Ok(snapshot),
@@ -572,13 +576,13 @@ fn snapshot(store: &Store, files: &SnapshotFolder, plan: u64) -> anyhow::Result<
     }
 }
 
-/// An alert that the stage is lost on.
+/// The dead letter of an alert on which the stage fails.
 fn dead_letter(alert: &Alert, error: &CallError) -> DeadLetter {
     let event = DeadLetterEvent {
         time: alert.updated,
         source: "planner".to_owned(),
         reason: "stage-failure".to_owned(),
-        message: format!("{error}; the alert {} of {} stands without a work order", alert.id, alert.asset),
+        message: format!("{error}; the alert {} of {} has no work order", alert.id, alert.asset),
         payload: serde_json::to_vec(alert).unwrap_or_default(),
         readings: 0,
         sensor: Some(alert.sensor.clone()),

@@ -1,4 +1,4 @@
-//! What a plan would look like: planned on a copy, with what was asked for in its configuration.
+//! What-if plans: planned on a copy of the schedule stage, with a changed configuration.
 
 use serde_json::{Value as Json, json};
 use wheeltapper_front::Table;
@@ -7,35 +7,35 @@ use wheeltapper_line::{Value, acts, answer};
 use super::{effects::work_order_row, planner::ScheduleFactory};
 use crate::components::wit::types::WorkOrder;
 
-/// A plan that somebody asks for.
+/// A request for a what-if plan.
 pub(super) struct Proposal<'a> {
     pub(super) now: i64,
-    /// As `wit/front.wit` has it.
+    /// The request as JSON, in the format of `wit/front.wit`.
     pub(super) request: &'a str,
-    /// Whose orders are told; none: all.
+    /// Only the orders of these assets are returned; `None`: all.
     pub(super) assets: Option<&'a [String]>,
 }
 
-/// The plan as JSON.
+/// Computes the plan; returns it as JSON.
 ///
 /// # Errors
-/// Why there is none, in words for who asked.
+/// Why it cannot be computed, as a message for the user.
 pub(super) fn propose(
     factory: &dyn ScheduleFactory,
     config: &str,
     snapshot: &[u8],
     proposal: &Proposal<'_>,
 ) -> anyhow::Result<String> {
-    let asked = acts::Asked::parse(proposal.request)?;
-    let mut copy = factory.open_schedule(&asked.narrow(config)?, Some(snapshot))?;
-    copy.tick(proposal.now)?;
-    copy.amend(&[])?;
-    let rows = copy.orders()?.iter().map(columns).collect();
+    let parsed = acts::Asked::parse(proposal.request)?;
+    let mut stage = factory.open_schedule(&parsed.narrow(config)?, Some(snapshot))?;
+    stage.tick(proposal.now)?;
+    stage.amend(&[])?;
+    let rows = stage.orders()?.iter().map(columns).collect();
     let orders: Vec<Json> = serde_json::from_str(&answer(Table::WorkOrders, rows))?;
-    Ok(acts::plan(orders, proposal.assets, asked.from(proposal.now)).to_string())
+    Ok(acts::plan(orders, proposal.assets, parsed.from(proposal.now)).to_string())
 }
 
-/// As the store has them.
+/// The columns of a work order as in the store's table.
 fn columns(order: &WorkOrder) -> Vec<Value> {
     let row = work_order_row(order);
     vec![

@@ -1,4 +1,4 @@
-//! What may be asked of a running worker: what it has taken and not yet stored, and how it would judge a window.
+//! Queries to a running worker: data that it has processed but not stored yet, and dry runs of the detector.
 
 use std::sync::Arc;
 
@@ -11,49 +11,49 @@ use crate::components::{
     wit::{detect::Probed, types::FeatureBatch},
 };
 
-/// A question, and where the answer goes.
+/// A query with the channel for its reply.
 #[derive(Debug)]
 pub enum Question {
-    /// What is not in the store yet.
+    /// Data that is not in the store yet.
     Fresh(Wanted, oneshot::Sender<Fresh>),
-    /// How the detector judges windows; it learns nothing from them.
+    /// Scores windows with the detector without learning from them.
     Probe(Vec<FeatureBatch>, Option<String>, oneshot::Sender<Result<Vec<Probed>, CallError>>),
 }
 
-/// Which of the fresh.
+/// Selects data that is not in the store yet.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
-    /// Readings of these sensors later than these times.
+    /// Readings of these sensors (numbers) later than these times (ns since 1970).
     pub readings: Vec<(u32, i64)>,
-    /// Bursts, of this sensor or of all.
+    /// Waveforms: `Some(None)` of all sensors, `Some(Some(_))` of this sensor.
     pub waveforms: Option<Option<u32>>,
-    /// Windows of this asset; the empty name stands for all.
+    /// Windows of this asset; the empty name selects all assets.
     pub windows: Option<String>,
 }
 
-/// What was taken and is not in the store yet, or came there meanwhile.
+/// Data that was not in the store when the worker replied. It may be stored meanwhile.
 #[derive(Clone, Debug, Default)]
 pub struct Fresh {
-    /// As they came.
+    /// Readings by sensor, in order of arrival.
     pub readings: Vec<SensorColumn>,
-    /// As they came.
+    /// Waveforms, in order of arrival.
     pub waveforms: Vec<WaveformRow>,
-    /// By asset and list of features.
+    /// Windows by asset and list of features.
     pub windows: Vec<WindowBlock>,
 }
 
 impl Fresh {
-    /// Takes what is wanted from what waits for a checkpoint.
+    /// Adds the selected readings and waveforms of the data that waits for a checkpoint.
     pub(super) fn gather(&mut self, wanted: &Wanted, readings: &[SensorColumn], waveforms: &[WaveformRow]) {
         for &(sensor, after) in &wanted.readings {
             let Some(column) = readings.iter().find(|column| column.sensor == sensor) else { continue };
-            let mut kept = SensorColumn { sensor, times: Vec::new(), values: Vec::new() };
+            let mut selected = SensorColumn { sensor, times: Vec::new(), values: Vec::new() };
             for (&time, &value) in column.times.iter().zip(&column.values).filter(|&(&time, _)| time > after) {
-                kept.times.push(time);
-                kept.values.push(value);
+                selected.times.push(time);
+                selected.values.push(value);
             }
-            if !kept.times.is_empty() {
-                self.readings.push(kept);
+            if !selected.times.is_empty() {
+                self.readings.push(selected);
             }
         }
         if let Some(sensor) = wanted.waveforms {
@@ -62,14 +62,14 @@ impl Fresh {
         }
     }
 
-    /// Takes the windows that are wanted.
+    /// Adds the selected windows.
     pub(super) fn gather_windows<'a>(&mut self, wanted: &Wanted, windows: impl Iterator<Item = &'a WindowBlock>) {
         if let Some(asset) = &wanted.windows {
             self.windows.extend(windows.filter(|block| asset.is_empty() || block.asset == *asset).cloned());
         }
     }
 
-    /// From what is being stored just now.
+    /// Adds the selected data of the checkpoint that is being written.
     pub(super) fn gather_stored(&mut self, wanted: &Wanted, stored: &Arc<Stored>) {
         self.gather(wanted, &stored.readings, &stored.waveforms);
         self.gather_windows(wanted, stored.windows.iter());
@@ -77,14 +77,14 @@ impl Fresh {
 
     /// The windows that lie in `span`, as rows.
     pub fn windows_in(&self, span: &Span) -> Vec<wheeltapper_store::FeatureWindow> {
-        let mut found = Vec::new();
+        let mut rows = Vec::new();
         for block in &self.windows {
             if span.asset.as_ref().is_some_and(|asset| *asset != block.asset) {
                 continue;
             }
             for (row, values) in block.rows.iter().zip(block.values.chunks(block.features.len().max(1))) {
                 if span.sensor.is_none_or(|sensor| sensor == row.sensor) && span.holds(row.start, row.end) {
-                    found.push(wheeltapper_store::FeatureWindow {
+                    rows.push(wheeltapper_store::FeatureWindow {
                         asset: block.asset.clone(),
                         sensor: row.sensor,
                         start: row.start,
@@ -95,6 +95,6 @@ impl Fresh {
                 }
             }
         }
-        found
+        rows
     }
 }

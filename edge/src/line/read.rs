@@ -1,26 +1,26 @@
-//! Reading a topic past what is damaged or gone.
+//! Reads a topic and skips records that are damaged or deleted.
 
 use wheeltapper_log::{LogError, Reader, Record};
 
-/// What lies at an offset of a topic.
+/// Result of reading at an offset of a topic.
 #[derive(Debug)]
 pub(crate) enum Read {
-    /// The records from there on; none when there are no more.
+    /// The records from the offset on; empty when there are no more.
     Records(Vec<Record>),
-    /// Nothing readable before this offset: a follower says so and goes on there.
+    /// Nothing is readable before this offset: the reader reports it and continues there.
     Lost(u64),
 }
 
-/// Reads from `at` on and before `until`, about `max_bytes`. A follower that stopped at damaged or deleted records would
-/// wait for ever for what nobody can bring back.
+/// Reads records from `at` up to `until`, about `max_bytes`. A reader that stopped at damaged or deleted records would
+/// wait forever.
 ///
 /// # Errors
-/// [`LogError`], when reading may work later.
+/// [`LogError`] when reading may succeed later.
 pub(crate) fn read(reader: &mut Reader, at: u64, until: u64, max_bytes: usize) -> Result<Read, LogError> {
     match reader.read(at, until, max_bytes) {
         Ok(records) => Ok(Read::Records(records)),
         Err(LogError::Damaged { resume, .. }) if resume > at => Ok(Read::Lost(resume.min(until))),
-        // The topic begins later than the follower left off.
+        // The topic now starts after the reader's offset.
         Err(LogError::OutOfRange { start, .. }) if at < start => Ok(Read::Lost(start.min(until))),
         Err(error) => Err(error),
     }

@@ -1,6 +1,6 @@
-//! Records as they lie in the log.
+//! The record formats of the log.
 //!
-//! Readings lie in `raw-sensor-data` as columns, little endian, behind one byte that tells the kind:
+//! `raw-sensor-data` holds readings as columns, little endian, after one byte for the kind:
 //!
 //! | kind | fields |
 //! |---|---|
@@ -10,14 +10,14 @@
 //! | 4 flush | |
 //! | 5 tagged | the tag of a QoS 2 exchange ([`crate::intake::exchanges`]) 46 bytes, then a record of kind 1 or 2 |
 //!
-//! Times are nanoseconds since 1970; sensors are the numbers in the store's table `sensors`. The other topics hold JSON,
-//! but for `processed-data`, which holds feature batches in postcard's encoding.
+//! Times are nanoseconds since 1970; sensors are the numbers in the store's table `sensors`. The other topics hold
+//! JSON, except `processed-data`, which holds feature batches in postcard's encoding.
 
 use serde::{Deserialize, Serialize};
 
 use crate::intake::exchanges::Tag;
 
-/// The kind of a record that is behind a tag.
+/// The kind of a tagged record.
 const TAGGED: u8 = 5;
 
 /// One record of the topic raw-sensor-data.
@@ -25,41 +25,41 @@ const TAGGED: u8 = 5;
 pub enum RawRecord {
     /// Scalar readings in order of arrival.
     Readings {
-        /// When the host received them.
+        /// When the host received them, in nanoseconds since 1970.
         arrival: i64,
-        /// Numbers of the sensors.
+        /// Number of each reading's sensor.
         sensor: Vec<u32>,
-        /// Times of the readings.
+        /// Time of each reading.
         time: Vec<i64>,
         /// Values in the sensors' units.
         value: Vec<f64>,
     },
-    /// A burst of samples.
+    /// A waveform: equidistant samples of one sensor.
     Waveform {
-        /// When the host received it.
+        /// When the host received it, in nanoseconds since 1970.
         arrival: i64,
         /// Number of the sensor.
         sensor: u32,
         /// Time of the first sample.
         start: i64,
-        /// Samples a second.
+        /// Samples per second.
         rate: f64,
-        /// In the sensor's unit.
+        /// Values in the sensor's unit.
         samples: Vec<f32>,
     },
-    /// The timer fired.
+    /// A timer tick.
     Tick {
-        /// At this time.
+        /// Time of the tick, in nanoseconds since 1970.
         now: i64,
     },
-    /// The recording ended: close every window.
+    /// The end of a recording: close every window.
     Flush,
 }
 
-/// A record that is none.
+/// A record that cannot be decoded.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "a record of raw-sensor-data is not readable ({0}); it was written by another version, or the file was changed"
+    "a record of raw-sensor-data cannot be decoded ({0}); it was written by another version, or the file was changed"
 )]
 pub struct RecordError(&'static str);
 
@@ -85,12 +85,12 @@ impl RawRecord {
         }
     }
 
-    /// Reads one record.
+    /// Decodes one record.
     ///
     /// # Errors
-    /// [`RecordError`] when the bytes are not what [`Self::encode`] makes.
+    /// [`RecordError`] when the bytes are not an encoding of [`Self::encode`].
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
-        // To the line it makes no difference how a reading came.
+        // The line ignores how a reading was sent.
         let mut bytes = match bytes.split_first() {
             Some((&TAGGED, rest)) => rest.get(Tag::BYTES..).ok_or(RecordError("it ends early"))?,
             _ => bytes,
@@ -118,16 +118,16 @@ impl RawRecord {
             [4] => Self::Flush,
             _ => return Err(RecordError("its kind is unknown")),
         };
-        if bytes.is_empty() { Ok(record) } else { Err(RecordError("it is longer than it says")) }
+        if bytes.is_empty() { Ok(record) } else { Err(RecordError("it is longer than its fields")) }
     }
 
-    /// The tag of the exchange that a record came with.
+    /// The tag of the QoS 2 exchange that the record belongs to, if it has one.
     pub(crate) fn tag(bytes: &[u8]) -> Option<&[u8; Tag::BYTES]> {
         let (&kind, rest) = bytes.split_first()?;
         rest.first_chunk().filter(|_| kind == TAGGED)
     }
 
-    /// Puts the tag of part `part` of `parts` before an encoded record.
+    /// Prepends the tag of record `part` of `parts` to an encoded record.
     pub(crate) fn tagged(tag: &Tag, part: u16, parts: u16, record: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(1 + Tag::BYTES + record.len());
         out.push(TAGGED);
@@ -137,7 +137,7 @@ impl RawRecord {
     }
 }
 
-/// Appends a record of readings to `out`: what [`RawRecord::encode`] does, from borrowed columns of one length.
+/// Appends a record of readings to `out`: like [`RawRecord::encode`], from borrowed columns of equal length.
 pub(crate) fn encode_readings(arrival: i64, sensor: &[u32], time: &[i64], value: &[f64], out: &mut Vec<u8>) {
     out.reserve(13 + sensor.len() * 20);
     out.push(1);
@@ -166,32 +166,32 @@ fn column<T, const N: usize>(bytes: &mut &[u8], count: usize, read: fn([u8; N]) 
     Ok(cells.iter().map(|&cell| read(cell)).collect())
 }
 
-/// One event of the topic dlq-sensor-data.
+/// An event of the topic dlq-sensor-data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DeadLetterEvent {
-    /// When it was refused.
+    /// When it was rejected, in nanoseconds since 1970.
     pub time: i64,
-    /// Where it came from: topic, path or subject; for a refused reading the stage.
+    /// Its source: topic, path or subject; for readings that a stage rejected, `line` or `planner`.
     pub source: String,
-    /// The reason's name, such as `malformed`.
+    /// Name of the reason, such as `malformed`.
     pub reason: String,
     /// What was expected, what came, what to do.
     pub message: String,
-    /// The refused part as it came.
+    /// The rejected content, unchanged.
     #[serde(with = "base64_bytes")]
     pub payload: Vec<u8>,
-    /// How many readings were refused with it.
+    /// Number of readings that were rejected with it.
     pub readings: u32,
-    /// The sensor, where it is known.
+    /// The sensor, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sensor: Option<String>,
-    /// The format it claimed.
+    /// The format that the sender declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
 }
 
 impl DeadLetterEvent {
-    /// How the format begins of a body whose Content-Encoding could not be undone.
+    /// Prefix of the format of a body whose Content-Encoding could not be decoded.
     pub const ENCODED: &str = "encoding ";
 }
 

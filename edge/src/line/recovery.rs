@@ -1,4 +1,4 @@
-//! Snapshots on disk.
+//! The stages' snapshots on disk.
 
 use std::{
     io,
@@ -31,7 +31,7 @@ impl SnapshotFolder {
     fn write_one(&self, offset: u64, stage: &str, bytes: &[u8]) -> io::Result<()> {
         let path = self.path(offset, stage);
         let file = self.storage.open(&path)?;
-        // An earlier attempt at the same offset may have left a part.
+        // An earlier attempt at the same offset may have left a partial file.
         file.set_len(0)?;
         file.write_all_at(bytes, 0)?;
         file.sync_all()
@@ -61,12 +61,12 @@ impl SnapshotFolder {
         })
     }
 
-    /// Deletes the snapshots at all other offsets. A file that cannot be deleted now is deleted next time.
+    /// Deletes the snapshots at all other offsets. A file that cannot be deleted is left for the next call.
     pub(super) fn keep_only(&self, offset: u64) {
-        let kept = format!("{}{offset}-", self.prefix);
+        let prefix_to_keep = format!("{}{offset}-", self.prefix);
         let Ok(names) = self.storage.list(&self.folder) else { return };
         for name in names {
-            if name.starts_with(&self.prefix) && !name.starts_with(&kept) {
+            if name.starts_with(&self.prefix) && !name.starts_with(&prefix_to_keep) {
                 let _ = self.storage.remove_file(&self.folder.join(&name));
             }
         }

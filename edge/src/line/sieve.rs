@@ -1,13 +1,13 @@
-//! What is left out of the records: stretches that were given up.
+//! Drops quarantined ranges from the records of a replay.
 
-/// A stretch of the log that was given up, or what it holds of one asset. A replay leaves it out as well.
+/// A quarantined range of the log: all of it, or the readings of one asset in it. A replay drops it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Skip {
-    /// The first offset of it.
+    /// The first offset of the range.
     pub(super) from: u64,
-    /// The first offset after it.
+    /// The first offset after the range.
     pub(super) to: u64,
-    /// Number of the asset; none: everything.
+    /// Number of the asset; `None`: all records.
     pub(super) asset: Option<u32>,
 }
 
@@ -17,28 +17,28 @@ impl Skip {
     }
 }
 
-/// A part of a batch: what some assets have in some of its records.
+/// A slice of a batch: the readings of some assets in some of its records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Part {
     /// Numbers of the assets.
     pub(super) assets: Vec<u32>,
-    /// Offsets of the records, rising.
+    /// Offsets of the records, ascending.
     pub(super) records: Vec<u64>,
 }
 
 impl Part {
-    /// Two parts that make this one, the first to be run first: by asset, as assets do not concern each other; a single
-    /// asset's by record. None when there is nothing to part.
+    /// Splits the slice into two, the first to be run first: by asset, as assets are independent; a single asset by
+    /// record. `None` when it cannot be split further.
     pub(super) fn halves(&self) -> Option<(Self, Self)> {
         let Self { assets, records } = self;
         if assets.len() > 1 {
-            let (one, other) = assets.split_at(assets.len() / 2);
+            let (first_half, second_half) = assets.split_at(assets.len() / 2);
             let half = |assets: &[u32]| Self { assets: assets.to_vec(), records: records.clone() };
-            Some((half(one), half(other)))
+            Some((half(first_half), half(second_half)))
         } else if records.len() > 1 {
-            let (one, other) = records.split_at(records.len() / 2);
+            let (first_half, second_half) = records.split_at(records.len() / 2);
             let half = |records: &[u64]| Self { assets: assets.clone(), records: records.to_vec() };
-            Some((half(one), half(other)))
+            Some((half(first_half), half(second_half)))
         } else {
             None
         }
@@ -49,49 +49,49 @@ impl Part {
     }
 }
 
-/// Decides what of the records goes to the stages.
+/// Decides which records, and which assets in them, are passed to the stages.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sieve {
     skips: Vec<Skip>,
-    /// Only this.
-    part: Option<Part>,
+    /// If set, only this slice passes.
+    slice: Option<Part>,
 }
 
 impl Sieve {
     pub(super) fn new(skips: Vec<Skip>) -> Self {
-        Self { skips, part: None }
+        Self { skips, slice: None }
     }
 
-    /// From now on this is left out too.
+    /// Adds a range to drop.
     pub(super) fn skip(&mut self, skip: Skip) {
         self.skips.push(skip);
     }
 
-    /// Forgets what lies before an offset that no replay goes behind.
+    /// Removes ranges before an offset that no replay will read again.
     pub(super) fn forget(&mut self, before: u64) {
         self.skips.retain(|skip| skip.to > before);
     }
 
-    /// What goes through it of one part.
-    pub(super) fn only(&self, part: Part) -> Self {
-        Self { skips: self.skips.clone(), part: Some(part) }
+    /// A filter that passes only `slice`.
+    pub(super) fn only(&self, slice: Part) -> Self {
+        Self { skips: self.skips.clone(), slice: Some(slice) }
     }
 
-    /// Whether it may leave out any of the record at `offset`.
+    /// Whether the filter may drop anything of the record at `offset`.
     pub(super) fn concerns(&self, offset: u64) -> bool {
-        self.part.is_some() || self.skips.iter().any(|skip| skip.holds(offset))
+        self.slice.is_some() || self.skips.iter().any(|skip| skip.holds(offset))
     }
 
-    /// Whether it leaves out all of the record at `offset`, whatever that is.
+    /// Whether the filter drops the whole record at `offset`.
     pub(super) fn drops(&self, offset: u64) -> bool {
         self.skips.iter().any(|skip| skip.asset.is_none() && skip.holds(offset))
     }
 
-    /// Whether what `asset` has in the record at `offset` goes through.
+    /// Whether the readings of `asset` in the record at `offset` pass.
     pub(super) fn keeps(&self, offset: u64, asset: u32) -> bool {
         let skipped =
             self.skips.iter().any(|skip| skip.holds(offset) && skip.asset.is_none_or(|skipped| skipped == asset));
-        !skipped && self.part.as_ref().is_none_or(|part| part.holds(offset, asset))
+        !skipped && self.slice.as_ref().is_none_or(|slice| slice.holds(offset, asset))
     }
 }
 
@@ -104,16 +104,16 @@ mod tests {
     fn halving_ends_at_one_asset_in_one_record_and_loses_nothing() {
         let whole = Part { assets: vec![4, 7, 9], records: vec![10, 20, 30, 40, 50] };
         let (mut open, mut single) = (vec![whole], Vec::new());
-        while let Some(part) = open.pop() {
-            match part.halves() {
+        while let Some(slice) = open.pop() {
+            match slice.halves() {
                 Some((first, second)) => open.extend([second, first]),
-                None => single.push((part.assets[0], part.records[0])),
+                None => single.push((slice.assets[0], slice.records[0])),
             }
         }
-        let wanted: Vec<(u32, u64)> =
+        let expected: Vec<(u32, u64)> =
             [4, 7, 9].into_iter().flat_map(|asset| [10, 20, 30, 40, 50].map(|record| (asset, record))).collect();
-        // In order, too: what an asset sent first goes first.
-        assert_eq!(single, wanted);
+        // The order is kept: earlier records of an asset come first.
+        assert_eq!(single, expected);
     }
 
     #[test]
@@ -121,8 +121,8 @@ mod tests {
         let mut sieve = Sieve::new(vec![Skip { from: 10, to: 20, asset: Some(3) }]);
         assert!(sieve.concerns(10) && !sieve.concerns(20) && !sieve.drops(10));
         assert!(!sieve.keeps(10, 3) && sieve.keeps(10, 4) && sieve.keeps(20, 3));
-        let part = sieve.only(Part { assets: vec![3, 4], records: vec![10, 20] });
-        assert!(!part.keeps(10, 3) && part.keeps(10, 4) && !part.keeps(30, 4) && !part.keeps(20, 5));
+        let slice = sieve.only(Part { assets: vec![3, 4], records: vec![10, 20] });
+        assert!(!slice.keeps(10, 3) && slice.keeps(10, 4) && !slice.keeps(30, 4) && !slice.keeps(20, 5));
         sieve.skip(Skip { from: 30, to: 40, asset: None });
         assert!(sieve.drops(30) && !sieve.keeps(39, 9));
         sieve.forget(20);

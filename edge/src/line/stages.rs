@@ -1,4 +1,4 @@
-//! The three stages of one partition, driven as one.
+//! The three stages of one partition, run together.
 
 use std::time::Instant;
 
@@ -30,21 +30,21 @@ impl From<[String; 3]> for StageConfigs {
     }
 }
 
-/// The three stages of one partition. After an error the instances no longer agree and must be replaced.
+/// The three stages of one partition. After an error their states are inconsistent and they must be replaced.
 pub(crate) trait Stages: std::fmt::Debug + Send {
     /// Runs one step through the three stages.
     fn run(&mut self, step: &Step, metrics: &Metrics) -> Result<StepOutput, CallError>;
 
-    /// The state of the three, taken between two steps.
+    /// The state of the three stages, taken between two steps.
     fn snapshot(&mut self) -> Result<StageSnapshots, CallError>;
 
-    /// How the detector judges windows; it learns nothing from them.
+    /// Scores windows with the detector without learning from them.
     fn probe(&mut self, batches: &[FeatureBatch], model: Option<&str>) -> Result<Vec<Probed>, CallError>;
 }
 
 /// Opens the stages of a partition: as components in the host, as plain functions in a simulation.
 pub(crate) trait StageFactory: std::fmt::Debug + Send + Sync {
-    /// Fresh stages, or with snapshots those that go on where they were taken.
+    /// Opens new stages, or with snapshots stages that continue from them.
     fn open(&self, configs: &StageConfigs, snapshots: Option<&StageSnapshots>) -> Result<Box<dyn Stages>, CallError>;
 }
 
@@ -54,14 +54,14 @@ impl StageFactory for Sandbox {
     }
 }
 
-/// What one step gave.
+/// Output of one step.
 #[derive(Debug)]
 pub(crate) struct StepOutput {
     pub(super) features: FeatureBatch,
     pub(super) refused: Vec<Refused>,
-    /// Readings that are stored already; indices as in `refused`.
+    /// Readings that are already stored; indices as in `rejected`.
     pub(super) repeated: Vec<u32>,
-    /// Readings that came behind their sensor's watermark.
+    /// Readings that arrived after their sensor's watermark.
     pub(super) late: Vec<u32>,
     pub(super) anomalies: Vec<Anomaly>,
     pub(super) alerts: Vec<Alert>,
@@ -85,7 +85,7 @@ impl StepOutput {
     }
 }
 
-/// Snapshots of the three, taken between the same two records.
+/// Snapshots of the three stages, taken between the same two records.
 #[derive(Clone, Debug)]
 pub(crate) struct StageSnapshots {
     pub(super) featurize: Vec<u8>,
@@ -115,7 +115,7 @@ impl PartitionStages {
 }
 
 impl PartitionStages {
-    /// Gathers what was detected into alerts, and both into the output.
+    /// Runs the alert stage on detections, and adds both to the output.
     fn alert(&mut self, detected: Detected, output: &mut StepOutput, metrics: &Metrics) -> Result<(), CallError> {
         let Detected { scores, anomalies, drifts, prognoses, .. } = detected;
         let scored = scores.asset.len();
@@ -141,10 +141,10 @@ impl Stages for PartitionStages {
         })
     }
 
-    // A trap in it loses the instance, which the next step then finds.
+    // A trap makes the instance unusable, which the next step detects.
     fn probe(&mut self, batches: &[FeatureBatch], model: Option<&str>) -> Result<Vec<Probed>, CallError> {
-        let judged = batches.iter().map(|batch| self.detector.probe(batch, model));
-        Ok(judged.collect::<Result<Vec<_>, _>>()?.concat())
+        let results = batches.iter().map(|batch| self.detector.dry_run(batch, model));
+        Ok(results.collect::<Result<Vec<_>, _>>()?.concat())
     }
 
     fn run(&mut self, step: &Step, metrics: &Metrics) -> Result<StepOutput, CallError> {
@@ -154,13 +154,13 @@ impl Stages for PartitionStages {
             Step::Push(batch) => self.featurizer.push(&batch.readings)?,
             Step::Tick(now) => self.featurizer.tick(*now)?,
             Step::Flush => self.featurizer.flush()?,
-            Step::Pass => return Ok(output),
+            Step::Dropped => return Ok(output),
         };
         if let Step::Push(batch) = step {
             metrics.stage(StageName::Featurize).observe(started.elapsed().as_secs_f64());
             metrics.items(StageName::Featurize).inc_by(batch.len());
         }
-        // What is due may be more than one call gives; each part goes through the stages by itself.
+        // Featurize may return its results in several calls; each passes through the stages separately.
         loop {
             let Featurized { features, refused, repeated, late, more } = part;
             let windows: usize = features.blocks.iter().map(|block| block.sensor.len()).sum();
@@ -181,7 +181,7 @@ impl Stages for PartitionStages {
             part = self.featurizer.resume()?;
         }
         let mut waited = match step {
-            Step::Push(_) | Step::Pass => return Ok(output),
+            Step::Push(_) | Step::Dropped => return Ok(output),
             Step::Tick(now) => self.detector.tick(*now)?,
             Step::Flush => self.detector.flush()?,
         };
@@ -200,7 +200,7 @@ impl Stages for PartitionStages {
     }
 }
 
-/// Appends features. A sensor that both name is in the table twice, which says nothing else.
+/// Appends features. A sensor that occurs in both is twice in the table, which is valid.
 fn join(all: &mut FeatureBatch, more: FeatureBatch) {
     if all.blocks.is_empty() {
         *all = more;

@@ -1,4 +1,4 @@
-//! The topics on disk and who may write to which.
+//! The topics on disk, and who may write to which.
 
 use std::{
     fmt,
@@ -8,21 +8,21 @@ use std::{
 
 use wheeltapper_log::{LogError, Partition, storage::Storage};
 
-/// Bytes of a segment of the log of exchanges.
+/// Segment size of the log of exchanges, in bytes.
 const EXCHANGE_SEGMENT: u64 = 1 << 20;
 
-/// A stream of events by name.
+/// A named stream of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Topic {
-    /// Decoded readings, ticks.
+    /// Decoded readings and ticks.
     Raw,
     /// Features of closed windows.
     Processed,
     /// Anomalies and changes of alerts.
     Anomalies,
-    /// What was refused, with its reason.
+    /// Rejected events and readings with the reason.
     DeadLetters,
-    /// Ends of MQTT's QoS 2 exchanges.
+    /// Ends of QoS 2 exchanges of MQTT.
     Exchanges,
 }
 
@@ -38,7 +38,7 @@ impl fmt::Display for Topic {
     }
 }
 
-/// The folder that holds every topic, one folder a partition.
+/// The folder with all topics; each has one folder per partition.
 #[derive(Clone, Debug)]
 pub struct Topics {
     storage: Arc<dyn Storage>,
@@ -53,46 +53,46 @@ impl Topics {
         Self { storage, folder: folder.to_owned(), segment_size, partitions }
     }
 
-    /// Where the topics lie.
+    /// The file system of the topics.
     pub(crate) fn storage(&self) -> Arc<dyn Storage> {
         Arc::clone(&self.storage)
     }
 
-    /// How many partitions the line has.
+    /// Number of partitions of the line.
     pub fn partitions(&self) -> u16 {
         self.partitions
     }
 
-    /// The partition of dlq-sensor-data that ingest writes to; the line's workers write to those before it.
+    /// The partition of dlq-sensor-data that ingest writes to; the line's workers write to the partitions before it.
     pub fn ingest_dead_letters(&self) -> u16 {
         self.partitions
     }
 
-    /// Opens the log of MQTT's QoS 2 exchanges for writing. It is small, and so are its segments.
+    /// Opens the log of QoS 2 exchanges of MQTT for writing. It is small and has small segments.
     ///
     /// # Errors
-    /// [`LogError::Io`].
+    /// [`LogError::Io`] when the files cannot be opened.
     pub(crate) fn exchanges(&self) -> Result<Partition, LogError> {
         let folder = self.folder.join(Topic::Exchanges.to_string()).join("0");
         Partition::open_on(Arc::clone(&self.storage), &folder, EXCHANGE_SEGMENT)
     }
 
-    /// Opens a partition for writing. Only one writer may.
+    /// Opens a partition for writing. A partition may have only one writer.
     ///
     /// # Errors
-    /// [`LogError::Io`].
+    /// [`LogError::Io`] when the files cannot be opened.
     pub fn open(&self, topic: Topic, partition: u16) -> Result<Partition, LogError> {
         let folder = self.folder.join(topic.to_string()).join(partition.to_string());
         Partition::open_on(Arc::clone(&self.storage), &folder, self.segment_size)
     }
 }
 
-/// The partition of an asset: FNV-1a of its name, so that it stays the same for ever.
+/// The partition of an asset: from the FNV-1a hash of its name, so that it never changes.
 pub(crate) fn partition_of(asset: &str, partitions: u16) -> u16 {
     let hash = asset
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    // The low bits of FNV depend on few of the input's; the product's high half on all.
+    // The low bits of FNV depend on few input bits; the high half of the product depends on all.
     u16::try_from((u128::from(hash.wrapping_mul(0x9e37_79b9_7f4a_7c15)) * u128::from(partitions)) >> 64).unwrap_or(0)
 }
 
@@ -102,11 +102,11 @@ mod tests {
 
     #[test]
     fn assets_spread_evenly_and_stay_where_they_are() {
-        let mut held = [0; 4];
+        let mut assets_per_partition = [0; 4];
         for asset in 0..4000 {
-            held[usize::from(partition_of(&format!("site/area/machine-{asset}"), 4))] += 1;
+            assets_per_partition[usize::from(partition_of(&format!("site/area/machine-{asset}"), 4))] += 1;
         }
-        assert!(held.iter().all(|&count| (800..1200).contains(&count)), "{held:?}");
+        assert!(assets_per_partition.iter().all(|&count| (800..1200).contains(&count)), "{assets_per_partition:?}");
         assert_eq!(partition_of("site/area/machine-1", 1), 0);
     }
 }

@@ -1,31 +1,31 @@
-//! What people ask of the planner. It lies in the store until a plan has taken it.
+//! Commands to the planner. They are kept in the store until the planner has processed them.
 
 use serde::{Deserialize, Serialize};
 
 use crate::components::wit::{schedule::Amendment, types::Alert};
 
-/// What somebody wants.
+/// A command of a user to the planner.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub(crate) enum Wish {
-    /// The repair that an alert calls for.
+    /// Create a work order for an alert.
     Repair(Alert),
-    /// Another time, technician or status of a work order.
+    /// Change the time, technician or status of a work order.
     Amend {
-        /// What.
+        /// The change.
         amendment: Amendment,
-        /// When it was asked.
+        /// Time of the command, in nanoseconds since 1970.
         now: i64,
     },
-    /// To know what a plan would look like.
+    /// Compute a what-if plan.
     Plan {
-        /// The task that it is told to.
+        /// Id of the task that receives the result.
         task: String,
-        /// When it was asked.
+        /// Time of the command, in nanoseconds since 1970.
         now: i64,
-        /// As `wit/front.wit` has it.
+        /// The request as JSON, in the format of `wit/front.wit`.
         request: String,
-        /// Assets that the plan is told of; none: all.
+        /// Only the orders of these assets are returned; `None`: all.
         assets: Option<Vec<String>>,
     },
 }

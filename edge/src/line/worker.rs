@@ -36,51 +36,51 @@ use crate::{
     supervisor::{Supervisor, TaskContext},
 };
 
-/// How much of the log is read at once.
+/// Bytes of the log per read.
 const READ_BYTES: usize = 1 << 20;
-/// A checkpoint is made when this many readings wait for it, so that they do not fill the memory.
+/// A checkpoint is made when this many readings are pending, to bound memory.
 const PENDING_READINGS: u64 = 4_000_000;
-/// The shortest time between two commits of findings in a running host, so that a storm of them is grouped.
+/// Minimum interval between two commits of findings in a running host, so that many findings share a commit.
 pub(crate) const COMMIT_PAUSE: Duration = Duration::from_millis(10);
-/// Feature batches that wait in memory to be written to processed-data.
+/// Feature batches that are buffered before they are written to processed-data.
 const MAX_PROCESSED: usize = 64;
-/// How long to wait for records at a time,
+/// How long to wait for records at a time.
 const IDLE: Duration = Duration::from_millis(50);
-/// and while a checkpoint is being written.
+/// How long to wait while a checkpoint is being written.
 const CHECKPOINT_POLL: Duration = Duration::from_millis(2);
 
-/// What a worker needs.
+/// Configuration and dependencies of a worker.
 #[derive(Clone, Debug)]
 pub struct WorkerConfig {
     /// Opens the stages.
     pub(crate) stage_factory: Arc<dyn StageFactory>,
-    /// The sensors.
+    /// The registered sensors.
     pub registry: Arc<Registry>,
-    /// Where results go.
+    /// The store for readings and results.
     pub store: Store,
-    /// The topics.
+    /// The topics of the log.
     pub topics: Topics,
-    /// Counters.
+    /// Prometheus metrics.
     pub metrics: Arc<Metrics>,
-    /// Where snapshots lie.
+    /// Folder of the stages' snapshots.
     pub snapshots: PathBuf,
-    /// Findings, once they are committed.
+    /// Receives findings once they are committed.
     pub findings: broadcast::Sender<Arc<Finding>>,
-    /// Readings a call of the stages takes, at most about.
+    /// Approximate maximum of readings per call of the stages.
     pub max_batch: usize,
-    /// Time between checkpoints.
+    /// Interval between checkpoints.
     pub checkpoint: Duration,
-    /// The shortest time between two commits of findings.
+    /// Minimum interval between two commits of findings.
     pub commit_pause: Duration,
-    /// How much of the topics that the line writes is kept.
+    /// Retention of the topics that the line writes.
     pub retention: Retention,
-    /// The stages' configurations, as JSON: featurize, detect, alert.
+    /// The stages' configurations as JSON: featurize, detect, alert.
     pub stages: [String; 3],
-    /// Decides when a checkpoint may go on.
+    /// Decides when a checkpoint may continue.
     pub(crate) checkpoint_gate: Arc<dyn CheckpointGate>,
 }
 
-/// Why a worker has to be opened anew.
+/// Why a worker must be reopened.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WorkerError {
     #[error(transparent)]
@@ -91,21 +91,21 @@ pub(super) enum WorkerError {
     Record(#[from] RecordError),
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    #[error("the line's own files: {0}; check that the disk has room")]
+    #[error("the files of the line: {0}; check that the disk has free space")]
     Io(#[from] io::Error),
     #[error(transparent)]
     Stage(#[from] CallError),
 }
 
-/// How far the other topics were written when the store was last committed. What lies behind was not committed; the
-/// replay writes it again.
+/// Ends of the other topics at the last commit of the store. Records after these ends were not committed; the replay
+/// writes them again.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct TopicEnds {
     anomalies: u64,
     dead_letters: u64,
 }
 
-/// The topics that a worker writes. They outlive it, as others read them meanwhile.
+/// The topics that a worker writes. They outlive the worker, as others read them meanwhile.
 #[derive(Debug)]
 pub(super) struct WorkerTopics(Mutex<TopicFiles>);
 
@@ -130,14 +130,14 @@ impl WorkerTopics {
         self.lock().anomalies.reader()
     }
 
-    /// Only the worker takes it, so it never waits.
+    /// Only the worker locks it, so it never waits.
     fn lock(&self) -> MutexGuard<'_, TopicFiles> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl TopicFiles {
-    /// Cuts the topics where the store was last committed; mends those that a fault has broken.
+    /// Truncates the topics to their ends at the last commit of the store; reopens topics that failed.
     fn rewind(&mut self, processed: u64, ends: TopicEnds) -> Result<(), LogError> {
         for (topic, end) in [
             (&mut self.processed, processed),
@@ -148,7 +148,7 @@ impl TopicFiles {
                 topic.reopen()?;
             }
             if topic.written() < end {
-                // The log was lost and the store was not. What follows must not take offsets that others have passed.
+                // The log was lost but the store was not. New records must not reuse offsets that readers have passed.
                 topic.advance_to(end)?;
             } else {
                 topic.truncate(end)?;
@@ -158,18 +158,18 @@ impl TopicFiles {
     }
 }
 
-/// What a round of the worker did.
+/// Result of a round of the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Round {
-    /// It took records.
+    /// It processed records.
     Progress,
-    /// There was nothing to take.
+    /// There were no records.
     Idle,
-    /// It was asked to stop, and all that it has taken is in the store.
+    /// It was asked to stop, and everything it has processed is in the store.
     Stopped,
 }
 
-/// One partition's line.
+/// The worker of one partition.
 #[derive(Debug)]
 pub(super) struct Worker {
     config: Arc<WorkerConfig>,
@@ -181,14 +181,14 @@ pub(super) struct Worker {
     stages: Box<dyn Stages>,
     snapshots: SnapshotFolder,
     checkpointer: Checkpointer,
-    /// What the checkpoint that is under way stores.
+    /// The data of the checkpoint that is being written.
     storing: Option<Arc<Stored>>,
     topics: Arc<WorkerTopics>,
     /// End of processed-data at the last checkpoint.
     processed_end: u64,
     ends: TopicEnds,
     effects: Effects,
-    /// Offset up to which the stages have gone.
+    /// Offset up to which the stages have processed records.
     position: u64,
     /// Offset up to which findings were committed before the restart.
     applied: u64,
@@ -198,15 +198,15 @@ pub(super) struct Worker {
     sieve: Sieve,
     last_checkpoint: Instant,
     last_commit: Instant,
-    /// The earliest arrival among the readings whose findings are not committed.
+    /// The earliest arrival time of the readings whose findings are not committed.
     arrival: i64,
 }
 
-/// Starts the worker of `partition`, which reads with `reader`, where the store says that it left off. After a fault it is
-/// opened anew in the same way.
+/// Starts the worker of `partition` with `reader`, at the offset in the store. After a fault it is reopened in the same
+/// way.
 ///
 /// # Errors
-/// When the topics, the store or the snapshots cannot be read, or a stage refuses its configuration.
+/// When the topics, the store or the snapshots cannot be read, or a stage rejects its configuration.
 pub fn start_worker(
     supervisor: &Supervisor,
     config: WorkerConfig,
@@ -232,7 +232,7 @@ pub fn start_worker(
                 worker
             }
             (Err(error), Some(first)) => {
-                // Whoever starts the host learns of it and ends it.
+                // Returned to the caller, which stops the host.
                 let _ = first.send(Some(error));
                 return Ok(());
             }
@@ -244,11 +244,11 @@ pub fn start_worker(
     match opened.recv() {
         Ok(None) => Ok(WorkerHandle { shared, findings, raw, task }),
         Ok(Some(error)) => Err(error.into()),
-        Err(_) => anyhow::bail!("its thread ended while it was opened; the log above tells why"),
+        Err(_) => anyhow::bail!("its thread ended while it was opened; see the log for the reason"),
     }
 }
 
-/// Lets the worker take questions while this lives.
+/// The worker accepts queries while this guard lives.
 struct Running<'a>(&'a WorkerShared);
 
 impl<'a> Running<'a> {
@@ -265,7 +265,7 @@ impl Drop for Running<'_> {
 }
 
 impl Worker {
-    /// Goes on where the store says that the partition's worker left off.
+    /// Opens the worker at the partition's offset in the store.
     pub(super) fn open(
         config: Arc<WorkerConfig>,
         partition: u16,
@@ -273,11 +273,11 @@ impl Worker {
         topics: Arc<WorkerTopics>,
         shared: Arc<WorkerShared>,
     ) -> Result<Self, WorkerError> {
-        // A commit that failed may yet lie whole in the store's write-ahead log, and would count after a crash. Only a write
-        // that succeeds overwrites it; until then the topics must not be cut back behind it. On a full disk it fails as well,
-        // where reading would not.
+        // A commit that failed may still be complete in the store's write-ahead log, and would become valid after a
+        // crash. Only a successful write overwrites it; until then the topics must not be truncated to an earlier end.
+        // On a full disk this write fails, while a read would not.
         config.store.state_put(&format!("probe/{partition}"), &reader.end().to_le_bytes())?;
-        // An earlier attempt may have left a part of a checkpoint.
+        // An earlier attempt may have left a partial checkpoint.
         config.store.abandon_staged(partition)?;
         let state = config.store.checkpoints()?.into_iter().find(|state| state.partition == partition);
         let ends: TopicEnds =
@@ -350,7 +350,7 @@ impl Worker {
         }
     }
 
-    /// Takes what is next in the log, and commits and stores what is due.
+    /// Processes the next records of the log, and commits and stores what is due.
     pub(super) fn round(&mut self) -> Result<Round, WorkerError> {
         self.take_new_config()?;
         self.answer_questions()?;
@@ -396,7 +396,8 @@ impl Worker {
         Ok(Round::Idle)
     }
 
-    /// Says that acknowledged readings are gone. Nobody can bring them back, and those that follow must not wait.
+    /// Reports that acknowledged readings are lost. They cannot be recovered, and later readings must not wait for
+    /// them.
     fn report_lost(&self, resume: u64) {
         let bytes = resume.saturating_sub(self.position);
         self.config.metrics.log_lost_bytes(self.partition).inc_by(bytes);
@@ -405,18 +406,18 @@ impl Worker {
             from = self.position,
             to = resume,
             bytes,
-            "a part of the log is damaged or missing: the readings in it are lost; the line goes on behind it. \
+            "a range of the log is damaged or missing: the readings in it are lost; the line continues after it. \
              Check the disk, and restore the data folder from a backup if these readings matter"
         );
     }
 
-    /// Before the restart's point is reached, a batch must not reach over it.
+    /// End offset of the next read: a batch must not span the offset that was committed before the restart.
     fn read_until(&self) -> u64 {
         if self.position < self.applied { self.applied } else { u64::MAX }
     }
 
     fn checkpoint_due(&self) -> bool {
-        // One at a time, unless what waits would fill the memory.
+        // One checkpoint at a time, unless the pending readings would fill the memory.
         let full = self.effects.pending_readings >= PENDING_READINGS;
         self.position > self.snapshot_offset
             && (full || !self.checkpointer.under_way())
@@ -432,7 +433,7 @@ impl Worker {
         self.advance(next)
     }
 
-    /// What the stages make of a step, on fresh ones if they are lost on it; the error when those are lost as well.
+    /// Runs a step; if the stages fail, runs it again on new stages and returns their error if they fail too.
     fn run_twice(&mut self, step: &Step) -> Result<Result<StepOutput, CallError>, WorkerError> {
         match self.stages.run(step, &self.config.metrics) {
             Ok(output) => Ok(Ok(output)),
@@ -443,7 +444,7 @@ impl Worker {
         }
     }
 
-    /// Takes what a step gave; `next` is the offset after it.
+    /// Adds the output of a step; `next` is the offset after the step.
     fn take(&mut self, step: &Step, output: StepOutput, next: u64) {
         if let Step::Push(batch) = step
             && !output.anomalies.is_empty()
@@ -459,7 +460,7 @@ impl Worker {
             metrics.readings_repeated.inc_by(batch.count(&output.repeated));
         }
         metrics.windows.inc_by(output.features.blocks.iter().map(|block| block.sensor.len() as u64).sum());
-        // Before a restart its findings may have been committed.
+        // Findings up to `applied_offset` were committed before the restart.
         let found = next > self.applied;
         self.effects.take(self.partition, step, output, &self.config.registry, found);
     }
@@ -473,14 +474,15 @@ impl Worker {
         Ok(())
     }
 
-    /// Takes a configuration that has changed. While a replay is behind what was found before the restart it has to wait:
-    /// no checkpoint can be made there, and the stages would miss what lies between the last one and here.
+    /// Applies a changed configuration. During a replay up to the offset that was committed before the restart it must
+    /// wait: no checkpoint can be made there, so reopened stages would miss the records after the last checkpoint.
     fn take_new_config(&mut self) -> Result<(), WorkerError> {
         if self.position < self.applied {
             return Ok(());
         }
         let Some(configs) = self.shared.take_wanted_configs() else { return Ok(()) };
-        // From here on a replay has to use the new configuration, so the old one's part of the log is settled first.
+        // From here on a replay must use the new configuration, so everything processed with the old one is stored
+        // first.
         if let Err(error) = self.checkpoint_now() {
             self.shared.want_configs_again(configs);
             return Err(error);
@@ -492,12 +494,14 @@ impl Worker {
                 self.configs = configs.clone();
                 self.shared.set_configs_in_force(configs);
             }
-            Err(error) => tracing::error!(%error, "the line goes on with the configuration it had"),
+            Err(error) => {
+                tracing::error!(%error, "the new configuration cannot be used; the line keeps the previous one")
+            }
         }
         Ok(())
     }
 
-    /// Answers what was asked since the last step. Who asked and went away does no harm.
+    /// Answers the queries that have arrived since the last step. It is harmless if the sender no longer waits.
     fn answer_questions(&mut self) -> Result<(), WorkerError> {
         for question in self.shared.take_questions() {
             match question {
@@ -510,9 +514,9 @@ impl Worker {
                     let _ = answer.send(fresh);
                 }
                 Question::Probe(batches, model, answer) => {
-                    let judged = self.stages.probe(&batches, model.as_deref());
-                    let lost = judged.as_ref().err().filter(|error| matches!(error, CallError::Lost { .. })).cloned();
-                    let _ = answer.send(judged);
+                    let result = self.stages.probe(&batches, model.as_deref());
+                    let lost = result.as_ref().err().filter(|error| matches!(error, CallError::Lost { .. })).cloned();
+                    let _ = answer.send(result);
                     if let Some(error) = lost {
                         self.replace_stages(&error)?;
                     }
@@ -523,10 +527,10 @@ impl Worker {
     }
 }
 
-/// What was given up and a replay may come by again.
+/// The ranges that were quarantined and that a replay may read again.
 fn skips(config: &WorkerConfig, partition: u16, from: u64) -> Result<Vec<Skip>, StoreError> {
     let rows = config.store.skipped(partition)?.into_iter().filter(|row| row.stop > from);
-    // An asset that is unknown has no readings either.
+    // An unknown asset has no readings.
     let asset = |name: String| config.registry.asset_number(&name).unwrap_or(u32::MAX);
     Ok(rows.map(|row| Skip { from: row.start, to: row.stop, asset: row.asset.map(asset) }).collect())
 }

@@ -1,53 +1,53 @@
-//! Where the stream is, and who listens to it: both under one lock.
+//! The position of a stream and its listeners, under one lock.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::broadcast;
 
-/// Hands events to listeners. A listener gets a place and all events after that place, none twice: place and listeners
-/// change under one lock, so that nobody begins to listen between the two.
+/// Sends events to listeners. A listener gets a position and each event after it exactly once: the position and the set
+/// of listeners change under one lock, so that no listener subscribes between the two changes.
 #[derive(Debug)]
 pub(super) struct Announcer<P, E> {
-    place: Mutex<P>,
+    position: Mutex<P>,
     events: broadcast::Sender<Arc<E>>,
 }
 
 impl<P: Clone + PartialEq, E> Announcer<P, E> {
-    /// At a place; a listener may be `kept` events behind.
-    pub(super) fn new(place: P, kept: usize) -> Self {
-        Self { place: Mutex::new(place), events: broadcast::channel(kept).0 }
+    /// At a position; a listener may be `capacity` events behind.
+    pub(super) fn new(position: P, capacity: usize) -> Self {
+        Self { position: Mutex::new(position), events: broadcast::channel(capacity).0 }
     }
 
-    /// How far it has been told.
-    pub(super) fn place(&self) -> P {
-        self.place.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The position up to which events have been sent.
+    pub(super) fn position(&self) -> P {
+        self.position.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Events from now on, and where now is.
+    /// The events from now on, and the current position.
     pub(super) fn listen(&self) -> (broadcast::Receiver<Arc<E>>, P) {
-        let place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
-        (self.events.subscribe(), place.clone())
+        let position = self.position.lock().unwrap_or_else(PoisonError::into_inner);
+        (self.events.subscribe(), position.clone())
     }
 
-    /// Moves to `until` if nobody listens; tells whether it did. Whoever began to listen meanwhile is owed what lies
+    /// Moves to `until` if there are no listeners; returns whether it did. If there are, they have to get the events in
     /// between.
     pub(super) fn skip_unheard(&self, until: &P) -> bool {
-        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut position = self.position.lock().unwrap_or_else(PoisonError::into_inner);
         if self.events.receiver_count() > 0 {
             return false;
         }
-        place.clone_from(until);
+        position.clone_from(until);
         true
     }
 
-    /// Tells events that end at `place`.
-    pub(super) fn announce(&self, events: Vec<E>, place: &P) {
-        let mut held = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Sends events, the last of which ends at `position`.
+    pub(super) fn announce(&self, events: Vec<E>, position: &P) {
+        let mut current = self.position.lock().unwrap_or_else(PoisonError::into_inner);
         for event in events {
-            // Whoever listened may have gone.
+            // The listeners may have disconnected.
             let _ = self.events.send(Arc::new(event));
         }
-        held.clone_from(place);
+        current.clone_from(position);
     }
 }
 
@@ -60,9 +60,10 @@ mod tests {
 
     use super::*;
 
-    /// Numbers are told while listeners come and go; each has to hear all numbers after the place that it was given.
+    /// Numbers are sent while listeners come and go; each has to receive all numbers after the position that it was
+    /// given.
     #[test]
-    fn a_listener_hears_all_that_follows_its_place() {
+    fn a_listener_receives_all_events_after_its_position() {
         const LISTENERS: u64 = 2_000;
         let announcer = Announcer::new(0_u64, 1 << 16);
         let (line, ended) = (AtomicU64::new(0), AtomicBool::new(false));
@@ -70,16 +71,16 @@ mod tests {
             scope.spawn(|| {
                 while !ended.load(Ordering::Relaxed) {
                     let until = line.fetch_add(1, Ordering::Relaxed) + 1;
-                    let from = announcer.place();
+                    let from = announcer.position();
                     if !announcer.skip_unheard(&until) {
                         announcer.announce((from + 1..=until).collect(), &until);
                     }
-                    // Or nobody else would ever get the lock.
+                    // Otherwise no other thread would ever get the lock.
                     thread::yield_now();
                 }
             });
             for _ in 0..LISTENERS {
-                let (mut events, place) = announcer.listen();
+                let (mut events, position) = announcer.listen();
                 let first = loop {
                     match events.try_recv() {
                         Ok(first) => break *first,
@@ -87,9 +88,9 @@ mod tests {
                         Err(error) => panic!("{error}"),
                     }
                 };
-                if first != place + 1 {
+                if first != position + 1 {
                     ended.store(true, Ordering::Relaxed);
-                    panic!("a listener at {place} heard {first} first");
+                    panic!("a listener at {position} received {first} first");
                 }
             }
             ended.store(true, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Anomalies, alerts, drifts and work orders of all partitions as one stream of events, each with its place.
+//! Anomalies, alerts, drifts and work orders of all partitions as one stream of events, each with its position.
 
 use std::{
     fmt,
@@ -22,14 +22,14 @@ use crate::{
     supervisor::TaskHandle,
 };
 
-/// How often is looked for something new.
-const PAUSE: Duration = Duration::from_millis(50);
-/// Events that a listener may be behind before it reads them from the log.
-const KEPT: usize = 1_024;
-/// Bytes of one partition's log that are read at once.
+/// How often the log and the store are polled.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// The number of events that a listener may be behind before it reads them from the log.
+const CHANNEL_CAPACITY: usize = 1_024;
+/// The number of bytes of one partition's log that are read at once.
 const READ_BYTES: usize = 256 << 10;
 
-/// A place in the stream: where in each partition's anomaly-events, and which plan.
+/// A position in the stream: the offset in each partition's anomaly-events, and the number of the plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     offsets: Vec<u64>,
@@ -37,13 +37,13 @@ pub struct Place {
 }
 
 impl Place {
-    /// Whether what ends at `other` lies before this place.
+    /// Whether `other` does not lie after this position in any part.
     fn covers(&self, other: &Self) -> bool {
         self.plan >= other.plan && self.offsets.iter().zip(&other.offsets).all(|(own, other)| own >= other)
     }
 }
 
-/// Dots between the numbers, the plan last.
+/// The numbers separated by dots, the plan last.
 impl fmt::Display for Place {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for offset in &self.offsets {
@@ -63,22 +63,22 @@ impl FromStr for Place {
     }
 }
 
-/// Something that happened.
+/// An event of the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// `anomaly`, `alert`, `drift` or `work-order`.
     pub kind: &'static str,
-    /// The machine.
+    /// The asset id.
     pub asset: String,
-    /// The row as the API gives it, as it is now.
+    /// The row in the API's format, as it is now.
     pub data: String,
-    /// Where the stream goes on after it.
+    /// The position after the event.
     pub place: Place,
 }
 
-/// The stream.
+/// The stream of events.
 pub struct Feed {
-    desk: Arc<Desk>,
+    query_service: Arc<Desk>,
     sources: Vec<(Reader, Arc<AtomicU64>)>,
     announcer: Announcer<Place, Event>,
     task: Mutex<Option<TaskHandle>>,
@@ -86,26 +86,31 @@ pub struct Feed {
 
 impl fmt::Debug for Feed {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Feed").field("place", &self.place()).finish_non_exhaustive()
+        out.debug_struct("Feed").field("position", &self.position()).finish_non_exhaustive()
     }
 }
 
 impl Feed {
-    /// Starts to follow the line from now on.
+    /// Starts to follow the line, with new events only.
     ///
     /// # Errors
-    /// When no thread can be started.
-    pub fn start(desk: Arc<Desk>) -> std::io::Result<Arc<Self>> {
-        let host = desk.host();
+    /// If no thread can be started.
+    pub fn start(query_service: Arc<Desk>) -> std::io::Result<Arc<Self>> {
+        let host = query_service.host();
         let sources = host.workers().iter().map(|worker| (worker.findings_reader(), worker.findings_end())).collect();
-        let feed = Arc::new(Self { announcer: Announcer::new(end(host), KEPT), sources, task: Mutex::default(), desk });
-        let follower = Arc::clone(&feed);
-        let task = feed.desk.host().supervisor.spawn("feed", move |task| {
+        let feed = Arc::new(Self {
+            announcer: Announcer::new(current_position(host), CHANNEL_CAPACITY),
+            sources,
+            task: Mutex::default(),
+            query_service,
+        });
+        let publisher = Arc::clone(&feed);
+        let task = feed.query_service.host().supervisor.spawn("feed", move |task| {
             while !task.stopping() {
-                let more = follower.step()?;
+                let has_more = publisher.step()?;
                 task.healthy();
-                if !more {
-                    task.sleep(PAUSE);
+                if !has_more {
+                    task.sleep(POLL_INTERVAL);
                 }
             }
             Ok(())
@@ -114,40 +119,41 @@ impl Feed {
         Ok(feed)
     }
 
-    /// Ends the thread.
+    /// Stops the thread.
     pub fn stop(&self) {
         if let Some(task) = &*self.task.lock().unwrap_or_else(PoisonError::into_inner) {
             task.request_stop();
         }
     }
 
-    /// How far it has been told.
-    pub fn place(&self) -> Place {
-        self.announcer.place()
+    /// The position up to which events have been sent.
+    pub fn position(&self) -> Place {
+        self.announcer.position()
     }
 
-    /// Events from now on, and where now is.
+    /// The events from now on, and the current position.
     pub fn listen(&self) -> (broadcast::Receiver<Arc<Event>>, Place) {
         self.announcer.listen()
     }
 
-    /// A place that a listener names, if it is one of this host's. What is no longer kept is passed over.
+    /// Parses a position that a listener names, if it is one of this host's. Events that are no longer in the log are
+    /// skipped.
     pub fn resume(&self, text: &str) -> Option<Place> {
-        let mut place: Place = text.parse().ok()?;
-        let now = self.place();
-        let fits = place.offsets.len() == now.offsets.len() && now.covers(&place);
-        for (offset, (reader, _)) in place.offsets.iter_mut().zip(&self.sources) {
+        let mut position: Place = text.parse().ok()?;
+        let now = self.position();
+        let fits = position.offsets.len() == now.offsets.len() && now.covers(&position);
+        for (offset, (reader, _)) in position.offsets.iter_mut().zip(&self.sources) {
             *offset = (*offset).max(reader.start());
         }
-        fits.then_some(place)
+        fits.then_some(position)
     }
 
-    /// Tells some of what is new; returns whether there is more.
+    /// Sends some of the new events; returns whether there are more.
     ///
     /// # Errors
-    /// When log or store cannot be read; the next step begins at the same place.
+    /// If log or store cannot be read; the next step begins at the same position.
     fn step(&self) -> anyhow::Result<bool> {
-        let (mut at, until) = (self.place(), end(self.desk.host()));
+        let (mut at, until) = (self.position(), current_position(self.query_service.host()));
         if at == until || self.announcer.skip_unheard(&until) {
             return Ok(false);
         }
@@ -156,10 +162,11 @@ impl Feed {
         Ok(at != until)
     }
 
-    /// Some of the events from `at` to `until`, in their order; `at` moves on, and is `until` once there are no more.
+    /// Some of the events from `at` to `until`, in their order; `at` advances, and equals `until` once there are no
+    /// more.
     ///
     /// # Errors
-    /// When log or store cannot be read.
+    /// If log or store cannot be read.
     pub fn read(&self, at: &mut Place, until: &Place) -> anyhow::Result<Vec<Event>> {
         let mut events = Vec::new();
         for (partition, (reader, _)) in self.sources.iter().enumerate() {
@@ -178,17 +185,17 @@ impl Feed {
                 if let Some(offset) = at.offsets.get_mut(partition) {
                     *offset = record.next;
                 }
-                // One that cannot be read has been told in the log by the planner.
+                // The planner has already logged a record that cannot be parsed.
                 if let Ok(finding) = serde_json::from_slice(&record.payload) {
-                    events.extend(self.event(&finding, at)?);
+                    events.extend(self.finding_event(&finding, at)?);
                 }
             }
         }
-        let behind = at.offsets.iter().zip(&until.offsets).any(|(at, until)| at < until);
-        // A repair follows from an alert: it is told after it.
-        if !behind && at.plan < until.plan {
-            for (id, asset) in self.desk.host().store.orders_of_plans(at.plan, until.plan)? {
-                events.extend(self.row("work-order", Table::WorkOrders, &id, &asset, at)?);
+        let is_behind = at.offsets.iter().zip(&until.offsets).any(|(at, until)| at < until);
+        // A work order follows from an alert, so it is sent after it.
+        if !is_behind && at.plan < until.plan {
+            for (id, asset) in self.query_service.host().store.orders_of_plans(at.plan, until.plan)? {
+                events.extend(self.row_event("work-order", Table::WorkOrders, &id, &asset, at)?);
             }
             at.plan = until.plan;
             if let Some(last) = events.last_mut().filter(|last| last.kind == "work-order") {
@@ -198,33 +205,33 @@ impl Feed {
         Ok(events)
     }
 
-    fn event(&self, finding: &Finding, place: &Place) -> anyhow::Result<Option<Event>> {
+    fn finding_event(&self, finding: &Finding, position: &Place) -> anyhow::Result<Option<Event>> {
         match finding {
-            Finding::Anomaly(found) => self.row("anomaly", Table::Anomalies, &found.id, &found.asset, place),
-            Finding::Alert(alert) => self.row("alert", Table::Alerts, &alert.id, &alert.asset, place),
-            Finding::Drift(drift) => self.row("drift", Table::Drifts, &drift.id, &drift.asset, place),
-            // One a window: whoever wants them asks for the newest.
+            Finding::Anomaly(found) => self.row_event("anomaly", Table::Anomalies, &found.id, &found.asset, position),
+            Finding::Alert(alert) => self.row_event("alert", Table::Alerts, &alert.id, &alert.asset, position),
+            Finding::Drift(drift) => self.row_event("drift", Table::Drifts, &drift.id, &drift.asset, position),
+            // There is one in each window, so listeners query the newest instead.
             Finding::Prognosis(_) => Ok(None),
         }
     }
 
-    /// None where the row has gone meanwhile.
-    fn row(
+    /// `None` if the row has been deleted meanwhile.
+    fn row_event(
         &self,
         kind: &'static str,
         table: Table,
         id: &str,
         asset: &str,
-        place: &Place,
+        position: &Place,
     ) -> anyhow::Result<Option<Event>> {
         let filter = Filter { id: Some(id.to_owned()), limit: 1, ..Filter::default() };
-        let data = self.desk.item(table, &filter, None)?;
-        Ok(data.map(|data| Event { kind, asset: asset.to_owned(), data, place: place.clone() }))
+        let data = self.query_service.item(table, &filter, None)?;
+        Ok(data.map(|data| Event { kind, asset: asset.to_owned(), data, place: position.clone() }))
     }
 }
 
-/// Where the line is now.
-fn end(host: &Host) -> Place {
+/// The current position of the line.
+fn current_position(host: &Host) -> Place {
     let offset = |worker: &crate::line::WorkerHandle| worker.findings_end().load(Ordering::Acquire);
     Place { offsets: host.workers().iter().map(offset).collect(), plan: host.plan() }
 }
@@ -234,12 +241,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_read_as_it_is_written() {
-        let place = Place { offsets: vec![12, 0, 7], plan: 3 };
-        assert_eq!(place.to_string(), "12.0.7.3");
-        assert_eq!("12.0.7.3".parse(), Ok(place.clone()));
+    fn a_position_survives_its_text_form() {
+        let position = Place { offsets: vec![12, 0, 7], plan: 3 };
+        assert_eq!(position.to_string(), "12.0.7.3");
+        assert_eq!("12.0.7.3".parse(), Ok(position.clone()));
         assert!("12.x".parse::<Place>().is_err());
-        assert!(place.covers(&Place { offsets: vec![12, 0, 6], plan: 3 }));
-        assert!(!place.covers(&Place { offsets: vec![12, 1, 6], plan: 3 }));
+        assert!(position.covers(&Place { offsets: vec![12, 0, 6], plan: 3 }));
+        assert!(!position.covers(&Place { offsets: vec![12, 1, 6], plan: 3 }));
     }
 }

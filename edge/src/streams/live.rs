@@ -1,4 +1,4 @@
-//! A sensor's readings as they come. All who watch one sensor share its frames.
+//! A sensor's readings as they arrive. All listeners of one sensor share its frames.
 
 use std::{
     collections::HashMap,
@@ -23,28 +23,29 @@ use crate::{
     registry::Place,
 };
 
-/// How often is looked for new readings.
-const PAUSE: Duration = Duration::from_millis(200);
-/// Frames that a listener may be behind before it asks the line.
-const KEPT: usize = 64;
-/// A worker that does not answer within this time is asked again with the next look.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Stored readings that a listener who was away gets at most, the newest.
-const CAUGHT_UP: u64 = 100_000;
-/// Threads that read the store for listeners.
-static READERS: Semaphore = Semaphore::const_new(4);
-/// Readings of a frame, at most.
-const FRAME: usize = 2_000;
+/// How often the line is polled for new readings.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// The number of frames that a listener may be behind before it queries the line.
+const CHANNEL_CAPACITY: usize = 64;
+/// The maximum time that a worker takes to answer; after that it is queried again with the next poll.
+const WORKER_TIMEOUT: Duration = Duration::from_secs(5);
+/// The maximum number of stored readings that a reconnected listener gets, the newest ones.
+const MAX_CATCH_UP: u64 = 100_000;
+/// The threads that read the store for listeners.
+static STORE_READERS: Semaphore = Semaphore::const_new(4);
+/// The maximum number of readings of a frame.
+const MAX_FRAME_READINGS: usize = 2_000;
 
-/// Readings of one sensor, in order of time.
+/// New readings of one sensor, in order of time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Frame {
-    /// Times and values.
+    /// Times in nanoseconds since 1970, and values.
     pub readings: Vec<(i64, f64)>,
 }
 
 impl Frame {
-    /// As the event's data; only what is later than `after`. None when nothing is.
+    /// The data of the event with the readings later than `after`, and the time of the newest; `None` if there are no
+    /// later ones.
     pub fn text(&self, sensor: &str, after: i64) -> Option<(i64, String)> {
         let items: Vec<_> = self
             .readings
@@ -57,138 +58,141 @@ impl Frame {
     }
 }
 
-/// A sensor that somebody watches.
+/// A sensor with listeners.
 #[derive(Debug)]
-struct Watched {
+struct WatchedSensor {
     partition: u16,
     frames: broadcast::Sender<Arc<Frame>>,
-    /// The newest reading that was told.
-    after: i64,
+    /// The time of the newest reading that was sent.
+    last_sent: i64,
 }
 
-/// The sensors that are watched.
+/// The sensors with listeners, and their new readings.
 #[derive(Debug)]
 pub struct Live {
     host: Arc<Host>,
-    watched: Mutex<HashMap<u32, Watched>>,
+    watched: Mutex<HashMap<u32, WatchedSensor>>,
 }
 
 impl Live {
-    /// Watches nothing yet; [`Self::run`] has to run.
+    /// Without listeners; [`Self::run`] has to run.
     pub fn new(host: Arc<Host>) -> Arc<Self> {
         Arc::new(Self { host, watched: Mutex::default() })
     }
 
-    /// Looks for new readings of the sensors that are watched, for ever.
+    /// Polls for new readings of the sensors with listeners. Does not return.
     pub async fn run(self: Arc<Self>) {
         loop {
-            tokio::time::sleep(PAUSE).await;
-            // At once: a partition that does not answer holds up its own listeners only.
-            join_all(self.wanted().into_iter().map(async |(partition, wanted)| {
-                let fresh = self.ask(partition, Wanted { readings: wanted, ..Wanted::default() }).await;
-                self.tell(fresh);
+            tokio::time::sleep(POLL_INTERVAL).await;
+            // All partitions at once: a partition that does not answer delays only its own listeners.
+            join_all(self.queries().into_iter().map(async |(partition, sensors)| {
+                let unstored = self.query_worker(partition, Wanted { readings: sensors, ..Wanted::default() }).await;
+                self.send_frames(unstored);
             }))
             .await;
         }
     }
 
-    /// Frames of a sensor from now on, and the newest reading that came before.
-    pub async fn listen(&self, place: Place) -> (broadcast::Receiver<Arc<Frame>>, i64) {
-        if let Some(known) = self.join(place.sensor) {
+    /// The frames of a sensor from now on, and the time of its newest reading before them.
+    pub async fn listen(&self, location: Place) -> (broadcast::Receiver<Arc<Frame>>, i64) {
+        if let Some(known) = self.subscribe_existing(location.sensor) {
             return known;
         }
-        let wanted = Wanted { readings: vec![(place.sensor, i64::MIN)], ..Wanted::default() };
-        let fresh = self.ask(place.partition, wanted).await;
-        let newest = fresh.readings.iter().flat_map(|column| &column.times).max().copied();
-        let after = match newest {
+        let query = Wanted { readings: vec![(location.sensor, i64::MIN)], ..Wanted::default() };
+        let unstored = self.query_worker(location.partition, query).await;
+        let newest = unstored.readings.iter().flat_map(|column| &column.times).max().copied();
+        let last_sent = match newest {
             Some(newest) => newest,
-            None => self.read(move |store| store.newest_reading(place.sensor)).await.ok().flatten().unwrap_or(i64::MIN),
+            None => {
+                self.read(move |store| store.newest_reading(location.sensor)).await.ok().flatten().unwrap_or(i64::MIN)
+            }
         };
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = watched.entry(place.sensor).or_insert_with(|| Watched {
-            partition: place.partition,
-            frames: broadcast::channel(KEPT).0,
-            after,
+        let entry = watched.entry(location.sensor).or_insert_with(|| WatchedSensor {
+            partition: location.partition,
+            frames: broadcast::channel(CHANNEL_CAPACITY).0,
+            last_sent,
         });
-        (entry.frames.subscribe(), entry.after)
+        (entry.frames.subscribe(), entry.last_sent)
     }
 
-    fn join(&self, sensor: u32) -> Option<(broadcast::Receiver<Arc<Frame>>, i64)> {
+    fn subscribe_existing(&self, sensor: u32) -> Option<(broadcast::Receiver<Arc<Frame>>, i64)> {
         let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
-        watched.get(&sensor).map(|watched| (watched.frames.subscribe(), watched.after))
+        watched.get(&sensor).map(|watched| (watched.frames.subscribe(), watched.last_sent))
     }
 
-    /// Readings later than `after`, from store and line, in frames; of very many the newest.
+    /// The readings later than `after`, from store and line, in frames; at most the newest [`MAX_CATCH_UP`] stored
+    /// ones.
     ///
     /// # Errors
-    /// When the store cannot be read.
-    pub async fn since(&self, place: Place, after: i64) -> anyhow::Result<Vec<Frame>> {
-        let wanted = Wanted { readings: vec![(place.sensor, after)], ..Wanted::default() };
-        let fresh = self.ask(place.partition, wanted).await;
+    /// If the store cannot be read.
+    pub async fn since(&self, location: Place, after: i64) -> anyhow::Result<Vec<Frame>> {
+        let query = Wanted { readings: vec![(location.sensor, after)], ..Wanted::default() };
+        let unstored = self.query_worker(location.partition, query).await;
         let from = after.saturating_add(1);
-        let mut readings = self.read(move |store| history::newest(store, place.sensor, from, CAUGHT_UP)).await?;
-        for column in fresh.readings {
+        let mut readings = self.read(move |store| history::newest(store, location.sensor, from, MAX_CATCH_UP)).await?;
+        for column in unstored.readings {
             readings.extend(column.times.into_iter().zip(column.values));
         }
-        order(&mut readings);
-        Ok(readings.chunks(FRAME).map(|part| Frame { readings: part.to_vec() }).collect())
+        sort_unique(&mut readings);
+        Ok(readings.chunks(MAX_FRAME_READINGS).map(|chunk| Frame { readings: chunk.to_vec() }).collect())
     }
 
-    /// What is asked of each partition. Sensors that nobody watches any more are forgotten.
-    fn wanted(&self) -> Vec<(u16, Vec<(u32, i64)>)> {
+    /// The queries for each partition. Sensors without listeners are removed.
+    fn queries(&self) -> Vec<(u16, Vec<(u32, i64)>)> {
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         watched.retain(|_, watched| watched.frames.receiver_count() > 0);
-        let mut wanted: HashMap<u16, Vec<(u32, i64)>> = HashMap::new();
+        let mut queries: HashMap<u16, Vec<(u32, i64)>> = HashMap::new();
         for (&sensor, watched) in watched.iter() {
-            wanted.entry(watched.partition).or_default().push((sensor, watched.after));
+            queries.entry(watched.partition).or_default().push((sensor, watched.last_sent));
         }
-        wanted.into_iter().collect()
+        queries.into_iter().collect()
     }
 
-    async fn ask(&self, partition: u16, wanted: Wanted) -> Fresh {
+    async fn query_worker(&self, partition: u16, query: Wanted) -> Fresh {
         let (sender, receiver) = oneshot::channel();
         if let Some(worker) = self.host.worker(partition) {
-            worker.ask(Question::Fresh(wanted, sender));
+            worker.ask(Question::Fresh(query, sender));
         }
-        timeout(PATIENCE, receiver).await.ok().and_then(Result::ok).unwrap_or_default()
+        timeout(WORKER_TIMEOUT, receiver).await.ok().and_then(Result::ok).unwrap_or_default()
     }
 
-    /// Reads the store on a thread that may wait for the disk; few at a time.
+    /// Reads the store on a thread that may wait for the disk; few reads run at a time.
     async fn read<T: Send + 'static>(
         &self,
-        look: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+        query: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
     ) -> anyhow::Result<T> {
-        let turn = READERS.acquire().await?;
+        let permit = STORE_READERS.acquire().await?;
         let store = self.host.store.clone();
         let read = spawn_blocking(move || {
-            let _turn = turn;
-            look(&store)
+            let _permit = permit;
+            query(&store)
         });
         Ok(read.await??)
     }
 
-    fn tell(&self, fresh: Fresh) {
+    fn send_frames(&self, unstored: Fresh) {
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         let mut frames: HashMap<u32, Vec<(i64, f64)>> = HashMap::new();
-        for column in fresh.readings {
+        for column in unstored.readings {
             frames.entry(column.sensor).or_default().extend(column.times.into_iter().zip(column.values));
         }
         for (sensor, mut readings) in frames {
             let Some(watched) = watched.get_mut(&sensor) else { continue };
-            order(&mut readings);
+            sort_unique(&mut readings);
             if let Some(&(newest, _)) = readings.last() {
-                watched.after = watched.after.max(newest);
+                watched.last_sent = watched.last_sent.max(newest);
             }
-            for part in readings.chunks(FRAME) {
-                // Whoever listened has gone.
-                let _ = watched.frames.send(Arc::new(Frame { readings: part.to_vec() }));
+            for chunk in readings.chunks(MAX_FRAME_READINGS) {
+                // The listener may have disconnected.
+                let _ = watched.frames.send(Arc::new(Frame { readings: chunk.to_vec() }));
             }
         }
     }
 }
 
-/// By time; what lies both in the store and on its way there is kept once.
-fn order(readings: &mut Vec<(i64, f64)>) {
+/// Sorts by time; a reading that is both in the store and in the line is kept once.
+fn sort_unique(readings: &mut Vec<(i64, f64)>) {
     readings.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
     readings.dedup_by(|a, b| a.0 == b.0 && a.1.to_bits() == b.1.to_bits());
 }
@@ -198,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_tells_what_is_new() {
+    fn a_frame_contains_only_new_readings() {
         let frame = Frame { readings: vec![(1_000_000_000, 1.5), (2_000_000_000, 2.0)] };
         let (newest, text) = frame.text("a/b", 1_000_000_000).unwrap_or_default();
         assert_eq!(newest, 2_000_000_000);
@@ -207,9 +211,9 @@ mod tests {
     }
 
     #[test]
-    fn readings_met_twice_are_told_once() {
+    fn duplicate_readings_are_sent_once() {
         let mut readings = vec![(2, 1.0), (1, 1.0), (2, 1.0), (2, 3.0)];
-        order(&mut readings);
+        sort_unique(&mut readings);
         assert_eq!(readings, [(1, 1.0), (2, 1.0), (2, 3.0)]);
     }
 }

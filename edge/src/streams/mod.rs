@@ -1,7 +1,8 @@
-//! What happens, as it happens: findings and repairs for whoever watches the plant, readings for whoever watches a sensor.
+//! Streams of events: findings and work orders for listeners of the plant, readings for listeners of a sensor.
 //!
-//! A listener that was away goes on where it was: findings are read from the log and the store, readings from the line and
-//! the store. What a slow listener has not taken is not kept in memory for it; it reads on from where it is.
+//! A reconnected listener resumes where it stopped: findings are read from the log and the store, readings from the
+//! line and the store. Events that a slow listener has not taken are not kept in memory for it; it reads on from its
+//! own position.
 
 mod announcer;
 mod feed;

@@ -1,11 +1,11 @@
-//! What brings events in: HTTP, MQTT, NATS JetStream and the timer.
+//! The triggers, which receive events: HTTP, MQTT, NATS JetStream and the timer.
 
 pub mod http;
 pub mod mqtt;
 pub mod nats;
 pub mod timer;
 
-/// Returns once `stop` is true, or nobody is left who could say so.
+/// Returns once `stop` is true or its sender is gone.
 pub(crate) async fn stopped(stop: &mut tokio::sync::watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }

@@ -18,23 +18,23 @@ use crate::{
     intake::{Envelope, IntakeError},
 };
 
-/// How long to wait before connecting anew.
-const RETRY: Duration = Duration::from_secs(2);
-/// The server holds a request for messages this long; then the next one is sent.
-const REQUEST: Duration = Duration::from_secs(2);
-/// Messages that may be under way at once.
-const IN_FLIGHT: usize = 4096;
-/// Far from the lanes of other triggers.
-const LANE: u64 = 1 << 62;
+/// The pause before a new connection attempt.
+const RECONNECT_INTERVAL: Duration = Duration::from_secs(2);
+/// How long the server holds a request for messages before the next request is sent.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(2);
+/// The maximum number of messages without an acknowledgement.
+const MAX_IN_FLIGHT: usize = 4096;
+/// The first lane; far from the lanes of the other triggers.
+const FIRST_LANE: u64 = 1 << 62;
 
-/// Consumes until the future is dropped; connects anew when the server goes away. `number` tells the connections of
-/// `[[nats]]` apart.
+/// Consumes messages until the future is dropped; reconnects when the server disconnects. `number` distinguishes the
+/// connections of `[[nats]]`.
 pub async fn run(host: Arc<Host>, config: Nats, mapping: Arc<Mapping>, number: u64) {
     loop {
-        if let Err(error) = consume(&host, &config, &mapping, LANE + number).await {
-            tracing::warn!(url = %config.url, error = format!("{error:#}"), "NATS: connecting anew in {RETRY:?}");
+        if let Err(error) = consume(&host, &config, &mapping, FIRST_LANE + number).await {
+            tracing::warn!(url = %config.url, error = format!("{error:#}"), "NATS: reconnecting in {RECONNECT_INTERVAL:?}");
         }
-        time::sleep(RETRY).await;
+        time::sleep(RECONNECT_INTERVAL).await;
     }
 }
 
@@ -74,35 +74,35 @@ async fn consume(host: &Arc<Host>, config: &Nats, mapping: &Arc<Mapping>, lane: 
             pull::Config {
                 durable_name: Some(config.durable.clone()),
                 ack_policy: AckPolicy::Explicit,
-                max_ack_pending: i64::try_from(IN_FLIGHT).unwrap_or(i64::MAX),
+                max_ack_pending: i64::try_from(MAX_IN_FLIGHT).unwrap_or(i64::MAX),
                 ..pull::Config::default()
             },
         )
         .await
         .with_context(|| format!("opening the consumer {}", config.durable))?;
     tracing::info!(url = %config.url, stream = %config.stream, durable = %config.durable, "NATS: consuming");
-    let mut acknowledging = JoinSet::new();
+    let mut pending_acks = JoinSet::new();
     loop {
-        // The client gives up on an answer only where a request expires: without it, one that a server took with it when it
-        // ended would be waited for for ever.
+        // The client stops waiting for an answer only if the request expires. Without an expiry it would wait forever
+        // for an answer that a server lost when it stopped.
         let mut batch = consumer
             .batch()
             .max_messages(config.batch.max(1))
-            .expires(REQUEST)
+            .expires(FETCH_TIMEOUT)
             .messages()
             .await
-            .context("asking for messages")?;
-        while let Some(message) = futures_next(&mut batch).await {
+            .context("requesting messages")?;
+        while let Some(message) = next_item(&mut batch).await {
             let message = message.map_err(|error| anyhow::anyhow!("reading messages: {error}"))?;
             host.metrics.events("nats").inc();
-            while acknowledging.len() >= IN_FLIGHT {
-                acknowledging.join_next().await;
+            while pending_acks.len() >= MAX_IN_FLIGHT {
+                pending_acks.join_next().await;
             }
             let host = Arc::clone(host);
             let envelope = envelope(&message, mapping);
-            // Submitted here, in order; only the waiting is apart.
+            // The event is submitted here, in order; only the wait for the answer runs in its own task.
             let answer = host.intake.submit(lane, vec![envelope]);
-            acknowledging.spawn(async move {
+            pending_acks.spawn(async move {
                 let stored = match answer {
                     Ok(answer) => answer.await.unwrap_or(Err(IntakeError::Closed)),
                     Err(error) => Err(error),
@@ -112,10 +112,10 @@ async fn consume(host: &Arc<Host>, config: &Nats, mapping: &Arc<Mapping>, lane: 
                     Err(IntakeError::Busy { retry_after, .. }) => {
                         message.ack_with(AckKind::Nak(Some(retry_after))).await
                     }
-                    Err(_) => message.ack_with(AckKind::Nak(Some(RETRY))).await,
+                    Err(_) => message.ack_with(AckKind::Nak(Some(RECONNECT_INTERVAL))).await,
                 };
                 if let Err(error) = acknowledged {
-                    // It will come again, and be found to be a duplicate.
+                    // The server sends the message again, and it is recognised as a duplicate.
                     tracing::debug!(%error, "NATS: an acknowledgement was lost");
                 }
             });
@@ -123,12 +123,12 @@ async fn consume(host: &Arc<Host>, config: &Nats, mapping: &Arc<Mapping>, lane: 
     }
 }
 
-async fn futures_next<S: futures_util::Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
+async fn next_item<S: futures_util::Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
     futures_util::StreamExt::next(stream).await
 }
 
 fn envelope(message: &jetstream::Message, mapping: &Mapping) -> Envelope {
-    // Subjects are mapped like MQTT topics, with slashes for dots.
+    // Subjects are mapped like MQTT topics, with slashes instead of dots.
     let topic = message.subject.replace('.', "/");
     let mapped = mapping.map(&topic);
     let header = message.headers.as_ref().and_then(|headers| headers.get("Content-Type")).map(ToString::to_string);

@@ -6,19 +6,19 @@ use tokio::time;
 
 use crate::{clock, host::Host, supervisor::TaskContext};
 
-/// Ticks every `period` and runs the housekeeping every second, for as long as the task is not stopped.
+/// Ticks every `period` and runs the housekeeping every second, until the task is stopped.
 ///
 /// # Errors
-/// When a tick cannot be written. The supervisor begins anew then.
+/// If a tick cannot be written. The supervisor then restarts the task.
 pub async fn run(host: Arc<Host>, period: Duration, task: TaskContext) -> anyhow::Result<()> {
     let mut tick = time::interval_at(time::Instant::now() + period, period);
     tick.set_missed_tick_behavior(time::MissedTickBehavior::Skip);
-    let mut second = time::interval(Duration::from_secs(1));
-    second.set_missed_tick_behavior(time::MissedTickBehavior::Skip);
+    let mut housekeeping = time::interval(Duration::from_secs(1));
+    housekeeping.set_missed_tick_behavior(time::MissedTickBehavior::Skip);
     loop {
-        // Both write to the disk, which must not hold up the sockets.
+        // Both write to the disk, so they run off the threads that serve sockets.
         tokio::select! {
-            _ = second.tick() => {
+            _ = housekeeping.tick() => {
                 let host = Arc::clone(&host);
                 tokio::task::spawn_blocking(move || {
                     host.housekeeping();

@@ -1,4 +1,4 @@
-//! Copies to start anew from.
+//! Backups: copies of the store that a host can start from.
 
 use std::{
     fs,
@@ -10,29 +10,30 @@ use rusqlite::{Connection, OpenFlags, backup::Backup, params};
 
 use crate::{Store, StoreError, connection::make_private, schema::IDENTITY};
 
-/// Pages that are copied before others get their turn.
-const PAGES: i32 = 1024;
+/// Pages copied per step, before other connections get access.
+const PAGES_PER_STEP: i32 = 1024;
 
 impl Store {
-    /// Copies the store to `to` while it is in use, in place of what lay there. The copy holds all that is known, but no
-    /// place in a log, as the log and the snapshots stay where they are: a host that starts on it begins with an empty
-    /// log and fresh stages. `places` are beginnings of keys whose states are such places. What the one whose row among the
-    /// partitions is `owner` needs to go on lies under `key/<its offset>`, and in the copy under `key`.
+    /// Copies the store to `to` while it is in use, and replaces an existing file there. The copy contains all rows,
+    /// but no log offsets, because the log and the snapshots are not copied: a host that starts on the copy starts with
+    /// an empty log and fresh stages. `offset_keys` are the prefixes of state keys whose values are such offsets.
+    /// `planner` is the planner's partition and state key: its state at the partition's snapshot offset is stored as
+    /// `key/<offset>`, and in the copy as `key`.
     ///
     /// # Errors
-    /// [`StoreError`] when `to` cannot be written, or is this store; what lay there is as it was.
-    pub fn backup(&self, to: &Path, places: &[&str], kept: (u16, &str)) -> Result<(), StoreError> {
-        // It needs one snapshot to the end, however long that takes.
+    /// [`StoreError`] when `to` cannot be written or is this store. An existing file at `to` is then unchanged.
+    pub fn backup(&self, to: &Path, offset_keys: &[&str], planner: (u16, &str)) -> Result<(), StoreError> {
+        // The copy needs one snapshot to its end, so it has no time limit.
         self.read_for(None, |connection| {
-            replace(&self.shared.path, to, |part| copy_pages(connection, part, places, kept))
+            replace(&self.shared.path, to, |part| copy_pages(connection, part, offset_keys, planner))
         })
     }
 }
 
-/// Copies any SQLite file while it is in use, in place of what lay at `to`.
+/// Copies any SQLite file while it is in use, and replaces an existing file at `to`.
 ///
 /// # Errors
-/// [`StoreError`] when `from` is no SQLite file or `to` cannot be written.
+/// [`StoreError`] when `from` is not an SQLite file, or `to` cannot be written.
 pub fn copy_file(from: &Path, to: &Path) -> Result<(), StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let source = Connection::open_with_flags(from, flags)?;
@@ -40,68 +41,68 @@ pub fn copy_file(from: &Path, to: &Path) -> Result<(), StoreError> {
     replace(from, to, |part| pages(&source, part).map(drop))
 }
 
-/// Has a file written beside `to` and puts it there once it is whole.
+/// Writes a temporary file next to `to` and renames it to `to` when it is complete.
 fn replace(from: &Path, to: &Path, write: impl FnOnce(&Path) -> Result<(), StoreError>) -> Result<(), StoreError> {
-    if let (Ok(from), Ok(there)) = (from.canonicalize(), to.canonicalize())
-        && from == there
+    if let (Ok(from), Ok(target)) = (from.canonicalize(), to.canonicalize())
+        && from == target
     {
-        return Err(StoreError::Onto(there));
+        return Err(StoreError::Onto(target));
     }
     let mut part = to.as_os_str().to_owned();
     part.push(".part");
     let part = PathBuf::from(part);
-    let failed = |error: std::io::Error| StoreError::Copy { to: to.to_owned(), error };
+    let copy_error = |error: std::io::Error| StoreError::Copy { to: to.to_owned(), error };
     match fs::remove_file(&part) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(copy_error(error)),
         _ => {}
     }
-    let written = write(&part).and_then(|()| fs::rename(&part, to).map_err(failed));
+    let written = write(&part).and_then(|()| fs::rename(&part, to).map_err(copy_error));
     if written.is_err() {
-        // Half a copy is of no use to anybody.
+        // A partial copy is useless.
         let _ = fs::remove_file(&part);
     }
     written
 }
 
-fn copy_pages(from: &Connection, to: &Path, places: &[&str], (owner, key): (u16, &str)) -> Result<(), StoreError> {
+fn copy_pages(from: &Connection, to: &Path, offset_keys: &[&str], (owner, key): (u16, &str)) -> Result<(), StoreError> {
     let mut copy = pages(from, to)?;
     let transaction = copy.transaction()?;
-    let below = format!("{key}/");
+    let snapshot_prefix = format!("{key}/");
     transaction.execute(
         "INSERT OR REPLACE INTO state SELECT ?1, value FROM state JOIN partitions ON key = ?2 || snapshot_offset
             WHERE partition = ?3",
-        params![key, below, owner],
+        params![key, snapshot_prefix, owner],
     )?;
-    // What a checkpoint had begun to write is counted nowhere yet.
+    // Chunks staged by an unfinished checkpoint are not counted anywhere yet.
     transaction.execute_batch(
         "DELETE FROM reading_chunks WHERE (sensor, start_time) IN (SELECT sensor, start_time FROM staged);
          DELETE FROM staged;
          DELETE FROM partitions;
          DELETE FROM skipped;
-         -- Named after their place in the log, where the next log has others.
+         -- Their ids are derived from log offsets, and the next log assigns the same offsets again.
          UPDATE dead_letters SET id = lower(hex(randomblob(16)));",
     )?;
-    // Its log is another, so that it is another store.
+    // The copy belongs to another log, so it needs its own identity.
     transaction.execute("UPDATE state SET value = randomblob(16) WHERE key = ?1", params![IDENTITY])?;
-    for place in places.iter().copied().chain([below.as_str()]) {
-        transaction.execute("DELETE FROM state WHERE substr(key, 1, length(?1)) = ?1", params![place])?;
+    for prefix in offset_keys.iter().copied().chain([snapshot_prefix.as_str()]) {
+        transaction.execute("DELETE FROM state WHERE substr(key, 1, length(?1)) = ?1", params![prefix])?;
     }
     transaction.commit()?;
     Ok(())
 }
 
-/// The file as it is now, and a connection to it.
+/// Copies the current content of the database to a new file, and returns a connection to it.
 fn pages(from: &Connection, to: &Path) -> Result<Connection, StoreError> {
     make_private(to)?;
     let mut copy = Connection::open(to)?;
-    // What is written meanwhile would make the copying begin anew each time.
+    // Without this read transaction, every concurrent write would restart the copy.
     from.execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema;")?;
-    let copied =
-        Backup::new(from, &mut copy).and_then(|backup| backup.run_to_completion(PAGES, Duration::from_millis(5), None));
-    let ended = from.execute_batch("ROLLBACK");
+    let copied = Backup::new(from, &mut copy)
+        .and_then(|backup| backup.run_to_completion(PAGES_PER_STEP, Duration::from_millis(5), None));
+    let rolled_back = from.execute_batch("ROLLBACK");
     copied?;
-    ended?;
-    // One file, without a write-ahead log beside it.
+    rolled_back?;
+    // A single file, without a write-ahead log.
     copy.pragma_update(None, "journal_mode", "DELETE")?;
     Ok(copy)
 }
@@ -165,7 +166,7 @@ mod tests {
         assert_eq!(copy.state_get("ingest/0").unwrap().as_deref(), Some(b"aliases".as_slice()));
         assert_eq!(copy.state_get("planner").unwrap().as_deref(), Some(b"900".as_slice()));
         assert_eq!(copy.state_get("planner/900").unwrap(), None);
-        // Another letter from the same place in another log is another letter.
+        // A dead letter from the same offset of another log is another dead letter.
         copy.commit(&commit(&[], &[letter()], &[])).unwrap();
         assert_eq!((copy.counts().unwrap().dead_letters, copy.counts().unwrap().rejected_readings), (2, 2));
         assert!(copy.identity() != store.identity() && copy.identity().len() == 32);
@@ -174,7 +175,7 @@ mod tests {
             let mode = fs::metadata(folder.path().join(file)).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600, "{file}");
         }
-        // The store itself goes on where it was.
+        // The original store is unchanged.
         assert_eq!(store.checkpoints().unwrap().len(), 1);
     }
 

@@ -1,4 +1,4 @@
-//! Looking for damage: pages, indexes and compressed columns.
+//! Checks pages, indexes and compressed columns for damage.
 
 use std::{
     ops::ControlFlow,
@@ -9,34 +9,36 @@ use rusqlite::{Connection, OpenFlags, params};
 
 use crate::{Store, StoreError, connection::open_file, readings::columns};
 
-/// How long one statement of a thorough check may hold a snapshot, as the write-ahead log grows meanwhile.
+/// Time limit of one statement of a thorough check. The statement holds a snapshot, and the write-ahead log grows
+/// meanwhile.
 const STATEMENT: Duration = Duration::from_secs(10);
-/// Chunks that are decoded under one snapshot.
+/// Chunks that are decoded per snapshot.
 const CHUNKS: u32 = 256;
 
-/// How far a check went.
+/// The result of a check that found no damage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Checked {
-    /// False when the time was up, or it was stopped, before everything was looked at. What was looked at is sound.
+    /// False when the check ended before it was complete, because of the time limit or a stop request. The part that
+    /// was checked is valid.
     pub complete: bool,
 }
 
 impl Store {
-    /// Looks for damage on a connection of its own. A quick check looks at the pages for as long as
-    /// [`crate::StoreOptions::quick_check`] says; a thorough one goes through each table, its indexes and all chunks of
+    /// Checks for damage on a separate connection. A quick check reads pages for at most
+    /// [`crate::StoreOptions::quick_check_timeout`]. A thorough check reads each table, its indexes and all chunks of
     /// readings, which may take minutes.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`] or another error whose kind is [`crate::StoreErrorKind::Corrupt`] when there is damage; any
-    /// other error when it could not be looked for.
+    /// [`StoreError::Corrupt`], or another error of kind [`crate::StoreErrorKind::Corrupt`], when there is damage; any
+    /// other error when the check could not be made.
     pub fn check(&self, quick: bool) -> Result<(), StoreError> {
         self.check_until(quick, || false).map(drop)
     }
 
-    /// As [`Self::check`], until `stop` says so, which is asked every few milliseconds.
+    /// As [`Self::check_integrity`], but ends when `stop` returns true. It is called every few milliseconds.
     ///
     /// # Errors
-    /// As [`Self::check`].
+    /// As [`Self::check_integrity`].
     pub fn check_until(
         &self,
         quick: bool,
@@ -56,7 +58,7 @@ impl Store {
             .collect::<Result<_, _>>()?;
         let mut complete = true;
         for table in tables {
-            // An own snapshot for each, so that the write-ahead log can be folded in between.
+            // A separate snapshot for each table, so that the write-ahead log can be checkpointed in between.
             let check = format!("integrity_check('{}')", table.replace('\'', "''"));
             complete &= pragma(&mut connection, &check, STATEMENT, &stop)?;
         }
@@ -65,7 +67,7 @@ impl Store {
     }
 }
 
-/// Runs one check; false when it was ended.
+/// Runs one check pragma. Returns false if it was interrupted.
 fn pragma(
     connection: &mut Connection,
     check: &str,
@@ -74,18 +76,19 @@ fn pragma(
 ) -> Result<bool, StoreError> {
     let (end, stopped) = (Instant::now() + limit, stop.clone());
     connection.progress_handler(10_000, Some(move || Instant::now() > end || stopped()))?;
-    let found = connection.query_row(&format!("PRAGMA {check}"), [], |row| row.get::<_, String>(0));
+    let result = connection.query_row(&format!("PRAGMA {check}"), [], |row| row.get::<_, String>(0));
     connection.progress_handler(0, None::<fn() -> bool>)?;
-    match found.map_err(StoreError::from) {
-        Ok(found) if found == "ok" => Ok(true),
-        Ok(found) if found.eq_ignore_ascii_case("interrupted") => Ok(false),
-        Ok(found) => Err(StoreError::Damaged(found)),
+    match result.map_err(StoreError::from) {
+        Ok(result) if result == "ok" => Ok(true),
+        Ok(result) if result.eq_ignore_ascii_case("interrupted") => Ok(false),
+        Ok(result) => Err(StoreError::Damaged(result)),
         Err(error) if error.is_interrupt() => Ok(false),
         Err(error) => Err(error),
     }
 }
 
-/// Decodes all chunks of readings, some under each snapshot.
+/// Decodes all chunks of readings, with a new snapshot for every [`CHUNKS_PER_SNAPSHOT`] chunks. Returns false if it
+/// was stopped.
 fn chunks(connection: &Connection, stop: &impl Fn() -> bool) -> Result<bool, StoreError> {
     let mut statement = connection.prepare(
         "SELECT sensor, start_time, times, vals, count FROM reading_chunks
@@ -96,21 +99,22 @@ fn chunks(connection: &Connection, stop: &impl Fn() -> bool) -> Result<bool, Sto
         if stop() {
             return Ok(false);
         }
-        let mut some = statement.query(params![last.0, last.1, CHUNKS])?;
-        let mut at = ControlFlow::Break(());
-        while let Some(chunk) = some.next()? {
+        let mut page = statement.query(params![last.0, last.1, CHUNKS])?;
+        let mut progress = ControlFlow::Break(());
+        while let Some(chunk) = page.next()? {
             last = (chunk.get(0)?, chunk.get(1)?);
-            at = ControlFlow::Continue(());
+            progress = ControlFlow::Continue(());
             let (sensor, start) = last;
-            let damaged =
-                |what: String| StoreError::Damaged(format!("the readings of sensor {sensor} from {start} on: {what}"));
+            let damaged = |reason: String| {
+                StoreError::Damaged(format!("the readings of sensor {sensor} from {start} on: {reason}"))
+            };
             let (times, _) = columns(chunk, 2).map_err(|error| damaged(error.to_string()))?;
             let count: i64 = chunk.get(4)?;
             if i64::try_from(times.len()).ok() != Some(count) {
-                return Err(damaged(format!("{} where {count} should be", times.len())));
+                return Err(damaged(format!("expected {count} readings, found {}", times.len())));
             }
         }
-        if at.is_break() {
+        if progress.is_break() {
             return Ok(true);
         }
     }

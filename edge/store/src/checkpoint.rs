@@ -1,10 +1,11 @@
-//! Writing a checkpoint in steps.
+//! Writes a checkpoint in steps.
 //!
-//! Its chunks of readings are written in small transactions, each named in `staged` with the partition, the checkpoint
-//! and the attempt that they belong to. What is named there is neither seen by reads nor merged nor expired. The last
-//! transaction writes everything else and takes the names of this attempt away, and of no other: until then a crash, or
-//! an error, leaves chunks that [`Store::recover`], [`Store::abandon_staged`] or the next attempt of the same partition
-//! takes back. A commit without a checkpoint leaves `staged` alone.
+//! Its chunks of readings are written in small transactions. Each chunk is listed in the table `staged` with its
+//! partition, checkpoint and attempt. Staged chunks are not visible to reads, and are neither merged nor expired. The
+//! last transaction writes everything else and removes the entries of this attempt, and only of this attempt, from
+//! `staged`. After a crash or an error before that, the chunks are deleted by [`Store::discard_all_staged`],
+//! [`Store::discard_staged`] or the next attempt of the same partition. A commit without a checkpoint does not change
+//! `staged`.
 
 use std::{borrow::Cow, collections::BTreeMap, sync::atomic::Ordering};
 
@@ -24,7 +25,7 @@ use crate::{
 
 const HOUR: i64 = 3_600_000_000_000;
 
-/// One sensor's readings, compressed.
+/// The compressed readings of one sensor.
 pub(crate) struct ReadingChunk {
     pub(crate) sensor: u32,
     pub(crate) start: i64,
@@ -42,7 +43,7 @@ struct HourSums {
     max: f64,
 }
 
-/// A commit that is being written. Dropping it leaves what was staged for the next attempt to take back.
+/// Writes one commit. If it is dropped early, the next attempt deletes the staged chunks.
 #[must_use = "what is begun is seen only when it is finished"]
 pub struct CheckpointWriter<'a> {
     store: Store,
@@ -53,17 +54,17 @@ pub struct CheckpointWriter<'a> {
     waveforms: Vec<Vec<u8>>,
     windows: Vec<WindowChunk<'a>>,
     progress: Progress,
-    /// Chunks that were staged.
+    /// Number of chunks that were staged.
     staged: i64,
-    /// Chunks that met another which starts at the same time; the last transaction joins them.
+    /// Indexes of chunks with the same start time as an existing chunk. The last transaction merges them.
     met: Vec<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Progress {
-    /// What earlier attempts staged is to be taken back.
+    /// Chunks staged by earlier attempts are to be deleted.
     TakingBack,
-    /// The next chunk to be staged.
+    /// Index of the next chunk to stage.
     Staging(usize),
     Finished,
 }
@@ -83,8 +84,8 @@ impl std::fmt::Debug for CheckpointWriter<'_> {
 }
 
 impl Store {
-    /// Begins to write a commit; compresses its columns, and writes nothing yet. At most one checkpoint of a partition
-    /// is written at a time: a later attempt takes back what an earlier one staged, which then cannot be finished.
+    /// Starts writing a commit: compresses its columns, but writes nothing yet. Only one checkpoint per partition is
+    /// written at a time: a later attempt deletes the staged chunks of an earlier one, which then cannot be finished.
     pub fn begin_checkpoint<'a>(&self, commit: &'a Commit<'a>) -> CheckpointWriter<'a> {
         let mut hours = BTreeMap::new();
         let chunks: Vec<ReadingChunk> = commit
@@ -93,7 +94,7 @@ impl Store {
             .filter(|column| !column.times.is_empty())
             .map(|column| compress(column, &mut hours))
             .collect();
-        // What no checkpoint covers is not staged: the last transaction writes it.
+        // Readings without a checkpoint are not staged; the last transaction writes them.
         let progress = if commit.checkpoint.is_some() { Progress::TakingBack } else { Progress::Staging(0) };
         CheckpointWriter {
             store: self.clone(),
@@ -109,25 +110,25 @@ impl Store {
         }
     }
 
-    /// Takes back what checkpoints had begun to write when the host died. Only the host may call it, before it commits;
-    /// a checkpoint that is being written at this moment fails, and has to be written again.
+    /// Deletes the chunks staged by checkpoints that a crash interrupted. Only the host may call this, before its first
+    /// commit. A checkpoint that is being written at the same time fails and must be written again.
     ///
     /// # Errors
-    /// [`StoreError`]; what is left is taken back by the next call.
+    /// [`StoreError`]; the next call deletes the remaining chunks.
     pub fn recover(&self) -> Result<(), StoreError> {
-        let at_once = self.chunks_at_once();
-        while self.write(|to| take_back(to, None, at_once))? {}
+        let batch_size = self.chunks_at_once();
+        while self.write(|to| take_back(to, None, batch_size))? {}
         Ok(())
     }
 
-    /// Takes back what a checkpoint of this partition had begun to write and did not finish. The next checkpoint of the
-    /// partition does it as well.
+    /// Deletes the chunks staged by an unfinished checkpoint of this partition. The partition's next checkpoint does
+    /// the same.
     ///
     /// # Errors
-    /// [`StoreError`]; what is left is taken back by the next call.
+    /// [`StoreError`]; the next call deletes the remaining chunks.
     pub fn abandon_staged(&self, partition: u16) -> Result<(), StoreError> {
-        let at_once = self.chunks_at_once();
-        while self.write(|to| take_back(to, Some(partition), at_once))? {}
+        let batch_size = self.chunks_at_once();
+        while self.write(|to| take_back(to, Some(partition), batch_size))? {}
         Ok(())
     }
 
@@ -137,10 +138,10 @@ impl Store {
 }
 
 impl CheckpointWriter<'_> {
-    /// Makes one small transaction; true when another step is to follow before [`Self::finish`].
+    /// Runs one small transaction. Returns whether another step is needed before [`Self::finish`].
     ///
     /// # Errors
-    /// [`StoreError`]; the step was not made, and may be made again.
+    /// [`StoreError`]; the step was not executed and can be repeated.
     pub fn step(&mut self) -> Result<bool, StoreError> {
         let Some(checkpoint) = &self.commit.checkpoint else { return Ok(false) };
         let (partition, attempt) = (self.commit.partition, self.attempt);
@@ -149,42 +150,42 @@ impl CheckpointWriter<'_> {
             Progress::Staging(next) => next,
             Progress::Finished => return Ok(false),
         };
-        let at_once = self.store.chunks_at_once();
-        if self.progress == Progress::TakingBack && self.store.write(|to| take_back(to, Some(partition), at_once))? {
+        let batch_size = self.store.chunks_at_once();
+        if self.progress == Progress::TakingBack && self.store.write(|to| take_back(to, Some(partition), batch_size))? {
             return Ok(true);
         }
         self.progress = Progress::Staging(next);
-        let some = self.chunks.get(next..self.chunks.len().min(next.saturating_add(at_once))).unwrap_or_default();
-        if some.is_empty() {
+        let batch = self.chunks.get(next..self.chunks.len().min(next.saturating_add(batch_size))).unwrap_or_default();
+        if batch.is_empty() {
             return Ok(false);
         }
         let offset = number(checkpoint.snapshot_offset);
         let met = self.store.write(|to| {
             let mut insert = to.prepare_cached(merge::INSERT)?;
-            let mut name = to.prepare_cached("INSERT INTO staged VALUES (?1, ?2, ?3, ?4, ?5)")?;
+            let mut list_staged = to.prepare_cached("INSERT INTO staged VALUES (?1, ?2, ?3, ?4, ?5)")?;
             let mut met = Vec::new();
-            for (index, chunk) in some.iter().enumerate() {
+            for (index, chunk) in batch.iter().enumerate() {
                 if insert.execute(chunk.row())? == 0 {
                     met.push(next + index);
                 } else {
-                    name.execute(params![chunk.sensor, chunk.start, partition, offset, attempt])?;
+                    list_staged.execute(params![chunk.sensor, chunk.start, partition, offset, attempt])?;
                 }
             }
             Ok(met)
         })?;
-        self.staged += i64::try_from(some.len() - met.len()).unwrap_or(i64::MAX);
+        self.staged += i64::try_from(batch.len() - met.len()).unwrap_or(i64::MAX);
         self.met.extend(met);
-        let next = next + some.len();
+        let next = next + batch.len();
         self.progress = Progress::Staging(next);
         Ok(next < self.chunks.len())
     }
 
-    /// Makes the steps that are left, and the last transaction, with which all of it counts and is seen. What was
-    /// finished before stays as it is.
+    /// Runs the remaining steps and the last transaction, which makes the whole commit visible. Does nothing if it is
+    /// already finished.
     ///
     /// # Errors
-    /// [`StoreError`]; nothing of it counts, and it may be called again. After [`StoreError::Superseded`] the commit has
-    /// to be begun anew.
+    /// [`StoreError`]; nothing is visible, and the call can be repeated. After [`StoreError::Superseded`] the commit
+    /// must be started again.
     pub fn finish(&mut self) -> Result<(), StoreError> {
         while self.step()? {}
         let next = match self.progress {
@@ -195,15 +196,15 @@ impl CheckpointWriter<'_> {
         let Self { commit, attempt, hours, chunks, waveforms, windows, staged, met, .. } = &*self;
         self.store.write(|to| {
             if commit.checkpoint.is_some() {
-                let gone = to
+                let deleted = to
                     .prepare_cached("DELETE FROM staged WHERE partition = ?1 AND attempt = ?2")?
                     .execute(params![commit.partition, attempt])?;
-                if i64::try_from(gone).ok() != Some(*staged) {
+                if i64::try_from(deleted).ok() != Some(*staged) {
                     return Err(StoreError::Superseded(commit.partition));
                 }
             }
-            let left = chunks.get(next..).unwrap_or_default();
-            for chunk in met.iter().filter_map(|&index| chunks.get(index)).chain(left) {
+            let unstaged = chunks.get(next..).unwrap_or_default();
+            for chunk in met.iter().filter_map(|&index| chunks.get(index)).chain(unstaged) {
                 merge::put(to, chunk)?;
             }
             add(to, "readings", chunks.iter().map(|chunk| chunk.count as u64).sum())?;
@@ -225,11 +226,11 @@ impl CheckpointWriter<'_> {
     }
 }
 
-/// Takes back some of what is staged, of one partition or of all; true when there may be more.
-fn take_back(to: &Connection, partition: Option<u16>, at_once: usize) -> Result<bool, StoreError> {
-    let limit = i64::try_from(at_once).unwrap_or(i64::MAX);
+/// Deletes up to `batch_size` staged chunks, of one partition or of all. Returns whether there may be more.
+fn take_back(to: &Connection, partition: Option<u16>, batch_size: usize) -> Result<bool, StoreError> {
+    let limit = i64::try_from(batch_size).unwrap_or(i64::MAX);
     let key = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-    let some: Vec<(u32, i64)> = match partition {
+    let batch: Vec<(u32, i64)> = match partition {
         Some(partition) => to
             .prepare_cached("SELECT sensor, start_time FROM staged WHERE partition = ?1 LIMIT ?2")?
             .query_map(params![partition, limit], key)?
@@ -240,15 +241,15 @@ fn take_back(to: &Connection, partition: Option<u16>, at_once: usize) -> Result<
             .collect::<Result<_, _>>()?,
     };
     let mut chunk = to.prepare_cached("DELETE FROM reading_chunks WHERE sensor = ?1 AND start_time = ?2")?;
-    let mut name = to.prepare_cached("DELETE FROM staged WHERE sensor = ?1 AND start_time = ?2")?;
-    for (sensor, start) in &some {
+    let mut unlist = to.prepare_cached("DELETE FROM staged WHERE sensor = ?1 AND start_time = ?2")?;
+    for (sensor, start) in &batch {
         chunk.execute(params![sensor, start])?;
-        name.execute(params![sensor, start])?;
+        unlist.execute(params![sensor, start])?;
     }
-    Ok(some.len() == at_once)
+    Ok(batch.len() == batch_size)
 }
 
-/// Sorts, compresses and sums one sensor's readings.
+/// Sorts and compresses one sensor's readings, and aggregates them by hour.
 fn compress(column: &SensorColumn, hours: &mut BTreeMap<(u32, i64), HourSums>) -> ReadingChunk {
     let (times, values): (Cow<'_, [i64]>, Cow<'_, [f64]>) = if column.times.is_sorted() {
         (Cow::Borrowed(&column.times), Cow::Borrowed(&column.values))
@@ -292,7 +293,7 @@ fn sums(values: &[f64]) -> HourSums {
     }
 }
 
-/// Chan et al. 1979: merges counts, means and sums of squared deviations of two sets.
+/// Merges the counts, means and sums of squared deviations of two sets (Chan et al. 1979).
 fn put_hours(to: &Connection, hours: &BTreeMap<(u32, i64), HourSums>) -> Result<(), StoreError> {
     let mut upsert = to.prepare_cached(
         "INSERT INTO reading_hourly_sums AS old VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)

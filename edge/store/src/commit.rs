@@ -1,4 +1,4 @@
-//! Writing: one commit of the line.
+//! The data of one commit of the pipeline.
 
 use std::{thread, time::Duration};
 
@@ -7,28 +7,28 @@ use crate::{AlertRow, AnomalyRow, DeadLetter, DriftRow, PrognosisRow, SkippedRow
 /// Readings of one sensor, in any order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SensorColumn {
-    /// Number of the sensor.
+    /// The sensor's id.
     pub sensor: u32,
-    /// Times.
+    /// Times, in nanoseconds since 1970.
     pub times: Vec<i64>,
-    /// Values, as many.
+    /// Values, one per time.
     pub values: Vec<f64>,
 }
 
-/// A burst.
+/// A waveform.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WaveformRow {
-    /// Number of the sensor.
+    /// The sensor's id.
     pub sensor: u32,
-    /// Time of the first sample.
+    /// Time of the first sample, in nanoseconds since 1970.
     pub start: i64,
-    /// Samples a second.
+    /// Samples per second.
     pub rate: f64,
     /// The samples.
     pub samples: Vec<f32>,
 }
 
-/// Windows of one asset that share a list of features.
+/// Windows of one asset that have the same features.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WindowBlock {
     /// The machine.
@@ -37,84 +37,84 @@ pub struct WindowBlock {
     pub features: Vec<String>,
     /// The windows.
     pub rows: Vec<WindowRow>,
-    /// Row after row, one value a feature.
+    /// Values in row-major order, one per feature.
     pub values: Vec<f64>,
 }
 
 /// One window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WindowRow {
-    /// Number of the sensor.
+    /// The sensor's id.
     pub sensor: u32,
-    /// Start, included.
+    /// Start, inclusive, in nanoseconds since 1970.
     pub start: i64,
-    /// End, excluded.
+    /// End, exclusive.
     pub end: i64,
-    /// Readings or samples in it.
+    /// Number of readings or samples in the window.
     pub count: u32,
 }
 
-/// That a snapshot was taken.
+/// A snapshot of the stages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// Offset in the log.
+    /// Offset in the partition's log.
     pub snapshot_offset: u64,
-    /// Whatever the host wants to know about it.
+    /// Description of the snapshot, defined by the host.
     pub snapshot: String,
 }
 
-/// How far findings go.
+/// How far the findings of a commit extend.
 #[derive(Clone, Copy, Debug)]
 pub struct Applied<'a> {
-    /// Offset in the log.
+    /// Offset in the partition's log.
     pub offset: u64,
-    /// How far the topics were written, in the host's own words.
+    /// End offsets of the output topics, in a format defined by the host.
     pub topic_ends: &'a str,
 }
 
-/// What one commit brings. All of it is written, or nothing.
+/// One commit. It is written completely or not at all.
 #[derive(Clone, Debug, Default)]
 pub struct Commit<'a> {
-    /// Whose.
+    /// The partition.
     pub partition: u16,
-    /// How far its findings go; none when it brings none.
+    /// The offset that its findings reach; `None` if it has no findings.
     pub applied: Option<Applied<'a>>,
-    /// A snapshot, if one was taken.
+    /// The snapshot, if one was taken.
     pub checkpoint: Option<Checkpoint>,
-    /// Raw readings.
+    /// Raw scalar readings.
     pub readings: &'a [SensorColumn],
-    /// Bursts.
+    /// Waveforms.
     pub waveforms: &'a [WaveformRow],
     /// Windows.
     pub windows: &'a [WindowBlock],
-    /// Anomalies; a known id keeps what people wrote on it.
+    /// Anomalies. An existing id keeps what users changed.
     pub anomalies: &'a [AnomalyRow],
-    /// Alerts, whole; a known id is overwritten.
+    /// Complete alerts. An existing id is overwritten.
     pub alerts: &'a [AlertRow],
-    /// Drifts; a known id is overwritten.
+    /// Drifts. An existing id is overwritten.
     pub drifts: &'a [DriftRow],
-    /// Remaining lives; one of an asset and time that is known is overwritten.
+    /// Prognoses of remaining life. An existing asset and time is overwritten.
     pub prognoses: &'a [PrognosisRow],
-    /// Work orders, whole; a known id is overwritten.
+    /// Complete work orders. An existing id is overwritten.
     pub work_orders: &'a [WorkOrderRow],
-    /// What was refused.
+    /// Dead letters.
     pub dead_letters: &'a [DeadLetter],
-    /// Stretches of the log that were given up.
+    /// Ranges of the log that were skipped.
     pub skipped: &'a [SkippedRow],
 }
 
 impl Store {
-    /// Writes a commit. With a checkpoint its readings are written in small transactions before, so that commits of
-    /// others come in between; they are seen with the last one, and count with it. Without one all of it is one
+    /// Writes a commit. With a checkpoint, its readings are first written in small transactions, so that other commits
+    /// can run in between; they become visible with the last transaction. Without a checkpoint, everything is one
     /// transaction.
     ///
     /// # Errors
-    /// [`StoreError`]; nothing of it counts or is seen. Where [`StoreError::is_transient`] says so, the caller makes the
-    /// same commit again: it takes back what the failed one had staged.
+    /// [`StoreError`]; nothing of the commit is visible. If [`StoreError::is_transient`] is true, the caller repeats
+    /// the same commit, which deletes what the failed one had staged.
     pub fn commit(&self, commit: &Commit<'_>) -> Result<(), StoreError> {
         let mut writer = self.begin_checkpoint(commit);
         while writer.step()? {
-            // The lock is not fair: who waits for it must get a chance.
+            // The lock is not fair; a pause lets other writers get it.
             thread::sleep(Duration::from_millis(1));
         }
         writer.finish()

@@ -1,4 +1,4 @@
-//! Connections: how they are opened, how they heal after an error, and how long a read may hold a snapshot.
+//! Connections: opening, reopening after an error, and time limits of reads.
 
 use std::{
     fs, io,
@@ -14,27 +14,27 @@ use rusqlite::{Connection, InterruptHandle, OpenFlags, Transaction, TransactionB
 
 use crate::{Store, StoreError, StoreErrorKind, schema, wal};
 
-/// Readers that are kept for the next read.
+/// Idle readers that are kept for later reads.
 const IDLE_READERS: usize = 8;
-/// Instructions of SQLite's virtual machine between two looks at the clock; some tens of microseconds.
+/// SQLite virtual machine instructions between two checks of the time limit; some tens of microseconds.
 const INSTRUCTIONS: i32 = 4_000;
 
-/// How a store is opened. The default is what a host on one machine wants.
+/// Options for opening a store. The defaults suit a host on one machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreOptions {
-    /// The SQLite VFS that opens the files, by name; none: SQLite's own for this system.
+    /// Name of the SQLite VFS that opens the files; `None` for SQLite's default of the operating system.
     pub vfs: Option<String>,
-    /// How long a statement waits for a lock that another process, or a checkpoint of the write-ahead log, holds.
+    /// How long a statement waits for a lock held by another process or by a checkpoint of the write-ahead log.
     pub busy_timeout: Duration,
-    /// How long one read may take, as it keeps the write-ahead log from starting anew; none: as long as it wants.
+    /// Time limit of one read, because a read keeps the write-ahead log from being reset; `None` for no limit.
     pub read_limit: Option<Duration>,
-    /// [`Store::fold`] makes the write-ahead log start anew above this many bytes. Commits fold by themselves above
-    /// four times as many, so that five times as many are never reached, unless one transaction, a backup, or another program
-    /// that reads for long, needs them.
+    /// [`Store::checkpoint_wal`] resets the write-ahead log when it is larger than this many bytes. Commits call it
+    /// when the log is four times as large, so that it stays below five times the limit, unless a single transaction, a
+    /// backup, or a long read of another program needs more.
     pub wal_limit: u64,
-    /// Chunks of readings that one transaction of a checkpoint writes or takes back.
+    /// Chunks of readings that one transaction of a checkpoint writes or deletes.
     pub chunks_at_once: usize,
-    /// How long [`Store::check`] may take when it is to be quick.
+    /// Time limit of a quick [`Store::check_integrity`].
     pub quick_check: Duration,
 }
 
@@ -52,8 +52,8 @@ impl Default for StoreOptions {
 }
 
 impl StoreOptions {
-    /// For a simulation on a single thread: the VFS of that name, no waiting for locks that nobody gives back, and
-    /// transactions of few chunks, so that a checkpoint of some sensors has several.
+    /// Options for a single-threaded simulation: the VFS of that name, no waiting for locks that no other thread would
+    /// release, and small transactions, so that a checkpoint of a few sensors needs several.
     pub fn simulation(vfs: impl Into<String>) -> Self {
         let vfs = Some(vfs.into());
         Self { vfs, busy_timeout: Duration::ZERO, read_limit: None, chunks_at_once: 4, ..Self::default() }
@@ -64,17 +64,17 @@ impl StoreOptions {
 pub(crate) struct Shared {
     pub(crate) path: PathBuf,
     pub(crate) options: StoreOptions,
-    /// SQLite has one writer at a time; waiting here is fairer than its busy handler.
+    /// SQLite has one writer at a time. This mutex is fairer than its busy handler.
     writer: Option<Mutex<Writer>>,
     /// Readers that are not in use.
     idle: Mutex<Vec<Reader>>,
-    /// Reads that are under way.
+    /// Reads in progress.
     active: Mutex<Vec<Active>>,
-    /// Held by whoever folds.
+    /// Held during a checkpoint of the write-ahead log.
     pub(crate) folding: Mutex<()>,
-    /// When a commit last folded in vain.
+    /// Time of the last commit whose checkpoint of the write-ahead log failed.
     pub(crate) folded_in_vain: Mutex<Option<Instant>>,
-    /// Numbers the attempts to write a checkpoint.
+    /// Number of the next attempt to write a checkpoint.
     pub(crate) attempts: AtomicI64,
     reads: AtomicU64,
     identity: String,
@@ -83,14 +83,14 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 struct Writer {
     connection: Connection,
-    /// False after an error that may have left the connection unusable, until it is opened anew.
+    /// False after an error that may have left the connection unusable, until it is reopened.
     healthy: bool,
 }
 
 #[derive(Debug)]
 struct Reader {
     connection: Connection,
-    /// Nanoseconds since `base` when the read under way has to end.
+    /// Time limit of the current read, in nanoseconds since `epoch`.
     deadline: Arc<AtomicU64>,
     base: Instant,
 }
@@ -98,7 +98,7 @@ struct Reader {
 struct Active {
     number: u64,
     since: Instant,
-    /// A backup needs its snapshot to the end.
+    /// False for a backup, which needs its snapshot to the end.
     may_end: bool,
     handle: InterruptHandle,
 }
@@ -115,7 +115,7 @@ impl std::fmt::Debug for Active {
     }
 }
 
-/// Takes a read off the list, also when it panics.
+/// Removes a read from the list of active reads, also after a panic.
 struct Registered<'a> {
     shared: &'a Shared,
     number: u64,
@@ -127,21 +127,21 @@ impl Drop for Registered<'_> {
     }
 }
 
-/// A panic of another thread says nothing about a list of connections.
+/// Locks a mutex even if it is poisoned: a panic of another thread does not make a list of connections invalid.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Store {
-    /// Opens the store in `path`, or makes it.
+    /// Opens the store at `path`, or creates it.
     ///
     /// # Errors
-    /// [`StoreError`] when the file is no store, or of a newer version, or cannot be written.
+    /// [`StoreError`] when the file is not a store, has a newer version, or cannot be written.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         Self::open_with(path, StoreOptions::default())
     }
 
-    /// Opens the store in `path`, or makes it, as `options` say. Only its owner may read a file that is made.
+    /// Opens the store at `path`, or creates it, with `options`. A new file is readable by its owner only.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -152,22 +152,23 @@ impl Store {
         let identity = schema::identity(&connection)?;
         let store = Self::new(path, options, Some(connection), identity);
         if store.wal_bytes() > store.shared.options.wal_limit / 2 {
-            // A host that died may have left a long one. Another program that reads may keep it; it is tried again.
+            // A crashed host may have left a large log. A read of another program may prevent this; later calls try
+            // again.
             wal::start_anew(&store.shared, Duration::from_millis(250))?;
         }
         Ok(store)
     }
 
-    /// Opens an existing store for looking; a host may be writing to it. A read may take two minutes.
+    /// Opens an existing store read-only; a host may be writing to it. A read may take two minutes.
     ///
     /// # Errors
-    /// [`StoreError`] when there is none, or it is of another version.
+    /// [`StoreError`] when the file does not exist or has another version.
     pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
         let read_limit = Some(Duration::from_secs(120));
         Self::open_read_only_with(path, StoreOptions { read_limit, ..StoreOptions::default() })
     }
 
-    /// Opens an existing store for looking, as `options` say.
+    /// Opens an existing store read-only, with `options`.
     ///
     /// # Errors
     /// As [`Self::open_read_only`].
@@ -196,14 +197,14 @@ impl Store {
         Self { shared: Arc::new(shared) }
     }
 
-    /// What tells this store from any other: 32 hexadecimal digits that were drawn when it was made. A backup has its
-    /// own, as its log is another. A host that keeps it beside its log notices when the store was deleted or exchanged.
+    /// The identity of this store: 32 hexadecimal digits, drawn at random when it was created. A backup has another
+    /// identity, because its log is another. A host that stores the identity with its log detects that the store was
+    /// deleted or replaced.
     pub fn identity(&self) -> &str {
         &self.shared.identity
     }
 
-    /// Runs `work` in one transaction. After an error nothing of it was written, and the connection is usable again:
-    /// the same call may be made anew.
+    /// Runs `work` in one transaction. After an error nothing is written, and the same call can be repeated.
     pub(crate) fn write<T>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
@@ -211,7 +212,7 @@ impl Store {
         let mutex = self.shared.writer.as_ref().ok_or(StoreError::ReadOnly)?;
         let result = {
             let mut writer = lock(mutex);
-            // A thread that panicked held the lock; its transaction was rolled back when it unwound.
+            // If a thread panicked while it held the lock, its transaction was rolled back during unwinding.
             mutex.clear_poison();
             let left_open = !writer.connection.is_autocommit();
             if left_open && writer.connection.execute_batch("ROLLBACK").is_err() {
@@ -225,8 +226,9 @@ impl Store {
             if let Err(error) = &result
                 && matches!(error.kind(), StoreErrorKind::Io | StoreErrorKind::ReadOnly | StoreErrorKind::Corrupt)
             {
-                // The new connection is there before the old one goes, so that the WAL's index stays in memory: reading
-                // the WAL from the disk anew could bring back a commit whose sync failed and that was reported so.
+                // The new connection is opened before the old one is closed, so that the WAL index stays in memory:
+                // reading the WAL again from the disk could restore a commit whose sync failed and that was reported as
+                // failed.
                 match self.reopen() {
                     Ok(connection) => writer.connection = connection,
                     Err(_) => writer.healthy = false,
@@ -240,19 +242,19 @@ impl Store {
         result
     }
 
-    /// A writing connection in place of one that failed.
+    /// Opens a new writing connection after a failure.
     fn reopen(&self) -> Result<Connection, StoreError> {
         let connection = open_writer(&self.shared.path, &self.shared.options)?;
         schema::check(&connection)?;
         if schema::identity(&connection)? == self.shared.identity { Ok(connection) } else { Err(StoreError::Replaced) }
     }
 
-    /// Runs `query` on a connection that only reads, for no longer than the options allow.
+    /// Runs `query` on a read-only connection, within the time limit of the options.
     pub(crate) fn read<T>(&self, query: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         self.read_for(self.shared.options.read_limit, query)
     }
 
-    /// Runs `query` on a connection that only reads, for at most `limit`; none: nothing ends it.
+    /// Runs `query` on a read-only connection, for at most `limit`; `None` for no limit.
     pub(crate) fn read_for<T>(
         &self,
         limit: Option<Duration>,
@@ -265,20 +267,20 @@ impl Store {
             None => open_reader(&shared.path, &shared.options)?,
         };
         let since = Instant::now();
-        let end = limit.and_then(|limit| nanos(since.duration_since(reader.base).saturating_add(limit)));
-        reader.deadline.store(end.unwrap_or(u64::MAX), Ordering::Relaxed);
+        let deadline = limit.and_then(|limit| nanos(since.duration_since(reader.base).saturating_add(limit)));
+        reader.deadline.store(deadline.unwrap_or(u64::MAX), Ordering::Relaxed);
         let number = shared.reads.fetch_add(1, Ordering::Relaxed);
         let handle = reader.connection.get_interrupt_handle();
         lock(&shared.active).push(Active { number, since, may_end: limit.is_some(), handle });
         let registered = Registered { shared, number };
         let result = query(&reader.connection);
         drop(registered);
-        let sound = match &result {
+        let reusable = match &result {
             Ok(_) => true,
             Err(error) => matches!(error.kind(), StoreErrorKind::Other | StoreErrorKind::Busy),
         };
-        // One that failed is opened anew for the next read.
-        if sound && reader.connection.is_autocommit() {
+        // A failed connection is not reused.
+        if reusable && reader.connection.is_autocommit() {
             let mut idle = lock(&shared.idle);
             if idle.len() < IDLE_READERS {
                 idle.push(reader);
@@ -289,9 +291,9 @@ impl Store {
 }
 
 impl Shared {
-    /// Ends the reads that are older than `age`, so that the write-ahead log can start anew.
+    /// Interrupts the reads that are older than `age`, so that the write-ahead log can be reset.
     pub(crate) fn end_reads(&self, age: Duration) {
-        // The lock is held meanwhile, so that no read is met that began after the one that is meant.
+        // The lock is held during the loop, so that an interrupt cannot hit a later read on the same connection.
         for active in lock(&self.active).iter() {
             if active.may_end && active.since.elapsed() >= age {
                 active.handle.interrupt();
@@ -304,14 +306,14 @@ fn transact<T>(
     connection: &mut Connection,
     work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    // A lock that is taken later cannot be waited for once something was read.
+    // The write lock is taken at once: after a read, SQLite would not wait for it.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let result = work(&transaction)?;
     transaction.commit()?;
     Ok(result)
 }
 
-/// Opens a file of a store with the VFS that the options name.
+/// Opens a file of a store with the VFS of the options.
 pub(crate) fn open_file(path: &Path, flags: OpenFlags, options: &StoreOptions) -> Result<Connection, StoreError> {
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = match &options.vfs {
@@ -319,24 +321,24 @@ pub(crate) fn open_file(path: &Path, flags: OpenFlags, options: &StoreOptions) -
         None => Connection::open_with_flags(path, flags)?,
     };
     connection.busy_timeout(options.busy_timeout)?;
-    // A damaged page is reported where it is met, rather than read as something else.
+    // A damaged page is reported as an error instead of being misread.
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     Ok(connection)
 }
 
-/// The file has to be there; see [`make_private`].
+/// The file must exist; see [`ensure_private_file`].
 fn open_writer(path: &Path, options: &StoreOptions) -> Result<Connection, StoreError> {
     let connection = open_file(path, OpenFlags::SQLITE_OPEN_READ_WRITE, options)?;
     if connection.pragma_query_value(None, "page_count", |row| row.get::<_, i64>(0))? == 0 {
-        // Only an empty file takes it: pages that become free can be given back to the system.
+        // Can only be set on an empty file. It allows returning free pages to the operating system.
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     }
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    // Only what is in the file counts as committed.
+    // A commit counts only when it is on the disk.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "cache_size", -32_768)?;
-    // Copying the write-ahead log back would hold a commit up; [`Store::fold`] does it beside them.
+    // Checkpoints of the WAL would delay a commit; [`Store::checkpoint_wal`] runs them separately.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     let limit = i64::try_from(options.wal_limit).unwrap_or(i64::MAX);
     connection.pragma_update(None, "journal_size_limit", limit)?;
@@ -349,8 +351,8 @@ fn open_reader(path: &Path, options: &StoreOptions) -> Result<Reader, StoreError
     let mut connection = open_file(path, OpenFlags::SQLITE_OPEN_READ_ONLY, &options)?;
     let (deadline, base) = (Arc::new(AtomicU64::new(u64::MAX)), Instant::now());
     let limit = Arc::clone(&deadline);
-    let passed = move || nanos(base.elapsed()).is_none_or(|now| now > limit.load(Ordering::Relaxed));
-    connection.progress_handler(INSTRUCTIONS, Some(passed))?;
+    let is_expired = move || nanos(base.elapsed()).is_none_or(|now| now > limit.load(Ordering::Relaxed));
+    connection.progress_handler(INSTRUCTIONS, Some(is_expired))?;
     Ok(Reader { connection, deadline, base })
 }
 
@@ -358,8 +360,8 @@ fn nanos(duration: Duration) -> Option<u64> {
     u64::try_from(duration.as_nanos()).ok()
 }
 
-/// Makes the file where there is none, so that only its owner can read it, and takes away what others may do with one
-/// that is there. SQLite gives the files beside it the same permissions.
+/// Creates the file, readable by its owner only, or removes the permissions of other users from an existing file.
+/// SQLite gives the files next to it the same permissions.
 pub(crate) fn make_private(path: &Path) -> Result<(), StoreError> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
@@ -372,8 +374,8 @@ pub(crate) fn make_private(path: &Path) -> Result<(), StoreError> {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             #[cfg(unix)]
-            for ending in ["", "-wal", "-shm"] {
-                take_from_others(&beside(path, ending))?;
+            for suffix in ["", "-wal", "-shm"] {
+                take_from_others(&beside(path, suffix))?;
             }
             Ok(())
         }
@@ -388,7 +390,8 @@ fn take_from_others(path: &Path) -> Result<(), StoreError> {
     let mode = metadata.permissions().mode();
     if metadata.is_file() && mode & 0o077 != 0 {
         match fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o700)) {
-            // Who does not own the file, or may not write the file system, cannot change it and may still use it.
+            // A user who does not own the file, or cannot write to the file system, cannot change it but may still use
+            // it.
             Err(error)
                 if !matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) =>
             {
@@ -400,9 +403,9 @@ fn take_from_others(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The path with something at its end, such as `-wal`.
-pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut whole = path.as_os_str().to_owned();
-    whole.push(ending);
-    PathBuf::from(whole)
+/// Returns the path with a suffix such as `-wal`.
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut path_with_suffix = path.as_os_str().to_owned();
+    path_with_suffix.push(suffix);
+    PathBuf::from(path_with_suffix)
 }

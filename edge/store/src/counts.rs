@@ -1,4 +1,4 @@
-//! How many there are of everything, kept up to date with each commit.
+//! Row and reading counts, updated with each commit.
 
 use std::collections::BTreeMap;
 
@@ -12,19 +12,19 @@ use crate::{Store, StoreError};
 pub struct Counts {
     /// Scalar readings stored.
     pub readings: u64,
-    /// Samples of bursts stored.
+    /// Samples of waveforms stored.
     pub waveform_samples: u64,
     /// Windows stored.
     pub windows: u64,
-    /// Anomalies.
+    /// Anomalies stored.
     pub anomalies: u64,
-    /// Alerts.
+    /// Alerts stored.
     pub alerts: u64,
-    /// Work orders.
+    /// Work orders stored.
     pub work_orders: u64,
-    /// Dead letters that are there.
+    /// Dead letters stored.
     pub dead_letters: u64,
-    /// Readings ever refused.
+    /// Readings ever rejected, including those whose dead letter was deleted.
     pub rejected_readings: u64,
 }
 
@@ -40,30 +40,31 @@ pub(crate) fn add(connection: &Connection, name: &str, by: u64) -> Result<(), St
 }
 
 impl Store {
-    /// How many there are of everything.
+    /// Returns the current counts.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn counts(&self) -> Result<Counts, StoreError> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached("SELECT name, value FROM counters")?;
-            let kept: BTreeMap<String, i64> =
+            let counters: BTreeMap<String, i64> =
                 statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
-            let kept = |name: &str| kept.get(name).copied().and_then(|value| u64::try_from(value).ok()).unwrap_or(0);
+            let counter =
+                |name: &str| counters.get(name).copied().and_then(|value| u64::try_from(value).ok()).unwrap_or(0);
             let rows = |table: &str| -> Result<u64, StoreError> {
                 let count: i64 =
                     connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))?;
                 Ok(u64::try_from(count).unwrap_or(0))
             };
             Ok(Counts {
-                readings: kept("readings"),
-                waveform_samples: kept("waveform_samples"),
-                windows: kept("windows"),
+                readings: counter("readings"),
+                waveform_samples: counter("waveform_samples"),
+                windows: counter("windows"),
                 anomalies: rows("anomalies")?,
                 alerts: rows("alerts")?,
                 work_orders: rows("work_orders")?,
                 dead_letters: rows("dead_letters")?,
-                rejected_readings: kept("rejected_readings"),
+                rejected_readings: counter("rejected_readings"),
             })
         })
     }

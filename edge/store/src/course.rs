@@ -1,4 +1,4 @@
-//! Looking at how assets are doing: drifts and remaining lives.
+//! Queries for drifts and prognoses.
 
 use crate::{
     DriftRow, Filter, PrognosisRow, Store, StoreError,
@@ -29,7 +29,7 @@ impl Store {
         })
     }
 
-    /// Remaining lives as they were told, newest first.
+    /// Prognoses of remaining life, newest first.
     ///
     /// # Errors
     /// [`StoreError`].

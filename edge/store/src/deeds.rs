@@ -1,60 +1,60 @@
-//! What people do: remarks on anomalies, wishes that the planner is to take, and plans that were asked for.
+//! User actions: comments on anomalies, commands for the planner, and requested plans.
 
 use rusqlite::{OptionalExtension as _, params};
 
 use crate::{Store, StoreError};
 
-/// Requests that may wait for the planner.
-const REQUESTS: i64 = 10_000;
+/// Maximum number of commands that wait for the planner.
+const MAX_PENDING_COMMANDS: i64 = 10_000;
 
-/// What somebody did.
+/// A user action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActionRow {
-    /// Derived from the rest.
+    /// Derived from the other fields.
     pub id: String,
     /// Nanoseconds since 1970.
     pub time: i64,
-    /// Such as `acknowledge`.
+    /// The kind of action, such as `acknowledge`.
     pub deed: String,
-    /// The anomaly or work order.
+    /// Id of the anomaly or work order.
     pub target: String,
-    /// Its machine.
+    /// Its asset.
     pub asset: String,
-    /// Who.
+    /// The user.
     pub actor: String,
-    /// A remark; may be empty.
+    /// A comment; may be empty.
     pub text: String,
 }
 
-/// A plan that was asked for.
+/// A requested plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskRow {
     /// Derived from the request.
     pub id: String,
     /// Nanoseconds since 1970.
     pub time: i64,
-    /// What was asked, JSON.
+    /// The request, as JSON.
     pub request: String,
 }
 
-/// What is written at once.
+/// The rows of one user action, written in one transaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Deed {
-    /// What was done.
+    /// The action.
     pub action: Option<ActionRow>,
-    /// The anomaly that counts as handled from now on.
+    /// Id of the anomaly to mark as handled.
     pub handled: Option<String>,
-    /// The plan that was asked for.
+    /// The requested plan.
     pub task: Option<TaskRow>,
-    /// What the planner is to take.
+    /// The command for the planner, in a format defined by the host.
     pub wish: Option<Vec<u8>>,
 }
 
 impl Store {
-    /// Writes a deed; gives the number of its wish. One that was written before is left as it is.
+    /// Writes an action. Returns the number of its planner command. Existing rows with the same id are not changed.
     ///
     /// # Errors
-    /// [`StoreError`], [`StoreError::TooManyRequests`] among them; nothing of it was written.
+    /// [`StoreError`], such as [`StoreError::TooManyPlannerCommands`]; nothing is written.
     pub fn record(&self, deed: &Deed) -> Result<Option<u64>, StoreError> {
         self.write(|to| {
         if let Some(action) = &deed.action {
@@ -76,7 +76,7 @@ impl Store {
         let mut number = None;
         if let Some(wish) = &deed.wish {
             let waiting: i64 = to.query_row("SELECT count(*) FROM requests", [], |row| row.get(0))?;
-            if waiting >= REQUESTS {
+            if waiting >= MAX_PENDING_COMMANDS {
                 return Err(StoreError::TooManyRequests(u64::try_from(waiting).unwrap_or(0)));
             }
             to.execute("INSERT INTO requests (body) VALUES (?1)", [wish])?;
@@ -86,7 +86,7 @@ impl Store {
         })
     }
 
-    /// The oldest wish after a number, and its own.
+    /// Returns the oldest planner command after a number, with its number.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -100,7 +100,7 @@ impl Store {
         })
     }
 
-    /// Drops the wishes up to a number.
+    /// Deletes the planner commands up to a number.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -112,7 +112,7 @@ impl Store {
         })
     }
 
-    /// A plan that was asked for is made (`done`), or cannot be (`failed`).
+    /// Finishes a requested plan, with status `done` or `failed`.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -1,94 +1,96 @@
-//! Errors, and which of them heal by themselves.
+//! Errors, and which of them are transient.
 
 use std::{path::PathBuf, time::Duration};
 
 use rusqlite::ffi;
 
-/// Why the store did not do what was asked.
+/// An error of the store.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// SQLite refused.
-    #[error("the store: {0}; {hint}", hint = hint(kind_of(.0)))]
+    /// An error of SQLite.
+    #[error("the store: {0}; {hint}", hint = hint(sqlite_error_kind(.0)))]
     Sqlite(#[from] rusqlite::Error),
-    /// A statement of the user's cannot be run.
+    /// A statement from the user is invalid.
     #[error("{0}")]
     Statement(String),
-    /// A compressed column cannot be read.
+    /// A compressed column cannot be decoded.
     #[error("the store holds a damaged column: {0}; restore it from a backup")]
     Column(String),
     /// A page or an index of the file is damaged.
     #[error("the store is damaged: {0}; stop the host, keep the file and restore the newest backup")]
     Damaged(String),
-    /// It was opened for looking only.
-    #[error("the store was opened for reading only")]
+    /// The store was opened read-only.
+    #[error("the store was opened read-only")]
     ReadOnly,
-    /// The file was made by another version.
+    /// The file has the schema of another version.
     #[error(
-        "the store is of version {found}, this program knows version {known}; a host that starts brings an older store up, a newer one needs the program that made it"
+        "the store has schema version {found}, this program supports version {known}; a starting host migrates \
+         an older store, a newer one needs the program that made it"
     )]
     Version {
-        /// The file's.
+        /// Version of the file.
         found: i64,
-        /// Ours.
+        /// Version that this program supports.
         known: i64,
     },
-    /// The file at the store's path is no longer the one that was opened.
-    #[error("another file lies in the store's place since it was opened; put the store back, or restart the host")]
+    /// The file at the store's path is not the one that was opened.
+    #[error("another file has replaced the store since it was opened; put the store back, or restart the host")]
     Replaced,
-    /// Only looking is allowed.
-    #[error("only SELECT is allowed here: {0}")]
+    /// Only SELECT statements are allowed.
+    #[error("only SELECT statements are allowed: {0}")]
     NotSelect(String),
-    /// A read was ended, so that it does not hold the write-ahead log.
+    /// A read exceeded its time limit, which keeps the write-ahead log bounded.
     #[error(
-        "the read was ended after {} s, as a longer one keeps the store's write-ahead log from shrinking; ask for a shorter time or fewer rows",
+        "the read was interrupted after {} s, because a longer one keeps the store's write-ahead log from \
+         shrinking; request a shorter time range or fewer rows",
         .0.as_secs_f64()
     )]
     TooLong(Duration),
-    /// Another attempt to write the same partition's checkpoint took back what this one had staged.
-    #[error("the checkpoint of partition {0} was taken over by another attempt; write it again from its beginning")]
+    /// Another attempt to write the same partition's checkpoint deleted the chunks that this one had staged.
+    #[error("the checkpoint of partition {0} was superseded by another attempt; write it again from the start")]
     Superseded(u16),
-    /// More waits for the planner than the store keeps.
-    #[error("{0} requests wait for the planner, no more are taken; wait until it has gone through them")]
+    /// The maximum number of commands is waiting for the planner.
+    #[error("{0} commands wait for the planner, which is the maximum; wait until it has processed them")]
     TooManyRequests(u64),
-    /// A copy was to take the place of what it is a copy of.
-    #[error("{} is the file that is to be copied; name another place for the copy", .0.display())]
+    /// The target of a copy is its source.
+    #[error("{} is the source of the copy; choose another target", .0.display())]
     Onto(PathBuf),
     /// A copy could not be written.
-    #[error("writing {}: {error}; check that the folder is there and has room", to.display())]
+    #[error("writing {}: {error}; check that the folder exists and has free space", to.display())]
     Copy {
-        /// Where to.
+        /// The target.
         to: PathBuf,
-        /// What the system said.
+        /// The system's error.
         error: std::io::Error,
     },
     /// Writing an export failed.
     #[error("the export: {0}")]
     Export(String),
     /// A file could not be read or written.
-    #[error("a file could not be read or written: {0}; check that there is room and that it is writable")]
+    #[error("a file could not be read or written: {0}; check that it is writable and that the disk has free space")]
     Io(#[from] std::io::Error),
 }
 
-/// What kind of trouble an error tells of.
+/// The kind of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StoreErrorKind {
-    /// The disk, or the space that the user may take, is full.
+    /// The disk, or the user's quota, is full.
     DiskFull,
-    /// The file or its file system cannot be written.
+    /// The file or its file system is read-only.
     ReadOnly,
-    /// Another connection holds a lock, or a time limit passed.
+    /// Another connection holds a lock, or a time limit was exceeded.
     Busy,
-    /// The file is damaged or no database.
+    /// The file is damaged or not a database.
     Corrupt,
     /// The system failed to read, write or sync.
     Io,
-    /// A mistake in what was asked, another version, or anything else that stays as it is.
+    /// An invalid request, another version, or any other permanent error.
     Other,
 }
 
 impl StoreErrorKind {
-    /// The kind in words, for `/ready`, logs and metrics.
+    /// The name of the kind, for `/ready`, logs and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::DiskFull => "disk_full",
@@ -102,10 +104,10 @@ impl StoreErrorKind {
 }
 
 impl StoreError {
-    /// What kind of trouble this is.
+    /// The kind of this error.
     pub fn kind(&self) -> StoreErrorKind {
         match self {
-            Self::Sqlite(error) => kind_of(error),
+            Self::Sqlite(error) => sqlite_error_kind(error),
             Self::Column(_) | Self::Damaged(_) => StoreErrorKind::Corrupt,
             Self::ReadOnly => StoreErrorKind::ReadOnly,
             Self::TooLong(_) | Self::Superseded(_) | Self::TooManyRequests(_) => StoreErrorKind::Busy,
@@ -123,11 +125,11 @@ impl StoreError {
         }
     }
 
-    /// Whether the same call may succeed later: once there is room again, the file system is writable, the lock is
-    /// free. The failed call left nothing behind, so it can be made again as it is.
+    /// Returns whether the same call may succeed later: when there is free space again, the file system is writable, or
+    /// the lock is free. The failed call changed nothing, so it can be repeated.
     pub fn is_transient(&self) -> bool {
         match self {
-            // Opened so on purpose.
+            // Opened read-only on purpose.
             Self::ReadOnly => false,
             _ => match self.kind() {
                 StoreErrorKind::DiskFull | StoreErrorKind::ReadOnly | StoreErrorKind::Busy | StoreErrorKind::Io => true,
@@ -138,17 +140,18 @@ impl StoreError {
     }
 
     fn is_out_of_memory(&self) -> bool {
-        matches!(self, Self::Sqlite(error) if code_of(error).is_some_and(|code| code & 0xff == ffi::SQLITE_NOMEM))
+        matches!(self, Self::Sqlite(error) if extended_code(error).is_some_and(|code| code & 0xff == ffi::SQLITE_NOMEM))
     }
 
-    /// Whether a statement was interrupted.
+    /// Returns whether a statement was interrupted.
     pub(crate) fn is_interrupt(&self) -> bool {
-        matches!(self, Self::Sqlite(error) if code_of(error).is_some_and(|code| code & 0xff == ffi::SQLITE_INTERRUPT))
+        matches!(self, Self::Sqlite(error)
+            if extended_code(error).is_some_and(|code| code & 0xff == ffi::SQLITE_INTERRUPT))
     }
 }
 
 /// SQLite's extended result code.
-fn code_of(error: &rusqlite::Error) -> Option<i32> {
+fn extended_code(error: &rusqlite::Error) -> Option<i32> {
     match error {
         rusqlite::Error::SqliteFailure(failure, _) => Some(failure.extended_code),
         rusqlite::Error::SqlInputError { error, .. } => Some(error.extended_code),
@@ -156,18 +159,18 @@ fn code_of(error: &rusqlite::Error) -> Option<i32> {
     }
 }
 
-fn kind_of(error: &rusqlite::Error) -> StoreErrorKind {
+fn sqlite_error_kind(error: &rusqlite::Error) -> StoreErrorKind {
     match error {
-        // What is in a STRICT table has its column's type, unless the page is damaged.
+        // A value in a STRICT table has its column's type unless the page is damaged.
         rusqlite::Error::FromSqlConversionFailure(..)
         | rusqlite::Error::InvalidColumnType(..)
         | rusqlite::Error::IntegralValueOutOfRange(..)
         | rusqlite::Error::Utf8Error(..) => return StoreErrorKind::Corrupt,
         _ => {}
     }
-    let Some(code) = code_of(error) else { return StoreErrorKind::Other };
+    let Some(code) = extended_code(error) else { return StoreErrorKind::Other };
     match code {
-        // SQLite reports a full disk as such when it writes a file, and as an I/O error when it grows the WAL's index.
+        // SQLite reports a full disk as such for a write to a file, but as an I/O error when it extends the WAL index.
         ffi::SQLITE_IOERR_SHMSIZE => return StoreErrorKind::DiskFull,
         ffi::SQLITE_IOERR_NOMEM => return StoreErrorKind::Other,
         ffi::SQLITE_IOERR_CORRUPTFS => return StoreErrorKind::Corrupt,
@@ -184,18 +187,18 @@ fn kind_of(error: &rusqlite::Error) -> StoreErrorKind {
     }
 }
 
-/// What to do about it.
+/// What the user can do.
 fn hint(kind: StoreErrorKind) -> &'static str {
     match kind {
-        StoreErrorKind::DiskFull => "free space on the disk of the data folder; the host goes on by itself then",
+        StoreErrorKind::DiskFull => "free space on the disk of the data folder; the host then continues automatically",
         StoreErrorKind::ReadOnly => {
-            "make the data folder and its file system writable again; the host goes on by itself then"
+            "make the data folder and its file system writable again; the host then continues automatically"
         }
-        StoreErrorKind::Busy => "another program holds the file locked; end what reads or writes it, or wait",
+        StoreErrorKind::Busy => "another program has locked the file; stop that program, or wait",
         StoreErrorKind::Corrupt => {
-            "the file is damaged or no store; stop the host, keep the file and restore the newest backup"
+            "the file is damaged or not a store; stop the host, keep the file and restore the newest backup"
         }
-        StoreErrorKind::Io => "check the disk, the folder and its permissions; the host tries again",
+        StoreErrorKind::Io => "check the disk, the folder and its permissions; the host retries automatically",
         StoreErrorKind::Other => "check that the file was made by this program and that the request is valid",
     }
 }
@@ -211,7 +214,7 @@ mod tests {
     #[test]
     fn result_codes_have_their_kind_and_say_what_to_do() {
         use StoreErrorKind::{Busy, Corrupt, DiskFull, Io, Other, ReadOnly};
-        for (code, kind, transient, word) in [
+        for (code, kind, transient, hint) in [
             (ffi::SQLITE_FULL, DiskFull, true, "free space"),
             (ffi::SQLITE_IOERR_SHMSIZE, DiskFull, true, "free space"),
             (ffi::SQLITE_READONLY, ReadOnly, true, "writable"),
@@ -228,7 +231,7 @@ mod tests {
         ] {
             let error = sqlite(code);
             assert_eq!((error.kind(), error.is_transient()), (kind, transient), "{code}");
-            assert!(error.to_string().contains(word), "{error}");
+            assert!(error.to_string().contains(hint), "{error}");
         }
         assert!(!StoreError::ReadOnly.is_transient());
         let full = StoreError::Io(std::io::ErrorKind::StorageFull.into());

@@ -1,4 +1,4 @@
-//! Retention: what is old goes, in small transactions, so that the store is bounded and nobody waits for it.
+//! Retention: deletes old rows in small transactions, so that the store is bounded and writers do not wait long.
 
 use std::{thread, time::Duration};
 
@@ -7,20 +7,21 @@ use serde::Serialize;
 
 use crate::{Store, StoreError, merge};
 
-/// Rows that are deleted in one transaction.
+/// Rows deleted per transaction.
 const ROWS: usize = 512;
 const HOUR: i64 = 3_600_000_000_000;
 const DAY: Duration = Duration::from_secs(86_400);
-/// Free pages that are kept for what comes next: a file that shrinks and grows all the time wears the disk.
+/// Free bytes that the file keeps for new data: shrinking and growing all the time would wear the disk.
 const SPARE: u64 = 16 << 20;
-/// Pages given back to the system in one transaction.
+/// Pages returned to the operating system per transaction.
 const PAGES: u64 = 1024;
-/// The time that the size limit takes away in one round, as a part of all that is there.
+/// One round of the size limit deletes this fraction (1/n) of the stored time range.
 const ROUNDS: i64 = 50;
 
-/// How long what is kept. None: for ever. Ages count from the newest that is stored of a kind, or from the host's clock
-/// where that is earlier; of raw data and hourly aggregates also from the sensor's own newest. So neither a clock that jumps
-/// ahead nor a recording of last year empties the store, nor is the recording lost beside what is measured now.
+/// Maximum ages and sizes of the stored data; `None` means unlimited. Ages are measured from the newest stored row of
+/// the kind, or from the host's clock if that is earlier. For raw data and hourly aggregates they are also measured
+/// from the sensor's own newest row. So neither a clock that jumps ahead nor a replayed recording of last year empties
+/// the store, and the recording is not deleted because of current data either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Raw readings.
@@ -31,14 +32,15 @@ pub struct Retention {
     pub windows: Option<Duration>,
     /// Hourly aggregates of readings.
     pub hourly: Option<Duration>,
-    /// Anomalies, resolved alerts, drifts, prognoses, closed work orders, actions and finished tasks. What is open stays.
+    /// Anomalies, resolved alerts, drifts, prognoses, closed work orders, actions and finished tasks. Open ones are
+    /// kept.
     pub findings: Option<Duration>,
     /// Dead letters.
     pub dead_letters: Option<Duration>,
-    /// Bytes of dead letters' payloads; the oldest go first.
+    /// Maximum bytes of all dead letters' payloads. The oldest dead letters are deleted first.
     pub dead_letter_bytes: Option<u64>,
-    /// Bytes of the file that hold something. Above it the oldest readings, waveforms and windows go first, then the
-    /// oldest dead letters, then the oldest hourly aggregates; findings stay.
+    /// Maximum bytes in use in the file. Above it, the oldest readings, waveforms and windows are deleted first, then
+    /// the oldest dead letters, then the oldest hourly aggregates. Findings are kept.
     pub max_bytes: Option<u64>,
 }
 
@@ -57,7 +59,7 @@ impl Default for Retention {
     }
 }
 
-/// Rows that went, a field a table.
+/// Number of deleted rows per table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[allow(missing_docs, reason = "each field is named after its table")]
 pub struct Expired {
@@ -74,17 +76,17 @@ pub struct Expired {
     pub tasks: u64,
     pub dead_letters: u64,
     pub skipped: u64,
-    /// Pages of the file that were given back to the system.
+    /// Pages of the file that were returned to the operating system.
     pub pages: u64,
 }
 
 impl Expired {
-    /// Rows of all tables.
+    /// Number of deleted rows of all tables.
     pub fn rows(&self) -> u64 {
         self.fields().map(|(_, rows)| rows).iter().sum()
     }
 
-    /// Each table's name and its rows that went.
+    /// Each table's name and the number of its deleted rows.
     pub fn fields(&self) -> [(&'static str, u64); 13] {
         [
             ("reading_chunks", self.reading_chunks),
@@ -104,13 +106,13 @@ impl Expired {
     }
 }
 
-/// A table whose rows are found by sensor and then by time.
+/// A table whose rows are deleted by sensor and then by time.
 struct BySensor {
-    /// Gives the sensors that have rows from before ?1.
+    /// Selects the sensors that have rows before ?1.
     sensors: &'static str,
-    /// Gives the newest time of sensor ?1.
+    /// Selects the newest time of sensor ?1.
     newest: &'static str,
-    /// Deletes at most ?3 rows of sensor ?1 from before ?2.
+    /// Deletes at most ?3 rows of sensor ?1 before ?2.
     delete: &'static str,
 }
 
@@ -121,24 +123,25 @@ const READINGS: BySensor = BySensor {
         SELECT sensor FROM known WHERE sensor IS NOT NULL
             AND EXISTS (SELECT 1 FROM reading_chunks AS chunk WHERE chunk.sensor = known.sensor AND end_time < ?1)",
     newest: "SELECT max(end_time) FROM reading_chunks WHERE sensor = ?1",
-    // What is staged may be taken back, and has to be there until then.
+    // Staged chunks are excluded, because discarding a checkpoint must find them.
     delete: "DELETE FROM reading_chunks WHERE sensor = ?1 AND start_time IN (
         SELECT start_time FROM reading_chunks AS chunk WHERE sensor = ?1 AND end_time < ?2
             AND NOT EXISTS (SELECT 1 FROM staged WHERE sensor = chunk.sensor AND start_time = chunk.start_time)
         ORDER BY end_time LIMIT ?3)",
 };
 
-/// Sensors with a chunk that begins before ?1.
+/// Sensors with a chunk that starts before ?1.
 const SENSORS_WITH_EARLY_CHUNKS: &str = "WITH RECURSIVE known (sensor) AS (
         SELECT min(sensor) FROM reading_chunks
         UNION ALL SELECT (SELECT min(sensor) FROM reading_chunks WHERE sensor > known.sensor) FROM known WHERE known.sensor IS NOT NULL)
     SELECT sensor FROM known WHERE sensor IS NOT NULL
         AND EXISTS (SELECT 1 FROM reading_chunks AS chunk WHERE chunk.sensor = known.sensor AND start_time < ?1)";
-/// Chunks of sensor ?1 that begin before ?2 and end at ?3 or later. What is staged may be taken back as it is.
+/// Chunks of sensor ?1 that start before ?2 and end at ?3 or later. Staged chunks are excluded, because discarding them
+/// must find them unchanged.
 const EARLY_CHUNKS: &str = "SELECT start_time, times, vals FROM reading_chunks AS chunk
     WHERE sensor = ?1 AND start_time < ?2 AND end_time >= ?3
         AND NOT EXISTS (SELECT 1 FROM staged WHERE sensor = chunk.sensor AND start_time = chunk.start_time)";
-/// Sensors whose chunks are cut in one transaction.
+/// Sensors whose chunks are trimmed per transaction.
 const SENSORS_CUT_AT_ONCE: usize = 16;
 
 const HOURLY: BySensor = BySensor {
@@ -152,7 +155,7 @@ const HOURLY: BySensor = BySensor {
         SELECT hour FROM reading_hourly_sums WHERE sensor = ?1 AND hour < ?2 ORDER BY hour LIMIT ?3)",
 };
 
-/// ?3 is the age that is kept of each sensor, or asset, counted from its own newest.
+/// ?3 is the retained age per sensor or asset, measured from its own newest row.
 const WAVEFORMS: &str = "DELETE FROM waveform_chunks WHERE rowid IN (
     SELECT rowid FROM waveform_chunks AS old WHERE start_time < ?1
         AND start_time < (SELECT max(start_time) FROM waveform_chunks WHERE sensor = old.sensor) - ?3
@@ -161,11 +164,11 @@ const WINDOWS: &str = "DELETE FROM window_chunks WHERE (asset, start_time, featu
     SELECT asset, start_time, features FROM window_chunks AS old WHERE end_time < ?1
         AND end_time < (SELECT max(end_time) FROM window_chunks WHERE asset = old.asset) - ?3
     ORDER BY end_time LIMIT ?2)";
-/// An age for [`WAVEFORMS`] and [`WINDOWS`] that keeps nothing back.
+/// A value of ?3 in [`WAVEFORMS`] and [`WINDOWS`] for which no newest rows are retained.
 const NO_AGE: i64 = -(1 << 62);
 const DEAD_LETTERS: &str = "DELETE FROM dead_letters WHERE id IN (
     SELECT id FROM dead_letters WHERE time < ?1 ORDER BY time LIMIT ?2)";
-/// What an open alert names stays.
+/// The anomaly of an open alert is kept.
 const ANOMALIES: &str = "DELETE FROM anomalies WHERE id IN (
     SELECT id FROM anomalies WHERE detection_time < ?1
         AND id NOT IN (SELECT anomaly FROM alerts WHERE state <> 'resolved') ORDER BY detection_time LIMIT ?2)";
@@ -174,14 +177,16 @@ const ALERTS: &str = "DELETE FROM alerts WHERE id IN (
 const DRIFTS: &str = "DELETE FROM drifts WHERE id IN (SELECT id FROM drifts WHERE time < ?1 ORDER BY time LIMIT ?2)";
 const PROGNOSES: &str = "DELETE FROM prognoses WHERE (asset, time) IN (
     SELECT asset, time FROM prognoses WHERE time < ?1 ORDER BY time LIMIT ?2)";
-/// The newest plan's number is read from its orders. An order without a time goes with its alert.
+/// The newest plan is kept, because its number is read from its orders. An unscheduled order is deleted when its alert
+/// is.
 const WORK_ORDERS: &str = "DELETE FROM work_orders WHERE id IN (
     SELECT id FROM work_orders WHERE status IN ('done', 'cancelled') AND plan < (SELECT max(plan) FROM work_orders)
         AND CASE WHEN scheduled_time IS NULL THEN alert NOT IN (SELECT id FROM alerts) ELSE scheduled_time < ?1 END LIMIT ?2)";
 const ACTIONS: &str = "DELETE FROM actions WHERE id IN (SELECT id FROM actions WHERE time < ?1 ORDER BY time LIMIT ?2)";
 const TASKS: &str = "DELETE FROM tasks WHERE id IN (
     SELECT id FROM tasks WHERE time < ?1 AND status <> 'queued' ORDER BY time LIMIT ?2)";
-/// A replay begins at the snapshot; the newest ones stay in case that an older snapshot is gone back to.
+/// A replay starts at the snapshot, so older ranges are deleted. The newest ones are kept in case an older snapshot is
+/// restored.
 const SKIPPED: &str = "DELETE FROM skipped WHERE rowid IN (
     SELECT rowid FROM skipped AS old WHERE ?1 IS NOT NULL
         AND stop <= (SELECT snapshot_offset FROM partitions WHERE partitions.partition = old.partition)
@@ -206,12 +211,12 @@ fn nanoseconds(age: Duration) -> i64 {
 }
 
 impl Store {
-    /// Deletes what is older at `now` (nanoseconds since 1970) than it is kept, and the oldest of what is too much, and
-    /// gives free pages back to the system. Each transaction is small; all of it may take long, so it belongs on a thread
-    /// that may wait. Calling it each minute keeps the bounds close.
+    /// Deletes rows that are older at `now` (nanoseconds since 1970) than their retention, deletes the oldest rows
+    /// above the size limits, and returns free pages to the operating system. Each transaction is small, but the whole
+    /// call may take long, so it should run on a thread of its own. Call it every minute to keep close to the limits.
     ///
     /// # Errors
-    /// [`StoreError`]; what went until then is gone, the rest goes with the next call.
+    /// [`StoreError`]; rows deleted before the error stay deleted, and the next call deletes the rest.
     pub fn expire(&self, now: i64, retention: &Retention) -> Result<Expired, StoreError> {
         let newest = |statement: &str| -> Result<i64, StoreError> {
             let newest: Option<i64> =
@@ -219,28 +224,29 @@ impl Store {
             Ok(newest.map_or(now, |newest| newest.min(now)))
         };
         let before = |since: i64, age: Option<Duration>| age.map(|age| since.saturating_sub(nanoseconds(age)));
-        let (raw, found, letters) = (newest(NEWEST_RAW)?, newest(NEWEST_FINDING)?, newest(NEWEST_DEAD_LETTER)?);
+        let (newest_raw, newest_finding, newest_dead_letter) =
+            (newest(NEWEST_RAW)?, newest(NEWEST_FINDING)?, newest(NEWEST_DEAD_LETTER)?);
         let mut expired = Expired::default();
-        if let Some(before) = before(raw, retention.readings) {
+        if let Some(before) = before(newest_raw, retention.readings) {
             expired.reading_chunks += self.delete_by_sensor(&READINGS, before, retention.readings)?;
             if let Some(age) = retention.readings {
                 self.cut_readings(before, nanoseconds(age))?;
             }
         }
-        if let Some(before) = before(raw, retention.hourly) {
+        if let Some(before) = before(newest_raw, retention.hourly) {
             expired.hourly_sums += self.delete_by_sensor(&HOURLY, before, retention.hourly)?;
         }
         for (statement, age, count) in [
             (WAVEFORMS, retention.waveforms, &mut expired.waveforms),
             (WINDOWS, retention.windows, &mut expired.window_chunks),
         ] {
-            if let (Some(before), Some(age)) = (before(raw, age), age) {
+            if let (Some(before), Some(age)) = (before(newest_raw, age), age) {
                 *count += self.delete_aged(statement, before, nanoseconds(age))?;
             }
         }
-        let findings = before(found, retention.findings);
+        let findings = before(newest_finding, retention.findings);
         for (statement, before, count) in [
-            (DEAD_LETTERS, before(letters, retention.dead_letters), &mut expired.dead_letters),
+            (DEAD_LETTERS, before(newest_dead_letter, retention.dead_letters), &mut expired.dead_letters),
             (ALERTS, findings, &mut expired.alerts),
             (ANOMALIES, findings, &mut expired.anomalies),
             (DRIFTS, findings, &mut expired.drifts),
@@ -254,27 +260,27 @@ impl Store {
                 *count += self.delete_before(statement, before)?;
             }
         }
-        if let Some(most) = retention.dead_letter_bytes {
-            while self.sizes()?.dead_letter_bytes > most {
-                let gone = self.delete_oldest_dead_letters()?;
-                expired.dead_letters += gone;
-                if gone == 0 {
+        if let Some(max_bytes) = retention.dead_letter_bytes {
+            while self.sizes()?.dead_letter_bytes > max_bytes {
+                let deleted = self.delete_oldest_dead_letters()?;
+                expired.dead_letters += deleted;
+                if deleted == 0 {
                     break;
                 }
             }
         }
-        if let Some(most) = retention.max_bytes {
-            self.shrink_to(most, &mut expired)?;
+        if let Some(max_bytes) = retention.max_bytes {
+            self.shrink_to(max_bytes, &mut expired)?;
         }
         expired.pages = self.give_pages_back()?;
         Ok(expired)
     }
 
-    /// Deletes raw readings, waveforms and windows that ended before a time; hourly aggregates stay. Returns the number of
-    /// chunks.
+    /// Deletes raw readings, waveforms and windows that ended before a time, but no hourly aggregates. Returns the
+    /// number of deleted chunks.
     ///
     /// # Errors
-    /// [`StoreError`]; what went until then is gone.
+    /// [`StoreError`]; chunks deleted before the error stay deleted.
     pub fn expire_readings(&self, before: i64) -> Result<usize, StoreError> {
         let mut expired = Expired::default();
         self.delete_raw(before, &mut expired)?;
@@ -293,65 +299,65 @@ impl Store {
         self.delete_in_rounds(|to| Ok(to.prepare_cached(statement)?.execute(params![before, limit])?))
     }
 
-    /// As [`Self::delete_before`], but keeps `age` nanoseconds before the newest of each sensor or asset.
+    /// As [`Self::delete_before`], but keeps the rows within `age` nanoseconds of the newest of each sensor or asset.
     fn delete_aged(&self, statement: &str, before: i64, age: i64) -> Result<u64, StoreError> {
         let limit = i64::try_from(ROWS).unwrap_or(i64::MAX);
         self.delete_in_rounds(|to| Ok(to.prepare_cached(statement)?.execute(params![before, limit, age])?))
     }
 
-    /// Deletes at most [`ROWS`] rows a transaction, until there are none.
+    /// Deletes at most [`ROWS_PER_TRANSACTION`] rows per transaction, until none are left.
     fn delete_in_rounds(
         &self,
         delete: impl Fn(&rusqlite::Transaction<'_>) -> Result<usize, StoreError>,
     ) -> Result<u64, StoreError> {
-        let mut all = 0;
+        let mut total = 0;
         loop {
-            let gone = self.write(&delete)?;
-            all += gone as u64;
-            if gone < ROWS {
-                return Ok(all);
+            let deleted = self.write(&delete)?;
+            total += deleted as u64;
+            if deleted < ROWS {
+                return Ok(total);
             }
             give_way();
         }
     }
 
-    /// Deletes a table's rows from before a time; with an age, none that is younger than the sensor's newest less that age:
-    /// an old recording that is replayed into a live plant stays as long as what is measured now.
+    /// Deletes a table's rows before a time. With an age, keeps the rows within that age of the sensor's newest: an old
+    /// recording that is replayed into a live plant is kept as long as current data.
     fn delete_by_sensor(&self, table: &BySensor, before: i64, age: Option<Duration>) -> Result<u64, StoreError> {
         let sensors: Vec<u32> = self.read(|connection| {
             let mut statement = connection.prepare_cached(table.sensors)?;
             let rows = statement.query_map([before], |row| row.get(0))?;
             Ok(rows.collect::<Result<_, _>>()?)
         })?;
-        let (mut all, mut next) = (0, 0);
+        let (mut total, mut next) = (0, 0);
         while next < sensors.len() {
-            let (gone, reached) = self.write(|to| {
+            let (deleted, next_sensor) = self.write(|to| {
                 let mut delete = to.prepare_cached(table.delete)?;
                 let mut newest = to.prepare_cached(table.newest)?;
-                let (mut gone, mut at) = (0, next);
-                while let (Some(sensor), true) = (sensors.get(at), gone < ROWS) {
-                    let left = ROWS - gone;
+                let (mut deleted, mut index) = (0, next);
+                while let (Some(sensor), true) = (sensors.get(index), deleted < ROWS) {
+                    let remaining = ROWS - deleted;
                     let mut before = before;
                     if let Some(age) = age {
                         let newest: Option<i64> = newest.query_row([sensor], |row| row.get(0))?;
                         before = newest.map_or(before, |newest| before.min(newest.saturating_sub(nanoseconds(age))));
                     }
-                    let some = delete.execute(params![sensor, before, i64::try_from(left).unwrap_or(i64::MAX)])?;
-                    gone += some;
-                    at += usize::from(some < left);
+                    let rows = delete.execute(params![sensor, before, i64::try_from(remaining).unwrap_or(i64::MAX)])?;
+                    deleted += rows;
+                    index += usize::from(rows < remaining);
                 }
-                Ok((gone, at))
+                Ok((deleted, index))
             })?;
-            all += gone as u64;
-            next = reached;
+            total += deleted as u64;
+            next = next_sensor;
             give_way();
         }
-        Ok(all)
+        Ok(total)
     }
 
-    /// Takes the old readings out of chunks that reach from long before a time to after it, as those of a sensor do that is
-    /// seldom read. A chunk is cut when it begins an eighth of `age` too early: then each is written anew seldom, and a
-    /// reading stays at most so much too long.
+    /// Removes old readings from chunks that start long before a time and end after it, as the chunks of rarely read
+    /// sensors do. A chunk is trimmed only when it starts an eighth of `age` too early. So a chunk is rarely rewritten,
+    /// and a reading is kept at most that much too long.
     fn cut_readings(&self, before: i64, age: i64) -> Result<(), StoreError> {
         let excess = age / 8;
         let sensors: Vec<u32> = self.read(|connection| {
@@ -368,26 +374,26 @@ impl Store {
 
     fn delete_oldest_dead_letters(&self) -> Result<u64, StoreError> {
         let statement = "DELETE FROM dead_letters WHERE id IN (SELECT id FROM dead_letters ORDER BY time, id LIMIT 64)";
-        let gone = self.write(|to| Ok(to.prepare_cached(statement)?.execute([])?))?;
+        let deleted = self.write(|to| Ok(to.prepare_cached(statement)?.execute([])?))?;
         give_way();
-        Ok(gone as u64)
+        Ok(deleted as u64)
     }
 
-    /// Deletes the oldest until what is used is at most `most` bytes.
-    fn shrink_to(&self, most: u64, expired: &mut Expired) -> Result<(), StoreError> {
-        while self.sizes()?.used_bytes() > most {
+    /// Deletes the oldest rows until at most `max_bytes` bytes are in use.
+    fn shrink_to(&self, max_bytes: u64, expired: &mut Expired) -> Result<(), StoreError> {
+        while self.sizes()?.used_bytes() > max_bytes {
             let Some((oldest, newest)) = self.read(|connection| span(connection, RAW))? else { break };
             let round = (newest.saturating_sub(oldest) / ROUNDS).max(HOUR);
             self.delete_raw(oldest.saturating_add(round), expired)?;
         }
-        while self.sizes()?.used_bytes() > most {
-            let gone = self.delete_oldest_dead_letters()?;
-            expired.dead_letters += gone;
-            if gone == 0 {
+        while self.sizes()?.used_bytes() > max_bytes {
+            let deleted = self.delete_oldest_dead_letters()?;
+            expired.dead_letters += deleted;
+            if deleted == 0 {
                 break;
             }
         }
-        while self.sizes()?.used_bytes() > most {
+        while self.sizes()?.used_bytes() > max_bytes {
             let Some((oldest, newest)) = self.read(|connection| span(connection, HOURS))? else { break };
             let round = (newest.saturating_sub(oldest) / ROUNDS).max(HOUR);
             expired.hourly_sums += self.delete_by_sensor(&HOURLY, oldest.saturating_add(round), None)?;
@@ -395,30 +401,30 @@ impl Store {
         Ok(())
     }
 
-    /// Gives pages that hold nothing back to the system, but for some. A store that an earlier version made keeps them
-    /// and uses them again.
+    /// Returns free pages to the operating system, except a reserve. A store created by an earlier version keeps its
+    /// free pages and reuses them.
     fn give_pages_back(&self) -> Result<u64, StoreError> {
         let incremental: i64 =
             self.read(|connection| Ok(connection.pragma_query_value(None, "auto_vacuum", |row| row.get(0))?))?;
         if incremental != 2 {
             return Ok(0);
         }
-        let mut given = 0;
+        let mut released = 0;
         loop {
             let sizes = self.sizes()?;
-            let spare = (SPARE / sizes.page_bytes.max(1)).max(sizes.pages / 10);
-            let some = sizes.free_pages.saturating_sub(spare).min(PAGES);
-            if some == 0 {
-                return Ok(given);
+            let reserve = (SPARE / sizes.page_bytes.max(1)).max(sizes.pages / 10);
+            let pages = sizes.free_pages.saturating_sub(reserve).min(PAGES);
+            if pages == 0 {
+                return Ok(released);
             }
-            self.write(|to| Ok(to.execute_batch(&format!("PRAGMA incremental_vacuum({some})"))?))?;
-            given += some;
+            self.write(|to| Ok(to.execute_batch(&format!("PRAGMA incremental_vacuum({pages})"))?))?;
+            released += pages;
             give_way();
         }
     }
 }
 
-/// Cuts the chunks of a sensor that begin more than `excess` before what is kept.
+/// Trims the chunks of a sensor that start more than `excess` before the retained time.
 fn cut_sensor(to: &Connection, sensor: u32, before: i64, age: i64, excess: i64) -> Result<(), StoreError> {
     type Chunk = (i64, Vec<u8>, Vec<u8>);
     let newest: i64 = to.prepare_cached(READINGS.newest)?.query_row([sensor], |row| row.get(0))?;
@@ -435,12 +441,12 @@ fn cut_sensor(to: &Connection, sensor: u32, before: i64, age: i64, excess: i64) 
     Ok(())
 }
 
-/// The lock is not fair: who waits for it must get a chance.
+/// The lock is not fair; a pause lets other writers get it.
 fn give_way() {
     thread::sleep(Duration::from_micros(200));
 }
 
-/// What is staged does not count, as it cannot go.
+/// Staged chunks are excluded, because they cannot be deleted.
 const RAW: &str = "SELECT min(oldest), max(newest) FROM (
     SELECT min(end_time) AS oldest, max(end_time) AS newest FROM reading_chunks AS chunk
         WHERE NOT EXISTS (SELECT 1 FROM staged WHERE sensor = chunk.sensor AND start_time = chunk.start_time)
@@ -448,7 +454,7 @@ const RAW: &str = "SELECT min(oldest), max(newest) FROM (
     UNION ALL SELECT min(end_time), max(end_time) FROM window_chunks)";
 const HOURS: &str = "SELECT min(hour), max(hour) FROM reading_hourly_sums";
 
-/// The oldest and the newest time, if there is any.
+/// The oldest and the newest time, if there are any rows.
 fn span(connection: &Connection, statement: &str) -> Result<Option<(i64, i64)>, StoreError> {
     let (oldest, newest): (Option<i64>, Option<i64>) =
         connection.query_row(statement, [], |row| Ok((row.get(0)?, row.get(1)?)))?;

@@ -1,4 +1,4 @@
-//! Tables as CSV and Parquet.
+//! Export of tables as CSV and Parquet.
 
 use std::{cmp::Reverse, collections::HashMap, fs::File, io::Write, ops::ControlFlow, path::Path, sync::Arc};
 
@@ -13,15 +13,15 @@ use serde_json::Value;
 
 use crate::{Filter, SensorRow, Span, Store, StoreError, WindowRow};
 
-/// Rows in a row group of Parquet.
-const GROUP: usize = 100_000;
+/// Rows per Parquet row group.
+const ROW_GROUP_SIZE: usize = 100_000;
 
-/// What can be exported.
+/// The tables that can be exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Table {
     /// Raw readings: time, sensor, value.
     Readings,
-    /// Windows: asset, sensor, start, end, count, feature, value (one row a feature).
+    /// Windows: asset, sensor, start, end, count, feature, value (one row per feature).
     Windows,
     /// Anomalies.
     Anomalies,
@@ -35,14 +35,14 @@ pub enum Table {
 
 /// A column's type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum ColumnType {
     Integer,
     Real,
     Text,
 }
 
-fn columns(table: Table) -> &'static [(&'static str, Kind)] {
-    use Kind::{Integer, Real, Text};
+fn columns(table: Table) -> &'static [(&'static str, ColumnType)] {
+    use ColumnType::{Integer, Real, Text};
     match table {
         Table::Readings => &[("time", Integer), ("sensor", Text), ("value", Real)],
         Table::Windows => &[
@@ -117,22 +117,22 @@ fn columns(table: Table) -> &'static [(&'static str, Kind)] {
     }
 }
 
-type Rows<'a> = &'a mut dyn FnMut(Vec<Value>) -> Result<(), StoreError>;
+type RowVisitor<'a> = &'a mut dyn FnMut(Vec<Value>) -> Result<(), StoreError>;
 
 impl Store {
-    /// Hands each row to `take`, as values in the order of the table's columns.
-    fn each(&self, table: Table, filter: &Filter, take: Rows<'_>) -> Result<(), StoreError> {
+    /// Calls `visit` with each row, as values in the order of the table's columns.
+    fn each(&self, table: Table, filter: &Filter, visit: RowVisitor<'_>) -> Result<(), StoreError> {
         match table {
-            Table::Readings => self.each_reading_of(filter, take),
-            Table::Windows => self.each_window(filter, take),
-            Table::Anomalies => listed(table, self.anomalies(filter)?, take),
-            Table::Alerts => listed(table, self.alerts(filter)?, take),
-            Table::WorkOrders => listed(table, self.work_orders(filter)?, take),
-            Table::DeadLetters => listed(table, self.dead_letters_without_payload(filter)?, take),
+            Table::Readings => self.each_reading_of(filter, visit),
+            Table::Windows => self.each_window(filter, visit),
+            Table::Anomalies => visit_rows(table, self.anomalies(filter)?, visit),
+            Table::Alerts => visit_rows(table, self.alerts(filter)?, visit),
+            Table::WorkOrders => visit_rows(table, self.work_orders(filter)?, visit),
+            Table::DeadLetters => visit_rows(table, self.dead_letters_without_payload(filter)?, visit),
         }
     }
 
-    fn each_reading_of(&self, filter: &Filter, take: Rows<'_>) -> Result<(), StoreError> {
+    fn each_reading_of(&self, filter: &Filter, visit: RowVisitor<'_>) -> Result<(), StoreError> {
         let (from, to) = (filter.from.unwrap_or(i64::MIN), filter.to.unwrap_or(i64::MAX));
         let wanted = |sensor: &SensorRow| {
             filter.sensor.as_ref().is_none_or(|name| *name == sensor.name)
@@ -142,18 +142,18 @@ impl Store {
         let Some(limit) = filter.limit else {
             for sensor in sensors {
                 self.each_reading(sensor.id, from, to, |time, value| {
-                    take(vec![time.into(), sensor.name.clone().into(), value.into()])?;
+                    visit(vec![time.into(), sensor.name.clone().into(), value.into()])?;
                     Ok(ControlFlow::Continue(()))
                 })?;
             }
             return Ok(());
         };
-        // The newest of all sensors; what is older than the oldest of them need not be read.
+        // The newest readings of all sensors. Readings older than the oldest of them need not be read.
         let mut newest: Vec<(i64, usize, f64)> = Vec::new();
         let mut since = from;
         for (index, sensor) in sensors.iter().enumerate() {
-            let some = self.newest_readings(sensor.id, since, to, limit)?;
-            newest.extend(some.into_iter().map(|(time, value)| (time, index, value)));
+            let readings = self.newest_readings(sensor.id, since, to, limit)?;
+            newest.extend(readings.into_iter().map(|(time, value)| (time, index, value)));
             newest.sort_by_key(|&(time, index, _)| (Reverse(time), index));
             newest.truncate(limit);
             if newest.len() == limit {
@@ -163,18 +163,18 @@ impl Store {
         newest.sort_by_key(|&(time, index, _)| (index, time));
         for (time, index, value) in newest {
             let name = sensors.get(index).map(|sensor| sensor.name.clone()).unwrap_or_default();
-            take(vec![time.into(), name.into(), value.into()])?;
+            visit(vec![time.into(), name.into(), value.into()])?;
         }
         Ok(())
     }
 
-    fn each_window(&self, filter: &Filter, take: Rows<'_>) -> Result<(), StoreError> {
+    fn each_window(&self, filter: &Filter, visit: RowVisitor<'_>) -> Result<(), StoreError> {
         let sensors = self.sensors()?;
         let names: HashMap<u32, &str> = sensors.iter().map(|sensor| (sensor.id, sensor.name.as_str())).collect();
         let name = |sensor: u32| names.get(&sensor).copied().unwrap_or_default();
         let wanted = |sensor: u32| filter.sensor.as_ref().is_none_or(|wanted| wanted == name(sensor));
         let mut write = |asset: &str, row: WindowRow, feature: &str, value: f64| {
-            take(vec![
+            visit(vec![
                 asset.into(),
                 name(row.sensor).into(),
                 row.start.into(),
@@ -194,7 +194,7 @@ impl Store {
                 Ok(())
             });
         };
-        // The newest, as everywhere; a window has at least one row. `after` excludes what ends at it.
+        // The newest windows; each has at least one row. `after` excludes windows that end at it.
         let span = Span {
             asset: filter.asset.clone(),
             sensor: filter
@@ -208,54 +208,54 @@ impl Store {
         if filter.sensor.is_some() && span.sensor.is_none() {
             return Ok(());
         }
-        let mut left = limit;
+        let mut remaining = limit;
         for window in self.newest_windows(&span, limit, |_| true)? {
             let row = WindowRow { sensor: window.sensor, start: window.start, end: window.end, count: window.count };
-            // A window that began before the time belongs to the time before it.
+            // A window that starts before `from` is excluded.
             if filter.from.is_some_and(|from| row.start < from) {
                 continue;
             }
             for (feature, value) in window.features {
-                if left == 0 {
+                if remaining == 0 {
                     return Ok(());
                 }
-                left -= 1;
+                remaining -= 1;
                 write(&window.asset, row, &feature, value)?;
             }
         }
         Ok(())
     }
 
-    /// Writes a table as CSV with a header; tells how many rows. A text that a spreadsheet would take for a formula has an
-    /// apostrophe before it.
+    /// Writes a table as CSV with a header. Returns the number of rows. A text that a spreadsheet would interpret as a
+    /// formula gets an apostrophe as prefix.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn export_csv(&self, to: impl Write, table: Table, filter: &Filter) -> Result<u64, StoreError> {
         let mut writer = csv::Writer::from_writer(to);
-        writer.write_record(columns(table).iter().map(|(name, _)| name)).map_err(unwritten)?;
+        writer.write_record(columns(table).iter().map(|(name, _)| name)).map_err(csv_error)?;
         let mut rows = 0;
         self.each(table, filter, &mut |row| {
             rows += 1;
-            let cells = row.iter().zip(columns(table)).map(|(value, (_, kind))| cell(value, *kind));
-            writer.write_record(cells).map_err(unwritten)
+            let cells = row.iter().zip(columns(table)).map(|(value, (_, column_type))| cell(value, *column_type));
+            writer.write_record(cells).map_err(csv_error)
         })?;
         writer.flush()?;
         Ok(rows)
     }
 
-    /// Writes a table as Parquet, compressed with zstd; tells how many rows.
+    /// Writes a table as Parquet, compressed with zstd. Returns the number of rows.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn export_parquet(&self, to: &Path, table: Table, filter: &Filter) -> Result<u64, StoreError> {
         let failed = |error: parquet::errors::ParquetError| StoreError::Export(error.to_string());
         let mut fields = Vec::new();
-        for (name, kind) in columns(table) {
-            let (physical, logical) = match kind {
-                Kind::Integer => (Physical::INT64, None),
-                Kind::Real => (Physical::DOUBLE, None),
-                Kind::Text => (Physical::BYTE_ARRAY, Some(parquet::basic::LogicalType::String)),
+        for (name, column_type) in columns(table) {
+            let (physical, logical) = match column_type {
+                ColumnType::Integer => (Physical::INT64, None),
+                ColumnType::Real => (Physical::DOUBLE, None),
+                ColumnType::Text => (Physical::BYTE_ARRAY, Some(parquet::basic::LogicalType::String)),
             };
             let field = Type::primitive_type_builder(name, physical)
                 .with_repetition(Repetition::OPTIONAL)
@@ -271,7 +271,7 @@ impl Store {
         self.each(table, filter, &mut |row| {
             rows += 1;
             group.push(row);
-            if group.len() >= GROUP {
+            if group.len() >= ROW_GROUP_SIZE {
                 write_group(&mut writer, table, &group).map_err(failed)?;
                 group.clear();
             }
@@ -285,8 +285,8 @@ impl Store {
     }
 }
 
-/// Keeps the system's error, which tells a closed pipe.
-fn unwritten(error: csv::Error) -> StoreError {
+/// Keeps the system's I/O error, so that a closed pipe can be recognised.
+fn csv_error(error: csv::Error) -> StoreError {
     let text = error.to_string();
     match error.into_kind() {
         csv::ErrorKind::Io(error) => StoreError::Io(error),
@@ -294,20 +294,23 @@ fn unwritten(error: csv::Error) -> StoreError {
     }
 }
 
-/// Rows by way of their names.
-fn listed<T: Serialize>(table: Table, rows: Vec<T>, take: Rows<'_>) -> Result<(), StoreError> {
+/// Converts rows to values by the names of their fields.
+fn visit_rows<T: Serialize>(table: Table, rows: Vec<T>, visit: RowVisitor<'_>) -> Result<(), StoreError> {
     for row in rows {
         let row = serde_json::to_value(row).map_err(|error| StoreError::Export(error.to_string()))?;
-        take(columns(table).iter().map(|(name, _)| row.get(name).cloned().unwrap_or(Value::Null)).collect())?;
+        visit(columns(table).iter().map(|(name, _)| row.get(name).cloned().unwrap_or(Value::Null)).collect())?;
     }
     Ok(())
 }
 
-/// A value as a field of CSV.
-fn cell(value: &Value, kind: Kind) -> String {
+/// Formats a value as a CSV field.
+fn cell(value: &Value, column_type: ColumnType) -> String {
     let mut text = text(value);
-    // Texts come from devices and people; a spreadsheet runs what begins so (OWASP, "CSV Injection").
-    if kind == Kind::Text && text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']) {
+    // Texts come from devices and users. A spreadsheet evaluates a text with one of these prefixes (OWASP, "CSV
+    // Injection").
+    if column_type == ColumnType::Text
+        && text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'])
+    {
         text.insert(0, '\'');
     }
     text
@@ -327,29 +330,29 @@ fn write_group(
     rows: &[Vec<Value>],
 ) -> Result<(), parquet::errors::ParquetError> {
     let mut group = writer.next_row_group()?;
-    for (index, (_, kind)) in columns(table).iter().enumerate() {
+    for (index, (_, column_type)) in columns(table).iter().enumerate() {
         let cells: Vec<&Value> = rows.iter().filter_map(|row| row.get(index)).collect();
         let Some(mut column) = group.next_column()? else { continue };
-        let there =
+        let definition_levels =
             |present: &dyn Fn(&Value) -> bool| cells.iter().map(|cell| i16::from(present(cell))).collect::<Vec<i16>>();
-        match kind {
-            Kind::Integer => {
+        match column_type {
+            ColumnType::Integer => {
                 let values: Vec<i64> = cells.iter().filter_map(|cell| cell.as_i64()).collect();
-                let levels = there(&|cell| cell.as_i64().is_some());
+                let levels = definition_levels(&|cell| cell.as_i64().is_some());
                 column.typed::<Int64Type>().write_batch(&values, Some(&levels), None)?;
             }
-            Kind::Real => {
+            ColumnType::Real => {
                 let values: Vec<f64> = cells.iter().filter_map(|cell| cell.as_f64()).collect();
-                let levels = there(&|cell| cell.as_f64().is_some());
+                let levels = definition_levels(&|cell| cell.as_f64().is_some());
                 column.typed::<DoubleType>().write_batch(&values, Some(&levels), None)?;
             }
-            Kind::Text => {
+            ColumnType::Text => {
                 let values: Vec<ByteArray> = cells
                     .iter()
                     .filter(|cell| !cell.is_null())
                     .map(|cell| ByteArray::from(text(cell).into_bytes()))
                     .collect();
-                let levels = there(&|cell| !cell.is_null());
+                let levels = definition_levels(&|cell| !cell.is_null());
                 column.typed::<ByteArrayType>().write_batch(&values, Some(&levels), None)?;
             }
         }
@@ -407,8 +410,9 @@ mod tests {
         let (_folder, store) = store();
         store.commit(&Commit { work_orders: &[order()], ..Commit::default() }).unwrap();
         let rows = csv(&store, Table::WorkOrders, &Filter::default());
-        let wanted = ["'=cmd|' /C calc'!A0", "'@SUM(1)", "'\tm", "'-1", "2", "planned", "-5", "60", "'+49", "[\"=x\"]"];
-        assert_eq!(rows[0][..10], wanted);
+        let expected =
+            ["'=cmd|' /C calc'!A0", "'@SUM(1)", "'\tm", "'-1", "2", "planned", "-5", "60", "'+49", "[\"=x\"]"];
+        assert_eq!(rows[0][..10], expected);
         assert_eq!(rows[0][10..], ["[]", "-1.5", "'\rnote", "true"]);
     }
 
@@ -460,7 +464,7 @@ mod tests {
             message: text(),
             recommendation: text(),
         };
-        let letter = DeadLetter {
+        let dead_letter = DeadLetter {
             id: text(),
             time: 0,
             source: text(),
@@ -474,7 +478,7 @@ mod tests {
         assert_eq!(fields(anomaly), exported(Table::Anomalies));
         assert_eq!(fields(alert), exported(Table::Alerts));
         assert_eq!(fields(order()), exported(Table::WorkOrders));
-        assert_eq!(fields(letter), exported(Table::DeadLetters));
+        assert_eq!(fields(dead_letter), exported(Table::DeadLetters));
     }
 
     #[test]
@@ -494,15 +498,15 @@ mod tests {
         }];
         store.commit(&Commit { readings: &readings, windows: &windows, ..Commit::default() }).unwrap();
         let limit = |limit| Filter { limit: Some(limit), ..Filter::default() };
-        let found = csv(&store, Table::Readings, &limit(3));
-        assert_eq!(found, [["990", "a", "1.0"], ["981", "b", "1.0"], ["991", "b", "1.0"]]);
-        let found = csv(&store, Table::Windows, &limit(3));
-        let wanted = [
+        let rows = csv(&store, Table::Readings, &limit(3));
+        assert_eq!(rows, [["990", "a", "1.0"], ["981", "b", "1.0"], ["991", "b", "1.0"]]);
+        let rows = csv(&store, Table::Windows, &limit(3));
+        let expected = [
             ["m", "b", "49", "79", "3", "mean", "98.0"],
             ["m", "b", "49", "79", "3", "rms", "99.0"],
             ["m", "b", "48", "78", "3", "mean", "96.0"],
         ];
-        assert_eq!(found, wanted);
+        assert_eq!(rows, expected);
         assert_eq!(csv(&store, Table::Windows, &Filter::default()).len(), 100);
         let other = Filter { sensor: Some("a".into()), ..limit(3) };
         assert!(csv(&store, Table::Windows, &other).is_empty());

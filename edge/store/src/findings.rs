@@ -1,4 +1,4 @@
-//! Writing what the stages found, row by row.
+//! Writes the findings of the stages, row by row.
 
 use rusqlite::{Connection, params};
 
@@ -6,7 +6,7 @@ use crate::{
     AlertRow, AnomalyRow, Commit, DeadLetter, DriftRow, PrognosisRow, SkippedRow, StoreError, WorkOrderRow, counts::add,
 };
 
-/// An offset as SQLite keeps it.
+/// Converts an offset to an SQLite integer.
 pub(crate) fn number(offset: u64) -> i64 {
     i64::try_from(offset).unwrap_or(i64::MAX)
 }
@@ -66,7 +66,7 @@ pub(crate) fn put_alerts(to: &Connection, rows: &[AlertRow]) -> Result<(), Store
     Ok(())
 }
 
-/// `plan` is the number of the plan that they come with.
+/// `plan` is the number of the plan that contains the orders.
 pub(crate) fn put_work_orders(to: &Connection, rows: &[WorkOrderRow], plan: i64) -> Result<(), StoreError> {
     let mut upsert = to.prepare_cached(
         "INSERT OR REPLACE INTO work_orders VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
@@ -100,7 +100,7 @@ fn list(names: &[String]) -> String {
 pub(crate) fn put_dead_letters(to: &Connection, rows: &[DeadLetter]) -> Result<(), StoreError> {
     let mut insert =
         to.prepare_cached("INSERT OR IGNORE INTO dead_letters VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
-    let mut refused = 0;
+    let mut rejected = 0;
     for row in rows {
         let new = insert.execute(params![
             row.id,
@@ -114,10 +114,10 @@ pub(crate) fn put_dead_letters(to: &Connection, rows: &[DeadLetter]) -> Result<(
             row.format,
         ])?;
         if new > 0 {
-            refused += u64::from(row.readings);
+            rejected += u64::from(row.readings);
         }
     }
-    add(to, "rejected_readings", refused)
+    add(to, "rejected_readings", rejected)
 }
 
 pub(crate) fn put_skipped(to: &Connection, partition: u16, rows: &[SkippedRow]) -> Result<(), StoreError> {

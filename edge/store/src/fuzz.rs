@@ -1,14 +1,14 @@
-//! Entries for fuzzers: what comes from the disk may be anything, and must never panic nor loop for ever.
+//! Entry points for fuzzers: bytes from the disk may be arbitrary, but must not cause a panic or an endless loop.
 
 use std::{fs, path::Path, time::Duration};
 
 use crate::{Filter, Store, StoreError, StoreOptions, connection::beside};
 
-/// Opens a small store in `folder` beside an arbitrary write-ahead log, as a host does that starts, and reads it through.
-/// `file` is the store's own file, or empty for a new one; see [`template`].
+/// Opens a small store in `folder` with an arbitrary write-ahead log, as a starting host does, and reads everything.
+/// `file` is the database file, or empty for a new one; see [`seed_files`].
 ///
 /// # Errors
-/// [`StoreError`], whatever the bytes are.
+/// [`StoreError`] for invalid bytes.
 pub fn open_with_wal(folder: &Path, file: &[u8], wal: &[u8]) -> Result<(), StoreError> {
     let path = folder.join("fuzz.db");
     fs::write(&path, file)?;
@@ -30,7 +30,8 @@ pub fn open_with_wal(folder: &Path, file: &[u8], wal: &[u8]) -> Result<(), Store
     store.state_put("fuzz", b"written")
 }
 
-/// A small store's file and its write-ahead log, to begin a corpus with: the log holds commits that are not in the file.
+/// Returns the file of a small store and its write-ahead log, as a seed for a corpus. The log contains commits that are
+/// not in the file.
 ///
 /// # Errors
 /// [`StoreError`] when `folder` cannot be written.

@@ -1,4 +1,4 @@
-//! Dead letters.
+//! Queries for dead letters.
 
 use rusqlite::{OptionalExtension as _, Row};
 
@@ -7,8 +7,9 @@ use crate::{
     look::{Columns, select},
 };
 
-const LETTERS: &str = "SELECT id, time, source, reason, message, payload, readings, sensor, format FROM dead_letters";
-const COLUMNS: Columns =
+const SELECT_DEAD_LETTERS: &str =
+    "SELECT id, time, source, reason, message, payload, readings, sensor, format FROM dead_letters";
+const FILTER_COLUMNS: Columns =
     Columns { time: "time", key: "id", sensor: Some("sensor"), asset: None, reason: Some("reason") };
 
 impl Store {
@@ -17,36 +18,38 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn dead_letters(&self, filter: &Filter) -> Result<Vec<DeadLetter>, StoreError> {
-        self.read(|connection| select(connection, LETTERS, filter.clause(&COLUMNS), letter))
+        self.read(|connection| select(connection, SELECT_DEAD_LETTERS, filter.clause(&FILTER_COLUMNS), dead_letter_row))
     }
 
-    /// Ids of dead letters, newest first: for whoever goes through many, as payloads may be large.
+    /// Ids of dead letters, newest first. Use this to iterate over many, because payloads may be large.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn dead_letter_ids(&self, filter: &Filter) -> Result<Vec<String>, StoreError> {
         self.read(|connection| {
-            select(connection, "SELECT id FROM dead_letters", filter.clause(&COLUMNS), |row| row.get(0))
+            select(connection, "SELECT id FROM dead_letters", filter.clause(&FILTER_COLUMNS), |row| row.get(0))
         })
     }
 
-    /// Dead letters with empty payloads, newest first.
+    /// Dead letters without their payloads, newest first.
     ///
     /// # Errors
     /// [`StoreError`].
     pub(crate) fn dead_letters_without_payload(&self, filter: &Filter) -> Result<Vec<DeadLetter>, StoreError> {
-        let what =
+        let select_without_payload =
             "SELECT id, time, source, reason, message, x'' AS payload, readings, sensor, format FROM dead_letters";
-        self.read(|connection| select(connection, what, filter.clause(&COLUMNS), letter))
+        self.read(|connection| {
+            select(connection, select_without_payload, filter.clause(&FILTER_COLUMNS), dead_letter_row)
+        })
     }
 
-    /// One dead letter, if it is there.
+    /// Returns one dead letter, if it exists.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn dead_letter(&self, id: &str) -> Result<Option<DeadLetter>, StoreError> {
-        let statement = format!("{LETTERS} WHERE id = ?1");
-        self.read(|connection| Ok(connection.query_row(&statement, [id], letter).optional()?))
+        let statement = format!("{SELECT_DEAD_LETTERS} WHERE id = ?1");
+        self.read(|connection| Ok(connection.query_row(&statement, [id], dead_letter_row).optional()?))
     }
 
     /// Deletes a dead letter.
@@ -60,7 +63,7 @@ impl Store {
         })
     }
 
-    /// Deletes the dead letters from before a time; tells how many.
+    /// Deletes the dead letters before a time. Returns their number.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -69,7 +72,7 @@ impl Store {
     }
 }
 
-fn letter(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
+fn dead_letter_row(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
     Ok(DeadLetter {
         id: row.get(0)?,
         time: row.get(1)?,

@@ -1,7 +1,8 @@
-//! The store: one SQLite file that a person can open and query.
+//! The store: one SQLite file, which can also be opened with other SQLite tools.
 //!
-//! Findings are rows. Raw readings lie in `reading_chunks`, one row a sensor and checkpoint, with times and values as
-//! columns compressed by pco; their hourly aggregates lie beside them. What a checkpoint brings becomes visible at once.
+//! Findings are stored as rows. Raw readings are stored in `reading_chunks`, one row per sensor and checkpoint, with
+//! times and values as columns compressed by pco. Their hourly aggregates are stored in a separate table. All data of a
+//! checkpoint becomes visible at once.
 
 mod backup;
 mod check;
@@ -52,10 +53,10 @@ pub use wal::{Folded, StoreSizes};
 
 use std::sync::Arc;
 
-/// A value of a row or a parameter.
+/// A value of a result row or a query parameter.
 pub use rusqlite::types::Value as Cell;
 
-/// A handle on the store; clones share it.
+/// A handle to the store; clones share it.
 #[derive(Clone, Debug)]
 pub struct Store {
     shared: Arc<connection::Shared>,

@@ -1,4 +1,4 @@
-//! Reading.
+//! Queries, and writes of sensors and states.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params, types::ValueRef};
 use serde::Serialize;
@@ -9,47 +9,47 @@ use crate::{
     chunk::decode_f32, windows,
 };
 
-/// Chunks of windows that are read at once.
+/// Chunks of windows per read.
 const WINDOW_CHUNKS: i64 = 256;
 
-/// Which rows. What is none does not narrow.
+/// A filter for rows. A field that is `None` does not filter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// From this time on, nanoseconds since 1970.
+    /// Earliest time, inclusive, in nanoseconds since 1970.
     pub from: Option<i64>,
-    /// Before this time.
+    /// Latest time, exclusive.
     pub to: Option<i64>,
-    /// Of this sensor, by name.
+    /// The sensor's name.
     pub sensor: Option<String>,
-    /// Of this asset.
+    /// The asset.
     pub asset: Option<String>,
-    /// Dead letters: for this reason.
+    /// The reason of a dead letter.
     pub reason: Option<String>,
-    /// At most so many, the newest.
+    /// Maximum number of rows; the newest ones are returned.
     pub limit: Option<usize>,
 }
 
-/// Aggregates of one sensor's hour.
+/// Hourly aggregates of one sensor.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Hour {
     /// Start of the hour.
     pub hour: i64,
     /// Mean.
     pub avg: f64,
-    /// Least.
+    /// Minimum.
     pub min: f64,
-    /// Greatest.
+    /// Maximum.
     pub max: f64,
     /// Population standard deviation.
     pub std: f64,
-    /// Readings.
+    /// Number of readings.
     pub count: u64,
 }
 
-/// Which columns of a table the filter speaks of.
+/// The columns of a table that a filter refers to.
 pub(crate) struct Columns {
     pub(crate) time: &'static str,
-    /// Puts rows of one time in order.
+    /// Orders rows of the same time.
     pub(crate) key: &'static str,
     pub(crate) sensor: Option<&'static str>,
     pub(crate) asset: Option<&'static str>,
@@ -57,26 +57,26 @@ pub(crate) struct Columns {
 }
 
 impl Filter {
-    /// The clause, and its parameters.
+    /// Returns the SQL clause and its parameters.
     pub(crate) fn clause(&self, columns: &Columns) -> (String, Vec<Box<dyn ToSql>>) {
         let mut clause = String::new();
         let mut parameters: Vec<Box<dyn ToSql>> = Vec::new();
-        let mut narrow = |condition: String, parameter: Box<dyn ToSql>| {
+        let mut add_condition = |condition: String, parameter: Box<dyn ToSql>| {
             clause.push_str(if parameters.is_empty() { " WHERE " } else { " AND " });
             clause.push_str(&condition);
             parameters.push(parameter);
         };
         if let Some(from) = self.from {
-            narrow(format!("{} >= ?", columns.time), Box::new(from));
+            add_condition(format!("{} >= ?", columns.time), Box::new(from));
         }
         if let Some(to) = self.to {
-            narrow(format!("{} < ?", columns.time), Box::new(to));
+            add_condition(format!("{} < ?", columns.time), Box::new(to));
         }
-        for (column, wanted) in
+        for (column, value) in
             [(columns.sensor, &self.sensor), (columns.asset, &self.asset), (columns.reason, &self.reason)]
         {
-            if let (Some(column), Some(wanted)) = (column, wanted) {
-                narrow(format!("{column} = ?"), Box::new(wanted.clone()));
+            if let (Some(column), Some(value)) = (column, value) {
+                add_condition(format!("{column} = ?"), Box::new(value.clone()));
             }
         }
         clause.push_str(&format!(" ORDER BY {} DESC, {}", columns.time, columns.key));
@@ -103,11 +103,11 @@ fn names(json: &str) -> Vec<String> {
 }
 
 impl Store {
-    /// Registers sensors (name, asset, unit, kind); gives their numbers. A known one keeps its number; where a unit or
-    /// kind is given it replaces the old one.
+    /// Registers sensors (name, asset, unit, kind). Returns their ids. A known sensor keeps its id; a unit or kind that
+    /// is not empty replaces the stored one.
     ///
     /// # Errors
-    /// [`StoreError`]; none was registered.
+    /// [`StoreError`]; no sensor was registered.
     pub fn register_sensors(&self, sensors: &[(&str, &str, &str, &str)]) -> Result<Vec<u32>, StoreError> {
         self.write(|to| {
             let mut ids = Vec::with_capacity(sensors.len());
@@ -126,7 +126,7 @@ impl Store {
         })
     }
 
-    /// How many sensors have a number.
+    /// The number of registered sensors.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -139,7 +139,7 @@ impl Store {
         })
     }
 
-    /// All sensors, by number.
+    /// All sensors, in order of id.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -159,7 +159,7 @@ impl Store {
         })
     }
 
-    /// Where the partitions stand.
+    /// The progress of all partitions.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -181,7 +181,7 @@ impl Store {
         })
     }
 
-    /// Stretches of a partition's log that were given up.
+    /// Ranges of a partition's log that were skipped.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -199,7 +199,7 @@ impl Store {
         })
     }
 
-    /// A state that was put under `key`.
+    /// Returns the state stored under `key`.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -209,7 +209,7 @@ impl Store {
         })
     }
 
-    /// Puts a state under `key`; durable when this returns.
+    /// Stores a state under `key`. It is durable on return.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -220,7 +220,7 @@ impl Store {
         })
     }
 
-    /// Removes the states whose keys begin with `prefix`, but that under `key`.
+    /// Deletes the states whose keys start with `prefix`, except that of `key`.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -232,7 +232,7 @@ impl Store {
         })
     }
 
-    /// Starts, rates and samples of one sensor's bursts.
+    /// Start, rate and samples of one sensor's waveforms.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -276,7 +276,7 @@ impl Store {
         })
     }
 
-    /// Windows of the filter's asset (or of all) that start in its time, in order of asset and checkpoint.
+    /// Windows of the filter's asset (or of all assets) that start in its time range, in order of asset and checkpoint.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -289,14 +289,15 @@ impl Store {
         Ok(found)
     }
 
-    /// Hands each block of [`Self::windows`] to `take`. Some are read at once; `take` may be slow, as it holds nothing.
+    /// Calls `visit` with each block of [`Self::windows`]. Blocks are read in pages; `visit` may be slow, because no
+    /// snapshot is held during the call.
     ///
     /// # Errors
-    /// [`StoreError`], or what `take` gives.
+    /// [`StoreError`], or the error of `visit`.
     pub fn each_window_block(
         &self,
         filter: &Filter,
-        mut take: impl FnMut(WindowBlock) -> Result<(), StoreError>,
+        mut visit: impl FnMut(WindowBlock) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let (from, to) = (filter.from.unwrap_or(i64::MIN), filter.to.unwrap_or(i64::MAX));
         let mut last = (String::new(), i64::MIN, String::new());
@@ -324,7 +325,7 @@ impl Store {
                 block.rows.retain(|_| kept.next().is_some_and(|&kept| kept));
                 let mut kept = inside.iter().flat_map(|kept| std::iter::repeat_n(kept, width));
                 block.values.retain(|_| kept.next().is_some_and(|&kept| kept));
-                take(block)?;
+                visit(block)?;
             }
         }
     }
@@ -361,7 +362,7 @@ impl Store {
         })
     }
 
-    /// Alerts, the last changed first.
+    /// Alerts, in descending order of their last update.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -393,7 +394,7 @@ impl Store {
         })
     }
 
-    /// Work orders, the latest first.
+    /// Work orders, in descending order of their scheduled time.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -423,10 +424,10 @@ impl Store {
         })
     }
 
-    /// Runs one SELECT; gives the columns' names and the rows.
+    /// Runs one SELECT statement. Returns the names of the columns, and the rows.
     ///
     /// # Errors
-    /// [`StoreError::NotSelect`] for anything that is not one; [`StoreError::Sqlite`] in SQLite's words.
+    /// [`StoreError::NotSelect`] for any other statement; [`StoreError::Sqlite`] for an error of SQLite.
     pub fn query_sql(&self, statement: &str) -> Result<(Vec<String>, Vec<Vec<Value>>), StoreError> {
         self.read(|connection| {
             let mut prepared =

@@ -1,4 +1,4 @@
-//! Chunks that meet: joining those that start at the same time, and making few large ones of many small ones.
+//! Merges chunks: those with the same start time, and many small ones into few large ones.
 
 use rusqlite::{Connection, OptionalExtension as _, Params, params};
 
@@ -8,16 +8,16 @@ use crate::{
     chunk::{decode_f64, decode_i64, encode_f64, encode_i64},
 };
 
-/// A chunk of at least this many readings is left alone; the index `small_chunks` says the same.
+/// A chunk with at least this many readings is not merged. The index `small_chunks` uses the same number.
 const LARGE: i64 = 4096;
-/// So many small chunks of a sensor are made one.
+/// A sensor's small chunks are merged when there are at least this many.
 const SMALL: i64 = 16;
-/// And at most so many at once, so that one merge takes a bounded time and memory.
+/// Maximum number of chunks per merge, so that its time and memory are bounded.
 const CHUNKS_AT_ONCE: i64 = 256;
-/// Sensors whose chunks are merged in one transaction, so that the line is not kept waiting.
+/// Sensors per transaction, so that the pipeline does not wait long.
 const SENSORS_AT_ONCE: usize = 32;
 
-/// Writes a chunk, unless one of the sensor starts at the same time.
+/// Inserts a chunk, unless the sensor has one with the same start time.
 pub(crate) const INSERT: &str = "INSERT INTO reading_chunks VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
 
 impl ReadingChunk {
@@ -31,7 +31,7 @@ impl ReadingChunk {
         (self.sensor, key, self.end, count, &self.times, &self.values)
     }
 
-    /// Of readings in order of time.
+    /// Creates a chunk from readings in any order.
     fn of(sensor: u32, mut rows: Vec<(i64, f64)>) -> Option<Self> {
         rows.sort_by_key(|&(time, _)| time);
         let (times, values): (Vec<i64>, Vec<f64>) = rows.into_iter().unzip();
@@ -41,10 +41,10 @@ impl ReadingChunk {
     }
 }
 
-/// Writes a chunk. One that starts at the same time, as a late reading makes it, is joined with it.
+/// Writes a chunk. It is merged with an existing chunk that has the same start time, which late readings cause.
 pub(crate) fn put(to: &Connection, chunk: &ReadingChunk) -> Result<(), StoreError> {
     let key = params![chunk.sensor, chunk.start];
-    // What is staged may be taken back, and has to stay as it is until then.
+    // Staged chunks may be discarded, and must not change until then.
     let old: Option<(Vec<u8>, Vec<u8>)> = to
         .prepare_cached(
             "SELECT times, vals FROM reading_chunks AS chunk WHERE sensor = ?1 AND start_time = ?2
@@ -52,25 +52,25 @@ pub(crate) fn put(to: &Connection, chunk: &ReadingChunk) -> Result<(), StoreErro
         )?
         .query_row(key, |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    // A chunk that cannot be read is left to whoever mends it, and must not keep new readings out.
+    // A chunk that cannot be decoded is left for manual repair, and must not block new readings.
     let (Some((times, values)), Ok(mut rows)) = (old, decode(&chunk.times, &chunk.values)) else {
         return insert(to, chunk);
     };
     let Ok(old) = decode(&times, &values) else { return insert(to, chunk) };
     rows.extend(old);
-    let Some(whole) = ReadingChunk::of(chunk.sensor, rows) else { return Ok(()) };
+    let Some(merged_chunk) = ReadingChunk::of(chunk.sensor, rows) else { return Ok(()) };
     to.prepare_cached("DELETE FROM reading_chunks WHERE sensor = ?1 AND start_time = ?2")?.execute(key)?;
-    insert(to, &whole)
+    insert(to, &merged_chunk)
 }
 
-/// Takes what is older than a time out of a chunk of a sensor, which is found by the time under which it was written.
+/// Removes readings before a time from a chunk of a sensor, which is identified by its `start_time`.
 pub(crate) fn cut(
     to: &Connection,
     (sensor, start): (u32, i64),
     (times, values): (&[u8], &[u8]),
     before: i64,
 ) -> Result<(), StoreError> {
-    // One that cannot be read is left to whoever mends it.
+    // A chunk that cannot be decoded is left for manual repair.
     let Ok(mut rows) = decode(times, values) else { return Ok(()) };
     rows.retain(|&(time, _)| time >= before);
     to.prepare_cached("DELETE FROM reading_chunks WHERE sensor = ?1 AND start_time = ?2")?
@@ -78,13 +78,17 @@ pub(crate) fn cut(
     ReadingChunk::of(sensor, rows).map_or(Ok(()), |rest| insert(to, &rest))
 }
 
-/// Writes a chunk under its start, or the time before it that is free: `start_time` is never after the first reading.
+/// Writes a chunk under its start time, or the nearest earlier time that is free: `start_time` is never after the first
+/// reading.
 fn insert(to: &Connection, chunk: &ReadingChunk) -> Result<(), StoreError> {
     let mut insert = to.prepare_cached(INSERT)?;
     let mut key = chunk.start;
     while insert.execute(chunk.row_at(key))? == 0 {
         let Some(before) = key.checked_sub(1) else {
-            return Err(StoreError::Statement(format!("sensor {} has no room for a chunk at {key}", chunk.sensor)));
+            return Err(StoreError::Statement(format!(
+                "sensor {}: there is no free start time for a chunk at {key}",
+                chunk.sensor
+            )));
         };
         key = before;
     }
@@ -96,8 +100,8 @@ fn decode(times: &[u8], values: &[u8]) -> Result<Vec<(i64, f64)>, StoreError> {
 }
 
 impl Store {
-    /// Merges small chunks of some sensors that have many; returns how many sensors were done, 0 when there is nothing
-    /// left to do.
+    /// Merges small chunks of sensors that have many of them. Returns the number of sensors done, 0 if there is nothing
+    /// left to merge.
     ///
     /// # Errors
     /// [`StoreError`]; nothing was merged.
@@ -123,11 +127,11 @@ impl Store {
     }
 }
 
-/// Merges small chunks of a sensor; false when there were not two that can be.
+/// Merges small chunks of a sensor. Returns false if fewer than two can be merged.
 fn merge_sensor(to: &Connection, sensor: u32) -> Result<bool, StoreError> {
     type Chunk = (i64, Vec<u8>, Vec<u8>);
     let chunks: Vec<Chunk> = {
-        // What is staged may have to be taken back as it is.
+        // Staged chunks are excluded, because discarding them must find them unchanged.
         let mut statement = to.prepare_cached(
             "SELECT start_time, times, vals FROM reading_chunks AS chunk WHERE sensor = ?1 AND count < ?2
                 AND NOT EXISTS (SELECT 1 FROM staged WHERE sensor = chunk.sensor AND start_time = chunk.start_time)
@@ -140,17 +144,17 @@ fn merge_sensor(to: &Connection, sensor: u32) -> Result<bool, StoreError> {
     let mut merged: Vec<(i64, f64)> = Vec::new();
     let mut keys = Vec::new();
     for (key, times, values) in &chunks {
-        // One that cannot be read is left to whoever mends it.
+        // A chunk that cannot be decoded is left for manual repair.
         if let Ok(rows) = decode(times, values) {
             merged.extend(rows);
             keys.push(*key);
         }
     }
-    let Some(whole) = ReadingChunk::of(sensor, merged).filter(|_| keys.len() > 1) else { return Ok(false) };
+    let Some(merged_chunk) = ReadingChunk::of(sensor, merged).filter(|_| keys.len() > 1) else { return Ok(false) };
     let mut delete = to.prepare_cached("DELETE FROM reading_chunks WHERE sensor = ?1 AND start_time = ?2")?;
     for key in keys {
         delete.execute(params![sensor, key])?;
     }
-    insert(to, &whole)?;
+    insert(to, &merged_chunk)?;
     Ok(true)
 }

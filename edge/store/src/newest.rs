@@ -1,4 +1,4 @@
-//! Windows and bursts, newest first; and whatever else a statement asks for.
+//! Queries for the newest windows, waveforms and plans, and for arbitrary statements.
 
 use rusqlite::{params, params_from_iter, types::Value as Cell};
 
@@ -9,40 +9,40 @@ use crate::{Store, StoreError, WaveformRow, chunk::decode_f32, windows};
 pub struct FeatureWindow {
     /// The asset.
     pub asset: String,
-    /// The sensor's number.
+    /// The sensor's id.
     pub sensor: u32,
-    /// Included, nanoseconds since 1970.
+    /// Start, inclusive, in nanoseconds since 1970.
     pub start: i64,
-    /// Excluded.
+    /// End, exclusive.
     pub end: i64,
-    /// Readings in it.
+    /// Number of readings in the window.
     pub count: u32,
-    /// Names and values; NaN where a feature is not defined.
+    /// Feature names and values; NaN for an undefined feature.
     pub features: Vec<(String, f64)>,
 }
 
-/// Which windows or bursts.
+/// A filter for windows or waveforms. A field that is `None` does not filter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Span {
-    /// Of this asset.
+    /// The asset.
     pub asset: Option<String>,
-    /// Of this sensor, by number.
+    /// The sensor's id.
     pub sensor: Option<u32>,
-    /// That end after this time.
+    /// Only those that end after this time.
     pub after: Option<i64>,
-    /// That begin before this time.
+    /// Only those that start before this time.
     pub before: Option<i64>,
 }
 
 impl Span {
-    /// Whether something from `start` to `end` is meant.
+    /// Returns whether a range from `start` to `end` matches the times of the filter.
     pub fn holds(&self, start: i64, end: i64) -> bool {
         self.after.is_none_or(|after| end > after) && self.before.is_none_or(|before| start < before)
     }
 }
 
 impl Store {
-    /// Runs one statement that only reads. Its parameters are numbered in the order in which it names them.
+    /// Runs one read-only statement. Its parameters are numbered in the order in which they occur.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -57,39 +57,39 @@ impl Store {
         })
     }
 
-    /// The `most` newest windows of assets that `seen` says yes to, newest first (then by sensor).
+    /// The newest windows of the assets that `is_visible` accepts, at most `limit`, newest first and then by sensor.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn newest_windows(
         &self,
         span: &Span,
-        most: usize,
-        seen: impl Fn(&str) -> bool,
+        limit: usize,
+        is_visible: impl Fn(&str) -> bool,
     ) -> Result<Vec<FeatureWindow>, StoreError> {
         let (after, before) = (span.after.unwrap_or(i64::MIN), span.before.unwrap_or(i64::MAX));
         self.read(|connection| {
-            let narrowed = if span.asset.is_some() { "asset = ?3 AND" } else { "?3 IS NULL AND" };
+            let condition = if span.asset.is_some() { "asset = ?3 AND" } else { "?3 IS NULL AND" };
             let mut statement = connection.prepare_cached(&format!(
                 "SELECT asset, features, sensors, starts, ends, counts, vals, end_time FROM window_chunks
-                 WHERE {narrowed} end_time > ?1 AND start_time < ?2 ORDER BY end_time DESC"
+                 WHERE {condition} end_time > ?1 AND start_time < ?2 ORDER BY end_time DESC"
             ))?;
             let mut chunks = statement.query(params![after, before, span.asset])?;
-            let mut found: Vec<FeatureWindow> = Vec::new();
+            let mut newest: Vec<FeatureWindow> = Vec::new();
             while let Some(chunk) = chunks.next()? {
                 let end: i64 = chunk.get(7)?;
-                // A window of this chunk, or of one that follows, ends at `end` at the latest, and so begins before it.
-                if found.len() >= most && found.last().is_none_or(|last| last.start >= end) {
+                // All further windows end at or before `end`, so they start before it.
+                if newest.len() >= limit && newest.last().is_none_or(|last| last.start >= end) {
                     break;
                 }
                 let asset = chunk.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
-                if !seen(asset) {
+                if !is_visible(asset) {
                     continue;
                 }
                 let block = windows::block(chunk)?;
                 for (row, values) in block.rows.iter().zip(block.values.chunks(block.features.len().max(1))) {
                     if span.sensor.is_none_or(|sensor| sensor == row.sensor) && span.holds(row.start, row.end) {
-                        found.push(FeatureWindow {
+                        newest.push(FeatureWindow {
                             asset: block.asset.clone(),
                             sensor: row.sensor,
                             start: row.start,
@@ -99,47 +99,47 @@ impl Store {
                         });
                     }
                 }
-                found.sort_by(|a, b| b.start.cmp(&a.start).then(a.sensor.cmp(&b.sensor)));
-                found.truncate(most.max(1));
+                newest.sort_by(|a, b| b.start.cmp(&a.start).then(a.sensor.cmp(&b.sensor)));
+                newest.truncate(limit.max(1));
             }
-            found.truncate(most);
-            Ok(found)
+            newest.truncate(limit);
+            Ok(newest)
         })
     }
 
-    /// The `most` newest bursts of a sensor, or of those that `seen` says yes to, newest first.
+    /// The newest waveforms of the sensors that `is_visible` accepts, at most `limit`, newest first.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn newest_waveforms(
         &self,
         span: &Span,
-        most: usize,
-        seen: impl Fn(u32) -> bool,
+        limit: usize,
+        is_visible: impl Fn(u32) -> bool,
     ) -> Result<Vec<WaveformRow>, StoreError> {
         let (after, before) = (span.after.unwrap_or(i64::MIN), span.before.unwrap_or(i64::MAX));
         self.read(|connection| {
-            let narrowed = if span.sensor.is_some() { "sensor = ?1 AND" } else { "?1 IS NULL AND" };
+            let condition = if span.sensor.is_some() { "sensor = ?1 AND" } else { "?1 IS NULL AND" };
             let mut statement = connection.prepare_cached(&format!(
                 "SELECT start_time, rate, samples, sensor FROM waveform_chunks
-                 WHERE {narrowed} start_time > ?2 AND start_time < ?3 ORDER BY start_time DESC, sensor"
+                 WHERE {condition} start_time > ?2 AND start_time < ?3 ORDER BY start_time DESC, sensor"
             ))?;
             let mut rows = statement.query(params![span.sensor, after, before])?;
-            let mut found = Vec::new();
-            while found.len() < most
+            let mut newest = Vec::new();
+            while newest.len() < limit
                 && let Some(row) = rows.next()?
             {
                 let sensor = row.get(3)?;
-                if seen(sensor) {
+                if is_visible(sensor) {
                     let samples = decode_f32(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?)?;
-                    found.push(WaveformRow { sensor, start: row.get(0)?, rate: row.get(1)?, samples });
+                    newest.push(WaveformRow { sensor, start: row.get(0)?, rate: row.get(1)?, samples });
                 }
             }
-            Ok(found)
+            Ok(newest)
         })
     }
 
-    /// The number of the newest plan that changed a work order; 0 when none did.
+    /// The number of the newest plan that changed a work order; 0 if there is none.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -151,7 +151,8 @@ impl Store {
         })
     }
 
-    /// Ids and assets of the work orders whose last change came with a plan after `after`, up to `until`, as they changed.
+    /// Ids and assets of the work orders whose last change belongs to a plan after `after` and up to `until`, in order
+    /// of the plan.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -178,7 +179,7 @@ mod tests {
     fn the_newest_windows_are_found_where_chunks_overlap() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("s.db")).unwrap();
-        // (start, end) of the windows of each chunk; late ones, long ones and short ones.
+        // Start and end of each chunk's windows: late, long and short ones.
         let chunks: [&[(i64, i64)]; 4] =
             [&[(10, 20), (0, 90)], &[(30, 100), (12, 22)], &[(50, 60), (70, 80)], &[(5, 15), (75, 79), (95, 97)]];
         for (asset, chunk) in ["m", "m", "m", "n"].iter().zip(chunks) {
@@ -189,18 +190,18 @@ mod tests {
             store.commit(&Commit { windows: &[block], ..Commit::default() }).unwrap();
         }
         for asset in [Some("m"), Some("n"), None] {
-            let mut wanted: Vec<i64> = ["m", "m", "m", "n"]
+            let mut expected: Vec<i64> = ["m", "m", "m", "n"]
                 .iter()
                 .zip(chunks)
                 .filter(|(of, _)| asset.is_none_or(|asset| asset == **of))
                 .flat_map(|(_, chunk)| chunk.iter().map(|&(start, _)| start))
                 .collect();
-            wanted.sort_unstable_by_key(|&start| std::cmp::Reverse(start));
+            expected.sort_unstable_by_key(|&start| std::cmp::Reverse(start));
             let span = Span { asset: asset.map(str::to_owned), ..Span::default() };
-            for most in 0..=wanted.len() + 1 {
-                let found = store.newest_windows(&span, most, |_| true).unwrap();
+            for limit in 0..=expected.len() + 1 {
+                let found = store.newest_windows(&span, limit, |_| true).unwrap();
                 let starts: Vec<i64> = found.iter().map(|window| window.start).collect();
-                assert_eq!(starts, wanted[..most.min(wanted.len())], "the {most} newest of {asset:?}");
+                assert_eq!(starts, expected[..limit.min(expected.len())], "the {limit} newest of {asset:?}");
             }
         }
     }

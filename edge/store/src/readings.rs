@@ -1,6 +1,6 @@
-//! Raw readings: of a time, page by page, and the newest.
+//! Queries for raw readings: by time range, in pages, and the newest.
 //!
-//! What a checkpoint has staged and not finished is not seen.
+//! Chunks staged by an unfinished checkpoint are not visible.
 
 use std::{cmp::Reverse, collections::BinaryHeap, ops::ControlFlow};
 
@@ -11,60 +11,62 @@ use crate::{
     chunk::{decode_f64, decode_i64},
 };
 
-/// Readings in order of time, and the time where the next page begins; none after the last.
-type Page = (Vec<(i64, f64)>, Option<i64>);
+/// Readings in order of time, and the start time of the next page; `None` for the last page.
+type ReadingPage = (Vec<(i64, f64)>, Option<i64>);
 
-/// Readings that a page has at least, if there are so many.
-const PAGE: usize = 250_000;
+/// Minimum number of readings per page, except for the last page.
+const MIN_PAGE_READINGS: usize = 250_000;
 
-/// Chunks of a sensor (?1) that reach into a time (?2 included to ?3 excluded), and are not staged.
-pub(crate) const CHUNKS: &str = "FROM reading_chunks AS chunk WHERE sensor = ?1 AND end_time >= ?2 AND start_time < ?3
+/// Non-staged chunks of sensor ?1 that overlap the time range from ?2 (inclusive) to ?3 (exclusive).
+pub(crate) const UNSTAGED_CHUNKS: &str =
+    "FROM reading_chunks AS chunk WHERE sensor = ?1 AND end_time >= ?2 AND start_time < ?3
     AND NOT EXISTS (SELECT 1 FROM staged WHERE sensor = chunk.sensor AND start_time = chunk.start_time)";
 
-/// Decodes the columns `times` and `vals` of a row, at `first` and after it.
+/// Decodes the columns `times` and `vals` of a row, at the indexes `first` and `first + 1`.
 pub(crate) fn columns(chunk: &Row<'_>, first: usize) -> Result<(Vec<i64>, Vec<f64>), StoreError> {
     let times = decode_i64(chunk.get_ref(first)?.as_blob().map_err(rusqlite::Error::from)?)?;
     let values = decode_f64(chunk.get_ref(first + 1)?.as_blob().map_err(rusqlite::Error::from)?)?;
     if times.len() == values.len() {
         Ok((times, values))
     } else {
-        Err(StoreError::Column(format!("{} times stand beside {} values", times.len(), values.len())))
+        Err(StoreError::Column(format!("it has {} times but {} values", times.len(), values.len())))
     }
 }
 
 impl Store {
-    /// Readings of one sensor from `from` on and before `to`, in order of time. All of them are held in memory; see
-    /// [`Self::each_reading`] and [`Self::thinned_readings`] where there may be many.
+    /// Readings of one sensor from `from` (inclusive) to `to` (exclusive), in order of time. They are all held in
+    /// memory; for many readings use [`Self::for_each_reading`] or [`Self::downsampled_readings`].
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn readings(&self, sensor: u32, from: i64, to: i64) -> Result<(Vec<i64>, Vec<f64>), StoreError> {
-        let mut found = (Vec::new(), Vec::new());
+        let mut readings = (Vec::new(), Vec::new());
         self.each_reading(sensor, from, to, |time, value| {
-            found.0.push(time);
-            found.1.push(value);
+            readings.0.push(time);
+            readings.1.push(value);
             Ok(ControlFlow::Continue(()))
         })?;
-        Ok(found)
+        Ok(readings)
     }
 
-    /// Hands each reading of one sensor from `from` on and before `to` to `take`, in order of time, until it breaks. Some
-    /// hundred thousand are read at once; `take` may be slow, as it holds nothing.
+    /// Calls `visit` with each reading of one sensor from `from` (inclusive) to `to` (exclusive), in order of time,
+    /// until it breaks. Some hundred thousand readings are read per page; `visit` may be slow, because no snapshot is
+    /// held during the call.
     ///
     /// # Errors
-    /// [`StoreError`], or what `take` gives.
+    /// [`StoreError`], or the error of `visit`.
     pub fn each_reading(
         &self,
         sensor: u32,
         from: i64,
         to: i64,
-        mut take: impl FnMut(i64, f64) -> Result<ControlFlow<()>, StoreError>,
+        mut visit: impl FnMut(i64, f64) -> Result<ControlFlow<()>, StoreError>,
     ) -> Result<(), StoreError> {
         let mut next = Some(from);
         while let Some(from) = next {
             let (page, after) = self.page(sensor, from, to)?;
             for (time, value) in page {
-                if take(time, value)?.is_break() {
+                if visit(time, value)?.is_break() {
                     return Ok(());
                 }
             }
@@ -73,12 +75,12 @@ impl Store {
         Ok(())
     }
 
-    /// Readings from `from` on in order of time, and the time where the next page begins. It is a time, not a chunk, as
-    /// chunks may be merged between two pages.
-    fn page(&self, sensor: u32, from: i64, to: i64) -> Result<Page, StoreError> {
+    /// Readings from `from` on in order of time, and the start time of the next page. A time is used rather than a
+    /// chunk, because chunks may be merged between two pages.
+    fn page(&self, sensor: u32, from: i64, to: i64) -> Result<ReadingPage, StoreError> {
         self.read(|connection| {
             let keys: Vec<i64> = connection
-                .prepare_cached(&format!("SELECT start_time {CHUNKS} ORDER BY start_time"))?
+                .prepare_cached(&format!("SELECT start_time {UNSTAGED_CHUNKS} ORDER BY start_time"))?
                 .query_map(params![sensor, from, to], |row| row.get(0))?
                 .collect::<Result<_, _>>()?;
             let mut chunk = connection
@@ -86,8 +88,10 @@ impl Store {
             let mut rows: Vec<(i64, f64)> = Vec::new();
             let mut end = None;
             for key in keys {
-                // What follows begins here, so that what lies before it is complete.
-                if rows.len() >= PAGE && rows.iter().filter(|&&(time, _)| time < key).count() >= PAGE {
+                // All further chunks start at or after `key`, so the readings before it are complete.
+                if rows.len() >= MIN_PAGE_READINGS
+                    && rows.iter().filter(|&&(time, _)| time < key).count() >= MIN_PAGE_READINGS
+                {
                     end = Some(key);
                     break;
                 }
@@ -105,30 +109,37 @@ impl Store {
         })
     }
 
-    /// The `most` newest readings of one sensor from `from` on and before `to`, in order of time.
+    /// The newest readings of one sensor from `from` (inclusive) to `to` (exclusive), at most `limit`, in order of
+    /// time.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn newest_readings(&self, sensor: u32, from: i64, to: i64, most: usize) -> Result<Vec<(i64, f64)>, StoreError> {
-        if most == 0 {
+    pub fn newest_readings(
+        &self,
+        sensor: u32,
+        from: i64,
+        to: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, f64)>, StoreError> {
+        if limit == 0 {
             return Ok(Vec::new());
         }
         self.read(|connection| {
-            // By time, then by what distinguishes readings of one time; the least is on top.
+            // Ordered by time, then by value; the oldest is on top.
             let mut newest: BinaryHeap<Reverse<(i64, u64)>> = BinaryHeap::new();
-            let mut statement =
-                connection.prepare_cached(&format!("SELECT times, vals, end_time {CHUNKS} ORDER BY end_time DESC"))?;
+            let mut statement = connection
+                .prepare_cached(&format!("SELECT times, vals, end_time {UNSTAGED_CHUNKS} ORDER BY end_time DESC"))?;
             let mut chunks = statement.query(params![sensor, from, to])?;
             while let Some(chunk) = chunks.next()? {
                 let end: i64 = chunk.get(2)?;
-                // What follows is no newer than this.
-                if newest.len() >= most && newest.peek().is_some_and(|Reverse((oldest, _))| *oldest > end) {
+                // All further chunks end at or before `end`.
+                if newest.len() >= limit && newest.peek().is_some_and(|Reverse((oldest, _))| *oldest > end) {
                     break;
                 }
                 let (times, values) = columns(chunk, 0)?;
                 for (time, value) in times.into_iter().zip(values).filter(|&(time, _)| time >= from && time < to) {
                     newest.push(Reverse((time, value.to_bits())));
-                    if newest.len() > most {
+                    if newest.len() > limit {
                         newest.pop();
                     }
                 }
@@ -145,7 +156,7 @@ impl Store {
     /// [`StoreError`].
     pub fn newest_reading(&self, sensor: u32) -> Result<Option<i64>, StoreError> {
         self.read(|connection| {
-            let statement = format!("SELECT max(end_time) {CHUNKS}");
+            let statement = format!("SELECT max(end_time) {UNSTAGED_CHUNKS}");
             let newest = connection
                 .prepare_cached(&statement)?
                 .query_row(params![sensor, i64::MIN, i64::MAX], |row| row.get(0))?;

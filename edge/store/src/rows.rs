@@ -1,58 +1,58 @@
-//! Rows as the host sees them. Times are nanoseconds since 1970.
+//! The rows of the tables. Times are nanoseconds since 1970.
 
 use serde::Serialize;
 
 /// A sensor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SensorRow {
-    /// Dense from 0.
+    /// Ids are consecutive from 0.
     pub id: u32,
-    /// The id that devices use.
+    /// The sensor id that devices send.
     pub name: String,
-    /// The machine it sits on.
+    /// The asset it is mounted on.
     pub asset: String,
     /// Unit of its values.
     pub unit: String,
-    /// What it measures.
+    /// The measured quantity.
     pub kind: String,
 }
 
-/// Where a partition of the line stands.
+/// The progress of a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionState {
-    /// Which.
+    /// The partition.
     pub partition: u16,
-    /// Offset of the snapshot.
+    /// Log offset of the newest snapshot.
     pub snapshot_offset: u64,
-    /// Offset up to which findings are in the store.
+    /// Log offset up to which findings are stored.
     pub applied_offset: u64,
-    /// Whatever the host wrote about the snapshot; none before the first.
+    /// Description of the snapshot, defined by the host; `None` before the first one.
     pub snapshot: Option<String>,
-    /// Whatever the host wrote about its topics.
+    /// End offsets of the output topics, in a format defined by the host.
     pub topic_ends: String,
 }
 
-/// A stretch of a partition's log that was given up.
+/// A skipped range of a partition's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SkippedRow {
-    /// The first offset of it.
+    /// First offset of the range.
     pub start: u64,
-    /// The first offset after it.
+    /// First offset after the range.
     pub stop: u64,
-    /// The asset whose part of it was given up; none: all of it was.
+    /// The asset whose records were skipped; `None` for all assets.
     pub asset: Option<String>,
 }
 
 /// An anomaly.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AnomalyRow {
-    /// Derived from content.
+    /// Derived from the content.
     pub id: String,
-    /// End of the window.
+    /// End of the window, when the anomaly was detected.
     pub detection_time: i64,
-    /// Carries most of the score.
+    /// The sensor that contributes most to the score.
     pub sensor: String,
-    /// The machine.
+    /// The asset.
     pub asset: String,
     /// Start of the window.
     pub start_time: i64,
@@ -60,36 +60,36 @@ pub struct AnomalyRow {
     pub end_time: i64,
     /// 0 to 1.
     pub score: f64,
-    /// Which model found it.
+    /// The model that computed the score.
     pub model: String,
-    /// low, medium, high or critical.
+    /// `low`, `medium`, `high` or `critical`.
     pub severity: String,
-    /// Whether a person has dealt with it.
+    /// Whether a user has handled it.
     pub handled: bool,
     /// 0 to 1.
     pub threshold: f64,
     /// 0 to 1.
     pub confidence: f64,
-    /// The fault it points to.
+    /// The indicated fault.
     pub fault_mode: Option<String>,
-    /// The reason in words.
+    /// The reason, as text.
     pub message: String,
-    /// JSON: the contributions.
+    /// The contributions, as JSON.
     pub metadata: String,
 }
 
 /// An alert.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AlertRow {
-    /// Derived from content.
+    /// Derived from the content.
     pub id: String,
-    /// The machine.
+    /// The asset.
     pub asset: String,
-    /// Carries most of the score.
+    /// The sensor that contributes most to the score.
     pub sensor: String,
-    /// low, medium, high or critical.
+    /// `low`, `medium`, `high` or `critical`.
     pub severity: String,
-    /// open or resolved.
+    /// `open` or `resolved`.
     pub state: String,
     /// When it opened.
     pub opened: i64,
@@ -97,19 +97,19 @@ pub struct AlertRow {
     pub updated: i64,
     /// When it resolved.
     pub resolved: Option<i64>,
-    /// How many it gathers.
+    /// Number of anomalies in the alert.
     pub anomalies: u32,
-    /// The highest score among them.
+    /// The highest score of its anomalies.
     pub peak_score: f64,
-    /// The newest anomaly.
+    /// Id of the newest anomaly.
     pub anomaly: String,
-    /// The fault it points to.
+    /// The indicated fault.
     pub fault_mode: Option<String>,
-    /// One line.
+    /// A title of one line.
     pub title: String,
-    /// The reason in words.
+    /// The reason, as text.
     pub message: String,
-    /// What to do first.
+    /// The recommended first step.
     pub recommendation: String,
 }
 
@@ -118,91 +118,91 @@ pub struct AlertRow {
 pub struct WorkOrderRow {
     /// Derived from the alert.
     pub id: String,
-    /// Why.
+    /// Id of the alert that caused it.
     pub alert: String,
-    /// The machine.
+    /// The asset.
     pub asset: String,
-    /// What is done.
+    /// The type of work.
     pub kind: String,
     /// 1 (most urgent) to 5.
     pub priority: u8,
-    /// planned, unscheduled, done or cancelled.
+    /// `planned`, `unscheduled`, `done` or `cancelled`.
     pub status: String,
-    /// When.
+    /// Start time; `None` if it is not scheduled.
     pub scheduled: Option<i64>,
-    /// How long.
+    /// Estimated duration.
     pub duration_minutes: u32,
-    /// Who.
+    /// The assigned technician.
     pub technician: Option<String>,
-    /// What it takes.
+    /// The required skills.
     pub skills: Vec<String>,
-    /// Orders that come first.
+    /// Ids of the orders that must be done first.
     pub after: Vec<String>,
-    /// Labour and parts.
+    /// Cost of labour and parts.
     pub cost: f64,
-    /// For the technician.
+    /// Notes for the technician.
     pub notes: String,
-    /// A person fixed its time and technician.
+    /// Whether a user fixed its time and technician.
     pub pinned: bool,
 }
 
-/// Something that was refused.
+/// A rejected message or reading.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DeadLetter {
-    /// Derived from where in the log it was met.
+    /// Derived from its offset in the log.
     pub id: String,
-    /// When.
+    /// When it was rejected.
     pub time: i64,
-    /// Topic, path, subject, or the line.
+    /// MQTT topic, HTTP path, NATS subject, or `line`.
     pub source: String,
-    /// The reason's name.
+    /// The name of the reason.
     pub reason: String,
-    /// What was expected, what came, what to do.
+    /// What was expected, what was received, and what to do.
     pub message: String,
-    /// As it came.
+    /// The received bytes.
     #[serde(skip)]
     pub payload: Vec<u8>,
-    /// How many readings.
+    /// Number of rejected readings.
     pub readings: u32,
-    /// The sensor, where known.
+    /// The sensor, if known.
     pub sensor: Option<String>,
-    /// The format it claimed.
+    /// The declared format.
     pub format: Option<String>,
 }
 
-/// What is normal for an asset moved, or what became of it.
+/// A change of an asset's baseline, or the outcome of relearning it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DriftRow {
-    /// Content id.
+    /// Derived from the content.
     pub id: String,
-    /// The machine.
+    /// The asset.
     pub asset: String,
-    /// When, in ns since 1970.
+    /// Time of detection, in nanoseconds since 1970.
     pub time: i64,
     /// `drifted`, `kept` or `switched`.
     pub kind: String,
-    /// Sensors that moved.
+    /// Sensors with a changed baseline.
     pub sensors: Vec<String>,
-    /// Adjusted for their number.
+    /// The p-value, adjusted for the number of tests.
     pub p_value: f64,
-    /// In words.
+    /// The explanation, as text.
     pub message: String,
 }
 
-/// How long an asset has left.
+/// The predicted remaining life of an asset.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PrognosisRow {
-    /// The machine.
+    /// The asset.
     pub asset: String,
-    /// When it was made, in ns since 1970.
+    /// Time of the prediction, in nanoseconds since 1970.
     pub time: i64,
-    /// 1 as in the beginning, 0 at the limit.
+    /// Health index: 1 for a new asset, 0 at the limit.
     pub health: f64,
-    /// 90 of 100 such assets outlive this; none: no end in sight.
+    /// 10th percentile of the remaining hours; `None` if no end is predicted.
     pub p10_hours: Option<f64>,
-    /// The median.
+    /// 50th percentile (median) of the remaining hours.
     pub p50_hours: Option<f64>,
-    /// 10 of 100 outlive this.
+    /// 90th percentile of the remaining hours.
     pub p90_hours: Option<f64>,
     /// `library` or `degradation`.
     pub model: String,

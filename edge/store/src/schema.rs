@@ -1,4 +1,4 @@
-//! The tables.
+//! The schema and its migrations.
 
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 
@@ -6,16 +6,17 @@ use crate::StoreError;
 
 const VERSION: i64 = 4;
 
-/// What brings a file from each version to the next; a new one begins at 0.
+/// The migration from each version to the next. A new file starts at version 0.
 const STEPS: [&str; 4] = [TABLES, PEOPLE, SKIPPED, BOUNDED];
 
-/// Under this key `state` holds what tells the store from any other.
+/// Key in the table `state` of the random bytes that identify the store.
 pub(crate) const IDENTITY: &str = "store/identity";
 
-/// What is staged names its checkpoint, old rows are found by their time, and the store has an identity; since version 4.
+/// Since version 4: staged chunks name their checkpoint, old rows are found by an index on time, and the store has an
+/// identity.
 const BOUNDED: &str = "
 ALTER TABLE staged RENAME TO staged_before;
--- Chunks of checkpoints that are not complete. checkpoint: its offset in the log; attempt: which try to write it.
+-- Chunks staged by unfinished checkpoints. checkpoint: its log offset; attempt: number of the attempt to write it.
 CREATE TABLE staged (
     sensor INTEGER NOT NULL, start_time INTEGER NOT NULL, partition INTEGER NOT NULL, checkpoint INTEGER NOT NULL,
     attempt INTEGER NOT NULL, PRIMARY KEY (sensor, start_time)
@@ -36,7 +37,7 @@ END;
 INSERT OR IGNORE INTO state VALUES ('store/identity', randomblob(16));
 ";
 
-/// What was given up may be one asset's alone, since version 3; an empty asset is all of them.
+/// Since version 3: a skipped range may belong to one asset. An empty asset means all assets.
 const SKIPPED: &str = "
 ALTER TABLE skipped RENAME TO skipped_whole;
 CREATE TABLE skipped (
@@ -47,10 +48,10 @@ INSERT INTO skipped SELECT partition, start, stop, '' FROM skipped_whole;
 DROP TABLE skipped_whole;
 ";
 
-/// What people do, since version 2.
+/// Since version 2: user actions.
 const PEOPLE: &str = "
 ALTER TABLE work_orders ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0;
--- The plan that changed it last, by number.
+-- The number of the plan that last changed it.
 ALTER TABLE work_orders ADD COLUMN plan INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX work_orders_of_plan ON work_orders (plan);
 CREATE INDEX windows_by_end ON window_chunks (end_time);
@@ -65,14 +66,14 @@ CREATE TABLE tasks (
     id TEXT PRIMARY KEY, time INTEGER NOT NULL, status TEXT NOT NULL, request TEXT NOT NULL, result TEXT, finished INTEGER
 ) STRICT;
 CREATE INDEX tasks_by_time ON tasks (time);
--- What the planner is asked, in order; body is the host's own.
+-- Commands for the planner, in order; the host defines the format of body.
 CREATE TABLE requests (seq INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL) STRICT;
--- What is known of a machine is asked for the latest of it.
+-- Queries for an asset's newest alerts and orders.
 CREATE INDEX alerts_of_asset ON alerts (asset, state);
 CREATE INDEX work_orders_of_asset ON work_orders (asset, status, scheduled_time);
 ";
 
-/// Times are nanoseconds since 1970 in UTC; the `*_readable` views show them as text.
+/// Version 1. Times are nanoseconds since 1970 in UTC; the `*_readable` views show them as text.
 const TABLES: &str = "
 CREATE TABLE sensors (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, asset TEXT NOT NULL, unit TEXT NOT NULL, kind TEXT NOT NULL
@@ -93,7 +94,7 @@ CREATE TABLE reading_chunks (
     sensor INTEGER NOT NULL, start_time INTEGER NOT NULL, end_time INTEGER NOT NULL, count INTEGER NOT NULL,
     times BLOB NOT NULL, vals BLOB NOT NULL, PRIMARY KEY (sensor, start_time)
 ) STRICT, WITHOUT ROWID;
--- Chunks whose commit is not complete.
+-- Chunks whose commit is incomplete.
 CREATE TABLE staged (partition INTEGER NOT NULL, sensor INTEGER NOT NULL, start_time INTEGER NOT NULL) STRICT;
 CREATE INDEX small_chunks ON reading_chunks (sensor) WHERE count < 4096;
 CREATE TABLE waveform_chunks (
@@ -133,7 +134,7 @@ CREATE TABLE drifts (
     p_value REAL NOT NULL, message TEXT NOT NULL
 ) STRICT;
 CREATE INDEX drifts_by_time ON drifts (time);
--- Hours that 90, 50 and 10 of 100 such assets outlive; null: no end in sight.
+-- 10th, 50th and 90th percentile of the remaining hours; null: no end is predicted.
 CREATE TABLE prognoses (
     asset TEXT NOT NULL, time INTEGER NOT NULL, health REAL NOT NULL, p10_hours REAL, p50_hours REAL, p90_hours REAL,
     model TEXT NOT NULL, PRIMARY KEY (asset, time)
@@ -169,13 +170,13 @@ CREATE VIEW dead_letters_readable AS
     FROM dead_letters;
 ";
 
-/// Makes the tables in a new file, and what an older one lacks; a newer one is not touched.
+/// Creates the tables in a new file, and migrates an older one. A file of a newer version is not changed.
 pub(crate) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
     let found = version(connection)?;
     for (step, next) in STEPS.iter().zip(1..).skip(usize::try_from(found).unwrap_or(STEPS.len())) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if version(&transaction)? >= next {
-            // Another program was faster.
+            // Another process has already migrated the file.
             continue;
         }
         transaction.execute_batch(step)?;
@@ -205,8 +206,8 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
 
-    /// All that a file is made of, by name.
-    fn made_of(connection: &Connection) -> Vec<(String, String)> {
+    /// The definitions of all schema objects, by name.
+    fn schema_objects(connection: &Connection) -> Vec<(String, String)> {
         let mut statement =
             connection.prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name").unwrap();
         statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().collect::<Result<_, _>>().unwrap()
@@ -230,7 +231,7 @@ mod tests {
         let row = |sql: &str| old.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
         assert_eq!((row("SELECT pinned FROM work_orders WHERE id = 'o'"), row("PRAGMA user_version")), (0, VERSION));
         assert_eq!(row("SELECT stop FROM skipped WHERE partition = 1 AND start = 10 AND asset = ''"), 20);
-        // What a host of the version before had staged when it died can still be taken back.
+        // Chunks staged by a crashed host of the old version can still be discarded.
         assert_eq!(row("SELECT count(*) FROM staged WHERE partition = 1 AND sensor = 3 AND start_time = 7"), 1);
         let payloads = "SELECT value FROM counters WHERE name = 'dead_letter_bytes'";
         assert_eq!(row(payloads), 3);
@@ -239,11 +240,11 @@ mod tests {
         assert_eq!(identity(&old).unwrap().len(), 32);
         assert_eq!(row("SELECT count(*) FROM actions") + row("SELECT count(*) FROM tasks"), 0);
         old.execute_batch("INSERT INTO requests (body) VALUES (x'00'); DELETE FROM requests; INSERT INTO requests (body) VALUES (x'01')").unwrap();
-        // A number is never given twice, so that what was done is known.
+        // A number is never reused, so processed commands can be recognised.
         assert_eq!(row("SELECT seq FROM requests"), 2);
         let mut new = Connection::open_in_memory().unwrap();
         prepare(&mut new).unwrap();
-        assert_eq!(made_of(&old), made_of(&new));
+        assert_eq!(schema_objects(&old), schema_objects(&new));
     }
 
     #[test]
@@ -251,6 +252,6 @@ mod tests {
         let mut later = Connection::open_in_memory().unwrap();
         later.pragma_update(None, "user_version", 99).unwrap();
         assert!(matches!(prepare(&mut later), Err(StoreError::Version { found: 99, known: VERSION })));
-        assert!(made_of(&later).is_empty());
+        assert!(schema_objects(&later).is_empty());
     }
 }

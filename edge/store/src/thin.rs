@@ -1,4 +1,4 @@
-//! A sensor's course for a picture: few readings that look like all.
+//! Downsamples a sensor's readings for charts.
 
 use std::collections::BTreeMap;
 
@@ -6,53 +6,53 @@ use rusqlite::{Connection, params};
 
 use crate::{
     Store, StoreError,
-    readings::{CHUNKS, columns},
+    readings::{UNSTAGED_CHUNKS, columns},
 };
 
-/// Above so many readings the course is taken from hourly sums: decoding more keeps a core busy for seconds.
-const DECODED: u64 = 10_000_000;
+/// With more readings than this, hourly aggregates are used: decoding more keeps a core busy for seconds.
+const MAX_DECODED_READINGS: u64 = 10_000_000;
 const HOUR: i64 = 3_600_000_000_000;
 
-/// Readings of one sensor, thinned.
+/// Downsampled readings of one sensor.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ThinnedReadings {
-    /// Readings in the time that was asked for.
+    /// Number of readings in the time range.
     pub count: u64,
-    /// The first reading's time; none when there is no reading.
+    /// Time of the first reading; `None` if there are no readings.
     pub first: Option<i64>,
-    /// The last reading's time.
+    /// Time of the last reading.
     pub last: Option<i64>,
-    /// Times in order.
+    /// Times, in ascending order.
     pub times: Vec<i64>,
-    /// Values, as many.
+    /// Values, one per time.
     pub values: Vec<f64>,
-    /// The values are least and greatest of hours, and the times those of the hour's beginning and middle.
+    /// If true, the values are minima and maxima of hours, and the times are the start and the middle of the hour.
     pub hourly: bool,
 }
 
-/// The least and the greatest reading of each stretch of time.
-struct Extremes {
+/// The minimum and the maximum reading of each time bucket.
+struct MinMaxBuckets {
     from: i64,
-    /// Nanoseconds, at least 1.
-    stretch: u64,
+    /// Width of a bucket in nanoseconds, at least 1.
+    bucket_width: u64,
     found: BTreeMap<u64, [(i64, f64); 2]>,
 }
 
-impl Extremes {
-    fn new(from: i64, last: i64, most: usize) -> Self {
-        let stretches = u64::try_from(most / 2).unwrap_or(u64::MAX).max(1);
-        Self { from, stretch: last.abs_diff(from) / stretches + 1, found: BTreeMap::new() }
+impl MinMaxBuckets {
+    fn new(from: i64, last: i64, limit: usize) -> Self {
+        let bucket_count = u64::try_from(limit / 2).unwrap_or(u64::MAX).max(1);
+        Self { from, bucket_width: last.abs_diff(from) / bucket_count + 1, found: BTreeMap::new() }
     }
 
     fn take(&mut self, time: i64, value: f64) {
         let at = (time, value);
-        let [least, greatest] = self.found.entry(time.abs_diff(self.from) / self.stretch).or_insert([at, at]);
-        // The first of equals, whatever the order in which they come.
-        if value.total_cmp(&least.1).then(time.cmp(&least.0)).is_lt() {
-            *least = at;
+        let [minimum, maximum] = self.found.entry(time.abs_diff(self.from) / self.bucket_width).or_insert([at, at]);
+        // Of equal values the first is kept, independent of the order of the input.
+        if value.total_cmp(&minimum.1).then(time.cmp(&minimum.0)).is_lt() {
+            *minimum = at;
         }
-        if greatest.1.total_cmp(&value).then(time.cmp(&greatest.0)).is_lt() {
-            *greatest = at;
+        if maximum.1.total_cmp(&value).then(time.cmp(&maximum.0)).is_lt() {
+            *maximum = at;
         }
     }
 
@@ -65,10 +65,10 @@ impl Extremes {
 }
 
 impl Store {
-    /// Readings of one sensor from `from` on and before `to`: all of them where there are at most `most`, otherwise the
-    /// least and the greatest of each of `most / 2` equal stretches of time, so that a picture looks the same (MinMax
-    /// preselection: Van Der Donckt et al., "MinMaxLTTB", IEEE VIS 2023). One chunk is held at a time. Where there are
-    /// more than ten million readings the extremes of hours stand for them.
+    /// Readings of one sensor from `from` (inclusive) to `to` (exclusive): all of them if there are at most `limit`,
+    /// otherwise the minimum and the maximum of each of `limit / 2` equal time buckets, so that a chart looks the same
+    /// (MinMax preselection: Van Der Donckt et al., "MinMaxLTTB", IEEE VIS 2023). One chunk is held in memory at a
+    /// time. With more than ten million readings, hourly minima and maxima are used instead.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -77,21 +77,21 @@ impl Store {
         sensor: u32,
         from: i64,
         to: i64,
-        most: usize,
+        limit: usize,
     ) -> Result<ThinnedReadings, StoreError> {
         self.read(|connection| {
-            let statement = format!("SELECT coalesce(sum(count), 0), min(start_time), max(end_time) {CHUNKS}");
+            let statement = format!("SELECT coalesce(sum(count), 0), min(start_time), max(end_time) {UNSTAGED_CHUNKS}");
             let (count, start, end): (i64, Option<i64>, Option<i64>) = connection
                 .prepare_cached(&statement)?
                 .query_row(params![sensor, from, to], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
             let (Some(start), Some(end)) = (start, end) else { return Ok(ThinnedReadings::default()) };
-            // Of the chunks at the edges not all readings lie within.
-            let at_most = u64::try_from(count).unwrap_or(0);
+            // An upper bound: chunks at the edges are only partly in the range.
+            let max_count = u64::try_from(count).unwrap_or(0);
             let span = (from.max(start), end.min(to.saturating_sub(1)));
-            if at_most > DECODED && span.1.saturating_sub(span.0) > HOUR {
-                return hourly(connection, sensor, span, most, at_most);
+            if max_count > MAX_DECODED_READINGS && span.1.saturating_sub(span.0) > HOUR {
+                return hourly(connection, sensor, span, limit, max_count);
             }
-            thinned(connection, sensor, (from, to), span, most)
+            thinned(connection, sensor, (from, to), span, limit)
         })
     }
 }
@@ -101,14 +101,15 @@ fn thinned(
     sensor: u32,
     (from, to): (i64, i64),
     span: (i64, i64),
-    most: usize,
+    limit: usize,
 ) -> Result<ThinnedReadings, StoreError> {
-    let mut statement = connection.prepare_cached(&format!("SELECT times, vals {CHUNKS} ORDER BY start_time"))?;
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT times, vals {UNSTAGED_CHUNKS} ORDER BY start_time"))?;
     let mut chunks = statement.query(params![sensor, from, to])?;
     let mut thinned = ThinnedReadings::default();
-    // All, until there are more than are wanted.
+    // All readings, until they exceed the limit.
     let mut all: Option<Vec<(i64, f64)>> = Some(Vec::new());
-    let mut extremes = Extremes::new(span.0, span.1, most);
+    let mut extremes = MinMaxBuckets::new(span.0, span.1, limit);
     while let Some(chunk) = chunks.next()? {
         let (times, values) = columns(chunk, 0)?;
         for (time, value) in times.into_iter().zip(values).filter(|&(time, _)| time >= from && time < to) {
@@ -120,7 +121,7 @@ fn thinned(
                 rows.push((time, value));
             }
         }
-        if all.as_ref().is_some_and(|rows| rows.len() > most) {
+        if all.as_ref().is_some_and(|rows| rows.len() > limit) {
             all = None;
         }
     }
@@ -135,19 +136,19 @@ fn thinned(
     Ok(thinned)
 }
 
-/// From the extremes of hours that begin in the time.
+/// Uses the minima and maxima of the hours that start in the time range.
 fn hourly(
     connection: &Connection,
     sensor: u32,
     (first, last): (i64, i64),
-    most: usize,
+    limit: usize,
     count: u64,
 ) -> Result<ThinnedReadings, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT hour, min, max FROM reading_hourly_sums WHERE sensor = ?1 AND hour >= ?2 AND hour <= ?3 ORDER BY hour",
     )?;
     let mut hours = statement.query(params![sensor, first.div_euclid(HOUR) * HOUR, last])?;
-    let mut extremes = Extremes::new(first, last, most);
+    let mut extremes = MinMaxBuckets::new(first, last, limit);
     while let Some(hour) = hours.next()? {
         let at: i64 = hour.get(0)?;
         extremes.take(at.clamp(first, last), hour.get(1)?);
@@ -176,7 +177,7 @@ mod tests {
     fn a_long_course_keeps_its_extremes_and_few_readings() {
         let columns: Vec<SensorColumn> = (0..20_i64)
             .map(|part| {
-                // Chunks overlap, as late readings make them.
+                // Chunks overlap, as late readings cause.
                 let times: Vec<i64> = (0..5_000).map(|at| part * 4_000 + at).collect();
                 let value = |&time: &i64| if time == 77_777 && part == 19 { 9.0 } else { (time % 7) as f64 * 0.1 };
                 SensorColumn { sensor: 4, values: times.iter().map(value).collect(), times }
@@ -216,7 +217,7 @@ mod tests {
 
     #[test]
     fn more_than_can_be_decoded_in_time_comes_from_hours() {
-        // One reading a millisecond for 11 million: the chunk is highly compressible.
+        // One reading per millisecond, 11 million in total: the chunk is highly compressible.
         let times: Vec<i64> = (0..11_000_000_i64).map(|at| at * 1_000_000).collect();
         let mut values = vec![1.0; times.len()];
         values[8_000_000] = 5.0;

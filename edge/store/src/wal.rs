@@ -1,9 +1,9 @@
-//! The write-ahead log's size: copying it back, starting it anew, and how large everything is.
+//! The size of the write-ahead log (WAL): checkpointing and resetting it; and size metrics.
 //!
-//! SQLite copies the log back as far as no reader needs what lies before, and begins it anew only when all was copied and
-//! nobody reads from it. With readers that overlap this never happens by itself. So above a limit the log is started
-//! anew: writers wait while the readers of that moment finish (new ones read from the file itself), and reads that take
-//! too long are ended.
+//! SQLite checkpoints the WAL (copies it into the database file) only up to the oldest snapshot in use, and resets it
+//! only when everything was copied and no reader uses it. With overlapping readers this never happens on its own. Above
+//! a size limit, the WAL is therefore reset explicitly: writers wait until the current readers finish (new ones read
+//! from the database file), and reads that take too long are interrupted.
 
 use std::{
     fs,
@@ -19,60 +19,60 @@ use crate::{
     connection::{Shared, beside, lock, open_file},
 };
 
-/// Commits fold by themselves above so many times the limit.
+/// Commits checkpoint the WAL when it is this many times larger than its limit.
 const HARD: u64 = 4;
-/// Between two folds of commits, when the first was in vain.
+/// Pause after a commit whose checkpoint of the WAL failed.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// What [`Store::fold`] reached.
+/// The result of [`Store::checkpoint_wal`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Folded {
-    /// Bytes of the write-ahead log before.
+    /// Bytes of the WAL before.
     pub before: u64,
-    /// And after.
+    /// Bytes of the WAL after.
     pub after: u64,
-    /// Frames (pages) in the log, as SQLite counted them last.
+    /// Frames (pages) in the WAL, as last reported by SQLite.
     pub frames: u64,
-    /// Those of them that are in the file.
+    /// Frames that are copied to the database file.
     pub copied: u64,
-    /// Readers, or somebody else who folds, kept it from being done to the end.
+    /// Whether readers or another checkpoint prevented it from completing.
     pub busy: bool,
 }
 
-/// How large the store is, for metrics.
+/// The size of the store, for metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct StoreSizes {
-    /// The file.
+    /// Bytes of the database file.
     pub database_bytes: u64,
-    /// The write-ahead log beside it.
+    /// Bytes of the write-ahead log.
     pub wal_bytes: u64,
-    /// Bytes of a page.
+    /// Bytes per page.
     pub page_bytes: u64,
-    /// Pages of the file.
+    /// Pages of the database file.
     pub pages: u64,
-    /// Those of them that hold nothing and are used again.
+    /// Unused pages of the database file, which are reused.
     pub free_pages: u64,
-    /// Payloads of dead letters.
+    /// Bytes of the payloads of dead letters.
     pub dead_letter_bytes: u64,
-    /// Sensors that have a number.
+    /// Number of registered sensors.
     pub sensors: u64,
-    /// Chunks of readings of checkpoints that are not complete.
+    /// Chunks of readings staged by unfinished checkpoints.
     pub staged_chunks: u64,
 }
 
 impl StoreSizes {
-    /// Bytes of the file that hold something.
+    /// Bytes of the database file that are in use.
     pub fn used_bytes(&self) -> u64 {
         self.pages.saturating_sub(self.free_pages).saturating_mul(self.page_bytes)
     }
 }
 
 impl Store {
-    /// Copies what is in the write-ahead log back into the file, so that the log can begin anew. Writers go on meanwhile,
-    /// unless the log is above its limit: then they wait for up to two seconds, and long reads are ended.
+    /// Copies the write-ahead log into the database file, so that the log can be reset. Writers continue meanwhile,
+    /// unless the log is above its limit: then they wait up to two seconds, and long reads are interrupted.
     ///
     /// # Errors
-    /// [`StoreError`]; nothing is lost, the log grows until the next call.
+    /// [`StoreError`]; nothing is lost, and the log grows until the next call.
     pub fn fold(&self) -> Result<Folded, StoreError> {
         let before = self.wal_bytes();
         let limit = self.shared.options.wal_limit;
@@ -100,8 +100,9 @@ impl Store {
         Ok(Folded { before, after: self.wal_bytes(), ..folded })
     }
 
-    /// Copies all of the write-ahead log into the file and empties it, for an orderly end: then the file alone is the store.
-    /// Gives up after two seconds where others read; nothing is lost then either.
+    /// Copies the whole write-ahead log into the database file and empties it, for an orderly shutdown: the database
+    /// file alone is then the store. Gives up after two seconds if there are other readers; nothing is lost then
+    /// either.
     ///
     /// # Errors
     /// [`StoreError`]; the log is copied at the next start.
@@ -111,26 +112,26 @@ impl Store {
         Ok(Folded { before, after: self.wal_bytes(), ..folded })
     }
 
-    /// Folds when the log is far above its limit: who writes waits, so that it stays bounded.
+    /// Checkpoints the WAL when it is far above its limit. The writer waits, so that the WAL stays bounded.
     pub(crate) fn bound_wal(&self) {
         if self.wal_bytes() < self.shared.options.wal_limit.saturating_mul(HARD) {
             return;
         }
-        // Another program that does not end its read must not make each commit wait.
-        let lately = lock(&self.shared.folded_in_vain).is_some_and(|last| last.elapsed() < PAUSE);
-        if !lately {
-            // What was to be written is written; that the log could not be folded is met again.
-            let vain = self.fold().map_or(true, |folded| folded.busy);
-            *lock(&self.shared.folded_in_vain) = vain.then(Instant::now);
+        // Another program with a long read must not delay every commit.
+        let failed_recently = lock(&self.shared.folded_in_vain).is_some_and(|last| last.elapsed() < PAUSE);
+        if !failed_recently {
+            // The commit itself succeeded; a failure to checkpoint is retried later.
+            let was_busy = self.fold().map_or(true, |folded| folded.busy);
+            *lock(&self.shared.folded_in_vain) = was_busy.then(Instant::now);
         }
     }
 
     /// Bytes of the write-ahead log.
     pub(crate) fn wal_bytes(&self) -> u64 {
-        fs::metadata(beside(&self.shared.path, "-wal")).map_or(0, |about| about.len())
+        fs::metadata(beside(&self.shared.path, "-wal")).map_or(0, |metadata| metadata.len())
     }
 
-    /// How large everything is.
+    /// Returns the sizes of the store.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -138,26 +139,26 @@ impl Store {
         let number = |value: i64| u64::try_from(value).unwrap_or(0);
         self.read(|connection| {
             let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get(0)).map(number);
-            let one =
+            let query_one =
                 |statement: &str| connection.prepare_cached(statement)?.query_row([], |row| row.get(0)).map(number);
             Ok(StoreSizes {
-                database_bytes: fs::metadata(&self.shared.path).map_or(0, |about| about.len()),
+                database_bytes: fs::metadata(&self.shared.path).map_or(0, |metadata| metadata.len()),
                 wal_bytes: self.wal_bytes(),
                 page_bytes: pragma("page_size")?,
                 pages: pragma("page_count")?,
                 free_pages: pragma("freelist_count")?,
-                dead_letter_bytes: one(
+                dead_letter_bytes: query_one(
                     "SELECT coalesce((SELECT value FROM counters WHERE name = 'dead_letter_bytes'), 0)",
                 )?,
-                // Numbers are dense from 0.
-                sensors: one("SELECT coalesce(max(id), -1) + 1 FROM sensors")?,
-                staged_chunks: one("SELECT count(*) FROM staged")?,
+                // Ids are consecutive from 0.
+                sensors: query_one("SELECT coalesce(max(id), -1) + 1 FROM sensors")?,
+                staged_chunks: query_one("SELECT count(*) FROM staged")?,
             })
         })
     }
 }
 
-/// Copies everything back and empties the log, if readers end within `wait`.
+/// Checkpoints the WAL and empties it, if readers finish within `wait`.
 pub(crate) fn start_anew(shared: &Shared, wait: Duration) -> Result<Folded, StoreError> {
     checkpoint(shared, "TRUNCATE", wait)
 }

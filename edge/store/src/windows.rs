@@ -1,4 +1,4 @@
-//! Windows in chunks: a row for each checkpoint, asset and list of features.
+//! Windows in chunks: one row per checkpoint, asset and list of features.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use crate::{
     counts::add,
 };
 
-/// A block as it is stored.
+/// A compressed block.
 pub(crate) struct WindowChunk<'a> {
     block: &'a WindowBlock,
     start: Option<i64>,
@@ -24,7 +24,7 @@ impl<'a> WindowChunk<'a> {
     pub(crate) fn new(block: &'a WindowBlock) -> Self {
         let column = |pick: fn(&WindowRow) -> i64| block.rows.iter().map(pick).collect::<Vec<i64>>();
         let (starts, ends) = (column(|row| row.start), column(|row| row.end));
-        // One feature after another: neighbours of one feature resemble each other, and compress.
+        // Values are stored feature by feature: neighbouring values of one feature are similar and compress well.
         let width = block.features.len();
         let by_feature: Vec<f64> =
             (0..width).flat_map(|feature| block.values.iter().skip(feature).step_by(width.max(1)).copied()).collect();
@@ -38,9 +38,10 @@ impl<'a> WindowChunk<'a> {
         Self { block, start: starts.iter().min().copied(), end: ends.iter().max().copied(), columns }
     }
 
-    /// Writes it; false when there is one of the same asset, start and features.
-    fn insert(&self, to: &Connection, or: &str) -> Result<bool, StoreError> {
-        let statement = format!("INSERT OR {or} INTO window_chunks VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
+    /// Writes the chunk. Returns false if there is one of the same asset, start and features.
+    fn insert(&self, to: &Connection, on_conflict: &str) -> Result<bool, StoreError> {
+        let statement =
+            format!("INSERT OR {on_conflict} INTO window_chunks VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
         let [sensors, starts, ends, counts, values] = &self.columns;
         let features = self.block.features.join(",");
         let count = i64::try_from(self.block.rows.len()).unwrap_or(i64::MAX);
@@ -50,8 +51,8 @@ impl<'a> WindowChunk<'a> {
     }
 }
 
-/// Writes chunks. Two checkpoints may bring windows of one asset that start at the same time, as one sensor's close before
-/// another's: they become one chunk.
+/// Writes chunks. Two checkpoints may contain windows of one asset with the same start time, because one sensor's
+/// window closes before another's. They are merged into one chunk.
 pub(crate) fn put(to: &Connection, windows: &[WindowChunk<'_>]) -> Result<(), StoreError> {
     let mut total = 0;
     for chunk in windows {
@@ -59,28 +60,28 @@ pub(crate) fn put(to: &Connection, windows: &[WindowChunk<'_>]) -> Result<(), St
         if chunk.insert(to, "IGNORE")? {
             continue;
         }
-        let at = "SELECT asset, features, sensors, starts, ends, counts, vals FROM window_chunks
+        let select_existing = "SELECT asset, features, sensors, starts, ends, counts, vals FROM window_chunks
             WHERE asset = ?1 AND start_time = ?2 AND features = ?3";
         let features = chunk.block.features.join(",");
         let old = to
-            .prepare_cached(at)?
+            .prepare_cached(select_existing)?
             .query_row(params![chunk.block.asset, chunk.start, features], |row| Ok(block(row)))
             .optional()?;
-        let Some(mut whole) = old.transpose()? else { continue };
-        let known: HashSet<(u32, i64)> = whole.rows.iter().map(|row| (row.sensor, row.start)).collect();
+        let Some(mut merged) = old.transpose()? else { continue };
+        let existing: HashSet<(u32, i64)> = merged.rows.iter().map(|row| (row.sensor, row.start)).collect();
         let width = chunk.block.features.len().max(1);
         for (row, values) in chunk.block.rows.iter().zip(chunk.block.values.chunks_exact(width)) {
-            if !known.contains(&(row.sensor, row.start)) {
-                whole.rows.push(*row);
-                whole.values.extend_from_slice(values);
+            if !existing.contains(&(row.sensor, row.start)) {
+                merged.rows.push(*row);
+                merged.values.extend_from_slice(values);
             }
         }
-        WindowChunk::new(&whole).insert(to, "REPLACE")?;
+        WindowChunk::new(&merged).insert(to, "REPLACE")?;
     }
     add(to, "windows", total)
 }
 
-/// Reads a chunk: asset, features, sensors, starts, ends, counts, values.
+/// Decodes a chunk with the columns asset, features, sensors, starts, ends, counts, values.
 pub(crate) fn block(chunk: &Row<'_>) -> Result<WindowBlock, StoreError> {
     let column = |index: usize| -> Result<Vec<i64>, StoreError> {
         decode_i64(chunk.get_ref(index)?.as_blob().map_err(rusqlite::Error::from)?)

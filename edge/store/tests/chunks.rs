@@ -1,4 +1,4 @@
-//! Readings in chunks: written whole or taken back, and merged when there are many small ones.
+//! Chunks of readings: written completely or discarded, and merged when there are many small ones.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use wheeltapper_store::{Applied, Checkpoint, Commit, Filter, SensorColumn, Store, WindowBlock, WindowRow};
@@ -32,14 +32,14 @@ fn what_a_dead_host_had_begun_to_write_is_taken_back() {
     let path = folder.path().join("s.db");
     let store = Store::open(&path).unwrap();
     store.commit(&checkpoint(&columns(600, 0, 10), 1)).unwrap();
-    // As a host leaves it that dies between the first chunks and the commit.
+    // The state after a host crashed between the first chunks and the commit.
     let raw = rusqlite::Connection::open(&path).unwrap();
     raw.execute_batch(
         "INSERT INTO reading_chunks SELECT sensor, start_time + 10000000000, end_time + 10000000000, count, times, vals FROM reading_chunks WHERE sensor < 512;
          INSERT INTO staged SELECT sensor, start_time, 0, 2, 1 FROM reading_chunks WHERE start_time = 10000000000;",
     )
     .unwrap();
-    assert_eq!(store.compact().unwrap(), 0, "what is staged is not merged");
+    assert_eq!(store.compact().unwrap(), 0, "staged chunks are not merged");
     drop(store);
     let store = Store::open(&path).unwrap();
     store.recover().unwrap();
@@ -93,7 +93,8 @@ fn windows_of_two_checkpoints_that_start_together_are_both_kept() {
     let block = |rows: Vec<WindowRow>, values: Vec<f64>| {
         [WindowBlock { asset: "pump".into(), features: vec!["mean".into(), "rms".into()], rows, values }]
     };
-    // One sensor's window closes, then the same window of the machine's other sensor, with one that came before.
+    // One sensor's window closes, then the same window of the asset's other sensor, together with one that is already
+    // stored.
     let first = block(vec![row(0, 10), row(0, 20)], vec![1.0, 2.0, 3.0, 4.0]);
     let second = block(vec![row(1, 10), row(0, 10)], vec![5.0, 6.0, 7.0, 8.0]);
     store.commit(&Commit { windows: &first, ..checkpoint(&[], 1) }).unwrap();

@@ -1,5 +1,5 @@
-//! Rows as lines that are equal when and only when the rows are: keys sorted, doubles to the last bit, times as whole
-//! nanoseconds.
+//! Canonical rows: two lines are equal exactly if the rows are. Keys are sorted, doubles are exact to the last bit,
+//! times are integer nanoseconds.
 
 use std::collections::BTreeMap;
 
@@ -7,33 +7,33 @@ use serde_json::Value;
 
 use crate::Receipt;
 
-/// What is held against each other; each is a file `expected/<name>.ndjson`, which is missing when there are no rows.
+/// The tables that are compared. Each is a file `expected/<name>.ndjson`, which is missing if the table has no rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Table {
-    /// What the sender of each event was told.
+    /// The receipts of the events.
     Receipts,
-    /// Readings that were kept, a line a sensor and minute.
+    /// The stored readings, one line for each sensor and minute.
     Readings,
-    /// Bursts that were kept.
+    /// The stored waveforms.
     Waveforms,
     /// Windows and their features.
     Features,
     /// Anomalies.
     Anomalies,
-    /// Alerts, as they stand in the end.
+    /// Alerts, in their final state.
     Alerts,
     /// Drifts.
     Drifts,
     /// Prognoses.
     Prognoses,
-    /// Work orders, as they stand in the end.
+    /// Work orders, in their final state.
     WorkOrders,
-    /// What was refused.
+    /// Rejected readings and events.
     DeadLetters,
 }
 
 impl Table {
-    /// All.
+    /// All tables.
     pub const ALL: [Self; 10] = [
         Self::Receipts,
         Self::Readings,
@@ -47,7 +47,7 @@ impl Table {
         Self::DeadLetters,
     ];
 
-    /// The file's name.
+    /// Returns the name of the file, without its extension.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Receipts => "receipts",
@@ -64,17 +64,17 @@ impl Table {
     }
 }
 
-/// By what rows are sorted: a name, a time, and what tells apart those of one name and time.
+/// The sort key of a row: a name, a time, and what distinguishes rows of the same name and time.
 pub type Key = (String, i64, String);
 
-/// A minute, in nanoseconds: readings of a sensor's minute are one line.
+/// One minute, in nanoseconds. The readings of one sensor and minute are one line.
 const MINUTE: i64 = 60_000_000_000;
 
-/// Canonical lines.
+/// Canonical rows of all tables.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Found {
     rows: BTreeMap<Table, Vec<(Key, String)>>,
-    /// By sensor and minute.
+    /// Readings by sensor and minute.
     readings: BTreeMap<(String, i64), Vec<(i64, f64)>>,
 }
 
@@ -86,7 +86,8 @@ impl Found {
         self.rows.entry(table).or_default().push((key, line));
     }
 
-    /// Adds a window. `values` are its features in the order of `names`, which stand once, in a row of their own.
+    /// Adds a window. `values` are its features in the order of `names`. Each list of names is a row of its own, to
+    /// which the windows refer by its hash.
     #[allow(clippy::too_many_arguments, reason = "the columns of a row")]
     pub fn add_window(
         &mut self,
@@ -111,11 +112,11 @@ impl Found {
             "asset": asset, "sensor": sensor, "start_time": start, "end_time": end, "count": count, "features": id,
             "values": values,
         });
-        // Windows of a sensor's bursts and of its scalar readings may start together.
+        // Windows of a sensor's waveforms and of its scalar readings may start at the same time.
         self.add(Table::Features, (sensor.to_owned(), start, id), &row);
     }
 
-    /// Adds a burst; its samples are told by their hash, as they are long.
+    /// Adds a waveform. Its samples are represented by their hash, because there are many.
     pub fn add_waveform(&mut self, sensor: &str, start: i64, rate: f64, samples: &[u8]) {
         let row = serde_json::json!({
             "sensor": sensor, "start_time": start, "rate": double(rate), "count": samples.len() / 4,
@@ -132,8 +133,8 @@ impl Found {
         }
     }
 
-    /// Adds what the sender of the event at `place` was told.
-    pub(crate) fn add_receipt(&mut self, place: i64, receipt: &Receipt) {
+    /// Adds the receipt of the event with the number `event`.
+    pub(crate) fn add_receipt(&mut self, event: i64, receipt: &Receipt) {
         let refused: Vec<Value> = receipt
             .refused
             .iter()
@@ -141,11 +142,11 @@ impl Found {
                 serde_json::json!({ "position": refused.position, "reason": refused.reason, "message": refused.message })
             })
             .collect();
-        let row = serde_json::json!({ "event": place, "accepted": receipt.accepted, "rejected": receipt.rejected, "refused": refused });
-        self.add(Table::Receipts, (String::new(), place, String::new()), &row);
+        let row = serde_json::json!({ "event": event, "accepted": receipt.accepted, "rejected": receipt.rejected, "refused": refused });
+        self.add(Table::Receipts, (String::new(), event, String::new()), &row);
     }
 
-    /// A table's lines, in their order.
+    /// Returns the lines of a table, sorted.
     pub fn lines(&self, table: Table) -> Vec<String> {
         if table == Table::Readings {
             return self.readings.iter().map(|((sensor, _), readings)| minute(sensor, readings)).collect();
@@ -160,7 +161,7 @@ impl Found {
     }
 }
 
-/// The line of a sensor's minute.
+/// Formats the readings of one sensor and minute as a line.
 fn minute(sensor: &str, readings: &[(i64, f64)]) -> String {
     let mut readings = readings.to_vec();
     readings.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
@@ -171,7 +172,7 @@ fn minute(sensor: &str, readings: &[(i64, f64)]) -> String {
     line
 }
 
-/// A double that JSON can hold: what is not a number is its name.
+/// Returns a double as JSON. NaN and infinities, which JSON lacks, are strings.
 pub fn double(value: f64) -> Value {
     match serde_json::Number::from_f64(value) {
         Some(number) => Value::Number(number),
@@ -179,7 +180,7 @@ pub fn double(value: f64) -> Value {
     }
 }
 
-/// With the keys of objects sorted, whatever order serde_json was built to keep.
+/// Writes a value with sorted object keys, independent of serde_json's feature `preserve_order`.
 fn write(value: &Value, out: &mut String) {
     match value {
         Value::Object(object) => {
@@ -205,7 +206,7 @@ fn write(value: &Value, out: &mut String) {
             }
             out.push(']');
         }
-        plain => out.push_str(&plain.to_string()),
+        scalar => out.push_str(&scalar.to_string()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Reading a case's folder.
+//! Reads the folder of a case.
 
 use std::{
     fs,
@@ -13,39 +13,39 @@ use wheeltapper_config::Config;
 /// A case.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// The folder's name.
+    /// The name of the folder.
     pub name: String,
-    /// The folder.
+    /// The path of the folder.
     pub folder: PathBuf,
-    /// What it shows, in a sentence.
+    /// What the case tests, in one sentence.
     pub shows: String,
-    /// The plant as the edge host takes it.
+    /// The plant's configuration for the edge host.
     pub config: Config,
-    /// The plant as JSON, as the other hosts take it.
+    /// The plant as JSON for the other hosts, as printed by `wheeltapper config plant`.
     pub plant: String,
-    /// What happens.
+    /// The steps, in order.
     pub steps: Vec<Step>,
 }
 
-/// What happens.
+/// A step of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// A device sends something.
+    /// A device sends an event.
     Event(Event),
-    /// Time passes, to this in nanoseconds since 1970.
+    /// The time advances to this value, in nanoseconds since 1970.
     Tick(i64),
 }
 
 /// An event as a trigger receives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Topic, path or subject.
+    /// The topic, path or subject.
     pub source: String,
-    /// A media type, or a format's short name; none: the bytes tell.
+    /// A media type or a format's short name. `None`: the format is detected from the bytes.
     pub format: Option<String>,
-    /// Stands in for a payload that names no sensor.
+    /// The sensor of a payload that names none.
     pub sensor: Option<String>,
-    /// What was sent.
+    /// The payload.
     pub payload: Vec<u8>,
 }
 
@@ -75,32 +75,32 @@ enum Line {
 }
 
 impl Case {
-    /// The cases of this repository, by name. `CASE=name` in the environment leaves only that one.
+    /// Reads the cases of this repository, sorted by name. The variable `CASE` selects one case by its name.
     ///
     /// # Errors
-    /// When one of them cannot be read.
+    /// If a case cannot be read, or there is none.
     pub fn all() -> anyhow::Result<Vec<Self>> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
-        let wanted = std::env::var("CASE").ok().filter(|name| !name.is_empty());
+        let selected = std::env::var("CASE").ok().filter(|name| !name.is_empty());
         let mut cases = Vec::new();
         for entry in fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            if entry.file_type()?.is_dir() && wanted.as_ref().is_none_or(|wanted| *wanted == name) {
+            if entry.file_type()?.is_dir() && selected.as_ref().is_none_or(|selected| *selected == name) {
                 cases.push(Self::read(&entry.path()).with_context(|| format!("the case {name}"))?);
             }
         }
         if cases.is_empty() {
-            bail!("no case {} in {}", wanted.unwrap_or_default(), folder.display());
+            bail!("no case {} in {}", selected.unwrap_or_default(), folder.display());
         }
         cases.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(cases)
     }
 
-    /// One case.
+    /// Reads one case.
     ///
     /// # Errors
-    /// When its files cannot be read.
+    /// If one of its files cannot be read.
     pub fn read(folder: &Path) -> anyhow::Result<Self> {
         let text = |name: &str| {
             let path = folder.join(name);
@@ -117,7 +117,7 @@ impl Case {
             name: folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             folder: folder.to_owned(),
             shows: about.shows,
-            // No case learns from runs to failure, which are files beside the configuration.
+            // No case uses runs to failure, which are separate files.
             plant: config.plant_json(&[]),
             config,
             steps,

@@ -1,4 +1,4 @@
-//! Running a case and holding the outcome against what is expected.
+//! Runs a case and compares the results with the expected files.
 
 use std::{collections::BTreeSet, fmt::Write as _, fs, io};
 
@@ -6,34 +6,34 @@ use anyhow::{Context as _, bail};
 
 use crate::{Case, Found, Host, Step, Table};
 
-/// Differences that are shown of a table.
+/// The maximum number of differences shown for each table and direction.
 const SHOWN: usize = 3;
 
-/// Runs a case on a host. With `UPDATE_EXPECTED=1` in the environment, the reference writes what is expected anew.
+/// Runs a case on a host and compares its tables. With `UPDATE_EXPECTED=1` in the environment, the reference host
+/// writes the expected files instead.
 ///
-/// # Errors
-/// When the host fails, or gives something else than expected; the message shows what.
+/// # Errors If the host fails or a table differs; the message shows the first differences.
 pub fn check(case: &Case, host: &mut dyn Host) -> anyhow::Result<()> {
     host.start(case).context("starting the host")?;
     let mut receipts = Found::default();
-    let mut answers = true;
-    for (step, place) in case.steps.iter().zip(1..) {
+    let mut has_receipts = true;
+    for (step, number) in case.steps.iter().zip(1..) {
         match step {
-            Step::Event(event) => match host.event(event).with_context(|| format!("event {place}"))? {
-                Some(receipt) => receipts.add_receipt(place, &receipt),
-                None => answers = false,
+            Step::Event(event) => match host.event(event).with_context(|| format!("event {number}"))? {
+                Some(receipt) => receipts.add_receipt(number, &receipt),
+                None => has_receipts = false,
             },
-            Step::Tick(now) => host.tick(*now).with_context(|| format!("event {place}, a tick"))?,
+            Step::Tick(now) => host.tick(*now).with_context(|| format!("event {number}, a tick"))?,
         }
     }
-    let found = host.found().context("reading the store")?;
+    let store = host.found().context("reading the store")?;
     let update = host.is_the_reference() && std::env::var_os("UPDATE_EXPECTED").is_some_and(|value| value == "1");
-    let mut wrong = String::new();
+    let mut differing = String::new();
     for table in Table::ALL {
         let lines = match table {
-            Table::Receipts if !answers => continue,
+            Table::Receipts if !has_receipts => continue,
             Table::Receipts => receipts.lines(table),
-            table => found.lines(table),
+            table => store.lines(table),
         };
         if update {
             write(case, table, &lines)?;
@@ -41,12 +41,12 @@ pub fn check(case: &Case, host: &mut dyn Host) -> anyhow::Result<()> {
             let expected = read(case, table)?;
             let expected: Vec<&str> = expected.lines().collect();
             if expected != lines {
-                differences(table, &expected, &lines, &mut wrong);
+                differences(table, &expected, &lines, &mut differing);
             }
         }
     }
-    if !wrong.is_empty() {
-        bail!("{} ({}):\n{wrong}", case.name, case.shows);
+    if !differing.is_empty() {
+        bail!("{} ({}):\n{differing}", case.name, case.shows);
     }
     Ok(())
 }
@@ -73,15 +73,15 @@ fn write(case: &Case, table: Table, lines: &[String]) -> anyhow::Result<()> {
     fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
 }
 
-fn differences(table: Table, expected: &[&str], got: &[String], out: &mut String) {
-    // Writing to a text does not fail.
-    let _ = writeln!(out, "  {}: {} rows expected, {} found", table.name(), expected.len(), got.len());
-    let (left, right): (BTreeSet<&str>, BTreeSet<&str>) =
-        (expected.iter().copied().collect(), got.iter().map(String::as_str).collect());
-    for line in left.difference(&right).take(SHOWN) {
+fn differences(table: Table, expected: &[&str], actual: &[String], out: &mut String) {
+    // Writing to a string does not fail.
+    let _ = writeln!(out, "  {}: {} rows expected, {} found", table.name(), expected.len(), actual.len());
+    let (expected_lines, actual_lines): (BTreeSet<&str>, BTreeSet<&str>) =
+        (expected.iter().copied().collect(), actual.iter().map(String::as_str).collect());
+    for line in expected_lines.difference(&actual_lines).take(SHOWN) {
         let _ = writeln!(out, "    - {line}");
     }
-    for line in right.difference(&left).take(SHOWN) {
+    for line in actual_lines.difference(&expected_lines).take(SHOWN) {
         let _ = writeln!(out, "    + {line}");
     }
 }
@@ -91,16 +91,16 @@ mod tests {
     use super::*;
     use crate::{Event, Receipt, Refused};
 
-    /// A host that answers and finds nothing.
-    struct Deaf;
+    /// A host that rejects every event and stores nothing.
+    struct EmptyHost;
 
-    impl Host for Deaf {
+    impl Host for EmptyHost {
         fn start(&mut self, _case: &Case) -> anyhow::Result<()> {
             Ok(())
         }
         fn event(&mut self, _event: &Event) -> anyhow::Result<Option<Receipt>> {
-            let refused = Refused { position: 1, reason: "late".into(), message: "too late for that".into() };
-            Ok(Some(Receipt { accepted: 0, rejected: 1, refused: vec![refused] }))
+            let part = Refused { position: 1, reason: "late".into(), message: "too late for that".into() };
+            Ok(Some(Receipt { accepted: 0, rejected: 1, refused: vec![part] }))
         }
         fn tick(&mut self, _now: i64) -> anyhow::Result<()> {
             Ok(())
@@ -111,15 +111,18 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_is_shown() {
+    fn differences_are_shown() {
         let cases = Case::all().unwrap();
-        let told = check(cases.first().unwrap(), &mut Deaf).unwrap_err().to_string();
-        assert!(told.contains("  features: ") && told.contains(" rows expected, 0 found"), "{told}");
-        assert!(told.contains("    - {") && told.contains("    + {") && told.contains("too late for that"), "{told}");
+        let error = check(cases.first().unwrap(), &mut EmptyHost).unwrap_err().to_string();
+        assert!(error.contains("  features: ") && error.contains(" rows expected, 0 found"), "{error}");
+        assert!(
+            error.contains("    - {") && error.contains("    + {") && error.contains("too late for that"),
+            "{error}"
+        );
     }
 
     #[test]
-    fn every_case_has_what_is_expected() {
+    fn every_case_has_expected_files() {
         for case in Case::all().unwrap() {
             assert!(case.folder.join("expected/receipts.ndjson").is_file(), "{}", case.name);
             assert!(!case.shows.is_empty() && !case.steps.is_empty(), "{}", case.name);

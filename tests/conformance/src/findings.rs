@@ -1,4 +1,4 @@
-//! The tables that every host's store has with the same columns.
+//! The tables that have the same columns in the store of every host.
 
 use anyhow::Context as _;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -6,15 +6,15 @@ use serde_json::{Map, Value};
 
 use crate::{Cell, Found, Key, Rows, Table, canonical::double};
 
-/// What a column holds.
+/// The type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Text,
     Integer,
     Real,
-    /// Text that is JSON: its numbers count, not how they are laid out.
+    /// JSON text. Its values are compared, not its formatting.
     Json,
-    /// Bytes, in base64.
+    /// Bytes, written in base64.
     Bytes,
 }
 
@@ -23,11 +23,12 @@ use Kind::{Bytes, Integer, Json, Real, Text};
 struct Plan {
     table: Table,
     columns: &'static [(&'static str, Kind)],
-    /// Columns of the name and the time that rows are sorted by; the whole line comes after.
+    /// The columns of the name and the time by which rows are sorted. Rows with the same name and time are sorted by
+    /// the line.
     sorted: (&'static str, &'static str),
 }
 
-/// Columns that say when something was received, or that hosts number in their own way, are left out.
+/// The tables. Columns with the time of receipt, or with numbers of the host's own, are left out.
 const PLANS: [Plan; 6] = [
     Plan {
         table: Table::Anomalies,
@@ -130,10 +131,10 @@ const PLANS: [Plan; 6] = [
     },
 ];
 
-/// Anomalies, alerts, drifts, prognoses, work orders and dead letters.
+/// Reads anomalies, alerts, drifts, prognoses, work orders and dead letters.
 ///
 /// # Errors
-/// When the store does not answer, or a column holds something else than it should.
+/// If the store does not answer, or a column has an unexpected type.
 pub fn findings(store: &mut dyn Rows) -> anyhow::Result<Found> {
     let mut found = Found::default();
     for plan in &PLANS {

@@ -1,57 +1,57 @@
-//! What a host has to be able to do to be tried.
+//! The operations that a host has to provide to be tested.
 
 use crate::{Case, Event, Found};
 
 /// A host of the line.
 pub trait Host {
-    /// Whether `expected/` is what this host gives. Only the edge host says so.
+    /// Returns whether this host defines the expected files. Only the edge host does.
     fn is_the_reference(&self) -> bool {
         false
     }
 
-    /// Starts afresh, with an empty store and the case's plant: [`Case::plant`] is what `wheeltapper config plant` prints.
+    /// Starts with an empty store and the case's plant. [`Case::plant`] is the output of `wheeltapper config plant`.
     ///
     /// # Errors
-    /// When it does not come up.
+    /// If the host does not start.
     fn start(&mut self, case: &Case) -> anyhow::Result<()>;
 
-    /// Takes an event and goes on until nothing moves any more. None where the way in has no answer.
+    /// Sends an event and waits until the host has processed it completely. Returns `None` if the host sends no
+    /// receipt.
     ///
-    /// # Errors
-    /// When the host does not take it. That a part of it was refused is no error.
+    /// # Errors If the host does not accept the event. Rejected readings are no error.
     fn event(&mut self, event: &Event) -> anyhow::Result<Option<Receipt>>;
 
-    /// Lets time pass, to `now` in nanoseconds since 1970, and goes on until nothing moves any more.
+    /// Advances the time to `now` (nanoseconds since 1970) and waits until the host has processed the tick completely.
     ///
     /// # Errors
-    /// When the host does not do it.
+    /// If the host fails.
     fn tick(&mut self, now: i64) -> anyhow::Result<()>;
 
-    /// What the store says in the end.
+    /// Reads the tables of the store at the end of the case.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// If the store cannot be read.
     fn found(&mut self) -> anyhow::Result<Found>;
 }
 
-/// What became of an event.
+/// The receipt of an event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Receipt {
-    /// Readings and samples that were taken.
+    /// The number of accepted readings and samples.
     pub accepted: u64,
-    /// Readings and samples that were refused.
+    /// The number of rejected readings and samples.
     pub rejected: u64,
-    /// Why, in the order of the event.
+    /// The rejected parts, in the order of the event.
     pub refused: Vec<Refused>,
 }
 
-/// A part of an event that was refused.
+/// A part of an event that was rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// Line or element from 1; 0 for the whole event.
+    /// The line or element, counted from 1. 0 means the whole event.
     pub position: u64,
-    /// The reason's name, such as `malformed`.
+    /// The name of the reason, such as `malformed`.
     pub reason: String,
-    /// What was told.
+    /// The message to the sender.
     pub message: String,
 }

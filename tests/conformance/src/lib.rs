@@ -1,8 +1,8 @@
-//! Conformance: the same cases on every host, and the same rows to the last bit out of each.
+//! Conformance tests: the same cases on every host produce the same rows, exact to the last bit.
 //!
-//! A case is a folder under `cases/`; [`check`] runs it on a [`Host`] and holds what the host's store then says against
-//! the case's `expected/`, which the edge host wrote. To try another host, implement [`Host`] for it: [`platform::found`]
-//! reads the store of every platform that has the schema of `components/line`.
+//! A case is a folder under `cases/`. [`check`] runs it on a [`Host`] and compares the tables of the host's store
+//! with the case's `expected/`, which the edge host wrote. To test another host, implement [`Host`] for it:
+//! [`platform::found`] reads the store of every platform that has the schema of `components/line`.
 
 mod canonical;
 mod case;

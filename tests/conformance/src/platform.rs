@@ -1,4 +1,4 @@
-//! The store of a platform that keeps no instance: the schema of `components/line`, on SQLite or PostgreSQL.
+//! Reads the store of a platform that keeps no instance: the schema of `components/line`, on SQLite or PostgreSQL.
 
 use std::collections::BTreeMap;
 
@@ -6,17 +6,17 @@ use anyhow::Context as _;
 
 use crate::{Found, Rows, findings};
 
-/// All that the store says.
+/// Reads all tables of the store.
 ///
 /// # Errors
-/// When the store does not answer, or a column holds something else than it should.
+/// If the store does not answer, or a column has an unexpected type.
 pub fn found(store: &mut dyn Rows) -> anyhow::Result<Found> {
     let mut found = findings(store)?;
     for row in store.rows("SELECT sensor, times, vals FROM readings").context("readings")? {
         let [sensor, times, values] = row.as_slice() else { anyhow::bail!("readings: {row:?}") };
         let (times, values) = (times.bytes()?, values.bytes()?);
-        let times = words(&times)?.map(i64::from_le_bytes);
-        let values = words(&values)?.map(f64::from_le_bytes);
+        let times = chunks(&times)?.map(i64::from_le_bytes);
+        let values = chunks(&values)?.map(f64::from_le_bytes);
         anyhow::ensure!(times.len() == values.len(), "readings of {sensor:?}: times and values differ in number");
         found.add_readings(sensor.text()?, times.zip(values));
     }
@@ -35,7 +35,7 @@ pub fn found(store: &mut dyn Rows) -> anyhow::Result<Found> {
             anyhow::bail!("windows: {row:?}")
         };
         let names = lists.get(features.text()?).with_context(|| format!("no feature list {features:?}"))?;
-        let values: Vec<f64> = words(&values.bytes()?)?.map(f64::from_le_bytes).collect();
+        let values: Vec<f64> = chunks(&values.bytes()?)?.map(f64::from_le_bytes).collect();
         let names: Vec<&str> = names.split(',').collect();
         anyhow::ensure!(names.len() == values.len(), "a window of {sensor:?}: names and values differ");
         found.add_window(
@@ -51,8 +51,8 @@ pub fn found(store: &mut dyn Rows) -> anyhow::Result<Found> {
     Ok(found)
 }
 
-fn words(bytes: &[u8]) -> anyhow::Result<impl ExactSizeIterator<Item = [u8; 8]>> {
-    let (words, rest) = bytes.as_chunks::<8>();
-    anyhow::ensure!(rest.is_empty(), "{} bytes are no column of 64-bit numbers", bytes.len());
-    Ok(words.iter().copied())
+fn chunks(bytes: &[u8]) -> anyhow::Result<impl ExactSizeIterator<Item = [u8; 8]>> {
+    let (chunks, rest) = bytes.as_chunks::<8>();
+    anyhow::ensure!(rest.is_empty(), "{} bytes are not a list of 64-bit numbers", bytes.len());
+    Ok(chunks.iter().copied())
 }

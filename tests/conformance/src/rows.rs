@@ -1,20 +1,20 @@
-//! Asking a store by SQL, whatever store it is.
+//! Queries a store by SQL.
 
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use rusqlite::{Connection, OpenFlags, types::Value as Sql};
 
-/// A cell.
+/// The value of a column in a row.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cell {
     /// NULL.
     Null,
-    /// A whole number.
+    /// An integer.
     Integer(i64),
     /// A double.
     Real(f64),
-    /// Text; a number or `\x` and hexadecimal digits where the way to the store has text only.
+    /// Text. Also a number, or `\x` and hexadecimal digits, if the client returns every value as text.
     Text(String),
     /// Bytes.
     Blob(Vec<u8>),
@@ -24,15 +24,15 @@ impl Cell {
     pub(crate) fn integer(&self) -> anyhow::Result<i64> {
         match self {
             Self::Integer(integer) => Ok(*integer),
-            Self::Text(text) => text.parse().with_context(|| format!("{text:?} is no whole number")),
-            other => bail!("expected a whole number; got {other:?}"),
+            Self::Text(text) => text.parse().with_context(|| format!("{text:?} is not an integer")),
+            other => bail!("expected an integer; got {other:?}"),
         }
     }
 
     pub(crate) fn real(&self) -> anyhow::Result<f64> {
         match self {
             Self::Real(real) => Ok(*real),
-            Self::Text(text) => text.parse().with_context(|| format!("{text:?} is no number")),
+            Self::Text(text) => text.parse().with_context(|| format!("{text:?} is not a number")),
             other => bail!("expected a double; got {other:?}"),
         }
     }
@@ -58,12 +58,12 @@ impl Cell {
     }
 }
 
-/// A store that can be asked.
+/// A store that can be queried.
 pub trait Rows {
-    /// The rows that a statement gives.
+    /// Returns the rows of a statement.
     ///
     /// # Errors
-    /// With the store's own words.
+    /// The store's error.
     fn rows(&mut self, sql: &str) -> anyhow::Result<Vec<Vec<Cell>>>;
 }
 
@@ -78,10 +78,10 @@ impl<F: FnMut(&str) -> anyhow::Result<Vec<Vec<Cell>>>> Rows for F {
 pub struct Sqlite(Connection);
 
 impl Sqlite {
-    /// Opens it for reading; a host may be writing to it.
+    /// Opens the file read-only. A host may be writing to it.
     ///
     /// # Errors
-    /// When it is not there.
+    /// If the file does not exist.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY);
         Ok(Self(connection.with_context(|| format!("opening {}", path.display()))?))
@@ -100,8 +100,8 @@ impl Rows for Sqlite {
         let width = statement.column_count();
         let rows = statement.query_map([], |row| {
             (0..width)
-                .map(|at| {
-                    Ok(match row.get(at)? {
+                .map(|index| {
+                    Ok(match row.get(index)? {
                         Sql::Null => Cell::Null,
                         Sql::Integer(integer) => Cell::Integer(integer),
                         Sql::Real(real) => Cell::Real(real),

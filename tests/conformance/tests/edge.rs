@@ -1,4 +1,4 @@
-//! The cases on the edge host, which says what is expected.
+//! The cases on the edge host, which defines the expected files.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;

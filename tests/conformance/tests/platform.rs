@@ -1,4 +1,4 @@
-//! What is read from a platform's store is what the line writes there.
+//! The reader of a platform's store agrees with the line's schema.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use rusqlite::{Connection, params};
@@ -11,13 +11,13 @@ fn every_table_of_the_schema_is_read() {
     for statement in schema::statements(Dialect::Sqlite) {
         store.execute_batch(&statement).unwrap();
     }
-    let words = |words: &[[u8; 8]]| words.concat();
-    let times = words(&[1_i64, 60_000_000_000].map(i64::to_le_bytes));
-    let values = words(&[0.1_f64, -0.0].map(f64::to_le_bytes));
+    let blob = |numbers: &[[u8; 8]]| numbers.concat();
+    let times = blob(&[1_i64, 60_000_000_000].map(i64::to_le_bytes));
+    let values = blob(&[0.1_f64, -0.0].map(f64::to_le_bytes));
     store.execute("INSERT INTO readings VALUES ('a/s', 1, 2, 'e', 2, ?1, ?2)", params![times, values]).unwrap();
     store.execute("INSERT INTO waveforms VALUES ('a/s', 3, 1000.0, 1, x'0000803f')", []).unwrap();
     store.execute("INSERT INTO feature_lists VALUES ('l', 'mean,skewness')", []).unwrap();
-    let values = words(&[2.5_f64, f64::NAN].map(f64::to_le_bytes));
+    let values = blob(&[2.5_f64, f64::NAN].map(f64::to_le_bytes));
     store.execute("INSERT INTO windows VALUES ('a/s', 'a', 0, 5, 'l', 2, ?1)", params![values]).unwrap();
     store
         .execute_batch(

@@ -1,4 +1,4 @@
-//! The cases on Spin itself: `cargo xtask conformance --host spin`.
+//! The cases on Spin: `cargo xtask conformance --host spin`.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
@@ -20,13 +20,13 @@ fn spin_conforms() {
 struct Spin(Option<Running>);
 
 struct Running {
-    // In this order: the program ends before its folder goes.
+    // Fields are dropped in this order: the program ends before its folder is deleted.
     _spin: Program,
     api: Api,
     folder: TempDir,
 }
 
-/// One component that does all, on Spin's own SQLite and key-value store.
+/// Returns a manifest with one component that runs all stages, on Spin's own SQLite and key-value store.
 fn manifest(case: &Case) -> anyhow::Result<String> {
     let component = composed("spin", "http");
     let text = |text: &str| toml::Value::from(text).to_string();
@@ -66,7 +66,7 @@ impl Host for Spin {
     }
 
     fn event(&mut self, event: &Event) -> anyhow::Result<Option<Receipt>> {
-        // Without a bus the line is through with it when the answer comes.
+        // Without a bus all stages have run when the response comes.
         self.running()?.api.event(event).map(Some)
     }
 

@@ -1,5 +1,5 @@
-//! The cases on the components for Spin, in a host that offers what Spin offers and nothing more: events by HTTP through
-//! the API, ticks from cron, a fresh instance for each.
+//! The cases on the components for Spin, in the test host: events over HTTP through the API, ticks from cron, and a new
+//! instance for each.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
@@ -24,13 +24,13 @@ struct Running {
     cron: Loaded,
 }
 
-fn told(error: impl std::fmt::Debug) -> anyhow::Error {
+fn to_error(error: impl std::fmt::Debug) -> anyhow::Error {
     anyhow::anyhow!("{error:?}")
 }
 
 impl Spin {
     fn running(&self) -> anyhow::Result<&Running> {
-        self.0.as_ref().ok_or_else(|| anyhow::anyhow!("the world is not open"))
+        self.0.as_ref().ok_or_else(|| anyhow::anyhow!("the host is not started"))
     }
 }
 
@@ -39,15 +39,15 @@ impl Host for Spin {
         let folder = tempfile::tempdir()?;
         let settings = Settings { variables: [("plant".to_owned(), case.plant.clone())].into(), ..Settings::default() };
         self.0 = Some(match self.0.take() {
-            // Compiled once.
+            // The components are compiled once.
             Some(Running { world, http, cron, .. }) => {
-                let world = world.beside(folder.path(), settings).map_err(told)?;
+                let world = world.beside(folder.path(), settings).map_err(to_error)?;
                 Running { folder, world, http, cron }
             }
             None => {
-                let world = SpinWorld::open(folder.path(), settings).map_err(told)?;
-                let http = world.load(&composed("spin", "http")).map_err(told)?;
-                let cron = world.load(&composed("spin", "cron")).map_err(told)?;
+                let world = SpinWorld::open(folder.path(), settings).map_err(to_error)?;
+                let http = world.load(&composed("spin", "http")).map_err(to_error)?;
+                let cron = world.load(&composed("spin", "cron")).map_err(to_error)?;
                 Running { folder, world, http, cron }
             }
         });
@@ -60,19 +60,19 @@ impl Host for Spin {
         if let Some(format) = &event.format {
             request = request.header("content-type", format);
         }
-        let answer = running.world.http(&running.http, request.body(event.payload.clone())?).map_err(told)?;
+        let answer = running.world.http(&running.http, request.body(event.payload.clone())?).map_err(to_error)?;
         http::receipt(answer.status().as_u16(), answer.body()).map(Some)
     }
 
     fn tick(&mut self, now: i64) -> anyhow::Result<()> {
         let running = self.running()?;
         let seconds = u64::try_from(now / 1_000_000_000)?;
-        running.world.event(&running.cron, &Trigger::Cron(seconds), None).map_err(told)
+        running.world.event(&running.cron, &Trigger::Cron(seconds), None).map_err(to_error)
     }
 
     fn found(&mut self) -> anyhow::Result<Found> {
         let running = self.running()?;
-        anyhow::ensure!(running.folder.path().is_dir(), "the application's folder is gone");
+        anyhow::ensure!(running.folder.path().is_dir(), "the application's folder was deleted");
         platform::found(&mut Sqlite::open(running.world.database())?)
     }
 }

@@ -1,7 +1,8 @@
-//! The cases on wasmCloud itself: `cargo xtask conformance --host wash`.
+//! The cases on wasmCloud: `cargo xtask conformance --host wash`.
 //!
-//! `wash dev` with a NATS server as its bus and a PostgreSQL of its own. Events come by HTTP and ticks by message; what the
-//! stages hand to each other goes over NATS, so after each event this waits until all queues in the store are worked off.
+//! Runs `wash dev` with a NATS server as its bus and a PostgreSQL server. Events are sent over HTTP and ticks as
+//! messages. The stages pass events over NATS, so after each event the test waits until all queues in the store are
+//! processed.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
@@ -17,12 +18,13 @@ use wheeltapper_conformance::{Case, Cell, Event, Found, Host, Receipt, platform}
 use wheeltapper_wasmcloud_world::real::{RealWash, Shape};
 use wheeltapper_worlds::composed;
 
-/// How long the line may take for one event.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// The line is idle when the store says the same so many times.
-const QUIET: u32 = 3;
-/// Queues in which something waits, as the line asks for them, and how much there is of anything.
-const IDLE: &str = "SELECT count(*) FILTER (WHERE positions.position IS NULL OR positions.position < last.seq),
+/// The timeout for processing one event.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// The line is idle if this many successive readings of the store are equal.
+const IDLE_CHECKS: u32 = 3;
+/// Returns the number of queues with pending events, as the line determines it, and the total number of events and
+/// dead letters.
+const PROGRESS_SQL: &str = "SELECT count(*) FILTER (WHERE positions.position IS NULL OR positions.position < last.seq),
         coalesce(sum(last.seq), 0)::bigint, (SELECT count(*) FROM dead_letters)
     FROM (SELECT topic, key, max(seq) AS seq FROM events WHERE topic <> 'dlq-sensor-data' GROUP BY topic, key) AS last
     LEFT JOIN positions ON positions.topic = last.topic AND positions.key = last.key";
@@ -49,22 +51,22 @@ impl Wash {
         self.running.as_ref().context("wash is not started")
     }
 
-    /// Waits until nothing moves any more.
+    /// Waits until all queues are processed.
     fn settle(&self) -> anyhow::Result<()> {
         let (wash, _) = self.running()?;
-        let began = Instant::now();
-        let (mut last, mut quiet) = (Vec::new(), 0);
-        while quiet < QUIET {
+        let started = Instant::now();
+        let (mut last, mut idle_checks) = (Vec::new(), 0);
+        while idle_checks < IDLE_CHECKS {
             ensure!(
-                began.elapsed() < PATIENCE,
-                "the line did not get through within {PATIENCE:?}: {last:?}; wash said: {}",
+                started.elapsed() < TIMEOUT,
+                "the queues are not processed within {TIMEOUT:?}: {last:?}; log of wash: {}",
                 wash.log()
             );
             thread::sleep(Duration::from_millis(100));
-            let now = cells(&wash.rows(IDLE)?)?.pop().context("no row")?;
-            let idle = now.first() == Some(&Cell::Integer(0));
-            quiet = if idle && now == last { quiet + 1 } else { 0 };
-            last = now;
+            let current = cells(&wash.rows(PROGRESS_SQL)?)?.pop().context("no row")?;
+            let is_idle = current.first() == Some(&Cell::Integer(0));
+            idle_checks = if is_idle && current == last { idle_checks + 1 } else { 0 };
+            last = current;
         }
         Ok(())
     }
@@ -92,7 +94,7 @@ impl Host for Wash {
     fn tick(&mut self, now: i64) -> anyhow::Result<()> {
         let (wash, _) = self.running()?;
         wash.publish("tick", [now.to_string().as_bytes()])?;
-        // The plan's turn is the last thing that a tick puts in a queue.
+        // The planner's event is the last that a tick appends to a queue.
         wash.until(&format!("SELECT count(*) FROM events WHERE topic = 'alert-events' AND time = {now}"), 1)?;
         self.settle()
     }

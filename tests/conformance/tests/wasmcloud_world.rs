@@ -1,5 +1,5 @@
-//! The cases on the components for wasmCloud, in a host that offers what wasmCloud offers and nothing more: events by HTTP
-//! through the API, what the stages tell each other and ticks by messages, a fresh instance for each.
+//! The cases on the components for wasmCloud, in the test host: events over HTTP through the API, notifications and
+//! ticks as messages, and a new instance for each.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
@@ -30,11 +30,11 @@ struct WasmCloud {
 struct Running {
     world: WasmCloudWorld,
     http: Loaded,
-    /// The whole first, which takes the ticks.
+    /// The component with all stages is the first. It takes the ticks.
     listeners: Vec<Loaded>,
 }
 
-fn told(error: impl std::fmt::Debug) -> anyhow::Error {
+fn to_error(error: impl std::fmt::Debug) -> anyhow::Error {
     anyhow::anyhow!("{error:?}")
 }
 
@@ -44,27 +44,27 @@ impl WasmCloud {
     }
 
     fn running(&self) -> anyhow::Result<&Running> {
-        self.running.as_ref().ok_or_else(|| anyhow::anyhow!("the world is not open"))
+        self.running.as_ref().ok_or_else(|| anyhow::anyhow!("the host is not started"))
     }
 }
 
 impl Running {
-    /// Until nobody has anything to tell.
+    /// Delivers messages until none is pending.
     fn settle(&self) -> anyhow::Result<()> {
-        let mut heard: VecDeque<Message> = self.world.published().into();
-        while let Some(message) = heard.pop_front() {
+        let mut messages: VecDeque<Message> = self.world.published().into();
+        while let Some(message) = messages.pop_front() {
             let stage = match message.subject.split('.').next() {
                 Some("raw-sensor-data") => 1,
                 Some("processed-data") => 2,
                 Some("anomaly-events") => 3,
                 Some("alert-events") => 4,
-                // Dead letters: nobody works on them.
+                // No stage reads the dead letters.
                 _ => continue,
             };
             let listener = self.listeners.get(stage).or(self.listeners.first());
-            let listener = listener.ok_or_else(|| anyhow::anyhow!("nobody listens"))?;
-            self.world.message(listener, &message, None).map_err(told)?;
-            heard.extend(self.world.published());
+            let listener = listener.ok_or_else(|| anyhow::anyhow!("there is no component for the message"))?;
+            self.world.message(listener, &message, None).map_err(to_error)?;
+            messages.extend(self.world.published());
         }
         Ok(())
     }
@@ -76,13 +76,13 @@ impl Host for WasmCloud {
         let postgres = self.postgres.database(&format!("case{}", self.databases))?;
         let settings = Settings { config: [("plant".to_owned(), case.plant.clone())].into(), postgres };
         self.running = Some(match self.running.take() {
-            // Compiled once.
+            // The components are compiled once.
             Some(Running { world, http, listeners }) => {
-                Running { world: world.beside(settings).map_err(told)?, http, listeners }
+                Running { world: world.beside(settings).map_err(to_error)?, http, listeners }
             }
             None => {
-                let world = WasmCloudWorld::open(settings).map_err(told)?;
-                let load = |name: &str| world.load(&composed("wasmcloud", name)).map_err(told);
+                let world = WasmCloudWorld::open(settings).map_err(to_error)?;
+                let load = |name: &str| world.load(&composed("wasmcloud", name)).map_err(to_error);
                 let http = load("http")?;
                 let listeners = self.components.iter().map(|name| load(name)).collect::<Result<_, _>>()?;
                 Running { world, http, listeners }
@@ -97,22 +97,24 @@ impl Host for WasmCloud {
         if let Some(format) = &event.format {
             request = request.header("content-type", format);
         }
-        let answer = running.world.http(&running.http, request.body(event.payload.clone())?, None).map_err(told)?;
-        let receipt = http::receipt(answer.status().as_u16(), answer.body())?;
+        let response =
+            running.world.http(&running.http, request.body(event.payload.clone())?, None).map_err(to_error)?;
+        let receipt = http::receipt(response.status().as_u16(), response.body())?;
         running.settle()?;
         Ok(Some(receipt))
     }
 
     fn tick(&mut self, now: i64) -> anyhow::Result<()> {
         let running = self.running()?;
-        let whole = running.listeners.first().ok_or_else(|| anyhow::anyhow!("nobody listens"))?;
+        let whole =
+            running.listeners.first().ok_or_else(|| anyhow::anyhow!("there is no component for the message"))?;
         let tick = Message { subject: "tick".to_owned(), body: now.to_string().into_bytes() };
-        running.world.message(whole, &tick, None).map_err(told)
+        running.world.message(whole, &tick, None).map_err(to_error)
     }
 
     fn found(&mut self) -> anyhow::Result<Found> {
         let running = self.running()?;
-        let mut rows = |sql: &str| common::postgres::cells(&running.world.rows(sql, &[]).map_err(told)?);
+        let mut rows = |sql: &str| common::postgres::cells(&running.world.rows(sql, &[]).map_err(to_error)?);
         platform::found(&mut rows)
     }
 }

@@ -1,4 +1,4 @@
-//! What one instance has.
+//! The state of an instance.
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -8,12 +8,12 @@ use wheeltapper_worlds::Instance;
 
 use crate::world::{Files, Settings};
 
-/// An instance's own.
+/// The state that the host keeps for one instance.
 pub(crate) struct Guest {
     pub(crate) instance: Instance,
     pub(crate) files: Arc<Files>,
     pub(crate) settings: Arc<Settings>,
-    /// The component's variables, over the application's.
+    /// The component's variables, merged over the application's.
     pub(crate) variables: BTreeMap<String, String>,
 }
 

@@ -1,9 +1,9 @@
-//! Which imports Spin has.
+//! The imports that Spin supports.
 
 use wheeltapper_worlds::Imports;
 
-/// As in Spin 4.1's world.
-const HERE: Imports = Imports {
+/// The imports of Spin 4.1.
+const SPIN: Imports = Imports {
     newest: 6,
     others: &[
         "fermyon:spin/llm@2.0.0",
@@ -26,22 +26,22 @@ const HERE: Imports = Imports {
     ],
 };
 
-/// The imports of a component that lie outside of Spin's world, by name.
+/// Returns the names of a component's imports that Spin does not support.
 ///
 /// # Errors
-/// When the bytes are no component.
+/// If the bytes are not a component.
 pub fn strangers(component: &[u8]) -> wasmtime::Result<Vec<String>> {
-    HERE.strangers(component)
+    SPIN.strangers(component)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::HERE;
+    use super::SPIN;
 
     #[test]
-    fn what_spin_lacks_is_a_stranger() {
-        assert!(HERE.has("wasi:http/types@0.2.6") && HERE.has("wasi:cli/stderr@0.2.0"));
-        for stranger in [
+    fn unsupported_imports_are_recognised() {
+        assert!(SPIN.has("wasi:http/types@0.2.6") && SPIN.has("wasi:cli/stderr@0.2.0"));
+        for import in [
             "wasi:http/types@0.2.7",
             "wasi:http/types@0.3.0",
             "wasi:nn/graph@0.2.0-rc-2024-10-28",
@@ -49,7 +49,7 @@ mod tests {
             "wheeltapper:pipeline/types@0.1.0",
             "wasmcloud:messaging/types@0.2.0",
         ] {
-            assert!(!HERE.has(stranger), "{stranger}");
+            assert!(!SPIN.has(import), "{import}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `spin.toml` by Spin's rules, version 2 of the manifest: unknown keys, ids, what refers to what, allowed hosts.
+//! Checks `spin.toml` by Spin's rules for version 2 of the manifest: unknown keys, ids, references, allowed hosts.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -78,7 +78,7 @@ struct Build {
     _watch: Vec<String>,
 }
 
-/// Keys of a trigger: those it must have, and those it may.
+/// Returns the required and the optional keys of a trigger, or `None` for an unknown kind of trigger.
 fn keys_of_trigger(kind: &str) -> Option<(&'static [&'static str], &'static [&'static str])> {
     Some(match kind {
         "http" => (&["component", "route"], &["id", "executor"]),
@@ -89,7 +89,7 @@ fn keys_of_trigger(kind: &str) -> Option<(&'static [&'static str], &'static [&'s
     })
 }
 
-/// Keys of a trigger's table under `[application.trigger]`; all of them are required.
+/// Returns the keys of a trigger's table under `[application.trigger]`; all are required.
 fn keys_of_application(kind: &str) -> &'static [&'static str] {
     match kind {
         "redis" => &["address"],
@@ -98,10 +98,10 @@ fn keys_of_application(kind: &str) -> &'static [&'static str] {
     }
 }
 
-/// What is wrong with a manifest; nothing when all is well. Files are looked for beside it.
+/// Returns the faults of a manifest, none if it is valid. Relative paths are resolved from the manifest's folder.
 ///
 /// # Errors
-/// When the file cannot be read, or is no manifest at all.
+/// If the file cannot be read or is not a manifest.
 pub fn faults(path: &Path) -> wasmtime::Result<Vec<String>> {
     let text = fs::read_to_string(path).map_err(|error| wasmtime::format_err!("{}: {error}", path.display()))?;
     let manifest: Manifest =
@@ -127,7 +127,7 @@ pub fn faults(path: &Path) -> wasmtime::Result<Vec<String>> {
     }
     for (kind, triggers) in &manifest.trigger {
         let Some((required, optional)) = keys_of_trigger(kind) else {
-            faults.push(format!("there is no trigger {kind}"));
+            faults.push(format!("the trigger {kind} is unknown"));
             continue;
         };
         let settings = keys_of_application(kind);
@@ -138,7 +138,7 @@ pub fn faults(path: &Path) -> wasmtime::Result<Vec<String>> {
             exact(&format!("[[trigger.{kind}]]"), trigger, required, optional, &mut faults);
             let component = trigger.get("component").and_then(toml::Value::as_str).unwrap_or("");
             if !manifest.component.contains_key(component) {
-                faults.push(format!("a {kind} trigger names component {component:?}, which there is not"));
+                faults.push(format!("a {kind} trigger names component {component:?}, which does not exist"));
             }
         }
     }
@@ -156,7 +156,7 @@ fn check_component(name: &str, component: &Component, manifest: &Manifest, path:
     }
     let source = path.parent().unwrap_or(Path::new(".")).join(&component.source);
     if !source.is_file() {
-        faults.push(format!("{name}: {} is not there; run `cargo xtask compose`", source.display()));
+        faults.push(format!("{name}: {} is missing; run `cargo xtask compose`", source.display()));
     }
     for (variable, value) in &component.variables {
         identifier(variable, '_', true, faults);
@@ -171,8 +171,7 @@ fn check_component(name: &str, component: &Component, manifest: &Manifest, path:
     }
     for store in component.key_value_stores.iter().chain(&component.sqlite_databases) {
         if store != "default" {
-            faults
-                .push(format!("{name}: store {store} needs a runtime configuration; only \"default\" is there always"));
+            faults.push(format!("{name}: store {store} needs a runtime configuration; only \"default\" always exists"));
         }
     }
     for dependency in component.dependencies.keys() {
@@ -183,7 +182,7 @@ fn check_component(name: &str, component: &Component, manifest: &Manifest, path:
     }
 }
 
-/// Words of letters and digits that begin with a letter.
+/// Checks an id: words of letters and digits that begin with a letter, joined by `delimiter`.
 fn identifier(name: &str, delimiter: char, lower: bool, faults: &mut Vec<String>) {
     let word = |word: &str| {
         word.starts_with(|first: char| first.is_ascii_alphabetic())
@@ -192,25 +191,25 @@ fn identifier(name: &str, delimiter: char, lower: bool, faults: &mut Vec<String>
                 || (!lower && word.chars().all(|each| !each.is_ascii_lowercase())))
     };
     if !name.split(delimiter).all(word) {
-        faults.push(format!("{name:?} is no id of words joined by {delimiter:?}"));
+        faults.push(format!("{name:?} is not an id of words joined by {delimiter:?}"));
     }
 }
 
-fn exact(table: &str, of: &toml::Table, required: &[&str], optional: &[&str], faults: &mut Vec<String>) {
-    for key in required.iter().filter(|key| !of.contains_key(**key)) {
-        faults.push(format!("{table} has no {key}"));
+fn exact(name: &str, table: &toml::Table, required: &[&str], optional: &[&str], faults: &mut Vec<String>) {
+    for key in required.iter().filter(|key| !table.contains_key(**key)) {
+        faults.push(format!("{name} has no {key}"));
     }
-    for (key, value) in of {
+    for (key, value) in table {
         if !required.contains(&key.as_str()) && !optional.contains(&key.as_str()) {
-            faults.push(format!("{table} has a key {key} that Spin does not know"));
+            faults.push(format!("{name} has the key {key}, which Spin does not know"));
         }
         if !value.is_str() {
-            faults.push(format!("{table}: {key} has to be a string"));
+            faults.push(format!("{name}: {key} must be a string"));
         }
     }
 }
 
-/// The names between `{{` and `}}`.
+/// Returns the names between `{{` and `}}`.
 fn templates(text: &str) -> impl Iterator<Item = &str> {
     text.split("{{").skip(1).filter_map(|rest| Some(rest.split_once("}}")?.0.trim()))
 }
@@ -220,7 +219,7 @@ fn variables_in(text: &str, manifest: &Manifest, faults: &mut Vec<String>) {
         faults.push(format!("{text:?} opens a template that it does not close"));
     }
     for name in templates(text).filter(|name| !manifest.variables.contains_key(*name)) {
-        faults.push(format!("{text:?} names the variable {name}, which there is not"));
+        faults.push(format!("{text:?} names the variable {name}, which does not exist"));
     }
 }
 
@@ -247,7 +246,7 @@ mod tests {
 
     use super::faults;
 
-    const GOOD: &str = r#"
+    const VALID: &str = r#"
         spin_manifest_version = 2
         [application]
         name = "app"
@@ -266,7 +265,7 @@ mod tests {
         bus = "{{ where }}"
     "#;
 
-    fn of(text: &str) -> String {
+    fn faults_of(text: &str) -> String {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("a.wasm"), b"").unwrap();
         let path = folder.path().join("spin.toml");
@@ -275,9 +274,9 @@ mod tests {
     }
 
     #[test]
-    fn each_fault_is_told() {
-        assert_eq!(of(GOOD), "");
-        for (from, to, told) in [
+    fn each_fault_is_reported() {
+        assert_eq!(faults_of(VALID), "");
+        for (from, to, expected) in [
             ("channel = \"c\"", "chanel = \"c\"", "chanel"),
             ("name = \"app\"", "nmae = \"app\"", "nmae"),
             ("component = \"one-two\"", "component = \"three\"", "three"),
@@ -293,10 +292,10 @@ mod tests {
             ),
             ("spin_manifest_version = 2", "spin_manifest_version = 1", "not 2"),
         ] {
-            let wrong = GOOD.replace(from, to);
-            assert_ne!(wrong, GOOD, "{from}");
-            let faults = of(&wrong);
-            assert!(faults.contains(told), "{from} as {to}: {faults:?}");
+            let invalid = VALID.replace(from, to);
+            assert_ne!(invalid, VALID, "{from}");
+            let faults = faults_of(&invalid);
+            assert!(faults.contains(expected), "{from} as {to}: {faults:?}");
         }
     }
 }

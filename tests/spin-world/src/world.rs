@@ -17,23 +17,23 @@ use wasmtime::{
 
 use crate::{guest::Guest, interfaces};
 
-/// What an application is given.
+/// The settings of an application.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// Variables of all components.
     pub variables: BTreeMap<String, String>,
-    /// `allowed_outbound_hosts`: `redis://127.0.0.1:6379` and so on, exactly.
+    /// `allowed_outbound_hosts`, compared exactly, such as `redis://127.0.0.1:6379`.
     pub outbound: Vec<String>,
-    /// Environment.
+    /// Environment variables.
     pub environment: BTreeMap<String, String>,
-    /// A folder that is mounted to read at `/`.
+    /// A folder that is mounted read-only at `/`.
     pub mounted: Option<PathBuf>,
 }
 
-/// Where an application's data lies.
+/// The files of an application's data.
 pub(crate) struct Files {
     pub(crate) sqlite: PathBuf,
-    /// One connection for all, as Spin's default store has.
+    /// One connection for all instances, as in Spin's default store.
     state: Mutex<Connection>,
 }
 
@@ -54,7 +54,7 @@ impl Files {
     }
 }
 
-/// Spin with one application. Events can be handed in from several threads at once.
+/// A host with one application. Several threads may pass events at once.
 pub struct SpinWorld {
     engine: Engine,
     linker: Linker<Guest>,
@@ -68,7 +68,7 @@ impl fmt::Debug for SpinWorld {
     }
 }
 
-/// A component, compiled.
+/// A compiled component.
 #[derive(Clone)]
 pub struct Loaded {
     pre: InstancePre<Guest>,
@@ -82,7 +82,7 @@ impl fmt::Debug for Loaded {
     }
 }
 
-/// What a trigger brings.
+/// An event of a trigger.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// A message on a Redis channel.
@@ -91,7 +91,7 @@ pub enum Event {
     Mqtt {
         /// The topic.
         topic: String,
-        /// The message.
+        /// The payload.
         payload: Vec<u8>,
     },
     /// The time, in seconds since 1970.
@@ -109,20 +109,20 @@ mod triggers {
 }
 
 impl SpinWorld {
-    /// An application whose data lies in `folder`.
+    /// Opens an application whose data is in `folder`.
     ///
     /// # Errors
-    /// When the engine or the data cannot be set up.
+    /// If the engine or the data cannot be set up.
     pub fn open(folder: &Path, settings: Settings) -> wasmtime::Result<Self> {
         let (engine, mut linker) = wheeltapper_worlds::open()?;
         interfaces::link(&mut linker)?;
         Ok(Self { engine, linker, files: Arc::new(Files::open(folder)?), settings: Arc::new(settings) })
     }
 
-    /// Another application, with data in a folder of its own; what this one has loaded need not be compiled again for it.
+    /// Opens another application on the same engine, with data in a folder of its own. Components that are loaded
+    /// here need not be compiled again for it.
     ///
-    /// # Errors
-    /// When the data cannot be set up.
+    /// # Errors If the data cannot be set up.
     pub fn beside(&self, folder: &Path, settings: Settings) -> wasmtime::Result<Self> {
         Ok(Self {
             engine: self.engine.clone(),
@@ -132,15 +132,15 @@ impl SpinWorld {
         })
     }
 
-    /// The file of the application's SQLite database.
+    /// Returns the path of the application's SQLite database.
     pub fn database(&self) -> &Path {
         &self.files.sqlite
     }
 
-    /// Compiles a component and checks that this world has all that it imports.
+    /// Compiles a component and checks that this host has all its imports.
     ///
     /// # Errors
-    /// When it is not there, no component, or imports what Spin does not have.
+    /// If the file is missing, is not a component, or imports something that Spin does not have.
     pub fn load(&self, path: &Path) -> wasmtime::Result<Loaded> {
         let pre = wheeltapper_worlds::load(&self.linker, path)?;
         Ok(Loaded { pre, variables: BTreeMap::new() })
@@ -153,10 +153,10 @@ impl SpinWorld {
         Ok(Store::new(&self.engine, guest))
     }
 
-    /// Hands an event to a fresh instance. With `kill` the instance is lost at so many calls of the host.
+    /// Passes an event to a new instance. With `kill` the instance is killed after that many calls of the host.
     ///
     /// # Errors
-    /// When the instance is lost, or in the component's own words when it refuses.
+    /// If the instance traps or is killed, or the error that the component returns.
     pub fn event(&self, loaded: &Loaded, event: &Event, kill: Option<u32>) -> wasmtime::Result<()> {
         block_on(self.deliver(loaded, event, kill))?
     }
@@ -174,34 +174,34 @@ impl SpinWorld {
                     .get_export_index(&mut store, Some(&interface), "handle-message")
                     .context("handle-message is missing")?;
                 let function = instance.get_typed_func::<(&[u8],), (Result<(), RedisError>,)>(&mut store, &index)?;
-                let (answer,) = function.call_async(&mut store, (payload,)).await?;
-                answer.map_err(|error| format_err!("the component answered {error:?}"))
+                let (result,) = function.call_async(&mut store, (payload,)).await?;
+                result.map_err(|error| format_err!("the component returned the error {error:?}"))
             }
             Event::Mqtt { topic, payload } => {
                 let bindings = triggers::mqtt::SpinMqtt::new(&mut store, &instance)?;
                 let metadata = triggers::mqtt::spin::mqtt_trigger::spin_mqtt_types::Metadata { topic: topic.clone() };
-                let answer = store
+                let result = store
                     .run_concurrent(async |accessor| {
                         bindings.call_handle_message(accessor, payload.clone(), metadata).await
                     })
                     .await??;
-                answer.map_err(|error| format_err!("{error:?}"))
+                result.map_err(|error| format_err!("{error:?}"))
             }
             Event::Cron(timestamp) => {
                 let bindings = triggers::cron::SpinCron::new(&mut store, &instance)?;
                 let metadata = triggers::cron::spin::cron::cron_types::Metadata { timestamp: *timestamp };
-                let answer = store
+                let result = store
                     .run_concurrent(async |accessor| bindings.call_handle_cron_event(accessor, metadata).await)
                     .await??;
-                answer.map_err(|error| format_err!("{error:?}"))
+                result.map_err(|error| format_err!("{error:?}"))
             }
         }
     }
 
-    /// Hands a request to a fresh instance.
+    /// Passes a request to a new instance and returns the response.
     ///
     /// # Errors
-    /// When the instance is lost, or gives no answer.
+    /// If the instance traps or sends no response.
     pub fn http(&self, loaded: &Loaded, request: http::Request<Vec<u8>>) -> wasmtime::Result<http::Response<Vec<u8>>> {
         block_on(wheeltapper_worlds::respond(self.store(loaded, None)?, loaded.pre.clone(), request))?
     }
@@ -219,7 +219,7 @@ enum RedisError {
     Error,
 }
 
-/// Each event has a runtime of its own, so that several threads can bring events.
+/// Runs a future on a runtime of its own, so that several threads can pass events.
 fn block_on<T>(future: impl Future<Output = T>) -> wasmtime::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(runtime.block_on(future))

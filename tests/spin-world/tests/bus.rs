@@ -1,4 +1,4 @@
-//! The composed components between real servers: a Redis server joins the stages, an MQTT broker brings readings.
+//! The composed components with real servers: Redis connects the stages, and an MQTT broker delivers readings.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -13,14 +13,14 @@ use wheeltapper_spin_world::{Event, Loaded};
 use wheeltapper_worlds::plant::{PLANT, START, events};
 
 const SECONDS: i64 = 280;
-const HOT: i64 = 210;
-/// The channels of spin.toml that join the stages.
+const FAULT_START: i64 = 210;
+/// The channels of spin.toml that connect the stages.
 const STAGES: [&str; 4] = ["raw-sensor-data", "processed-data", "anomaly-events", "alert-events"];
-/// When nothing came for so long, nothing is on its way: all that sends is in this thread.
+/// If no message comes for this long, none is on its way, because this thread is the only sender.
 const QUIET: Duration = Duration::from_millis(200);
 
-/// Tables as people see them; `seq` counts arrivals.
-const SEEN: [&str; 5] = [
+/// Selects the tables as users see them; `seq`, which counts arrivals, is left out.
+const TABLES: [&str; 5] = [
     "SELECT * FROM readings ORDER BY sensor, start_time, event",
     "SELECT * FROM windows ORDER BY sensor, start_time, features",
     "SELECT * FROM anomalies ORDER BY id",
@@ -28,8 +28,8 @@ const SEEN: [&str; 5] = [
     "SELECT id, alert, asset, type, priority, status, scheduled_time, technician FROM work_orders ORDER BY id",
 ];
 
-/// Spin's Redis trigger: one message after the other, each to the components of its channel. Gives how many of each channel
-/// were delivered.
+/// Acts as Spin's Redis trigger: passes one message after the other to the components of its channel. Returns the
+/// number of messages of each channel.
 fn deliver(app: &App, subscription: &mut Redis, readings: &Loaded, stages: &Loaded) -> [usize; 5] {
     let mut count = [0; 5];
     while let Some((channel, payload)) = subscription.message(QUIET) {
@@ -41,12 +41,12 @@ fn deliver(app: &App, subscription: &mut Redis, readings: &Loaded, stages: &Load
     count
 }
 
-fn seen(app: &App) -> Vec<Vec<Vec<rusqlite::types::Value>>> {
-    SEEN.iter().map(|table| app.rows(table)).collect()
+fn tables(app: &App) -> Vec<Vec<Vec<rusqlite::types::Value>>> {
+    TABLES.iter().map(|table| app.rows(table)).collect()
 }
 
 #[test]
-fn redis_joins_the_stages() {
+fn redis_connects_the_stages() {
     let server = Server::redis();
     let address = server.address("redis");
     let app = App::reaching(&[("plant", PLANT), ("bus", &address)], &[&address]);
@@ -56,13 +56,13 @@ fn redis_joins_the_stages() {
 
     let mut subscription = Redis::subscribed(&server, &[&["readings"], &STAGES[..]].concat());
     let mut device = Redis::connect(&server);
-    for event in events(SECONDS, HOT) {
+    for event in events(SECONDS, FAULT_START) {
         device.publish("readings", &event);
     }
     let delivered = deliver(&app, &mut subscription, &readings, &stages);
     assert_eq!(delivered[0], SECONDS as usize);
-    assert!(delivered.iter().all(|&count| count > 0), "a channel was silent: {delivered:?}");
-    // The tick is told on the bus as well, and once more for what follows from it.
+    assert!(delivered.iter().all(|&count| count > 0), "a channel has no messages: {delivered:?}");
+    // The tick is published on the bus as well, and the second tick processes what follows from the first.
     for after in [60, 61] {
         app.world.event(&cron, &Event::Cron((START + SECONDS + after) as u64), None).unwrap();
         deliver(&app, &mut subscription, &readings, &stages);
@@ -71,24 +71,24 @@ fn redis_joins_the_stages() {
     assert_eq!(app.count("work_orders WHERE asset = 'north/pump-1' AND technician = 'ada'"), 1);
     assert_eq!(app.count("dead_letters"), 0);
 
-    // As one instance makes it of the same, without a bus.
+    // The same events in one instance, without a bus, give the expected rows.
     let inline = App::new(&[("plant", PLANT)]);
     let readings = inline.load("redis", &[("role", "readings"), ("channel", "readings")]);
-    for event in events(SECONDS, HOT) {
+    for event in events(SECONDS, FAULT_START) {
         inline.world.event(&readings, &Event::Redis(event), None).unwrap();
     }
     let cron = inline.load("cron", &[]);
     for after in [60, 61] {
         inline.world.event(&cron, &Event::Cron((START + SECONDS + after) as u64), None).unwrap();
     }
-    for ((table, wanted), got) in SEEN.iter().zip(seen(&inline)).zip(seen(&app)) {
-        assert!(!wanted.is_empty(), "{table} gives nothing");
-        assert_eq!(got, wanted, "{table}");
+    for ((table, expected), actual) in TABLES.iter().zip(tables(&inline)).zip(tables(&app)) {
+        assert!(!expected.is_empty(), "{table} returns no rows");
+        assert_eq!(actual, expected, "{table}");
     }
 }
 
 #[test]
-fn a_bus_that_is_away_costs_time_not_readings() {
+fn no_reading_is_lost_while_the_bus_is_down() {
     let port = free_port();
     let address = format!("redis://127.0.0.1:{port}");
     let app = App::reaching(&[("plant", PLANT), ("bus", &address)], &[&address]);
@@ -109,7 +109,7 @@ fn a_bus_that_is_away_costs_time_not_readings() {
 }
 
 #[test]
-fn a_host_that_is_not_allowed_is_not_reached() {
+fn a_host_that_is_not_allowed_gets_no_message() {
     let server = Server::redis();
     let address = server.address("redis");
     let app = App::reaching(&[("plant", PLANT), ("bus", &address)], &["redis://127.0.0.1:1"]);
@@ -121,7 +121,7 @@ fn a_host_that_is_not_allowed_is_not_reached() {
 }
 
 #[test]
-fn a_password_goes_with_the_bus_and_not_with_the_allowed_host() {
+fn the_password_belongs_to_the_bus_not_to_the_allowed_host() {
     let server = Server::redis_at(free_port(), &["--requirepass", "hammer"]);
     let (allowed, bus) = (server.address("redis"), format!("redis://:hammer@127.0.0.1:{}", server.port()));
     let app = App::reaching(&[("plant", PLANT), ("bus", &bus)], &[&allowed]);
@@ -134,20 +134,20 @@ fn a_password_goes_with_the_bus_and_not_with_the_allowed_host() {
 }
 
 #[test]
-fn a_message_without_a_role_is_told_so() {
+fn a_message_without_a_valid_role_is_an_error() {
     let app = App::new(&[("plant", PLANT)]);
     for role in ["", "reader"] {
         let component = app.load("redis", &[("role", role)]);
         app.world.event(&component, &Event::Redis(b"{}".to_vec()), None).unwrap_err();
     }
     let stages = app.load("redis", &[("role", "events")]);
-    for stranger in [b"".as_slice(), b"{}", b"{\"topic\": \"lunch\", \"key\": \"noon\"}", b"\xff\xfe"] {
-        app.world.event(&stages, &Event::Redis(stranger.to_vec()), None).unwrap_err();
+    for payload in [b"".as_slice(), b"{}", b"{\"topic\": \"lunch\", \"key\": \"noon\"}", b"\xff\xfe"] {
+        app.world.event(&stages, &Event::Redis(payload.to_vec()), None).unwrap_err();
     }
 }
 
 #[test]
-fn an_mqtt_broker_brings_readings_and_joins_the_stages() {
+fn an_mqtt_broker_delivers_readings_and_connects_the_stages() {
     let server = Server::mosquitto();
     let address = server.address("mqtt");
     let bus = format!("{address}?client_id=wheeltapper-test");

@@ -1,4 +1,4 @@
-//! Readings through the composed components: from each trigger to the tables.
+//! Readings through the composed components, from each trigger to the tables.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;

@@ -1,4 +1,4 @@
-//! What an operator sets by variables: who may call the API, and the plant.
+//! The settings that an operator makes by variables: the API's tokens and the plant.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -20,34 +20,38 @@ fn status(
     if let Some(token) = token {
         request = request.header("authorization", format!("Bearer {token}"));
     }
-    let answer = app.world.http(http, request.body(Vec::new()).unwrap()).unwrap();
-    (answer.status().as_u16(), answer.headers().clone())
+    let response = app.world.http(http, request.body(Vec::new()).unwrap()).unwrap();
+    (response.status().as_u16(), response.headers().clone())
 }
 
 #[test]
 fn the_apis_tokens_are_variables() {
     let app = App::new(&[("plant", PLANT)]);
-    let none = "http://elsewhere";
+    let foreign = "http://elsewhere";
     let open = app.load("http", &[("api_token", ""), ("tick_token", "")]);
-    assert_eq!(status(&app, &open, "GET", "/api/v1/alerts", None, none).0, 200);
-    assert_eq!(status(&app, &open, "POST", "/api/v1/tick", Some(""), none).0, 404, "without a token there is no tick");
+    assert_eq!(status(&app, &open, "GET", "/api/v1/alerts", None, foreign).0, 200);
+    assert_eq!(
+        status(&app, &open, "POST", "/api/v1/tick", Some(""), foreign).0,
+        404,
+        "without a tick token the route does not exist"
+    );
 
-    let shut = [("api_token", "wheel"), ("tick_token", "tock"), ("cors_origins", "https://plant.example")];
-    let shut = app.load("http", &shut);
-    for (token, told) in [(None, 401), (Some("tock"), 401), (Some("wheel"), 200)] {
-        assert_eq!(status(&app, &shut, "GET", "/api/v1/alerts", token, none).0, told, "{token:?}");
+    let closed = [("api_token", "wheel"), ("tick_token", "tock"), ("cors_origins", "https://plant.example")];
+    let closed = app.load("http", &closed);
+    for (token, expected) in [(None, 401), (Some("tock"), 401), (Some("wheel"), 200)] {
+        assert_eq!(status(&app, &closed, "GET", "/api/v1/alerts", token, foreign).0, expected, "{token:?}");
     }
-    for (token, told) in [(None, 401), (Some("wheel"), 401)] {
-        assert_eq!(status(&app, &shut, "POST", "/api/v1/tick", token, none).0, told, "{token:?}");
+    for (token, expected) in [(None, 401), (Some("wheel"), 401)] {
+        assert_eq!(status(&app, &closed, "POST", "/api/v1/tick", token, foreign).0, expected, "{token:?}");
     }
-    let (ticked, _) = status(&app, &shut, "POST", "/api/v1/tick", Some("tock"), none);
+    let (ticked, _) = status(&app, &closed, "POST", "/api/v1/tick", Some("tock"), foreign);
     assert!((200..300).contains(&ticked), "{ticked}");
     let origin = "https://plant.example";
-    let (_, headers) = status(&app, &shut, "GET", "/api/v1/alerts", Some("wheel"), origin);
+    let (_, headers) = status(&app, &closed, "GET", "/api/v1/alerts", Some("wheel"), origin);
     assert_eq!(headers.get("access-control-allow-origin").unwrap(), origin);
 }
 
-/// An application with a folder mounted.
+/// Opens an application with a mounted folder that contains the plant.
 fn mounted(plant: &str) -> (tempfile::TempDir, SpinWorld, Loaded) {
     let folder = tempfile::tempdir().unwrap();
     let files = folder.path().join("files");
@@ -77,7 +81,7 @@ fn the_plant_may_be_a_file() {
 }
 
 #[test]
-fn a_plant_that_cannot_be_read_takes_nothing() {
+fn an_invalid_plant_is_an_error() {
     for plant in ["{", r#"{"asets": {}}"#] {
         let (_folder, world, component) = mounted(plant);
         world.event(&component, &Event::Redis(events(1, 9).remove(0)), None).unwrap_err();

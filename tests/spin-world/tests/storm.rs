@@ -1,5 +1,6 @@
-//! A storm of redeliveries: each event comes up to five times and out of order, to four instances at once, some of which
-//! are killed in the middle. What stands in the tables at the end is what one instance makes of each event once.
+//! A storm of redeliveries: each event comes up to five times and out of order, to four instances at once, some of
+//! which are killed while they run. The resulting tables must be those of one instance that processes each event
+//! once.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
@@ -19,23 +20,25 @@ use wheeltapper_spin_world::Event;
 use wheeltapper_worlds::plant::{PLANT, START, TABLES, events};
 
 const SECONDS: i64 = 280;
-const HOT: i64 = 210;
+const FAULT_START: i64 = 210;
 const INSTANCES: usize = 4;
-/// Time passes at the end, in seconds after it: first the windows of silent sensors close, then those that waited for them.
+/// The times of the last ticks, in seconds after the last event. The first ticks close the windows of silent sensors,
+/// the later ones the windows that waited for those.
 const TICKS: [i64; 4] = [600, 1200, 1800, 2400];
-/// How far an event's first delivery may be from its place.
+/// How far an event's first delivery may be from its position in the sequence.
 const DISORDER: usize = 20;
-/// A killed instance's event comes again when the others are further on by seconds, at worst by SQLite's patience with
-/// each of its statements. Beyond the lateness a reading is late on any host; so it is as long as the transport needs.
+/// The event of a killed instance comes again when the others are seconds ahead, at worst by SQLite's timeout for
+/// each of its statements. On any host a reading beyond the lateness is late, so the lateness has to be as long as
+/// the transport needs.
 const LATENESS: &str = "\"lateness_seconds\": 200";
 
 fn tables(app: &App) -> Vec<Vec<Vec<Value>>> {
     TABLES.iter().map(|table| app.rows(table)).collect()
 }
 
-struct Dice(u64);
+struct Random(u64);
 
-impl Dice {
+impl Random {
     fn below(&mut self, limit: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -44,14 +47,14 @@ impl Dice {
     }
 }
 
-/// The deliveries: of each event a first one near its place, and up to four more at any time after.
-fn deliveries(events: &[Vec<u8>], dice: &mut Dice) -> VecDeque<usize> {
+/// Returns the deliveries: the first of each event near its position, and up to four more at any later time.
+fn deliveries(events: &[Vec<u8>], random: &mut Random) -> VecDeque<usize> {
     let mut order: Vec<(usize, usize)> = Vec::new();
     for event in 0..events.len() {
-        let first = event + dice.below(DISORDER);
-        order.push((first * 1000 + dice.below(1000), event));
-        for _ in 0..dice.below(5) {
-            order.push((first * 1000 + 1000 + dice.below(events.len() * 1000), event));
+        let first = event + random.below(DISORDER);
+        order.push((first * 1000 + random.below(1000), event));
+        for _ in 0..random.below(5) {
+            order.push((first * 1000 + 1000 + random.below(events.len() * 1000), event));
         }
     }
     order.sort_unstable();
@@ -60,8 +63,8 @@ fn deliveries(events: &[Vec<u8>], dice: &mut Dice) -> VecDeque<usize> {
 
 #[test]
 fn ends_as_a_clean_run_does() {
-    let events = events(SECONDS, HOT);
-    // And an event is given up soon, where one is to be.
+    let events = events(SECONDS, FAULT_START);
+    // A short poison timeout, so that an event would be quarantined soon if it were to be.
     let plant = PLANT
         .replace("\"lateness_seconds\": 10", LATENESS)
         .replace("\"detect\"", "\"poison_after_seconds\": 1, \"detect\"");
@@ -76,8 +79,8 @@ fn ends_as_a_clean_run_does() {
     for tick in &ticks {
         clean.world.event(&cron, tick, None).unwrap();
     }
-    let wanted = tables(&clean);
-    for (table, rows) in TABLES.iter().zip(&wanted).take(6) {
+    let expected = tables(&clean);
+    for (table, rows) in TABLES.iter().zip(&expected).take(6) {
         assert!(!rows.is_empty(), "the clean run gives nothing for {table}");
     }
 
@@ -85,8 +88,8 @@ fn ends_as_a_clean_run_does() {
         let app = App::new(&[("plant", &plant)]);
         let readings = app.load("redis", &[("role", "readings")]);
         let cron = app.load("cron", &[]);
-        let mut dice = Dice(0x9e37_79b9_7f4a_7c15 ^ round);
-        let queue = Mutex::new(deliveries(&events, &mut dice));
+        let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ round);
+        let queue = Mutex::new(deliveries(&events, &mut random));
         let delivered = queue.lock().unwrap().len();
         let killed = AtomicU32::new(0);
         thread::scope(|scope| {
@@ -94,19 +97,19 @@ fn ends_as_a_clean_run_does() {
                 let (queue, killed, app, readings, cron, events, ticks) =
                     (&queue, &killed, &app, &readings, &cron, &events, &ticks);
                 scope.spawn(move || {
-                    let mut dice = Dice(round * 1_000_003 + instance as u64);
+                    let mut random = Random(round * 1_000_003 + instance as u64);
                     loop {
                         let Some(event) = queue.lock().unwrap().pop_front() else { break };
-                        let kill = (dice.below(5) == 0).then(|| dice.below(60) as u32);
+                        let kill = (random.below(5) == 0).then(|| random.below(60) as u32);
                         let message = Event::Redis(events[event].clone());
                         if app.world.event(readings, &message, kill).is_err() {
-                            // It was not acknowledged: it comes again.
+                            // The event was not acknowledged, so it comes again.
                             assert!(kill.is_some(), "an instance failed that was not killed");
                             killed.fetch_add(1, Ordering::Relaxed);
                             queue.lock().unwrap().push_front(event);
                         }
                     }
-                    // The same tick from each.
+                    // Every instance passes the same tick.
                     app.world.event(cron, &ticks[0], None).unwrap();
                 });
             }
@@ -116,11 +119,11 @@ fn ends_as_a_clean_run_does() {
         for tick in &ticks[1..] {
             app.world.event(&cron, tick, None).unwrap();
         }
-        let letters = app.rows("SELECT reason, sensor, message FROM dead_letters ORDER BY time");
-        assert!(letters.is_empty(), "{letters:?}");
-        for ((table, wanted), got) in TABLES.iter().zip(&wanted).zip(tables(&app)) {
-            let differs = wanted.iter().zip(&got).find(|(wanted, got)| wanted != got);
-            assert!(*wanted == got, "{table}: {} rows, wanted {}; {differs:?}", got.len(), wanted.len());
+        let dead_letters = app.rows("SELECT reason, sensor, message FROM dead_letters ORDER BY time");
+        assert!(dead_letters.is_empty(), "{dead_letters:?}");
+        for ((table, expected), actual) in TABLES.iter().zip(&expected).zip(tables(&app)) {
+            let differs = expected.iter().zip(&actual).find(|(expected, actual)| expected != actual);
+            assert!(*expected == actual, "{table}: {} rows, expected {}; {differs:?}", actual.len(), expected.len());
         }
     }
 }

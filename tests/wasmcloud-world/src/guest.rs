@@ -1,4 +1,4 @@
-//! What one instance has.
+//! The state of an instance.
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -8,11 +8,11 @@ use wheeltapper_worlds::Instance;
 
 use crate::world::Shared;
 
-/// An instance's own.
+/// The state that the host keeps for one instance.
 pub(crate) struct Guest {
     pub(crate) instance: Instance,
     pub(crate) shared: Arc<Shared>,
-    /// The component's configuration, over the workload's.
+    /// The component's configuration, merged over the workload's.
     pub(crate) config: BTreeMap<String, String>,
 }
 

@@ -1,9 +1,9 @@
-//! Which imports wasmCloud has.
+//! The imports that wasmCloud supports.
 
 use wheeltapper_worlds::Imports;
 
-/// As in wash 2.7's wasmtime. The others are what it has without further switches.
-const HERE: Imports = Imports {
+/// The imports of wash 2.7's wasmtime. The additional ones are enabled by default.
+const WASMCLOUD: Imports = Imports {
     newest: 12,
     others: &[
         "wasi:config/store@0.2.0-rc.1",
@@ -35,22 +35,22 @@ const HERE: Imports = Imports {
     ],
 };
 
-/// The imports of a component that lie outside of wasmCloud's world, by name.
+/// Returns the names of a component's imports that wasmCloud does not support.
 ///
 /// # Errors
-/// When the bytes are no component.
+/// If the bytes are not a component.
 pub fn strangers(component: &[u8]) -> wasmtime::Result<Vec<String>> {
-    HERE.strangers(component)
+    WASMCLOUD.strangers(component)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::HERE;
+    use super::WASMCLOUD;
 
     #[test]
-    fn what_wasmcloud_lacks_is_a_stranger() {
-        assert!(HERE.has("wasi:http/types@0.2.6") && HERE.has("wasmcloud:keyvalue/cas@0.2.0"));
-        for stranger in [
+    fn unsupported_imports_are_recognised() {
+        assert!(WASMCLOUD.has("wasi:http/types@0.2.6") && WASMCLOUD.has("wasmcloud:keyvalue/cas@0.2.0"));
+        for import in [
             "wasi:nn/graph@0.2.0-rc-2024-10-28",
             "wasi:keyvalue/store@0.2.0-draft2",
             "wasi:config/store@0.2.0-draft-2024-09-27",
@@ -59,7 +59,7 @@ mod tests {
             "spin:sqlite/sqlite@3.0.0",
             "wasmcloud:messaging/types@0.4.0",
         ] {
-            assert!(!HERE.has(stranger), "{stranger}");
+            assert!(!WASMCLOUD.has(import), "{import}");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio_postgres::{Client, Config, NoTls};
 
-/// Connections that are used again.
+/// A pool of connections.
 #[derive(Debug)]
 pub struct Pool {
     config: Config,
@@ -16,7 +16,7 @@ impl Pool {
         Ok(Self { config: url.parse()?, idle: Mutex::default() })
     }
 
-    /// A connection that nobody uses, or a new one.
+    /// Returns an idle connection, or a new one.
     pub(crate) async fn client(&self) -> Result<Client, tokio_postgres::Error> {
         while let Some(client) = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop() {
             if !client.is_closed() {
@@ -28,13 +28,16 @@ impl Pool {
         Ok(client)
     }
 
-    /// Keeps a connection whose statement came to its end; one whose instance was lost in the middle is closed.
+    /// Returns a connection to the pool after its statement has finished. A connection whose instance was killed is
+    /// closed.
     pub(crate) fn give_back(&self, client: Client) {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(client);
     }
 }
 
-/// As wasmCloud words an error: SQLSTATE and message.
+/// Formats an error as wasmCloud does: SQLSTATE and message.
 pub(crate) fn words(error: &tokio_postgres::Error) -> String {
-    error.as_db_error().map_or_else(|| error.to_string(), |told| format!("{}: {}", told.code().code(), told.message()))
+    error
+        .as_db_error()
+        .map_or_else(|| error.to_string(), |cause| format!("{}: {}", cause.code().code(), cause.message()))
 }

@@ -1,4 +1,4 @@
-//! A real `wash`, with a real NATS server and PostgreSQL: `wash dev` on a project that names the composed components.
+//! A real `wash` with a real NATS server and PostgreSQL: `wash dev` on a project that names the composed components.
 
 use std::{
     env, fs,
@@ -18,13 +18,13 @@ use wheeltapper_worlds::free_port;
 
 use crate::{Pool, Postgres};
 
-/// How long `wash` may take to compile the components.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// The timeout for `wash` to compile the components.
+const START_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// What `wash` says when all components are there.
+/// What `wash` logs when all components are running.
 const READY: &str = "listening for HTTP requests";
 
-/// `wash dev` and its servers; gone with this value.
+/// `wash dev` and its servers, which are killed when this value is dropped.
 #[derive(Debug)]
 pub struct RealWash {
     wash: Child,
@@ -37,28 +37,27 @@ pub struct RealWash {
     folder: TempDir,
 }
 
-/// How the line is put together.
+/// How the line is split into components.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
-    /// In one component.
+    /// All stages in one component.
     Whole,
-    /// A component a stage, and the whole for ticks.
+    /// One component for each stage, and the component with all stages for ticks.
     Staged,
 }
 
 impl RealWash {
-    /// The program: `WHEELTAPPER_WASH`, or `wash` on the path.
+    /// Returns the path of the program: `WHEELTAPPER_WASH`, or `wash` on the path.
     pub fn find() -> Option<PathBuf> {
         let named = env::var_os("WHEELTAPPER_WASH").map(PathBuf::from);
         let paths = env::var_os("PATH").unwrap_or_default();
         named.into_iter().chain(env::split_paths(&paths).map(|folder| folder.join("wash"))).find(|path| path.is_file())
     }
 
-    /// Starts everything on ports of its own, and waits until the API answers. `composed` is the folder of wasmCloud's
+    /// Starts everything on free ports and waits until the API answers. `composed` is the folder of wasmCloud's
     /// components.
     ///
-    /// # Errors
-    /// When a program is not there or does not start; with what `wash` said.
+    /// # Errors If a program is missing or does not start; the error contains the log of `wash`.
     pub fn start(wash: &Path, composed: &Path, plant: &str, shape: Shape) -> io::Result<Self> {
         let postgres = Postgres::start()?;
         let folder = tempfile::tempdir()?;
@@ -85,11 +84,11 @@ impl RealWash {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let real = Self { wash, nats, nats_port, http_port, pool, runtime, _postgres: postgres, folder };
         wait(|| real.is_ready(), "wash")
-            .map_err(|error| io::Error::other(format!("{error}; wash said: {}", real.log())))?;
+            .map_err(|error| io::Error::other(format!("{error}; log of wash: {}", real.log())))?;
         Ok(real)
     }
 
-    /// What `wash` said since it was ready.
+    /// Returns the log of `wash` since it was ready.
     pub fn log(&self) -> String {
         let log = fs::read_to_string(self.folder.path().join("wash.log")).unwrap_or_default();
         log.rsplit_once(READY).map_or(log.as_str(), |(_, since)| since).to_owned()
@@ -99,30 +98,30 @@ impl RealWash {
         fs::read_to_string(self.folder.path().join("wash.log")).is_ok_and(|log| log.contains(READY))
     }
 
-    /// The API's URL.
+    /// Returns the API's URL.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.http_port)
     }
 
-    /// The API's port.
+    /// Returns the API's port.
     pub fn port(&self) -> u16 {
         self.http_port
     }
 
-    /// Publishes messages on one subject; the server has them when this returns.
+    /// Publishes messages on one subject. The server has received them when this returns.
     ///
     /// # Errors
-    /// When NATS does not take them.
+    /// If NATS does not accept them.
     pub fn publish<'a>(&self, subject: &str, bodies: impl IntoIterator<Item = &'a [u8]>) -> io::Result<()> {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.nats_port))?;
-        let mut sent = b"CONNECT {\"verbose\":false}\r\n".to_vec();
+        let mut commands = b"CONNECT {\"verbose\":false}\r\n".to_vec();
         for body in bodies {
-            sent.extend_from_slice(format!("PUB {subject} {}\r\n", body.len()).as_bytes());
-            sent.extend_from_slice(body);
-            sent.extend_from_slice(b"\r\n");
+            commands.extend_from_slice(format!("PUB {subject} {}\r\n", body.len()).as_bytes());
+            commands.extend_from_slice(body);
+            commands.extend_from_slice(b"\r\n");
         }
-        sent.extend_from_slice(b"PING\r\n");
-        stream.write_all(&sent)?;
+        commands.extend_from_slice(b"PING\r\n");
+        stream.write_all(&commands)?;
         for line in BufReader::new(stream).lines() {
             match line?.as_str() {
                 "PONG" => return Ok(()),
@@ -130,13 +129,13 @@ impl RealWash {
                 _ => {}
             }
         }
-        Err(io::Error::other("NATS hung up"))
+        Err(io::Error::other("NATS closed the connection"))
     }
 
-    /// Rows of the database.
+    /// Returns rows of the database.
     ///
     /// # Errors
-    /// In PostgreSQL's words.
+    /// PostgreSQL's error.
     pub fn rows(&self, statement: &str) -> Result<Vec<Row>, tokio_postgres::Error> {
         self.runtime.block_on(async {
             let client = self.pool.client().await?;
@@ -146,21 +145,22 @@ impl RealWash {
         })
     }
 
-    /// Until the statement's one number is `wanted`; an error of the database, such as a table that is not there yet,
-    /// counts as another.
+    /// Waits until the statement's single number is `expected`. A database error, such as a missing table, counts as
+    /// a different number.
     ///
-    /// # Errors
-    /// With the number that it was at last and what `wash` said, after two minutes.
-    pub fn until(&self, statement: &str, wanted: i64) -> io::Result<()> {
+    /// # Errors After two minutes, with the last number and the log of `wash`.
+    pub fn until(&self, statement: &str, expected: i64) -> io::Result<()> {
         let started = Instant::now();
         loop {
-            let found = self.rows(statement).map(|rows| rows.first().and_then(|row| row.try_get::<_, i64>(0).ok()));
-            if matches!(found, Ok(Some(number)) if number == wanted) {
+            let result = self.rows(statement).map(|rows| rows.first().and_then(|row| row.try_get::<_, i64>(0).ok()));
+            if matches!(result, Ok(Some(number)) if number == expected) {
                 return Ok(());
             }
             if started.elapsed() > Duration::from_secs(120) {
                 let log = self.log();
-                return Err(io::Error::other(format!("{statement}: {found:?}, wanted {wanted}; wash said: {log}")));
+                return Err(io::Error::other(format!(
+                    "{statement}: {result:?}, expected {expected}; log of wash: {log}"
+                )));
             }
             thread::sleep(Duration::from_millis(200));
         }
@@ -176,21 +176,21 @@ impl Drop for RealWash {
     }
 }
 
-fn wait(ready: impl Fn() -> bool, who: &str) -> io::Result<()> {
+fn wait(ready: impl Fn() -> bool, service: &str) -> io::Result<()> {
     let started = Instant::now();
     while !ready() {
-        if started.elapsed() > PATIENCE {
-            return Err(io::Error::other(format!("{who} does not answer")));
+        if started.elapsed() > START_TIMEOUT {
+            return Err(io::Error::other(format!("{service} does not answer")));
         }
         thread::sleep(Duration::from_millis(100));
     }
     Ok(())
 }
 
-/// The project's `.wash/config.yaml`: that of this repository, with other ports.
+/// Returns the project's `.wash/config.yaml`: this repository's, with other ports.
 fn project(composed: &Path, plant: &str, shape: Shape, postgres: &Postgres, nats: u16, http: u16) -> String {
     let (composed, server) = (composed.display(), postgres.server());
-    // JSON on one line is YAML; single quotes are doubled in YAML's single quotes.
+    // JSON on one line is valid YAML. A single quote is doubled within YAML's single quotes.
     let plant = plant.replace('\n', " ").replace('\'', "''");
     let mut config = format!(
         "version: 2.0.0
@@ -209,7 +209,7 @@ dev:
   components:
 "
     );
-    // One after the other where readings come in, as devices send them; they may wait.
+    // Readings are processed one after the other, in the order in which devices send them, so they may have to wait.
     let mut component = |name: &str, subscriptions: &str| {
         let order =
             if subscriptions.starts_with("readings") { ", max_in_flight: '1', admission_wait: 10m" } else { "" };

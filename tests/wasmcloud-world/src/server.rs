@@ -1,4 +1,4 @@
-//! A PostgreSQL server of the test's own.
+//! A PostgreSQL server for a test.
 
 use std::{
     env, fs, io,
@@ -13,10 +13,10 @@ use std::{
 use tempfile::TempDir;
 use wheeltapper_worlds::free_port;
 
-/// How long the server may take to start.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The timeout for the server to start.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A server with a database `wheeltapper`; gone with this value.
+/// A server with a database `wheeltapper`, which is stopped when this value is dropped.
 #[derive(Debug)]
 pub struct Postgres {
     server: Child,
@@ -25,20 +25,20 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Starts it on a port of its own. Needs PostgreSQL's programs (Debian's package postgresql).
+    /// Starts a server on a free port. Needs PostgreSQL's programs (Debian's package postgresql).
     ///
     /// # Errors
-    /// When they are not there, or the server does not start.
+    /// If the programs are missing or the server does not start.
     pub fn start() -> io::Result<Self> {
         let folder = tempfile::tempdir()?;
         let data = folder.path().join("data");
-        // Started by root, PostgreSQL refuses to work; then it runs as the user that its package made.
+        // PostgreSQL does not run as root, so then it runs as the user that its package created.
         let user = if is_root() { Some(user("postgres")?) } else { None };
         if let Some((user, group)) = user {
             chown(folder.path(), Some(user), Some(group))?;
         }
-        let mut make = program("initdb", user, folder.path())?;
-        make.arg("-D").arg(&data).args([
+        let mut command = program("initdb", user, folder.path())?;
+        command.arg("-D").arg(&data).args([
             "-U",
             "wheeltapper",
             "-A",
@@ -49,9 +49,9 @@ impl Postgres {
             "C",
             "--no-sync",
         ]);
-        let made = make.stdin(Stdio::null()).output()?;
-        if !made.status.success() {
-            return Err(io::Error::other(format!("initdb: {}", String::from_utf8_lossy(&made.stderr))));
+        let output = command.stdin(Stdio::null()).output()?;
+        if !output.status.success() {
+            return Err(io::Error::other(format!("initdb: {}", String::from_utf8_lossy(&output.stderr))));
         }
         let port = free_port()?;
         let mut serve = program("postgres", user, folder.path())?;
@@ -64,46 +64,46 @@ impl Postgres {
         Ok(postgres)
     }
 
-    /// Makes one more database; gives its URL.
+    /// Creates another database and returns its URL.
     ///
     /// # Errors
-    /// When there is one of that name.
+    /// If a database of that name exists.
     pub fn database(&self, name: &str) -> io::Result<String> {
-        let mut make = program("createdb", None, Path::new("/"))?;
-        make.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "wheeltapper", name]);
-        let made = make.stdin(Stdio::null()).output()?;
-        if !made.status.success() {
-            return Err(io::Error::other(format!("createdb: {}", String::from_utf8_lossy(&made.stderr))));
+        let mut command = program("createdb", None, Path::new("/"))?;
+        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "wheeltapper", name]);
+        let output = command.stdin(Stdio::null()).output()?;
+        if !output.status.success() {
+            return Err(io::Error::other(format!("createdb: {}", String::from_utf8_lossy(&output.stderr))));
         }
         Ok(format!("{}/{name}", self.server()))
     }
 
-    /// Until it takes connections.
+    /// Waits until the server accepts connections.
     fn wait(&mut self) -> io::Result<()> {
         let started = Instant::now();
         let port = self.port.to_string();
         loop {
             if let Some(status) = self.server.try_wait()? {
-                return Err(io::Error::other(format!("PostgreSQL ended at once: {status}")));
+                return Err(io::Error::other(format!("PostgreSQL exited during its start: {status}")));
             }
             let mut ready = program("pg_isready", None, Path::new("/"))?;
             ready.args(["-q", "-h", "127.0.0.1", "-p", &port]);
             if TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok() && ready.status()?.success() {
                 return Ok(());
             }
-            if started.elapsed() > PATIENCE {
-                return Err(io::Error::other("PostgreSQL does not take connections"));
+            if started.elapsed() > START_TIMEOUT {
+                return Err(io::Error::other("PostgreSQL does not accept connections"));
             }
             thread::sleep(Duration::from_millis(50));
         }
     }
 
-    /// The server's URL, without a database.
+    /// Returns the server's URL, without a database.
     pub fn server(&self) -> String {
         format!("postgres://wheeltapper@127.0.0.1:{}", self.port)
     }
 
-    /// The first database's URL.
+    /// Returns the URL of the first database.
     pub fn url(&self) -> String {
         format!("{}/wheeltapper", self.server())
     }
@@ -111,13 +111,13 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        // SIGINT: at once, but in order, so that it leaves no shared memory behind.
+        // SIGINT is a fast but orderly shutdown, which leaves no shared memory behind.
         let _ = Command::new("kill").args(["-INT", &self.server.id().to_string()]).status();
         let _ = self.server.wait();
     }
 }
 
-/// One of PostgreSQL's programs, from the path or from where Debian keeps them, by the newest version.
+/// Returns a command for one of PostgreSQL's programs, from the path or from Debian's folder of the newest version.
 fn program(name: &str, user: Option<(u32, u32)>, folder: &Path) -> io::Result<Command> {
     let mut folders: Vec<PathBuf> = env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect();
     let mut versions: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
@@ -126,7 +126,7 @@ fn program(name: &str, user: Option<(u32, u32)>, folder: &Path) -> io::Result<Co
     versions.sort();
     folders.extend(versions.into_iter().rev());
     let path = folders.into_iter().map(|folder| folder.join(name)).find(|path| path.is_file()).ok_or_else(|| {
-        io::Error::new(io::ErrorKind::NotFound, format!("{name} is not there; install PostgreSQL (Debian: postgresql)"))
+        io::Error::new(io::ErrorKind::NotFound, format!("{name} is missing; install PostgreSQL (Debian: postgresql)"))
     })?;
     let mut command = Command::new(path);
     command.current_dir(folder);
@@ -141,18 +141,21 @@ fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }
 
-/// A user's and its group's number.
+/// Returns the ids of a user and its group.
 fn user(name: &str) -> io::Result<(u32, u32)> {
     let users = fs::read_to_string("/etc/passwd")?;
-    let numbers = users.lines().find_map(|line| {
+    let ids = users.lines().find_map(|line| {
         let mut fields = line.split(':');
         (fields.next() == Some(name)).then(|| (fields.nth(1), fields.next()))
     });
-    match numbers {
+    match ids {
         Some((Some(user), Some(group))) => match (user.parse(), group.parse()) {
             (Ok(user), Ok(group)) => Ok((user, group)),
-            _ => Err(io::Error::other("/etc/passwd has no numbers where they belong")),
+            _ => Err(io::Error::other("/etc/passwd has invalid ids")),
         },
-        _ => Err(io::Error::new(io::ErrorKind::NotFound, format!("there is no user {name} to run PostgreSQL as"))),
+        _ => Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            format!("the user {name} does not exist; PostgreSQL needs it because it does not run as root"),
+        )),
     }
 }

@@ -25,28 +25,28 @@ use crate::{
     postgres::Pool,
 };
 
-/// What a workload is given.
+/// The settings of a workload.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// Configuration of all components.
     pub config: BTreeMap<String, String>,
-    /// The database's URL.
+    /// The URL of the database.
     pub postgres: String,
 }
 
 /// A message on the bus.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Its subject.
+    /// The subject.
     pub subject: String,
-    /// What it says.
+    /// The body.
     pub body: Vec<u8>,
 }
 
-/// What a key holds, and its version.
+/// The value and version of each bucket and key.
 type Entries = BTreeMap<(String, String), (Vec<u8>, u64)>;
 
-/// What all instances share.
+/// The state that all instances share.
 pub(crate) struct Shared {
     pub(crate) pool: Pool,
     state: Mutex<Entries>,
@@ -63,7 +63,7 @@ impl Shared {
     }
 }
 
-/// wasmCloud with one workload. Messages can be handed in from several threads at once.
+/// A host with one workload. Several threads may pass messages at once.
 pub struct WasmCloudWorld {
     engine: Engine,
     linker: Linker<Guest>,
@@ -78,7 +78,7 @@ impl fmt::Debug for WasmCloudWorld {
     }
 }
 
-/// A component, compiled.
+/// A compiled component.
 #[derive(Clone)]
 pub struct Loaded {
     pre: InstancePre<Guest>,
@@ -93,17 +93,17 @@ impl fmt::Debug for Loaded {
 }
 
 impl WasmCloudWorld {
-    /// A workload whose rows lie in the settings' database.
+    /// Opens a workload whose rows are in the settings' database.
     ///
     /// # Errors
-    /// When the engine cannot be set up, or the database's URL is none.
+    /// If the engine cannot be set up, or the database's URL is invalid.
     pub fn open(settings: Settings) -> wasmtime::Result<Self> {
         let (engine, mut linker) = wheeltapper_worlds::open()?;
         interfaces::link(&mut linker)?;
         Self::on(engine, linker, settings)
     }
 
-    /// Another workload on the same host, for which what was loaded here is compiled already.
+    /// Opens another workload on the same engine. Components that are loaded here need not be compiled again for it.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -118,10 +118,10 @@ impl WasmCloudWorld {
         Ok(Self { engine, linker, shared: Arc::new(shared), settings, runtime })
     }
 
-    /// Compiles a component and checks that this world has all that it imports.
+    /// Compiles a component and checks that this host has all its imports.
     ///
     /// # Errors
-    /// When it is not there, no component, or imports what wasmCloud does not have.
+    /// If the file is missing, is not a component, or imports something that wasmCloud does not have.
     pub fn load(&self, path: &Path) -> wasmtime::Result<Loaded> {
         let pre = wheeltapper_worlds::load(&self.linker, path)?;
         Ok(Loaded { pre, config: BTreeMap::new() })
@@ -133,10 +133,10 @@ impl WasmCloudWorld {
         Store::new(&self.engine, Guest::new(Arc::clone(&self.shared), config, kill_after))
     }
 
-    /// Hands a message to a fresh instance. With `kill_after` the instance is lost at so many calls of the host.
+    /// Passes a message to a new instance. With `kill_after` the instance is killed after that many calls of the host.
     ///
     /// # Errors
-    /// When the instance is lost, or in the component's own words when it refuses.
+    /// If the instance traps or is killed, or the error that the component returns.
     pub fn message(&self, loaded: &Loaded, message: &Message, kill_after: Option<u32>) -> wasmtime::Result<()> {
         self.runtime.block_on(self.deliver(loaded, message.clone(), kill_after))
     }
@@ -145,25 +145,25 @@ impl WasmCloudWorld {
         let mut store = self.store(loaded, kill_after);
         let instance = PlatformPre::new(loaded.pre.clone())?.instantiate_async(&mut store).await?;
         let Message { subject, body } = message;
-        let answer = store
+        let result = store
             .run_concurrent(async |accessor| {
                 let body = accessor.with(|mut access| StreamReader::new(&mut access, body))?;
                 let message = BrokerMessage { subject, body, reply_to: None };
                 instance.wasmcloud_messaging0_3_0_handler().call_handle_message(accessor, message).await
             })
             .await??;
-        answer.map_err(|error| format_err!("the component answered {error:?}"))
+        result.map_err(|error| format_err!("the component returned the error {error:?}"))
     }
 
-    /// What components published since this was last asked.
+    /// Takes the messages that components published since the last call.
     pub fn published(&self) -> Vec<Message> {
         self.shared.bus.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
     }
 
-    /// Rows of the workload's database.
+    /// Returns rows of the workload's database.
     ///
     /// # Errors
-    /// In PostgreSQL's words.
+    /// PostgreSQL's error.
     pub fn rows(&self, statement: &str, parameters: &[&(dyn ToSql + Sync)]) -> wasmtime::Result<Vec<Row>> {
         self.runtime.block_on(async {
             let client = self.shared.pool.client().await?;
@@ -173,10 +173,10 @@ impl WasmCloudWorld {
         })
     }
 
-    /// Hands a request to a fresh instance.
+    /// Passes a request to a new instance and returns the response.
     ///
     /// # Errors
-    /// When the instance is lost, or gives no answer.
+    /// If the instance traps or sends no response.
     pub fn http(
         &self,
         loaded: &Loaded,

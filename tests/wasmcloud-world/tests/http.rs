@@ -1,4 +1,4 @@
-//! The API before the line: what a browser or a device sees.
+//! The API composed with the line, as a browser or a device uses it.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
@@ -7,30 +7,30 @@ use common::App;
 use wheeltapper_wasmcloud_world::Loaded;
 use wheeltapper_worlds::plant::{PLANT, events, is_told};
 
-fn ask(app: &App, http: &Loaded, request: http::request::Builder, body: &[u8]) -> (u16, String) {
-    let answer = app.world.http(http, request.body(body.to_vec()).unwrap(), None).unwrap();
-    (answer.status().as_u16(), String::from_utf8(answer.into_body()).unwrap())
+fn request(app: &App, http: &Loaded, builder: http::request::Builder, body: &[u8]) -> (u16, String) {
+    let response = app.world.http(http, builder.body(body.to_vec()).unwrap(), None).unwrap();
+    (response.status().as_u16(), String::from_utf8(response.into_body()).unwrap())
 }
 
 #[test]
-fn readings_go_in_over_http_through_the_line_and_can_be_asked_for() {
+fn readings_posted_over_http_are_processed_and_can_be_queried() {
     let app = App::new(&[("plant", PLANT)]);
     let (http, whole) = (app.load("http"), app.load("whole"));
     let post = || http::Request::post("http://localhost/api/v1/ingest").header("content-type", "application/x-ndjson");
     for event in events(30, 99) {
-        let (status, body) = ask(&app, &http, post(), &event);
+        let (status, body) = request(&app, &http, post(), &event);
         assert_eq!(status, 202, "{body}");
         assert!(body.contains("\"accepted\":4"), "{body}");
-        // Each machine is told of; what hears of it tells the next.
-        let mut heard = app.world.published();
-        assert_eq!(heard.len(), 2, "{heard:?}");
-        while let Some(message) = heard.pop() {
+        // The API notifies the line once for each machine, and each stage notifies the next.
+        let mut messages = app.world.published();
+        assert_eq!(messages.len(), 2, "{messages:?}");
+        while let Some(message) = messages.pop() {
             app.world.message(&whole, &message, None).unwrap();
-            heard.extend(app.world.published());
+            messages.extend(app.world.published());
         }
     }
     assert!(app.count("windows") > 0);
-    let (status, body) = ask(&app, &http, post(), b"nonsense");
+    let (status, body) = request(&app, &http, post(), b"nonsense");
     assert_eq!(status, 422, "{body}");
-    is_told(|path| ask(&app, &http, http::Request::get(format!("http://localhost{path}")), b""));
+    is_told(|path| request(&app, &http, http::Request::get(format!("http://localhost{path}")), b""));
 }

@@ -1,4 +1,4 @@
-//! Readings through the composed components: from a message to the tables.
+//! Readings through the composed components, from a message to the tables.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
@@ -10,13 +10,13 @@ use wheeltapper_wasmcloud_world::{Loaded, Message};
 use wheeltapper_worlds::plant::{PLANT, events};
 
 const SECONDS: i64 = 280;
-const HOT: i64 = 210;
+const FAULT_START: i64 = 210;
 
-/// The whole line in one component: what all others have to come to.
-fn whole() -> Vec<Vec<String>> {
+/// Runs all stages in one component and returns the tables that the other ways have to produce.
+fn tables_of_one_component() -> Vec<Vec<String>> {
     let app = App::new(&[("plant", PLANT)]);
     let whole = app.load("whole");
-    for event in events(SECONDS, HOT) {
+    for event in events(SECONDS, FAULT_START) {
         app.send(&whole, "readings.plant", &event);
     }
     app.send(&whole, "tick", tick(340).as_bytes());
@@ -36,28 +36,28 @@ fn whole() -> Vec<Vec<String>> {
 struct Staged {
     app: App,
     stages: Vec<(&'static str, Loaded)>,
-    waiting: VecDeque<Message>,
+    pending: VecDeque<Message>,
 }
 
 impl Staged {
     fn new(config: &[(&str, &str)]) -> Self {
         let app = App::new(config);
-        let stages = STAGES.iter().map(|&(name, word)| (word, app.load(name))).collect();
-        Self { app, stages, waiting: VecDeque::new() }
+        let stages = STAGES.iter().map(|&(name, topic)| (topic, app.load(name))).collect();
+        Self { app, stages, pending: VecDeque::new() }
     }
 
     fn deliver(&mut self, message: &Message, kill_after: Option<u32>) -> bool {
-        let word = message.subject.split('.').next().unwrap();
-        let (_, stage) = self.stages.iter().find(|(of, _)| *of == word).unwrap();
-        let taken = self.app.world.message(stage, message, kill_after).is_ok();
-        assert!(taken || kill_after.is_some(), "{}", message.subject);
-        self.waiting.extend(self.app.world.published());
-        taken
+        let topic = message.subject.split('.').next().unwrap();
+        let (_, stage) = self.stages.iter().find(|(input, _)| *input == topic).unwrap();
+        let is_accepted = self.app.world.message(stage, message, kill_after).is_ok();
+        assert!(is_accepted || kill_after.is_some(), "{}", message.subject);
+        self.pending.extend(self.app.world.published());
+        is_accepted
     }
 
-    /// Until nobody has anything to tell.
+    /// Delivers messages until none is pending.
     fn settle(&mut self) {
-        while let Some(message) = self.waiting.pop_front() {
+        while let Some(message) = self.pending.pop_front() {
             self.deliver(&message, None);
         }
     }
@@ -68,45 +68,46 @@ fn readings(body: Vec<u8>) -> Message {
 }
 
 #[test]
-fn a_failing_machine_becomes_a_work_order_whichever_way_the_stages_are_run() {
-    let wanted = whole();
+fn one_component_and_five_write_the_same_rows() {
+    let expected = tables_of_one_component();
 
-    // One after the other, told on the bus.
+    // The stages run one after the other, notified over the bus.
     let mut staged = Staged::new(&[("plant", PLANT)]);
-    for event in events(SECONDS, HOT) {
+    for event in events(SECONDS, FAULT_START) {
         staged.deliver(&readings(event), None);
         staged.settle();
     }
     let whole = staged.app.load("whole");
     staged.app.send(&whole, "tick", tick(340).as_bytes());
-    assert_same(&wanted, &staged.app.tables());
+    assert_same(&expected, &staged.app.tables());
 }
 
 #[test]
-fn a_bus_that_loses_repeats_and_reorders_changes_nothing() {
-    let wanted = whole();
+fn lost_repeated_and_reordered_messages_do_not_change_the_rows() {
+    let expected = tables_of_one_component();
     for state in ["keyvalue", "postgres"] {
         let mut staged = Staged::new(&[("plant", PLANT), ("state", state)]);
         let mut kills = 0;
-        for (number, event) in events(SECONDS, HOT).into_iter().enumerate() {
-            // Now and then the instance is lost in the middle, at another place each time; the device sends again.
+        for (number, event) in events(SECONDS, FAULT_START).into_iter().enumerate() {
+            // Every seventh event also kills an instance, after a different number of calls; the device sends the
+            // event again.
             let event = readings(event);
             if number % 7 == 0 && !staged.deliver(&event, Some((number / 7) as u32)) {
                 kills += 1;
             }
             staged.deliver(&event, None);
-            let mut heard = std::mem::take(&mut staged.waiting);
+            let mut messages = std::mem::take(&mut staged.pending);
             match number % 4 {
-                0 => heard.clear(),
-                1 => heard.extend(heard.clone()),
-                2 => heard = heard.into_iter().rev().collect(),
+                0 => messages.clear(),
+                1 => messages.extend(messages.clone()),
+                2 => messages = messages.into_iter().rev().collect(),
                 _ => {
-                    if let Some(message) = heard.pop_front() {
+                    if let Some(message) = messages.pop_front() {
                         staged.deliver(&message, Some((number % 40) as u32));
                     }
                 }
             }
-            for message in heard {
+            for message in messages {
                 staged.deliver(&message, None);
             }
             if number % 5 == 0 {
@@ -116,12 +117,12 @@ fn a_bus_that_loses_repeats_and_reorders_changes_nothing() {
         assert!(kills > 5, "{kills}");
         let whole = staged.app.load("whole");
         staged.app.send(&whole, "tick", tick(340).as_bytes());
-        assert_same(&wanted, &staged.app.tables());
+        assert_same(&expected, &staged.app.tables());
     }
 }
 
 #[test]
-fn what_is_no_reading_is_kept_with_its_reason() {
+fn a_rejected_reading_is_kept_as_a_dead_letter() {
     let app = App::new(&[("plant", PLANT)]);
     let whole = app.load("whole");
     app.send(&whole, "readings.north.pump-1", b"nonsense\0");
@@ -130,17 +131,17 @@ fn what_is_no_reading_is_kept_with_its_reason() {
 }
 
 #[test]
-fn a_component_says_what_it_was_not_made_for() {
+fn invalid_messages_and_settings_are_errors() {
     let app = App::new(&[("plant", PLANT)]);
     let detect = app.load("detect");
-    let refused = app.world.message(&detect, &readings(b"{}".to_vec()), None).unwrap_err();
-    assert!(format!("{refused:#}").contains("subscriptions"), "{refused:#}");
+    let error = app.world.message(&detect, &readings(b"{}".to_vec()), None).unwrap_err();
+    assert!(format!("{error:#}").contains("subscriptions"), "{error:#}");
     let whole = app.load("whole");
     let noon = Message { subject: "tick".to_owned(), body: b"noon".to_vec() };
-    let refused = app.world.message(&whole, &noon, None).unwrap_err();
-    assert!(format!("{refused:#}").contains("nanoseconds"), "{refused:#}");
+    let error = app.world.message(&whole, &noon, None).unwrap_err();
+    assert!(format!("{error:#}").contains("nanoseconds"), "{error:#}");
     let plant = App::new(&[("plant", "{\"lunch\": true}")]);
     let whole = plant.load("whole");
-    let refused = plant.world.message(&whole, &readings(b"{}".to_vec()), None).unwrap_err();
-    assert!(format!("{refused:#}").contains("config plant"), "{refused:#}");
+    let error = plant.world.message(&whole, &readings(b"{}".to_vec()), None).unwrap_err();
+    assert!(format!("{error:#}").contains("config plant"), "{error:#}");
 }

@@ -1,4 +1,4 @@
-//! The components on a real wasmCloud, where `wash` is to be had.
+//! The components on a real wasmCloud, if `wash` is installed.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
@@ -8,11 +8,11 @@ use wheeltapper_wasmcloud_world::real::{RealWash, Shape};
 use wheeltapper_worlds::plant::{PLANT, events};
 
 const SECONDS: i64 = 280;
-const HOT: i64 = 210;
+const FAULT_START: i64 = 210;
 
 fn start(shape: Shape) -> Option<RealWash> {
     let Some(wash) = RealWash::find() else {
-        eprintln!("without `wash` on the path or in WHEELTAPPER_WASH the tests on a real wasmCloud are left out");
+        eprintln!("without `wash` on the path or in WHEELTAPPER_WASH the tests on a real wasmCloud are skipped");
         return None;
     };
     let http = composed("http");
@@ -20,8 +20,8 @@ fn start(shape: Shape) -> Option<RealWash> {
 }
 
 fn check(real: &RealWash) {
-    let events = events(SECONDS, HOT);
-    // As devices send: the next reading when the one before has long been taken.
+    let events = events(SECONDS, FAULT_START);
+    // Like a device: the next reading is sent long after the one before it was accepted.
     for event in &events {
         real.publish("readings.plant", [event.as_slice()]).unwrap();
         std::thread::sleep(std::time::Duration::from_millis(100));
@@ -39,12 +39,12 @@ fn check(real: &RealWash) {
 fn messages_go_through_the_whole_line() {
     let Some(real) = start(Shape::Whole) else { return };
     check(&real);
-    // The API beside it, and what comes in there.
-    let mut answer = ureq::get(format!("{}/api/v1/work-orders", real.url())).call().unwrap();
-    assert!(answer.body_mut().read_to_string().unwrap().contains("north/pump-1"));
+    // The API returns the results, and a reading that it accepts reaches the store too.
+    let mut response = ureq::get(format!("{}/api/v1/work-orders", real.url())).call().unwrap();
+    assert!(response.body_mut().read_to_string().unwrap().contains("north/pump-1"));
     let reading = r#"{"sensor_id": "west/mixer-1/current", "timestamp": 1767571200, "value": 7.5}"#;
-    let answer = ureq::post(format!("{}/api/v1/ingest", real.url())).content_type("application/json").send(reading);
-    assert_eq!(answer.unwrap().status().as_u16(), 202);
+    let response = ureq::post(format!("{}/api/v1/ingest", real.url())).content_type("application/json").send(reading);
+    assert_eq!(response.unwrap().status().as_u16(), 202);
     real.until("SELECT count(*) FROM readings WHERE sensor = 'west/mixer-1/current'", 1).unwrap();
 }
 

@@ -1,4 +1,4 @@
-//! Which imports a platform has, and which of a component's it lacks.
+//! The imports that a platform supports, and the imports of a component that it does not.
 
 use wasmparser::{ComponentTypeRef, Parser, Payload};
 
@@ -6,17 +6,17 @@ use wasmparser::{ComponentTypeRef, Parser, Payload};
 const WASI: [&str; 7] =
     ["wasi:io", "wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:random", "wasi:sockets", "wasi:http"];
 
-/// What a platform offers.
+/// The imports that a platform supports.
 #[derive(Clone, Copy, Debug)]
 pub struct Imports {
-    /// The newest patch of WASI 0.2.
+    /// The newest patch release of WASI 0.2.
     pub newest: u32,
-    /// Everything else, by its exact name.
+    /// All other supported interfaces, by their exact names.
     pub others: &'static [&'static str],
 }
 
 impl Imports {
-    /// Whether it has this one.
+    /// Returns whether the platform supports the import.
     pub fn has(&self, name: &str) -> bool {
         if self.others.contains(&name) {
             return true;
@@ -26,10 +26,10 @@ impl Imports {
         WASI.contains(&package) && version.parse::<u32>().is_ok_and(|patch| patch <= self.newest)
     }
 
-    /// The imports of a component that it does not have, by name.
+    /// Returns the names of a component's imports that the platform does not support.
     ///
     /// # Errors
-    /// When the bytes are no component.
+    /// If the bytes are not a component.
     pub fn strangers(&self, component: &[u8]) -> wasmtime::Result<Vec<String>> {
         strangers(component, |name| self.has(name))
     }
@@ -42,11 +42,11 @@ fn strangers(component: &[u8], has: impl Fn(&str) -> bool) -> wasmtime::Result<V
         match payload? {
             Payload::Version { .. } => depth += 1,
             Payload::End(_) => depth -= 1,
-            // The components inside are joined with each other.
+            // Only the outermost component: the components inside are linked with each other.
             Payload::ComponentImportSection(section) if depth == 1 => {
                 for import in section {
                     let import = import?;
-                    // A world's own names for types of an interface ask for nothing.
+                    // A type that a world uses from an interface is not a requirement of its own.
                     let is_type = matches!(import.ty, ComponentTypeRef::Type(_));
                     if !is_type && !has(import.name.name) {
                         strangers.push(import.name.name.to_owned());

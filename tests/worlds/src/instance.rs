@@ -1,4 +1,4 @@
-//! What every instance has.
+//! The state that every instance has.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
-/// No component of ours sends requests: none is allowed to.
+/// Denies all outgoing requests: our components send none.
 #[derive(Debug)]
 struct Closed;
 
@@ -24,19 +24,19 @@ impl WasiHttpHooks for Closed {
     }
 }
 
-/// WASI, HTTP, and how long it lives.
+/// WASI and HTTP state, and the number of calls until the instance is killed.
 pub struct Instance {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     closed: Closed,
-    /// The resources that it holds.
+    /// The resources of the instance.
     pub table: ResourceTable,
-    /// It is killed at so many calls of the host from now.
+    /// The number of calls of the host after which the instance is killed. `None`: never.
     lives: Option<u32>,
 }
 
 impl Instance {
-    /// One that is killed at so many calls of the host, if at all.
+    /// Creates the state of an instance that is killed after `lives` calls of the host. `None`: never.
     pub fn new(wasi: WasiCtx, lives: Option<u32>) -> Self {
         Self { wasi, http: WasiHttpCtx::new(), closed: Closed, table: ResourceTable::new(), lives }
     }
@@ -44,7 +44,7 @@ impl Instance {
     /// Counts a call of the host.
     ///
     /// # Errors
-    /// At the last one: a trap, as when the host is killed.
+    /// A trap after the last call, as if the host were killed.
     pub fn live(&mut self) -> wasmtime::Result<()> {
         match &mut self.lives {
             Some(0) => Err(wasmtime::Error::msg("the instance was killed")),

@@ -1,5 +1,5 @@
-//! What the hosts for the tests have in common: `tests/spin-world` and `tests/wasmcloud-world` each add what one platform
-//! offers.
+//! What the hosts for the tests have in common. `tests/spin-world` and `tests/wasmcloud-world` each add what one
+//! platform provides.
 
 mod imports;
 mod instance;
@@ -12,17 +12,18 @@ pub use imports::Imports;
 pub use instance::Instance;
 pub use world::{load, open, respond};
 
-/// A component that `cargo xtask compose` made for a host.
+/// Returns the path of a component that `cargo xtask compose` made for a host: in `target/composed`, or in the folder
+/// named by the variable `WHEELTAPPER_COMPOSED`.
 pub fn composed(host: &str, name: &str) -> PathBuf {
     let folder = std::env::var_os("WHEELTAPPER_COMPOSED")
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/composed")), PathBuf::from);
     folder.join(host).join(format!("{name}.wasm"))
 }
 
-/// A port of this machine that nobody listens on.
+/// Returns a free port of this computer.
 ///
 /// # Errors
-/// When there is none.
+/// If no port is free.
 pub fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

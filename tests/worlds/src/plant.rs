@@ -1,13 +1,13 @@
-//! A plant of two machines, for which all hosts have to come to the same.
+//! A plant of two machines for which all hosts have to produce the same rows.
 
-/// Short windows, a short warm-up, and one technician.
+/// The plant's configuration: short windows, a short warm-up, and one technician.
 pub const PLANT: &str = r#"{
     "featurize": {"size_seconds": 10, "slide_seconds": 5, "lateness_seconds": 10},
     "detect": {"warmup_windows": 30, "model": "zscore"},
     "schedule": {"technicians": [{"name": "ada", "skills": ["mechanic", "electrician", "vibration-analyst", "instrumentation"], "hourly_cost": 60, "shifts": [{"days": ["mon", "tue", "wed", "thu", "fri"], "start": "08:00", "end": "16:00"}]}]}
 }"#;
 
-/// What people ask for. `seq` orders rewrites of a row, which differs where events came in another order.
+/// Selects what users can query. The column `seq`, which depends on the order of the events, is left out.
 pub const TABLES: [&str; 8] = [
     "SELECT * FROM sensors ORDER BY name",
     "SELECT * FROM readings ORDER BY sensor, start_time, event",
@@ -19,18 +19,18 @@ pub const TABLES: [&str; 8] = [
     "SELECT reason, sensor, payload, message FROM dead_letters ORDER BY id",
 ];
 
-/// The API tells what came of [`events`] and of an event that was `nonsense`; `get` asks it for a path.
+/// Asserts that the API reports the results of [`events`] and of an event with the payload `nonsense`. `get` requests
+/// a path and returns status and body.
 ///
-/// # Panics
-/// Where it does not.
+/// # Panics If an answer is not as expected.
 pub fn is_told(get: impl Fn(&str) -> (u16, String)) {
-    for (path, told) in [
+    for (path, expected) in [
         ("/api/v1/sensors", "north/pump-1/temperature"),
         ("/api/v1/sensors/north%2Fpump-1%2Ftemperature/readings?points=10", "2026-01-05T00:00:"),
         ("/api/v1/dead-letters?reason=malformed", "nonsense"),
     ] {
         let (status, body) = get(path);
-        assert!(status == 200 && body.contains(told), "{path}: {body}");
+        assert!(status == 200 && body.contains(expected), "{path}: {body}");
     }
     for path in ["/api/v1/anomalies", "/api/v1/alerts", "/api/v1/work-orders", "/api/v1/overview", "/ready", "/"] {
         let (status, body) = get(path);
@@ -42,7 +42,8 @@ pub fn is_told(get: impl Fn(&str) -> (u16, String)) {
 /// A Monday in January 2026, in seconds since 1970.
 pub const START: i64 = 1_767_571_200;
 
-/// Each second's readings of two machines with two sensors each, as an event; one of the machines runs hot from `hot` on.
+/// Returns one event for each second, with the readings of two machines with two sensors each. The temperature of one
+/// machine rises from the second `hot` on.
 pub fn events(seconds: i64, hot: i64) -> Vec<Vec<u8>> {
     let mut noise = 88_172_645_463_325_252_u64;
     let mut normal = || {

@@ -1,4 +1,4 @@
-//! Components in wasmtime.
+//! Runs components in wasmtime.
 
 use std::{fs, path::Path};
 
@@ -16,10 +16,10 @@ use wasmtime_wasi_http::{
     p2::bindings::{ProxyPre, http::types::Scheme},
 };
 
-/// An engine, and a linker that offers WASI 0.2 with HTTP.
+/// Creates an engine, and a linker with WASI 0.2 and HTTP.
 ///
 /// # Errors
-/// When they cannot be set up.
+/// If they cannot be set up.
 pub fn open<T: WasiView + WasiHttpView + 'static>() -> wasmtime::Result<(Engine, Linker<T>)> {
     let mut config = Config::new();
     config.wasm_component_model_async(true);
@@ -30,20 +30,20 @@ pub fn open<T: WasiView + WasiHttpView + 'static>() -> wasmtime::Result<(Engine,
     Ok((engine, linker))
 }
 
-/// Compiles a component and checks that the linker has all that it imports.
+/// Compiles a component and checks that the linker has all its imports.
 ///
 /// # Errors
-/// When it is not there, no component, or imports what the linker does not have.
+/// If the file is missing, is not a component, or imports something that the linker does not have.
 pub fn load<T: 'static>(linker: &Linker<T>, path: &Path) -> wasmtime::Result<InstancePre<T>> {
     let bytes = fs::read(path).with_context(|| format!("reading {}; run `cargo xtask compose`", path.display()))?;
     let component = Component::new(linker.engine(), bytes).with_context(|| format!("compiling {}", path.display()))?;
     linker.instantiate_pre(&component).with_context(|| format!("linking {}", path.display()))
 }
 
-/// Hands a request to a fresh instance in `store`.
+/// Passes a request to a new instance in `store` and returns the response.
 ///
 /// # Errors
-/// When the instance is lost, or gives no answer.
+/// If the instance traps or sends no response.
 pub async fn respond<T: WasiHttpView + 'static>(
     mut store: Store<T>,
     pre: InstancePre<T>,
@@ -57,14 +57,19 @@ pub async fn respond<T: WasiHttpView + 'static>(
     let out = store.data_mut().http().new_response_outparam(sender)?;
     let task = tokio::spawn(async move { proxy.wasi_http_incoming_handler().call_handle(store, request, out).await });
     let response = match receiver.await {
-        Ok(answer) => answer.map_err(|error| format_err!("the component answered {error:?}"))?,
+        Ok(response) => response.map_err(|error| format_err!("the component returned the error {error:?}"))?,
         Err(_) => {
             task.await??;
-            return Err(format_err!("the component gave no answer"));
+            return Err(format_err!("the component sent no response"));
         }
     };
     let (parts, body) = response.into_parts();
-    let body = body.collect().await.map_err(|error| format_err!("the body broke off: {error:?}"))?.to_bytes().to_vec();
+    let body = body
+        .collect()
+        .await
+        .map_err(|error| format_err!("the response body is incomplete: {error:?}"))?
+        .to_bytes()
+        .to_vec();
     task.await??;
     Ok(http::Response::from_parts(parts, body))
 }

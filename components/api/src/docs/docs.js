@@ -1,10 +1,10 @@
-// Shows the OpenAPI document. Everything that it says goes into the page as text, never as markup.
+// Renders the OpenAPI document. Its content is inserted into the page as text, never as markup.
 'use strict'
 
 const METHODS = ['get', 'post', 'patch', 'put', 'delete']
 let api = {}
 
-/** An element with its attributes and what is in it. */
+/** Creates an element with attributes and content. */
 function make(name, attributes = {}, ...content) {
   const element = document.createElement(name)
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value)
@@ -12,20 +12,20 @@ function make(name, attributes = {}, ...content) {
   return element
 }
 
-/** A text in which code stands between backticks. */
+/** Splits a text with code between backticks into strings and code elements. */
 const prose = (text = '') => text.split('`').map((part, at) => (at % 2 ? make('code', {}, part) : part))
 
-/** What a reference leads to. */
+/** Resolves a reference. */
 function resolve(value) {
   const path = value?.$ref
   if (!path) return value ?? {}
   return path.slice(2).split('/').reduce((found, part) => found?.[part], api) ?? {}
 }
 
-/** The last part of a reference. */
+/** Returns the last part of a reference. */
 const nameOf = (schema) => schema?.$ref?.split('/').pop()
 
-/** A schema in a few words. */
+/** Describes the type of a schema. */
 function kind(schema) {
   if (schema === undefined) return 'any'
   const name = nameOf(schema)
@@ -42,7 +42,7 @@ function kind(schema) {
     .join(' | ')
 }
 
-/** The bounds of a schema in words. */
+/** Describes the bounds of a schema. */
 function bounds(schema) {
   const parts = []
   if (schema.minimum !== undefined && schema.maximum !== undefined) parts.push(`${schema.minimum} to ${schema.maximum}`)
@@ -52,16 +52,16 @@ function bounds(schema) {
   return parts.length ? `, ${parts.join(', ')}` : ''
 }
 
-/** The members of an object. */
+/** Lists the members of an object schema. */
 function members(schema) {
   const object = resolve(schema)
   if (!object.properties) return make('p', {}, make('code', {}, kind(schema)), ` ${object.description ?? ''}`)
   const list = make('dl')
   for (const [name, property] of Object.entries(object.properties)) {
     const required = object.required?.includes(name) ? ', required' : ''
-    const seen = kind(property)
+    const type = kind(property)
     list.append(
-      make('dt', {}, make('code', {}, name), make('span', { class: 'dim' }, ` ${seen}${bounds(property)}${required}`)),
+      make('dt', {}, make('code', {}, name), make('span', { class: 'dim' }, ` ${type}${bounds(property)}${required}`)),
     )
     const about = property.description ?? resolve(property).description
     if (about) list.append(make('dd', {}, ...prose(about)))
@@ -69,28 +69,28 @@ function members(schema) {
   return list
 }
 
-/** Schemas that a schema speaks of, itself first. */
-function mentioned(schema, found = new Map()) {
+/** Returns the schemas that a schema references, itself first. */
+function referenced(schema, found = new Map()) {
   if (typeof schema !== 'object' || schema === null) return found
   const name = nameOf(schema)
   if (name && !found.has(name)) {
     found.set(name, resolve(schema))
-    mentioned(resolve(schema), found)
+    referenced(resolve(schema), found)
   }
-  for (const [key, value] of Object.entries(schema)) if (key !== '$ref') mentioned(value, found)
+  for (const [key, value] of Object.entries(schema)) if (key !== '$ref') referenced(value, found)
   return found
 }
 
-/** A schema, and below it those that it speaks of. */
+/** Renders a schema, followed by the schemas that it references. */
 function shown(schema) {
   const parts = [members(schema)]
-  for (const [name, other] of mentioned(schema)) {
+  for (const [name, other] of referenced(schema)) {
     if (name !== nameOf(schema) && other.properties) parts.push(make('h4', {}, name), members(other))
   }
   return parts
 }
 
-/** A value that a shell takes as it is. */
+/** Quotes a value for a shell. */
 const quoted = (text) => `'${String(text).replaceAll("'", "'\\''")}'`
 
 function curl(method, path, operation) {
@@ -111,7 +111,7 @@ function curl(method, path, operation) {
   return [...parts, quoted(address)].join(' ')
 }
 
-/** The token of who came here from the dashboard, signed in, in the same tab. */
+/** Returns the session token of the dashboard, if the user signed in there in the same tab. */
 function signedIn() {
   try {
     return JSON.parse(sessionStorage.getItem('wheeltapper-session') ?? 'null')?.token ?? ''
@@ -120,7 +120,7 @@ function signedIn() {
   }
 }
 
-/** A form that asks a GET. */
+/** Creates a form that sends a GET request. */
 function trial(path, operation, id) {
   const form = make('form', {}, make('h3', {}, 'Try it'))
   const inputs = []
@@ -147,7 +147,7 @@ function trial(path, operation, id) {
     }
     const token = document.getElementById('token').value || signedIn()
     answer.hidden = false
-    answer.textContent = 'Asking…'
+    answer.textContent = 'Sending…'
     try {
       const address = target + (query.size ? `?${query}` : '')
       const response = await fetch(address, token ? { headers: { Authorization: `Bearer ${token}` } } : {})
@@ -155,13 +155,13 @@ function trial(path, operation, id) {
       const isJson = response.headers.get('content-type')?.includes('json')
       answer.textContent = `${response.status} ${response.statusText}\n\n${isJson ? JSON.stringify(JSON.parse(text), null, 2) : text}`
     } catch (error) {
-      answer.textContent = `No answer: ${error.message}`
+      answer.textContent = `No response: ${error.message}`
     }
   })
   return form
 }
 
-/** What a route is for, what it takes and what it gives. */
+/** Renders the description, parameters, body and responses of a route. */
 function inside(method, path, operation) {
   const parts = [make('p', {}, ...prose(operation.description))]
   if (operation.parameters?.length) {
@@ -179,7 +179,7 @@ function inside(method, path, operation) {
     parts.push(make('h3', {}, 'Body'), make('p', { class: 'mono' }, Object.keys(content).join(', ')))
     parts.push(...shown(content['application/json']?.schema))
   }
-  parts.push(make('h3', {}, 'Answers'))
+  parts.push(make('h3', {}, 'Responses'))
   const answers = make('dl')
   for (const [status, reference] of Object.entries(operation.responses)) {
     const response = resolve(reference)
@@ -189,13 +189,13 @@ function inside(method, path, operation) {
     answers.append(make('dd', {}, ...prose(response.description)))
     if (status < '3' && nameOf(first?.schema)) answers.append(make('dd', {}, ...shown(first.schema)))
   }
-  parts.push(answers, make('h3', {}, 'By curl'), make('pre', { tabindex: '0' }, curl(method, path, operation)))
+  parts.push(answers, make('h3', {}, 'With curl'), make('pre', { tabindex: '0' }, curl(method, path, operation)))
   const streams = operation.responses['200']?.content?.['text/event-stream']
   if (method === 'get' && !streams && !operation.responses['101']) parts.push(trial(path, operation, operation.operationId))
   return make('div', { class: 'inside' }, ...parts)
 }
 
-/** A route; what is in it is made when it is opened. */
+/** Renders a route. Its details are rendered when it is opened. */
 function route(method, path, operation) {
   const head = make(
     'summary',
@@ -229,9 +229,9 @@ function show() {
     main.append(section)
   }
   document.getElementById('groups').replaceChildren(groups)
-  const wanted = document.getElementById(location.hash.slice(1))
-  if (wanted instanceof HTMLDetailsElement) wanted.open = true
-  wanted?.scrollIntoView()
+  const target = document.getElementById(location.hash.slice(1))
+  if (target instanceof HTMLDetailsElement) target.open = true
+  target?.scrollIntoView()
 }
 
 if (signedIn()) document.getElementById('token').placeholder = 'yours, from the dashboard'
@@ -246,5 +246,5 @@ fetch('/api/openapi.json')
     show()
   })
   .catch((error) => {
-    document.getElementById('state').textContent = `The document cannot be read (${error.message}); load the page anew.`
+    document.getElementById('state').textContent = `The document cannot be loaded (${error.message}); reload the page.`
   })

@@ -1,5 +1,4 @@
-//! `GET /api/docs`: the documentation as a page, which reads the OpenAPI document. Of our own, so that it loads nothing from
-//! elsewhere.
+//! `GET /api/docs`: the documentation as a page that renders the OpenAPI document. It loads nothing from other servers.
 
 use http::{HeaderValue, StatusCode, header};
 
@@ -11,7 +10,7 @@ const FILES: [(&str, &str); 3] = [
     ("docs.js", include_str!("docs.js")),
 ];
 
-/// One of its files.
+/// Responds with one of the page's files.
 pub(crate) fn file(name: &str) -> Answer {
     let text = FILES.iter().find(|(known, _)| *known == name).map_or("", |(_, text)| text);
     Answer::text(StatusCode::OK, page::kind(name), text.to_owned())

@@ -1,5 +1,5 @@
-//! Where resolvers leave what they want to know of the line. They are futures that may go to any thread, and the line is a
-//! borrowed thing of this one; so they ask here and wait, and whoever drives them answers in between.
+//! The data loader of the resolvers. Resolvers are futures that must be `Send`, but the line is borrowed and stays on
+//! this thread. They therefore queue their requests here and wait; the executor answers the queue between two polls.
 
 use std::{
     future::Future,
@@ -13,14 +13,14 @@ use serde::de::DeserializeOwned;
 
 use crate::{Change, Filter, Front, FrontError, Table, problem::Problem, rows};
 
-/// When the request came.
+/// The time of the request, in nanoseconds since 1970.
 #[derive(Clone, Copy)]
 pub(super) struct Now(pub(super) i64);
 
-/// What a resolver wants.
+/// A request of a resolver to the line.
 enum Wish {
     Look(Table, Filter),
-    /// Asked of the line once a request, however many want it.
+    /// Sent to the line once per HTTP request, even if several resolvers need it.
     Once(Table, Filter),
     Act(Change),
 }
@@ -33,7 +33,7 @@ enum Slot {
 
 type Told = Result<String, FrontError>;
 
-/// The desk of one request.
+/// The data loader of one HTTP request.
 #[derive(Clone, Default)]
 pub(super) struct Desk {
     slots: Arc<Mutex<Vec<Slot>>>,
@@ -41,12 +41,12 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    /// Rows of a table.
+    /// Returns rows of a table.
     pub(super) async fn look<T: DeserializeOwned>(&self, table: Table, filter: Filter) -> Result<Vec<T>, Error> {
         self.rows(table, Wish::Look(table, filter)).await
     }
 
-    /// Rows that others in the same request are likely to want as well.
+    /// Returns rows of a table, and caches them for other resolvers of the same HTTP request.
     pub(super) async fn look_once<T: DeserializeOwned>(&self, table: Table, filter: Filter) -> Result<Vec<T>, Error> {
         self.rows(table, Wish::Once(table, filter)).await
     }
@@ -56,7 +56,7 @@ impl Desk {
         rows::read(&rows, &format!("{table:?}")).map_err(|problem| wrong(&problem))
     }
 
-    /// Does what a person wants.
+    /// Performs an action of a user.
     pub(super) async fn act(&self, change: Change) -> Result<String, Error> {
         self.ask(Wish::Act(change)).await.map_err(|error| wrong(&error.into()))
     }
@@ -65,46 +65,46 @@ impl Desk {
         Answer { desk: self.clone(), wish: Some(wish), index: 0 }
     }
 
-    /// Runs what asks at this desk to its end. None: it waits for something else, which is not done here.
-    pub(super) fn serve<T>(&self, front: &impl Front, work: impl Future<Output = T>) -> Option<T> {
+    /// Runs a future that uses this loader to completion. `None`: the future waits for something other than the loader.
+    pub(super) fn serve<T>(&self, line: &impl Front, work: impl Future<Output = T>) -> Option<T> {
         let mut work = pin!(work);
         let mut context = Context::from_waker(Waker::noop());
         loop {
-            if let Poll::Ready(done) = work.as_mut().poll(&mut context) {
-                return Some(done);
+            if let Poll::Ready(output) = work.as_mut().poll(&mut context) {
+                return Some(output);
             }
-            if !self.answer(front) {
+            if !self.answer(line) {
                 return None;
             }
         }
     }
 
-    /// Answers all that was asked; tells whether there was anything.
-    fn answer(&self, front: &impl Front) -> bool {
-        let mut any = false;
+    /// Answers all queued requests. Returns whether there were any.
+    fn answer(&self, line: &impl Front) -> bool {
+        let mut has_answered = false;
         for slot in self.slots().iter_mut() {
             if let Slot::Asked(wish, waker) = slot {
                 let answer = match wish {
-                    Wish::Look(table, filter) => front.look(*table, filter),
-                    Wish::Once(table, filter) => self.once(front, *table, filter),
-                    Wish::Act(change) => front.act(change),
+                    Wish::Look(table, filter) => line.look(*table, filter),
+                    Wish::Once(table, filter) => self.once(line, *table, filter),
+                    Wish::Act(change) => line.act(change),
                 };
                 waker.wake_by_ref();
                 *slot = Slot::Answered(answer);
-                any = true;
+                has_answered = true;
             }
         }
-        any
+        has_answered
     }
 
-    fn once(&self, front: &impl Front, table: Table, filter: &Filter) -> Told {
+    fn once(&self, line: &impl Front, table: Table, filter: &Filter) -> Told {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((.., told)) = known.iter().find(|(about, with, _)| *about == table && with == filter) {
-            return told.clone();
+        if let Some((.., reply)) = known.iter().find(|(of, with, _)| *of == table && with == filter) {
+            return reply.clone();
         }
-        let told = front.look(table, filter);
-        known.push((table, filter.clone(), told.clone()));
-        told
+        let reply = line.look(table, filter);
+        known.push((table, filter.clone(), reply.clone()));
+        reply
     }
 
     fn slots(&self) -> MutexGuard<'_, Vec<Slot>> {
@@ -112,10 +112,10 @@ impl Desk {
     }
 }
 
-/// An answer to come.
+/// A pending reply of the line.
 struct Answer {
     desk: Desk,
-    /// Until it is asked.
+    /// The request, until it is queued.
     wish: Option<Wish>,
     index: usize,
 }
@@ -143,7 +143,7 @@ impl Future for Answer {
     }
 }
 
-/// A problem as GraphQL tells it.
+/// Converts a problem to a GraphQL error.
 pub(super) fn wrong(problem: &Problem) -> Error {
     let code = match problem.status().as_u16() {
         404 => "NOT_FOUND",

@@ -1,7 +1,8 @@
-//! Limits on a document that hold before anything expands it.
+//! Limits on a document that are checked before anything expands it.
 //!
-//! The parser recurses into nested brackets, and validation walks fragments once for each spread: 27 fragments that each
-//! spread the next one twice are 1 KB of text and 134 million fields. Both are counted here first, each fragment once.
+//! The parser recurses into nested brackets, and validation visits a fragment once for each spread: 27 fragments that
+//! each spread the next one twice are 1 KB of text and 134 million fields. Both are counted here first, each fragment
+//! once.
 
 use std::collections::HashMap;
 
@@ -10,17 +11,17 @@ use async_graphql::{
     parser::types::{ExecutableDocument, FragmentDefinition, Selection, SelectionSet},
 };
 
-/// Brackets within brackets, at most. Fields may be 20 deep, each with arguments.
+/// Maximum nesting of brackets. Fields may be nested 20 deep, each with arguments.
 const DEEPEST_BRACKETS: usize = 64;
-/// Fields, inline fragments and spreads after all spreads are expanded, at most.
+/// Maximum number of fields, inline fragments and spreads after expanding all spreads.
 const MOST_SELECTIONS: u64 = 2_000;
-/// Selection sets within selection sets after all spreads are expanded, at most.
+/// Maximum nesting of selection sets after expanding all spreads.
 const DEEPEST_SELECTIONS: u32 = 32;
 
-/// Refuses a text whose brackets nest so deep that the parser could run out of stack.
+/// Rejects a text whose brackets are nested so deeply that the parser could run out of stack.
 ///
 /// # Errors
-/// What was expected, what came and what to do.
+/// A message with what was expected, what was received and what to do.
 pub(super) fn check_nesting(text: &str) -> Result<(), String> {
     let bytes = text.as_bytes();
     let (mut at, mut depth) = (0, 0_usize);
@@ -31,7 +32,7 @@ pub(super) fn check_nesting(text: &str) -> Result<(), String> {
                 depth += 1;
                 if depth > DEEPEST_BRACKETS {
                     return Err(format!(
-                        "the document nests more than {DEEPEST_BRACKETS} brackets at byte {at}; nest selections and lists less deep"
+                        "the document nests more than {DEEPEST_BRACKETS} brackets at byte {at}; nest selections and lists less deeply"
                     ));
                 }
             }
@@ -44,7 +45,7 @@ pub(super) fn check_nesting(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Where a string that began before `at` ends; the end of the text where it does not.
+/// Returns the end of the string that begins before `at`; the end of the text if the string is not closed.
 fn end_of_string(bytes: &[u8], at: usize) -> usize {
     let rest = bytes.get(at..).unwrap_or_default();
     if rest.starts_with(b"\"\"") {
@@ -64,7 +65,7 @@ fn end_of_string(bytes: &[u8], at: usize) -> usize {
     while let Some(&byte) = bytes.get(here) {
         match byte {
             b'\\' => here += 2,
-            // A string without an end is refused by the parser; what follows it on other lines still counts here.
+            // The parser rejects a string that is not closed; brackets on the following lines are counted nevertheless.
             b'"' | b'\n' | b'\r' => return here + 1,
             _ => here += 1,
         }
@@ -72,38 +73,38 @@ fn end_of_string(bytes: &[u8], at: usize) -> usize {
     bytes.len()
 }
 
-/// Refuses a document that expands to more, or deeper, selections than are answered.
+/// Rejects a document that expands to more selections, or deeper ones, than allowed.
 ///
 /// # Errors
-/// What was expected, what came and what to do.
+/// A message with what was expected, what was received and what to do.
 pub(super) fn check_expansion(document: &ExecutableDocument) -> Result<(), String> {
     let mut counter = Counter { fragments: &document.fragments, known: HashMap::new() };
-    let mut whole = Size::default();
+    let mut total = Size::default();
     for (_, operation) in document.operations.iter() {
-        whole.add(counter.size(&operation.node.selection_set.node)?);
+        total.add(counter.size(&operation.node.selection_set.node)?);
     }
-    // Those that no operation spreads are validated as well.
+    // Fragments that no operation spreads are validated as well.
     for (name, fragment) in &document.fragments {
         if !counter.known.contains_key(name) {
-            whole.add(counter.fragment(name, fragment)?);
+            total.add(counter.fragment(name, fragment)?);
         }
     }
-    if whole.selections > MOST_SELECTIONS {
+    if total.selections > MOST_SELECTIONS {
         return Err(format!(
-            "the document expands to {} selections, at most {MOST_SELECTIONS} are answered; spread fragments less often or ask for fewer fields",
-            if whole.selections == u64::MAX { "too many".to_owned() } else { whole.selections.to_string() }
+            "the document expands to {} selections, at most {MOST_SELECTIONS} are allowed; spread fragments less often or ask for fewer fields",
+            if total.selections == u64::MAX { "too many".to_owned() } else { total.selections.to_string() }
         ));
     }
-    if whole.depth > DEEPEST_SELECTIONS {
+    if total.depth > DEEPEST_SELECTIONS {
         return Err(format!(
-            "the document is too deep: {} selections within one another, at most {DEEPEST_SELECTIONS} are answered; nest less",
-            whole.depth
+            "the document is too deep: {} selections within one another, at most {DEEPEST_SELECTIONS} are allowed; nest less deeply",
+            total.depth
         ));
     }
     Ok(())
 }
 
-/// What a selection set expands to.
+/// The size of a selection set after expansion.
 #[derive(Clone, Copy, Debug, Default)]
 struct Size {
     selections: u64,
@@ -119,7 +120,7 @@ impl Size {
 
 struct Counter<'a> {
     fragments: &'a HashMap<Name, Positioned<FragmentDefinition>>,
-    /// None while it is being counted.
+    /// The sizes of counted fragments; `None` while a fragment is being counted.
     known: HashMap<&'a Name, Option<Size>>,
 }
 
@@ -133,7 +134,7 @@ impl<'a> Counter<'a> {
                 Selection::FragmentSpread(spread) => {
                     match self.fragments.get_key_value(&spread.node.fragment_name.node) {
                         Some((name, fragment)) => self.fragment(name, fragment)?,
-                        // Validation says that there is none.
+                        // Validation reports an unknown fragment.
                         None => Size::default(),
                     }
                 }
@@ -148,7 +149,7 @@ impl<'a> Counter<'a> {
     fn fragment(&mut self, name: &'a Name, fragment: &'a Positioned<FragmentDefinition>) -> Result<Size, String> {
         match self.known.get(name) {
             Some(Some(size)) => return Ok(*size),
-            Some(None) => return Err(format!("the fragment {name} spreads itself; take the spread out")),
+            Some(None) => return Err(format!("the fragment {name} spreads itself; remove the spread")),
             None => {}
         }
         self.known.insert(name, None);
@@ -187,14 +188,14 @@ mod tests {
         ] {
             assert!(check_nesting(&text).is_err(), "{text}");
         }
-        // An end that is missing is no reason to read past it.
+        // A string that is not closed is not read past its end.
         for text in ["\"", "\"\\", "\"\"\"", "\"\"\"\\\"\"", "#"] {
             assert_eq!(check_nesting(text), Ok(()));
         }
     }
 
     #[test]
-    fn a_spread_counts_what_it_expands_to() {
+    fn a_spread_counts_its_expansion() {
         let check = |text: &str| check_expansion(&parse_query(text).unwrap());
         let bomb = |fragments: usize| {
             let last = format!("fragment f{fragments} on Query {{ __typename }}");

@@ -1,18 +1,18 @@
-//! What can be done: to anomalies, what people do to them.
+//! Mutations: user actions on anomalies.
 
 use async_graphql::{Context, Error, Object};
 
 use super::desk::{Desk, Now, wrong};
 use crate::{Change, Deed, Table, listing, shapes::Anomaly};
 
-/// Characters of a remark, at most.
+/// Maximum number of characters of a comment.
 const LONGEST: usize = 2_000;
 
 async fn act(context: &Context<'_>, deed: Deed, id: String, text: Option<String>) -> Result<Anomaly, Error> {
     let text = text.unwrap_or_default();
     if text.chars().count() > LONGEST || text.contains('\0') {
         return Err(Error::new(format!(
-            "comment is to be at most {LONGEST} characters, without NUL; it has {}",
+            "comment must have at most {LONGEST} characters, without NUL; it has {}",
             text.chars().count()
         )));
     }
@@ -31,7 +31,7 @@ pub(super) struct Mutation;
 
 #[Object]
 impl Mutation {
-    /// Somebody has seen it.
+    /// Acknowledges an anomaly.
     async fn acknowledge_anomaly(
         &self,
         context: &Context<'_>,
@@ -41,7 +41,7 @@ impl Mutation {
         act(context, Deed::Acknowledge, id, comment).await
     }
 
-    /// It is dealt with.
+    /// Marks an anomaly as handled.
     async fn handle_anomaly(
         &self,
         context: &Context<'_>,
@@ -51,7 +51,7 @@ impl Mutation {
         act(context, Deed::Handle, id, comment).await
     }
 
-    /// It was none.
+    /// Marks an anomaly as a false alarm.
     async fn mark_false_alarm(
         &self,
         context: &Context<'_>,
@@ -61,12 +61,12 @@ impl Mutation {
         act(context, Deed::FalseAlarm, id, comment).await
     }
 
-    /// Says something about it.
+    /// Comments on an anomaly.
     async fn comment_anomaly(&self, context: &Context<'_>, id: String, comment: String) -> Result<Anomaly, Error> {
         act(context, Deed::Comment, id, Some(comment)).await
     }
 
-    /// Wants the repair that it calls for.
+    /// Orders the repair for an anomaly.
     async fn order_repair(&self, context: &Context<'_>, id: String, comment: Option<String>) -> Result<Anomaly, Error> {
         act(context, Deed::OrderRepair, id, comment).await
     }

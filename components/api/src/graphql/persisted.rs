@@ -1,24 +1,24 @@
-//! Documents that are known by their hash (Apollo's automatic persisted queries): a client sends the hash; if we do not know
-//! it, hash and document, and from then on the hash alone.
+//! Persisted documents (Apollo's automatic persisted queries): a client sends the hash of a document. If it is unknown,
+//! the client sends hash and document, and from then on only the hash.
 //!
-//! An instance may be gone after a request, and the document with it. Then the client is told that it is not known, and
-//! sends it again, as the protocol has it.
+//! An instance may be dropped after a request, and its cached documents with it. The client then receives
+//! `PersistedQueryNotFound` and sends the document again, as the protocol specifies.
 
 use std::{
     collections::VecDeque,
     sync::{Mutex, PoisonError},
 };
 
-use async_graphql::Response as Told;
+use async_graphql::Response as SchemaResponse;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::refusal;
 
-/// Documents that are kept, the newest.
+/// Maximum number of cached documents; the newest are kept.
 const KEPT: usize = 64;
 
-/// Documents that are always known.
+/// Documents that are always available.
 const BUILT_IN: [&str; 3] = [
     "query Fleet($first: Int) { machines(first: $first) { nodes { asset sensors openAlerts severity title faultMode health p50Hours nextOrder } pageInfo { endCursor hasNextPage } } }",
     "query OpenAlerts($first: Int) { alerts(state: OPEN, first: $first) { nodes { id asset sensor severity title message recommendation opened updated } pageInfo { endCursor hasNextPage } } }",
@@ -27,8 +27,8 @@ const BUILT_IN: [&str; 3] = [
 
 static KNOWN: Mutex<VecDeque<(String, String)>> = Mutex::new(VecDeque::new());
 
-/// The document that is meant; `query` if it was sent along.
-pub(super) fn resolve(persisted: &Value, query: Option<String>) -> Result<String, Box<Told>> {
+/// Returns the document with the hash; `query` if it was sent along and matches.
+pub(super) fn resolve(persisted: &Value, query: Option<String>) -> Result<String, Box<SchemaResponse>> {
     let hash = persisted.get("sha256Hash").and_then(Value::as_str).map(str::to_ascii_lowercase);
     let version = persisted.get("version").and_then(Value::as_i64);
     let (Some(hash), Some(1)) = (hash, version) else {
@@ -44,7 +44,7 @@ pub(super) fn resolve(persisted: &Value, query: Option<String>) -> Result<String
     }
 }
 
-fn refused(message: &str, code: &str) -> Result<String, Box<Told>> {
+fn refused(message: &str, code: &str) -> Result<String, Box<SchemaResponse>> {
     Err(Box::new(refusal(message, code)))
 }
 
@@ -53,18 +53,18 @@ fn hash_of(document: &str) -> String {
 }
 
 fn known(hash: &str) -> Option<String> {
-    let kept = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let found = kept.iter().find(|(known, _)| known == hash).map(|(_, document)| document.clone());
+    let cache = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let found = cache.iter().find(|(known, _)| known == hash).map(|(_, document)| document.clone());
     found.or_else(|| BUILT_IN.iter().find(|document| hash_of(document) == hash).map(|&document| document.to_owned()))
 }
 
 fn remember(hash: String, document: &str) {
-    let mut kept = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    if kept.iter().any(|(known, _)| *known == hash) {
+    let mut cache = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if cache.iter().any(|(known, _)| *known == hash) {
         return;
     }
-    if kept.len() >= KEPT {
-        kept.pop_front();
+    if cache.len() >= KEPT {
+        cache.pop_front();
     }
-    kept.push_back((hash, document.to_owned()));
+    cache.push_back((hash, document.to_owned()));
 }

@@ -1,4 +1,4 @@
-//! What can be asked for.
+//! Queries.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::{
     shapes::{Action, Alert, Anomaly, Asset, Machine, Moment, Sensor, WorkOrder},
 };
 
-/// How bad.
+/// The severity of an anomaly or an alert.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 pub(super) enum Severity {
     Low,
@@ -21,14 +21,14 @@ pub(super) enum Severity {
     Critical,
 }
 
-/// Whether an alert still stands.
+/// The state of an alert.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 pub(super) enum AlertState {
     Open,
     Resolved,
 }
 
-/// Where a work order stands.
+/// The status of a work order.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 pub(super) enum OrderStatus {
     Planned,
@@ -37,7 +37,7 @@ pub(super) enum OrderStatus {
     Cancelled,
 }
 
-/// How a sensor's machine is: `ALERTING` where an alert is open.
+/// The status of a sensor's machine: `ALERTING` if an alert is open.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 pub(super) enum SensorStatus {
     Ok,
@@ -55,10 +55,10 @@ impl Severity {
     }
 }
 
-/// Where a page ends.
+/// The end of a page.
 #[derive(SimpleObject)]
 pub(super) struct PageInfo {
-    /// Give it as `after` to go on.
+    /// The value of `after` for the next page.
     end_cursor: Option<String>,
     has_next_page: bool,
 }
@@ -76,28 +76,28 @@ pub(super) struct Page<T: OutputType> {
     page_info: PageInfo,
 }
 
-/// What a look into the store costs beside its rows: it may pass over many to find them.
-const LOOK: usize = 50;
-/// What it costs where the rows are found by reading a whole table.
-const WHOLE: usize = 500;
-/// The tree is made of all sensors, and tells them all.
-const TREE: usize = 2_000;
-/// So many looks a page, where it is told here which rows are wanted. A client goes on where they did not do.
-const LOOKS: u32 = 10;
+/// The complexity of a query to the store in addition to its rows: it may have to skip many.
+const QUERY_COST: usize = 50;
+/// The complexity of a query to the store that scans a whole table.
+const SCAN_COST: usize = 500;
+/// The complexity of the asset tree, which contains all sensors.
+const TREE_COST: usize = 2_000;
+/// Maximum number of queries to the store per page, if rows are filtered here. A client continues with `endCursor`.
+const MAX_QUERIES: u32 = 10;
 
-/// What a page costs: its fields once for each row, and the look.
-fn cost(first: Option<i32>, of_each: usize, look: usize) -> usize {
+/// Returns the complexity of a page: its fields once per row, and the query to the store.
+fn page_cost(first: Option<i32>, cost_per_row: usize, query_cost: usize) -> usize {
     let rows = first.and_then(|first| usize::try_from(first).ok()).unwrap_or(LIMIT as usize);
-    rows.saturating_mul(of_each).saturating_add(look)
+    rows.saturating_mul(cost_per_row).saturating_add(query_cost)
 }
 
-/// What a look costs that reads a whole table in some cases.
-const fn whole(reads_all: bool) -> usize {
-    if reads_all { WHOLE } else { LOOK }
+/// Returns the complexity of a query to the store that may have to scan a whole table.
+const fn query_cost(is_scan: bool) -> usize {
+    if is_scan { SCAN_COST } else { QUERY_COST }
 }
 
-/// How many are asked for, and from where.
-fn bounds(first: Option<i32>, after: Option<&str>) -> Result<(u32, u32), Error> {
+/// Returns limit and offset of the requested page.
+fn page_bounds(first: Option<i32>, after: Option<&str>) -> Result<(u32, u32), Error> {
     let limit = match first {
         None => LIMIT,
         Some(first) => {
@@ -112,30 +112,30 @@ fn bounds(first: Option<i32>, after: Option<&str>) -> Result<(u32, u32), Error> 
     let offset = match after {
         None => 0,
         Some(after) => cursor(after).ok_or_else(|| {
-            Error::new(format!("after is {after:?}, which was not given out; give the endCursor of the page before"))
+            Error::new(format!("after is {after:?}, which is not a cursor; give the endCursor of the previous page"))
         })?,
     };
     Ok((limit, offset))
 }
 
-/// A page of the rows.
+/// Returns a page of the rows that the filter selects.
 async fn page<T: DeserializeOwned + OutputType>(
     context: &Context<'_>,
     table: Table,
     mut filter: Filter,
     (first, after): (Option<i32>, Option<String>),
 ) -> Result<Page<T>, Error> {
-    let (limit, offset) = bounds(first, after.as_deref())?;
-    if cannot_be(&filter) {
+    let (limit, offset) = page_bounds(first, after.as_deref())?;
+    if can_match_nothing(&filter) {
         return Ok(Page::of(Vec::new(), None, false));
     }
     let desk = context.data::<Desk>()?;
     (filter.limit, filter.offset) = (Filter::MOST.min(limit.saturating_add(1)), offset);
     let mut nodes: Vec<T> = desk.look(table, filter.clone()).await?;
     let next = offset.saturating_add(limit);
-    let more = match nodes.len() > limit as usize {
+    let has_more = match nodes.len() > limit as usize {
         true => true,
-        // One more than the most cannot be asked for at once.
+        // One row more than the maximum cannot be queried at once.
         false if limit == Filter::MOST && nodes.len() == limit as usize => {
             (filter.limit, filter.offset) = (1, next);
             !desk.look::<T>(table, filter).await?.is_empty()
@@ -145,25 +145,26 @@ async fn page<T: DeserializeOwned + OutputType>(
     nodes.truncate(limit as usize);
     let end = offset.saturating_add(u32::try_from(nodes.len()).unwrap_or(u32::MAX));
     let end = (!nodes.is_empty()).then_some(end);
-    Ok(Page::of(nodes, end, more))
+    Ok(Page::of(nodes, end, has_more))
 }
 
-/// A page of the rows that are wanted, which the line cannot tell apart. Whatever is wanted, it takes few looks.
-async fn picked<T: DeserializeOwned + OutputType>(
+/// Returns a page of the rows that match a condition that the line cannot filter by. The number of queries to the store
+/// is bounded by `MAX_QUERIES`: the page may be short, and continues at its end cursor.
+async fn filtered_page<T: DeserializeOwned + OutputType>(
     context: &Context<'_>,
     table: Table,
     mut filter: Filter,
     (first, after): (Option<i32>, Option<String>),
-    wanted: impl Fn(&T) -> bool,
+    matches: impl Fn(&T) -> bool,
 ) -> Result<Page<T>, Error> {
-    let (limit, offset) = bounds(first, after.as_deref())?;
-    if cannot_be(&filter) {
+    let (limit, offset) = page_bounds(first, after.as_deref())?;
+    if can_match_nothing(&filter) {
         return Ok(Page::of(Vec::new(), None, false));
     }
     let desk = context.data::<Desk>()?;
     (filter.limit, filter.offset) = (Filter::MOST, offset);
     let mut nodes = Vec::new();
-    for _ in 0..LOOKS {
+    for _ in 0..MAX_QUERIES {
         let rows: Vec<T> = desk.look_once(table, filter.clone()).await?;
         let last = rows.len() < filter.limit as usize;
         for row in rows {
@@ -171,7 +172,7 @@ async fn picked<T: DeserializeOwned + OutputType>(
                 return Ok(Page::of(nodes, Some(filter.offset), true));
             }
             filter.offset = filter.offset.saturating_add(1);
-            if wanted(&row) {
+            if matches(&row) {
                 nodes.push(row);
             }
         }
@@ -183,8 +184,8 @@ async fn picked<T: DeserializeOwned + OutputType>(
     Ok(Page::of(nodes, Some(filter.offset), true))
 }
 
-/// No store has a name with a NUL in it, and some take offence at being asked.
-fn cannot_be(filter: &Filter) -> bool {
+/// Returns whether no row can match, because no name contains a NUL character. Some stores fail on a query with one.
+fn can_match_nothing(filter: &Filter) -> bool {
     let texts = [&filter.id, &filter.asset, &filter.sensor, &filter.kind];
     texts.into_iter().flatten().any(|text| text.contains('\0'))
 }
@@ -195,7 +196,7 @@ impl<T: OutputType> Page<T> {
     }
 }
 
-fn span(start: Option<Moment>, end: Option<Moment>) -> (Option<i64>, Option<i64>) {
+fn time_range(start: Option<Moment>, end: Option<Moment>) -> (Option<i64>, Option<i64>) {
     (start.map(|start| start.0.saturating_sub(1)), end.map(|end| end.0))
 }
 
@@ -204,8 +205,8 @@ pub(super) struct Query;
 
 #[Object]
 impl Query {
-    /// Sensors by name.
-    #[graphql(complexity = "cost(first, child_complexity, whole(status.is_some()))")]
+    /// Sensors, ordered by name.
+    #[graphql(complexity = "page_cost(first, child_complexity, query_cost(status.is_some()))")]
     async fn sensors(
         &self,
         context: &Context<'_>,
@@ -217,12 +218,12 @@ impl Query {
         let filter = Filter { asset, ..Filter::default() };
         let Some(status) = status else { return page(context, Table::Sensors, filter, (first, after)).await };
         let alerting = open_alerts(context).await?;
-        let wanted = |sensor: &Sensor| alerting.contains(&sensor.asset) == (status == SensorStatus::Alerting);
-        picked(context, Table::Sensors, filter, (first, after), wanted).await
+        let matches = |sensor: &Sensor| alerting.contains(&sensor.asset) == (status == SensorStatus::Alerting);
+        filtered_page(context, Table::Sensors, filter, (first, after), matches).await
     }
 
-    /// Anomalies, the newest first.
-    #[graphql(complexity = "cost(first, child_complexity, LOOK)")]
+    /// Anomalies, newest first.
+    #[graphql(complexity = "page_cost(first, child_complexity, QUERY_COST)")]
     #[allow(clippy::too_many_arguments, reason = "each is an argument of the field")]
     async fn anomalies(
         &self,
@@ -235,7 +236,7 @@ impl Query {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<Page<Anomaly>, Error> {
-        let (from, before) = span(start_time, end_time);
+        let (from, before) = time_range(start_time, end_time);
         let kind = severity.map(|severity| severity.name().to_owned());
         let filter = Filter { sensor: sensor_id, asset, kind, after: from, before, ..Filter::default() };
         page(context, Table::Anomalies, filter, (first, after)).await
@@ -247,8 +248,8 @@ impl Query {
         Ok(page(context, Table::Anomalies, filter, (Some(1), None)).await?.nodes.pop())
     }
 
-    /// What people did, the newest first; with `target`, to this anomaly or work order.
-    #[graphql(complexity = "cost(first, child_complexity, LOOK)")]
+    /// User actions, newest first. `target`: only actions on this anomaly or work order.
+    #[graphql(complexity = "page_cost(first, child_complexity, QUERY_COST)")]
     async fn actions(
         &self,
         context: &Context<'_>,
@@ -260,7 +261,7 @@ impl Query {
     }
 
     /// The tree of sites, areas and machines.
-    #[graphql(complexity = "10 * child_complexity + TREE")]
+    #[graphql(complexity = "10 * child_complexity + TREE_COST")]
     async fn assets(&self, context: &Context<'_>) -> Result<Vec<Asset>, Error> {
         let mut sensors: Vec<Sensor> = Vec::new();
         loop {
@@ -275,8 +276,8 @@ impl Query {
         }
     }
 
-    /// Alerts, the newest first.
-    #[graphql(complexity = "cost(first, child_complexity, whole(state.is_some() && severity.is_some()))")]
+    /// Alerts, newest first.
+    #[graphql(complexity = "page_cost(first, child_complexity, query_cost(state.is_some() && severity.is_some()))")]
     async fn alerts(
         &self,
         context: &Context<'_>,
@@ -293,20 +294,20 @@ impl Query {
             (Some(AlertState::Open), None) => page(context, Table::Alerts, of("open"), (first, after)).await,
             (Some(AlertState::Resolved), None) => page(context, Table::Alerts, of("resolved"), (first, after)).await,
             (None, Some(severity)) => page(context, Table::Alerts, of(severity), (first, after)).await,
-            // Of those that are open there are few.
+            // There are few open alerts, so they are filtered by severity here.
             (Some(AlertState::Open), Some(severity)) => {
-                let wanted = |alert: &Alert| alert.severity == severity;
-                picked(context, Table::Alerts, of("open"), (first, after), wanted).await
+                let matches = |alert: &Alert| alert.severity == severity;
+                filtered_page(context, Table::Alerts, of("open"), (first, after), matches).await
             }
             (Some(AlertState::Resolved), Some(severity)) => {
-                let wanted = |alert: &Alert| alert.state == "resolved";
-                picked(context, Table::Alerts, of(severity), (first, after), wanted).await
+                let matches = |alert: &Alert| alert.state == "resolved";
+                filtered_page(context, Table::Alerts, of(severity), (first, after), matches).await
             }
         }
     }
 
-    /// Work orders, those that are due first, first.
-    #[graphql(complexity = "cost(first, child_complexity, LOOK)")]
+    /// Work orders, earliest due first.
+    #[graphql(complexity = "page_cost(first, child_complexity, QUERY_COST)")]
     async fn work_orders(
         &self,
         context: &Context<'_>,
@@ -325,8 +326,8 @@ impl Query {
         page(context, Table::WorkOrders, filter, (first, after)).await
     }
 
-    /// Machines, the worst first.
-    #[graphql(complexity = "cost(first, child_complexity, WHOLE)")]
+    /// Machines, most severe first.
+    #[graphql(complexity = "page_cost(first, child_complexity, SCAN_COST)")]
     async fn machines(
         &self,
         context: &Context<'_>,
@@ -338,7 +339,7 @@ impl Query {
     }
 }
 
-/// The machines that have an open alert.
+/// Returns the machines with an open alert.
 async fn open_alerts(context: &Context<'_>) -> Result<BTreeSet<String>, Error> {
     let filter = Filter { kind: Some("open".to_owned()), limit: Filter::MOST, ..Filter::default() };
     let alerts: Vec<Alert> = context.data::<Desk>()?.look_once(Table::Alerts, filter).await?;

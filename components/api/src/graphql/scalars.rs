@@ -1,4 +1,4 @@
-//! Times and objects.
+//! The scalars `DateTime` and `JSON`.
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 
@@ -13,7 +13,7 @@ impl ScalarType for Moment {
     fn parse(value: Value) -> InputValueResult<Self> {
         match &value {
             Value::String(text) => time::rfc3339(text).map(Moment).ok_or_else(|| {
-                InputValueError::custom(format!("{text:?} is no time; give RFC 3339, such as 2026-01-31T13:45:00Z"))
+                InputValueError::custom(format!("{text:?} is not a time; give RFC 3339, such as 2026-01-31T13:45:00Z"))
             }),
             _ => Err(InputValueError::expected_type(value)),
         }

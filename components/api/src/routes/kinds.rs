@@ -1,51 +1,51 @@
-//! What is told of a route.
+//! The description of a route.
 
 use http::Method;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::{Deed, listing::Listing};
 
-/// What whoever asks has to be allowed.
+/// The permission that a route requires of the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permission {
-    /// Nothing: strangers may.
+    /// None: the route is public.
     None,
-    /// Nothing more than to be known.
+    /// Any signed-in caller.
     SignedIn,
-    /// To see.
+    /// Reading.
     Read,
-    /// To change.
+    /// Changing, including ingestion.
     Write,
-    /// To remove.
+    /// Deleting.
     Delete,
-    /// To say who may do what.
+    /// Managing users and keys.
     Configure,
 }
 
-/// What is counted together against a limit.
+/// The rate limit that a route counts against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// Judging values.
+    /// Scoring of values.
     Detect,
-    /// Asking for plans.
+    /// Requests of plans.
     Schedule,
-    /// Readings, by their bytes.
+    /// Ingestion of readings, limited by bytes.
     Ingest,
-    /// Guesses at passwords.
+    /// Attempts to sign in.
     Login,
-    /// All else.
+    /// All other routes.
     Other,
 }
 
-/// Makes a type's schema.
+/// A function that returns the schema of a type.
 pub(crate) type Shape = fn(&mut SchemaGenerator) -> Schema;
 
-/// The schema of `T`.
+/// Returns the schema of `T`.
 pub(crate) fn shape<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
 }
 
-/// Who answers.
+/// The handler of a route.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Op {
     Page,
@@ -71,11 +71,11 @@ pub(crate) enum Op {
     GraphPost,
     OpenApi,
     Docs(&'static str),
-    /// The edge host itself.
+    /// The edge host answers itself.
     Edge,
 }
 
-/// Where a parameter stands.
+/// The location of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     Path,
@@ -83,22 +83,22 @@ pub(crate) enum Place {
     Header,
 }
 
-/// What a parameter may be.
+/// The type of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Any text of a length that names have.
+    /// Any text of at most 256 characters.
     Text,
-    /// Text of a length that names have, without control characters.
+    /// As `Text`, without control characters.
     Visible,
-    /// The name of a sensor: see [`crate::check_name`].
+    /// The name of a sensor.
     Sensor,
     /// RFC 3339, or nanoseconds since 1970.
     Time,
-    /// A whole number: the least, the most, and what stands where none is given.
+    /// A whole number: minimum, maximum and default.
     Number(u32, u32, Option<u32>),
-    /// One of these.
+    /// One of these values.
     OneOf(&'static [&'static str]),
-    /// Where a page goes on.
+    /// The cursor of a page.
     Cursor,
     /// A text of any length.
     Long,
@@ -116,7 +116,7 @@ pub(crate) struct Parameter {
     pub(crate) example: &'static str,
 }
 
-/// An answer that is no problem.
+/// A successful response.
 #[derive(Clone, Copy)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -126,44 +126,44 @@ pub(crate) struct Reply {
     pub(crate) headers: &'static [&'static str],
 }
 
-/// A body that is taken.
+/// A request body.
 #[derive(Clone, Copy)]
 pub(crate) struct Body {
     pub(crate) required: bool,
-    /// Media types; with no shape each is bytes.
+    /// Media types. Without a schema each is bytes.
     pub(crate) media: &'static [&'static str],
     pub(crate) shape: Option<Shape>,
-    /// As JSON.
+    /// An example, as JSON.
     pub(crate) example: &'static str,
 }
 
-/// What is told of a route. `path` is a template; `{id}` in it stands for anything without a slash.
+/// The description of a route. `path` is a template, in which `{id}` stands for any text without a slash.
 #[derive(Clone)]
 pub struct RouteInfo {
-    /// The method. Where it is GET, HEAD is taken as well.
+    /// The method. GET includes HEAD.
     pub method: Method,
-    /// The path's template.
+    /// The template of the path.
     pub path: &'static str,
-    /// What whoever asks has to be allowed.
+    /// The permission required of the caller.
     pub permission: Permission,
-    /// What limits it.
+    /// The rate limit that the route counts against.
     pub class: Class,
-    /// Whether the edge host alone has it.
+    /// Whether only the edge host has the route.
     pub edge_only: bool,
-    /// Its name in the OpenAPI document (`operationId`).
+    /// The `operationId` in the OpenAPI document.
     pub name: &'static str,
-    /// Its group there; empty: it is not in it.
+    /// The group in the OpenAPI document. Empty: the document does not contain the route.
     pub tag: &'static str,
-    /// What it is for, in a line.
+    /// A summary of at most one line.
     pub summary: &'static str,
     pub(crate) about: &'static str,
     pub(crate) op: Op,
     pub(crate) parameters: &'static [Parameter],
-    /// Whether the query may say what is not in `parameters`.
+    /// Whether the query may contain parameters that are not in `parameters`.
     pub(crate) lax: bool,
     pub(crate) body: Option<Body>,
     pub(crate) replies: &'static [Reply],
-    /// Statuses of problems beyond those that follow from the rest.
+    /// Error statuses beyond those that follow from the other fields.
     pub(crate) problems: &'static [u16],
 }
 
@@ -174,7 +174,7 @@ impl std::fmt::Debug for RouteInfo {
 }
 
 impl RouteInfo {
-    /// What is before and after the `{…}` of the template; none where it has none.
+    /// Returns the parts before and after the `{…}` of the template. `None` if there is no placeholder.
     pub(crate) fn halves(&self) -> Option<(&'static str, &'static str)> {
         let (before, rest) = self.path.split_once('{')?;
         Some((before, rest.split_once('}')?.1))
@@ -217,7 +217,7 @@ impl RouteInfo {
         self
     }
 
-    /// The edge host's own.
+    /// Marks the route as one that only the edge host has.
     pub(crate) const fn edge(mut self) -> Self {
         self.edge_only = true;
         self
@@ -255,17 +255,17 @@ impl RouteInfo {
 }
 
 impl Reply {
-    /// JSON of a shape.
+    /// A JSON response with a schema.
     pub(crate) const fn json(status: u16, about: &'static str, shape: Shape) -> Self {
         Self { status, about, media: "application/json", shape: Some(shape), headers: &[] }
     }
 
-    /// A text.
+    /// A text response with status 200.
     pub(crate) const fn text(about: &'static str, media: &'static str) -> Self {
         Self { status: 200, about, media, shape: Some(shape::<String>), headers: &[] }
     }
 
-    /// Nothing but a status.
+    /// A response without a body.
     pub(crate) const fn empty(status: u16, about: &'static str) -> Self {
         Self { status, about, media: "", shape: None, headers: &[] }
     }

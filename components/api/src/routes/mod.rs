@@ -1,5 +1,5 @@
-//! Which path is what. One table ([`ROUTES`]) routes, tells the methods of a path, checks the query, makes the OpenAPI
-//! document, and tells the edge host's guard who may do it; so that none of them can say something else.
+//! Routing. One table ([`ROUTES`]) is the single source for the dispatch, the methods of a path, the check of the
+//! query, the OpenAPI document, and the permissions that the guard of the edge host enforces.
 
 mod kinds;
 mod parameters;
@@ -16,21 +16,21 @@ pub use table::ROUTES;
 
 use crate::{page::is_file, problem::Problem};
 
-/// What a path leads to.
+/// A path that matches a template of the table.
 #[derive(Debug)]
 pub(crate) struct Path<'a> {
-    /// The template that it fits.
+    /// The matching template.
     pub(crate) template: &'static str,
-    /// What stands in the place of the template's `{…}`, as it was sent.
+    /// The part in place of the template's `{…}`, percent-encoded as it was sent.
     id: &'a str,
 }
 
 impl<'a> Path<'a> {
-    /// The template that a path fits; none where the host does not have it.
+    /// Matches a path against the templates. `None` if none matches.
     pub(crate) fn of(path: &'a str) -> Option<Self> {
         let mut best: Option<(Self, &str)> = None;
         for (index, route) in ROUTES.iter().enumerate() {
-            // Routes of one path stand one after the other.
+            // Routes of the same path are adjacent.
             if index > 0 && ROUTES[index - 1].path == route.path {
                 continue;
             }
@@ -41,11 +41,11 @@ impl<'a> Path<'a> {
                 continue;
             };
             let Some(id) = path.strip_prefix(before).and_then(|rest| rest.strip_suffix(after)) else { continue };
-            // Sensors have slashes in their ids, which whoever types them does not write as %2F.
+            // Ids of sensors contain slashes, which users rarely encode as %2F.
             if id.is_empty() || (id.contains('/') && !route.path.starts_with("/api/v1/sensors/")) {
                 continue;
             }
-            // The longest says most: `/sensors/a/readings` is the course of `a`.
+            // The longest suffix wins: `/sensors/a/readings` are the readings of `a`.
             if best.as_ref().is_none_or(|(_, ending)| after.len() > ending.len()) {
                 best = Some((Self { template: route.path, id }, after));
             }
@@ -53,19 +53,19 @@ impl<'a> Path<'a> {
         best.map(|(path, _)| path)
     }
 
-    /// The route of a method; that of GET for HEAD.
+    /// Returns the route of a method; for HEAD the route of GET.
     pub(crate) fn route(&self, method: &Method) -> Option<&'static RouteInfo> {
         let method = if *method == Method::HEAD { &Method::GET } else { method };
         self.routes().find(|route| route.method == *method)
     }
 
-    /// All that the path takes.
+    /// Returns the routes of the path.
     pub(crate) fn routes(&self) -> impl Iterator<Item = &'static RouteInfo> + use<> {
         let template = self.template;
         ROUTES.iter().filter(move |route| route.path == template)
     }
 
-    /// The methods that it takes, for `Allow`.
+    /// Returns the methods of the path, for the header `Allow`.
     pub(crate) fn methods(&self) -> String {
         let mut methods = String::new();
         for route in self.routes() {
@@ -75,19 +75,16 @@ impl<'a> Path<'a> {
         methods + "OPTIONS"
     }
 
-    /// The id in it. A plus is a plus there.
+    /// Returns the percent-decoded id. A plus is not decoded as a space.
     pub(crate) fn id(&self) -> Result<Cow<'a, str>, Problem> {
         percent_decode_str(self.id).decode_utf8().map_err(|_| {
-            Problem::bad_request(format!(
-                "{} is not UTF-8 once its percent signs are undone; encode the id as UTF-8",
-                self.id
-            ))
+            Problem::bad_request(format!("{} is not UTF-8 after percent-decoding; encode the id as UTF-8", self.id))
         })
     }
 }
 
-/// The route that answers a method on a path: what a guard has to know of it. A file of the dashboard counts as `/`, and
-/// HEAD as GET. None: there is no such path, or it does not take the method.
+/// Returns the route of a method and a path, for the guard of a host. A file of the dashboard counts as `/`, HEAD as
+/// GET. `None`: the path does not exist, or does not allow the method.
 pub fn route_of(method: &Method, path: &str) -> Option<&'static RouteInfo> {
     Path::of(if is_file(path) { "/" } else { path })?.route(method)
 }

@@ -1,4 +1,4 @@
-//! Parameters that several routes have.
+//! Parameters that several routes share, and their values.
 
 use super::kinds::{Kind, Parameter, Place};
 
@@ -11,7 +11,7 @@ pub(super) const REASONS: &[&str] = &REASON_NAMES;
 const REASON_NAMES: [&str; crate::Reason::ALL.len()] = {
     let mut names = [""; crate::Reason::ALL.len()];
     let mut index = 0;
-    // Iterators do not run at compile time.
+    // Iterators are not available at compile time.
     while index < names.len() {
         names[index] = crate::Reason::ALL[index].name();
         index += 1;
@@ -27,42 +27,48 @@ pub(super) const fn path(name: &'static str, about: &'static str, example: &'sta
     Parameter { name, place: Place::Path, kind: Kind::Text, about, example }
 }
 
-pub(super) const ASSET: Parameter = query("asset", Kind::Text, "Of this machine.", "north/hall-1/pump-1");
-pub(super) const SENSOR: Parameter = query("sensor", Kind::Text, "Of this sensor.", "north/hall-1/pump-1/vibration");
+pub(super) const ASSET: Parameter = query("asset", Kind::Text, "The name of the machine.", "north/hall-1/pump-1");
+pub(super) const SENSOR: Parameter =
+    query("sensor", Kind::Text, "The name of the sensor.", "north/hall-1/pump-1/vibration");
 pub(super) const FROM: Parameter = query(
     "from",
     Kind::Time,
-    "What ends at this time or later: RFC 3339, or nanoseconds since 1970.",
+    "Only rows that end at this time or later: RFC 3339, or nanoseconds since 1970.",
     "2026-01-01T00:00:00Z",
 );
-pub(super) const TO: Parameter = query("to", Kind::Time, "What begins before this time.", "2026-02-01T00:00:00Z");
-pub(super) const SEVERITY: Parameter = query("severity", Kind::OneOf(SEVERITIES), "As bad as this.", "high");
+pub(super) const TO: Parameter = query(
+    "to",
+    Kind::Time,
+    "Only rows that begin before this time: RFC 3339, or nanoseconds since 1970.",
+    "2026-02-01T00:00:00Z",
+);
+pub(super) const SEVERITY: Parameter = query("severity", Kind::OneOf(SEVERITIES), "The severity.", "high");
 pub(super) const LIMIT: Parameter =
-    query("limit", Kind::Number(1, crate::Filter::MOST, Some(100)), "At most so many.", "20");
+    query("limit", Kind::Number(1, crate::Filter::MOST, Some(100)), "Maximum number of items.", "20");
 pub(super) const CURSOR: Parameter =
-    query("cursor", Kind::Cursor, "Where to go on; follow `next` of the page before.", "00000000");
+    query("cursor", Kind::Cursor, "The start of the page; follow `next` of the previous page.", "00000000");
 pub(super) const SENSOR_ID: Parameter = Parameter {
     kind: Kind::Sensor,
-    ..path("id", "The sensor's name, its slashes as they are or as %2F.", "north/hall-1/pump-1/vibration")
+    ..path("id", "The sensor's name, with slashes as they are or encoded as %2F.", "north/hall-1/pump-1/vibration")
 };
 pub(super) const ANOMALY_ID: Parameter = path("id", "The anomaly's id.", "00000000000000000000000000000001");
 pub(super) const IF_MATCH: Parameter = Parameter {
     name: "If-Match",
     place: Place::Header,
     kind: Kind::Long,
-    about: "The `ETag` with which it was got: where it is another by now, nothing is done. Without it, whatever there is is changed.",
+    about: "The `ETag` of the item as last read: if the item has changed since, nothing is done (412). Without it, the current item is changed.",
     example: "",
 };
 pub(super) const EVENT: Parameter = query(
     "last_event_id",
     Kind::Long,
-    "The id of the last event that was seen, where the header `Last-Event-ID` cannot be set.",
+    "The id of the last received event, for clients that cannot set the header `Last-Event-ID`.",
     "1767225600000000000",
 );
 pub(super) const EVENT_HEADER: Parameter = Parameter {
     name: "Last-Event-ID",
     place: Place::Header,
     kind: Kind::Long,
-    about: "The id of the last event that was seen; without it: from now on.",
+    about: "The id of the last received event. Without it, the stream starts now.",
     example: "1767225600000000000",
 };

@@ -1,5 +1,6 @@
-//! Who may do what: the edge host's own routes, which it answers itself. Here they are but documented.
-#![allow(dead_code, reason = "shapes of the document")]
+//! Requests and responses of the edge host's own routes: users, keys and the audit log. The edge host answers these
+//! routes itself; the types here only document them.
+#![allow(dead_code, reason = "only for the document")]
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -8,45 +9,49 @@ use super::scalars::{Loose, Moment, Name, Text};
 
 /// A password.
 type Password = Text<1, 1024>;
-/// A password that will do.
+/// A password that meets the rules for new passwords.
 type GoodPassword = Text<12, 1024>;
 
-/// What a user's name looks like.
+/// The pattern of a user's name.
 const USER: &str = "^[A-Za-z0-9._@+-]{1,64}$";
-/// What a site looks like: the beginning of an asset's path.
+/// The pattern of a site: the beginning of the path of a machine.
 const SITE: &str = r"^[^/\s\x00-\x1f\x7f-\x9f]+(/[^/\s\x00-\x1f\x7f-\x9f]+)*$";
-/// What an API key's name looks like.
+/// The pattern of an API key's name.
 const KEY: &str = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f\u0085\u2028\u2029]*[^\s\x00-\x1f\x7f-\x9f])?$";
 
-/// A site.
+/// A site, the beginning of the path of a machine.
 #[derive(JsonSchema)]
 #[schemars(transparent)]
+#[schemars(rename = "Site")]
 pub(crate) struct Site(#[schemars(regex(pattern = SITE), length(max = 256))] String);
 
-/// A user and the password.
+/// The credentials of a user.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
+#[schemars(rename = "Login")]
 pub(crate) struct Login {
     user: Name,
     password: Password,
 }
 
-/// A token that gives new ones.
+/// A refresh token to exchange for new tokens.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
+#[schemars(rename = "Refresh")]
 pub(crate) struct Refresh {
     refresh_token: Text<1, 4096>,
 }
 
-/// A new password.
+/// A change of the caller's password.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
+#[schemars(rename = "NewPassword")]
 pub(crate) struct NewPassword {
     old_password: Password,
     new_password: GoodPassword,
 }
 
-/// A session.
+/// A session with its tokens.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Session {
     /// Sent as `Authorization: Bearer`.
@@ -54,25 +59,26 @@ pub(crate) struct Session {
     expires: Moment,
     refresh_token: String,
     refresh_expires: Moment,
-    /// Until it is changed, nothing else is allowed.
+    /// If true, nothing else is allowed until the password is changed.
     must_change_password: bool,
     user: Me,
 }
 
-/// Whoever asks.
+/// The caller.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Me")]
 pub(crate) struct Me {
     user: String,
     roles: Vec<Role>,
     permissions: Vec<Allowed>,
-    /// Null: all.
+    /// The sites that the user may see. Null: all.
     sites: Option<Vec<String>>,
     must_change_password: bool,
     /// `password`, `oidc`, `key` or `open`.
     method: String,
 }
 
-/// What somebody is.
+/// The role of a user.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Role {
@@ -82,9 +88,10 @@ pub(crate) enum Role {
     Viewer,
 }
 
-/// What somebody may.
+/// A permission.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "Allowed")]
 pub(crate) enum Allowed {
     Read,
     Write,
@@ -97,7 +104,7 @@ pub(crate) enum Allowed {
 pub(crate) struct User {
     user: String,
     roles: Vec<Role>,
-    /// Null: all.
+    /// The sites that the user may see. Null: all.
     sites: Option<Vec<String>>,
     disabled: bool,
     created: Moment,
@@ -105,7 +112,7 @@ pub(crate) struct User {
     must_change_password: bool,
 }
 
-/// A user, with the password to begin with, which is shown once.
+/// A user with a one-time password, which is shown once.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct UserWithPassword {
     #[serde(flatten)]
@@ -114,7 +121,7 @@ pub(crate) struct UserWithPassword {
     one_time_password: Option<String>,
 }
 
-/// A user to be.
+/// A new user.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(crate) struct NewUser {
@@ -122,30 +129,31 @@ pub(crate) struct NewUser {
     user: String,
     #[schemars(length(min = 1))]
     roles: Vec<Role>,
-    /// Null or left out: all.
+    /// The allowed sites. Null or omitted: all.
     sites: Option<Vec<Site>>,
 }
 
-/// What becomes of a user: at least one member.
+/// Changes of a user. At least one member is required.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, extend("minProperties" = 1))]
 pub(crate) struct UserChange {
     #[schemars(with = "Vec<Role>", length(min = 1))]
     #[schemars(default)]
     roles: Option<Vec<Role>>,
-    /// Null: all.
+    /// The sites that the user may see. Null: all.
     sites: Option<Vec<Site>>,
     #[schemars(with = "bool")]
     #[schemars(default)]
     disabled: Option<bool>,
-    /// True: gives a new one-time password.
+    /// True: creates a new one-time password.
     #[schemars(with = "bool")]
     #[schemars(default)]
     reset_password: Option<bool>,
 }
 
-/// A key.
+/// An API key.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Key")]
 pub(crate) struct Key {
     id: String,
     name: String,
@@ -156,30 +164,32 @@ pub(crate) struct Key {
     last_used: Option<Moment>,
 }
 
-/// What a key may.
+/// The scope of an API key.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "Scope")]
 pub(crate) enum Scope {
     Ingest,
     Read,
     Write,
 }
 
-/// A key to be.
+/// A new API key.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
+#[schemars(rename = "NewKey")]
 pub(crate) struct NewKey {
     #[schemars(regex(pattern = KEY), length(max = 100))]
     name: String,
     #[schemars(length(min = 1))]
     scopes: Vec<Scope>,
-    /// Null or left out: all.
+    /// The allowed sites. Null or omitted: all.
     sites: Option<Vec<Site>>,
-    /// Null or left out: never.
+    /// When the key expires. Null or omitted: never.
     expires: Option<Moment>,
 }
 
-/// A key with its secret, which is shown once.
+/// An API key with its secret, which is shown once.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct KeyWithSecret {
     #[serde(flatten)]
@@ -188,8 +198,9 @@ pub(crate) struct KeyWithSecret {
     key: String,
 }
 
-/// What somebody did.
+/// An entry of the audit log.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Entry")]
 pub(crate) struct Entry {
     seq: u64,
     time: Moment,
@@ -198,15 +209,16 @@ pub(crate) struct Entry {
     target: Option<String>,
     outcome: String,
     address: Option<String>,
-    /// Over this entry and the hash of the one before.
+    /// The hash of this entry and the hash of the previous one.
     hash: String,
 }
 
-/// Whether the log is as it was written.
+/// The result of verifying the hash chain of the audit log.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Verified")]
 pub(crate) struct Verified {
     ok: bool,
     entries: u64,
-    /// `{seq, why}`.
+    /// The first entry that does not match: `{seq, why}`.
     first_bad: Option<Loose>,
 }

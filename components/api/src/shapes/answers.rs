@@ -1,4 +1,4 @@
-//! What is answered beside rows.
+//! Responses other than rows.
 
 use std::borrow::Cow;
 
@@ -28,7 +28,7 @@ impl<T: JsonSchema> JsonSchema for Page<T> {
             "type": "object",
             "properties": {
                 "items": { "type": "array", "items": item },
-                "next": { "type": ["string", "null"], "description": "The way to the rows that follow; null: these are the last." },
+                "next": { "type": ["string", "null"], "description": "The URL of the next page. Null: this is the last page." },
             },
             "required": ["items", "next"],
         })
@@ -38,54 +38,57 @@ impl<T: JsonSchema> JsonSchema for Page<T> {
 /// A problem (RFC 9457).
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct ProblemDetails {
-    /// A URI for the kind of problem; `about:blank` where the status says it all.
+    /// A URI for the kind of problem; `about:blank` if the status is sufficient.
     #[serde(rename = "type")]
     pub(crate) kind: String,
     pub(crate) title: String,
     pub(crate) status: u16,
-    /// What was expected, what came, what to do.
+    /// What was expected, what was received, and what to do.
     pub(crate) detail: String,
-    /// Where in the body.
+    /// Where the problem is, in the body or in the event.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) errors: Vec<FieldError>,
 }
 
-/// What is wrong at one place: of a body its `pointer`; of an event that was refused `position`, `reason` and `message`.
+/// One error: in a body with `pointer` and `detail`; of a rejected event with `position`, `reason` and `message`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct FieldError {
     /// A JSON pointer (RFC 6901).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) pointer: Option<String>,
-    /// What was expected and what came.
+    /// What was expected and what was received.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) detail: Option<String>,
 }
 
-/// What became of an event.
+/// The outcome of an event.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Ingested")]
 pub(crate) struct Ingested {
-    /// Readings that were taken and are durable.
+    /// Number of accepted readings. They are durable.
     pub(crate) accepted: u32,
-    /// Readings that were refused; they lie in the dead letters.
+    /// Number of rejected readings. They are kept as dead letters.
     pub(crate) rejected: u64,
-    /// At most 100 of the refusals.
+    /// The first 100 rejections at most.
     pub(crate) errors: Vec<Refusal>,
 }
 
-/// Why a part of an event was refused.
+/// Why a part of an event was rejected.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Refusal")]
 pub(crate) struct Refusal {
-    /// Line or element from 1; 0 for the whole event.
+    /// Line or element, counted from 1; 0 for the whole event.
     pub(crate) position: u32,
     pub(crate) reason: String,
     pub(crate) message: String,
 }
 
-/// A sensor's course.
+/// The readings of a sensor, downsampled.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Course")]
 pub(crate) struct Course {
     pub(crate) sensor: String,
-    /// Readings that the points stand for.
+    /// Number of readings that the points represent.
     pub(crate) count: usize,
     pub(crate) items: Vec<Point>,
     pub(crate) next: Option<String>,
@@ -98,7 +101,7 @@ pub(crate) struct Point {
     pub(crate) value: f64,
 }
 
-/// What the first page shows. Times in nanoseconds since 1970.
+/// The content of the first page. Times are nanoseconds since 1970.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Overview {
     pub(crate) readings_per_second: Option<f64>,
@@ -108,23 +111,23 @@ pub(crate) struct Overview {
     pub(crate) uptime_seconds: Option<f64>,
     pub(crate) behind_bytes: Option<u64>,
     pub(crate) counts: Loose,
-    /// Figures that are lower bounds.
+    /// The names of figures that are lower bounds.
     pub(crate) at_least: Vec<String>,
     pub(crate) anomalies: Vec<Loose>,
     pub(crate) alerts: Vec<Loose>,
     pub(crate) work_orders: Vec<Loose>,
 }
 
-/// A node of the tree that the machines' paths make.
+/// A node of the tree of sites, areas and machines, which the paths of the machines form.
 #[derive(Clone, Debug, Serialize, JsonSchema, async_graphql::SimpleObject)]
 pub(crate) struct Asset {
-    /// The last part of its path.
+    /// The last part of the path.
     pub(crate) name: String,
     pub(crate) path: String,
     /// `site`, `area`, `machine` or `group`.
     pub(crate) kind: &'static str,
     pub(crate) children: Vec<Asset>,
-    /// On machines; elsewhere none.
+    /// The sensors of a machine; empty for other nodes.
     pub(crate) sensors: Vec<AssetSensor>,
 }
 
@@ -136,18 +139,19 @@ pub(crate) struct AssetSensor {
     pub(crate) unit: String,
 }
 
-/// The tree.
+/// The tree of sites, areas and machines.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct AssetTree {
     pub(crate) items: Vec<Asset>,
 }
 
-/// How values were judged.
+/// The score of values.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Judgement")]
 pub(crate) struct Judgement {
     /// 0 to 1: the fraction of the machine's normal windows that score lower.
     pub(crate) anomaly_score: f64,
-    /// Whether the score reaches the threshold that was asked for.
+    /// Whether the score reaches the threshold of the request.
     pub(crate) is_anomaly: bool,
     /// 0 to 1.
     pub(crate) confidence: f64,
@@ -156,28 +160,31 @@ pub(crate) struct Judgement {
     pub(crate) explanation: Reasons,
 }
 
-/// Why.
+/// The explanation of a score.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Reasons")]
 pub(crate) struct Reasons {
     pub(crate) message: String,
     pub(crate) fault_mode: Option<String>,
-    /// What stood out, and by how much.
+    /// The features that contributed, and their shares.
     pub(crate) contributions: Vec<Loose>,
-    /// The score from which on the line itself calls it an anomaly.
+    /// The score from which the line itself reports an anomaly.
     pub(crate) line_threshold: f64,
 }
 
-/// A plan was asked for.
+/// A plan was requested.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Accepted")]
 pub(crate) struct Accepted {
     pub(crate) task_id: String,
     pub(crate) status: String,
-    /// Where to ask what became of it.
+    /// The URL of the status.
     pub(crate) check_status_url: String,
 }
 
-/// What became of a plan.
+/// The status of a requested plan.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Task")]
 pub(crate) struct Task {
     pub(crate) task_id: String,
     /// `queued`, `done` or `failed`.
@@ -189,17 +196,18 @@ pub(crate) struct Task {
     pub(crate) plan: Option<Plan>,
 }
 
-/// A plan.
+/// A maintenance plan.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Plan")]
 pub(crate) struct Plan {
     work_orders: Vec<PlannedOrder>,
-    /// Orders for which there is no time or nobody.
+    /// Work orders without a free slot or a suitable technician.
     unscheduled: Loosest,
     makespan_hours: Option<f64>,
     cost: Option<f64>,
 }
 
-/// A work order as a plan has it.
+/// A work order as planned.
 #[derive(Debug, Serialize)]
 pub(crate) struct PlannedOrder(Loose);
 
@@ -209,7 +217,7 @@ impl JsonSchema for PlannedOrder {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        // What is a work order and what is not, the stage that plans says.
+        // The schema is open: the planning stage defines the members.
         let _ = generator.subschema_for::<WorkOrder>();
         json_schema!({ "type": "object", "additionalProperties": true })
     }
@@ -233,22 +241,25 @@ impl JsonSchema for Loosest {
     }
 }
 
-/// Alive or ready.
+/// The status of the host.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "State")]
 pub(crate) struct State {
     pub(crate) status: String,
 }
 
-/// Up to when time passed.
+/// The time after a tick.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Ticked")]
 pub(crate) struct Ticked {
     pub(crate) now: Moment,
 }
 
 /// A GraphQL response.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "GraphResponse")]
 pub(crate) struct GraphResponse {
-    /// What was asked for; null or missing where nothing of it could be had.
+    /// The requested data. Null or missing if there is none because of errors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) data: Option<Loose>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -257,6 +268,7 @@ pub(crate) struct GraphResponse {
 
 /// The OpenAPI document.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Document")]
 pub(crate) struct Document {
     pub(crate) openapi: String,
     pub(crate) info: Loose,

@@ -1,5 +1,5 @@
-//! What is sent and what is answered, as types: requests are read into them, GraphQL answers with them, and the OpenAPI
-//! document is made of them. None of them can go its own way.
+//! The types of requests and responses. Request bodies are parsed into them, GraphQL returns them, and the OpenAPI
+//! document is generated from them, so that the three cannot diverge.
 
 mod access;
 mod answers;

@@ -1,4 +1,4 @@
-//! What is sent.
+//! Request bodies.
 
 use std::{borrow::Cow, fmt};
 
@@ -11,58 +11,59 @@ use serde_json::{Map, Value};
 
 use super::scalars::{Loose, Moment, Name, Object, Remark, SensorName, Text, Within, given};
 
-/// A remark that goes with a deed.
+/// A comment on an action.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Note")]
 pub(crate) struct Note {
-    /// Why, in words.
+    /// The reason, as text.
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Remark")]
     pub(crate) comment: Option<Remark>,
 }
 
-/// A remark alone.
+/// A comment.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Comment {
-    /// What is said.
+    /// The text of the comment.
     pub(crate) comment: Remark,
 }
 
-/// What becomes of a work order: at least one member. Moving it pins it, unless `pinned` says otherwise.
+/// Changes of a work order. At least one member is required. Moving it pins it, unless `pinned` says otherwise.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(extend("minProperties" = 1))]
 pub(crate) struct Amendment {
-    /// When it begins.
+    /// The new start.
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Moment")]
     pub(crate) scheduled_time: Option<Moment>,
-    /// Who does it.
+    /// The technician who does it.
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Name")]
     pub(crate) technician: Option<Name>,
-    /// Whether it stays where it is when the others are planned anew.
+    /// Whether it keeps its time and technician when the plan is made again.
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "bool")]
     pub(crate) pinned: Option<bool>,
-    /// Where it stands.
+    /// The new status.
     #[serde(default, deserialize_with = "given")]
-    #[schemars(with = "Standing")]
-    pub(crate) status: Option<Standing>,
+    #[schemars(with = "OrderStatusChange")]
+    pub(crate) status: Option<OrderStatusChange>,
 }
 
-/// Where a work order stands.
+/// The status of a work order.
 #[derive(Clone, Copy, Debug, JsonSchema)]
-#[schemars(rename_all = "lowercase")]
-pub(crate) enum Standing {
+#[schemars(rename = "Standing", rename_all = "lowercase")]
+pub(crate) enum OrderStatusChange {
     Planned,
     Done,
     Cancelled,
 }
 
-// By hand: an object with the name as its key would be one as well.
-impl<'de> Deserialize<'de> for Standing {
+// Implemented by hand: serde's derived enum would also accept an object with the name as its key.
+impl<'de> Deserialize<'de> for OrderStatusChange {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let name = String::deserialize(from)?;
         [Self::Planned, Self::Done, Self::Cancelled]
@@ -72,7 +73,7 @@ impl<'de> Deserialize<'de> for Standing {
     }
 }
 
-impl Standing {
+impl OrderStatusChange {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Planned => "planned",
@@ -82,57 +83,59 @@ impl Standing {
     }
 }
 
-/// Values to judge.
+/// Values to score.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Detection")]
 pub(crate) struct Detection {
-    /// What was measured.
-    #[schemars(with = "Measured")]
-    pub(crate) sensor_data: Object<Measured>,
-    /// Which detector judges: `ensemble`, the machine's own, or the name of one that it is made of.
-    #[serde(default = "ensemble")]
+    /// The measured values.
+    #[schemars(with = "SensorData")]
+    pub(crate) sensor_data: Object<SensorData>,
+    /// The detector: `ensemble`, which monitors the machine, or the name of one of its members.
+    #[serde(default = "default_model")]
     pub(crate) model_name: Text<1, 64>,
-    /// From which score on it is called an anomaly.
-    #[serde(default = "threshold")]
+    /// The score from which the values count as an anomaly.
+    #[serde(default = "default_threshold")]
     pub(crate) threshold: Within<0, 1>,
 }
 
-fn ensemble() -> Text<1, 64> {
+fn default_model() -> Text<1, 64> {
     Text("ensemble".to_owned())
 }
 
-const fn threshold() -> Within<0, 1> {
+const fn default_threshold() -> Within<0, 1> {
     Within(0.95)
 }
 
-/// What one sensor measured.
+/// Values that one sensor measured.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Measured {
+#[schemars(rename = "Measured")]
+pub(crate) struct SensorData {
     /// The sensor's name.
     pub(crate) sensor_id: SensorName,
-    /// When.
+    /// The time of the measurement.
     pub(crate) timestamp: Moment,
     pub(crate) values: Values,
-    /// What else is known, such as `sampling_hz`.
+    /// Further data, such as `sampling_hz`.
     #[serde(default)]
     #[schemars(with = "Loose")]
     pub(crate) metadata: Map<String, Value>,
 }
 
-/// A number, numbers by name, or a stretch of samples.
+/// A number, numbers by name, or the samples of a waveform.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Values {
-    One(f64),
+    Scalar(f64),
     Named(Map<String, Value>),
-    Stretch(Vec<f64>),
+    Samples(Vec<f64>),
 }
 
-/// Samples of a stretch, at most.
-const SAMPLES: usize = 1_000_000;
-/// Numbers by name, at most.
-const NAMES: usize = 1_000;
+/// Maximum number of samples of a waveform.
+const MAX_SAMPLES: usize = 1_000_000;
+/// Maximum number of named numbers.
+const MAX_NAMED: usize = 1_000;
 
 impl<'de> Deserialize<'de> for Values {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -143,33 +146,33 @@ impl<'de> Deserialize<'de> for Values {
                 out.write_str("a number, an object of numbers, or an array of numbers")
             }
             fn visit_f64<E: Error>(self, number: f64) -> Result<Values, E> {
-                Ok(Values::One(number))
+                Ok(Values::Scalar(number))
             }
             fn visit_i64<E: Error>(self, number: i64) -> Result<Values, E> {
-                Ok(Values::One(number as f64))
+                Ok(Values::Scalar(number as f64))
             }
             fn visit_u64<E: Error>(self, number: u64) -> Result<Values, E> {
-                Ok(Values::One(number as f64))
+                Ok(Values::Scalar(number as f64))
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Values, A::Error> {
-                let mut samples = Vec::with_capacity(from.size_hint().unwrap_or(0).min(SAMPLES));
+                let mut samples = Vec::with_capacity(from.size_hint().unwrap_or(0).min(MAX_SAMPLES));
                 while let Some(sample) = from.next_element::<f64>()? {
                     samples.push(sample);
-                    if samples.len() > SAMPLES {
-                        return Err(A::Error::custom(format!("more than {SAMPLES} samples; send less at a time")));
+                    if samples.len() > MAX_SAMPLES {
+                        return Err(A::Error::custom(format!("more than {MAX_SAMPLES} samples; send less at a time")));
                     }
                 }
                 if samples.is_empty() {
                     return Err(A::Error::custom("an empty array, expected at least one number"));
                 }
-                Ok(Values::Stretch(samples))
+                Ok(Values::Samples(samples))
             }
             fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Values, A::Error> {
                 let mut named = Map::new();
                 while let Some((SensorName(name), number)) = from.next_entry::<SensorName, f64>()? {
                     named.insert(name, number.into());
-                    if named.len() > NAMES {
-                        return Err(A::Error::custom(format!("more than {NAMES} numbers; send less at a time")));
+                    if named.len() > MAX_NAMED {
+                        return Err(A::Error::custom(format!("more than {MAX_NAMED} numbers; send less at a time")));
                     }
                 }
                 if named.is_empty() {
@@ -190,52 +193,53 @@ impl JsonSchema for Values {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let name = generator.subschema_for::<SensorName>();
         json_schema!({
-            "description": "A number, numbers by name, or a stretch of samples (with `metadata.sampling_hz`).",
+            "description": "A number, numbers by name, or the samples of a waveform (with `metadata.sampling_hz`).",
             "anyOf": [
                 { "type": "number" },
                 { "type": "object", "additionalProperties": { "type": "number" }, "propertyNames": name,
-                  "minProperties": 1, "maxProperties": NAMES },
-                { "type": "array", "items": { "type": "number" }, "minItems": 1, "maxItems": SAMPLES },
+                  "minProperties": 1, "maxProperties": MAX_NAMED },
+                { "type": "array", "items": { "type": "number" }, "minItems": 1, "maxItems": MAX_SAMPLES },
             ]
         })
     }
 }
 
-/// What a plan is asked for.
+/// A request of a plan.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Planning")]
 pub(crate) struct Planning {
-    /// Sensors whose machines are to be planned for; none: all.
+    /// The sensors whose machines are planned for. Empty: all.
     #[schemars(length(max = 1000))]
-    #[serde(deserialize_with = "few")]
+    #[serde(deserialize_with = "at_most_1000")]
     pub(crate) sensor_ids: Vec<SensorName>,
-    /// How far ahead.
-    #[serde(default = "week")]
+    /// The length of the plan in hours.
+    #[serde(default = "default_horizon")]
     pub(crate) time_horizon_hours: Within<1, 8760>,
     #[serde(default)]
     #[schemars(with = "Constraints")]
     pub(crate) constraints: Object<Constraints>,
 }
 
-const fn week() -> Within<1, 8760> {
+const fn default_horizon() -> Within<1, 8760> {
     Within(168.0)
 }
 
-/// What a plan has to keep to.
+/// The constraints of a plan.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Constraints {
-    /// Who may be planned; left out: all.
-    #[serde(default, deserialize_with = "few_given")]
+    /// The technicians who may be planned. Omitted: all.
+    #[serde(default, deserialize_with = "some_at_most_1000")]
     #[schemars(with = "Vec<Name>", length(min = 1, max = 1000))]
     pub(crate) technicians: Option<Vec<Name>>,
-    /// Nothing begins earlier.
+    /// The earliest start of a work order.
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Moment")]
     pub(crate) not_before: Option<Moment>,
 }
 
-fn few<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
+fn at_most_1000<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
     let names = Vec::<T>::deserialize(from)?;
     if names.len() > 1000 {
         return Err(D::Error::custom(format!("{} names, expected at most 1000", names.len())));
@@ -243,23 +247,24 @@ fn few<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>
     Ok(names)
 }
 
-fn few_given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<Name>>, D::Error> {
-    few(from).map(Some)
+fn some_at_most_1000<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<Name>>, D::Error> {
+    at_most_1000(from).map(Some)
 }
 
 /// A GraphQL request.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(rename = "GraphRequest")]
 pub(crate) struct GraphRequest {
-    /// The document; it may be left out where `extensions.persistedQuery` names one that is known.
+    /// The document. May be omitted if `extensions.persistedQuery` names a known one.
     #[serde(default)]
     pub(crate) query: Option<String>,
-    /// Which of the document's operations.
+    /// The operation of the document to execute.
     #[serde(default, rename = "operationName")]
     pub(crate) operation_name: Option<String>,
     /// The operation's variables.
     #[serde(default)]
     pub(crate) variables: Option<Map<String, Value>>,
-    /// `persistedQuery`: `{"version": 1, "sha256Hash": …}`.
+    /// A persisted query: `{"persistedQuery": {"version": 1, "sha256Hash": …}}`.
     #[serde(default)]
     pub(crate) extensions: Option<Map<String, Value>>,
 }

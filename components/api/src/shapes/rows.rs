@@ -1,4 +1,4 @@
-//! Rows, as the line gives them and as they are answered.
+//! Rows as the line returns them and as responses contain them.
 
 use std::collections::BTreeMap;
 
@@ -11,17 +11,17 @@ use super::scalars::{Loose, Moment, text_or_json};
 /// A sensor.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, SimpleObject)]
 pub(crate) struct Sensor {
-    /// Its name, which is its id.
+    /// The name, which is also the id.
     pub(crate) name: String,
-    /// The machine that it is on.
+    /// The machine that the sensor is mounted on.
     pub(crate) asset: String,
-    /// What its readings are in.
+    /// The unit of its readings.
     pub(crate) unit: String,
-    /// What it measures.
+    /// The measured quantity.
     pub(crate) kind: String,
 }
 
-/// A stretch of time in which a machine was not as it is when it is well.
+/// A period in which a machine deviated from its normal behaviour.
 #[derive(Debug, Serialize, Deserialize, JsonSchema, SimpleObject)]
 pub(crate) struct Anomaly {
     pub(crate) id: String,
@@ -32,33 +32,33 @@ pub(crate) struct Anomaly {
     pub(crate) end_time: Moment,
     /// 0 to 1.
     pub(crate) score: f64,
-    /// The score from which on it is an anomaly.
+    /// The score from which it is an anomaly.
     pub(crate) threshold: f64,
     /// 0 to 1.
     pub(crate) confidence: f64,
-    /// Which detector judged.
+    /// The detector that scored it.
     pub(crate) model: String,
     pub(crate) severity: String,
-    /// Whether somebody has dealt with it.
+    /// Whether a user has marked it as handled.
     pub(crate) handled: bool,
     pub(crate) fault_mode: Option<String>,
-    /// What is wrong, in words.
+    /// What is wrong, as text.
     pub(crate) message: String,
-    /// What it was told by: contributions, and the course of what stands out most.
+    /// The evidence: contributions of features, and the trend of the largest one.
     #[serde(deserialize_with = "text_or_json")]
     pub(crate) metadata: Loose,
 }
 
-/// An anomaly with what people did about it.
+/// An anomaly with the actions on it.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct AnomalyWithActions {
     #[serde(flatten)]
     pub(crate) anomaly: Anomaly,
-    /// The newest first.
+    /// The actions, newest first.
     pub(crate) actions: Vec<Action>,
 }
 
-/// What people are told of one or several anomalies.
+/// A notification about one or more anomalies of a machine.
 #[derive(Debug, Serialize, Deserialize, JsonSchema, SimpleObject)]
 pub(crate) struct Alert {
     pub(crate) id: String,
@@ -70,23 +70,23 @@ pub(crate) struct Alert {
     pub(crate) opened: Moment,
     pub(crate) updated: Moment,
     pub(crate) resolved: Option<Moment>,
-    /// How many.
+    /// Number of anomalies.
     pub(crate) anomalies: i64,
     pub(crate) peak_score: f64,
-    /// The newest.
+    /// The id of the newest anomaly.
     pub(crate) anomaly: String,
     pub(crate) fault_mode: Option<String>,
     pub(crate) title: String,
     pub(crate) message: String,
-    /// What to do.
+    /// The recommended action.
     pub(crate) recommendation: String,
 }
 
-/// What has to be done on a machine, by whom and when.
+/// Work on a machine, with technician and time.
 #[derive(Debug, Serialize, Deserialize, JsonSchema, SimpleObject)]
 pub(crate) struct WorkOrder {
     pub(crate) id: String,
-    /// The alert that calls for it.
+    /// The alert that caused it.
     pub(crate) alert: String,
     pub(crate) asset: String,
     #[serde(rename = "type")]
@@ -101,73 +101,75 @@ pub(crate) struct WorkOrder {
     pub(crate) technician: Option<String>,
     #[serde(deserialize_with = "text_or_json")]
     pub(crate) skills: Vec<String>,
-    /// Orders that come first.
+    /// The ids of work orders that must be done first.
     #[serde(deserialize_with = "text_or_json")]
     pub(crate) after: Vec<String>,
     pub(crate) cost: f64,
     pub(crate) notes: String,
-    /// Whether it stays where it is when the others are planned anew.
+    /// Whether it keeps its time and technician when the plan is made again.
     #[serde(default)]
     pub(crate) pinned: bool,
 }
 
-/// What is known of a machine.
+/// The state of a machine.
 #[derive(Debug, Serialize, Deserialize, JsonSchema, SimpleObject)]
 pub(crate) struct Machine {
     pub(crate) asset: String,
-    /// How many it has.
+    /// Number of sensors.
     pub(crate) sensors: i64,
-    /// How many are open.
+    /// Number of open alerts.
     pub(crate) open_alerts: i64,
-    /// The worst that is open.
+    /// The highest severity of the open alerts.
     pub(crate) severity: Option<String>,
-    /// That alert's.
+    /// The title of the open alert with the highest severity.
     pub(crate) title: Option<String>,
     pub(crate) fault_mode: Option<String>,
     pub(crate) last_anomaly: Option<Moment>,
     /// 0 to 1.
     pub(crate) health: Option<f64>,
-    /// Hours that 90 of 100 such machines outlive.
+    /// Remaining life in hours, 10th percentile: 90 of 100 such machines run longer.
     pub(crate) p10_hours: Option<f64>,
     pub(crate) p50_hours: Option<f64>,
     pub(crate) p90_hours: Option<f64>,
     pub(crate) prognosis_time: Option<Moment>,
-    /// When it is worked on next.
+    /// The time of the next work order.
     pub(crate) next_order: Option<Moment>,
 }
 
-/// What somebody did.
+/// An action of a user on an anomaly or a work order.
 #[derive(Debug, Serialize, Deserialize, JsonSchema, SimpleObject)]
+#[schemars(rename = "Action")]
+#[graphql(name = "Action")]
 pub(crate) struct Action {
     pub(crate) id: String,
     pub(crate) time: Moment,
     pub(crate) deed: String,
-    /// The anomaly or the work order that it was done to.
+    /// The id of the anomaly or the work order.
     pub(crate) target: String,
     pub(crate) asset: Option<String>,
-    /// Who.
+    /// The user.
     pub(crate) actor: Option<String>,
     pub(crate) text: String,
 }
 
-/// What was refused.
+/// A rejected event or part of an event.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct DeadLetter {
     pub(crate) id: String,
     pub(crate) time: Moment,
     pub(crate) source: String,
     pub(crate) reason: String,
-    /// What was expected, what came, what to do.
+    /// What was expected, what was received, and what to do.
     pub(crate) message: String,
-    /// What came, bytes that are no UTF-8 replaced.
+    /// The rejected data, with bytes that are not UTF-8 replaced.
     pub(crate) payload: String,
-    /// Readings that were refused with it.
+    /// Number of rejected readings.
     pub(crate) readings: i64,
     pub(crate) sensor: Option<String>,
     pub(crate) format: Option<String>,
 }
 
-/// A change of what is normal for a machine.
+/// A drift of the normal behaviour of a machine.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Drift {
     pub(crate) id: String,
@@ -179,21 +181,21 @@ pub(crate) struct Drift {
     pub(crate) message: String,
 }
 
-/// How long a machine is likely to last.
+/// A prognosis of the remaining life of a machine.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Prognosis {
     pub(crate) asset: String,
     pub(crate) time: Moment,
     /// 0 to 1.
     pub(crate) health: Option<f64>,
-    /// Hours that 90 of 100 such machines outlive; null: no end in sight.
+    /// Remaining life in hours, 10th percentile: 90 of 100 such machines run longer. Null: no end in sight.
     pub(crate) p10_hours: Option<f64>,
     pub(crate) p50_hours: Option<f64>,
     pub(crate) p90_hours: Option<f64>,
     pub(crate) model: String,
 }
 
-/// A window of readings and what was computed of it.
+/// A window of readings with its features.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Window {
     pub(crate) sensor: String,
@@ -201,16 +203,16 @@ pub(crate) struct Window {
     pub(crate) start_time: Moment,
     pub(crate) end_time: Moment,
     pub(crate) count: i64,
-    /// By name; null where one is not defined for the window.
+    /// The features by name; null if a feature is not defined for the window.
     pub(crate) features: BTreeMap<String, Option<f64>>,
 }
 
-/// A burst of samples.
+/// A waveform: samples at a constant rate.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Waveform {
     pub(crate) sensor: String,
     pub(crate) start_time: Moment,
-    /// Samples a second.
+    /// The sampling rate in Hz.
     pub(crate) rate: f64,
     pub(crate) count: i64,
     pub(crate) samples: Vec<Option<f64>>,

@@ -1,4 +1,4 @@
-//! Values with bounds. Each reads itself, tells what it expected, and writes its own schema.
+//! Bounded values. Each type validates itself on deserialisation and provides its own JSON Schema.
 
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
@@ -11,24 +11,24 @@ use serde_json::Value;
 
 use crate::{names, time};
 
-/// A text of so many characters. Without the character NUL, which some stores cannot hold.
+/// A text with a length in characters within bounds. The character NUL, which some stores cannot store, is rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Text<const LEAST: usize, const MOST: usize>(pub(crate) String);
+pub(crate) struct Text<const MIN: usize, const MAX: usize>(pub(crate) String);
 
-/// A name of something.
+/// The name of an item.
 pub(crate) type Name = Text<1, 256>;
-/// A remark.
+/// The text of a comment.
 pub(crate) type Remark = Text<1, 2000>;
 
-/// What a text without NUL looks like.
+/// The pattern of a text without NUL.
 pub(crate) const NO_NUL: &str = "^[^\\u0000]*$";
 
-impl<'de, const LEAST: usize, const MOST: usize> Deserialize<'de> for Text<LEAST, MOST> {
+impl<'de, const MIN: usize, const MAX: usize> Deserialize<'de> for Text<MIN, MAX> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let text = String::deserialize(from)?;
         let length = text.chars().count();
-        if !(LEAST..=MOST).contains(&length) {
-            return Err(D::Error::custom(format!("a text of {length} characters, expected {LEAST} to {MOST}")));
+        if !(MIN..=MAX).contains(&length) {
+            return Err(D::Error::custom(format!("a text of {length} characters, expected {MIN} to {MAX}")));
         }
         if text.contains('\0') {
             return Err(D::Error::custom("a text with the character NUL, expected one without"));
@@ -37,23 +37,23 @@ impl<'de, const LEAST: usize, const MOST: usize> Deserialize<'de> for Text<LEAST
     }
 }
 
-impl<const LEAST: usize, const MOST: usize> Serialize for Text<LEAST, MOST> {
+impl<const MIN: usize, const MAX: usize> Serialize for Text<MIN, MAX> {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         self.0.serialize(out)
     }
 }
 
-impl<const LEAST: usize, const MOST: usize> JsonSchema for Text<LEAST, MOST> {
+impl<const MIN: usize, const MAX: usize> JsonSchema for Text<MIN, MAX> {
     fn inline_schema() -> bool {
         true
     }
 
     fn schema_name() -> Cow<'static, str> {
-        format!("Text{LEAST}To{MOST}").into()
+        format!("Text{MIN}To{MAX}").into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "minLength": LEAST, "maxLength": MOST, "pattern": NO_NUL })
+        json_schema!({ "type": "string", "minLength": MIN, "maxLength": MAX, "pattern": NO_NUL })
     }
 }
 
@@ -91,47 +91,47 @@ impl JsonSchema for SensorName {
 
 /// A number in a range.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Within<const LEAST: i64, const MOST: i64>(pub(crate) f64);
+pub(crate) struct Within<const MIN: i64, const MAX: i64>(pub(crate) f64);
 
-impl<'de, const LEAST: i64, const MOST: i64> Deserialize<'de> for Within<LEAST, MOST> {
+impl<'de, const MIN: i64, const MAX: i64> Deserialize<'de> for Within<MIN, MAX> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let number = f64::deserialize(from)?;
-        if (LEAST as f64..=MOST as f64).contains(&number) {
+        if (MIN as f64..=MAX as f64).contains(&number) {
             Ok(Self(number))
         } else {
-            Err(D::Error::custom(format!("the number {number}, expected one from {LEAST} to {MOST}")))
+            Err(D::Error::custom(format!("the number {number}, expected one from {MIN} to {MAX}")))
         }
     }
 }
 
-impl<const LEAST: i64, const MOST: i64> Serialize for Within<LEAST, MOST> {
+impl<const MIN: i64, const MAX: i64> Serialize for Within<MIN, MAX> {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         self.0.serialize(out)
     }
 }
 
-impl<const LEAST: i64, const MOST: i64> JsonSchema for Within<LEAST, MOST> {
+impl<const MIN: i64, const MAX: i64> JsonSchema for Within<MIN, MAX> {
     fn inline_schema() -> bool {
         true
     }
 
     fn schema_name() -> Cow<'static, str> {
-        format!("From{LEAST}To{MOST}").into()
+        format!("From{MIN}To{MAX}").into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "number", "minimum": LEAST, "maximum": MOST })
+        json_schema!({ "type": "number", "minimum": MIN, "maximum": MAX })
     }
 }
 
-/// A time, in nanoseconds since 1970. In JSON, RFC 3339; what lies beyond 1677 or 2262 counts as that.
+/// A time in nanoseconds since 1970. In JSON it is RFC 3339; times before 1677 or after 2262 are clamped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Moment(pub(crate) i64);
 
-/// A time as requests write it, in nanoseconds since 1970.
+/// Parses a time of a request body, and returns nanoseconds since 1970.
 ///
 /// # Errors
-/// What was expected and what came.
+/// A message with what was expected and what was received.
 pub fn moment(value: &serde_json::Value) -> Result<i64, String> {
     Moment::deserialize(value).map(|moment| moment.0).map_err(|error| error.to_string())
 }
@@ -153,7 +153,7 @@ impl<'de> Deserialize<'de> for Moment {
                     .map_err(|_| E::invalid_value(serde::de::Unexpected::Unsigned(time), &self))
             }
             fn visit_f64<E: Error>(self, time: f64) -> Result<Moment, E> {
-                // 1e18 is a whole number, too.
+                // A whole number in floating-point notation, such as 1e18, is accepted.
                 if time.fract() == 0.0 && time.abs() < 9e18 {
                     Ok(Moment(time as i64))
                 } else {
@@ -192,7 +192,7 @@ impl JsonSchema for Moment {
     }
 }
 
-/// What is taken as a time.
+/// Returns the schema of a time in a request.
 pub(crate) fn time_schema() -> Schema {
     json_schema!({ "anyOf": [
         { "type": "string", "format": "date-time" },
@@ -219,7 +219,7 @@ impl JsonSchema for Loose {
     }
 }
 
-/// An object. Of serde's types alone, an array of its members would do as well.
+/// A wrapper that accepts only a JSON object. A derived `Deserialize` would also accept an array of the members.
 #[derive(Debug, Default, Serialize)]
 #[serde(transparent)]
 pub(crate) struct Object<T>(pub(crate) T);
@@ -240,12 +240,12 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-/// Reads a member that may be left out, but is not null where it is there.
+/// Deserialises an optional member that must not be null.
 pub(crate) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
     T::deserialize(from).map(Some)
 }
 
-/// Reads what a column holds as JSON text.
+/// Deserialises a column that contains JSON as text.
 pub(crate) fn text_or_json<'de, T: serde::de::DeserializeOwned + Default, D: Deserializer<'de>>(
     from: D,
 ) -> Result<T, D::Error> {
@@ -253,6 +253,6 @@ pub(crate) fn text_or_json<'de, T: serde::de::DeserializeOwned + Default, D: Des
         Value::String(text) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
         value => value,
     };
-    // What cannot be read is not worth losing the row for.
+    // A value that cannot be parsed becomes the default, so that the row is not lost.
     Ok(serde_json::from_value(value).unwrap_or_default())
 }

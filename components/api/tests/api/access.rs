@@ -1,4 +1,4 @@
-//! Who may do what.
+//! Access control: tokens and CORS.
 
 use http::{Method, Response};
 use wheeltapper_api::{Settings, respond};
@@ -6,7 +6,7 @@ use wheeltapper_api::{Settings, respond};
 use crate::memory::{Memory, NOW, T0, body, problem, request, text};
 
 fn ask(
-    front: &Memory,
+    line: &Memory,
     variables: &[(&str, &str)],
     method: Method,
     uri: &str,
@@ -14,7 +14,7 @@ fn ask(
 ) -> Response<Vec<u8>> {
     let settings =
         Settings::read(|name| variables.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned()));
-    respond(front, &settings, NOW, request(method, uri, headers, b""))
+    respond(line, &settings, NOW, request(method, uri, headers, b""))
 }
 
 const API: &[(&str, &str)] = &[("WHEELTAPPER_API_TOKEN", "open sesame")];
@@ -22,8 +22,8 @@ const TICK: &[(&str, &str)] = &[("WHEELTAPPER_TICK_TOKEN", "tock")];
 
 #[test]
 fn a_tick_takes_its_token() {
-    let front = Memory::default();
-    let tick = |variables, headers: &[_]| ask(&front, variables, Method::POST, "/api/v1/tick", headers);
+    let line = Memory::default();
+    let tick = |variables, headers: &[_]| ask(&line, variables, Method::POST, "/api/v1/tick", headers);
     assert!(problem(&tick(&[], &[("authorization", "Bearer ")]), 404).contains("WHEELTAPPER_TICK_TOKEN"));
     problem(&tick(&[("WHEELTAPPER_TICK_TOKEN", " ")], &[("authorization", "Bearer ")]), 404);
     for wrong in [
@@ -37,80 +37,80 @@ fn a_tick_takes_its_token() {
         problem(&answer, 401);
         assert!(text(&answer, "www-authenticate").unwrap().starts_with("Bearer realm=\"wheeltapper\""));
     }
-    assert!(front.ticks.borrow().is_empty());
+    assert!(line.ticks.borrow().is_empty());
     let answer = tick(TICK, &[("authorization", "bearer tock")]);
     assert_eq!((answer.status().as_u16(), &body(&answer)["now"]), (200, &"2026-01-01T01:00:00Z".into()));
-    assert_eq!(front.ticks.take(), [NOW]);
-    // The API's own token is another.
+    assert_eq!(line.ticks.take(), [NOW]);
+    // The API token is not valid for ticks.
     let both = [API, TICK].concat();
     problem(&tick(&both, &[("authorization", "Bearer open sesame")]), 401);
     assert_eq!(tick(&both, &[("authorization", "Bearer tock")]).status(), 200);
-    let read = ask(&front, TICK, Method::GET, "/api/v1/tick", &[("authorization", "Bearer tock")]);
+    let read = ask(&line, TICK, Method::GET, "/api/v1/tick", &[("authorization", "Bearer tock")]);
     problem(&read, 405);
 }
 
 #[test]
 fn a_recordings_time_may_pass() {
-    let front = Memory::default();
-    let tick = |uri| ask(&front, TICK, Method::POST, uri, &[("authorization", "Bearer tock")]);
+    let line = Memory::default();
+    let tick = |uri| ask(&line, TICK, Method::POST, uri, &[("authorization", "Bearer tock")]);
     for uri in ["/api/v1/tick?now=2026-01-01T00:00:00Z", "/api/v1/tick?now=1767225600000000000"] {
         assert_eq!(body(&tick(uri))["now"], "2026-01-01T00:00:00Z");
     }
-    assert_eq!(front.ticks.take(), [T0, T0]);
-    assert!(problem(&tick("/api/v1/tick?now=soon"), 400).contains("now=\"soon\" is no time"));
+    assert_eq!(line.ticks.take(), [T0, T0]);
+    assert!(problem(&tick("/api/v1/tick?now=soon"), 400).contains("now=\"soon\" is not a time"));
     assert!(problem(&tick("/api/v1/tick?then=0"), 400).contains("this route takes now"));
-    assert!(front.ticks.take().is_empty());
+    assert!(line.ticks.take().is_empty());
 }
 
 #[test]
 fn with_a_token_the_api_is_closed() {
-    let front = Memory::default();
+    let line = Memory::default();
     for uri in ["/graphql", "/api/v1/overview", "/api/v1/sensors", "/api/v1/anomalies/1", "/nowhere"] {
-        problem(&ask(&front, API, Method::GET, uri, &[]), 401);
-        problem(&ask(&front, API, Method::GET, uri, &[("authorization", "Bearer open")]), 401);
-        let status = ask(&front, API, Method::GET, uri, &[("authorization", "Bearer open sesame")]).status();
+        problem(&ask(&line, API, Method::GET, uri, &[]), 401);
+        problem(&ask(&line, API, Method::GET, uri, &[("authorization", "Bearer open")]), 401);
+        let status = ask(&line, API, Method::GET, uri, &[("authorization", "Bearer open sesame")]).status();
         assert_ne!(status, 401, "{uri}");
     }
-    problem(&ask(&front, API, Method::POST, "/api/v1/ingest", &[]), 401);
-    assert!(front.submitted.take().is_empty());
+    problem(&ask(&line, API, Method::POST, "/api/v1/ingest", &[]), 401);
+    assert!(line.submitted.take().is_empty());
     for uri in ["/", "/health", "/ready", "/api/docs", "/api/docs.js", "/api/openapi.json"] {
-        assert_eq!(ask(&front, API, Method::GET, uri, &[]).status(), 200);
+        assert_eq!(ask(&line, API, Method::GET, uri, &[]).status(), 200);
     }
-    assert_eq!(ask(&front, &[], Method::GET, "/api/v1/overview", &[]).status(), 200);
+    assert_eq!(ask(&line, &[], Method::GET, "/api/v1/overview", &[]).status(), 200);
 }
 
 #[test]
 fn no_token_gets_into_a_log() {
-    let shown = format!("{:?}", Settings { api_token: Some("sesame".into()), ..Settings::default() });
-    assert!(!shown.contains("sesame"), "{shown}");
+    let debug = format!("{:?}", Settings { api_token: Some("sesame".into()), ..Settings::default() });
+    assert!(!debug.contains("sesame"), "{debug}");
 }
 
 #[test]
 fn pages_of_other_origins_are_denied_unless_listed() {
-    let front = Memory::default();
+    let line = Memory::default();
     let origin = [("origin", "https://plant.example")];
-    let answer = ask(&front, &[], Method::GET, "/api/v1/sensors", &origin);
+    let answer = ask(&line, &[], Method::GET, "/api/v1/sensors", &origin);
     assert_eq!((text(&answer, "access-control-allow-origin"), text(&answer, "vary")), (None, None));
 
     let listed = [("WHEELTAPPER_CORS_ORIGINS", "https://other.example, https://Plant.example/")];
-    let answer = ask(&front, &listed, Method::GET, "/api/v1/sensors", &origin);
+    let answer = ask(&line, &listed, Method::GET, "/api/v1/sensors", &origin);
     assert_eq!(text(&answer, "access-control-allow-origin"), Some("https://plant.example"));
     assert!(text(&answer, "access-control-expose-headers").unwrap().contains("Link"));
     assert_eq!(text(&answer, "vary"), Some("Origin"));
-    let stranger = ask(&front, &listed, Method::GET, "/api/v1/sensors", &[("origin", "https://plant.example.evil")]);
+    let stranger = ask(&line, &listed, Method::GET, "/api/v1/sensors", &[("origin", "https://plant.example.evil")]);
     assert_eq!((text(&stranger, "access-control-allow-origin"), text(&stranger, "vary")), (None, Some("Origin")));
 
-    // A browser asks before it sends a token, and without it; also an error has to be readable.
+    // A browser sends the preflight request without the token; error responses need the CORS headers as well.
     let variables = [API, &listed].concat();
     let preflight = [origin[0], ("access-control-request-method", "POST")];
-    let answer = ask(&front, &variables, Method::OPTIONS, "/api/v1/ingest", &preflight);
+    let answer = ask(&line, &variables, Method::OPTIONS, "/api/v1/ingest", &preflight);
     assert_eq!((answer.status().as_u16(), text(&answer, "access-control-allow-methods")), (204, Some("POST, OPTIONS")));
     assert_eq!(text(&answer, "access-control-allow-origin"), Some("https://plant.example"));
-    let answer = ask(&front, &variables, Method::GET, "/api/v1/sensors", &origin);
+    let answer = ask(&line, &variables, Method::GET, "/api/v1/sensors", &origin);
     problem(&answer, 401);
     assert_eq!(text(&answer, "access-control-allow-origin"), Some("https://plant.example"));
 
     let all = [("WHEELTAPPER_CORS_ORIGINS", "*")];
-    let answer = ask(&front, &all, Method::GET, "/api/v1/sensors", &origin);
+    let answer = ask(&line, &all, Method::GET, "/api/v1/sensors", &origin);
     assert_eq!(text(&answer, "access-control-allow-origin"), Some("https://plant.example"));
 }

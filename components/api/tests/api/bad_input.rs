@@ -1,4 +1,4 @@
-//! Whatever comes, an answer goes, and it is not the host's fault.
+//! Arbitrary input is answered, and never with a 5xx.
 
 use http::{Method, Uri};
 use proptest::prelude::*;
@@ -7,7 +7,7 @@ use wheeltapper_api::{ROUTES, Settings, respond};
 
 use crate::memory::{NOW, get, plant, problem, request, send};
 
-/// JSON that looks a little like what is taken.
+/// JSON that resembles valid bodies.
 fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -53,7 +53,7 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A path that a template may be of.
+/// A path that may match a template.
 fn path() -> impl Strategy<Value = String> {
     let id = prop_oneof![
         Just("00000000000000000000000000000001".to_owned()),
@@ -99,33 +99,33 @@ fn query() -> impl Strategy<Value = String> {
     })
 }
 
-/// Names that a person could take for another one, or that a file system or a proxy would read as a path.
+/// Names that people could confuse with another name, or that a file system or a proxy would interpret as a path.
 #[test]
 fn names_that_mislead_are_refused() {
-    let front = plant();
+    let line = plant();
     for name in ["a/..", "../a", "a//b", "a%2F%2Fb", "a/.", "a%00", "a%0A", "%E2%80%AEa", "a%E2%81%A6b", "a%C2%85"] {
         for path in [name.to_owned(), format!("{name}/readings"), format!("{name}/stream")] {
-            let told = problem(&get(&front, &format!("/api/v1/sensors/{path}")), 400);
-            assert!(told.contains("the name"), "{path}: {told}");
+            let reply = problem(&get(&line, &format!("/api/v1/sensors/{path}")), 400);
+            assert!(reply.contains("the name"), "{path}: {reply}");
         }
-        let told = send(&front, Method::POST, &format!("/api/v1/ingest?sensor={name}"), "1");
-        assert!(problem(&told, 400).contains("sensor: the name"));
+        let reply = send(&line, Method::POST, &format!("/api/v1/ingest?sensor={name}"), "1");
+        assert!(problem(&reply, 400).contains("sensor: the name"));
     }
     for name in ["a/..", "", "a//b", "a\u{202e}b", "a\nb", "/a"] {
         let sample = json!({ "sensor_data": { "sensor_id": name, "timestamp": 1, "values": 1 } });
-        problem(&send(&front, Method::POST, "/api/v1/detect", &sample.to_string()), 422);
+        problem(&send(&line, Method::POST, "/api/v1/detect", &sample.to_string()), 422);
         let part = json!({ "sensor_data": { "sensor_id": "a", "timestamp": 1, "values": { name: 1 } } });
-        problem(&send(&front, Method::POST, "/api/v1/detect", &part.to_string()), 422);
+        problem(&send(&line, Method::POST, "/api/v1/detect", &part.to_string()), 422);
         let plan = json!({ "sensor_ids": [name] });
-        problem(&send(&front, Method::POST, "/api/v1/maintenance/schedule", &plan.to_string()), 422);
+        problem(&send(&line, Method::POST, "/api/v1/maintenance/schedule", &plan.to_string()), 422);
     }
-    assert!(front.asked.borrow().is_empty());
+    assert!(line.asked.borrow().is_empty());
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
-    /// No request ends in a panic or in a 5xx, and every error is one that a program can read.
+    /// No request ends in a panic or a 5xx, and every error is a problem document.
     #[test]
     fn any_request_is_answered(
         method in prop::sample::select(vec!["GET", "GET", "POST", "POST", "PATCH", "HEAD", "OPTIONS", "PUT", "DELETE", "FOO"]),
@@ -154,7 +154,7 @@ proptest! {
         }
     }
 
-    /// A document is whatever somebody types.
+    /// Any text is answered as a GraphQL document.
     #[test]
     fn any_document_is_answered(text in "[a-zA-Z{}()\\[\\]:,$!@.\" ]{0,60}") {
         let sent = json!({ "query": text }).to_string();

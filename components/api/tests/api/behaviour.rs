@@ -1,4 +1,4 @@
-//! What all routes have in common.
+//! Behaviour that all routes have in common.
 
 use http::{Method, header};
 use serde_json::json;
@@ -7,8 +7,8 @@ use wheeltapper_api::{FrontError, Settings, Table, broken_off, respond};
 use crate::memory::{Memory, NOW, body, get, get_with, problem, request, sensor, text};
 
 fn send(method: Method, uri: &str, headers: &[(&str, &str)]) -> http::Response<Vec<u8>> {
-    let front = Memory::with(Table::Sensors, vec![sensor("a/b")]);
-    respond(&front, &Settings::default(), NOW, request(method, uri, headers, b""))
+    let line = Memory::with(Table::Sensors, vec![sensor("a/b")]);
+    respond(&line, &Settings::default(), NOW, request(method, uri, headers, b""))
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_request_can_be_found_again() {
     assert_eq!(id(&[("x-request-id", "from-a-proxy.7")]), "from-a-proxy.7");
     let made = id(&[]);
     assert_eq!(made.len(), 32);
-    // One that would break a log's line is not taken.
+    // An id that would break a line of the log is replaced.
     assert_eq!(id(&[("x-request-id", "two words")]), made);
     assert_eq!(id(&[("x-request-id", &"x".repeat(129))]), made);
     let later = respond(&Memory::default(), &Settings::default(), NOW + 1, request(Method::GET, "/health", &[], b""));
@@ -84,9 +84,9 @@ fn alive_and_ready() {
     for (failure, seconds) in
         [(FrontError::Unavailable("locked".into()), "1"), (FrontError::Broken("no plant".into()), "30")]
     {
-        let front = Memory { failure: Some(failure), ..Memory::default() };
-        assert_eq!(get(&front, "/health").status(), 200);
-        let answer = get(&front, "/ready");
+        let line = Memory { failure: Some(failure), ..Memory::default() };
+        assert_eq!(get(&line, "/health").status(), 200);
+        let answer = get(&line, "/ready");
         assert!(problem(&answer, 503).starts_with("the line does not answer: "));
         assert_eq!(text(&answer, "retry-after"), Some(seconds));
     }
@@ -102,7 +102,7 @@ fn the_page_and_its_files_are_served() {
     assert_eq!(text(&page, "cache-control"), Some("no-cache"));
     let html = String::from_utf8_lossy(page.body()).into_owned();
     let Some(script) = html.split('"').find(|part| part.contains("app-") && part.ends_with(".js")) else {
-        // Built without Node.js: the edge host's first page.
+        // Built without Node.js: the simple first page.
         assert!(html.contains("fetch('/api/v1/overview')"), "{html}");
         return;
     };
@@ -111,8 +111,8 @@ fn the_page_and_its_files_are_served() {
     assert_eq!(text(&plain, "content-type"), Some("text/javascript; charset=utf-8"));
     assert_eq!(text(&plain, "content-encoding"), None);
     assert!(text(&plain, "cache-control").unwrap().contains("immutable"));
-    let packed = send(Method::GET, &path, &[("accept-encoding", "br, gzip")]);
-    assert_eq!(text(&packed, "content-encoding"), Some("gzip"));
-    assert!(packed.body().len() < plain.body().len() / 2);
+    let compressed = send(Method::GET, &path, &[("accept-encoding", "br, gzip")]);
+    assert_eq!(text(&compressed, "content-encoding"), Some("gzip"));
+    assert!(compressed.body().len() < plain.body().len() / 2);
     assert!(!text(&page, "content-security-policy").unwrap().contains("unsafe"));
 }

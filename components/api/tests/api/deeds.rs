@@ -1,4 +1,4 @@
-//! What people do.
+//! User actions.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -9,8 +9,8 @@ use crate::memory::{Memory, NOW, SECOND, T0, body, get, get_with, misfit, order,
 const ANOMALY: &str = "/api/v1/anomalies/00000000000000000000000000000001";
 const ORDER: &str = "/api/v1/work-orders/00000000000000000000000000000001";
 
-fn acted(front: &Memory) -> Vec<(Deed, String, String)> {
-    front.acted.take().into_iter().map(|change| (change.deed, change.id, change.text)).collect()
+fn acted(line: &Memory) -> Vec<(Deed, String, String)> {
+    line.acted.take().into_iter().map(|change| (change.deed, change.id, change.text)).collect()
 }
 
 #[test]
@@ -22,108 +22,108 @@ fn each_deed_is_done() {
         ("comment", Deed::Comment),
         ("order-repair", Deed::OrderRepair),
     ] {
-        let front = plant();
-        let answer = send(&front, Method::POST, &format!("{ANOMALY}/{name}"), r#"{"comment": "seen, ä"}"#);
+        let line = plant();
+        let answer = send(&line, Method::POST, &format!("{ANOMALY}/{name}"), r#"{"comment": "seen, ä"}"#);
         assert_eq!(answer.status(), 200, "{}", body(&answer));
-        let change = front.acted.borrow()[0].clone();
+        let change = line.acted.borrow()[0].clone();
         assert_eq!((change.deed, change.text.as_str(), change.now), (deed, "seen, ä", NOW));
         let anomaly = body(&answer);
         assert_eq!(anomaly["handled"], matches!(deed, Deed::Handle | Deed::FalseAlarm));
         assert_eq!(anomaly["actions"][0]["text"], "seen, ä");
         assert_eq!(anomaly["actions"][0]["time"], "2026-01-01T01:00:00Z");
-        // As GET gives it.
-        assert_eq!(anomaly, body(&get(&front, ANOMALY)));
-        assert_eq!(body(&get(&front, &format!("{ANOMALY}/actions")))["items"], anomaly["actions"]);
-        assert_eq!(body(&get(&front, "/api/v1/actions"))["items"], anomaly["actions"]);
+        // GET returns the same.
+        assert_eq!(anomaly, body(&get(&line, ANOMALY)));
+        assert_eq!(body(&get(&line, &format!("{ANOMALY}/actions")))["items"], anomaly["actions"]);
+        assert_eq!(body(&get(&line, "/api/v1/actions"))["items"], anomaly["actions"]);
     }
 }
 
 #[test]
 fn a_remark_may_be_left_out_but_of_a_comment() {
-    let front = plant();
+    let line = plant();
     for sent in ["", "{}"] {
-        assert_eq!(send(&front, Method::POST, &format!("{ANOMALY}/acknowledge"), sent).status(), 200);
+        assert_eq!(send(&line, Method::POST, &format!("{ANOMALY}/acknowledge"), sent).status(), 200);
     }
-    assert!(acted(&front).iter().all(|(_, _, text)| text.is_empty()));
+    assert!(acted(&line).iter().all(|(_, _, text)| text.is_empty()));
     let comment = format!("{ANOMALY}/comment");
-    assert!(problem(&send(&front, Method::POST, &comment, ""), 400).contains("there is no body"));
-    assert_eq!(misfit(&send(&front, Method::POST, &comment, "{}")), (String::new(), "missing field `comment`".into()));
-    let (place, said) = misfit(&send(&front, Method::POST, &comment, r#"{"comment": ""}"#));
-    assert_eq!((place.as_str(), said.as_str()), ("/comment", "a text of 0 characters, expected 1 to 2000"));
+    assert!(problem(&send(&line, Method::POST, &comment, ""), 400).contains("there is no body"));
+    assert_eq!(misfit(&send(&line, Method::POST, &comment, "{}")), (String::new(), "missing field `comment`".into()));
+    let (pointer, detail) = misfit(&send(&line, Method::POST, &comment, r#"{"comment": ""}"#));
+    assert_eq!((pointer.as_str(), detail.as_str()), ("/comment", "a text of 0 characters, expected 1 to 2000"));
     let long = format!(r#"{{"comment": "{}"}}"#, "ä".repeat(2_001));
-    assert_eq!(misfit(&send(&front, Method::POST, &comment, &long)).1, "a text of 2001 characters, expected 1 to 2000");
-    assert!(misfit(&send(&front, Method::POST, &comment, r#"{"comment": "\u0000"}"#)).1.contains("NUL"));
-    assert!(misfit(&send(&front, Method::POST, &comment, r#"{"comment": null}"#)).1.contains("expected a string"));
-    assert!(acted(&front).is_empty());
+    assert_eq!(misfit(&send(&line, Method::POST, &comment, &long)).1, "a text of 2001 characters, expected 1 to 2000");
+    assert!(misfit(&send(&line, Method::POST, &comment, r#"{"comment": "\u0000"}"#)).1.contains("NUL"));
+    assert!(misfit(&send(&line, Method::POST, &comment, r#"{"comment": null}"#)).1.contains("expected a string"));
+    assert!(acted(&line).is_empty());
 }
 
 #[test]
 fn what_is_not_there_cannot_be_acted_on() {
-    let front = plant();
+    let line = plant();
     for path in ["/api/v1/anomalies/ff/handle", "/api/v1/anomalies/%00/handle", "/api/v1/anomalies/%E2%82%AC/handle"] {
-        problem(&send(&front, Method::POST, path, "{}"), 404);
+        problem(&send(&line, Method::POST, path, "{}"), 404);
     }
     for path in ["/api/v1/anomalies/ff/actions", "/api/v1/anomalies/ff", "/api/v1/anomalies/%00"] {
-        problem(&get(&front, path), 404);
+        problem(&get(&line, path), 404);
     }
-    problem(&send(&front, Method::PATCH, "/api/v1/work-orders/ff", r#"{"pinned": true}"#), 404);
-    problem(&send(&front, Method::PATCH, "/api/v1/work-orders/%00", r#"{"pinned": true}"#), 404);
+    problem(&send(&line, Method::PATCH, "/api/v1/work-orders/ff", r#"{"pinned": true}"#), 404);
+    problem(&send(&line, Method::PATCH, "/api/v1/work-orders/%00", r#"{"pinned": true}"#), 404);
 }
 
-/// What is sent with `If-Match` beside.
-fn send_if(front: &Memory, method: Method, uri: &str, tags: &str, body: &str) -> http::Response<Vec<u8>> {
+/// Sends a request with `If-Match`.
+fn send_if(line: &Memory, method: Method, uri: &str, tags: &str, body: &str) -> http::Response<Vec<u8>> {
     let headers = [("content-type", "application/json"), ("if-match", tags)];
-    respond(front, &Settings::default(), NOW, request(method, uri, &headers, body.as_bytes()))
+    respond(line, &Settings::default(), NOW, request(method, uri, &headers, body.as_bytes()))
 }
 
 #[test]
 fn what_was_changed_meanwhile_is_not_changed_unseen() {
     let acknowledge = format!("{ANOMALY}/acknowledge");
-    for (seen, method, path, first, then) in [
+    for (item, method, path, first, then) in [
         (ORDER, Method::PATCH, ORDER, r#"{"pinned": true}"#, r#"{"status": "done"}"#),
         (ANOMALY, Method::POST, acknowledge.as_str(), r#"{"comment": "mine"}"#, r#"{"comment": "mine, too"}"#),
     ] {
-        let front = plant();
-        let tag = text(&get(&front, seen), "etag").unwrap().to_owned();
-        assert_eq!(send_if(&front, method.clone(), path, &tag, first).status(), 200);
-        let late = send_if(&front, method.clone(), path, &tag, then);
+        let line = plant();
+        let tag = text(&get(&line, item), "etag").unwrap().to_owned();
+        assert_eq!(send_if(&line, method.clone(), path, &tag, first).status(), 200);
+        let late = send_if(&line, method.clone(), path, &tag, then);
         assert!(problem(&late, 412).contains("If-Match"), "{path}");
-        assert_eq!(front.acted.borrow().len(), 1, "{path}");
-        // Whoever has looked again may, and who does not care; a packed answer's tag is as good.
-        let packed = get_with(&front, seen, &[("accept-encoding", "gzip")]);
-        let tag = text(&packed, "etag").unwrap().trim_start_matches("W/").to_owned();
+        assert_eq!(line.acted.borrow().len(), 1, "{path}");
+        // The new tag is accepted, also the weak one of a compressed response, and so is `*` or no tag.
+        let compressed = get_with(&line, item, &[("accept-encoding", "gzip")]);
+        let tag = text(&compressed, "etag").unwrap().trim_start_matches("W/").to_owned();
         for tags in [format!("\"other\", W/{tag}"), "*".to_owned()] {
-            assert_eq!(send_if(&front, method.clone(), path, &tags, then).status(), 200, "{path}");
+            assert_eq!(send_if(&line, method.clone(), path, &tags, then).status(), 200, "{path}");
         }
-        assert_eq!(send(&front, method.clone(), path, then).status(), 200);
+        assert_eq!(send(&line, method.clone(), path, then).status(), 200);
         let absent = path.replace("0001", "00ff");
-        problem(&send_if(&front, method, &absent, "*", then), 404);
+        problem(&send_if(&line, method, &absent, "*", then), 404);
     }
 }
 
 #[test]
 fn moving_an_order_pins_it() {
-    for (sent, wanted) in [
+    for (sent, expected) in [
         (r#"{"scheduled_time": "2026-01-01T00:00:02Z"}"#, json!({ "scheduled_time": T0 + 2 * SECOND, "pinned": true })),
         (r#"{"technician": "Bo", "pinned": false}"#, json!({ "technician": "Bo", "pinned": false })),
         (r#"{"status": "done"}"#, json!({ "status": "done" })),
         (r#"{"pinned": true}"#, json!({ "pinned": true })),
     ] {
-        let front = plant();
-        let answer = send(&front, Method::PATCH, ORDER, sent);
+        let line = plant();
+        let answer = send(&line, Method::PATCH, ORDER, sent);
         assert_eq!(answer.status(), 200, "{}", body(&answer));
-        let (deed, id, text) = acted(&front).remove(0);
+        let (deed, id, text) = acted(&line).remove(0);
         assert_eq!((deed, id.as_str()), (Deed::Amend, "00000000000000000000000000000001"));
-        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), wanted);
-        assert_eq!(body(&answer), body(&get(&front, ORDER)));
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected);
+        assert_eq!(body(&answer), body(&get(&line, ORDER)));
     }
     assert_eq!(order(1, "planned")["status"], "planned");
 }
 
 #[test]
 fn an_amendment_that_is_none_is_told() {
-    let front = plant();
-    for (sent, place, said) in [
+    let line = plant();
+    for (sent, expected_pointer, expected_detail) in [
         ("{}", "", "at least one of scheduled_time, technician, pinned, status"),
         (r#"{"pinned": null}"#, "/pinned", "expected a boolean"),
         (r#"{"pinned": 1}"#, "/pinned", "invalid type: integer `1`, expected a boolean"),
@@ -140,20 +140,20 @@ fn an_amendment_that_is_none_is_told() {
         (r#"["2026-01-01T00:00:02Z", "Bo", true, "done"]"#, "", "expected an object"),
         ("null", "", "expected an object"),
     ] {
-        let (pointer, detail) = misfit(&send(&front, Method::PATCH, ORDER, sent));
-        assert!(detail.contains(said), "{sent}: {detail}");
-        assert!(place.is_empty() || pointer == place, "{sent}: {pointer}");
+        let (pointer, detail) = misfit(&send(&line, Method::PATCH, ORDER, sent));
+        assert!(detail.contains(expected_detail), "{sent}: {detail}");
+        assert!(expected_pointer.is_empty() || pointer == expected_pointer, "{sent}: {pointer}");
     }
-    assert!(acted(&front).is_empty());
+    assert!(acted(&line).is_empty());
 }
 
 #[test]
 fn a_body_says_what_it_is() {
-    let front = plant();
+    let line = plant();
     let patch = |kind: Option<&str>, sent: &[u8]| {
         let headers: Vec<_> = kind.into_iter().map(|kind| ("content-type", kind)).collect();
-        let asked = request(Method::PATCH, ORDER, &headers, sent);
-        wheeltapper_api::respond(&front, &wheeltapper_api::Settings::default(), NOW, asked)
+        let request = request(Method::PATCH, ORDER, &headers, sent);
+        wheeltapper_api::respond(&line, &wheeltapper_api::Settings::default(), NOW, request)
     };
     for kind in ["application/json", "Application/JSON; charset=utf-8", "application/json;charset=\"UTF-8\""] {
         assert_eq!(patch(Some(kind), br#"{"pinned": true}"#).status(), 200, "{kind}");
@@ -165,7 +165,7 @@ fn a_body_says_what_it_is() {
         assert!(problem(&answer, 415).contains("send JSON"), "{kind:?}");
         assert_eq!(text(&answer, "accept"), Some("application/json"));
     }
-    for (sent, said) in [
+    for (sent, expected_detail) in [
         (&b"{"[..], "line 1 column 1"),
         (b"{\"pinned\":\n tru}", "line 2 column 5"),
         (b"\xFF", "line 1 column 1"),
@@ -175,7 +175,7 @@ fn a_body_says_what_it_is() {
         (b"{\"scheduled_time\": 1e999}", "number out of range"),
     ] {
         let detail = problem(&patch(Some("application/json"), sent), 400);
-        assert!(detail.starts_with("the body is no JSON: ") && detail.contains(said), "{detail}");
+        assert!(detail.starts_with("the body is not JSON: ") && detail.contains(expected_detail), "{detail}");
     }
     let deep = "[".repeat(10_000);
     assert!(patch(Some("application/json"), deep.as_bytes()).status().is_client_error());

@@ -1,4 +1,4 @@
-//! Judging values.
+//! Scoring of values.
 
 use http::{Method, Response};
 use serde_json::{Value, json};
@@ -8,8 +8,8 @@ use crate::memory::{Memory, NOW, body, misfit, plant, problem, send};
 
 const SENSOR: &str = "north/hall-1/pump-1/vibration";
 
-fn detect(front: &Memory, sent: &Value) -> Response<Vec<u8>> {
-    send(front, Method::POST, "/api/v1/detect", &sent.to_string())
+fn detect(line: &Memory, sent: &Value) -> Response<Vec<u8>> {
+    send(line, Method::POST, "/api/v1/detect", &sent.to_string())
 }
 
 fn sample(values: Value) -> Value {
@@ -18,15 +18,15 @@ fn sample(values: Value) -> Value {
 
 #[test]
 fn values_are_judged() {
-    let front = plant();
+    let line = plant();
     let mut sent = sample(json!([1.5, -2]));
     sent["sensor_data"]["metadata"] = json!({ "sampling_hz": 100 });
-    let answer = detect(&front, &sent);
+    let answer = detect(&line, &sent);
     assert_eq!(answer.status(), 200, "{}", body(&answer));
-    let mut judged = body(&answer);
-    assert!(judged["processing_time_ms"].take().as_f64().is_some_and(|time| time >= 0.0));
+    let mut result = body(&answer);
+    assert!(result["processing_time_ms"].take().as_f64().is_some_and(|time| time >= 0.0));
     assert_eq!(
-        judged,
+        result,
         json!({
             "anomaly_score": 0.96, "is_anomaly": true, "confidence": 0.7, "model_used": "ensemble",
             "processing_time_ms": null,
@@ -36,40 +36,40 @@ fn values_are_judged() {
             },
         })
     );
-    let handed = front.judged.borrow()[0].clone();
-    assert_eq!((handed.model.as_str(), handed.now), ("ensemble", NOW));
+    let received = line.judged.borrow()[0].clone();
+    assert_eq!((received.model.as_str(), received.now), ("ensemble", NOW));
     assert_eq!(
-        serde_json::from_slice::<Value>(&handed.payload).unwrap(),
+        serde_json::from_slice::<Value>(&received.payload).unwrap(),
         json!({
             "sensor_id": SENSOR, "timestamp": 1_767_225_600_000_000_000_i64, "values": [1.5, -2.0],
             "metadata": { "sampling_hz": 100 },
         })
     );
     for values in [json!(1), json!(1.5), json!({ "x": 1, "y": 2.5 })] {
-        assert_eq!(detect(&front, &sample(values)).status(), 200);
+        assert_eq!(detect(&line, &sample(values)).status(), 200);
     }
 }
 
 #[test]
 fn the_threshold_is_the_askers() {
-    let front = plant();
+    let line = plant();
     for (threshold, is_anomaly) in [(json!(0.96), true), (json!(0.97), false), (json!(0), true), (json!(1), false)] {
         let mut sent = sample(json!(1));
         sent["threshold"] = threshold;
-        assert_eq!(body(&detect(&front, &sent))["is_anomaly"], is_anomaly);
+        assert_eq!(body(&detect(&line, &sent))["is_anomaly"], is_anomaly);
     }
 }
 
 #[test]
 fn what_is_no_sample_is_told() {
-    let front = plant();
+    let line = plant();
     let with = |pointer: &str, value: Value| {
         let mut sent = sample(json!(1));
         let (parent, name) = pointer.rsplit_once('/').unwrap();
         sent.pointer_mut(parent).unwrap()[name] = value;
         sent
     };
-    for (place, value, said) in [
+    for (expected_pointer, value, expected_detail) in [
         ("/threshold", json!(1.01), "the number 1.01, expected one from 0 to 1"),
         ("/threshold", json!("high"), "invalid type: string \"high\", expected f64"),
         ("/threshold", Value::Null, "expected f64"),
@@ -87,21 +87,21 @@ fn what_is_no_sample_is_told() {
         ("/sensor_data/metadata", json!([]), "expected a map"),
         ("/sensor_data/unit", json!("mm/s"), "unknown field `unit`"),
     ] {
-        if place == "/sensor_data/values/x" {
-            let (pointer, detail) = misfit(&detect(&front, &sample(json!({ "x": "1" }))));
+        if expected_pointer == "/sensor_data/values/x" {
+            let (pointer, detail) = misfit(&detect(&line, &sample(json!({ "x": "1" }))));
             assert!(
                 pointer.starts_with("/sensor_data/values") && detail.contains("expected f64"),
                 "{pointer} {detail}"
             );
             continue;
         }
-        let (pointer, detail) = misfit(&detect(&front, &with(place, value)));
-        assert_eq!(pointer, place, "{detail}");
-        assert!(detail.contains(said), "{place}: {detail}");
+        let (pointer, detail) = misfit(&detect(&line, &with(expected_pointer, value)));
+        assert_eq!(pointer, expected_pointer, "{detail}");
+        assert!(detail.contains(expected_detail), "{expected_pointer}: {detail}");
     }
-    let (pointer, detail) = misfit(&detect(&front, &json!({})));
+    let (pointer, detail) = misfit(&detect(&line, &json!({})));
     assert_eq!((pointer.as_str(), detail.as_str()), ("", "missing field `sensor_data`"));
-    assert!(front.judged.take().is_empty());
+    assert!(line.judged.take().is_empty());
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn what_the_line_says_has_its_status() {
         (FrontError::Unavailable("locked".into()), 503),
         (FrontError::Broken("b".into()), 500),
     ] {
-        let front = Memory { failure: Some(failure), ..Memory::default() };
-        problem(&detect(&front, &sample(json!(1))), status);
+        let line = Memory { failure: Some(failure), ..Memory::default() };
+        problem(&detect(&line, &sample(json!(1))), status);
     }
 }

@@ -1,4 +1,4 @@
-//! The OpenAPI document, and the table that it is made of.
+//! The OpenAPI document, and the table of routes that it is generated from.
 
 use http::Method;
 use serde_json::Value;
@@ -13,18 +13,18 @@ fn the_document() {
 
 #[test]
 fn it_is_served_as_the_host_is() {
-    let front = Memory::default();
-    let here = body(&get(&front, "/api/openapi.json"));
+    let line = Memory::default();
+    let here = body(&get(&line, "/api/openapi.json"));
     assert!(here["paths"].get("/api/v1/users").is_none() && here["paths"].get("/ws/anomalies").is_none());
     let settings = Settings::read(|name| (name == "WHEELTAPPER_HOST").then(|| "edge".to_owned()));
-    let there = respond(&front, &settings, NOW, request(Method::GET, "/api/openapi.json", &[], b""));
+    let there = respond(&line, &settings, NOW, request(Method::GET, "/api/openapi.json", &[], b""));
     assert!(body(&there)["paths"].get("/api/v1/users").is_some());
     assert_eq!(body(&there), openapi(true, env!("CARGO_PKG_VERSION")));
-    // What the edge host answers itself is not here.
-    assert_eq!(get(&front, "/api/v1/users").status(), 404);
+    // The edge host's own routes do not exist elsewhere.
+    assert_eq!(get(&line, "/api/v1/users").status(), 404);
 }
 
-/// Every reference leads somewhere, every name is used once, and every example is what its schema takes.
+/// Every reference resolves, every name is unique, and every example is accepted.
 #[test]
 fn it_hangs_together() {
     fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
@@ -48,7 +48,7 @@ fn it_hangs_together() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), ROUTES.len());
-    let front = plant();
+    let line = plant();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let Some(body) = operation.pointer("/requestBody/content/application~1json/example") else { continue };
@@ -57,7 +57,7 @@ fn it_hangs_together() {
                 continue;
             }
             let path = path.replace("{id}", "00000000000000000000000000000001");
-            let answer = crate::memory::send(&front, method, &path, &body.to_string());
+            let answer = crate::memory::send(&line, method, &path, &body.to_string());
             assert!(answer.status().is_success(), "{path}: {}", crate::memory::body(&answer));
         }
     }
@@ -113,41 +113,42 @@ fn paths_tell_what_they_take() {
 
 #[test]
 fn long_answers_are_packed() {
-    let front = plant();
-    let plain = get(&front, "/api/openapi.json");
+    let line = plant();
+    let plain = get(&line, "/api/openapi.json");
     assert_eq!((text(&plain, "content-encoding"), text(&plain, "vary")), (None, Some("Accept-Encoding")));
-    for taken in ["gzip", "br, GZIP;q=0.5", "deflate,gzip"] {
-        let packed = get_with(&front, "/api/openapi.json", &[("accept-encoding", taken)]);
-        assert_eq!(text(&packed, "content-encoding"), Some("gzip"));
-        assert_eq!(text(&packed, "content-length").unwrap(), packed.body().len().to_string());
-        let mut unpacked = Vec::new();
-        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(packed.body().as_slice()), &mut unpacked).unwrap();
-        assert_eq!(&unpacked, plain.body());
-        assert!(packed.body().len() < plain.body().len() / 5);
-        let tag = text(&packed, "etag").unwrap();
+    for encodings in ["gzip", "br, GZIP;q=0.5", "deflate,gzip"] {
+        let compressed = get_with(&line, "/api/openapi.json", &[("accept-encoding", encodings)]);
+        assert_eq!(text(&compressed, "content-encoding"), Some("gzip"));
+        assert_eq!(text(&compressed, "content-length").unwrap(), compressed.body().len().to_string());
+        let mut decompressed = Vec::new();
+        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(compressed.body().as_slice()), &mut decompressed)
+            .unwrap();
+        assert_eq!(&decompressed, plain.body());
+        assert!(compressed.body().len() < plain.body().len() / 5);
+        let tag = text(&compressed, "etag").unwrap();
         assert_eq!(tag, format!("W/{}", text(&plain, "etag").unwrap()));
-        let again = get_with(&front, "/api/openapi.json", &[("accept-encoding", taken), ("if-none-match", tag)]);
+        let again = get_with(&line, "/api/openapi.json", &[("accept-encoding", encodings), ("if-none-match", tag)]);
         assert_eq!((again.status().as_u16(), again.body().len(), text(&again, "content-encoding")), (304, 0, None));
     }
     for refused in ["br", "gzip;q=0", "gzip;q=0.0", ""] {
-        let answer = get_with(&front, "/api/openapi.json", &[("accept-encoding", refused)]);
+        let answer = get_with(&line, "/api/openapi.json", &[("accept-encoding", refused)]);
         assert_eq!(text(&answer, "content-encoding"), None);
     }
-    // Too short to be worth it, and a stream.
+    // A body that is too short to be worth it, and a stream.
     for path in ["/health", "/api/v1/sensors/north%2Fhall-1%2Fpump-1%2Fvibration/stream?last_event_id=1"] {
-        assert_eq!(text(&get_with(&front, path, &[("accept-encoding", "gzip")]), "content-encoding"), None);
+        assert_eq!(text(&get_with(&line, path, &[("accept-encoding", "gzip")]), "content-encoding"), None);
     }
 }
 
 #[test]
 fn the_page_loads_nothing_from_elsewhere() {
-    let front = Memory::default();
+    let line = Memory::default();
     for (path, kind) in [
         ("/api/docs", "text/html; charset=utf-8"),
         ("/api/docs.js", "text/javascript; charset=utf-8"),
         ("/api/docs.css", "text/css; charset=utf-8"),
     ] {
-        let answer = get(&front, path);
+        let answer = get(&line, path);
         assert_eq!(text(&answer, "content-type"), Some(kind));
         let policy = text(&answer, "content-security-policy").unwrap();
         assert!(policy.contains("script-src 'self'") && !policy.contains("unsafe"), "{policy}");

@@ -6,25 +6,25 @@ use wheeltapper_api::{Deed, FrontError, Settings, Table, respond};
 
 use crate::memory::{Memory, NOW, alert, body, get, get_with, plant, problem, request, send, sensor, text};
 
-fn post(front: &Memory, sent: &Value) -> Response<Vec<u8>> {
-    send(front, Method::POST, "/graphql", &sent.to_string())
+fn post(line: &Memory, sent: &Value) -> Response<Vec<u8>> {
+    send(line, Method::POST, "/graphql", &sent.to_string())
 }
 
-fn ask(front: &Memory, query: &str) -> Value {
-    let answer = post(front, &json!({ "query": query }));
+fn ask(line: &Memory, query: &str) -> Value {
+    let answer = post(line, &json!({ "query": query }));
     assert_eq!(answer.status(), 200);
     body(&answer)
 }
 
-fn data(front: &Memory, query: &str) -> Value {
-    let mut told = ask(front, query);
-    assert!(told.get("errors").is_none(), "{told}");
-    told["data"].take()
+fn data(line: &Memory, query: &str) -> Value {
+    let mut reply = ask(line, query);
+    assert!(reply.get("errors").is_none(), "{reply}");
+    reply["data"].take()
 }
 
-fn error(told: &Value) -> &str {
-    assert!(told.get("data").is_none_or(Value::is_null), "{told}");
-    told["errors"][0]["message"].as_str().unwrap()
+fn error(reply: &Value) -> &str {
+    assert!(reply.get("data").is_none_or(Value::is_null), "{reply}");
+    reply["errors"][0]["message"].as_str().unwrap()
 }
 
 #[test]
@@ -41,14 +41,14 @@ fn all_is_asked_for_at_once() {
         machines { nodes { asset openAlerts health p90Hours } }
         actions { nodes { deed } }
     }";
-    let front = plant();
+    let line = plant();
     let answer = post(
-        &front,
+        &line,
         &json!({ "query": query, "operationName": "All", "variables": { "start": "2026-01-01T00:00:05Z" } }),
     );
     insta::with_settings!({ sort_maps => true }, { insta::assert_json_snapshot!(body(&answer)) });
-    let asked = front.asked.borrow();
-    let anomalies = asked.iter().find(|(_, filter)| filter.after.is_some()).unwrap();
+    let queries = line.asked.borrow();
+    let anomalies = queries.iter().find(|(_, filter)| filter.after.is_some()).unwrap();
     assert_eq!(
         (anomalies.1.kind.as_deref(), anomalies.1.sensor.as_deref()),
         (Some("high"), Some("north/pump-1/vibration"))
@@ -57,31 +57,30 @@ fn all_is_asked_for_at_once() {
 
 #[test]
 fn pages_follow_one_another() {
-    let front = plant();
-    let (mut after, mut seen) = (Value::Null, 0);
+    let line = plant();
+    let (mut after, mut count) = (Value::Null, 0);
     loop {
         let query = "query ($after: String) { anomalies(first: 25, after: $after) { nodes { id } pageInfo { endCursor hasNextPage } } }";
         let page =
-            body(&post(&front, &json!({ "query": query, "variables": { "after": after } })))["data"]["anomalies"]
-                .take();
-        seen += page["nodes"].as_array().unwrap().len();
+            body(&post(&line, &json!({ "query": query, "variables": { "after": after } })))["data"]["anomalies"].take();
+        count += page["nodes"].as_array().unwrap().len();
         if page["pageInfo"]["hasNextPage"] == false {
             break;
         }
         after = page["pageInfo"]["endCursor"].clone();
     }
-    assert_eq!(seen, 59);
-    assert!(error(&ask(&front, "{ sensors(first: 0) { nodes { name } } }")).contains("not from 1 to 1000"));
-    assert!(error(&ask(&front, "{ sensors(after: \"x\") { nodes { name } } }")).contains("endCursor"));
-    assert_eq!(data(&front, "{ sensors(asset: \"\\u0000\") { nodes { name } } }")["sensors"]["nodes"], json!([]));
+    assert_eq!(count, 59);
+    assert!(error(&ask(&line, "{ sensors(first: 0) { nodes { name } } }")).contains("not from 1 to 1000"));
+    assert!(error(&ask(&line, "{ sensors(after: \"x\") { nodes { name } } }")).contains("endCursor"));
+    assert_eq!(data(&line, "{ sensors(asset: \"\\u0000\") { nodes { name } } }")["sensors"]["nodes"], json!([]));
 }
 
 #[test]
 fn sensors_of_machines_that_alert() {
-    let mut front = plant();
-    front.rows.get_mut(&wheeltapper_api::Table::Alerts).unwrap()[0]["asset"] = json!("south");
+    let mut line = plant();
+    line.rows.get_mut(&wheeltapper_api::Table::Alerts).unwrap()[0]["asset"] = json!("south");
     let names = |status: &str| {
-        data(&front, &format!("{{ sensors(status: {status}) {{ nodes {{ name }} }} }}"))["sensors"]["nodes"].clone()
+        data(&line, &format!("{{ sensors(status: {status}) {{ nodes {{ name }} }} }}"))["sensors"]["nodes"].clone()
     };
     assert_eq!(names("ALERTING"), json!([{ "name": "south/fan" }]));
     assert_eq!(names("OK").as_array().unwrap().len(), 2);
@@ -89,51 +88,50 @@ fn sensors_of_machines_that_alert() {
 
 #[test]
 fn rows_that_are_picked_take_few_looks() {
-    let mut front = plant();
+    let mut line = plant();
     let sensors: Vec<Value> = (0..12_500).map(|at| sensor(&format!("north/m{at:05}/x"))).collect();
-    front.rows.insert(Table::Sensors, sensors);
-    let looks =
-        |front: &Memory| front.asked.borrow_mut().drain(..).filter(|(table, _)| *table == Table::Sensors).count();
+    line.rows.insert(Table::Sensors, sensors);
+    let looks = |line: &Memory| line.asked.borrow_mut().drain(..).filter(|(table, _)| *table == Table::Sensors).count();
     let fields = |count: usize, field: &str| {
         (0..count).fold("{".to_owned(), |query, at| query + &format!("a{at}:{field} ")) + "}"
     };
     let none = "sensors(status: ALERTING, first: 1) { nodes { name } pageInfo { endCursor hasNextPage } }";
-    let first = data(&front, &fields(15, none));
-    // There may be more where the looks did not do: a client goes on from there.
+    let first = data(&line, &fields(15, none));
+    // The limit of queries was reached before the end: the client continues from the cursor.
     assert_eq!(first["a14"], json!({ "nodes": [], "pageInfo": { "endCursor": "00002710", "hasNextPage": true } }));
-    assert_eq!(looks(&front), 10);
+    assert_eq!(looks(&line), 10);
     let on = none.replace("first: 1", "after: \"00002710\"");
     let last = json!({ "nodes": [], "pageInfo": { "endCursor": null, "hasNextPage": false } });
-    assert_eq!(data(&front, &format!("{{ {on} }}"))["sensors"], last);
-    assert_eq!(looks(&front), 3);
-    data(&front, &fields(3, "assets { path }"));
-    assert_eq!(looks(&front), 13);
+    assert_eq!(data(&line, &format!("{{ {on} }}"))["sensors"], last);
+    assert_eq!(looks(&line), 3);
+    data(&line, &fields(3, "assets { path }"));
+    assert_eq!(looks(&line), 13);
 
-    for (most, field) in [
+    for (max, field) in [
         (19, "sensors(status: OK, first: 1) { pageInfo { hasNextPage } }"),
         (19, "alerts(state: RESOLVED, severity: LOW, first: 1) { pageInfo { hasNextPage } }"),
         (19, "machines(first: 1) { pageInfo { hasNextPage } }"),
         (4, "assets { path }"),
         (192, "anomalies(sensorId: \"x\", first: 1) { pageInfo { hasNextPage } }"),
     ] {
-        data(&front, &fields(most, field));
-        assert!(error(&ask(&front, &fields(most + 1, field))).contains("too complex"), "{field}");
+        data(&line, &fields(max, field));
+        assert!(error(&ask(&line, &fields(max + 1, field))).contains("too complex"), "{field}");
     }
 }
 
 #[test]
 fn alerts_of_a_state_and_a_severity() {
-    let mut front = plant();
+    let mut line = plant();
     let alerts = [("a", "open", "high"), ("b", "resolved", "high"), ("c", "open", "low"), ("d", "resolved", "low")];
     let rows = alerts.map(|(id, state, severity)| {
         let mut row = alert();
         (row["id"], row["state"], row["severity"]) = (json!(id), json!(state), json!(severity));
         row
     });
-    front.rows.insert(Table::Alerts, rows.to_vec());
-    let ids = |given: &str| {
-        let told = data(&front, &format!("{{ alerts{given} {{ nodes {{ id }} }} }}"));
-        let nodes = told["alerts"]["nodes"].as_array().unwrap().clone();
+    line.rows.insert(Table::Alerts, rows.to_vec());
+    let ids = |arguments: &str| {
+        let reply = data(&line, &format!("{{ alerts{arguments} {{ nodes {{ id }} }} }}"));
+        let nodes = reply["alerts"]["nodes"].as_array().unwrap().clone();
         nodes.iter().map(|node| node["id"].as_str().unwrap().to_owned()).collect::<String>()
     };
     assert_eq!(ids(""), "abcd");
@@ -149,13 +147,13 @@ fn alerts_of_a_state_and_a_severity() {
 
 #[test]
 fn a_page_of_the_most_rows_tells_whether_there_are_more() {
-    let mut front = plant();
+    let mut line = plant();
     for (count, more) in [(1_000, false), (1_001, true)] {
         let sensors = (0..count).map(|at| sensor(&format!("n/m/s{at:04}"))).collect();
-        front.rows.insert(Table::Sensors, sensors);
-        let told = data(&front, "{ sensors(first: 1000) { nodes { name } pageInfo { endCursor hasNextPage } } }");
-        assert_eq!(told["sensors"]["nodes"].as_array().unwrap().len(), 1_000);
-        assert_eq!(told["sensors"]["pageInfo"], json!({ "endCursor": "000003e8", "hasNextPage": more }));
+        line.rows.insert(Table::Sensors, sensors);
+        let reply = data(&line, "{ sensors(first: 1000) { nodes { name } pageInfo { endCursor hasNextPage } } }");
+        assert_eq!(reply["sensors"]["nodes"].as_array().unwrap().len(), 1_000);
+        assert_eq!(reply["sensors"]["pageInfo"], json!({ "endCursor": "000003e8", "hasNextPage": more }));
     }
 }
 
@@ -168,17 +166,17 @@ fn what_people_do_is_done() {
         ("commentAnomaly", Deed::Comment),
         ("orderRepair", Deed::OrderRepair),
     ] {
-        let front = plant();
+        let line = plant();
         let query = format!(
             "mutation {{ {field}(id: \"00000000000000000000000000000001\", comment: \"c\") {{ id handled }} }}"
         );
-        let changed = data(&front, &query);
+        let changed = data(&line, &query);
         assert_eq!(changed[field]["handled"], matches!(deed, Deed::Handle | Deed::FalseAlarm));
-        let change = front.acted.borrow()[0].clone();
+        let change = line.acted.borrow()[0].clone();
         assert_eq!((change.deed, change.text.as_str(), change.now), (deed, "c", NOW));
     }
-    let front = plant();
-    let missing = ask(&front, "mutation { acknowledgeAnomaly(id: \"ff\") { id } }");
+    let line = plant();
+    let missing = ask(&line, "mutation { acknowledgeAnomaly(id: \"ff\") { id } }");
     assert_eq!(missing["errors"][0]["extensions"]["code"], "NOT_FOUND");
 }
 
@@ -186,34 +184,33 @@ const MUTATION: &str = "mutation { acknowledgeAnomaly(id: \"00000000000000000000
 
 #[test]
 fn who_may_only_read_changes_nothing() {
-    let front = plant();
+    let line = plant();
     let with = |permissions: &str, sent: &Value| {
         let headers = [("content-type", "application/json"), ("x-wheeltapper-permissions", permissions)];
-        let asked = request(Method::POST, "/graphql", &headers, sent.to_string().as_bytes());
-        body(&respond(&front, &Settings::default(), NOW, asked))
+        let request = request(Method::POST, "/graphql", &headers, sent.to_string().as_bytes());
+        body(&respond(&line, &Settings::default(), NOW, request))
     };
     let two = format!("query Q {{ __typename }} {MUTATION}").replace("mutation {", "mutation M {");
     for permissions in ["read", "", "read, writes", "READ,WRITE"] {
         for sent in
             [json!({ "query": MUTATION }), json!({ "query": two, "operationName": "M" }), json!({ "query": two })]
         {
-            assert!(error(&with(permissions, &sent)).contains("takes the permission write"), "{permissions} {sent}");
+            assert!(error(&with(permissions, &sent)).contains("requires the permission write"), "{permissions} {sent}");
         }
         assert!(with(permissions, &json!({ "query": two, "operationName": "Q" })).get("errors").is_none());
     }
-    assert!(front.acted.borrow().is_empty());
+    assert!(line.acted.borrow().is_empty());
     assert!(with("read, write", &json!({ "query": MUTATION })).get("errors").is_none());
-    assert_eq!(front.acted.borrow().len(), 1);
+    assert_eq!(line.acted.borrow().len(), 1);
 }
 
 #[test]
 fn get_asks_and_changes_nothing() {
-    let front = plant();
-    let answer =
-        get(&front, "/graphql?query=query($n:Int){machines(first:$n){nodes{asset}}}&variables=%7B%22n%22:1%7D");
+    let line = plant();
+    let answer = get(&line, "/graphql?query=query($n:Int){machines(first:$n){nodes{asset}}}&variables=%7B%22n%22:1%7D");
     assert_eq!(body(&answer)["data"]["machines"]["nodes"], json!([{ "asset": "north/hall-1/pump-1" }]));
     let changed = get(
-        &front,
+        &line,
         &format!(
             "/graphql?query={}",
             MUTATION.replace(' ', "+").replace('"', "%22").replace('{', "%7B").replace('}', "%7D")
@@ -221,29 +218,29 @@ fn get_asks_and_changes_nothing() {
     );
     problem(&changed, 405);
     assert!(text(&changed, "allow").unwrap().contains("POST"));
-    assert!(front.acted.borrow().is_empty());
+    assert!(line.acted.borrow().is_empty());
     for variables in ["x", "[]", ""] {
         assert!(
-            problem(&get(&front, &format!("/graphql?query=%7B__typename%7D&variables={variables}")), 400)
+            problem(&get(&line, &format!("/graphql?query=%7B__typename%7D&variables={variables}")), 400)
                 .contains("JSON object")
         );
     }
-    assert_eq!(error(&body(&get(&front, "/graphql"))), "there is no document; send it as `query`");
+    assert_eq!(error(&body(&get(&line, "/graphql"))), "there is no document; send it as `query`");
 }
 
 #[test]
 fn one_request_at_a_time() {
-    let front = plant();
-    problem(&send(&front, Method::POST, "/graphql", r#"[{"query": "{ __typename }"}]"#), 422);
-    problem(&send(&front, Method::POST, "/graphql", "{"), 400);
-    problem(&respond(&front, &Settings::default(), NOW, request(Method::POST, "/graphql", &[], b"{}")), 415);
-    problem(&send(&front, Method::PUT, "/graphql", "{}"), 405);
+    let line = plant();
+    problem(&send(&line, Method::POST, "/graphql", r#"[{"query": "{ __typename }"}]"#), 422);
+    problem(&send(&line, Method::POST, "/graphql", "{"), 400);
+    problem(&respond(&line, &Settings::default(), NOW, request(Method::POST, "/graphql", &[], b"{}")), 415);
+    problem(&send(&line, Method::PUT, "/graphql", "{}"), 405);
 }
 
 #[test]
 fn the_type_is_the_one_that_is_asked_for() {
-    let front = plant();
-    let with = |accept: &str, query: &str| get_with(&front, &format!("/graphql?query={query}"), &[("accept", accept)]);
+    let line = plant();
+    let with = |accept: &str, query: &str| get_with(&line, &format!("/graphql?query={query}"), &[("accept", accept)]);
     let plain = with("*/*", "%7Bx%7D");
     assert_eq!((plain.status().as_u16(), text(&plain, "content-type")), (200, Some("application/json")));
     let strict = with("application/graphql-response+json, application/json;q=0.9", "%7Bx%7D");
@@ -258,43 +255,43 @@ fn the_type_is_the_one_that_is_asked_for() {
 
 #[test]
 fn there_are_limits() {
-    let front = plant();
+    let line = plant();
     let deep = format!("{{ assets {} name {} }}", "{ children ".repeat(12), "}".repeat(12));
-    assert!(error(&ask(&front, &deep)).contains("too deep"), "{}", ask(&front, &deep));
+    assert!(error(&ask(&line, &deep)).contains("too deep"), "{}", ask(&line, &deep));
     let wide: String =
         (0..5).map(|index| format!("a{index}: sensors(first: 1000) {{ nodes {{ name asset unit }} }} ")).collect();
-    assert!(error(&ask(&front, &format!("{{ {wide} }}"))).contains("too complex"));
-    assert!(error(&ask(&front, &format!("{{ {} }}", "a".repeat(20_000)))).contains("send at most"));
-    assert!(front.asked.borrow().is_empty());
-    // Fragments that speak of each other.
-    error(&ask(&front, "{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }"));
-    error(&ask(&front, &format!("{}{}", "{ a ".repeat(3_000), "}".repeat(3_000))));
-    error(&ask(&front, "subscription { x }"));
-    error(&ask(&front, "query A { __typename } query B { __typename }"));
+    assert!(error(&ask(&line, &format!("{{ {wide} }}"))).contains("too complex"));
+    assert!(error(&ask(&line, &format!("{{ {} }}", "a".repeat(20_000)))).contains("send at most"));
+    assert!(line.asked.borrow().is_empty());
+    // Fragments that spread each other.
+    error(&ask(&line, "{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }"));
+    error(&ask(&line, &format!("{}{}", "{ a ".repeat(3_000), "}".repeat(3_000))));
+    error(&ask(&line, "subscription { x }"));
+    error(&ask(&line, "query A { __typename } query B { __typename }"));
 }
 
-/// 1 KB that validation would walk for most of a minute, and lists that the parser would run out of stack on.
+/// 1 KB that validation would visit for most of a minute, and lists that would overflow the stack of the parser.
 #[test]
 fn a_small_document_that_expands_to_a_large_one_is_refused_at_once() {
-    let front = plant();
+    let line = plant();
     let last = "fragment f27 on Query { machines { nodes { asset } } }";
     let bomb = (0..27).fold(format!("{{ ...f0 }} {last}"), |text, at| {
         format!("{text} fragment f{at} on Query {{ ...f{0} ...f{0} }}", at + 1)
     });
     let began = std::time::Instant::now();
-    assert!(error(&ask(&front, &bomb)).contains("selections, at most"));
+    assert!(error(&ask(&line, &bomb)).contains("selections, at most"));
     for list in ["[".repeat(1_000), "[".repeat(1_000) + &"]".repeat(1_000), "{a:".repeat(1_000)] {
-        let told = ask(&front, &format!("{{ machines(first: {list}) {{ nodes {{ asset }} }} }}"));
-        assert!(error(&told).contains("brackets"), "{told}");
+        let reply = ask(&line, &format!("{{ machines(first: {list}) {{ nodes {{ asset }} }} }}"));
+        assert!(error(&reply).contains("brackets"), "{reply}");
     }
-    // Variables are JSON, which has a limit of its own.
+    // Variables are JSON; the JSON parser has its own depth limit.
     let deep = format!("{{\"query\":\"{{ __typename }}\",\"variables\":{{\"a\":{}", "[".repeat(1_000));
-    problem(&send(&front, Method::POST, "/graphql", &deep), 400);
+    problem(&send(&line, Method::POST, "/graphql", &deep), 400);
     assert!(began.elapsed() < std::time::Duration::from_secs(1), "{:?}", began.elapsed());
-    assert!(front.asked.borrow().is_empty());
+    assert!(line.asked.borrow().is_empty());
 }
 
-/// As graphql-core, the reference in Python, asks: seventeen fields deep.
+/// The introspection query of graphql-core, the Python reference implementation: 17 fields deep.
 #[test]
 fn the_schema_can_be_asked_for() {
     let of_type = (0..9).fold("kind name".to_owned(), |inner, _| format!("kind name ofType {{ {inner} }}"));
@@ -306,42 +303,42 @@ fn the_schema_can_be_asked_for() {
         fragment V on __InputValue {{ name type {{ ...R }} defaultValue }}
         fragment R on __Type {{ {of_type} }}"
     );
-    let front = plant();
-    let schema = data(&front, &query);
+    let line = plant();
+    let schema = data(&line, &query);
     let types: Vec<&str> =
         schema["__schema"]["types"].as_array().unwrap().iter().map(|each| each["name"].as_str().unwrap()).collect();
     for name in ["Sensor", "Anomaly", "Machine", "WorkOrderPage", "DateTime", "JSON", "Severity"] {
         assert!(types.contains(&name), "{types:?}");
     }
-    assert!(front.asked.borrow().is_empty());
+    assert!(line.asked.borrow().is_empty());
 }
 
 #[test]
 fn documents_are_known_by_their_hash() {
     use sha2::{Digest as _, Sha256};
-    let front = plant();
+    let line = plant();
     let query = "{ machines { nodes { asset } } }";
     let hash: String = Sha256::digest(query).iter().map(|byte| format!("{byte:02x}")).collect();
     let persisted = json!({ "persistedQuery": { "version": 1, "sha256Hash": hash } });
-    let unknown = body(&post(&front, &json!({ "extensions": persisted })));
+    let unknown = body(&post(&line, &json!({ "extensions": persisted })));
     assert_eq!(unknown["errors"][0]["message"], "PersistedQueryNotFound");
     assert_eq!(unknown["errors"][0]["extensions"]["code"], "PERSISTED_QUERY_NOT_FOUND");
-    let other = body(&post(&front, &json!({ "query": "{ __typename }", "extensions": persisted })));
+    let other = body(&post(&line, &json!({ "query": "{ __typename }", "extensions": persisted })));
     assert_eq!(error(&other), "provided sha does not match query");
-    let sent = body(&post(&front, &json!({ "query": query, "extensions": persisted })));
+    let sent = body(&post(&line, &json!({ "query": query, "extensions": persisted })));
     assert_eq!(sent["data"]["machines"]["nodes"].as_array().unwrap().len(), 2);
-    assert_eq!(body(&post(&front, &json!({ "extensions": persisted }))), sent);
+    assert_eq!(body(&post(&line, &json!({ "extensions": persisted }))), sent);
     let uri =
         format!("/graphql?extensions=%7B%22persistedQuery%22:%7B%22version%22:1,%22sha256Hash%22:%22{hash}%22%7D%7D");
-    assert_eq!(body(&get(&front, &uri)), sent);
-    let odd = json!({ "extensions": { "persistedQuery": { "version": 2, "sha256Hash": hash } } });
-    assert_eq!(error(&body(&post(&front, &odd))), "PersistedQueryNotSupported");
+    assert_eq!(body(&get(&line, &uri)), sent);
+    let unsupported = json!({ "extensions": { "persistedQuery": { "version": 2, "sha256Hash": hash } } });
+    assert_eq!(error(&body(&post(&line, &unsupported))), "PersistedQueryNotSupported");
 }
 
 #[test]
 fn a_line_that_does_not_answer_is_told() {
-    let front = Memory { failure: Some(FrontError::Unavailable("locked".into())), ..Memory::default() };
-    let told = ask(&front, "{ machines { nodes { asset } } sensors { nodes { name } } }");
-    assert_eq!(told["errors"][0]["extensions"]["code"], "UNAVAILABLE");
-    assert!(told["errors"][0]["message"].as_str().unwrap().contains("locked"));
+    let line = Memory { failure: Some(FrontError::Unavailable("locked".into())), ..Memory::default() };
+    let reply = ask(&line, "{ machines { nodes { asset } } sensors { nodes { name } } }");
+    assert_eq!(reply["errors"][0]["extensions"]["code"], "UNAVAILABLE");
+    assert!(reply["errors"][0]["message"].as_str().unwrap().contains("locked"));
 }

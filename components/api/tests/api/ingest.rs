@@ -1,4 +1,4 @@
-//! Readings on their way in.
+//! Ingestion of readings.
 
 use std::io::Write as _;
 
@@ -20,8 +20,8 @@ fn refused(readings: u32) -> Refused {
 
 #[test]
 fn what_was_taken_and_what_was_not_is_told() {
-    let front = Memory { receipt: Receipt { accepted: 3, refused: vec![refused(2)] }, ..Memory::default() };
-    let answer = post(&front, "/api/v1/ingest?sensor=a%2Fb&topic=plant/x", &[("content-type", "text/csv")], b"1,2");
+    let line = Memory { receipt: Receipt { accepted: 3, refused: vec![refused(2)] }, ..Memory::default() };
+    let answer = post(&line, "/api/v1/ingest?sensor=a%2Fb&topic=plant/x", &[("content-type", "text/csv")], b"1,2");
     assert_eq!(answer.status(), 202);
     assert_eq!(
         body(&answer),
@@ -29,7 +29,7 @@ fn what_was_taken_and_what_was_not_is_told() {
             { "position": 2, "reason": "non-finite", "message": "value is NaN; send a number" }] })
     );
     assert_eq!(
-        front.submitted.take(),
+        line.submitted.take(),
         [Submission {
             source: "plant/x".to_owned(),
             format: Some("text/csv".to_owned()),
@@ -41,73 +41,73 @@ fn what_was_taken_and_what_was_not_is_told() {
 
 #[test]
 fn without_a_topic_the_path_is_the_source() {
-    let front = Memory { receipt: Receipt { accepted: 1, refused: vec![] }, ..Memory::default() };
-    assert_eq!(post(&front, "/api/v1/ingest?webhook=7", &[], b"{}").status(), 202);
-    let taken = front.submitted.take().remove(0);
-    assert_eq!((taken.source.as_str(), taken.format, taken.sensor), ("/api/v1/ingest", None, None));
+    let line = Memory { receipt: Receipt { accepted: 1, refused: vec![] }, ..Memory::default() };
+    assert_eq!(post(&line, "/api/v1/ingest?webhook=7", &[], b"{}").status(), 202);
+    let submission = line.submitted.take().remove(0);
+    assert_eq!((submission.source.as_str(), submission.format, submission.sensor), ("/api/v1/ingest", None, None));
 }
 
 #[test]
 fn what_times_count_goes_with_the_format() {
-    let front = Memory { receipt: Receipt { accepted: 1, refused: vec![] }, ..Memory::default() };
+    let line = Memory { receipt: Receipt { accepted: 1, refused: vec![] }, ..Memory::default() };
     for (query, kind, format) in [
         ("precision=ms", Some("text/plain; charset=utf-8"), Some("text/plain; charset=utf-8; precision=ms")),
         ("precision=u", None, Some("*/*; precision=u")),
         ("precision=", Some("text/csv"), Some("text/csv")),
     ] {
         let headers: Vec<_> = kind.iter().map(|kind| ("content-type", *kind)).collect();
-        assert_eq!(post(&front, &format!("/api/v1/ingest?{query}"), &headers, b"a value=1").status(), 202);
-        assert_eq!(front.submitted.take()[0].format.as_deref(), format);
+        assert_eq!(post(&line, &format!("/api/v1/ingest?{query}"), &headers, b"a value=1").status(), 202);
+        assert_eq!(line.submitted.take()[0].format.as_deref(), format);
     }
-    let odd = post(&front, "/api/v1/ingest?precision=minutes", &[], b"a value=1");
-    assert_eq!(problem(&odd, 400), "precision=\"minutes\" is not one of ns, us, ms, s, n, u, m, h");
-    assert!(front.submitted.take().is_empty());
+    let unknown_unit = post(&line, "/api/v1/ingest?precision=minutes", &[], b"a value=1");
+    assert_eq!(problem(&unknown_unit, 400), "precision=\"minutes\" is not one of ns, us, ms, s, n, u, m, h");
+    assert!(line.submitted.take().is_empty());
 }
 
 #[test]
 fn nothing_taken_is_a_problem() {
-    let front = Memory { receipt: Receipt { accepted: 0, refused: vec![refused(1); 150] }, ..Memory::default() };
-    let answer = post(&front, "/api/v1/ingest", &[], b"x");
-    assert_eq!(problem(&answer, 422), "nothing was taken: value is NaN; send a number");
+    let line = Memory { receipt: Receipt { accepted: 0, refused: vec![refused(1); 150] }, ..Memory::default() };
+    let answer = post(&line, "/api/v1/ingest", &[], b"x");
+    assert_eq!(problem(&answer, 422), "nothing was accepted: value is NaN; send a number");
     assert_eq!(body(&answer)["accepted"], 0);
     assert_eq!(body(&answer)["rejected"], 150);
     assert_eq!(body(&answer)["errors"].as_array().unwrap().len(), 100);
-    // An event that holds nothing is neither taken nor refused.
+    // An event without readings is neither accepted nor rejected.
     assert_eq!(post(&Memory::default(), "/api/v1/ingest", &[], b"[]").status(), 202);
 }
 
 #[test]
 fn gzip_is_unpacked() {
-    let front = Memory { receipt: Receipt { accepted: 1, refused: vec![] }, ..Memory::default() };
+    let line = Memory { receipt: Receipt { accepted: 1, refused: vec![] }, ..Memory::default() };
     for encoding in ["gzip", "X-GZip"] {
-        let answer = post(&front, "/api/v1/ingest", &[("content-encoding", encoding)], &gzip(b"hello"));
+        let answer = post(&line, "/api/v1/ingest", &[("content-encoding", encoding)], &gzip(b"hello"));
         assert_eq!(answer.status(), 202);
-        assert_eq!(front.submitted.take()[0].payload, b"hello");
+        assert_eq!(line.submitted.take()[0].payload, b"hello");
     }
-    let broken = post(&front, "/api/v1/ingest", &[("content-encoding", "gzip")], b"hello");
+    let broken = post(&line, "/api/v1/ingest", &[("content-encoding", "gzip")], b"hello");
     assert!(problem(&broken, 400).contains("Content-Encoding"));
     let cut = &gzip(b"hello, hello, hello")[..20];
-    assert!(problem(&post(&front, "/api/v1/ingest", &[("content-encoding", "gzip")], cut), 400).contains("gzip"));
-    let unknown = post(&front, "/api/v1/ingest", &[("content-encoding", "zstd")], b"hello");
-    assert!(problem(&unknown, 415).contains("\"zstd\" is not known here; send gzip"));
+    assert!(problem(&post(&line, "/api/v1/ingest", &[("content-encoding", "gzip")], cut), 400).contains("gzip"));
+    let unknown = post(&line, "/api/v1/ingest", &[("content-encoding", "zstd")], b"hello");
+    assert!(problem(&unknown, 415).contains("\"zstd\" is not supported; send gzip"));
     assert_eq!(text(&unknown, "accept-encoding"), Some("gzip, identity"));
-    assert!(front.submitted.take().is_empty());
+    assert!(line.submitted.take().is_empty());
 }
 
 #[test]
 fn what_is_too_large_is_refused_before_it_is_unpacked() {
-    let front = Memory::default();
+    let line = Memory::default();
     let large = vec![b' '; LIMIT + 1];
-    assert!(problem(&post(&front, "/api/v1/ingest", &[], &large), 413).contains("16777216 bytes"));
-    let packed = post(&front, "/api/v1/ingest", &[("content-encoding", "gzip")], &gzip(&large));
-    assert!(problem(&packed, 413).contains("unpacked"));
-    let announced = post(&front, "/api/v1/ingest", &[("content-length", "99999999")], b"");
+    assert!(problem(&post(&line, "/api/v1/ingest", &[], &large), 413).contains("16777216 bytes"));
+    let compressed = post(&line, "/api/v1/ingest", &[("content-encoding", "gzip")], &gzip(&large));
+    assert!(problem(&compressed, 413).contains("decompressed"));
+    let announced = post(&line, "/api/v1/ingest", &[("content-length", "99999999")], b"");
     assert!(problem(&announced, 413).contains("send less"));
-    assert!(front.submitted.take().is_empty());
+    assert!(line.submitted.take().is_empty());
     assert!(
         problem(
             &post(
-                &Memory { failure: Some(FrontError::Broken("b".into())), ..front },
+                &Memory { failure: Some(FrontError::Broken("b".into())), ..line },
                 "/api/v1/ingest",
                 &[],
                 &large[1..]
@@ -122,7 +122,7 @@ fn a_line_that_does_not_answer_is_tried_again() {
     let failing = |failure| Memory { failure: Some(failure), ..Memory::default() };
     let unavailable = failing(FrontError::Unavailable("the store is locked".to_owned()));
     let answer = post(&unavailable, "/api/v1/ingest", &[], b"{}");
-    assert_eq!(problem(&answer, 503), "the store is locked; send the same again");
+    assert_eq!(problem(&answer, 503), "the store is locked; send the same request again");
     assert_eq!(text(&answer, "retry-after"), Some("1"));
     let answer = post(&failing(FrontError::Broken("the plant is no JSON".to_owned())), "/api/v1/ingest", &[], b"{}");
     assert_eq!(problem(&answer, 500), "the plant is no JSON");
@@ -132,6 +132,6 @@ fn a_line_that_does_not_answer_is_tried_again() {
 #[test]
 fn ingest_is_posted() {
     let answer = get(&Memory::default(), "/api/v1/ingest");
-    assert_eq!(problem(&answer, 405), "/api/v1/ingest does not take GET; it takes POST, OPTIONS");
+    assert_eq!(problem(&answer, 405), "/api/v1/ingest does not allow GET; it allows POST, OPTIONS");
     assert_eq!(text(&answer, "allow"), Some("POST, OPTIONS"));
 }

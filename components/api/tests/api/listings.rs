@@ -20,14 +20,14 @@ fn a_page_of_anomalies() {
 
 #[test]
 fn the_filter_is_handed_on() {
-    let front = anomalies(10);
+    let line = anomalies(10);
     let answer = get(
-        &front,
+        &line,
         "/api/v1/anomalies?asset=north%2Fpump-1&sensor=north/pump-1/vibration&severity=high&from=2026-01-01T00:00:20Z&to=1767225660000000000&limit=7&cursor=",
     );
-    // A form sends what was left empty.
+    // Forms send fields that were left empty.
     assert_eq!(answer.status(), 200, "{}", body(&answer));
-    let (table, filter) = front.asked.take().remove(0);
+    let (table, filter) = line.asked.take().remove(0);
     assert_eq!(table, Table::Anomalies);
     assert_eq!(filter.asset.as_deref(), Some("north/pump-1"));
     assert_eq!(filter.sensor.as_deref(), Some("north/pump-1/vibration"));
@@ -38,42 +38,42 @@ fn the_filter_is_handed_on() {
 
 #[test]
 fn what_cannot_be_meant_is_told() {
-    let front = anomalies(1);
-    for (query, said) in [
+    let line = anomalies(1);
+    for (query, expected_detail) in [
         (
             "sevrity=high",
             "the query names \"sevrity\"; this route takes asset, sensor, from, to, severity, limit, cursor",
         ),
         ("limit=5&limit=6", "the query names \"limit\" twice"),
         ("severity=worse", "severity=\"worse\" is not one of low, medium, high, critical"),
-        ("limit=0", "limit=\"0\" is no whole number from 1 to 1000"),
-        ("limit=1001", "limit=\"1001\" is no whole number from 1 to 1000"),
-        ("limit=ten", "limit=\"ten\" is no whole number"),
-        ("from=yesterday", "from=\"yesterday\" is no time; give RFC 3339"),
-        ("from=20260101T000000Z", "is no time"),
-        ("from=2026-01-01T00:00Z", "is no time"),
-        ("from=2026-02-30T00:00:00Z", "is no time"),
-        ("from=99999999999999999999", "is no time"),
-        ("asset=%00", "has the character NUL in it"),
-        ("to=2026-01-01", "is no time"),
-        ("cursor=!", "cursor=\"!\" is none that was given out"),
-        ("cursor=0000000G", "is none that was given out"),
-        ("cursor=1", "is none that was given out"),
+        ("limit=0", "limit=\"0\" is not a whole number from 1 to 1000"),
+        ("limit=1001", "limit=\"1001\" is not a whole number from 1 to 1000"),
+        ("limit=ten", "limit=\"ten\" is not a whole number"),
+        ("from=yesterday", "from=\"yesterday\" is not a time; give RFC 3339"),
+        ("from=20260101T000000Z", "is not a time"),
+        ("from=2026-01-01T00:00Z", "is not a time"),
+        ("from=2026-02-30T00:00:00Z", "is not a time"),
+        ("from=99999999999999999999", "is not a time"),
+        ("asset=%00", "contains the character NUL"),
+        ("to=2026-01-01", "is not a time"),
+        ("cursor=!", "cursor=\"!\" is not a cursor"),
+        ("cursor=0000000G", "is not a cursor"),
+        ("cursor=1", "is not a cursor"),
     ] {
-        let detail = problem(&get(&front, &format!("/api/v1/anomalies?{query}")), 400);
-        assert!(detail.contains(said), "{query}: {detail}");
+        let detail = problem(&get(&line, &format!("/api/v1/anomalies?{query}")), 400);
+        assert!(detail.contains(expected_detail), "{query}: {detail}");
     }
-    assert!(front.asked.take().is_empty());
-    let long = problem(&get(&front, &format!("/api/v1/anomalies?asset={}", "ä".repeat(257))), 400);
+    assert!(line.asked.take().is_empty());
+    let long = problem(&get(&line, &format!("/api/v1/anomalies?asset={}", "ä".repeat(257))), 400);
     assert_eq!(long, "asset has 257 characters; give at most 256");
-    assert!(problem(&get(&front, "/api/v1/anomalies/x?limit=1"), 400).contains("this route takes none"));
+    assert!(problem(&get(&line, "/api/v1/anomalies/x?limit=1"), 400).contains("this route takes none"));
 }
 
 #[test]
 fn a_span_that_holds_nothing_shows_nothing() {
-    let front = anomalies(3);
+    let line = anomalies(3);
     for query in ["from=2&to=1", "from=9999-12-31T23:59:59-23:59", "to=0000-01-01t00:00:00.123456789123z"] {
-        let page = body(&get(&front, &format!("/api/v1/anomalies?{query}")));
+        let page = body(&get(&line, &format!("/api/v1/anomalies?{query}")));
         assert_eq!(page, json!({ "items": [], "next": null }), "{query}");
     }
 }
@@ -83,24 +83,24 @@ fn two_kinds_narrow_together() {
     let alert =
         |id: usize, severity: &str, state: &str| json!({ "id": id.to_string(), "severity": severity, "state": state });
     let alerts = (0..2_500).map(|id| alert(id, "high", if id % 500 == 499 { "open" } else { "resolved" }));
-    let front = Memory::with(Table::Alerts, alerts.chain([alert(9_999, "low", "open")]).collect());
+    let line = Memory::with(Table::Alerts, alerts.chain([alert(9_999, "low", "open")]).collect());
     let mut uri = "/api/v1/alerts?severity=high&state=open&limit=2".to_owned();
-    let mut seen = Vec::new();
+    let mut ids = Vec::new();
     loop {
-        let page = body(&get(&front, &uri));
-        seen.extend(page["items"].as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap().to_owned()));
+        let page = body(&get(&line, &uri));
+        ids.extend(page["items"].as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap().to_owned()));
         let Some(next) = page["next"].as_str() else { break };
         uri = next.to_owned();
     }
-    assert_eq!(seen, ["499", "999", "1499", "1999", "2499"]);
+    assert_eq!(ids, ["499", "999", "1499", "1999", "2499"]);
 }
 
 #[test]
 fn an_offset_from_utc_needs_no_percent_sign() {
     for (written, seconds) in [("01:00:00+01:00", 0), ("01:00:00%2B01:00", 0), ("00:00:00-01:00", 3_600)] {
-        let front = anomalies(0);
-        assert_eq!(get(&front, &format!("/api/v1/anomalies?to=2026-01-01T{written}")).status(), 200);
-        assert_eq!(front.asked.take()[0].1.before, Some(T0 + seconds * SECOND));
+        let line = anomalies(0);
+        assert_eq!(get(&line, &format!("/api/v1/anomalies?to=2026-01-01T{written}")).status(), 200);
+        assert_eq!(line.asked.take()[0].1.before, Some(T0 + seconds * SECOND));
     }
 }
 
@@ -114,10 +114,10 @@ fn kinds_have_their_own_names() {
         ("drifts?kind=switched", "switched"),
         ("sensors?kind=temperature", "temperature"),
     ] {
-        let front = Memory::default();
-        let answer = get(&front, &format!("/api/v1/{uri}"));
+        let line = Memory::default();
+        let answer = get(&line, &format!("/api/v1/{uri}"));
         assert_eq!(body(&answer), json!({ "items": [], "next": null }), "{uri}");
-        assert_eq!(front.asked.take()[0].1.kind.as_deref(), Some(kind));
+        assert_eq!(line.asked.take()[0].1.kind.as_deref(), Some(kind));
     }
     assert_eq!(get(&Memory::default(), "/api/v1/prognoses?asset=a&from=0").status(), 200);
     assert!(problem(&get(&Memory::default(), "/api/v1/prognoses?sensor=a"), 400).contains("takes asset, from, to"));
@@ -125,19 +125,19 @@ fn kinds_have_their_own_names() {
 
 #[test]
 fn one_item_by_its_id() {
-    let front = anomalies(3);
-    let found = body(&get(&front, &format!("/api/v1/anomalies/{:032x}", 1)));
-    assert_eq!(found["detection_time"], "2026-01-01T00:00:10Z");
-    assert_eq!(found["end_time"], "2026-01-01T00:00:10.5Z");
-    assert_eq!(found["metadata"]["contributions"][0]["feature"], "rms");
-    let missing = problem(&get(&front, "/api/v1/anomalies/ff"), 404);
-    assert_eq!(missing, "there is no anomaly \"ff\"; GET /api/v1/anomalies lists those there are");
+    let line = anomalies(3);
+    let anomaly = body(&get(&line, &format!("/api/v1/anomalies/{:032x}", 1)));
+    assert_eq!(anomaly["detection_time"], "2026-01-01T00:00:10Z");
+    assert_eq!(anomaly["end_time"], "2026-01-01T00:00:10.5Z");
+    assert_eq!(anomaly["metadata"]["contributions"][0]["feature"], "rms");
+    let missing = problem(&get(&line, "/api/v1/anomalies/ff"), 404);
+    assert_eq!(missing, "there is no anomaly \"ff\"; GET /api/v1/anomalies lists the existing ones");
 
     let orders = Memory::with(Table::WorkOrders, vec![order(1, "planned")]);
-    let found = body(&get(&orders, &format!("/api/v1/work-orders/{:032x}", 1)));
-    assert_eq!(found["skills"], json!(["mechanics"]));
-    assert_eq!(found["after"], json!([]));
-    assert_eq!(found["scheduled_time"], "2026-01-01T00:00:01Z");
+    let order = body(&get(&orders, &format!("/api/v1/work-orders/{:032x}", 1)));
+    assert_eq!(order["skills"], json!(["mechanics"]));
+    assert_eq!(order["after"], json!([]));
+    assert_eq!(order["scheduled_time"], "2026-01-01T00:00:01Z");
     for list in ["dead-letters", "drifts", "prognoses"] {
         problem(&get(&orders, &format!("/api/v1/{list}/x")), 404);
     }
@@ -145,21 +145,21 @@ fn one_item_by_its_id() {
 
 #[test]
 fn sensors_have_slashes_in_their_ids() {
-    let front = Memory::with(Table::Sensors, ["a/b/c", "ä b", "50%"].map(sensor).into());
+    let line = Memory::with(Table::Sensors, ["a/b/c", "ä b", "50%"].map(sensor).into());
     for (path, name) in
         [("a/b/c", "a/b/c"), ("a%2Fb%2Fc", "a/b/c"), ("a%2fb/c", "a/b/c"), ("%C3%A4%20b", "ä b"), ("50%25", "50%")]
     {
-        assert_eq!(body(&get(&front, &format!("/api/v1/sensors/{path}")))["name"], name);
+        assert_eq!(body(&get(&line, &format!("/api/v1/sensors/{path}")))["name"], name);
     }
-    problem(&get(&front, "/api/v1/sensors/a/b"), 404);
-    problem(&get(&front, "/api/v1/sensors/"), 404);
-    assert!(problem(&get(&front, "/api/v1/sensors/%FF"), 400).contains("UTF-8"));
+    problem(&get(&line, "/api/v1/sensors/a/b"), 404);
+    problem(&get(&line, "/api/v1/sensors/"), 404);
+    assert!(problem(&get(&line, "/api/v1/sensors/%FF"), 400).contains("UTF-8"));
 }
 
 #[test]
 fn a_payload_is_shown_with_its_letter() {
-    let front = Memory::with(Table::DeadLetters, vec![letter(2)]);
-    let item = body(&get(&front, "/api/v1/dead-letters"))["items"][0].clone();
+    let line = Memory::with(Table::DeadLetters, vec![letter(2)]);
+    let item = body(&get(&line, "/api/v1/dead-letters"))["items"][0].clone();
     assert_eq!((&item["payload"], &item["readings"], &item["sensor"]), (&json!("{"), &json!(2), &Value::Null));
     assert_eq!(item["time"], "2026-01-01T00:00:00Z");
 }
@@ -167,8 +167,8 @@ fn a_payload_is_shown_with_its_letter() {
 #[test]
 fn an_answer_that_is_none_is_the_lines_fault() {
     #[derive(Debug)]
-    struct Odd(&'static str);
-    impl wheeltapper_api::Front for Odd {
+    struct InvalidLine(&'static str);
+    impl wheeltapper_api::Front for InvalidLine {
         fn submit(
             &self,
             _: wheeltapper_api::Submission,
@@ -188,35 +188,35 @@ fn an_answer_that_is_none_is_the_lines_fault() {
             Err(wheeltapper_api::FrontError::Broken(self.0.to_owned()))
         }
     }
-    for odd in ["", "{}", "[1]", "[{]"] {
-        let asked = crate::memory::request(http::Method::GET, "/api/v1/drifts", &[], b"");
-        let answer = wheeltapper_api::respond(&Odd(odd), &wheeltapper_api::Settings::default(), 0, asked);
-        assert!(problem(&answer, 500).contains("are API and line of one version?"), "{odd}");
+    for reply in ["", "{}", "[1]", "[{]"] {
+        let request = crate::memory::request(http::Method::GET, "/api/v1/drifts", &[], b"");
+        let answer = wheeltapper_api::respond(&InvalidLine(reply), &wheeltapper_api::Settings::default(), 0, request);
+        assert!(problem(&answer, 500).contains("API and line have the same version"), "{reply}");
     }
 }
 
 proptest! {
-    /// Whoever follows `next` sees every row once, in order.
+    /// A client that follows `next` receives every row once, in order.
     #[test]
     fn following_next_shows_all(count in 0_i64..60, limit in 1_usize..12) {
-        let front = anomalies(count);
+        let line = anomalies(count);
         let mut uri = format!("/api/v1/anomalies?asset=north%2Fpump-1&limit={limit}");
-        let mut seen = Vec::new();
+        let mut ids = Vec::new();
         loop {
-            let page = body(&get(&front, &uri));
+            let page = body(&get(&line, &uri));
             let items = page["items"].as_array().unwrap().clone();
             prop_assert!(items.len() == limit || page["next"].is_null());
-            seen.extend(items.into_iter().map(|item| item["id"].as_str().unwrap().to_owned()));
+            ids.extend(items.into_iter().map(|item| item["id"].as_str().unwrap().to_owned()));
             match page["next"].as_str() {
                 Some(next) => uri = next.to_owned(),
                 None => break,
             }
         }
         let all: Vec<String> = (0..count).map(|index| format!("{index:032x}")).collect();
-        prop_assert_eq!(seen, all);
+        prop_assert_eq!(ids, all);
     }
 
-    /// No path and no query is the end of the line.
+    /// No path and no query ends in a panic or a 5xx.
     #[test]
     fn any_request_is_answered(path in "/(api/v1/)?[a-z0-9%/-]{0,24}", query in "[a-z0-9=&%+:.-]{0,24}") {
         if let Ok(uri) = format!("{path}?{query}").parse::<http::Uri>() {
@@ -238,14 +238,14 @@ fn the_longest_page_tells_whether_others_follow() {
 #[test]
 fn windows_and_waveforms_are_passed_over_only_so_far() {
     for (name, table) in [("windows", Table::Windows), ("waveforms", Table::Waveforms)] {
-        let front = Memory::with(table, vec![]);
+        let line = Memory::with(table, vec![]);
         for cursor in ["ffffffff", "000186a1"] {
-            let detail = problem(&get(&front, &format!("/api/v1/{name}?cursor={cursor}")), 404);
+            let detail = problem(&get(&line, &format!("/api/v1/{name}?cursor={cursor}")), 404);
             assert!(detail.contains("at most 100000") && detail.contains("from and to"), "{detail}");
         }
-        assert!(front.asked.borrow().is_empty());
-        assert_eq!(get(&front, &format!("/api/v1/{name}?cursor=000186a0")).status(), 200);
+        assert!(line.asked.borrow().is_empty());
+        assert_eq!(get(&line, &format!("/api/v1/{name}?cursor=000186a0")).status(), 200);
     }
-    let front = Memory::with(Table::Anomalies, vec![]);
-    assert_eq!(get(&front, "/api/v1/anomalies?cursor=ffffffff").status(), 200);
+    let line = Memory::with(Table::Anomalies, vec![]);
+    assert_eq!(get(&line, "/api/v1/anomalies?cursor=ffffffff").status(), 200);
 }

@@ -1,4 +1,4 @@
-//! The API over a line in memory.
+//! Tests of the API over an in-memory line.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod access;

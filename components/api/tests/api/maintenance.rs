@@ -1,4 +1,4 @@
-//! Plans, and the calendar.
+//! Maintenance plans, the calendar, and machines.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -8,51 +8,51 @@ use crate::memory::{Memory, T0, body, get, misfit, order, plant, problem, send, 
 
 #[test]
 fn a_plan_is_asked_for_and_found_again() {
-    let front = plant();
+    let line = plant();
     let sent = r#"{"sensor_ids": ["a/b"], "time_horizon_hours": 72, "constraints": {"technicians": ["Ada"], "not_before": "2026-01-01T00:00:00Z"}}"#;
-    let answer = send(&front, Method::POST, "/api/v1/maintenance/schedule", sent);
+    let answer = send(&line, Method::POST, "/api/v1/maintenance/schedule", sent);
     assert_eq!(answer.status(), 202, "{}", body(&answer));
     let accepted = body(&answer);
     let uri = accepted["check_status_url"].as_str().unwrap().to_owned();
     assert_eq!(text(&answer, "location"), Some(uri.as_str()));
-    let change = front.acted.borrow()[0].clone();
+    let change = line.acted.borrow()[0].clone();
     assert_eq!(change.deed, Deed::Plan);
     assert_eq!(
         serde_json::from_str::<Value>(&change.text).unwrap(),
         json!({ "sensor_ids": ["a/b"], "horizon_hours": 72.0, "constraints": { "technicians": ["Ada"], "not_before": T0 } })
     );
-    let task = body(&get(&front, &uri));
+    let task = body(&get(&line, &uri));
     assert_eq!(task["task_id"], accepted["task_id"]);
     assert_eq!((&task["status"], &task["progress"]), (&json!("done"), &json!(1.0)));
     assert_eq!(task["created"], "2026-01-01T01:00:00Z");
     assert_eq!(task["plan"]["work_orders"][0]["scheduled_time"], "2026-01-01T00:00:01Z");
     assert_eq!(task["plan"]["work_orders"][0]["skills"], json!(["mechanics"]));
-    problem(&get(&front, "/api/v1/maintenance/status/none"), 404);
-    problem(&get(&front, "/api/v1/maintenance/status/%00"), 404);
+    problem(&get(&line, "/api/v1/maintenance/status/none"), 404);
+    problem(&get(&line, "/api/v1/maintenance/status/%00"), 404);
 }
 
 #[test]
 fn what_waits_has_no_plan_yet() {
     let row = json!({ "id": "a/b", "status": "queued", "created": T0, "finished": null, "plan": null });
-    let front = Memory::with(Table::Tasks, vec![row]);
+    let line = Memory::with(Table::Tasks, vec![row]);
     assert_eq!(
-        body(&get(&front, "/api/v1/maintenance/status/a%2Fb")),
+        body(&get(&line, "/api/v1/maintenance/status/a%2Fb")),
         json!({ "task_id": "a/b", "status": "queued", "progress": 0.0, "created": "2026-01-01T00:00:00Z", "finished": null, "plan": null })
     );
 }
 
 #[test]
 fn a_plan_has_defaults_and_bounds() {
-    let front = plant();
-    let plan = |sent: &str| send(&front, Method::POST, "/api/v1/maintenance/schedule", sent);
+    let line = plant();
+    let plan = |sent: &str| send(&line, Method::POST, "/api/v1/maintenance/schedule", sent);
     assert_eq!(plan(r#"{"sensor_ids": []}"#).status(), 202);
-    let text = front.acted.take().remove(0).text;
+    let text = line.acted.take().remove(0).text;
     assert_eq!(
         serde_json::from_str::<Value>(&text).unwrap(),
         json!({ "sensor_ids": [], "horizon_hours": 168.0, "constraints": {} })
     );
     let many = json!({ "sensor_ids": vec!["a"; 1_001] }).to_string();
-    for (sent, place, said) in [
+    for (sent, expected_pointer, expected_detail) in [
         ("{}", "", "missing field `sensor_ids`"),
         (r#"{"sensor_ids": "a"}"#, "/sensor_ids", "expected a sequence"),
         (r#"{"sensor_ids": [1]}"#, "/sensor_ids/0", "expected a string"),
@@ -66,8 +66,8 @@ fn a_plan_has_defaults_and_bounds() {
         (r#"{"sensor_ids": [], "constraints": {"who": 1}}"#, "/constraints/who", "unknown field `who`"),
     ] {
         let (pointer, detail) = misfit(&plan(sent));
-        assert_eq!(pointer, place, "{detail}");
-        assert!(detail.contains(said), "{detail}");
+        assert_eq!(pointer, expected_pointer, "{detail}");
+        assert!(detail.contains(expected_detail), "{detail}");
     }
 }
 
@@ -77,8 +77,8 @@ fn the_plan_is_a_calendar() {
     first["notes"] = json!("Balance; then grease,\nwith \\care\\ – ".to_owned() + &"ä".repeat(60));
     let mut second = order(2, "planned");
     second["technician"] = json!("Bo");
-    let front = Memory::with(Table::WorkOrders, vec![first, second, order(3, "done"), order(4, "unscheduled")]);
-    let answer = get(&front, "/api/v1/maintenance/plan.ics");
+    let line = Memory::with(Table::WorkOrders, vec![first, second, order(3, "done"), order(4, "unscheduled")]);
+    let answer = get(&line, "/api/v1/maintenance/plan.ics");
     assert_eq!(text(&answer, "content-type"), Some("text/calendar; charset=utf-8"));
     let calendar = String::from_utf8(answer.body().clone()).unwrap();
     assert!(calendar.split("\r\n").all(|line| line.len() <= 75 && !line.contains('\n')), "{calendar}");
@@ -86,19 +86,19 @@ fn the_plan_is_a_calendar() {
     let unfolded = calendar.replace("\r\n ", "");
     assert!(unfolded.contains("DTSTART:20260101T000001Z\r\nDTEND:20260101T013001Z\r\n"), "{unfolded}");
     assert!(unfolded.contains("DESCRIPTION:Balance\\; then grease\\,\\nwith \\\\care\\\\ – ä"), "{unfolded}");
-    let of_bo = get(&front, "/api/v1/maintenance/plan.ics?technician=Bo");
+    let of_bo = get(&line, "/api/v1/maintenance/plan.ics?technician=Bo");
     assert_eq!(String::from_utf8_lossy(of_bo.body()).matches("BEGIN:VEVENT").count(), 1);
-    problem(&get(&front, "/api/v1/maintenance/plan.ics?who=Bo"), 400);
+    problem(&get(&line, "/api/v1/maintenance/plan.ics?who=Bo"), 400);
 }
 
 #[test]
 fn machines_and_their_tree() {
-    let front = plant();
-    let machines = body(&get(&front, "/api/v1/machines?limit=1"));
+    let line = plant();
+    let machines = body(&get(&line, "/api/v1/machines?limit=1"));
     assert_eq!(machines["items"][0]["last_anomaly"], "2026-01-01T00:00:00Z");
     assert_eq!(machines["items"][0]["next_order"], "2026-01-01T00:00:01Z");
     assert!(machines["next"].is_string());
-    let tree = body(&get(&front, "/api/v1/assets"));
+    let tree = body(&get(&line, "/api/v1/assets"));
     let machine = &tree["items"][0]["children"][0]["children"][0];
     assert_eq!(
         [

@@ -1,4 +1,4 @@
-//! A line in memory.
+//! An in-memory line for tests, and helpers for requests and responses.
 
 use std::{cell::RefCell, collections::BTreeMap};
 
@@ -11,10 +11,10 @@ use wheeltapper_api::{
 /// 2026-01-01T00:00:00Z.
 pub const T0: i64 = 1_767_225_600_000_000_000;
 pub const SECOND: i64 = 1_000_000_000;
-/// When requests come.
+/// The time of requests.
 pub const NOW: i64 = T0 + 3_600 * SECOND;
 
-/// Rows in the order in which they are given, and what was asked.
+/// A line that returns the given rows in their order, and records the calls.
 #[derive(Debug, Default)]
 pub struct Memory {
     pub rows: BTreeMap<Table, Vec<Value>>,
@@ -25,7 +25,7 @@ pub struct Memory {
     pub ticks: RefCell<Vec<i64>>,
     pub acted: RefCell<Vec<Change>>,
     pub judged: RefCell<Vec<Sample>>,
-    /// Rows that deeds made, the newest first; they come before the others, and replace those of their id.
+    /// Rows that actions created or changed, newest first. They precede `rows`, and replace rows of the same id.
     pub made: RefCell<BTreeMap<Table, Vec<Value>>>,
 }
 
@@ -34,7 +34,7 @@ impl Memory {
         Self { rows: [(table, rows)].into(), ..Self::default() }
     }
 
-    /// All rows of a table.
+    /// Returns all rows of a table.
     fn all(&self, table: Table) -> Vec<Value> {
         let made = self.made.borrow().get(&table).cloned().unwrap_or_default();
         let rows = self.rows.get(&table).cloned().unwrap_or_default();
@@ -43,7 +43,7 @@ impl Memory {
         [made, rows].concat()
     }
 
-    /// The row that a deed is done to.
+    /// Returns the target row of an action.
     fn target(&self, table: Table, id: &str) -> Result<Value, FrontError> {
         let absent = || FrontError::Absent(format!("there is no {id:?}"));
         self.all(table).into_iter().find(|row| row["id"] == id).ok_or_else(absent)
@@ -71,8 +71,8 @@ impl Front for Memory {
     fn look(&self, table: Table, filter: &Filter) -> Result<String, FrontError> {
         self.works()?;
         self.asked.borrow_mut().push((table, filter.clone()));
-        let is = |row: &Value, columns: &[&str], wanted: &Option<String>| {
-            wanted.as_ref().is_none_or(|wanted| columns.iter().any(|column| row[*column] == json!(wanted)))
+        let is = |row: &Value, columns: &[&str], value: &Option<String>| {
+            value.as_ref().is_none_or(|value| columns.iter().any(|column| row[*column] == json!(value)))
         };
         let (begin, end) = match table {
             Table::Alerts => ("opened", "updated"),
@@ -81,7 +81,7 @@ impl Front for Memory {
             Table::WorkOrders => ("scheduled_time", "scheduled_time"),
             _ => ("start_time", "end_time"),
         };
-        // Actions are asked for by what they were done to.
+        // The id of a filter for actions is that of their target.
         let ids: &[&str] = if table == Table::Actions { &["target"] } else { &["id", "name"] };
         let rows: Vec<Value> = self
             .all(table)
@@ -109,20 +109,20 @@ impl Front for Memory {
         let Change { deed, id, text, now } = change;
         let row = match deed {
             Deed::Plan => {
-                let wanted: Value = serde_json::from_str(text).unwrap();
+                let constraints: Value = serde_json::from_str(text).unwrap();
                 let count = self.acted.borrow().len();
                 let plan = json!({ "work_orders": self.all(Table::WorkOrders), "unscheduled": [], "makespan_hours": 3.5, "cost": 250.0 });
                 let row = json!({
                     "id": format!("{count:032x}"), "status": "done", "progress": 1.0, "created": now, "finished": now,
-                    "horizon_hours": wanted["horizon_hours"], "plan": plan.to_string(),
+                    "horizon_hours": constraints["horizon_hours"], "plan": plan.to_string(),
                 });
                 self.make(Table::Tasks, row.clone());
                 return Ok(row.to_string());
             }
             Deed::Amend => {
                 let mut row = self.target(Table::WorkOrders, id)?;
-                let wanted: Value = serde_json::from_str(text).unwrap();
-                for (name, value) in wanted.as_object().unwrap() {
+                let changes: Value = serde_json::from_str(text).unwrap();
+                for (name, value) in changes.as_object().unwrap() {
                     row[name] = value.clone();
                 }
                 self.make(Table::WorkOrders, row.clone());
@@ -172,7 +172,7 @@ impl Front for Memory {
     }
 }
 
-/// A request with headers.
+/// Creates a request with headers.
 pub fn request(method: Method, uri: &str, headers: &[(&str, &str)], body: &[u8]) -> Request<Vec<u8>> {
     let mut request = Request::builder().method(method).uri(uri);
     for (name, value) in headers {
@@ -181,28 +181,28 @@ pub fn request(method: Method, uri: &str, headers: &[(&str, &str)], body: &[u8])
     request.body(body.to_vec()).unwrap()
 }
 
-/// The answer to a GET.
-pub fn get(front: &Memory, uri: &str) -> Response<Vec<u8>> {
-    get_with(front, uri, &[])
+/// Returns the response to a GET.
+pub fn get(line: &Memory, uri: &str) -> Response<Vec<u8>> {
+    get_with(line, uri, &[])
 }
 
-/// The answer to a GET with headers.
-pub fn get_with(front: &Memory, uri: &str, headers: &[(&str, &str)]) -> Response<Vec<u8>> {
-    respond(front, &Settings::default(), NOW, request(Method::GET, uri, headers, b""))
+/// Returns the response to a GET with headers.
+pub fn get_with(line: &Memory, uri: &str, headers: &[(&str, &str)]) -> Response<Vec<u8>> {
+    respond(line, &Settings::default(), NOW, request(Method::GET, uri, headers, b""))
 }
 
-/// The answer to a POST.
-pub fn post(front: &Memory, uri: &str, headers: &[(&str, &str)], body: &[u8]) -> Response<Vec<u8>> {
-    respond(front, &Settings::default(), NOW, request(Method::POST, uri, headers, body))
+/// Returns the response to a POST.
+pub fn post(line: &Memory, uri: &str, headers: &[(&str, &str)], body: &[u8]) -> Response<Vec<u8>> {
+    respond(line, &Settings::default(), NOW, request(Method::POST, uri, headers, body))
 }
 
-/// The answer to a body of JSON.
-pub fn send(front: &Memory, method: Method, uri: &str, body: &str) -> Response<Vec<u8>> {
+/// Returns the response to a request with a JSON body.
+pub fn send(line: &Memory, method: Method, uri: &str, body: &str) -> Response<Vec<u8>> {
     let headers = [("content-type", "application/json")];
-    respond(front, &Settings::default(), NOW, request(method, uri, &headers, body.as_bytes()))
+    respond(line, &Settings::default(), NOW, request(method, uri, &headers, body.as_bytes()))
 }
 
-/// The problem at one place of a body: status 422, the pointer to the place, and what was said of it.
+/// Checks that the response is a 422 for a body, and returns the pointer and the detail of the error.
 pub fn misfit(response: &Response<Vec<u8>>) -> (String, String) {
     problem(response, 422);
     let error = body(response)["errors"][0].clone();
@@ -213,12 +213,12 @@ pub fn body(response: &Response<Vec<u8>>) -> Value {
     serde_json::from_slice(response.body()).unwrap()
 }
 
-/// A header as text.
+/// Returns a header as text.
 pub fn text<'a>(response: &'a Response<Vec<u8>>, name: &str) -> Option<&'a str> {
     response.headers().get(name).map(|value| value.to_str().unwrap())
 }
 
-/// The detail of a problem of this status.
+/// Checks that the response is a problem with this status, and returns its detail.
 pub fn problem(response: &Response<Vec<u8>>, status: u16) -> String {
     assert_eq!(response.status(), status, "{}", String::from_utf8_lossy(response.body()));
     assert_eq!(text(response, header::CONTENT_TYPE.as_str()), Some("application/problem+json"));
@@ -277,7 +277,7 @@ pub fn machine(asset: &str) -> Value {
     })
 }
 
-/// Of everything a few.
+/// A line with a few rows in every table.
 pub fn plant() -> Memory {
     let name = "north/hall-1/pump-1/vibration";
     let times: Vec<i64> = (0..100).map(|second| T0 + second * SECOND).collect();

@@ -1,4 +1,4 @@
-//! What the first page shows.
+//! The content of the first page.
 
 use serde_json::{Value, json};
 use wheeltapper_api::{FrontError, Table};
@@ -33,22 +33,26 @@ fn an_overview() {
     insta::with_settings!({ sort_maps => true }, { insta::assert_json_snapshot!(overview) });
 }
 
-/// All that the page reads is there, in the type that it takes it for.
+/// Every member that the page reads exists and has the expected type.
 #[test]
 fn the_page_can_read_it() {
-    for front in [Memory::default(), filled()] {
-        let all = body(&get(&front, "/api/v1/overview"));
+    for line in [Memory::default(), filled()] {
+        let all = body(&get(&line, "/api/v1/overview"));
         assert!(all["readings_per_second"].is_f64());
         for member in ["readings", "windows", "uptime_seconds", "behind_bytes"] {
-            assert_eq!(all.get(member), Some(&Value::Null), "what the rows do not tell is null, not left out");
+            assert_eq!(
+                all.get(member),
+                Some(&Value::Null),
+                "a figure that cannot be derived from the rows is null, not missing"
+            );
         }
         assert!(all["sensors"].is_u64() && all["counts"]["rejected_readings"].is_u64());
         for list in ["alerts", "work_orders", "anomalies"] {
             assert!(all[list].is_array());
         }
-        // The page takes times as nanoseconds since 1970.
-        for found in all["anomalies"].as_array().unwrap() {
-            assert!(found["detection_time"].is_i64());
+        // The page expects times in nanoseconds since 1970.
+        for anomaly in all["anomalies"].as_array().unwrap() {
+            assert!(anomaly["detection_time"].is_i64());
         }
         for order in all["work_orders"].as_array().unwrap() {
             assert!(
@@ -64,7 +68,7 @@ fn lower_bounds_are_called_so() {
         (Table::DeadLetters, vec![letter(2); 300]),
         (Table::Sensors, (0..2_500).map(|index| sensor(&format!("a/{index}"))).collect()),
         (Table::WorkOrders, (0..30).map(|index| order(index, "planned")).collect()),
-        // 250 chunks a second: the rate is that of the time that the newest reach back.
+        // 250 chunks per second: the rate is computed over the time that the newest chunks cover.
         (Table::Readings, (0..2_500).map(|index| chunk(NOW - index * SECOND / 250, 1)).collect()),
     ];
     let overview = body(&get(&Memory { rows: rows.into(), ..Memory::default() }, "/api/v1/overview"));
@@ -78,7 +82,7 @@ fn lower_bounds_are_called_so() {
 
 #[test]
 fn an_overview_of_a_line_that_does_not_answer() {
-    let front = Memory { failure: Some(FrontError::Unavailable("locked".into())), ..Memory::default() };
-    problem(&get(&front, "/api/v1/overview"), 503);
+    let line = Memory { failure: Some(FrontError::Unavailable("locked".into())), ..Memory::default() };
+    problem(&get(&line, "/api/v1/overview"), 503);
     problem(&get(&filled(), "/api/v1/overview?since=1"), 400);
 }

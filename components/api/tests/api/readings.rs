@@ -1,4 +1,4 @@
-//! A sensor's course.
+//! The readings of a sensor.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ fn chunk(times: &[i64], vals: &[f64]) -> Value {
     })
 }
 
-fn front(chunks: Vec<Value>) -> Memory {
+fn line(chunks: Vec<Value>) -> Memory {
     Memory { rows: [(Table::Readings, chunks), (Table::Sensors, vec![sensor("a/b")])].into(), ..Memory::default() }
 }
 
@@ -21,8 +21,8 @@ fn front(chunks: Vec<Value>) -> Memory {
 fn chunks_become_one_course() {
     // Newest first, overlapping, one reading twice.
     let at = |second| T0 + second * SECOND;
-    let front = front(vec![chunk(&[at(2), at(4)], &[2.0, 4.0]), chunk(&[at(0), at(2), at(3)], &[0.0, 2.0, 3.0])]);
-    let course = body(&get(&front, "/api/v1/sensors/a/b/readings"));
+    let line = line(vec![chunk(&[at(2), at(4)], &[2.0, 4.0]), chunk(&[at(0), at(2), at(3)], &[0.0, 2.0, 3.0])]);
+    let course = body(&get(&line, "/api/v1/sensors/a/b/readings"));
     assert_eq!(
         course,
         json!({ "sensor": "a/b", "count": 4, "next": null, "items": [
@@ -30,7 +30,7 @@ fn chunks_become_one_course() {
             { "time": "2026-01-01T00:00:03Z", "value": 3.0 }, { "time": "2026-01-01T00:00:04Z", "value": 4.0 }] })
     );
     let uri = "/api/v1/sensors/a%2Fb/readings?from=2026-01-01T00:00:02Z&to=2026-01-01T00:00:04Z";
-    let cut = body(&get(&front, uri));
+    let cut = body(&get(&line, uri));
     assert_eq!(cut["items"], json!([course["items"][1], course["items"][2]]));
 }
 
@@ -43,11 +43,11 @@ fn a_long_course_is_thinned_and_goes_on() {
         };
         (0..count).rev().map(one).collect()
     };
-    let course = body(&get(&front(chunks(600, 10)), "/api/v1/sensors/a/b/readings?points=50"));
+    let course = body(&get(&line(chunks(600, 10)), "/api/v1/sensors/a/b/readings?points=50"));
     assert_eq!((course["items"].as_array().unwrap().len(), course["count"].as_i64()), (50, Some(6_000)));
     assert_eq!(course["next"], Value::Null);
 
-    let long = front(chunks(300, 2_500));
+    let long = line(chunks(300, 2_500));
     let mut uri = "/api/v1/sensors/a/b/readings?points=10".to_owned();
     let mut count = 0;
     loop {
@@ -62,31 +62,31 @@ fn a_long_course_is_thinned_and_goes_on() {
 
 #[test]
 fn nothing_is_not_nowhere() {
-    let front = front(vec![]);
-    assert_eq!(body(&get(&front, "/api/v1/sensors/a/b/readings"))["items"], json!([]));
-    let missing = problem(&get(&front, "/api/v1/sensors/a/c/readings"), 404);
-    assert_eq!(missing, "there is no sensor \"a/c\"; GET /api/v1/sensors lists those there are");
+    let line = line(vec![]);
+    assert_eq!(body(&get(&line, "/api/v1/sensors/a/b/readings"))["items"], json!([]));
+    let missing = problem(&get(&line, "/api/v1/sensors/a/c/readings"), 404);
+    assert_eq!(missing, "there is no sensor \"a/c\"; GET /api/v1/sensors lists the existing ones");
     for points in ["1", "10001", "x"] {
-        let detail = problem(&get(&front, &format!("/api/v1/sensors/a/b/readings?points={points}")), 400);
-        assert!(detail.contains("is no whole number from 2 to 10000"), "{detail}");
+        let detail = problem(&get(&line, &format!("/api/v1/sensors/a/b/readings?points={points}")), 400);
+        assert!(detail.contains("is not a whole number from 2 to 10000"), "{detail}");
     }
 }
 
 #[test]
 fn a_sensor_may_be_called_readings() {
-    let front = Memory::with(Table::Sensors, vec![sensor("a/readings")]);
-    assert_eq!(body(&get(&front, "/api/v1/sensors/a%2Freadings"))["name"], "a/readings");
-    assert_eq!(body(&get(&front, "/api/v1/sensors/a%2Freadings/readings"))["sensor"], "a/readings");
-    problem(&get(&front, "/api/v1/sensors/readings"), 404);
+    let line = Memory::with(Table::Sensors, vec![sensor("a/readings")]);
+    assert_eq!(body(&get(&line, "/api/v1/sensors/a%2Freadings"))["name"], "a/readings");
+    assert_eq!(body(&get(&line, "/api/v1/sensors/a%2Freadings/readings"))["sensor"], "a/readings");
+    problem(&get(&line, "/api/v1/sensors/readings"), 404);
 }
 
-/// Points whose choice can be worked out by hand: of each bucket of three the one that sticks out.
+/// Points whose selection can be verified by hand: the peak of each bucket of three.
 #[test]
 fn peaks_stay() {
     let values = [0.0, 0.1, 9.0, 0.0, 0.1, -7.0, 0.0, 0.0, 0.1, 5.0, 0.0];
     let readings: Vec<(i64, f64)> = (0..).zip(values).map(|(second, value)| (T0 + second * SECOND, value)).collect();
-    let kept: Vec<f64> = thin(&readings, 5).into_iter().map(|(_, value)| value).collect();
-    assert_eq!(kept, [0.0, 9.0, -7.0, 5.0, 0.0]);
+    let sampled: Vec<f64> = thin(&readings, 5).into_iter().map(|(_, value)| value).collect();
+    assert_eq!(sampled, [0.0, 9.0, -7.0, 5.0, 0.0]);
 }
 
 fn reading() -> impl Strategy<Value = (i64, f64)> {
@@ -94,21 +94,21 @@ fn reading() -> impl Strategy<Value = (i64, f64)> {
 }
 
 proptest! {
-    /// Thinned are some of the readings, in their order, the first and the last among them.
+    /// The result is a subsequence of the readings that includes the first and the last.
     #[test]
     fn thinning_picks(mut readings in prop::collection::vec(reading(), 0..400), points in 2_usize..50) {
         readings.sort_by_key(|&(time, _)| time);
-        let kept = thin(&readings, points);
-        prop_assert_eq!(kept.len(), readings.len().min(points));
-        prop_assert_eq!(kept.first(), readings.first());
-        prop_assert_eq!(kept.last(), readings.last());
+        let sampled = thin(&readings, points);
+        prop_assert_eq!(sampled.len(), readings.len().min(points));
+        prop_assert_eq!(sampled.first(), readings.first());
+        prop_assert_eq!(sampled.last(), readings.last());
         let mut rest = readings.iter();
-        for point in &kept {
-            prop_assert!(rest.any(|reading| reading == point), "{:?} is out of order or made up", point);
+        for point in &sampled {
+            prop_assert!(rest.any(|reading| reading == point), "{:?} is out of order or not a reading", point);
         }
     }
 
-    /// Each bucket gives one: no stretch of the course is left out.
+    /// Each bucket contributes one point: no part of the series is left out.
     #[test]
     fn thinning_leaves_no_gap(count in 3_usize..2_000, points in 3_usize..50, seed in any::<u32>()) {
         let readings: Vec<(i64, f64)> =
@@ -119,15 +119,15 @@ proptest! {
         }
     }
 
-    /// When and in which unit it was measured changes nothing.
+    /// The selection depends neither on the start time nor on the unit.
     #[test]
     fn thinning_knows_no_unit(values in prop::collection::vec(-1e3..1e3, 3..200), points in 3_usize..20, later in 0_i64..1 << 40) {
         let at = |shift: i64, scale: f64| -> Vec<(i64, f64)> {
             (0..).zip(&values).map(|(index, value)| (index * SECOND + shift, value * scale)).collect()
         };
-        let kept: Vec<i64> = thin(&at(0, 1.0), points).into_iter().map(|(time, _)| time).collect();
-        // By a power of two, which rounds nothing.
+        let sampled: Vec<i64> = thin(&at(0, 1.0), points).into_iter().map(|(time, _)| time).collect();
+        // Scaled by a power of two, which is exact.
         let moved: Vec<i64> = thin(&at(later, 8.0), points).into_iter().map(|(time, _)| time - later).collect();
-        prop_assert_eq!(kept, moved);
+        prop_assert_eq!(sampled, moved);
     }
 }

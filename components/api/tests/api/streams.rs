@@ -1,4 +1,4 @@
-//! Server-Sent Events, in their short form.
+//! Server-Sent Events by polling.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -6,10 +6,10 @@ use wheeltapper_api::Table;
 
 use crate::memory::{SECOND, T0, anomaly, get, get_with, plant, problem, send, text};
 
-/// The events, and the last id.
-fn events(uri: &str, id: Option<&str>, front: &crate::memory::Memory) -> (Vec<(String, Value)>, Option<String>) {
+/// Returns the events of a response, and the last id.
+fn events(uri: &str, id: Option<&str>, line: &crate::memory::Memory) -> (Vec<(String, Value)>, Option<String>) {
     let headers: Vec<_> = id.into_iter().map(|id| ("last-event-id", id)).collect();
-    let answer = get_with(front, uri, &headers);
+    let answer = get_with(line, uri, &headers);
     assert_eq!((answer.status().as_u16(), text(&answer, "content-type")), (200, Some("text/event-stream")));
     assert_eq!(text(&answer, "cache-control"), Some("no-store"));
     let body = String::from_utf8(answer.body().clone()).unwrap();
@@ -27,52 +27,55 @@ fn events(uri: &str, id: Option<&str>, front: &crate::memory::Memory) -> (Vec<(S
 
 #[test]
 fn readings_go_on_where_the_client_was() {
-    let front = plant();
+    let line = plant();
     let uri = "/api/v1/sensors/north%2Fhall-1%2Fpump-1%2Fvibration/stream";
     let newest = (T0 + 99 * SECOND).to_string();
-    // From now on.
-    assert_eq!(events(uri, None, &front), (vec![], Some(newest.clone())));
-    assert_eq!(events(uri, Some("another host's"), &front).1.as_deref(), Some(newest.as_str()));
+    // Without an id, the stream starts now.
+    assert_eq!(events(uri, None, &line), (vec![], Some(newest.clone())));
+    assert_eq!(events(uri, Some("another host's"), &line).1.as_deref(), Some(newest.as_str()));
     let since = (T0 + 97 * SECOND).to_string();
-    let (found, last) = events(uri, Some(&since), &front);
+    let (received, last) = events(uri, Some(&since), &line);
     assert_eq!(last, Some(newest.clone()));
-    assert_eq!((found.len(), found[0].0.as_str()), (1, "readings"));
-    assert_eq!(found[0].1["sensor"], "north/hall-1/pump-1/vibration");
+    assert_eq!((received.len(), received[0].0.as_str()), (1, "readings"));
+    assert_eq!(received[0].1["sensor"], "north/hall-1/pump-1/vibration");
     let times: Vec<&str> =
-        found[0].1["items"].as_array().unwrap().iter().map(|item| item["time"].as_str().unwrap()).collect();
+        received[0].1["items"].as_array().unwrap().iter().map(|item| item["time"].as_str().unwrap()).collect();
     assert_eq!(times, ["2026-01-01T00:01:38Z", "2026-01-01T00:01:39Z"]);
-    assert_eq!(events(&format!("{uri}?last_event_id={since}"), None, &front).0, found);
-    assert_eq!(events(uri, Some(&newest), &front), (vec![], Some(newest)));
-    problem(&get(&front, "/api/v1/sensors/none/stream"), 404);
+    assert_eq!(events(&format!("{uri}?last_event_id={since}"), None, &line).0, received);
+    assert_eq!(events(uri, Some(&newest), &line), (vec![], Some(newest)));
+    problem(&get(&line, "/api/v1/sensors/none/stream"), 404);
 }
 
 #[test]
 fn what_happens_is_told_once() {
-    let mut front = plant();
+    let mut line = plant();
     let uri = "/api/v1/anomalies/stream";
-    let (found, start) = events(uri, None, &front);
-    assert_eq!(found, []);
+    let (received, start) = events(uri, None, &line);
+    assert_eq!(received, []);
     let start = start.unwrap();
-    assert_eq!(events(uri, Some(&start), &front).0, []);
-    // One that is found later than another of the same time, and one that is newer.
+    assert_eq!(events(uri, Some(&start), &line).0, []);
+    // One anomaly that was added late with an earlier time, and one that is newer.
     let mut late = anomaly(59);
     late["id"] = json!("late");
-    front.rows.get_mut(&Table::Anomalies).unwrap().insert(0, anomaly(60));
-    front.rows.get_mut(&Table::Anomalies).unwrap().insert(1, late);
-    front.rows.get_mut(&Table::Alerts).unwrap()[0]["state"] = json!("resolved");
-    send(&front, Method::PATCH, "/api/v1/work-orders/00000000000000000000000000000001", r#"{"technician": "Bo"}"#);
-    let (found, next) = events(uri, Some(&start), &front);
-    let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+    line.rows.get_mut(&Table::Anomalies).unwrap().insert(0, anomaly(60));
+    line.rows.get_mut(&Table::Anomalies).unwrap().insert(1, late);
+    line.rows.get_mut(&Table::Alerts).unwrap()[0]["state"] = json!("resolved");
+    send(&line, Method::PATCH, "/api/v1/work-orders/00000000000000000000000000000001", r#"{"technician": "Bo"}"#);
+    let (received, next) = events(uri, Some(&start), &line);
+    let names: Vec<&str> = received.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["anomaly", "anomaly", "alert", "work-order"]);
-    assert_eq!((&found[0].1["id"], &found[1].1["detection_time"]), (&json!("late"), &json!("2026-01-01T00:10:00Z")));
-    assert_eq!((&found[2].1["state"], &found[3].1["technician"]), (&json!("resolved"), &json!("Bo")));
+    assert_eq!(
+        (&received[0].1["id"], &received[1].1["detection_time"]),
+        (&json!("late"), &json!("2026-01-01T00:10:00Z"))
+    );
+    assert_eq!((&received[2].1["state"], &received[3].1["technician"]), (&json!("resolved"), &json!("Bo")));
     let next = next.unwrap();
-    assert_eq!(events(uri, Some(&next), &front).0, []);
-    // Whoever was away for long is told what is new all the same.
-    front.rows.get_mut(&Table::Anomalies).unwrap().splice(0..0, (61..80).rev().map(anomaly));
-    assert_eq!(events(uri, Some(&next), &front).0.len(), 19);
-    assert!(next.len() < 3_000, "it has to fit into a header");
-    for odd in ["", "1", "1.2", "x.y.z"] {
-        assert_eq!(events(uri, Some(odd), &front).0, [], "{odd}");
+    assert_eq!(events(uri, Some(&next), &line).0, []);
+    // A client that was disconnected for a long time still receives all new events.
+    line.rows.get_mut(&Table::Anomalies).unwrap().splice(0..0, (61..80).rev().map(anomaly));
+    assert_eq!(events(uri, Some(&next), &line).0.len(), 19);
+    assert!(next.len() < 3_000, "the id has to fit into a header");
+    for invalid in ["", "1", "1.2", "x.y.z"] {
+        assert_eq!(events(uri, Some(invalid), &line).0, [], "{invalid}");
     }
 }

@@ -1,11 +1,12 @@
-//! Names a bearing's fault from one waveform, the shaft's speed and the bearing's geometry; nothing is learnt.
+//! Diagnoses a bearing fault from one waveform, the shaft speed and the bearing geometry. Nothing is learnt.
 //!
-//! 1. Cut the spectrum into candidate bands ([`bands`]), take each one's squared envelope.
-//! 2. In each, test for three harmonics of BPFO, BPFI and twice BSF ([`harmonic`](super::harmonic)), allowing for slip.
-//! 3. For each fault keep the band that speaks most for it (after the IESFOgram: Mauricio et al. 2020, "Improved Envelope
-//!    Spectrum via Feature Optimisation-gram").
-//! 4. The fault with the most evidence is named if evidence and strength pass limits that noise does not reach.
-//! 5. Lines, background and sidebands for the text come from that band's squared envelope spectrum.
+//! 1. Split the spectrum into candidate bands ([`bands`]) and compute the squared envelope of each.
+//! 2. In each envelope, test for three harmonics of BPFO, BPFI and twice BSF ([`harmonic`](super::harmonic)), allowing
+//!    for slip.
+//! 3. For each fault, select the band with the most evidence (after the IESFOgram: Mauricio et al. 2020, "Improved
+//!    Envelope Spectrum via Feature Optimisation-gram").
+//! 4. Report the fault with the most evidence if evidence and strength exceed limits that noise does not reach.
+//! 5. Read harmonics, background and sidebands for the message from the squared envelope spectrum of that band.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,14 +21,15 @@ use crate::{
     },
 };
 
-/// Periods from which on the lines can be read off the spectrum (a Hann line takes four of that many bins); below, harmonics and ratio are those of the fit.
+/// Number of fault periods in a waveform from which the harmonics are read off the spectrum, as a Hann line covers four
+/// bins. Below it, harmonics and ratio come from the least-squares fit.
 const RESOLVED: f64 = 20.0;
-/// Share of the newest waveform in [`Accumulator`].
+/// Weight of the newest waveform in the running mean of the evidence.
 const NEWEST: f64 = 0.2;
-/// Mean evidence from which [`Accumulator`] names a fault.
+/// Smallest mean evidence for which a fault is reported over several waveforms.
 const MEAN_EVIDENCE: f64 = 3.5;
 
-/// What can be wrong with a bearing.
+/// The faulty component of a rolling bearing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
@@ -42,7 +44,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// As used in the message.
+    /// Name for messages, such as `outer-race defect`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -54,80 +56,82 @@ impl Fault {
     }
 }
 
-/// Limits. The defaults of evidence and strength lie at about what the largest of 2,200 Gaussian noise windows reached
-/// (one was named), but were lowered from 6 and 8 while looking at the 7-mil CWRU recordings, as were the criterion (the
-/// geometric mean), `RESOLVED` and the rule that a line must be seen chosen: figures on those recordings are not
-/// held out.
+/// Limits of the diagnosis. The defaults of evidence and strength are close to the largest values among 2,200 windows
+/// of Gaussian noise (one window was reported as a fault). They were lowered from 6 and 8 while looking at the 7-mil
+/// CWRU recordings. The criterion (the geometric mean), `MIN_RESOLVED_PERIODS` and the rule that the fundamental must be
+/// visible were chosen on the same recordings, so figures on those recordings are not held out.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Limits {
-    /// Evidence from which a fault is named; see [`Family::evidence`](super::harmonic::Family::evidence).
-    pub evidence: f64,
-    /// Strength from which a fault is named.
-    pub strength: f64,
-    /// Allowed deviation from the computed frequency.
+    /// Smallest evidence for which a fault is reported: −log₁₀ of a probability, see the field of the harmonic fit.
+    pub min_evidence: f64,
+    /// Smallest strength for which a fault is reported.
+    pub min_strength: f64,
+    /// Largest relative deviation from the computed frequency (slip).
     pub slip: f64,
-    /// Periods of the fault that a waveform must hold.
+    /// Smallest number of fault periods that a waveform must contain.
     pub periods: f64,
-    /// Revolutions of the shaft, the first of the waveform, that are looked at: what more would cost grows with the
-    /// square.
+    /// Number of shaft revolutions that are analysed, from the start of the waveform. The cost grows with the square of
+    /// it.
     pub revolutions: f64,
-    /// Narrowest band in Hz.
+    /// Width of the narrowest candidate band in Hz.
     pub narrowest: f64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { evidence: 5.0, strength: 6.0, slip: 0.015, periods: 3.5, revolutions: 20.0, narrowest: 1000.0 }
+        Self { min_evidence: 5.0, min_strength: 6.0, slip: 0.015, periods: 3.5, revolutions: 20.0, narrowest: 1000.0 }
     }
 }
 
-/// What speaks for one fault.
+/// Evidence for one fault.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
-    /// Which.
+    /// The faulty component.
     pub fault: Fault,
-    /// −log₁₀ of the chance that noise explains it, before the number of bands is counted.
+    /// −log₁₀ of the probability that noise explains it, not corrected for the number of bands.
     pub evidence: f64,
-    /// How far every harmonic stands out, in power.
+    /// Geometric mean over the harmonics of their power relative to the background, see the harmonic fit.
     pub strength: f64,
-    /// In Hz.
+    /// Measured fault frequency in Hz.
     pub frequency: f64,
-    /// frequency / shaft.
+    /// Measured fault frequency divided by the shaft speed.
     pub order: f64,
-    /// Where it speaks most.
+    /// The band with the most evidence.
     pub band: Band,
-    /// Harmonics of six that stand three times over their background in amplitude, counted from the first on.
+    /// Number of consecutive harmonics, starting at the first and at most six, with an amplitude of at least three
+    /// times their background.
     pub harmonics: u32,
-    /// The largest of their amplitudes over the background.
+    /// The largest amplitude of these harmonics divided by its background.
     pub ratio: f64,
-    /// Sidebands (at shaft speed for the inner race, at cage speed for elements) of the first two harmonics, of four,
-    /// that stand three times over the background.
+    /// Number of sidebands of the first two harmonics, at most four, with an amplitude of at least three times their
+    /// background. The spacing is the shaft speed for the inner race and the cage speed for rolling elements.
     pub sidebands: u32,
-    /// Square root of the amplitude of the fundamental's line in the squared envelope: in the sensor's unit.
+    /// Square root of the amplitude of the fundamental in the squared envelope, in the sensor's unit.
     pub amplitude: f64,
 }
 
-/// The result.
+/// The diagnosis of one waveform.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Diagnosis {
-    /// All faults whose frequency the waveform can show, most evidence first.
+    /// All faults whose frequency the waveform can resolve, most evidence first.
     pub findings: Vec<Finding>,
-    /// The first finding passes the limits.
+    /// Whether the first of them passes the limits.
     pub named: bool,
-    /// The findings that the waveform is too short for.
+    /// Faults that the waveform is too short to resolve.
     pub unresolved: Vec<Fault>,
     shaft: f64,
 }
 
 impl Diagnosis {
-    /// The fault, if it is named.
+    /// Returns the evidence of the detected fault, or `None` if no fault passes the limits.
     #[must_use]
     pub fn fault(&self) -> Option<&Finding> {
         self.findings.first().filter(|_| self.named)
     }
 
-    /// 0 to 1: share of the first finding's evidence that the next does not have; 0 when nothing is named.
+    /// Returns a confidence of 0 to 1: the share by which the evidence of the detected fault exceeds that of the next
+    /// one; 0 if no fault is detected.
     #[must_use]
     pub fn confidence(&self) -> f64 {
         match (self.fault(), self.findings.get(1)) {
@@ -137,7 +141,8 @@ impl Diagnosis {
         }
     }
 
-    /// Such as `outer-race defect, 107.4 Hz = 3.58 x shaft, 4 harmonics, 38 x the background`.
+    /// Returns a one-line summary, such as `outer-race defect, 107.4 Hz = 3.58 x shaft, 4 harmonics, 38 x the
+    /// background`.
     #[must_use]
     pub fn evidence(&self) -> String {
         let Some(finding) = self.fault() else {
@@ -161,7 +166,8 @@ impl Diagnosis {
     }
 }
 
-/// Diagnoses one waveform. `shaft` in Hz; `rate` in Hz. None when there is nothing to diagnose: no samples, no speed.
+/// Diagnoses one waveform. `rate` is the sample rate and `shaft` the shaft speed, both in Hz. Returns `None` with fewer
+/// than 64 samples, a sample that is not finite, or a rate or speed that is not above 0.
 pub fn diagnose(
     transforms: &mut Transforms,
     samples: &[f64],
@@ -173,8 +179,8 @@ pub fn diagnose(
     if samples.len() < 64 || !positive(rate) || !positive(shaft) || samples.iter().any(|sample| !sample.is_finite()) {
         return None;
     }
-    let most = (limits.revolutions / shaft * rate).ceil().max(64.0) as usize;
-    let samples = samples.get(..most).unwrap_or(samples);
+    let max_samples = (limits.revolutions / shaft * rate).ceil().max(64.0) as usize;
+    let samples = samples.get(..max_samples).unwrap_or(samples);
     let source = Source::new(transforms, samples, rate);
     let targets = [
         (Fault::Outer, orders.bpfo),
@@ -183,33 +189,37 @@ pub fn diagnose(
         (Fault::Cage, orders.ftf),
     ];
     let highest = targets.iter().map(|(_, order)| order * shaft).fold(0.0, f64::max);
-    let mut best: Vec<(Fault, super::harmonic::Family, Band)> = Vec::new();
+    let mut strongest: Vec<(Fault, super::harmonic::Family, Band)> = Vec::new();
     for band in bands::candidates(rate, limits.narrowest) {
         let envelope = source.band(transforms, band.low, band.high);
         let slow = Slow::new(transforms, &envelope, 4.0 * highest);
         for (fault, order) in targets {
             let Some(family) = slow.family(transforms, order * shaft, limits.slip, limits.periods) else { continue };
-            match best.iter_mut().find(|(known, ..)| *known == fault) {
-                Some((_, kept, kept_band)) => {
-                    if family.evidence > kept.evidence {
-                        (*kept, *kept_band) = (family, band);
+            match strongest.iter_mut().find(|(candidate, ..)| *candidate == fault) {
+                Some((_, stored, stored_band)) => {
+                    if family.evidence > stored.evidence {
+                        (*stored, *stored_band) = (family, band);
                     }
                 }
-                None => best.push((fault, family, band)),
+                None => strongest.push((fault, family, band)),
             }
         }
     }
-    let unresolved =
-        targets.iter().map(|(fault, _)| *fault).filter(|fault| best.iter().all(|(known, ..)| known != fault)).collect();
-    // The cage is judged only when nothing else is named: its line also modulates elements.
-    let passes =
-        |family: &super::harmonic::Family| family.evidence >= limits.evidence && family.strength >= limits.strength;
-    best.sort_by(|(a, x, _), (b, y, _)| {
+    let unresolved = targets
+        .iter()
+        .map(|(fault, _)| *fault)
+        .filter(|fault| strongest.iter().all(|(candidate, ..)| candidate != fault))
+        .collect();
+    // A cage fault is reported only if no other fault passes, as its frequency also modulates rolling elements.
+    let passes = |family: &super::harmonic::Family| {
+        family.evidence >= limits.min_evidence && family.strength >= limits.min_strength
+    };
+    strongest.sort_by(|(a, x, _), (b, y, _)| {
         let rank = |fault: &Fault, family: &super::harmonic::Family| (passes(family), *fault != Fault::Cage);
         rank(b, y).cmp(&rank(a, x)).then(y.evidence.total_cmp(&x.evidence))
     });
-    let passed = best.first().is_some_and(|(_, family, _)| passes(family));
-    let findings: Vec<Finding> = best
+    let is_significant = strongest.first().is_some_and(|(_, family, _)| passes(family));
+    let candidates: Vec<Finding> = strongest
         .into_iter()
         .map(|(fault, family, band)| {
             let mut finding = Finding {
@@ -234,12 +244,12 @@ pub fn diagnose(
             finding
         })
         .collect();
-    // A line that is named can be seen.
-    let named = passed && findings.first().is_some_and(|finding| finding.harmonics > 0);
-    Some(Diagnosis { findings, named, unresolved, shaft })
+    // A fault is reported only if its fundamental is visible.
+    let is_detected = is_significant && candidates.first().is_some_and(|candidate| candidate.harmonics > 0);
+    Some(Diagnosis { findings: candidates, named: is_detected, unresolved, shaft })
 }
 
-/// Fills in what the squared envelope spectrum shows.
+/// Fills in harmonics, background ratio and sidebands from the squared envelope spectrum.
 fn describe(
     transforms: &mut Transforms,
     envelope: &SquaredEnvelope,
@@ -252,12 +262,12 @@ fn describe(
     let lines = Lines { powers: &powers, step, duration: envelope.duration() };
     let ratio = |frequency: f64| lines.at(frequency, 0.005, base / 2.0).map_or(0.0, |line| line.ratio);
     for harmonic in 1..=6 {
-        let here = ratio(f64::from(harmonic) * base);
-        if here < 3.0 {
+        let line_ratio = ratio(f64::from(harmonic) * base);
+        if line_ratio < 3.0 {
             break;
         }
         finding.harmonics += 1;
-        finding.ratio = finding.ratio.max(here);
+        finding.ratio = finding.ratio.max(line_ratio);
     }
     finding.ratio = finding.ratio.max(ratio(base));
     let spacing = match finding.fault {
@@ -265,7 +275,7 @@ fn describe(
         Fault::Element => orders.ftf * shaft,
         Fault::Outer | Fault::Cage => return,
     };
-    // Sidebands closer than two lines are not apart.
+    // Sidebands closer than three lines cannot be separated from the harmonic.
     if spacing * envelope.duration() < 3.0 {
         return;
     }
@@ -276,8 +286,9 @@ fn describe(
     }
 }
 
-/// Gathers evidence over the bursts of one sensor: one burst of 40 ms holds five impacts, ten bursts fifty. Evidence is
-/// averaged per fault, exponentially, a fifth for the newest; noise's mean stays near 2.
+/// Averages the evidence over the waveforms of one sensor: a waveform of 40 ms contains five impacts, ten waveforms
+/// fifty. The evidence of each fault is averaged exponentially with a weight of 0.2 for the newest; the mean of noise
+/// stays near 2.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Accumulator {
     means: Vec<(Fault, f64)>,
@@ -288,7 +299,7 @@ impl Accumulator {
     /// Adds a diagnosis.
     pub fn push(&mut self, diagnosis: &Diagnosis) {
         self.count = self.count.saturating_add(1);
-        // A plain mean until there are enough.
+        // A plain mean for the first waveforms.
         let share = NEWEST.max(1.0 / f64::from(self.count));
         for finding in &diagnosis.findings {
             match self.means.iter_mut().find(|(fault, _)| *fault == finding.fault) {
@@ -298,10 +309,11 @@ impl Accumulator {
         }
     }
 
-    /// The fault with the highest mean evidence and that evidence, once five bursts have come and it is at least 3.5.
+    /// Returns the fault with the highest mean evidence and that evidence, once there are five waveforms and the mean
+    /// is at least 3.5.
     #[must_use]
     pub fn fault(&self) -> Option<(Fault, f64)> {
-        let best = self.means.iter().max_by(|(_, a), (_, b)| a.total_cmp(b))?;
-        (self.count >= 5 && best.1 >= MEAN_EVIDENCE).then_some(*best)
+        let strongest = self.means.iter().max_by(|(_, a), (_, b)| a.total_cmp(b))?;
+        (self.count >= 5 && strongest.1 >= MEAN_EVIDENCE).then_some(*strongest)
     }
 }

@@ -1,5 +1,5 @@
-//! Is there a family of harmonics in an envelope? Least squares and an F test of them, which hold for a burst of five impacts as
-//! for a long record, where reading lines off a spectrum needs resolution.
+//! Tests an envelope for a family of harmonics by least squares and an F test. The test works for a waveform of five
+//! impacts as well as for a long record; reading lines off a spectrum needs a long record for its resolution.
 
 use nalgebra::{SMatrix, SVector};
 use rustfft::num_complex::Complex64;
@@ -12,56 +12,56 @@ use crate::{
     },
 };
 
-/// Harmonics in the fit.
+/// Number of harmonics in the fit.
 pub const HARMONICS: usize = 3;
 const COLUMNS: usize = 2 * HARMONICS;
 
-/// An envelope kept only up to a frequency, at the rate that this takes.
+/// An envelope limited to low frequencies and resampled to the rate that they need.
 #[derive(Clone, Debug)]
 pub struct Slow {
     values: Vec<f64>,
     rate: f64,
 }
 
-/// The fit of a family.
+/// A least-squares fit of a family of harmonics.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Family {
-    /// Its fundamental, in Hz.
+    /// Fundamental frequency in Hz.
     pub frequency: f64,
-    /// −log₁₀ of the chance that F reaches `strength`. With the arithmetic mean in its place it would be the chance that
-    /// noise alone explains as much; the geometric mean is never above it and small when one harmonic is missing, so that
-    /// a single strong line (a shaft harmonic near a fault's) is no evidence.
+    /// −log₁₀ of the probability that F reaches `strength` under noise. With the arithmetic mean of the harmonics this
+    /// would be the exact probability. The geometric mean is never larger and is small when one harmonic is missing, so
+    /// a single strong line (a shaft harmonic near a fault frequency) is not evidence.
     pub evidence: f64,
-    /// Geometric mean over the harmonics of their power over that of what is left, per line.
+    /// Geometric mean over the harmonics of their power divided by the residual power per line.
     pub strength: f64,
-    /// Amplitude of each harmonic over what is left, per line.
+    /// Amplitude of each harmonic divided by the residual amplitude per line.
     pub ratios: [f64; HARMONICS],
     /// Amplitude of the fundamental in the squared envelope, in the sensor's unit squared.
     pub amplitude: f64,
 }
 
 impl Slow {
-    /// Keeps the envelope less its mean up to `limit` Hz.
+    /// Removes the mean of the envelope and everything above `limit` Hz.
     pub fn new(transforms: &mut Transforms, envelope: &SquaredEnvelope, limit: f64) -> Self {
         let count = envelope.values.len();
         let mean = envelope.values.iter().sum::<f64>() / count as f64;
         let mut work: Vec<f64> = envelope.values.iter().map(|value| value - mean).collect();
         let mut lines = transforms.forward(&mut work);
-        let keep = ((limit * envelope.duration()) as usize).saturating_add(1).min(lines.len());
-        lines.truncate(keep);
+        let line_count = ((limit * envelope.duration()) as usize).saturating_add(1).min(lines.len());
+        lines.truncate(line_count);
         if let Some(first) = lines.first_mut() {
             *first = Complex64::default();
         }
-        let length = good_length(2 * keep + 2);
+        let length = good_length(2 * line_count + 2);
         let mut values = transforms.inverse(&lines, length);
         let scale = length as f64 / count as f64;
         values.iter_mut().for_each(|value| *value *= scale);
         Self { values, rate: length as f64 / envelope.duration() }
     }
 
-    /// Fits [`HARMONICS`] harmonics of a fundamental within ±`slip` of `nominal` Hz; of the fundamentals tried the one
-    /// with the most evidence. What is left is judged between half the fundamental and half a line above the last
-    /// harmonic. None when fewer than `periods` periods are in the envelope.
+    /// Fits [`HARMONICS`] harmonics of a fundamental within ±`slip` of `nominal` Hz and returns the fit with the most
+    /// evidence. The residual is evaluated from half the fundamental to half a fundamental above the last harmonic.
+    /// Returns `None` when the envelope contains fewer than `periods` periods.
     pub fn family(&self, transforms: &mut Transforms, nominal: f64, slip: f64, periods: f64) -> Option<Family> {
         let duration = self.values.len() as f64 / self.rate;
         if duration * nominal < periods {
@@ -72,24 +72,24 @@ impl Slow {
         if high >= self.values.len() / 2 {
             return None;
         }
-        let freedom = 2.0 * (high + 1).saturating_sub(low) as f64 - COLUMNS as f64;
-        if freedom < 6.0 {
+        let degrees_of_freedom = 2.0 * (high + 1).saturating_sub(low) as f64 - COLUMNS as f64;
+        if degrees_of_freedom < 6.0 {
             return None;
         }
-        // The last harmonics of neighbouring fundamentals are half a line apart.
+        // Neighbouring trial fundamentals are so close that their last harmonics are half a line apart.
         let steps = (2.0 * slip * HARMONICS as f64 * nominal * duration).ceil() as i32;
         let mut best: Option<Family> = None;
         for step in -steps..=steps {
             let frequency = nominal * (1.0 + slip * f64::from(step) / f64::from(steps.max(1)));
-            let Some((amplitudes, rest)) = self.fit(frequency) else { continue };
-            let mut rest = rest;
-            let lines = transforms.forward(&mut rest);
-            let noise = lines[low..=high].iter().map(|line| line.norm_sqr()).sum::<f64>() / freedom + f64::MIN_POSITIVE;
+            let Some((amplitudes, mut residual)) = self.fit(frequency) else { continue };
+            let lines = transforms.forward(&mut residual);
+            let noise = lines[low..=high].iter().map(|line| line.norm_sqr()).sum::<f64>() / degrees_of_freedom
+                + f64::MIN_POSITIVE;
             let half = self.values.len() as f64 / 2.0;
             let powers = amplitudes.map(|square| square * half * half);
             let logs = powers.iter().map(|power| (power / (2.0 * noise) + 1e-12).ln()).sum::<f64>();
             let strength = (logs / HARMONICS as f64).exp();
-            let evidence = f_evidence(strength, HARMONICS, freedom);
+            let evidence = f_evidence(strength, HARMONICS, degrees_of_freedom);
             if best.is_none_or(|best| evidence > best.evidence) {
                 let ratios = powers.map(|power| (power / (2.0 * noise)).sqrt());
                 best = Some(Family { frequency, evidence, strength, ratios, amplitude: amplitudes[0].sqrt() });
@@ -98,10 +98,11 @@ impl Slow {
         best
     }
 
-    /// Squared amplitudes of the harmonics of `frequency`, and the envelope less them.
+    /// Returns the squared amplitudes of the harmonics of `frequency` and the envelope without them, or `None` if the
+    /// normal equations have no solution.
     fn fit(&self, frequency: f64) -> Option<([f64; HARMONICS], Vec<f64>)> {
         let angle = 2.0 * std::f64::consts::PI * frequency / self.rate;
-        let turn = Complex64::from_polar(1.0, angle);
+        let rotation = Complex64::from_polar(1.0, angle);
         let row = |phase: Complex64| {
             let mut row = SVector::<f64, COLUMNS>::zeros();
             let mut power = phase;
@@ -121,14 +122,14 @@ impl Slow {
             gram += row * row.transpose();
             right += row * *value;
             rows.push(row);
-            phase *= turn;
+            phase *= rotation;
         }
         let solution = gram.cholesky()?.solve(&right);
-        let rest = self.values.iter().zip(&rows).map(|(value, row)| value - row.dot(&solution)).collect();
+        let residual = self.values.iter().zip(&rows).map(|(value, row)| value - row.dot(&solution)).collect();
         let mut amplitudes = [0.0; HARMONICS];
         for (harmonic, amplitude) in amplitudes.iter_mut().enumerate() {
             *amplitude = solution[2 * harmonic].powi(2) + solution[2 * harmonic + 1].powi(2);
         }
-        Some((amplitudes, rest))
+        Some((amplitudes, residual))
     }
 }

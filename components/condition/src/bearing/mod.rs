@@ -1,4 +1,4 @@
-//! Rolling bearings: geometry, the frequencies that follow from it, and diagnosis.
+//! Rolling bearings: geometry, fault frequencies and diagnosis.
 pub mod diagnosis;
 pub mod geometry;
 pub mod harmonic;

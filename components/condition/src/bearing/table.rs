@@ -1,28 +1,29 @@
-//! Bearings by designation. Only those whose inside is published with a public data set, or whose nominal numbers give
-//! the orders that makers print; makers differ inside one designation, so a plant's own geometry comes first.
-//! Left out because not certain: 6209, 6210, 6305 to 6310, NU205 and larger.
+//! Geometry of common bearings by designation. The table contains only bearings whose geometry is published with a
+//! public data set, or whose nominal numbers give the fault orders that manufacturers print. Manufacturers differ
+//! within one designation, so a configured geometry takes precedence. Omitted because the numbers are not certain:
+//! 6209, 6210, 6305 to 6310, NU205 and larger.
 
 use super::geometry::Geometry;
 
-/// How certain the numbers are.
+/// Reliability of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Certainty {
-    /// Published with measurements of that very bearing.
+    /// Published with measurements of this very bearing.
     Published,
-    /// Nominal of the series; another maker's may have another number or size of balls.
+    /// Nominal for the series; other manufacturers may use another number or size of balls.
     Nominal,
 }
 
-/// An entry.
+/// One bearing of the table.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Entry {
     /// Designation, without suffixes.
     pub name: &'static str,
-    /// Numbers.
+    /// Internal geometry.
     pub geometry: Geometry,
-    /// How certain.
+    /// Reliability of the geometry.
     pub certainty: Certainty,
-    /// Whence.
+    /// Source of the geometry.
     pub source: &'static str,
 }
 
@@ -36,7 +37,7 @@ const fn nominal(name: &'static str, elements: u32, diameter: f64, pitch: f64) -
     Entry { name, geometry, certainty: Certainty::Nominal, source: "deep-groove series 62, nominal" }
 }
 
-/// The table.
+/// The known bearings.
 pub const BEARINGS: [Entry; 9] = [
     ball("6203", 8, 6.746, 28.499, "Case Western Reserve University, fan end, SKF 6203-2RS"),
     nominal("6204", 8, 7.938, 33.5),
@@ -54,8 +55,8 @@ pub const BEARINGS: [Entry; 9] = [
     },
 ];
 
-/// The entry for a designation such as `SKF 6205-2RS`, `6205 C3`, `Rexnord ZA-2115`: one of its words, up to a suffix,
-/// is the entry's name.
+/// Finds the entry for a designation such as `SKF 6205-2RS`, `6205 C3` or `Rexnord ZA-2115`: one of its words must be
+/// the name of the entry, with or without a suffix.
 #[must_use]
 pub fn find(designation: &str) -> Option<&'static Entry> {
     let upper = designation.to_ascii_uppercase();
@@ -71,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn orders_are_the_published_ones() {
+    fn orders_match_the_published_ones() {
         let orders = |name| find(name).and_then(|entry| entry.geometry.orders());
         let skf = orders("SKF 6205-2RS JEM").unwrap();
         for (got, want) in [(skf.bpfo, 3.5848), (skf.bpfi, 5.4152), (skf.bsf, 2.357), (skf.ftf, 0.3983)] {

@@ -1,17 +1,17 @@
-//! A health index by monotone fusion: the sensors that rise or fall with age in every unit, turned so that they rise,
-//! weighted without a negative weight so that the index runs from 0 (well) to 1 (failed).
+//! A health index by monotone fusion. It selects the sensors that rise or fall with age in every unit, flips the
+//! falling ones, and combines them with non-negative weights so that the index runs from 0 (healthy) to 1 (failed).
 
 use serde::{Deserialize, Serialize};
 
 use super::history::History;
 use crate::stats::{deviation, mean};
 
-/// Least mean |correlation with age| of a sensor that is taken (its monotonicity/trendability: Coble & Hines 2009).
+/// Smallest mean |correlation with age| of a selected sensor (its monotonicity/trendability: Coble & Hines 2009).
 const TREND: f64 = 0.4;
-/// Share of the units in which it must go the same way.
+/// Smallest share of the units in which a selected sensor trends in the same direction.
 const AGREEMENT: f64 = 0.95;
 
-/// Learnt from runs to failure.
+/// A fusion fitted on runs to failure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fusion {
     sensors: Vec<Sensor>,
@@ -22,15 +22,15 @@ pub struct Fusion {
 struct Sensor {
     column: usize,
     middle: f64,
-    /// Signed: negative for a sensor that falls.
+    /// Standard deviation in early life; negative for a sensor that falls with age.
     scale: f64,
     weight: f64,
 }
 
 impl Fusion {
-    /// `horizon` is the remaining life, in windows, from which on a unit counts as well; the first `early` windows of
-    /// each unit are the reference. Solves min Σ (Σ wⱼ zⱼ + b − (1 − min(RUL, h)/h))² for wⱼ ≥ 0 by coordinate descent.
-    /// None when no sensor qualifies or widths differ.
+    /// Fits the fusion. A unit counts as healthy while its remaining life is at least `horizon` windows; the first
+    /// `early` windows of each unit are the reference. Solves min Σ (Σ wⱼ zⱼ + b − (1 − min(RUL, h)/h))² for wⱼ ≥ 0 by
+    /// coordinate descent. Returns `None` when no sensor qualifies or the units have different numbers of sensors.
     #[must_use]
     pub fn fit(units: &[&History], horizon: f64, early: usize) -> Option<Self> {
         let width = units.first()?.width();
@@ -63,17 +63,17 @@ impl Fusion {
         }
         let mut weights = vec![0.0_f64; size];
         for _ in 0..5000 {
-            let mut moved = 0.0_f64;
+            let mut largest_change = 0.0_f64;
             for i in 0..size {
-                let rest: f64 = (0..size).map(|j| gram[i * size + j] * weights[j]).sum();
-                let mut next = weights[i] + (right[i] - rest) / gram[i * size + i];
+                let product: f64 = (0..size).map(|j| gram[i * size + j] * weights[j]).sum();
+                let mut next = weights[i] + (right[i] - product) / gram[i * size + i];
                 if i + 1 < size {
                     next = next.max(0.0);
                 }
-                moved = moved.max((next - weights[i]).abs() * (gram[i * size + i] / count).sqrt());
+                largest_change = largest_change.max((next - weights[i]).abs() * (gram[i * size + i] / count).sqrt());
                 weights[i] = next;
             }
-            if moved < 1e-10 {
+            if largest_change < 1e-10 {
                 break;
             }
         }
@@ -84,13 +84,13 @@ impl Fusion {
         (!sensors.is_empty()).then(|| Self { sensors, offset: weights.last().copied().unwrap_or_default() })
     }
 
-    /// The index of one window: 0 well, about 1 at failure.
+    /// Returns the health index of one window: 0 when healthy, about 1 at failure.
     #[must_use]
     pub fn index(&self, row: &[f64]) -> f64 {
         self.offset + self.sensors.iter().map(|sensor| sensor.weight * sensor.z(row)).sum::<f64>()
     }
 
-    /// Columns that are in the index, and their weights (per deviation of early life).
+    /// Returns the columns that are part of the index and their weights per standard deviation of early life.
     pub fn weights(&self) -> impl Iterator<Item = (usize, f64)> {
         self.sensors.iter().map(|sensor| (sensor.column, sensor.weight * sensor.scale.signum()))
     }
@@ -110,8 +110,8 @@ fn sensor(units: &[&History], column: usize, early: usize) -> Option<Sensor> {
     }
     let trends: Vec<f64> = units.iter().map(|unit| correlation(unit.rows().map(|row| row[column]))).collect();
     let trend = mean(&trends);
-    let agree = trends.iter().filter(|own| **own * trend > 0.0).count() as f64 / trends.len() as f64;
-    (trend.abs() > TREND && agree > AGREEMENT).then(|| Sensor {
+    let agreement = trends.iter().filter(|unit_trend| **unit_trend * trend > 0.0).count() as f64 / trends.len() as f64;
+    (trend.abs() > TREND && agreement > AGREEMENT).then(|| Sensor {
         column,
         middle,
         scale: spread * trend.signum(),
@@ -119,7 +119,7 @@ fn sensor(units: &[&History], column: usize, early: usize) -> Option<Sensor> {
     })
 }
 
-/// Pearson's correlation with the index; 0 when the values do not differ.
+/// Pearson correlation of the values with their index; 0 when all values are equal.
 fn correlation(values: impl Iterator<Item = f64>) -> f64 {
     let values: Vec<f64> = values.collect();
     let (t, x) = ((values.len() as f64 - 1.0) / 2.0, mean(&values));

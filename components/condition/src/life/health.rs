@@ -1,22 +1,22 @@
-//! A health index without any failure seen: distance from the unit's own beginning.
+//! A health index that needs no observed failure: the distance of the unit from its own beginning.
 
 use serde::{Deserialize, Serialize};
 
 use crate::stats::{deviation, mean};
 
-/// Deviations at which a sensor's distance is held.
+/// Largest distance of a sensor that counts, in standard deviations.
 const CLIP: f64 = 30.0;
 
-/// A unit's beginning.
+/// Mean and spread of each sensor in the first windows of a unit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Beginning {
-    /// Column, mean, deviation.
+    /// Column, mean and standard deviation of each sensor.
     sensors: Vec<(usize, f64, f64)>,
 }
 
 impl Beginning {
-    /// From the unit's first windows. Sensors that take fewer values than a quarter of the windows are left out
-    /// (constant, or a step counter). None for fewer than 8 windows or when no sensor is left.
+    /// Fits the first windows of a unit. Omits sensors with at most a quarter as many distinct values as windows
+    /// (constants and step counters). Returns `None` for fewer than 8 windows or when no sensor remains.
     #[must_use]
     pub fn fit(rows: &[&[f64]]) -> Option<Self> {
         let width = rows.first()?.len();
@@ -36,7 +36,7 @@ impl Beginning {
         (!sensors.is_empty()).then_some(Self { sensors })
     }
 
-    /// sqrt(mean z²) over the sensors: about 1 while the unit is as in the beginning.
+    /// Returns sqrt(mean z²) over the sensors: about 1 while the unit is unchanged.
     #[must_use]
     pub fn index(&self, row: &[f64]) -> f64 {
         let sum: f64 = self

@@ -1,6 +1,6 @@
-//! Runs to failure.
+//! Runs to failure, the training data of the library.
 
-/// The windows of one unit from its start to its failure (the last window), `width` sensors each.
+/// The windows of one unit from its start to its failure (the last window), with `width` sensor values each.
 #[derive(Clone, Debug, PartialEq)]
 pub struct History {
     width: usize,
@@ -8,28 +8,29 @@ pub struct History {
 }
 
 impl History {
-    /// None when rows are of unequal length, there is none, or a number is not finite.
+    /// Builds a history from rows in order of time. Returns `None` when there is no row, rows have different lengths,
+    /// or a number is not finite.
     #[must_use]
     pub fn new(rows: &[Vec<f64>]) -> Option<Self> {
         let width = rows.first()?.len();
         let values: Vec<f64> = rows.iter().flatten().copied().collect();
-        let well = width > 0 && rows.iter().all(|row| row.len() == width) && values.iter().all(|v| v.is_finite());
-        well.then_some(Self { width, values })
+        let is_valid = width > 0 && rows.iter().all(|row| row.len() == width) && values.iter().all(|v| v.is_finite());
+        is_valid.then_some(Self { width, values })
     }
 
-    /// Sensors.
+    /// Returns the number of sensors.
     #[must_use]
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// Windows.
+    /// Returns the number of windows until failure.
     #[must_use]
     pub fn life(&self) -> usize {
         self.values.len() / self.width
     }
 
-    /// In order of time.
+    /// Returns the rows in order of time.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f64]> {
         self.values.chunks_exact(self.width)
     }

@@ -11,26 +11,26 @@ use super::{
     tracker::{FEATURES, Spans, Tracker},
 };
 
-/// Fewest units that make a library: with 5 the error on C-MAPSS was twice that with 10. Below it use
-/// [`Degradation`](super::wiener::Degradation).
+/// Smallest number of runs to failure in a library: with 5 the error on C-MAPSS was twice that with 10. With fewer runs
+/// use the degradation model ([`wiener`](super::wiener)).
 pub const FEWEST: usize = 10;
-/// Folds by which the residuals are found; whole units are held back.
+/// Folds of the cross-validation that yields the residuals; whole units are held out.
 const FOLDS: usize = 5;
-/// Every n-th window of a unit is a snapshot.
+/// Every n-th window of a unit is a training row.
 const STRIDE: usize = 5;
 
-/// Why no library came about.
+/// Why a library cannot be fitted.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LibraryError {
-    /// Fewer than [`FEWEST`] units.
+    /// Too few runs; the number of runs given.
     Few(usize),
-    /// Not above 0.
+    /// The horizon, in windows, is not above 0.
     Horizon(f64),
-    /// Units do not have the same sensors.
+    /// The runs have different numbers of sensors.
     Widths,
-    /// No sensor goes the same way in all units as they age.
+    /// No sensor rises or falls with age in all runs.
     NoTrend,
-    /// Units too short, or the equations could not be solved.
+    /// The runs are too short, or the equations have no solution.
     Unsolved,
 }
 
@@ -48,7 +48,7 @@ impl std::fmt::Display for LibraryError {
 
 impl std::error::Error for LibraryError {}
 
-/// What was learnt.
+/// A model of remaining life, fitted on runs to failure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Library {
     horizon: f64,
@@ -59,11 +59,11 @@ pub struct Library {
 }
 
 impl Library {
-    /// Learns from runs to failure. `horizon`: the remaining life, in windows, beyond which no difference shows (125 for
-    /// C-MAPSS). Predictions are capped there; quantiles are not.
+    /// Fits the library on runs to failure. `horizon` is the remaining life, in windows, beyond which units do not
+    /// differ (125 for C-MAPSS). Expected values are capped there; quantiles are not.
     ///
     /// # Errors
-    /// [`LibraryError`].
+    /// [`LibraryError`] when there are too few runs, the runs do not fit together, or nothing can be learnt from them.
     pub fn fit(units: &[History], horizon: f64) -> Result<Self, LibraryError> {
         if !crate::stats::positive(horizon) {
             return Err(LibraryError::Horizon(horizon));
@@ -75,14 +75,19 @@ impl Library {
             return Err(LibraryError::Widths);
         }
         let spans = Spans::new(horizon);
-        // Predicted and true lives of units held back, one list a penalty.
+        // Predicted and true remaining lives of held-out units, one list per penalty.
         let mut pairs = vec![Vec::new(); PENALTIES.len()];
         for fold in 0..FOLDS {
-            let part = |held: bool| -> Vec<&History> {
-                units.iter().enumerate().filter(|(i, _)| (i % FOLDS == fold) == held).map(|(_, unit)| unit).collect()
+            let select = |held_out: bool| -> Vec<&History> {
+                units
+                    .iter()
+                    .enumerate()
+                    .filter(|(i, _)| (i % FOLDS == fold) == held_out)
+                    .map(|(_, unit)| unit)
+                    .collect()
             };
-            let (fusion, models) = learn(&part(false), horizon, &spans, &PENALTIES)?;
-            let (rows, lives) = snapshots(&part(true), &fusion, &spans);
+            let (fusion, models) = learn(&select(false), horizon, &spans, &PENALTIES)?;
+            let (rows, lives) = snapshots(&select(true), &fusion, &spans);
             for (pairs, model) in pairs.iter_mut().zip(&models) {
                 pairs
                     .extend(rows.iter().zip(&lives).map(|(row, life)| (model.predict(row).clamp(0.0, horizon), *life)));
@@ -102,7 +107,7 @@ impl Library {
         Ok(Self { horizon, spans, fusion, similarity, residuals })
     }
 
-    /// Adds a window's sensors to a unit's state; a window with a number that is not finite is passed over.
+    /// Adds the sensor values of one window to the state of a unit; ignores a window whose health index is not finite.
     pub fn push(&self, unit: &mut Tracker, row: &[f64]) {
         let index = self.fusion.index(row);
         if index.is_finite() {
@@ -110,13 +115,13 @@ impl Library {
         }
     }
 
-    /// How the sensors are fused.
+    /// Returns the fusion of the sensors into a health index.
     #[must_use]
     pub fn fusion(&self) -> &Fusion {
         &self.fusion
     }
 
-    /// Remaining life of a unit; none before it had a window.
+    /// Returns the remaining life of a unit, or `None` before its first window.
     #[must_use]
     pub fn remaining(&self, unit: &Tracker) -> Option<Remaining> {
         if unit.age() == 0 {
@@ -142,7 +147,8 @@ fn learn(
     Ok((fusion, models))
 }
 
-/// Features and true remaining life at every [`STRIDE`]-th window from the 20th on, each unit begun elsewhere.
+/// Returns features and true remaining life of every [`STRIDE`]-th window from the 20th on, with a different offset for
+/// each unit.
 fn snapshots(units: &[&History], fusion: &Fusion, spans: &Spans) -> (Vec<[f64; FEATURES]>, Vec<f64>) {
     let (mut rows, mut lives) = (Vec::new(), Vec::new());
     for (number, unit) in units.iter().enumerate() {

@@ -1,6 +1,6 @@
 //! Remaining useful life, in windows.
 //!
-//! With run-to-failure histories: [`library::Library`]. Without: [`wiener::Degradation`].
+//! [`library`] uses run-to-failure histories; [`wiener`] works without them.
 pub mod fusion;
 pub mod health;
 pub mod history;
@@ -12,15 +12,15 @@ pub mod wiener;
 
 use serde::{Deserialize, Serialize};
 
-/// Remaining life in windows. Quantiles may be infinite: no end in sight.
+/// Remaining life in windows. Quantiles are infinite when no end is in sight.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Remaining {
-    /// The best single number; never above the library's horizon, where there is one.
+    /// The best point estimate; never above the horizon of a library.
     pub expected: f64,
-    /// Exceeded with 90 %.
+    /// Remaining life that 90 % of such units exceed.
     pub p10: f64,
-    /// Exceeded with 50 %.
+    /// Median remaining life.
     pub p50: f64,
-    /// Exceeded with 10 %.
+    /// Remaining life that 10 % of such units exceed.
     pub p90: f64,
 }

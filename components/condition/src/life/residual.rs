@@ -1,20 +1,21 @@
-//! Quantiles by conformal calibration: what held-back units really lived beyond what was predicted, near each prediction
-//! (split conformal prediction: Papadopoulos et al. 2002; localised: Lei & Wasserman 2014).
+//! Quantiles by conformal calibration: the residuals (true minus predicted life) of held-out units, near each
+//! prediction (split conformal prediction: Papadopoulos et al. 2002; localised: Lei & Wasserman 2014).
 
 use serde::{Deserialize, Serialize};
 
-/// Points of the table.
+/// Grid points of the table.
 const POINTS: usize = 51;
 /// Kernel width as a share of the horizon (4 windows of 125).
 const WIDTH: f64 = 0.032;
-/// The outer quantiles lie so far from the ends. Whoever plans cuts both the life and the band at the horizon, and so it
-/// holds more: of FD001's held-back units 82 % of the lives cut there and 78 % of the whole ones, with a tenth 84 % and 80 %.
+/// Distance of the outer quantiles from 0 and 1. Planners cap both the life and the band at the horizon, which raises
+/// the coverage: of FD001's held-out units the band covers 82 % of the capped and 78 % of the uncapped lives; with 0.1
+/// it would be 84 % and 80 %.
 const OUTER: f64 = 0.11;
-/// Units from which on the outer quantiles are taken as they are. From n fewer they lie by 0.9 (1/n − 1/40) further out:
-/// split conformal prediction's (n + 1)/n, less what the folds' smaller libraries already add.
+/// Number of units from which the outer quantiles are used unchanged. With only n units they move outwards by 0.9 (1/n
+/// − 1/40): the (n + 1)/n of split conformal prediction, less what the smaller libraries of the folds already add.
 const MANY: f64 = 40.0;
 
-/// Quantiles of true − predicted by prediction, on an even grid from 0 to the horizon.
+/// Quantiles of true − predicted life by prediction, on an even grid from 0 to the horizon.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Residuals {
     horizon: f64,
@@ -22,8 +23,8 @@ pub struct Residuals {
 }
 
 impl Residuals {
-    /// From (predicted, true) of units that the predictor has not seen. The true life is not capped. None for fewer
-    /// than 20. `units`: how many units they come from.
+    /// Fits the quantiles on pairs (predicted, true) of `units` units that the predictor has not seen. The true life is
+    /// not capped. Returns `None` for fewer than 20 pairs.
     #[must_use]
     pub fn fit(pairs: &[(f64, f64)], horizon: f64, units: usize) -> Option<Self> {
         if pairs.len() < 20 {
@@ -37,8 +38,7 @@ impl Residuals {
         let table = (0..POINTS)
             .map(|point| {
                 let centre = horizon * point as f64 / (POINTS - 1) as f64;
-                // Widen until the equivalent of ten pairs is near.
-                // A width of 0 would never become wider.
+                // Widen the kernel until its weights sum to ten pairs. A width of 0 would never grow.
                 let mut width = (WIDTH * horizon).max(f64::MIN_POSITIVE);
                 loop {
                     let weights: Vec<f64> = sorted
@@ -55,17 +55,17 @@ impl Residuals {
         Some(Self { horizon, table })
     }
 
-    /// Residual quantiles 0.1, 0.5, 0.9 at a prediction.
+    /// Returns the residual quantiles 0.1, 0.5 and 0.9 at a prediction.
     #[must_use]
     pub fn at(&self, predicted: f64) -> [f64; 3] {
-        let at = (predicted / self.horizon).clamp(0.0, 1.0) * (POINTS - 1) as f64;
-        let low = (at as usize).min(POINTS - 2);
-        let part = at - low as f64;
-        std::array::from_fn(|share| self.table[low][share] * (1.0 - part) + self.table[low + 1][share] * part)
+        let position = (predicted / self.horizon).clamp(0.0, 1.0) * (POINTS - 1) as f64;
+        let low = (position as usize).min(POINTS - 2);
+        let fraction = position - low as f64;
+        std::array::from_fn(|share| self.table[low][share] * (1.0 - fraction) + self.table[low + 1][share] * fraction)
     }
 }
 
-/// Weighted quantile of sorted residuals, interpolated between the middles of their weights.
+/// Weighted quantile of sorted residuals, interpolated between the centres of their weights.
 fn weighted(sorted: &[(f64, f64)], weights: &[f64], share: f64) -> f64 {
     let total: f64 = weights.iter().sum();
     let mut before: Option<(f64, f64)> = None;

@@ -1,6 +1,6 @@
-//! Regression by similarity to snapshots of the library: ridge on the features and on their Gaussian similarities to
-//! landmarks, which are snapshots of the units evenly over remaining life (kernel ridge after Nyström: Williams & Seeger
-//! 2001; similarity-based prognostics: Wang et al. 2008). No randomness.
+//! Regression by similarity to snapshots of the library: ridge regression on the features and on their Gaussian
+//! similarities to landmarks. Landmarks are snapshots of the units, evenly spread over remaining life (kernel ridge
+//! regression after Nyström: Williams & Seeger 2001; similarity-based prognostics: Wang et al. 2008). Deterministic.
 
 use nalgebra::{DMatrix, DVector};
 use serde::{Deserialize, Serialize};
@@ -8,16 +8,16 @@ use serde::{Deserialize, Serialize};
 use super::tracker::FEATURES;
 use crate::stats::{deviation, mean};
 
-/// Landmarks.
+/// Largest number of landmarks.
 const LANDMARKS: usize = 250;
-/// Width of the similarity, in deviations per feature: exp(−d² / (2 · WIDTH² · features)).
+/// Kernel width, in standard deviations per feature: exp(−d² / (2 · KERNEL_WIDTH² · features)).
 const WIDTH: f64 = 1.0;
-/// Ridge penalties per row that are tried; few units need more.
+/// Candidate ridge penalties per row; a small library needs a larger one.
 pub const PENALTIES: [f64; 4] = [1e-4, 1e-3, 1e-2, 1e-1];
-/// Features are held to this many deviations.
+/// Standardised features are clamped to this many standard deviations.
 const CLIP: f64 = 4.0;
 
-/// The regression.
+/// A fitted regression.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Similarity {
     middle: [f64; FEATURES],
@@ -28,8 +28,8 @@ pub struct Similarity {
 }
 
 impl Similarity {
-    /// Fits `targets` on `rows`, once for each of `penalties`. None for fewer than 16 rows or when the equations cannot be
-    /// solved.
+    /// Fits `targets` on `rows`, once for each of `penalties`. Returns `None` for fewer than 16 rows or when the
+    /// equations have no solution.
     #[must_use]
     pub fn fit(rows: &[[f64; FEATURES]], targets: &[f64], penalties: &[f64]) -> Option<Vec<Self>> {
         if rows.len() < 16 || rows.len() != targets.len() {
@@ -46,7 +46,7 @@ impl Similarity {
         order.sort_by(|a, b| targets[*a].total_cmp(&targets[*b]));
         let count = LANDMARKS.min(rows.len() / 4);
         model.landmarks = (0..count)
-            .map(|place| model.standard(&rows[order[place * (rows.len() - 1) / (count - 1).max(1)]]))
+            .map(|index| model.standard(&rows[order[index * (rows.len() - 1) / (count - 1).max(1)]]))
             .collect();
         let width = FEATURES + count;
         let mut design = DMatrix::<f64>::zeros(rows.len(), width);
@@ -71,15 +71,15 @@ impl Similarity {
                     gram[(diagonal, diagonal)] += penalty;
                 }
                 let solution = gram.cholesky()?.solve(&right);
-                let mut own = model.clone();
-                own.offset -= solution.iter().zip(&centres).map(|(weight, centre)| weight * centre).sum::<f64>();
-                own.weights = solution.iter().copied().collect();
-                Some(own)
+                let mut fitted = model.clone();
+                fitted.offset -= solution.iter().zip(&centres).map(|(weight, centre)| weight * centre).sum::<f64>();
+                fitted.weights = solution.iter().copied().collect();
+                Some(fitted)
             })
             .collect()
     }
 
-    /// The prediction.
+    /// Returns the predicted remaining life for one row of features.
     #[must_use]
     pub fn predict(&self, row: &[f64; FEATURES]) -> f64 {
         self.offset + self.columns(row).zip(&self.weights).map(|(value, weight)| value * weight).sum::<f64>()
@@ -90,11 +90,11 @@ impl Similarity {
     }
 
     fn columns(&self, row: &[f64; FEATURES]) -> impl Iterator<Item = f64> {
-        let own = self.standard(row);
-        let near = 1.0 / (2.0 * WIDTH * WIDTH * FEATURES as f64);
-        own.into_iter().chain(self.landmarks.iter().map(move |landmark| {
-            let square: f64 = own.iter().zip(landmark).map(|(a, b)| (a - b) * (a - b)).sum();
-            (-square * near).exp()
+        let standardised = self.standard(row);
+        let precision = 1.0 / (2.0 * WIDTH * WIDTH * FEATURES as f64);
+        standardised.into_iter().chain(self.landmarks.iter().map(move |landmark| {
+            let square: f64 = standardised.iter().zip(landmark).map(|(a, b)| (a - b) * (a - b)).sum();
+            (-square * precision).exp()
         }))
     }
 }

@@ -1,13 +1,14 @@
-//! What is kept of a unit's health index from window to window.
+//! State of a unit's health index from window to window.
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-/// Features of a unit's history.
+/// Number of features of a unit's history.
 pub const FEATURES: usize = 8;
 
-/// Lengths in windows, as shares of the horizon (5, 15, 40, 20, 50 and 20 for a horizon of 125).
+/// Lengths of the averages and slopes in windows, as shares of the horizon (5, 15, 40, 20, 50 and 20 for a horizon of
+/// 125).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spans {
     means: [usize; 3],
@@ -16,15 +17,19 @@ pub struct Spans {
 }
 
 impl Spans {
-    /// For a horizon in windows.
+    /// Computes the lengths for a horizon in windows.
     #[must_use]
     pub fn new(horizon: f64) -> Self {
-        let part = |share: f64| ((share * horizon).round() as usize).max(2);
-        Self { means: [part(0.04), part(0.12), part(0.32)], slopes: [part(0.16), part(0.4)], early: part(0.16) }
+        let length = |share: f64| ((share * horizon).round() as usize).max(2);
+        Self {
+            means: [length(0.04), length(0.12), length(0.32)],
+            slopes: [length(0.16), length(0.4)],
+            early: length(0.16),
+        }
     }
 }
 
-/// The state of one unit: the newest indices and the mean of the first.
+/// The state of one unit: the newest health indices and the mean of the first ones.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tracker {
     newest: VecDeque<f64>,
@@ -33,7 +38,7 @@ pub struct Tracker {
 }
 
 impl Tracker {
-    /// Adds a window's health index.
+    /// Adds the health index of one window.
     pub fn push(&mut self, index: f64, spans: &Spans) {
         if self.age < spans.early {
             self.early += (index - self.early) / (self.age + 1) as f64;
@@ -46,13 +51,13 @@ impl Tracker {
         }
     }
 
-    /// Windows so far.
+    /// Returns the number of windows so far.
     #[must_use]
     pub fn age(&self) -> usize {
         self.age
     }
 
-    /// Three means, two slopes (times their spans), the mean of the first windows, ln age, age / 200.
+    /// Returns three means, two slopes (times their lengths), the mean of the first windows, ln age, and age / 200.
     #[must_use]
     pub fn features(&self, spans: &Spans) -> [f64; FEATURES] {
         let [short, middle, long] = spans.means.map(|span| {

@@ -1,26 +1,27 @@
-//! Remaining life as the first passage of a drifting Brownian motion through a limit; needs no failure in the past.
+//! Remaining life as the first passage of a drifting Brownian motion through a limit. It needs no observed failure.
 //!
-//! Level x and drift μ of the health index (or of its logarithm: exponential degradation) are followed by Kalman
-//! filters, x ← x + μ + N(0, r), μ ← μ + N(0, q), y = x + N(0, v) (adaptive Wiener degradation: Si et al. 2013; the
-//! exponential one: Gebraeel et al. 2005). 18 of them, each with another r, q and scale, are weighted by how well they
-//! foretold the windows so far. First passage through the limit at distance d is inverse Gaussian,
-//! F(t) = Φ((μt − d)/σ√t) + e^(2μd/σ²) Φ(−(d + μt)/σ√t), σ² = r (Folks & Chhikara 1978), averaged over what is uncertain
-//! of level, limit and drift.
+//! Kalman filters follow level x and drift μ of the health index, or of its logarithm (exponential degradation): x ← x
+//! + μ + N(0, r), μ ← μ + N(0, q), y = x + N(0, v) (adaptive Wiener degradation: Si et al. 2013; the exponential one:
+//! Gebraeel et al. 2005). There are 18 filters with different r, q and scale, weighted by how well they predicted the
+//! windows so far. First passage through the limit at distance d is inverse Gaussian, F(t) = Φ((μt − d)/σ√t) +
+//! e^(2μd/σ²) Φ(−(d + μt)/σ√t), σ² = r (Folks & Chhikara 1978), averaged over the uncertainty of level, limit and
+//! drift.
 //!
-//! A trend can only foretell what has begun. Against what has not, a second risk runs beside it: having lived for a
-//! windows, P(T ≤ t) = t / (t + a) (Gott 1993), which knows nothing but the age. Hence the wide quantiles.
+//! A trend predicts only degradation that has begun. For degradation that has not, a second risk is combined with it:
+//! after a windows of life, P(T ≤ t) = t / (t + a) (Gott 1993), which depends on the age alone. This makes the
+//! quantiles wide.
 
 use serde::{Deserialize, Serialize};
 
 use super::Remaining;
 use crate::stats::{deviation, erfcx, mean, normal_quantile, positive};
 
-/// Diffusion and drift's walk as shares of the noise's variance.
+/// Variances of diffusion and drift noise as shares of the variance of the measurement noise.
 const DIFFUSION: [f64; 3] = [1e-3, 1e-2, 1e-1];
 const WALK: [f64; 3] = [1e-6, 1e-5, 1e-4];
-/// Evidence is forgotten by 2 % a window.
+/// The log likelihood is discounted by 2 % per window.
 const MEMORY: f64 = 0.98;
-/// Nodes of Gauss–Hermite quadrature over the drift (weight exp(−x²/2)), 9 points.
+/// Nodes of the Gauss–Hermite quadrature over the drift (weight exp(−x²/2)), 9 points.
 const NODES: [(f64, f64); 9] = [
     (-4.512_745_863_399_783, 2.234_584_400_774_658_4e-5),
     (-3.205_429_002_856_47, 2.789_141_321_231_769e-3),
@@ -32,9 +33,9 @@ const NODES: [(f64, f64); 9] = [
     (3.205_429_002_856_47, 2.789_141_321_231_769e-3),
     (4.512_745_863_399_783, 2.234_584_400_774_658_4e-5),
 ];
-/// Strata over the distance to the limit.
+/// Number of strata over the distance to the limit.
 const STRATA: usize = 7;
-/// Points in time.
+/// Number of points in time.
 const TIMES: usize = 80;
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,12 +46,12 @@ struct Filter {
     walk: f64,
     level: f64,
     drift: f64,
-    /// Covariance: level, both, drift.
+    /// Covariance: variance of the level, covariance, variance of the drift.
     cover: [f64; 3],
     likelihood: f64,
 }
 
-/// The state of one unit.
+/// The degradation state of one unit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Degradation {
     filters: Vec<Filter>,
@@ -58,7 +59,8 @@ pub struct Degradation {
 }
 
 impl Degradation {
-    /// From the health indices (above 0) of the unit's first windows. None for fewer than 8, or when they do not differ.
+    /// Starts from the health indices (above 0) of the first windows of a unit. Returns `None` for fewer than 8 of
+    /// them, or when they are all equal.
     #[must_use]
     pub fn new(beginning: &[f64]) -> Option<Self> {
         if beginning.len() < 8 || beginning.iter().any(|value| !positive(*value)) {
@@ -89,7 +91,8 @@ impl Degradation {
         Some(Self { filters, age: u32::try_from(beginning.len()).unwrap_or(u32::MAX) })
     }
 
-    /// Adds a window's health index; one that is not above 0 or not finite is passed over.
+    /// Adds the health index of one window; ignores one that is not finite or not above 0, which still counts for the
+    /// age.
     pub fn push(&mut self, index: f64) {
         self.age = self.age.saturating_add(1);
         if positive(index) {
@@ -97,8 +100,8 @@ impl Degradation {
         }
     }
 
-    /// Remaining life until `limit`, known to within a factor e^±`spread` (one deviation; 0.3 if it is a guess). None
-    /// when the limit is not above 0.
+    /// Returns the remaining life until `limit`, which is known to within a factor e^±`spread` (one standard deviation;
+    /// 0.3 if it is a guess). Returns `None` when the limit is not above 0 or the spread is negative or NaN.
     #[must_use]
     pub fn remaining(&self, limit: f64, spread: f64) -> Option<Remaining> {
         if !positive(limit) || spread.is_nan() || spread < 0.0 {
@@ -120,8 +123,8 @@ impl Degradation {
         let chance: Vec<f64> = times
             .iter()
             .zip(&passed)
-            .map(|(time, own)| {
-                highest = highest.max(*own).min(1.0);
+            .map(|(time, probability)| {
+                highest = highest.max(*probability).min(1.0);
                 1.0 - (1.0 - highest) * (1.0 - time / (time + age))
             })
             .collect();
@@ -133,20 +136,21 @@ impl Degradation {
 impl Filter {
     fn push(&mut self, index: f64) {
         let value = if self.logarithm { index.ln() } else { index };
-        let [level, both, drift] = self.cover;
+        let [level, covariance, drift] = self.cover;
         // Predict.
-        let seen = level + 2.0 * both + drift + self.diffusion;
-        let both = both + drift;
+        let predicted = level + 2.0 * covariance + drift + self.diffusion;
+        let covariance = covariance + drift;
         let drift = drift + self.walk;
         self.level += self.drift;
         // Correct.
-        let total = seen + self.noise;
+        let total = predicted + self.noise;
         let error = value - self.level;
-        let (gain, turn) = (seen / total, both / total);
+        let (gain, drift_gain) = (predicted / total, covariance / total);
         self.level += gain * error;
-        self.drift += turn * error;
-        self.cover = [seen * (1.0 - gain), both * (1.0 - gain), drift - turn * both];
-        // The logarithm's density is that of the index times 1/index; an outlier counts no more than five deviations.
+        self.drift += drift_gain * error;
+        self.cover = [predicted * (1.0 - gain), covariance * (1.0 - gain), drift - drift_gain * covariance];
+        // The density of the logarithm is that of the index times 1/index; an outlier counts at most five standard
+        // deviations.
         let jacobian = if self.logarithm { -index.ln() } else { 0.0 };
         self.likelihood = MEMORY * self.likelihood
             - 0.5 * (2.0 * std::f64::consts::PI * total).ln()
@@ -154,22 +158,22 @@ impl Filter {
             + jacobian;
     }
 
-    /// Adds `weight` times the chance to have passed by each time.
+    /// Adds `weight` times the probability of first passage by each of `times`.
     fn passage(&self, limit: f64, spread: f64, times: &[f64], weight: f64, passed: &mut [f64]) {
         let (limit, spread) = if self.logarithm { (limit.ln(), spread) } else { (limit, limit * spread) };
         let distance = limit - self.level;
         let deviation = (self.cover[0] + spread * spread).sqrt().max(1e-12);
-        // The unit lives: the part of the limit's distribution below the level is ruled out.
+        // The unit has not failed, so the part of the limit's distribution below the level is excluded.
         let ruled_out = crate::stats::normal(-distance / deviation);
         for stratum in 0..STRATA {
             let share = (stratum as f64 + 0.5) / STRATA as f64;
-            let place = (ruled_out + (1.0 - ruled_out) * share).min(1.0 - 1e-9);
-            let d = (distance + deviation * normal_quantile(place)).max(1e-6 * deviation);
+            let quantile = (ruled_out + (1.0 - ruled_out) * share).min(1.0 - 1e-9);
+            let d = (distance + deviation * normal_quantile(quantile)).max(1e-6 * deviation);
             for (time, sum) in times.iter().zip(passed.iter_mut()) {
-                let wander = (self.cover[2] + self.walk * time / 3.0).max(0.0).sqrt();
+                let drift_deviation = (self.cover[2] + self.walk * time / 3.0).max(0.0).sqrt();
                 let root = (2.0 * self.diffusion * time).sqrt();
                 for (node, share) in NODES {
-                    let drift = self.drift + node * wander;
+                    let drift = self.drift + node * drift_deviation;
                     *sum += weight * share / STRATA as f64 * first_passage(d, drift * time, root);
                 }
             }
@@ -177,19 +181,19 @@ impl Filter {
     }
 }
 
-/// F for distance `d` after a drift of `way`, `root` = sqrt(2σ²t). The second term is e^(−a²) erfcx(b) / 2, which does not
-/// overflow.
-fn first_passage(d: f64, way: f64, root: f64) -> f64 {
-    let (a, b) = ((d - way) / root, (d + way) / root);
+/// First-passage probability F for distance `d` after a drift of `travel`, with `root` = sqrt(2σ²t). The second term is
+/// e^(−a²) erfcx(b) / 2, which does not overflow.
+fn first_passage(d: f64, travel: f64, root: f64) -> f64 {
+    let (a, b) = ((d - travel) / root, (d + travel) / root);
     let gauss = (-a * a).exp();
     let half = |x: f64| 0.5 * erfcx(x);
     let first = if a >= 0.0 { gauss * half(a) } else { 1.0 - gauss * half(-a) };
-    // b < 0: e^(b² − a²) (1 − erfc(−b)/2), with b² − a² = 4 d way / root² < 0.
+    // b < 0: e^(b² − a²) (1 − erfc(−b)/2), with b² − a² = 4 d travel / root² < 0.
     let second = if b >= 0.0 { gauss * half(b) } else { (b * b - a * a).exp() - gauss * half(-b) };
     (first + second).clamp(0.0, 1.0)
 }
 
-/// Where `chance` reaches `share`; infinite if never.
+/// Returns the time at which `chance` reaches `share`, interpolated; infinite if it never does.
 fn crossing(times: &[f64], chance: &[f64], share: f64) -> f64 {
     let mut before = (0.0, 0.0);
     for (time, chance) in times.iter().zip(chance) {

@@ -1,14 +1,14 @@
-//! One-sided cumulative sum (Page 1954) on z-values, its limit learnt from the healthy part.
+//! One-sided cumulative sum (CUSUM, Page 1954) of z-values, with a limit learnt from the healthy part.
 
 use serde::{Deserialize, Serialize};
 
 use crate::stats::{deviation, median, positive};
 
-/// Allowance per window, in deviations: half of the shift (1.5) that is to be found fastest.
+/// Allowance per window, in standard deviations: half of the shift (1.5) that is to be detected fastest.
 const ALLOWANCE: f64 = 0.75;
-/// A single window counts no more than this, so that one outlier does not alarm.
+/// Largest z-value that counts, so that a single outlier does not raise an alarm.
 const MOST: f64 = 6.0;
-/// Lowest limit; with this allowance some 4e5 independent normal windows pass between false alarms (Siegmund 1985).
+/// Lowest limit. With this allowance about 4e5 independent normal windows pass between false alarms (Siegmund 1985).
 const LIMIT: f64 = 8.0;
 
 /// The state of one feature.
@@ -21,17 +21,18 @@ pub struct Cusum {
 }
 
 impl Cusum {
-    /// From a healthy stretch in order of time: its median; the larger of 1.4826 MAD and the standard deviation; as limit
-    /// the larger of 8 and twice the highest sum that the stretch itself reaches (it is not white). None when its values
-    /// do not differ or are fewer than 20. Give levels as logarithms.
+    /// Fits the detector on healthy values in order of time. It uses their median; the larger of 1.4826 MAD and the
+    /// standard deviation; and as limit the larger of 8 and twice the highest sum over these values, as they are not
+    /// white noise. Returns `None` for fewer than 20 values, equal values, or a value that is not finite. Pass levels
+    /// as logarithms.
     #[must_use]
     pub fn fit(healthy: &[f64]) -> Option<Self> {
         if healthy.len() < 20 || healthy.iter().any(|value| !value.is_finite()) {
             return None;
         }
         let middle = median(&mut healthy.to_vec());
-        let mut away: Vec<f64> = healthy.iter().map(|value| (value - middle).abs()).collect();
-        let deviation = (1.4826 * median(&mut away)).max(deviation(healthy));
+        let mut distances: Vec<f64> = healthy.iter().map(|value| (value - middle).abs()).collect();
+        let deviation = (1.4826 * median(&mut distances)).max(deviation(healthy));
         if !positive(deviation) {
             return None;
         }
@@ -44,7 +45,8 @@ impl Cusum {
         Some(Self { limit: LIMIT.max(2.0 * highest), sum: 0.0, ..state })
     }
 
-    /// Adds a window's value, S ← clamp(S + min(z, 6) − 0.75, 0, 3 limit); returns S / limit: above 1 is an alarm.
+    /// Adds the value of one window, S ← clamp(S + min(z, 6) − 0.75, 0, 3 limit), and returns S / limit: above 1 is an
+    /// alarm.
     pub fn push(&mut self, value: f64) -> f64 {
         let z = ((value - self.middle) / self.deviation).min(MOST);
         if z.is_finite() {

@@ -1,13 +1,14 @@
-//! Is the sensor itself well?
+//! Quality of a sensor's own signal.
 
-/// Share of the expected readings that did not come, 0 to 1: 1 − seen / expected.
+/// Share of the expected readings that are missing, 0 to 1: 1 − seen / expected.
 #[must_use]
 pub fn missing_ratio(seen: usize, window_seconds: f64, sampling_hz: f64) -> f64 {
     let expected = (window_seconds * sampling_hz).round();
     if expected > 0.0 { (1.0 - seen as f64 / expected).max(0.0) } else { f64::NAN }
 }
 
-/// Share of the window that its longest run of equal readings takes, 0 to 1 (1/n when all differ; 1 is stuck).
+/// Share of the window that the longest run of equal readings covers, 0 to 1: 1/n when all differ, 1 for a stuck
+/// sensor.
 #[must_use]
 pub fn stuck_ratio(values: &[f64]) -> f64 {
     let (mut longest, mut run) = (0_usize, 0_usize);

@@ -1,6 +1,6 @@
-//! Slopes.
+//! Slopes of a scalar sensor over time.
 
-/// Least-squares slope Σ(t − t̄)(x − x̄) / Σ(t − t̄)², in unit per unit of time; NaN when the times do not differ.
+/// Least-squares slope Σ(t − t̄)(x − x̄) / Σ(t − t̄)², in unit per unit of time; NaN when all times are equal.
 #[must_use]
 pub fn least_squares(times: &[f64], values: &[f64]) -> f64 {
     let count = times.len().min(values.len());
@@ -13,16 +13,16 @@ pub fn least_squares(times: &[f64], values: &[f64]) -> f64 {
     cross / square
 }
 
-/// Pairs at most in [`theil_sen`]; beyond them every n-th reading is taken.
+/// Largest number of pairs of the Theil–Sen slope; with more, only every n-th reading is used.
 const PAIRS: usize = 20_000;
 
-/// Median of the slopes of all pairs (Theil 1950, Sen 1968), as `scipy.stats.theilslopes`: holds with 29 % of the
-/// readings wrong. More than 200 readings are thinned evenly, so that the cost has a bound. NaN when no two times differ.
+/// Median of the slopes of all pairs (Theil 1950, Sen 1968), as `scipy.stats.theilslopes`: robust to 29 % wrong
+/// readings. More than 200 readings are thinned evenly to bound the cost. NaN when all times are equal.
 #[must_use]
 pub fn theil_sen(times: &[f64], values: &[f64]) -> f64 {
     let count = times.len().min(values.len());
-    let most = (PAIRS as f64 * 2.0).sqrt() as usize;
-    let stride = count.div_ceil(most).max(1);
+    let max_readings = (PAIRS as f64 * 2.0).sqrt() as usize;
+    let stride = count.div_ceil(max_readings).max(1);
     let mut slopes = Vec::new();
     for first in (0..count).step_by(stride) {
         for second in (first + stride..count).step_by(stride) {
@@ -35,7 +35,8 @@ pub fn theil_sen(times: &[f64], values: &[f64]) -> f64 {
     crate::stats::median(&mut slopes)
 }
 
-/// Rate of change: (last − first) / time between them, in unit per unit of time; NaN for fewer than 2 readings.
+/// Rate of change: (last − first) / time between them, in unit per unit of time; NaN for fewer than 2 readings or equal
+/// times.
 #[must_use]
 pub fn rate_of_change(times: &[f64], values: &[f64]) -> f64 {
     match (times, values) {

@@ -4,20 +4,21 @@ use rustfft::num_complex::Complex64;
 
 use super::fft::Transforms;
 
-/// A repetition found in the cepstrum.
+/// The highest peak of a cepstrum: an evenly spaced family of spectral lines.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rahmonic {
-    /// Seconds.
+    /// Period in seconds.
     pub quefrency: f64,
     /// 1 / quefrency, in Hz: the spacing of the family of lines.
     pub frequency: f64,
-    /// Height over the robust spread (1.4826 MAD) of the searched part.
+    /// Height above the median divided by the robust spread (1.4826 MAD) of the searched range.
     pub prominence: f64,
 }
 
-/// The highest peak of the real cepstrum, F⁻¹(ln |F(x)|²), between the quefrencies 1/`high` and 1/`low`
+/// Returns the highest peak of the real cepstrum, F⁻¹(ln |F(x)|²), between the quefrencies 1/`high` and 1/`low`
 /// (Randall 2017, "A history of cepstrum analysis and its application to mechanical problems"). A family of sidebands
-/// spaced by f shows at 1/f. None when the range holds fewer than 8 values.
+/// spaced by f shows at 1/f. Returns `None` for fewer than 16 samples, an invalid range, or a range of fewer than 9
+/// values.
 pub fn peak(transforms: &mut Transforms, samples: &[f64], rate: f64, low: f64, high: f64) -> Option<Rahmonic> {
     let count = samples.len();
     if count < 16 || !(low > 0.0 && high > low) {
@@ -25,7 +26,7 @@ pub fn peak(transforms: &mut Transforms, samples: &[f64], rate: f64, low: f64, h
     }
     let lines = super::level::windowed(transforms, samples);
     let total = lines.iter().map(|line| line.norm_sqr()).sum::<f64>() / lines.len() as f64;
-    // A floor 120 dB below the mean: ln 0 is no number.
+    // A floor 120 dB below the mean, as ln 0 is not finite.
     let logs: Vec<Complex64> =
         lines.iter().map(|line| Complex64::new((line.norm_sqr() + total * 1e-12 + 1e-300).ln(), 0.0)).collect();
     let cepstrum = transforms.inverse(&logs, count);
@@ -38,8 +39,8 @@ pub fn peak(transforms: &mut Transforms, samples: &[f64], rate: f64, low: f64, h
     let range = &cepstrum[first..=last];
     let mut sorted = range.to_vec();
     let middle = crate::stats::median(&mut sorted);
-    let mut away: Vec<f64> = range.iter().map(|value| (value - middle).abs()).collect();
-    let spread = 1.4826 * crate::stats::median(&mut away);
+    let mut distances: Vec<f64> = range.iter().map(|value| (value - middle).abs()).collect();
+    let spread = 1.4826 * crate::stats::median(&mut distances);
     let (offset, height) = range
         .iter()
         .enumerate()

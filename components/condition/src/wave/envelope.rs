@@ -1,10 +1,11 @@
-//! Envelopes: of the whole waveform (Hilbert) and of a band, decimated.
+//! Envelopes of the whole waveform (Hilbert) and of single bands, decimated.
 
 use rustfft::num_complex::Complex64;
 
 use super::fft::{Transforms, good_length};
 
-/// Share of the waveform that is tapered at each end before bands are cut, and cut off their envelopes.
+/// Share of the waveform that is tapered at each end before it is split into bands; the same share is removed from both
+/// ends of their envelopes.
 const TAPER: f64 = 0.05;
 
 /// |x + i H(x)|, as `abs(scipy.signal.hilbert(x))`, in the sensor's unit.
@@ -21,7 +22,7 @@ pub fn hilbert(transforms: &mut Transforms, samples: &[f64]) -> Vec<f64> {
     values.iter().map(|value| value.norm() / count as f64).collect()
 }
 
-/// The spectrum from which bands are cut.
+/// The spectrum of a waveform, ready to be split into bands.
 #[derive(Clone, Debug)]
 pub struct Source {
     lines: Vec<Complex64>,
@@ -29,18 +30,18 @@ pub struct Source {
     rate: f64,
 }
 
-/// The squared envelope of a band, in the sensor's unit squared, and its rate in Hz.
+/// The squared envelope of a band.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SquaredEnvelope {
-    /// |z|², ends cut off.
+    /// |z|² in the sensor's unit squared, without the tapered ends.
     pub values: Vec<f64>,
-    /// Samples a second.
+    /// Sample rate in Hz.
     pub rate: f64,
 }
 
 impl Source {
-    /// Transforms the samples less their mean, under a Tukey taper: without it the jump from end to start leaks into
-    /// quiet bands as an impulse.
+    /// Transforms the samples less their mean, under a Tukey taper. Without the taper the jump from end to start leaks
+    /// into quiet bands as an impulse.
     pub fn new(transforms: &mut Transforms, samples: &[f64], rate: f64) -> Self {
         let count = samples.len();
         let mean = samples.iter().sum::<f64>() / count as f64;
@@ -57,8 +58,8 @@ impl Source {
         Self { lines: transforms.forward(&mut work), count, rate }
     }
 
-    /// The squared envelope of `low` to `high` Hz: the band's lines shifted to 0 Hz, transformed back at twice the
-    /// band's width or more, so that the square does not alias.
+    /// Returns the squared envelope of `low` to `high` Hz: the lines of the band are shifted to 0 Hz and transformed
+    /// back at a rate of at least twice the bandwidth, so that the square does not alias.
     pub fn band(&self, transforms: &mut Transforms, low: f64, high: f64) -> SquaredEnvelope {
         let line = |frequency: f64| (frequency * self.count as f64 / self.rate).round() as usize;
         let first = line(low).max(1).min(self.lines.len());
@@ -86,15 +87,15 @@ impl SquaredEnvelope {
         fourth * self.values.len() as f64 / (second * second) - 2.0
     }
 
-    /// Seconds.
+    /// Duration in seconds.
     #[must_use]
     pub fn duration(&self) -> f64 {
         self.values.len() as f64 / self.rate
     }
 
-    /// Power spectrum of the squared envelope less its mean, under a Hann window, padded twofold or more: line `i` is at
-    /// `i · step` Hz. Returns the powers up to `limit` Hz and the step. (Randall & Antoni 2011, "Rolling element bearing
-    /// diagnostics — a tutorial": the squared envelope spectrum.)
+    /// Power spectrum of the squared envelope less its mean, under a Hann window, padded at least twofold: line `i` is
+    /// at `i · step` Hz. Returns the powers up to `limit` Hz and the step. (Randall & Antoni 2011, "Rolling element
+    /// bearing diagnostics — a tutorial": the squared envelope spectrum.)
     pub fn spectrum(&self, transforms: &mut Transforms, limit: f64) -> (Vec<f64>, f64) {
         let count = self.values.len();
         let mean = self.values.iter().sum::<f64>() / count as f64;

@@ -1,4 +1,4 @@
-//! All features of a burst in one call.
+//! All features of a waveform in one call.
 
 use super::{
     bands::{self, Band},
@@ -18,10 +18,10 @@ use crate::{
     stats::positive,
 };
 
-/// Unit of the samples.
+/// Unit of the samples of a waveform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// Standard gravity.
+    /// Multiples of standard gravity.
     G,
     /// m/s².
     MetrePerSecondSquared,
@@ -30,7 +30,7 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// As people write it: `g`, `gn`, `m/s2`, `m/s^2`, `m/s²`, `m/s**2`, `mm/s`.
+    /// Parses a unit as people write it: `g`, `gn`, `m/s2`, `m/s^2`, `m/s²`, `m/s**2`, `mm/s`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         match text.trim() {
@@ -42,48 +42,49 @@ impl Unit {
     }
 }
 
-/// Lines that an octave at a nominal centre must have to count as resolved: as many as one line takes under the window.
+/// Smallest number of spectral lines in an octave at a nominal centre: the width of one line under the Hann window.
 const RESOLVED: usize = 4;
 
-/// What is known of the machine; everything may be missing.
+/// What is known about the machine; every field is optional.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Machine {
     /// Shaft speed in Hz.
     pub shaft: Option<f64>,
-    /// The bearing's fault orders.
+    /// Fault orders of the bearing.
     pub bearing: Option<Orders>,
-    /// Teeth of the gear wheel on this shaft.
+    /// Number of teeth of the gear wheel on this shaft.
     pub teeth: Option<u32>,
-    /// Class for the severity zones.
+    /// Machine class for the severity zones of ISO 20816-3.
     pub class: Option<MachineClass>,
-    /// Limits of the diagnosis; none means the defaults.
+    /// Limits of the bearing diagnosis; the defaults if absent.
     pub limits: Option<Limits>,
 }
 
-/// The features.
+/// The features of one waveform.
 #[derive(Clone, Debug)]
 pub struct WaveFeatures {
     /// Time-domain levels, in the sensor's unit.
     pub levels: Levels,
-    /// 10 to 1,000 Hz, in mm/s; NaN when the burst is shorter than 0.4 s or the unit is not known.
+    /// Velocity RMS from 10 to 1,000 Hz, in mm/s; NaN when the waveform is shorter than 0.4 s or its unit is unknown.
     pub velocity: f64,
-    /// Its zone.
+    /// Severity zone of the velocity.
     pub zone: Option<Zone>,
     /// The most impulsive band and its spectral kurtosis.
     pub impulsive: Option<(Band, f64)>,
-    /// Octave levels, highest first.
+    /// Octave levels, highest frequency first.
     pub octaves: Vec<OctaveLevel>,
     /// Levels of the octaves at the nominal centres, in dB re 1 unit²; NaN when not resolved.
     pub nominal: [f64; CENTRES.len()],
     /// Highest cepstral peak for families from 5 Hz (or half the shaft's speed) to 1,000 Hz.
     pub rahmonic: Option<Rahmonic>,
-    /// The bearing.
+    /// Bearing diagnosis, if shaft speed and bearing are known.
     pub bearing: Option<Diagnosis>,
-    /// The gear mesh.
+    /// Gear mesh, if shaft speed and number of teeth are known.
     pub gear: Option<GearMesh>,
 }
 
-/// Computes them; none when there are fewer than 64 samples, one is not finite, or the rate is not above 0.
+/// Computes the features. Returns `None` for fewer than 64 samples, a sample that is not finite, or a rate that is not
+/// above 0.
 pub fn features(
     transforms: &mut Transforms,
     samples: &[f64],

@@ -1,11 +1,12 @@
-//! Fourier transforms with plans kept from call to call.
+//! Fourier transforms with cached plans.
 
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 use rustfft::{Fft, FftPlanner, num_complex::Complex64};
 
-/// Samples of all plans together, past which they are made anew: waveforms of every length must not fill the memory.
+/// Largest sum of the lengths of all cached plans. Beyond it the cache is cleared, so that waveforms of many lengths do
+/// not exhaust the memory.
 const MOST: usize = 1 << 21;
 
 /// Plans by length, and the latest window. Reuse it: planning costs more than transforming.
@@ -14,8 +15,9 @@ pub struct Transforms {
     real: Option<RealFftPlanner<f64>>,
     complex: Option<FftPlanner<f64>>,
     scratch: Vec<Complex64>,
-    /// Kind and length of the plans made, and their lengths' sum.
+    /// Kind and length of each cached plan.
     made: BTreeSet<(u8, usize)>,
+    /// Sum of the lengths.
     sum: usize,
     hann: Option<Arc<[f64]>>,
 }
@@ -27,7 +29,7 @@ impl fmt::Debug for Transforms {
 }
 
 impl Transforms {
-    /// [`hann`], kept for the next call of the same length.
+    /// Returns a Hann window and caches it for the next call with the same length.
     pub(crate) fn hann(&mut self, length: usize) -> Arc<[f64]> {
         match &self.hann {
             Some(window) if window.len() == length => Arc::clone(window),
@@ -62,7 +64,7 @@ impl Transforms {
         self.complex.get_or_insert_with(FftPlanner::new).plan_fft_inverse(length)
     }
 
-    /// Lines 0 to n/2 of the transform Σ x e^(−2πi kt/n), unscaled, as `numpy.fft.rfft`. Overwrites `samples`.
+    /// Returns lines 0 to n/2 of the transform Σ x e^(−2πi kt/n), unscaled, as `numpy.fft.rfft`. Overwrites `samples`.
     pub fn forward(&mut self, samples: &mut [f64]) -> Vec<Complex64> {
         if samples.is_empty() {
             return Vec::new();
@@ -70,12 +72,12 @@ impl Transforms {
         let plan = self.forward_plan(samples.len());
         let mut lines = plan.make_output_vec();
         self.scratch.resize(plan.get_scratch_len(), Complex64::default());
-        // The lengths are the plan's own, so that it cannot fail.
+        // The buffers have the lengths of the plan, so this cannot fail.
         let _ = plan.process_with_scratch(samples, &mut lines, &mut self.scratch);
         lines
     }
 
-    /// The inverse of [`Self::forward`] for `length` samples, scaled by 1/`length`; missing lines are 0.
+    /// The inverse of [`Self::forward`] for `length` samples, scaled by 1/`length`; missing lines count as 0.
     pub fn inverse(&mut self, lines: &[Complex64], length: usize) -> Vec<f64> {
         if length == 0 {
             return Vec::new();
@@ -107,18 +109,18 @@ impl Transforms {
     }
 }
 
-/// The smallest 2^a 3^b 5^c that is at least `length`: lengths that transform fast.
+/// Returns the smallest 2^a 3^b 5^c that is at least `length`: such lengths transform fast.
 #[must_use]
 pub fn good_length(length: usize) -> usize {
     let mut length = length.max(1);
     loop {
-        let mut rest = length;
+        let mut remainder = length;
         for factor in [2, 3, 5] {
-            while rest.is_multiple_of(factor) {
-                rest /= factor;
+            while remainder.is_multiple_of(factor) {
+                remainder /= factor;
             }
         }
-        if rest == 1 {
+        if remainder == 1 {
             return length;
         }
         length += 1;

@@ -1,25 +1,27 @@
-//! Gear mesh and its sidebands.
+//! Gear mesh frequency and its sidebands.
 
 use crate::stats::positive;
 
 use super::{fft::Transforms, order::Lines};
 
-/// What the gear mesh shows.
+/// Strength of the gear mesh and its sidebands.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GearMesh {
     /// teeth · shaft, in Hz.
     pub frequency: f64,
-    /// Amplitude of the mesh line over its background.
+    /// Amplitude of the mesh line divided by its background.
     pub ratio: f64,
-    /// Sideband energy ratio: the amplitudes of three sidebands at shaft spacing on each side, summed, over the mesh
-    /// line's amplitude (Hanna & Jovanovic 2009, "Sideband Energy Ratio"). Below 1 is healthy by its authors' rule.
+    /// Sideband energy ratio: the sum of the amplitudes of three sidebands at shaft spacing on each side, divided by
+    /// the amplitude of the mesh line (Hanna & Jovanovic 2009, "Sideband Energy Ratio"). Below 1 is healthy according
+    /// to its authors.
     pub sideband_ratio: f64,
-    /// Sidebands, of six, that stand three times over their background.
+    /// Number of sidebands, at most six, with an amplitude of at least three times their background.
     pub sidebands: u32,
 }
 
-/// Mesh line and sidebands of a wheel of `teeth` teeth on a shaft of `shaft` Hz, from the acceleration spectrum. None
-/// when the mesh lies beyond the spectrum or a shaft line is not resolved (fewer than four revolutions).
+/// Computes mesh line and sidebands of a wheel with `teeth` teeth on a shaft of `shaft` Hz, from the acceleration
+/// spectrum. Returns `None` when a line is beyond the spectrum or the waveform covers fewer than four revolutions, so
+/// that lines of the shaft are not resolved.
 pub fn mesh(transforms: &mut Transforms, samples: &[f64], rate: f64, shaft: f64, teeth: u32) -> Option<GearMesh> {
     let duration = samples.len() as f64 / rate;
     if !positive(shaft) || duration * shaft < 4.0 {
@@ -27,7 +29,7 @@ pub fn mesh(transforms: &mut Transforms, samples: &[f64], rate: f64, shaft: f64,
     }
     let powers: Vec<f64> = super::level::windowed(transforms, samples).iter().map(|line| line.norm_sqr()).collect();
     let lines = Lines { powers: &powers, step: 1.0 / duration, duration };
-    // A mesh runs exactly at its ratio; half a line is enough.
+    // The mesh frequency is an exact multiple of the shaft speed, so half a line of tolerance is enough.
     let centre = lines.at(f64::from(teeth) * shaft, 0.0, 6.0 * shaft)?;
     let (mut sum, mut count) = (0.0, 0);
     for side in [-3.0, -2.0, -1.0, 1.0, 2.0, 3.0] {

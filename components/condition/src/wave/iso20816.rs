@@ -1,9 +1,9 @@
-//! Evaluation zones of vibration severity: ISO 20816-3:2022 (before it ISO 10816-3), velocity RMS 10 to 1,000 Hz on
+//! Evaluation zones of vibration severity: ISO 20816-3:2022 (formerly ISO 10816-3), velocity RMS 10 to 1,000 Hz on
 //! non-rotating parts; class I of ISO 10816-1 annex B for small machines.
 
 use serde::{Deserialize, Serialize};
 
-/// What kind of machine, and how it stands.
+/// Size and support of a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MachineClass {
@@ -19,7 +19,7 @@ pub enum MachineClass {
     LargeFlexible,
 }
 
-/// The zone.
+/// Evaluation zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Zone {
     /// As newly commissioned.
@@ -33,7 +33,7 @@ pub enum Zone {
 }
 
 impl MachineClass {
-    /// Boundaries A/B, B/C, C/D in mm/s RMS.
+    /// Returns the boundaries A/B, B/C and C/D in mm/s RMS.
     #[must_use]
     pub fn boundaries(self) -> [f64; 3] {
         match self {
@@ -44,7 +44,7 @@ impl MachineClass {
         }
     }
 
-    /// The zone of a velocity RMS in mm/s; none when it is not a number.
+    /// Returns the zone of a velocity RMS in mm/s, or `None` for NaN.
     #[must_use]
     pub fn zone(self, velocity: f64) -> Option<Zone> {
         let [good, fair, poor] = self.boundaries();

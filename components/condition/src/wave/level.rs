@@ -1,4 +1,4 @@
-//! Levels of the waveform in time, and its velocity.
+//! Levels of the waveform in the time domain, and its velocity.
 
 use rustfft::num_complex::Complex64;
 
@@ -7,7 +7,7 @@ use super::fft::Transforms;
 /// Metres per second squared in one g (standard gravity, ISO 80000-3).
 pub const GRAVITY: f64 = 9.806_65;
 
-/// Levels of a waveform, its mean removed.
+/// Levels of a waveform after its mean is removed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Levels {
     /// sqrt(Σ(x − mean)² / n), in the sensor's unit.
@@ -20,7 +20,7 @@ pub struct Levels {
     pub kurtosis: f64,
 }
 
-/// Levels of `samples`.
+/// Computes the levels of `samples`.
 #[must_use]
 pub fn levels(samples: &[f64]) -> Levels {
     let count = samples.len() as f64;
@@ -36,21 +36,21 @@ pub fn levels(samples: &[f64]) -> Levels {
     Levels { rms, peak: peak.sqrt(), crest: peak.sqrt() / rms, kurtosis: fourth * count / (second * second) - 3.0 }
 }
 
-/// Lines beside the band that a tone at its edge reaches into: under the Hann window it takes four, of which these hold all
-/// but 2 % of its power.
+/// Lines outside a band that a tone at its edge spreads into: under the Hann window a tone covers four lines, of which
+/// these contain all but 2 % of its power.
 const BESIDE: f64 = 1.5;
 
 /// Velocity RMS in mm/s of an acceleration in m/s², over `low` to `high` Hz: each line of the Hann-windowed spectrum
-/// divided by 2πf, v² = 2 Σ |X/(2πf)|² / (n Σw²) (Parseval). ISO 20816-1 asks for 10 to 1,000 Hz (machines above
-/// 600 rpm). What a tone inside spills over the band's edges is taken in, divided as if it were at the edge. NaN when the
-/// waveform is shorter than four periods of `low`: then the band is not resolved.
+/// divided by 2πf, v² = 2 Σ |X/(2πf)|² / (n Σw²) (Parseval). ISO 20816-1 requires 10 to 1,000 Hz (machines above 600
+/// rpm). Power of a tone in the band that spills over its edges is included, divided as if it were at the edge. NaN
+/// when the waveform is shorter than four periods of `low`, as the band is then not resolved.
 pub fn velocity_rms(transforms: &mut Transforms, samples: &[f64], rate: f64, low: f64, high: f64) -> f64 {
     1e3 * weighted_rms(transforms, samples, rate, (low, high), |frequency| {
         1.0 / (2.0 * std::f64::consts::PI * frequency).powi(2)
     })
 }
 
-/// RMS over a band, its edges included, each line's power times a weight by its frequency.
+/// RMS over a band including its edges, with the power of each line multiplied by a weight of its frequency.
 fn weighted_rms(
     transforms: &mut Transforms,
     samples: &[f64],
@@ -77,12 +77,12 @@ fn weighted_rms(
     (power / (count as f64 * 0.375 * count as f64)).sqrt()
 }
 
-/// RMS of the samples over `low` to `high` Hz, in their unit; as [`velocity_rms`], without its division.
+/// RMS of the samples over `low` to `high` Hz, in their unit; as [`velocity_rms`], but without integration.
 pub fn band_rms(transforms: &mut Transforms, samples: &[f64], rate: f64, low: f64, high: f64) -> f64 {
     weighted_rms(transforms, samples, rate, (low, high), |_| 1.0)
 }
 
-/// The spectrum of the samples less their mean, under a Hann window.
+/// Spectrum of the samples less their mean, under a Hann window.
 pub(crate) fn windowed(transforms: &mut Transforms, samples: &[f64]) -> Vec<Complex64> {
     let mean = samples.iter().sum::<f64>() / samples.len() as f64;
     let window = transforms.hann(samples.len());

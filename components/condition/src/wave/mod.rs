@@ -1,4 +1,4 @@
-//! Features of an even-rate waveform (burst) of an accelerometer.
+//! Features of a waveform: samples of an accelerometer at an even rate.
 pub mod bands;
 pub mod cepstrum;
 pub mod envelope;

@@ -1,31 +1,31 @@
-//! Lines of a spectrum: by order of the shaft, and over their background.
+//! Peaks of a power spectrum relative to their background, and the spectrum by orders of the shaft.
 
 /// A power spectrum, line `i` at `i · step` Hz.
 #[derive(Clone, Copy, Debug)]
 pub struct Lines<'a> {
-    /// Powers.
+    /// Power of each line.
     pub powers: &'a [f64],
-    /// Hz from line to line.
+    /// Distance between lines in Hz.
     pub step: f64,
     /// Length of the record in seconds: 1 / its true resolution.
     pub duration: f64,
 }
 
-/// A line that was looked for.
+/// The highest line near a frequency.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Line {
-    /// Where it is highest, in Hz.
+    /// Frequency in Hz.
     pub frequency: f64,
-    /// Its power there.
+    /// Power of the line.
     pub power: f64,
-    /// Amplitude over the local background: sqrt(power / (median power / ln 2)); for noise the power is exponential with
-    /// that mean.
+    /// Amplitude divided by the local background: sqrt(power / (median power / ln 2)). The power of noise is
+    /// exponentially distributed with that mean.
     pub ratio: f64,
 }
 
 impl Lines<'_> {
-    /// The highest line within ±max(`slip` · frequency, half a line) of `frequency`; its background is the median within
-    /// ±`around` Hz (at least ten lines).
+    /// Returns the highest line within ±max(`slip` · frequency, half a line) of `frequency`. Its background is the
+    /// median within ±`around` Hz (at least ten lines). Returns `None` when the frequency is beyond the spectrum.
     #[must_use]
     pub fn at(&self, frequency: f64, slip: f64, around: f64) -> Option<Line> {
         let resolution = 1.0 / self.duration;
@@ -51,8 +51,8 @@ impl Lines<'_> {
         })
     }
 
-    /// The spectrum against orders of the shaft: RMS power per 1/`per_order` of an order from 0 to `orders`, each the
-    /// largest line in its interval (0 where none falls). `shaft` in Hz.
+    /// Returns the spectrum by orders of the shaft: the power per 1/`per_order` of an order from 0 to `orders`, each
+    /// the largest line in its interval (0 for an interval without a line). `shaft` is in Hz.
     #[must_use]
     pub fn by_order(&self, shaft: f64, orders: usize, per_order: usize) -> Vec<f64> {
         let mut out = vec![0.0_f64; orders * per_order + 1];

@@ -1,4 +1,4 @@
-//! Power spectral density after Welch, and its octave bands.
+//! Power spectral density by Welch's method, and octave bands.
 
 use super::fft::{Transforms, hann};
 
@@ -15,9 +15,10 @@ pub fn density(transforms: &mut Transforms, samples: &[f64], rate: f64, segment:
     let mut count = 0.0;
     let mut start = 0;
     while start + segment <= samples.len() {
-        let part = &samples[start..start + segment];
-        let mean = part.iter().sum::<f64>() / segment as f64;
-        let mut work: Vec<f64> = part.iter().zip(&window).map(|(sample, weight)| (sample - mean) * weight).collect();
+        let segment_samples = &samples[start..start + segment];
+        let mean = segment_samples.iter().sum::<f64>() / segment as f64;
+        let mut work: Vec<f64> =
+            segment_samples.iter().zip(&window).map(|(sample, weight)| (sample - mean) * weight).collect();
         for (power, line) in powers.iter_mut().zip(transforms.forward(&mut work)) {
             *power += line.norm_sqr() * scale;
         }
@@ -32,21 +33,21 @@ pub fn density(transforms: &mut Transforms, samples: &[f64], rate: f64, segment:
     powers
 }
 
-/// A band's level.
+/// Level of one octave.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OctaveLevel {
-    /// Lower edge in Hz (the upper is twice it).
+    /// Lower edge in Hz (the upper edge is twice it).
     pub low: f64,
-    /// 10 log₁₀ of the band's mean square, in dB re 1 unit².
+    /// 10 log₁₀ of the mean square in the octave, in dB re 1 unit².
     pub decibel: f64,
-    /// Lines of the spectrum in it.
+    /// Number of spectral lines in the octave.
     pub lines: usize,
 }
 
-/// Levels of the octaves below `rate` / 2, the highest first, down to the last with `least` lines of the Hann-windowed
-/// spectrum of the whole waveform. The octaves hang from the Nyquist frequency and not from the IEC 61260 centres, so
-/// that each is whole.
-pub fn octaves(transforms: &mut Transforms, samples: &[f64], rate: f64, least: usize) -> Vec<OctaveLevel> {
+/// Levels of the octaves below `rate` / 2, highest first, down to the last with `min_lines` lines of the Hann-windowed
+/// spectrum of the whole waveform. The octaves start at the Nyquist frequency and not at the IEC 61260 centres, so that
+/// each is complete.
+pub fn octaves(transforms: &mut Transforms, samples: &[f64], rate: f64, min_lines: usize) -> Vec<OctaveLevel> {
     let count = samples.len();
     if count < 4 {
         return Vec::new();
@@ -58,7 +59,7 @@ pub fn octaves(transforms: &mut Transforms, samples: &[f64], rate: f64, least: u
     loop {
         let low = high / 2.0;
         let (first, last) = (low.ceil() as usize, (high.ceil() as usize).min(lines.len()));
-        if first >= last || last - first < least.max(1) {
+        if first >= last || last - first < min_lines.max(1) {
             return levels;
         }
         let power = lines[first..last].iter().map(|line| line.norm_sqr()).sum::<f64>() * scale;
@@ -71,13 +72,13 @@ pub fn octaves(transforms: &mut Transforms, samples: &[f64], rate: f64, least: u
     }
 }
 
-/// Octave centres after IEC 61260-1, base 2, in Hz: 1,000 · 2^k, nominally 16, 31.5, 63 and so on.
+/// Octave centres of IEC 61260-1, base 2, in Hz: 1,000 · 2^k, nominally 16, 31.5, 63 and so on.
 pub const CENTRES: [f64; 11] = [15.625, 31.25, 62.5, 125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0, 16_000.0];
 
-/// Levels of the octaves at [`CENTRES`], centre / √2 to centre · √2, in dB re 1 unit²: 10 log₁₀ of the mean square that
-/// the Hann-windowed spectrum of the whole waveform has there. NaN where the octave reaches beyond `rate` / 2 or has
-/// fewer than `least` lines.
-pub fn nominal(transforms: &mut Transforms, samples: &[f64], rate: f64, least: usize) -> [f64; CENTRES.len()] {
+/// Levels of the octaves at the nominal centres, from centre / √2 to centre · √2, in dB re 1 unit²: 10 log₁₀ of the
+/// mean square in the Hann-windowed spectrum of the whole waveform. NaN for an octave beyond `rate` / 2 or with fewer
+/// than `min_lines` lines.
+pub fn nominal(transforms: &mut Transforms, samples: &[f64], rate: f64, min_lines: usize) -> [f64; CENTRES.len()] {
     let count = samples.len();
     if count < 4 {
         return [f64::NAN; CENTRES.len()];
@@ -88,7 +89,7 @@ pub fn nominal(transforms: &mut Transforms, samples: &[f64], rate: f64, least: u
     CENTRES.map(|centre| {
         let high = line(centre * std::f64::consts::SQRT_2);
         let (first, last) = (line(centre * std::f64::consts::FRAC_1_SQRT_2).ceil() as usize, high.ceil() as usize);
-        if high > count as f64 / 2.0 || last < first + least.max(1) {
+        if high > count as f64 / 2.0 || last < first + min_lines.max(1) {
             return f64::NAN;
         }
         let power = lines.get(first..last).unwrap_or_default().iter().map(|line| line.norm_sqr()).sum::<f64>() * scale;

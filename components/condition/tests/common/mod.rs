@@ -1,20 +1,20 @@
-//! Data for the tests: small readers, and where the data lies.
+//! Test data: its location and small readers.
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its data fails")]
-#![allow(dead_code, reason = "each test uses a part")]
+#![allow(dead_code, reason = "each test uses only some of these helpers")]
 
 use std::path::PathBuf;
 
-/// The folder of a data set, if it is here.
+/// Returns the folder of a data set, or `None` if it is absent.
 pub fn data(folder: &str) -> Option<PathBuf> {
-    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-    let path = std::env::var_os("WHEELTAPPER_TEST_DATA").map_or_else(beside, PathBuf::from).join(folder);
+    let default_folder = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    let path = std::env::var_os("WHEELTAPPER_TEST_DATA").map_or_else(default_folder, PathBuf::from).join(folder);
     if !path.is_dir() {
         eprintln!("skipped: there is no {}; WHEELTAPPER_TEST_DATA names the folder of test data", path.display());
     }
     path.is_dir().then_some(path)
 }
 
-/// One dimension of little-endian float32.
+/// Reads a one-dimensional array of little-endian float32.
 pub fn npy(path: &std::path::Path) -> Vec<f64> {
     let bytes = std::fs::read(path).unwrap();
     assert_eq!(&bytes[..6], b"\x93NUMPY");
@@ -27,7 +27,7 @@ pub fn npy(path: &std::path::Path) -> Vec<f64> {
     bytes[from + length..].chunks_exact(4).map(|b| f64::from(f32::from_le_bytes([b[0], b[1], b[2], b[3]]))).collect()
 }
 
-/// A gzipped table of numbers with a header; what is no number becomes NaN.
+/// Reads a gzipped CSV table of numbers with a header; a cell that is not a number becomes NaN.
 pub fn table(path: &std::path::Path) -> (Vec<String>, Vec<Vec<f64>>) {
     let output = std::process::Command::new("gzip").arg("-dc").arg(path).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
@@ -36,7 +36,7 @@ pub fn table(path: &std::path::Path) -> (Vec<String>, Vec<Vec<f64>>) {
     (names, lines.map(|line| line.split(',').map(|cell| cell.parse().unwrap_or(f64::NAN)).collect()).collect())
 }
 
-/// Uniform in (0, 1): SplitMix64.
+/// Pseudo-random numbers: SplitMix64.
 pub struct Random(pub u64);
 
 impl Random {

@@ -1,8 +1,8 @@
-//! What the scalars would say of windows that are none of the line's; see [`crate::probe`].
+//! Scores windows without learning from them; see [`crate::probe`].
 
 use wheeltapper_detectors::{Any, Detector as _};
 
-use super::{Lesson, Model, Scalars, WHOLE, lesson};
+use super::{Lesson, MIN_READINGS_SHARE, Model, Scalars, lesson};
 use crate::{
     explain::Context,
     probe::{self, Judged},
@@ -10,16 +10,16 @@ use crate::{
 };
 
 impl Scalars {
-    /// What judges, as it stands.
+    /// Copy of the detector in its present state; None during the warm-up.
     pub(crate) fn detector(&self) -> Option<Any> {
         self.model.as_ref().map(|model| model.detector.clone())
     }
 
-    /// Windows learnt of a sensor, and needed.
+    /// Number of windows learnt of a sensor, and number needed.
     pub(crate) fn learning(&self, sensor: Option<usize>) -> (usize, usize) {
         let learnt = match (&self.model, sensor) {
             (None, Some(_)) => self.seen.min(self.warmup.saturating_sub(1)),
-            // One that came when all was learnt has no usual number of readings.
+            // A sensor that appeared after the training has no usual number of readings.
             (Some(model), Some(at)) if model.counts.get(at).is_some_and(|usual| *usual > 0.0) => {
                 self.seen.max(self.warmup)
             }
@@ -28,8 +28,8 @@ impl Scalars {
         (learnt, self.warmup)
     }
 
-    /// What it would say of a window with some of the sensors; see [`crate::probe`]. `detector` is [`Self::detector`], which
-    /// moves on from window to window.
+    /// Scores a window with some of the sensors; see [`crate::probe`]. `detector` is the copy from [`Self::detector`],
+    /// which advances from window to window.
     pub(crate) fn judge(
         &self,
         detector: &mut Any,
@@ -56,8 +56,9 @@ impl Scalars {
 }
 
 impl Model {
-    /// The z-values of a window that holds some of the sensors, perhaps with few readings: of such a sensor the levels, which
-    /// scatter by `σ² (1/n − 1/N)` more than in a window of the usual `N`. NaN for all else; none when it holds nothing.
+    /// z-values of a window that holds some of the sensors, possibly with few readings. Of a sensor with few readings
+    /// only the levels are used, whose variance is larger by `σ² (1/n − 1/N)` than in a window of the usual `N`
+    /// readings. All other values are NaN. None if the window holds nothing.
     fn z_of_some(&self, lesson: &Lesson, context: &Context<'_>) -> Option<Vec<f64>> {
         let columns = context.columns;
         let width = columns.len();
@@ -68,7 +69,7 @@ impl Model {
             .position(|column| context.features.get(column.at as usize).is_some_and(|name| name == "std"));
         for (at, (normals, usual)) in self.normals.chunks(width.max(1)).zip(&self.counts).enumerate() {
             let count = f64::from(lesson.counts.get(at).copied().unwrap_or(0));
-            if count <= 0.0 || count >= WHOLE * usual {
+            if count <= 0.0 || count >= MIN_READINGS_SHARE * usual {
                 continue;
             }
             let std = spread.and_then(|spread| normals.get(spread)).map_or(0.0, |normal| normal.expected);
@@ -84,10 +85,10 @@ impl Model {
         z.iter().any(|value| value.is_finite()).then_some(z)
     }
 
-    /// From a half to 1: how sure the readings that a window holds let one be.
+    /// Factor on the confidence, from a half to 1, by the number of readings in the window.
     fn sure(&self, window: &Window) -> f64 {
         let share = |(row, usual): (&Option<Row>, &f64)| Some(f64::from(row.as_ref()?.count) / usual.max(1.0));
-        let least = window.rows.iter().zip(&self.counts).filter_map(share).fold(1.0, f64::min);
-        0.5 + 0.5 * least.sqrt()
+        let min = window.rows.iter().zip(&self.counts).filter_map(share).fold(1.0, f64::min);
+        0.5 + 0.5 * min.sqrt()
     }
 }

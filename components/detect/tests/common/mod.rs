@@ -1,4 +1,4 @@
-//! What the tests share: noise, a pump's readings, and the way through the featurizer into the stage.
+//! Shared test code: noise, readings of a pump, and the path through the featurizer into the stage.
 #![allow(dead_code, reason = "not every test needs all of it")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -17,13 +17,13 @@ pub fn source(seed: u64) -> Pcg64 {
     Pcg64::new(seed.into(), 7)
 }
 
-/// About normal: a sum of 12.
+/// Approximately normal: the sum of 12 uniform numbers.
 pub fn normal(source: &mut Pcg64) -> f64 {
     (0..12).map(|_| (source.next_u64() >> 11) as f64 * 2f64.powi(-53)).sum::<f64>() - 6.0
 }
 
-/// Readings of three sensors once a second under a load that comes and goes, each with noise of its own, and what `change`
-/// makes of them: (second, sensor, value); None loses the reading.
+/// Readings of three sensors once per second under a varying load, each with its own noise. `change` modifies them:
+/// (second, sensor, value); None drops the reading.
 pub fn pump(seed: u64, seconds: i64, change: impl Fn(i64, usize, f64) -> Option<f64>) -> Readings {
     let mut source = source(seed);
     let (mut sensor, mut time, mut value) = (Vec::new(), Vec::new(), Vec::new());
@@ -46,7 +46,7 @@ pub fn pump(seed: u64, seconds: i64, change: impl Fn(i64, usize, f64) -> Option<
     (sensor, time, value)
 }
 
-/// The windows of readings.
+/// Computes the windows of readings.
 pub fn windows(readings: &Readings) -> Featurized {
     let (sensor, time, value) = readings;
     let batch = Batch { sensors: &SENSORS, sensor, time, value, bursts: &[], arrivals: &[] };
@@ -55,7 +55,7 @@ pub fn windows(readings: &Readings) -> Featurized {
     featurizer.whole(first)
 }
 
-/// Takes rows of one list of features in.
+/// Pushes rows of one feature list.
 pub fn push<const N: usize>(stage: &mut Stage, table: &[(&str, &str)], names: &[&str; N], rows: &[Row<N>]) -> Detected {
     let features: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
     let sensor: Vec<u32> = rows.iter().map(|row| row.sensor).collect();
@@ -68,7 +68,7 @@ pub fn push<const N: usize>(stage: &mut Stage, table: &[(&str, &str)], names: &[
     stage.push(table, &[block]).unwrap()
 }
 
-/// Takes windows of the pump in.
+/// Pushes windows of the pump.
 pub fn push_windows(stage: &mut Stage, out: &Featurized, from: usize, to: usize) -> Detected {
     let table: Vec<(&str, &str)> = out.sensors.iter().map(|(name, asset)| (&**name, &**asset)).collect();
     push(stage, &table, &FEATURES, &out.windows[from..to])
@@ -81,7 +81,7 @@ pub fn join(all: &mut Detected, more: Detected) {
     all.prognoses.extend(more.prognoses);
 }
 
-/// All that a stage with this configuration makes of readings.
+/// Returns all results of a stage with this configuration for these readings.
 pub fn detect(config: &str, readings: &Readings) -> Detected {
     let out = windows(readings);
     let mut stage = Stage::open(config).unwrap();

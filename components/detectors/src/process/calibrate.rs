@@ -1,42 +1,42 @@
-//! The scatter of the deviations in the fitted rows, and what of it holds for rows that were not fitted.
+//! Scatter of the deviations in the fitted rows, corrected for rows that were not fitted.
 //!
-//! The matrix that adjusts deviations is fitted to what it is measured on, all the more the more features there are. So it
-//! is fitted again without one block of rows at a time (and without those next to it, which are alike: blocked
-//! cross-validation, P. Burman, E. Chow, D. Nolan, "A cross-validatory method for dependent data", Biometrika 1994), and
-//! the adjusted deviations in that block are divided by what makes their root mean square 1, if it was larger. What the
-//! sum of those deviations then reaches is compared with the limit likewise.
+//! The matrix that adjusts deviations is fitted to the rows on which it is measured, and the effect grows with the
+//! number of features. So it is fitted again without one block of rows at a time and without the neighbouring rows,
+//! which are correlated (blocked cross-validation, P. Burman, E. Chow, D. Nolan, "A cross-validatory method for
+//! dependent data", Biometrika 1994). The adjusted deviations of a feature are divided by their root mean square in the
+//! left-out blocks, if that is above 1. The sum of the resulting deviations is compared with the limit in the same way.
 
 use super::{whiten, whiten::Square};
 use crate::rows;
 
-/// Blocks left out in turn, at most.
-const BLOCKS: usize = 8;
-/// Rows next to a block that are left out with it, at most.
-const GAP: usize = 30;
-/// Least share of the identity.
-const SHRUNK: f64 = 0.1;
-/// Variance that white noise would have if smoothed, of which this share is added.
-const FLOOR: f64 = 0.3;
-/// The sum's limit is at least so many times what all but 1 in 100 cross-validated rows reach.
-const ROOM: f64 = 2.0;
+/// Most blocks of the cross-validation.
+const MAX_FOLDS: usize = 8;
+/// Most rows on either side of a block that are left out with it.
+const MAX_GAP: usize = 30;
+/// Smallest share of the identity in the shrunk correlation.
+const MIN_SHRINKAGE: f64 = 0.1;
+/// Share of the variance of smoothed white noise that is added to each variance.
+const NOISE_SHARE: f64 = 0.3;
+/// The limit of the sum is at least this many times the 99 % quantile of the cross-validated rows.
+const MARGIN: f64 = 2.0;
 
-/// What is measured in the fitted rows.
+/// Measurements in the fitted rows.
 pub(crate) struct Fitted<'a> {
-    /// Deviations of the smoothed features from the reference, one series a feature.
+    /// Deviations of the smoothed features from the reference, one series per feature.
     pub(crate) deviations: &'a [Vec<f64>],
-    /// White noise of the features before they are smoothed.
+    /// White noise of the features before smoothing.
     pub(crate) noises: &'a [f64],
-    /// λ / (2 − λ).
+    /// Independent values per row, `λ / (2 − λ)`.
     pub(crate) independent: f64,
 }
 
-/// What is learnt from it.
+/// Result of the calibration.
 pub(crate) struct Calibration {
     /// Standard deviation of each feature's deviation.
     pub(crate) scatter: Vec<f64>,
-    /// Adjusts deviations in units of the scatter.
+    /// Matrix that adjusts deviations in units of the scatter.
     pub(crate) adjusting: Square,
-    /// Makes the sum of new rows keep the limit.
+    /// Divisor of the sum that makes normal rows stay below the limit.
     pub(crate) room: f64,
 }
 
@@ -47,14 +47,14 @@ impl Fitted<'_> {
         };
         let deviations: Vec<Vec<f64>> = self.deviations.iter().map(kept).collect();
         let floor: Vec<f64> =
-            self.noises.iter().map(|noise| self.independent * FLOOR * (noise * noise).max(0.1)).collect();
+            self.noises.iter().map(|noise| self.independent * NOISE_SHARE * (noise * noise).max(0.1)).collect();
         let (matrix, scatter) = whiten::correlation(&deviations, &floor);
         let rows = deviations.first().map_or(0, Vec::len);
-        let share = whiten::shrinkage(deviations.len(), rows, SHRUNK);
+        let share = whiten::shrinkage(deviations.len(), rows, MIN_SHRINKAGE);
         (scatter, matrix.shrunk(share).adjusting())
     }
 
-    /// Adjusted deviations of one row.
+    /// Returns the adjusted deviations of one row.
     fn adjusted(&self, row: usize, scatter: &[f64], adjusting: &Square) -> Vec<f64> {
         let value = |(series, scatter): (&Vec<f64>, &f64)| series.get(row).copied().unwrap_or(0.0) / scatter;
         let unit: Vec<f64> = self.deviations.iter().zip(scatter).map(value).collect();
@@ -63,8 +63,8 @@ impl Fitted<'_> {
 
     pub(crate) fn calibrate(&self, deadband: f64, limit: f64) -> Calibration {
         let rows = self.deviations.first().map_or(0, Vec::len);
-        let blocks = BLOCKS.min(rows / 12).max(3);
-        let gap = GAP.min(rows / 8);
+        let blocks = MAX_FOLDS.min(rows / 12).max(3);
+        let gap = MAX_GAP.min(rows / 8);
         let mut validated = Vec::with_capacity(rows);
         for block in 0..blocks {
             let (from, to) = (block * rows / blocks, (block + 1) * rows / blocks);
@@ -84,6 +84,6 @@ impl Fitted<'_> {
         let sums: Vec<f64> = validated.iter().map(sum).collect();
         let (scatter, mut adjusting) = self.adjusting(0..0);
         adjusting.divide_rows(&excess);
-        Calibration { scatter, adjusting, room: (ROOM * rows::quantile(&sums, 0.99) / limit).max(1.0) }
+        Calibration { scatter, adjusting, room: (MARGIN * rows::quantile(&sums, 0.99) / limit).max(1.0) }
     }
 }

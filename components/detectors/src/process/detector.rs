@@ -1,4 +1,4 @@
-//! The detector: fitting, scoring, explaining.
+//! The detector: fit, score and explanation.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,45 +9,46 @@ use super::{
     whiten::Square,
 };
 
-/// Fewer rows do not show what is normal.
-const LEAST_ROWS: usize = 30;
-/// Rows at the start that the smoother and the reference settle in, at most; a quarter of them if there are few.
-const SETTLE: usize = 20;
-/// With so few independent rows the adjusted deviations are halved: their scatter is uncertain (see [`Detector`]).
-const FEW: f64 = 6.0;
-/// Rows whose sum is below this share of the limit are learnt from.
-const LEARN: f64 = 0.3;
-/// An episode is over once the deviation is below this share of its peak,
-const OVER: f64 = 0.1;
-/// and below so many times the limit's.
-const NEAR: f64 = 3.0;
-/// Rows in which an episode's peak is forgotten.
-const FORGOTTEN: f64 = 300.0;
+/// Fewest rows that show what is normal.
+const MIN_ROWS: usize = 30;
+/// Most rows at the start in which the smoother and the reference settle; a quarter of the rows if there are few.
+const MAX_SETTLING_ROWS: usize = 20;
+/// Number of independent rows at which the adjusted deviations are halved, because their scatter is uncertain (see
+/// [`Detector`]).
+const UNCERTAIN_ROWS: f64 = 6.0;
+/// Rows with a sum below this share of the limit are learnt from.
+const LEARNING_SHARE: f64 = 0.3;
+/// An episode ends once the deviation is below this share of its peak
+const EPISODE_END_SHARE: f64 = 0.1;
+/// and below this many times the deviation at the limit.
+const EPISODE_END_LIMITS: f64 = 3.0;
+/// Time constant in which an episode's peak decays, in rows.
+const PEAK_DECAY_ROWS: f64 = 300.0;
 
-/// What of a channel.
+/// Type of a feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// Its smoothed level.
+    /// Smoothed level of a channel.
     Level,
-    /// Its scatter from row to row.
+    /// Scatter of a channel from row to row.
     Spread,
 }
 
-/// One feature in the last row that was scored.
+/// A feature in the last scored row.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Feature {
-    /// Which channel.
+    /// Index of the channel.
     pub channel: usize,
-    /// What of it.
+    /// Type of the feature.
     pub kind: Kind,
-    /// Part of the deviation, 0 to 1; all sum to 1 unless there is none.
+    /// Share of the deviation, 0 to 1; all shares sum to 1, or are all 0.
     pub share: f64,
-    /// Adjusted deviation, in units of its scatter: `U`.
+    /// Adjusted deviation `U`, in units of its scatter.
     pub deviation: f64,
-    /// Where the level was expected, in the channel's unit; of a spread NaN.
+    /// Expected level in the channel's unit; NaN for a spread.
     pub expected: f64,
-    /// Where it is; of a spread NaN.
+    /// Actual level in the channel's unit; NaN for a spread.
     pub seen: f64,
 }
 
@@ -55,21 +56,23 @@ pub struct Feature {
 struct Channel {
     center: f64,
     scale: f64,
-    /// It had values in the fitted rows.
+    /// The channel had values in the fitted rows.
     known: bool,
 }
 
-/// What a fitted detector knows. See the crate for the steps.
+/// A fitted detector. The module documentation describes the steps.
 ///
-/// **Few rows.** The scatter of smoothed features is estimated from about `n λ / (2 − λ)` independent values, `ν`. Adjusted
-/// deviations are divided by `1 + (6 / ν)²`, 1.09 for 400 rows, 2.1 for 100 and 26 for 30, about the ratio of Student's t to
-/// the normal quantile far out. It goes down as rows are learnt: who fits on few rows sees only gross faults at first.
+/// **Few rows.** The scatter of smoothed features is estimated from about `ν = n λ / (2 − λ)` independent values.
+/// Adjusted deviations are divided by `1 + (6 / ν)²`, which is 1.09 for 400 rows, 2.1 for 100 and 26 for 30. That is
+/// about the ratio of Student's t to the normal quantile far out. It falls as rows are learnt: a detector that is
+/// fitted on few rows sees only gross faults at first.
 ///
-/// **Learning.** A row whose sum is below 0.3 limits moves the scatter of its features by `1 / rows learnt`, until
-/// `memory_rows`.
+/// **Learning.** A row with a sum below 0.3 limits moves the scatter of its features by `1 / rows learnt`, down to
+/// `1 / memory_rows`.
 ///
-/// **After an episode.** What follows a deviation 10 times as large, and is within three times the limit's, is the end of
-/// it: the asset does not come back to exactly where it was. Such rows score below the limit, and the reference follows.
+/// **After an episode.** A deviation that follows one 10 times as large, and is within three times the deviation at the
+/// limit, is the end of an episode: the asset does not return to exactly its previous state. Such rows score below the
+/// limit, and the reference follows them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Detector {
     settings: Settings,
@@ -84,16 +87,16 @@ pub struct Detector {
     learnt: f64,
     memory: f64,
     peak: f64,
-    /// Of the last row; the adjusted deviation of a feature that was missing is None.
+    /// Adjusted deviations of the last row; None for a missing feature.
     last: Vec<Option<f64>>,
     sum: f64,
 }
 
 impl Detector {
-    /// Learns from rows held to be normal, oldest first. Values that are not finite are missing.
+    /// Fits a detector on normal rows, oldest first. Values that are not finite are missing.
     ///
     /// # Errors
-    /// [`FitError`].
+    /// [`FitError`] if there are too few rows or their lengths differ.
     pub fn fit(settings: Settings, rows: &[Vec<f64>]) -> Result<Self, FitError> {
         let settings = settings.sane();
         let width = rows.first().map_or(0, Vec::len);
@@ -102,8 +105,8 @@ impl Detector {
             return Err(FitError::Layout { width, got });
         }
         let rows: Vec<&Vec<f64>> = rows.iter().filter(|row| row.iter().any(|value| value.is_finite())).collect();
-        if rows.len() < LEAST_ROWS {
-            return Err(FitError::Rows { got: rows.len(), least: LEAST_ROWS });
+        if rows.len() < MIN_ROWS {
+            return Err(FitError::Rows { got: rows.len(), min: MIN_ROWS });
         }
         let (channels, scaled): (Vec<Channel>, Vec<Vec<f64>>) = (0..width)
             .map(|at| {
@@ -111,7 +114,7 @@ impl Detector {
             })
             .unzip();
 
-        // The two features of each channel, before and after they are smoothed.
+        // The two features of each channel, before and after smoothing.
         let noises = |series: &[Vec<f64>]| series.iter().map(|values| scale::noise(values)).collect::<Vec<_>>();
         let weight = settings.smoothing;
         let level_noises = noises(&scaled);
@@ -134,7 +137,7 @@ impl Detector {
             reference.follow(&features);
         }
 
-        let settle = SETTLE.min(rows.len() / 4);
+        let settle = MAX_SETTLING_ROWS.min(rows.len() / 4);
         let after = |series: Vec<Vec<f64>>| -> Vec<Vec<f64>> {
             series.into_iter().map(|values| values.into_iter().skip(settle).collect()).collect()
         };
@@ -168,8 +171,8 @@ impl Detector {
         self.channels.len()
     }
 
-    /// Takes the next row in and scores it, 0 to 1; 0.999 is the limit. Values that are not finite are missing, as are those
-    /// that a short row lacks; of a row in which all are missing nothing is learnt, and its score is 0.
+    /// Adds the next row and returns its score, 0 to 1; 0.999 is at the limit. Values that are not finite, and those
+    /// after the end of a short row, are missing. A row without values scores 0 and is not learnt from.
     pub fn score(&mut self, row: &[f64]) -> f64 {
         let value = |(at, channel): (usize, &Channel)| channel.scaled(row.get(at).copied().unwrap_or(f64::NAN));
         let scaled: Vec<f64> = self.channels.iter().enumerate().map(value).collect();
@@ -202,7 +205,7 @@ impl Detector {
             .zip(missing())
             .map(|((away, scatter), missing)| if missing { 0.0 } else { away / scatter })
             .collect();
-        let few = 1.0 + (FEW / (self.learnt * self.settings.independent())).powi(2);
+        let few = 1.0 + (UNCERTAIN_ROWS / (self.learnt * self.settings.independent())).powi(2);
         let adjusted = self.adjusting.times(&unit).zip(missing());
         self.last = adjusted.map(|(value, missing)| (!missing).then_some(value / few)).collect();
         let beyond: f64 = self.last.iter().map(|value| self.beyond(*value)).sum();
@@ -212,7 +215,7 @@ impl Detector {
         let (deadband, freeze) = (self.settings.deadband, self.settings.freeze);
         let share = |value: f64| if settling { 1.0 } else { reference::share(value, deadband, freeze) };
         self.reference.adapt(&features, self.last.iter().map(|value| value.map(share)));
-        if sum < LEARN * self.settings.limit {
+        if sum < LEARNING_SHARE * self.settings.limit {
             self.learnt = (self.learnt + 1.0).min(self.memory);
             let parts = self.scatter.iter_mut().zip(&away).zip(&self.last).filter(|(_, last)| last.is_some());
             for ((scatter, away), _) in parts {
@@ -222,36 +225,41 @@ impl Detector {
         1.0 - 10f64.powf(-3.0 * sum / self.settings.limit)
     }
 
-    /// The present state is normal from now on, as after maintenance or a new set point: the reference goes there.
+    /// Accepts the present state as normal, for instance after maintenance or a new set point: the reference moves
+    /// there.
     pub fn accept(&mut self) {
         let features: Vec<f64> = self.levels.levels().chain(self.spreads.levels()).collect();
         self.reference.move_to(&features);
         self.peak = 0.0;
     }
 
-    /// The square of what an adjusted deviation is beyond the deadband.
+    /// Square of the part of an adjusted deviation beyond the deadband.
     fn beyond(&self, adjusted: Option<f64>) -> f64 {
         (adjusted.unwrap_or(0.0).abs() - self.settings.deadband).max(0.0).powi(2)
     }
 
-    /// The sum, lowered if it is but the end of an episode, and whether it is.
+    /// Returns the sum, lowered at the end of an episode, and true if it is the end of one.
     fn after_episode(&mut self, sum: f64) -> (f64, bool) {
-        let (root, edge) = (sum.sqrt(), self.settings.limit.sqrt());
-        self.peak *= 1.0 - 1.0 / FORGOTTEN;
-        if root <= edge {
+        let (root, limit) = (sum.sqrt(), self.settings.limit.sqrt());
+        self.peak *= 1.0 - 1.0 / PEAK_DECAY_ROWS;
+        if root <= limit {
             return (sum, false);
         }
         self.peak = self.peak.max(root);
-        let over = OVER * self.peak;
-        if root < over && root < NEAR * edge { (sum * (edge / over).powi(2), true) } else { (sum, false) }
+        let over = EPISODE_END_SHARE * self.peak;
+        if root < over && root < EPISODE_END_LIMITS * limit {
+            (sum * (limit / over).powi(2), true)
+        } else {
+            (sum, false)
+        }
     }
 
-    /// The ratio of the last row to the limit, 1 at a score of 0.999: `√(G / limit)`.
+    /// Ratio of the last row to the limit, `√(G / limit)`; 1 at a score of 0.999.
     pub fn ratio(&self) -> f64 {
         (self.sum / self.settings.limit).sqrt()
     }
 
-    /// The share of each channel in the last row's deviation; they sum to 1 unless there is none.
+    /// Share of each channel in the last row's deviation; the shares sum to 1, or are all 0.
     pub fn contributions(&self) -> Vec<f64> {
         let mut shares = vec![0.0; self.channels.len()];
         for feature in self.features() {
@@ -262,8 +270,8 @@ impl Detector {
         shares
     }
 
-    /// The features of the last row: first the levels, then the spreads. While all are within the deadband the shares are
-    /// of the squared deviations, else of the squares beyond it.
+    /// Features of the last row: the levels, then the spreads. The shares are those of the squares beyond the deadband,
+    /// or of the squared deviations while all features are within it.
     pub fn features(&self) -> Vec<Feature> {
         let beyond: Vec<f64> = self.last.iter().map(|value| self.beyond(*value)).collect();
         let square = |value: &Option<f64>| value.map_or(0.0, |value| value * value);
@@ -293,11 +301,11 @@ impl Detector {
 }
 
 impl Channel {
-    /// And its values in the fitted rows, scaled; a missing one is as the one before it.
+    /// Fits a channel; also returns its scaled values, where a missing value repeats the one before it.
     fn fit(values: &[f64]) -> (Self, Vec<f64>) {
         let finite: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
         let (center, scale) = scale::center_and_scale(&finite);
-        let channel = Self { center, scale, known: finite.len() >= LEAST_ROWS.min(values.len() / 2) };
+        let channel = Self { center, scale, known: finite.len() >= MIN_ROWS.min(values.len() / 2) };
         let mut before = 0.0;
         let filled = values.iter().map(|value| {
             let scaled = channel.scaled(*value);
@@ -308,13 +316,13 @@ impl Channel {
         (channel, filled)
     }
 
-    /// NaN for a value that is missing or of a channel that was.
+    /// Scales a value; NaN if it is missing or the channel had no values in the fit.
     fn scaled(&self, value: f64) -> f64 {
         if self.known && value.is_finite() { scale::scaled(value, self.center, self.scale) } else { f64::NAN }
     }
 }
 
-/// Runs a smoother over series: how far each row was from the smoothed values of the row before, and the smoothed values.
+/// Smooths series. Returns each row's deviation from the smoothed values of the row before, and the smoothed values.
 fn run(smoother: &mut Smoother, series: &[Vec<f64>]) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
     let rows = series.first().map_or(0, Vec::len);
     let mut deviations = vec![Vec::with_capacity(rows); series.len()];

@@ -1,17 +1,17 @@
-//! Tells when a unit's sensors, taken together, are no longer as they were: online, causal, without labels.
+//! Detects when the sensors of a group, taken together, change: online, causal, without labels.
 //!
-//! [`Process`] looks at the level of each sensor. [`Detector::fit`] learns from rows that are held to be normal;
-//! [`Detector::score`] then takes one row at a time. The steps, each in a file of its own with its source:
+//! [`Process`] uses the level of each sensor. [`Detector::fit`] learns from normal rows; [`Detector::score`] then takes
+//! one row at a time. The steps, each in its own file with its source:
 //!
 //! 1. **Scale** (`scale.rs`): median and standard deviation of the fitted rows.
-//! 2. **Smooth** (`smooth.rs`): an exponentially weighted mean of each channel that outliers do not move and that steps do.
-//! 3. **Spread** (`spread.rs`): how far a row is from that mean, adjusted for what the other channels do; its square root,
-//!    smoothed likewise. So there are two features a channel: level and spread.
-//! 4. **Reference** (`reference.rs`): each feature is compared with a reference that follows slow drift and stands still
-//!    while the feature is abnormal.
-//! 5. **Adjust** (`whiten.rs`): each feature's deviation, less what is expected from all others' deviations, in units of its
-//!    own scatter. The scatter is what blocked cross-validation within the fitted rows finds (`calibrate.rs`).
-//! 6. **Sum** (`detector.rs`): `G = Σ max(|U| − 2, 0)²`, so that a single channel stands out among many; score
+//! 2. **Smooth** (`smooth.rs`): an exponentially weighted mean of each channel that follows steps and resists outliers.
+//! 3. **Spread** (`spread.rs`): the distance of a row from that mean, adjusted for the other channels; its square root
+//!    is smoothed in the same way. So there are two features per channel: level and spread.
+//! 4. **Reference** (`reference.rs`): each feature is compared with a reference that follows slow drift and stops while
+//!    the feature is abnormal.
+//! 5. **Adjust** (`whiten.rs`): each feature's deviation minus its expectation given all other deviations, in units of
+//!    its own scatter. The scatter comes from blocked cross-validation within the fitted rows (`calibrate.rs`).
+//! 6. **Sum** (`detector.rs`): `G = Σ max(|U| − 2, 0)²`, so that a single channel stands out among many; the score is
 //!    `1 − 10^(−3 G / limit)`, which is 0.999 at the limit.
 //!
 //! Nothing depends on the row's number, the clock or random numbers.
@@ -31,7 +31,7 @@ pub use settings::Settings;
 
 use crate::{FitError, Layout, rows};
 
-/// The detector on the level of each sensor.
+/// The detector applied to the level of each sensor.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Process {
     settings: Settings,
@@ -40,19 +40,19 @@ pub struct Process {
 }
 
 impl Process {
-    /// With other settings.
+    /// Creates a detector with these settings that is not fitted yet.
     pub fn new(settings: Settings) -> Self {
         Self { settings, ..Self::default() }
     }
 
-    /// The present state is normal from now on: see [`Detector::accept`].
+    /// Accepts the present state as normal; see [`Detector::accept`].
     pub fn accept(&mut self) {
         if let Some(inner) = &mut self.inner {
             inner.accept();
         }
     }
 
-    /// The detector itself, once fitted.
+    /// The fitted detector; None before the first fit.
     pub fn inner(&self) -> Option<&Detector> {
         self.inner.as_ref()
     }
@@ -77,7 +77,7 @@ impl crate::Detector for Process {
         rows::ratio(inner.ratio(), 1.0)
     }
 
-    /// A spread's share is laid to the column of the spread, where there is one.
+    /// The share of a spread goes to the spread's column, or to that of the level if there is none.
     fn explain(&self) -> Vec<f64> {
         let mut parts = vec![0.0; self.layout.width()];
         for feature in self.inner.iter().flat_map(Detector::features) {

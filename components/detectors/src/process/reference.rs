@@ -1,26 +1,29 @@
-//! What each feature is compared with: a level that follows slow drift and stands still while the feature is abnormal.
+//! Reference of each feature: a level that follows slow drift and stops while the feature is abnormal.
 //!
 //! As in a local-level model (A. Harvey, "Forecasting, structural time series models and the Kalman filter", 1989) the
-//! reference `m` moves by a share of `d = f − m`. The share falls from 1 in `reference_rows` to 0 as the adjusted deviation
-//! `U` goes from the deadband to `freeze`, by Tukey's biweight `(1 − a²)²`: robust filtering with a redescending function
-//! (R. Martin, "Robust estimation of the first-order autoregressive parameter", 1979). Two things still move it then:
+//! reference `m` moves by a share of `d = f − m`. As the adjusted deviation `U` goes from the deadband to `freeze`, the
+//! share falls from 1 / `reference_rows` to 0 by Tukey's biweight `(1 − a²)²`: robust filtering with a redescending
+//! function (R. Martin, "Robust estimation of the first-order autoregressive parameter", 1979). Two effects still move
+//! it then:
 //!
-//! - it always makes up a little, 1/2000 of the series' scale in a row, so that nothing stays abnormal for ever;
-//! - a drift that was under way goes on, damped (E. Gardner, E. McKenzie, "Forecasting trends in time series", 1985), if
-//!   it goes the feature's way.
+//! - it always catches up a little, by at most 1/2000 of the series' scale per row, so that nothing stays abnormal
+//!   indefinitely;
+//! - a previous drift continues, damped (E. Gardner, E. McKenzie, "Forecasting trends in time series", 1985), if it
+//!   goes in the direction of the feature.
 
 use serde::{Deserialize, Serialize};
 
 use super::scale;
 
-/// Rows whose mean is the start.
-const START: usize = 40;
-/// What is always made up in a row: this share of the deviation, but no more than so many scales of the series.
-const ALWAYS: (f64, f64) = (0.05, 0.0005);
-/// Rows that the drift is learnt from.
-const DRIFT: f64 = 100.0;
-/// Rows in which a drift that is no longer seen fades.
-const DAMPED: f64 = 300.0;
+/// The mean of this many first rows is the initial reference.
+const INITIAL_ROWS: usize = 40;
+/// Step that the reference always makes per row: this share of the deviation, but no more than so many scales of the
+/// series.
+const MIN_FOLLOW: (f64, f64) = (0.05, 0.0005);
+/// Time constant of the drift estimate, in rows.
+const DRIFT_ROWS: f64 = 100.0;
+/// Time constant in which a drift decays that is no longer observed, in rows.
+const DRIFT_DECAY_ROWS: f64 = 300.0;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct One {
@@ -28,7 +31,7 @@ struct One {
     drift: f64,
 }
 
-/// One reference a feature.
+/// References, one per feature.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Reference {
     gain: f64,
@@ -36,55 +39,55 @@ pub(crate) struct Reference {
 }
 
 impl One {
-    /// The step towards `value` if the gain counts by `share`.
+    /// Step towards `value`, with `share` of the gain.
     fn step(&self, value: f64, gain: f64, share: f64) -> f64 {
         let away = value - self.at;
         let slow = gain * share * away;
-        let always = (ALWAYS.0 * away).clamp(-ALWAYS.1, ALWAYS.1);
+        let always = (MIN_FOLLOW.0 * away).clamp(-MIN_FOLLOW.1, MIN_FOLLOW.1);
         if always.abs() > slow.abs() { always } else { slow }
     }
 }
 
 impl Reference {
-    /// At its start for these series of features, before they are smoothed.
+    /// Starts at the first rows of these series of features, before smoothing. `rows` is the time constant.
     pub(crate) fn new(series: &[Vec<f64>], rows: f64) -> Self {
-        let all = series.iter().map(|values| One { at: scale::first_mean(values, START), drift: 0.0 }).collect();
+        let all = series.iter().map(|values| One { at: scale::first_mean(values, INITIAL_ROWS), drift: 0.0 }).collect();
         Self { gain: 1.0 / rows, all }
     }
 
-    /// Deviations from the reference.
+    /// Deviations of the features from the reference.
     pub(crate) fn away<'a>(&'a self, features: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
         self.all.iter().zip(features).map(|(one, value)| value - one.at)
     }
 
-    /// The reference.
+    /// The reference of each feature.
     pub(crate) fn levels(&self) -> impl Iterator<Item = f64> {
         self.all.iter().map(|one| one.at)
     }
 
-    /// Goes there at once.
+    /// Moves to these values at once and forgets the drift.
     pub(crate) fn move_to(&mut self, features: &[f64]) {
         for (one, value) in self.all.iter_mut().zip(features) {
             *one = One { at: *value, drift: 0.0 };
         }
     }
 
-    /// Follows, in the fitted rows.
+    /// Follows a row of the fit with the full gain.
     pub(crate) fn follow(&mut self, features: &[f64]) {
         for (one, value) in self.all.iter_mut().zip(features) {
             one.at += one.step(*value, self.gain, 1.0);
         }
     }
 
-    /// Follows by the share of each feature; none for a feature that is missing.
+    /// Follows a row with a share of the gain per feature; None for a missing feature.
     pub(crate) fn adapt(&mut self, features: &[f64], shares: impl Iterator<Item = Option<f64>>) {
         for ((one, value), share) in self.all.iter_mut().zip(features).zip(shares) {
             let Some(share) = share else { continue };
             let mut step = one.step(*value, self.gain, share);
             if share >= 0.5 {
-                one.drift += (step - one.drift) / DRIFT;
+                one.drift += (step - one.drift) / DRIFT_ROWS;
             } else {
-                one.drift *= 1.0 - 1.0 / DAMPED;
+                one.drift *= 1.0 - 1.0 / DRIFT_DECAY_ROWS;
                 if one.drift * (value - one.at) > 0.0 && one.drift.abs() > step.abs() {
                     step = one.drift;
                 }
@@ -94,7 +97,7 @@ impl Reference {
     }
 }
 
-/// The share for an adjusted deviation.
+/// Share of the gain for an adjusted deviation.
 pub(crate) fn share(adjusted: f64, deadband: f64, freeze: f64) -> f64 {
     let along = ((adjusted.abs() - deadband) / (freeze - deadband)).max(0.0);
     if along < 1.0 { (1.0 - along * along).powi(2) } else { 0.0 }

@@ -1,22 +1,22 @@
-//! What can be set. One set of defaults serves all; with other sampling rates the two time scales may differ.
+//! Settings of the detector. One set of defaults serves all data; the two time scales depend on the sampling rate.
 
 use serde::{Deserialize, Serialize};
 
-/// See the fields. Every one has a default.
+/// Settings of the process detector. Every field has a default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
-    /// Weight of a row in the smoothed level, λ: about `2 / λ` rows count.
+    /// Weight λ of a row in the smoothed level: about `2 / λ` rows count.
     pub smoothing: f64,
-    /// Rows in which the reference follows drift.
+    /// Time constant in which the reference follows drift, in rows.
     pub reference_rows: f64,
-    /// Rows that the scatter of the features is learnt from at most; from then on older ones fade.
+    /// Most rows from which the scatter of the features is learnt; after that older rows fade.
     pub memory_rows: f64,
-    /// Adjusted deviations up to here count nothing, and let the reference follow freely.
+    /// Adjusted deviations up to this value do not count, and the reference follows them freely.
     pub deadband: f64,
-    /// Adjusted deviation from which the reference stands still.
+    /// Adjusted deviation from which the reference stops.
     pub freeze: f64,
-    /// The sum at which the score is 0.999.
+    /// Sum at which the score is 0.999.
     pub limit: f64,
 }
 
@@ -27,7 +27,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The same with every number in the range that makes sense.
+    /// Returns the settings with every number clamped to its valid range.
     pub(crate) fn sane(self) -> Self {
         let or = |value: f64, default: f64| if value.is_finite() { value } else { default };
         let default = Self::default();
@@ -42,7 +42,7 @@ impl Settings {
         }
     }
 
-    /// Independent values of the smoothed level that one row gives: λ / (2 − λ).
+    /// Independent values of the smoothed level per row: λ / (2 − λ).
     pub(crate) fn independent(&self) -> f64 {
         self.smoothing / (2.0 - self.smoothing)
     }

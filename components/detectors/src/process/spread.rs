@@ -1,33 +1,33 @@
-//! How far a row is from the smoothed levels: what a variance that grows or falls shows in.
+//! Distance of a row from the smoothed levels: shows a variance that rises or falls.
 //!
-//! The deviations `h = x − f` are adjusted for each other as in `whiten.rs`, `r`; the feature is `√|r|`, standardised.
-//! The square root of an absolute normal value is nearly symmetric, so that its mean over some rows is nearly normal
-//! (as in D. Hawkins, "A CUSUM for a scale parameter", J. of Quality Technology 1981).
+//! The deviations `h = x − f` are adjusted for each other as in `whiten.rs`, which gives `r`; the feature is `√|r|`,
+//! standardised. The square root of an absolute normal value is nearly symmetric, so that its mean over some rows is
+//! nearly normal (as in D. Hawkins, "A CUSUM for a scale parameter", J. of Quality Technology 1981).
 
 use serde::{Deserialize, Serialize};
 
 use super::{whiten, whiten::Square};
 use crate::rows;
 
-/// More scales than that do not count.
-const MOST: f64 = 6.0;
+/// Adjusted deviations are capped at this many scales.
+const MAX_SCALED: f64 = 6.0;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct One {
-    /// Of the adjusted deviation.
+    /// Standard deviation of the adjusted deviation.
     scale: f64,
-    /// Of its square root.
+    /// Mean and standard deviation of its square root.
     mean: f64,
     spread: f64,
 }
 
 impl One {
     fn root(&self, adjusted: f64) -> f64 {
-        (adjusted.abs() / self.scale).min(MOST).sqrt()
+        (adjusted.abs() / self.scale).min(MAX_SCALED).sqrt()
     }
 }
 
-/// Learnt in the fit; the same from then on.
+/// Learnt in the fit and constant after that.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Spread {
     adjusting: Square,
@@ -35,7 +35,7 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
-    /// From the deviations of the fitted rows, one series a channel. Gives the feature of these rows, too.
+    /// Fits the deviations of the fitted rows, one series per channel. Also returns the feature of these rows.
     pub(crate) fn fit(deviations: &[Vec<f64>]) -> (Self, Vec<Vec<f64>>) {
         let rows = deviations.first().map_or(0, Vec::len);
         let (matrix, scales) = whiten::correlation(&whiten::centered(deviations), &vec![1e-9; deviations.len()]);
@@ -61,7 +61,7 @@ impl Spread {
         (Self { adjusting, all }, features)
     }
 
-    /// The feature of one row of deviations.
+    /// Computes the feature of one row of deviations.
     pub(crate) fn of<'a>(&'a self, deviations: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
         let standard = |(one, adjusted): (&One, f64)| (one.root(adjusted) - one.mean) / one.spread;
         self.all.iter().zip(self.adjusting.times(deviations)).map(standard)

@@ -1,4 +1,4 @@
-//! The detector from outside.
+//! Tests of the detector through its public functions.
 
 use super::{Detector, Kind, Settings};
 use crate::{FitError, random::Random};
@@ -6,7 +6,7 @@ use crate::{FitError, random::Random};
 struct Pcg(Random);
 
 impl Pcg {
-    /// Channels that share a cause, of different levels and scales.
+    /// Rows of channels with a common cause and different levels and scales.
     fn rows(&mut self, count: usize, channels: usize) -> Vec<Vec<f64>> {
         (0..count)
             .map(|_| {
@@ -67,7 +67,7 @@ fn sums_are_the_prototypes() {
 }
 
 #[test]
-fn noise_is_normal_whatever_the_width() {
+fn noise_is_normal_at_any_width() {
     for (channels, fitted) in [(1, 30), (1, 400), (8, 30), (8, 100), (8, 400), (50, 400), (100, 120), (100, 400)] {
         let mut pcg = Pcg(Random::new(channels as u64 + 1));
         let mut detector = fit(&pcg.rows(fitted, channels));
@@ -77,7 +77,7 @@ fn noise_is_normal_whatever_the_width() {
 }
 
 #[test]
-fn a_shift_is_found_laid_to_its_channel_and_gone_after_it() {
+fn a_shift_is_found_attributed_to_its_channel_and_over_afterwards() {
     let mut pcg = Pcg(Random::new(3));
     let mut detector = fit(&pcg.rows(400, 8));
     assert_eq!(alarms(&mut detector, &pcg.rows(200, 8)), 0);
@@ -104,7 +104,7 @@ fn a_shift_is_found_laid_to_its_channel_and_gone_after_it() {
 }
 
 #[test]
-fn scatter_that_grows_is_found_as_such() {
+fn growing_scatter_is_attributed_to_the_spread() {
     let mut pcg = Pcg(Random::new(4));
     let mut detector = fit(&pcg.rows(400, 4));
     let mut wild = pcg.rows(200, 4);
@@ -140,7 +140,7 @@ fn slow_drift_is_followed() {
 }
 
 #[test]
-fn a_new_normal_can_be_accepted() {
+fn accept_moves_the_reference() {
     let mut pcg = Pcg(Random::new(11));
     let mut detector = fit(&pcg.rows(400, 3));
     let mut rows = pcg.rows(600, 3);
@@ -196,13 +196,13 @@ fn a_constant_channel_that_moves_is_found() {
 }
 
 #[test]
-fn what_cannot_be_fitted_is_refused() {
+fn invalid_rows_are_rejected() {
     let fit = |rows: &[Vec<f64>]| Detector::fit(Settings::default(), rows).err();
     assert_eq!(fit(&[]), Some(FitError::Layout { width: 0, got: 0 }));
     assert_eq!(fit(&vec![vec![]; 100]), Some(FitError::Layout { width: 0, got: 0 }));
     assert_eq!(fit(&[vec![vec![1.0]; 50], vec![vec![1.0, 2.0]]].concat()), Some(FitError::Layout { width: 1, got: 2 }));
-    assert_eq!(fit(&vec![vec![1.0]; 29]), Some(FitError::Rows { got: 29, least: 30 }));
-    assert_eq!(fit(&vec![vec![f64::NAN]; 100]), Some(FitError::Rows { got: 0, least: 30 }));
+    assert_eq!(fit(&vec![vec![1.0]; 29]), Some(FitError::Rows { got: 29, min: 30 }));
+    assert_eq!(fit(&vec![vec![f64::NAN]; 100]), Some(FitError::Rows { got: 0, min: 30 }));
     let extreme = Settings { smoothing: f64::NAN, freeze: -1.0, limit: 0.0, ..Settings::default() };
     let mut pcg = Pcg(Random::new(9));
     let mut detector = Detector::fit(extreme, &pcg.rows(60, 2)).unwrap();
@@ -212,7 +212,7 @@ fn what_cannot_be_fitted_is_refused() {
 }
 
 #[test]
-fn state_goes_on_where_it_was() {
+fn a_restored_detector_continues_identically() {
     let mut pcg = Pcg(Random::new(10));
     let mut detector = fit(&pcg.rows(100, 3));
     alarms(&mut detector, &pcg.rows(100, 3));

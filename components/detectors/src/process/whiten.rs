@@ -1,15 +1,16 @@
-//! Correlations between features, and each feature less what the others let expect.
+//! Correlations between features, and each feature minus its expectation given the others.
 //!
-//! With the correlation `R` of the deviations `u` and `P = R⁻¹`, `(P u)ⱼ / √Pⱼⱼ` is the residual of feature `j` regressed on
-//! all others, divided by its standard deviation (D. Hawkins, "Multivariate quality control based on regression-adjusted
-//! variables", Technometrics 1991); a shift of one feature shows nowhere better. `R` is shrunk towards the identity.
+//! With the correlation `R` of the deviations `u` and `P = R⁻¹`, `(P u)ⱼ / √Pⱼⱼ` is the residual of feature `j`
+//! regressed on all others, divided by its standard deviation (D. Hawkins, "Multivariate quality control based on
+//! regression-adjusted variables", Technometrics 1991). This is the statistic in which a shift of one feature shows
+//! best. `R` is shrunk towards the identity.
 
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
 use crate::rows;
 
-/// A square matrix, row by row.
+/// A square matrix in row-major order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Square {
     size: usize,
@@ -26,12 +27,12 @@ impl Square {
         self.values.chunks(self.size.max(1))
     }
 
-    /// The product with a vector.
+    /// Product with a vector.
     pub(crate) fn times<'a>(&'a self, vector: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
         self.rows().map(move |row| row.iter().zip(vector).map(|(a, b)| a * b).sum())
     }
 
-    /// Column `j` divided by `by[j]`.
+    /// Divides column `j` by `by[j]`.
     pub(crate) fn divide_columns(&mut self, by: &[f64]) {
         for row in self.values.chunks_mut(self.size.max(1)) {
             for (value, by) in row.iter_mut().zip(by) {
@@ -40,7 +41,7 @@ impl Square {
         }
     }
 
-    /// Row `j` divided by `by[j]`.
+    /// Divides row `j` by `by[j]`.
     pub(crate) fn divide_rows(&mut self, by: &[f64]) {
         for (row, by) in self.values.chunks_mut(self.size.max(1)).zip(by) {
             for value in row {
@@ -49,7 +50,7 @@ impl Square {
         }
     }
 
-    /// Shrunk towards the identity: `(1 − share) R + share I`.
+    /// Shrinks the matrix towards the identity: `(1 − share) R + share I`.
     pub(crate) fn shrunk(&self, share: f64) -> Self {
         Self::from_fn(self.size, |row, column| {
             let value = self.values.get(row * self.size + column).copied().unwrap_or(0.0);
@@ -57,7 +58,7 @@ impl Square {
         })
     }
 
-    /// `P / √Pⱼⱼ` row by row, for a correlation that is positive definite; the identity for one that is not.
+    /// Computes `P / √Pⱼⱼ` row by row for a positive definite correlation; the identity for any other.
     pub(crate) fn adjusting(&self) -> Self {
         let at = |row: usize, column: usize| self.values.get(row * self.size + column).copied().unwrap_or(0.0);
         let matrix = DMatrix::from_fn(self.size, self.size, at);
@@ -70,12 +71,12 @@ impl Square {
     }
 }
 
-/// How much of the identity goes in: less than `least` never, and more the fewer rows there are for each feature.
-pub(crate) fn shrinkage(features: usize, rows: usize, least: f64) -> f64 {
-    (rows::count(features) / rows::count((features + rows).max(1))).max(least)
+/// Share of the identity: at least `min`, and more the fewer rows there are per feature.
+pub(crate) fn shrinkage(features: usize, rows: usize, min: f64) -> f64 {
+    (rows::count(features) / rows::count((features + rows).max(1))).max(min)
 }
 
-/// Second moments about 0, `diagonal` added on the diagonal, as correlation and scales.
+/// Second moments around 0, with `diagonal` added on the diagonal, as correlation and scales.
 pub(crate) fn correlation(series: &[Vec<f64>], diagonal: &[f64]) -> (Square, Vec<f64>) {
     let rows = rows::count(series.first().map_or(0, Vec::len).max(1));
     let moment = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>() / rows;
@@ -100,7 +101,7 @@ pub(crate) fn correlation(series: &[Vec<f64>], diagonal: &[f64]) -> (Square, Vec
     (matrix, scales)
 }
 
-/// The series less their means.
+/// Returns the series minus their means.
 pub(crate) fn centered(series: &[Vec<f64>]) -> Vec<Vec<f64>> {
     series
         .iter()
@@ -118,7 +119,7 @@ mod tests {
     use super::{correlation, shrinkage};
     use crate::rows;
 
-    /// From NumPy, pandas, SciPy and scikit-learn; made by `py/fixture.py`.
+    /// Reference values of NumPy, pandas, SciPy and scikit-learn, from the research prototype's `py/fixture.py`.
     #[derive(serde::Deserialize)]
     struct Reference {
         series: Vec<Vec<f64>>,

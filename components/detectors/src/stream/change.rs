@@ -1,13 +1,13 @@
-//! The last values against all that came before: is it quieter, does it move more or less, does it spread wider?
+//! Compares the latest values with the earlier ones: less movement, more or less activity, wider or narrower spread.
 
 use serde::{Deserialize, Serialize};
 
 use crate::ring::Ring;
 
 /// Values in the baseline before there is evidence.
-const KNOWN: u32 = 50;
+const MIN_BASELINE: u32 = 50;
 
-/// A window of the last values, and mean and variance of those that left it, exponentially weighted: `m += a d`,
+/// A window of the latest values, and the exponentially weighted mean and variance of those that left it: `m += a d`,
 /// `v = (1 − a)(v + a d²)` with `d = x − m` and `a = max(1/n, 1/memory)` (West 1979; Finch 2009).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Change {
@@ -34,11 +34,11 @@ impl Change {
     }
 
     fn is_ready(&self) -> bool {
-        self.count > KNOWN
+        self.count > MIN_BASELINE
     }
 
-    /// By how much the mean of what is not negative fell: `max(0, ln(m / s))` with the baseline's mean `m` and the recent
-    /// `s`; a fiftieth of `m` is as quiet as it gets.
+    /// Decrease of the mean of non-negative values: `max(0, ln(m / s))` with the baseline's mean `m` and the recent
+    /// mean `s`. Values below a fiftieth of `m` make no difference.
     pub(crate) fn quieter(&self, unit: f64) -> f64 {
         if !self.is_ready() {
             return 0.0;
@@ -46,12 +46,12 @@ impl Change {
         ((self.mean + unit) / (self.recent.mean() + 0.02 * self.mean + unit)).ln().max(0.0)
     }
 
-    /// `|s − m|` in standard deviations of the baseline.
+    /// Shift of the mean, `|s − m|`, in standard deviations of the baseline.
     pub(crate) fn shifted(&self, unit: f64) -> f64 {
         if self.is_ready() { (self.recent.mean() - self.mean).abs() / self.variance.sqrt().max(unit) } else { 0.0 }
     }
 
-    /// `|ln(s² / v)|`, the variances' ratio, each with a thousandth of `v` added.
+    /// Change of the variance, `|ln(s² / v)|`, with a thousandth of `v` added to both.
     pub(crate) fn spread(&self, unit: f64) -> f64 {
         if !self.is_ready() {
             return 0.0;
@@ -67,7 +67,7 @@ mod tests {
     use super::Change;
 
     #[test]
-    fn tells_what_changed() {
+    fn reports_what_changed() {
         let mut change = Change::new(20, 500.0);
         for at in 0..400_i32 {
             change.push(f64::from(at % 5));

@@ -1,50 +1,50 @@
-//! The default detector for one series.
+//! Detector for one series.
 //!
-//! 1. Six kinds of [`Evidence`] look at the value from different sides; each is a number that grows with what is unusual.
-//! 2. Each is divided by its own forgetting record: the ratio `u_k` is above 1 where it tops what it reached before.
-//! 3. They are joined by a power mean without its divisor, `u = (Σ (w_k u_k)^p)^(1/p)`: nearly the largest, with some
-//!    credit where several agree.
-//! 4. After a ratio was given out, only one that is clearly higher counts for some rows: one alarm an event.
-//! 5. The score is `u / (u + alarm)`: 0.5 is the edge of an alarm.
+//! 1. Six kinds of [`Evidence`] examine the value; each is a number that grows with how unusual the value is.
+//! 2. Each is divided by its own decaying record: the ratio `u_k` is above 1 if it exceeds what it reached before.
+//! 3. The ratios are combined by a power mean without its divisor, `u = (Σ (w_k u_k)^p)^(1/p)`: nearly the largest,
+//!    with some credit where several agree.
+//! 4. After a ratio was reported, only a clearly higher one counts for some rows: one alarm per event.
+//! 5. The score is `u / (u + alarm)`: 0.5 is the limit of an alarm.
 
 use serde::{Deserialize, Serialize};
 
 use super::{change::Change, novelty::Novelty, profile::Profile, record::Record};
 
 const DAY_NS: i64 = 86_400_000_000_000;
-/// Values beyond are as good as infinite; their squares are still numbers.
-const LARGEST: f64 = 1e120;
-/// Evidence finer than this share of the range is rounding.
-const UNIT: f64 = 1e-6;
-/// Lower ratios do not silence what follows.
-const SILENCES: f64 = 0.25;
+/// Values are capped here, so that their squares are finite.
+const MAX_VALUE: f64 = 1e120;
+/// Changes below this share of the range are rounding errors.
+const ROUNDING_SHARE: f64 = 1e-6;
+/// Smallest ratio that starts a silence.
+const MIN_SILENCING_RATIO: f64 = 0.25;
 
-/// What speaks for an anomaly.
+/// Kinds of evidence for an anomaly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Evidence {
-    /// Not what is usual at this time of day.
+    /// The value is unusual for this time of day.
     Day,
-    /// Not what is usual at this time of the week.
+    /// The value is unusual for this time of the week.
     Week,
-    /// The last hours look like nothing before.
+    /// The last hours resemble no earlier window.
     Novelty,
-    /// It hardly moves any more.
+    /// The value hardly changes any more.
     Quiet,
-    /// It moves more or less than it did.
+    /// The value changes more or less than before.
     Activity,
-    /// It spreads wider or narrower than it did.
+    /// The values spread wider or narrower than before.
     Spread,
 }
 
 const ALL: [Evidence; 6] =
     [Evidence::Day, Evidence::Week, Evidence::Novelty, Evidence::Quiet, Evidence::Activity, Evidence::Spread];
 
-/// All times but the two periods are in rows. The defaults are one setting for all of NAB.
+/// Settings of the detector. All times except the two periods are in rows. The defaults are one setting for all of NAB.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The ratio to the record from which it is an alarm.
+    /// Ratio to the record from which a value is an alarm.
     pub alarm: f64,
     /// Rows before the first score.
     pub warmup: u32,
@@ -54,25 +54,25 @@ pub struct Config {
     pub half_lives: [f64; 6],
     /// Exponent of the power mean.
     pub exponent: f64,
-    /// So many rows after a ratio was given out ...
+    /// For this many rows after a ratio was reported ...
     pub silence: u32,
-    /// ... only one so many times higher counts.
+    /// ... only a ratio that is higher by this factor counts.
     pub again: f64,
-    /// Slots of the day and of the week.
+    /// Number of slots of the day and of the week.
     pub slots: [usize; 2],
-    /// Residuals that are averaged, for the day and the week.
+    /// Number of residuals that are averaged, for the day and the week.
     pub residuals: [usize; 2],
-    /// Least share of a new value in its slot's level.
+    /// Smallest weight of a new value in its slot's level.
     pub rate: f64,
-    /// Values in a point of [`Evidence::Novelty`].
+    /// Values per point of [`Evidence::Novelty`].
     pub step: usize,
-    /// Points in a window of it.
+    /// Points per window of [`Evidence::Novelty`].
     pub points: usize,
-    /// Past windows it remembers.
+    /// Past windows that [`Evidence::Novelty`] remembers.
     pub bank: usize,
-    /// Rows that are compared with what came before: quiet, activity, spread.
+    /// Rows that are compared with the earlier ones: for quiet, activity, spread.
     pub recent: [usize; 3],
-    /// Rows that what came before reaches back.
+    /// Rows that the earlier ones reach back.
     pub memory: f64,
 }
 
@@ -98,20 +98,20 @@ impl Default for Config {
     }
 }
 
-/// What a value came to.
+/// Result for a value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Reading {
-    /// From 0 to 1; 0.5 is the edge of an alarm.
+    /// Score from 0 to 1; 0.5 is the limit of an alarm.
     pub score: f64,
-    /// The joint ratio to the records before the silence after an alarm.
+    /// Combined ratio to the records, before the silence after an alarm is applied.
     pub ratio: f64,
-    /// The evidence with the largest share, if there is any.
+    /// Evidence with the largest ratio, if any is above 0.
     pub evidence: Option<Evidence>,
-    /// What each kind of evidence gave, weighted, in the order of [`Evidence`].
+    /// Weighted ratio of each kind of evidence, in the order of [`Evidence`].
     pub ratios: [f64; 6],
 }
 
-/// See the module.
+/// Detector for one series; see the module documentation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Detector {
     config: Config,
@@ -126,18 +126,18 @@ pub struct Detector {
     activity: Change,
     spread: Change,
     records: Vec<Record>,
-    /// The last ratio given out, and rows since.
+    /// Last reported ratio, and rows since then.
     given: f64,
     since: u32,
 }
 
-/// What was meant where a setting makes no sense.
+/// Replaces a setting that is not finite and positive by its default.
 fn positive(value: f64, instead: f64) -> f64 {
     if value.is_finite() && value > 0.0 { value } else { instead }
 }
 
 impl Detector {
-    /// One that has seen nothing yet. Settings that make no sense are taken as their defaults.
+    /// Creates a detector without history. Invalid settings are replaced by their defaults.
     pub fn new(config: Config) -> Self {
         let usual = Config::default();
         let config = Config {
@@ -150,7 +150,7 @@ impl Detector {
             half_lives: config.half_lives.map(|half_life| positive(half_life, 3000.0)),
             ..config
         };
-        // Evidence that is never worth a mention: deviations, share of the range, deviations of a logarithm.
+        // Evidence that never matters: standard deviations, share of the range, differences of a logarithm.
         const FLOORS: [f64; 6] = [0.3, 0.3, 1e-3, 0.5, 0.5, 0.3];
         let records = config.half_lives.iter().zip(FLOORS).map(|(&half, floor)| Record::new(half, floor)).collect();
         let ([by_day, by_week], [day_mean, week_mean]) = (config.slots, config.residuals);
@@ -173,23 +173,23 @@ impl Detector {
         }
     }
 
-    /// Its settings.
+    /// Returns the settings.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// Scores the next value, from 0 to 1; 0.5 is the edge of an alarm. See [`Detector::read`].
+    /// Scores the next value, from 0 to 1; 0.5 is the limit of an alarm. See [`Detector::read`].
     pub fn score(&mut self, time_ns: i64, value: f64) -> f64 {
         self.read(time_ns, value).score
     }
 
-    /// Scores the next value and says why. What is not a number is passed over: score 0, nothing learnt. Time matters for
-    /// the time of day and week only; rows may come at any distance.
+    /// Scores the next value and returns the evidence. Ignores NaN: score 0, nothing learnt. Time only matters for the
+    /// time of day and week; rows may come at any distance.
     pub fn read(&mut self, time_ns: i64, value: f64) -> Reading {
         if value.is_nan() {
             return Reading::default();
         }
-        let value = value.clamp(-LARGEST, LARGEST);
+        let value = value.clamp(-MAX_VALUE, MAX_VALUE);
         let evidence = self.evidence(time_ns, value);
         let warm = self.rows >= u64::from(self.config.warmup);
         self.rows = self.rows.saturating_add(1);
@@ -228,8 +228,8 @@ impl Detector {
         self.activity.push(step);
         self.spread.push(value);
         let range = self.high - self.low;
-        // As long as nothing ever moved the unit is of no use, but must not be 0.
-        let unit = if range > 0.0 { UNIT * range } else { f64::INFINITY };
+        // While the series is constant the unit is not used, but must not be 0.
+        let unit = if range > 0.0 { ROUNDING_SHARE * range } else { f64::INFINITY };
         let seen = [
             self.day.observe(time_ns, value, unit),
             self.week.observe(time_ns, value, unit),
@@ -243,13 +243,13 @@ impl Detector {
         }
     }
 
-    /// Whether the ratio is given out: not in the silence after a higher one.
+    /// True if the ratio is reported: not in the silence after a higher one.
     fn give(&mut self, ratio: f64) -> bool {
         if self.since >= self.config.silence {
             self.given = 0.0;
         }
         let gives = ratio > self.given * self.config.again;
-        if gives && ratio > SILENCES {
+        if gives && ratio > MIN_SILENCING_RATIO {
             (self.given, self.since) = (ratio, 0);
         }
         self.since = self.since.saturating_add(1);

@@ -1,5 +1,5 @@
-//! Streaming detector for single series: six kinds of evidence, each against its own forgetting record (`detector.rs`). One a
-//! sensor, on its level; the sensor that is farthest out counts.
+//! Streaming detector for single series: six kinds of evidence, each compared with its own decaying record
+//! (`detector.rs`). One detector per sensor, on its level; the sensor that is farthest out counts.
 
 mod change;
 mod detector;
@@ -12,28 +12,29 @@ use serde::{Deserialize, Serialize};
 
 use crate::{FitError, Layout, rows};
 
-/// Rows to learn from that are kept until their times are known, at most.
-const MOST_ROWS: usize = 20_000;
-/// The evidence of one sensor is no alarm more often than this when there are more of them.
-const SENSORS: f64 = 0.15;
+/// Most training rows that are buffered until their times are known.
+const MAX_PENDING_ROWS: usize = 20_000;
+/// Correction of the limit for `n` sensors: it rises by this factor times ln n, so that alarms do not grow more
+/// frequent.
+const SENSOR_COUNT_FACTOR: f64 = 0.15;
 
-/// The detector on the level of each sensor; its evidence counts from the 150th row on.
+/// The detector applied to the level of each sensor; its evidence counts from the 150th row on.
 ///
-/// Rows to learn from come without times. They are run when two rows were scored, as if they had come before these at the same
-/// distance; the first row's ratio is 0.
+/// Training rows have no times. They are processed when two rows have been scored, as if they had come before these at
+/// the same distance; the first row's ratio is 0.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Stream {
     config: Config,
     layout: Layout,
     all: Vec<Detector>,
-    /// Levels of rows that wait for their times, oldest first, and the time of the first row that was scored.
+    /// Levels of rows whose times are not known yet, oldest first, and the time of the first scored row.
     waiting: Vec<Vec<f64>>,
     first: Option<i64>,
     last: Vec<f64>,
 }
 
 impl Stream {
-    /// With other settings.
+    /// Creates a detector with these settings that is not fitted yet.
     pub fn new(config: Config) -> Self {
         Self { config, ..Self::default() }
     }
@@ -46,16 +47,16 @@ impl Stream {
             if score < 1.0 { score / (1.0 - score) } else { alarm.max(1e6) }
         };
         let ratios: Vec<f64> = self.all.iter_mut().zip(levels).map(ratio).collect();
-        let most = ratios.iter().copied().fold(0.0, f64::max);
+        let max = ratios.iter().copied().fold(0.0, f64::max);
         let mut parts = vec![0.0; self.layout.width()];
         for (at, ratio) in self.layout.levels().zip(&ratios) {
             if let Some(part) = parts.get_mut(at) {
-                // Far more to those that are out than to those that are not.
+                // The fourth power gives almost all of the share to the outlying sensors.
                 *part = ratio.min(1e6).powi(4);
             }
         }
         self.last = rows::shares(parts);
-        rows::ratio(most, 1.0 + SENSORS * rows::count(self.all.len().max(1)).ln())
+        rows::ratio(max, 1.0 + SENSOR_COUNT_FACTOR * rows::count(self.all.len().max(1)).ln())
     }
 }
 
@@ -63,7 +64,7 @@ impl crate::Detector for Stream {
     fn fit(&mut self, layout: Layout, rows: &[Vec<f64>]) -> Result<(), FitError> {
         layout.check(rows)?;
         let levels = |row: &Vec<f64>| layout.levels().map(|at| row.get(at).copied().unwrap_or(f64::NAN)).collect();
-        let from = rows.len().saturating_sub(MOST_ROWS);
+        let from = rows.len().saturating_sub(MAX_PENDING_ROWS);
         self.waiting = rows.iter().skip(from).map(levels).collect();
         self.all = vec![Detector::new(self.config.clone()); layout.sensors];
         (self.layout, self.first, self.last) = (layout, None, vec![0.0; layout.width()]);

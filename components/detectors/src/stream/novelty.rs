@@ -1,13 +1,13 @@
-//! How far the last hours look from anything seen before.
+//! Compares the last hours with everything seen before.
 //!
-//! Means over `step` values are points; the last `points` of them are a window. The evidence is the city-block distance to
-//! the nearest past window that does not overlap, over `points` and the range of the series so far. With every past window
-//! a category of its own this is what fuzzy adaptive resonance (Carpenter, Grossberg and Rosen 1991) asks before it opens
-//! a new one: for complement-coded input `|min(a, b)| / |a|` is 1 minus that distance.
+//! The mean of `step` values is a point; the last `points` points are a window. The evidence is the city-block distance
+//! to the nearest past window that does not overlap, divided by `points` and by the range of the series so far. If
+//! every past window is a category of its own, this is the criterion by which fuzzy adaptive resonance (Carpenter,
+//! Grossberg and Rosen 1991) opens a new one: for complement-coded input `|min(a, b)| / |a|` is 1 minus that distance.
 
 use serde::{Deserialize, Serialize};
 
-/// See the module.
+/// Novelty evidence of one series; see the module documentation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Novelty {
     step: usize,
@@ -15,9 +15,9 @@ pub(crate) struct Novelty {
     bank: usize,
     sum: f64,
     summed: usize,
-    /// The last `points` points, oldest first.
+    /// The latest `points` points, oldest first.
     window: Vec<f64>,
-    /// Past windows, one after the other; a ring of `bank`.
+    /// Past windows, one after the other; a ring buffer of `bank` windows.
     past: Vec<f64>,
     head: usize,
 }
@@ -29,7 +29,7 @@ impl Novelty {
         Self { step, points, bank, sum: 0.0, summed: 0, window: Vec::new(), past: Vec::new(), head: 0 }
     }
 
-    /// The evidence of this value: 0 but for the last of a step.
+    /// Adds a value and returns its evidence; 0 except for the last value of a step.
     pub(crate) fn observe(&mut self, value: f64, range: f64) -> f64 {
         self.sum += value;
         self.summed += 1;
@@ -59,7 +59,7 @@ impl Novelty {
         if nearest.is_finite() && scale > 0.0 { nearest / scale } else { 0.0 }
     }
 
-    /// The distance to the nearest window that is older than `points` others.
+    /// Distance to the nearest window among those with at least `points` newer ones.
     fn nearest(&self) -> f64 {
         let mut best = f64::INFINITY;
         for (place, past) in self.past.chunks_exact(self.points).enumerate() {
@@ -78,7 +78,7 @@ mod tests {
     use super::Novelty;
 
     #[test]
-    fn knows_what_it_has_seen() {
+    fn repeated_patterns_are_no_evidence() {
         let mut novelty = Novelty::new(2, 3, 20);
         let mut last = 0.0;
         for at in 0..200 {

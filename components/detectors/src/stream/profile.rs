@@ -1,17 +1,17 @@
-//! What is usual at this time of the day, or of the week.
+//! Profile of the usual values by time of day or of the week.
 //!
-//! Each slot `k` of the period has a level `p_k` that follows its values `x` by `p_k += max(a, 1/n_k) (x − p_k)`, the plain
-//! mean at first and exponentially weighted later (seasonal exponential smoothing without a trend: Holt 1957, Winters
-//! 1960). The evidence is the mean of the last `S` residuals `x − p_k`, in standard deviations of a residual.
+//! Each slot `k` of the period has a level `p_k` that follows its values `x` by `p_k += max(a, 1/n_k) (x − p_k)`: the
+//! plain mean at first and exponentially weighted later (seasonal exponential smoothing without a trend: Holt 1957,
+//! Winters 1960). The evidence is the mean of the last `S` residuals `x − p_k`, in standard deviations of a residual.
 
 use serde::{Deserialize, Serialize};
 
 use crate::ring::Ring;
 
-/// Residuals' variance follows at least so fast.
-const VARIANCE: f64 = 0.0005;
+/// Smallest weight of a new residual in the variance.
+const MIN_VARIANCE_WEIGHT: f64 = 0.0005;
 /// Residuals before there is evidence.
-const KNOWN: u32 = 50;
+const MIN_RESIDUALS: u32 = 50;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Slot {
@@ -19,7 +19,7 @@ struct Slot {
     count: u32,
 }
 
-/// See the module.
+/// Periodic profile of one series; see the module documentation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Profile {
     period_ns: i64,
@@ -47,20 +47,21 @@ impl Profile {
         usize::try_from(at).unwrap_or(0).min(self.slots.len() - 1)
     }
 
-    /// The evidence of this value; `unit` is the least deviation that counts as one.
+    /// Adds a value and returns its evidence; `unit` is the smallest standard deviation that is used.
     pub(crate) fn observe(&mut self, time_ns: i64, value: f64, unit: f64) -> f64 {
         let at = self.slot(time_ns);
         let Some(slot) = self.slots.get_mut(at) else { return 0.0 };
         let residual = if slot.count > 0 { value - slot.level } else { 0.0 };
         self.recent.push(residual);
-        let evidence = if self.known > KNOWN && self.recent.is_full() {
+        let evidence = if self.known > MIN_RESIDUALS && self.recent.is_full() {
             self.recent.mean().abs() / self.variance.sqrt().max(unit)
         } else {
             0.0
         };
         if slot.count > 0 {
             self.known = self.known.saturating_add(1);
-            self.variance += VARIANCE.max(f64::from(self.known).recip()) * (residual * residual - self.variance);
+            self.variance +=
+                MIN_VARIANCE_WEIGHT.max(f64::from(self.known).recip()) * (residual * residual - self.variance);
             slot.level += self.rate.max((f64::from(slot.count) + 1.0).recip()) * residual;
         } else {
             slot.level = value;
@@ -86,7 +87,7 @@ mod tests {
             assert!(profile.observe(hour * HOUR, value + noise, 1e-6) < 3.0);
         }
         assert!(profile.observe(24 * 20 * HOUR, 100.0, 1e-6) > 100.0);
-        // Before 1970 too.
+        // Times before 1970 work too.
         assert_eq!(profile.slot(-HOUR), 23);
     }
 }

@@ -1,12 +1,12 @@
-//! The forgetting record: how far evidence tops what it has reached before.
+//! Decaying record: the ratio of evidence to the highest it has reached before.
 //!
-//! `M_t = max(r_t, M_{t−1} · 2^(−1/h))`, and the ratio is `r_t / max(M_{t−1}, floor)`. Above 1 is a new record, where the
-//! old one fades with half-life `h`. It needs no distribution of `r`, and only its own past for a scale; a series that
-//! bursts every day soon has no news in a burst.
+//! `M_t = max(r_t, M_{t−1} · 2^(−1/h))`, and the ratio is `r_t / max(M_{t−1}, floor)`. A ratio above 1 is a new record,
+//! where the old one decays with half-life `h`. This needs no distribution of `r`, only its own past as a scale. A
+//! series that bursts every day soon produces no new records with a burst.
 
 use serde::{Deserialize, Serialize};
 
-/// See the module.
+/// Decaying record of one kind of evidence; see the module documentation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Record {
     highest: f64,
@@ -15,12 +15,12 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// `floor` is what is never worth a mention, in the evidence's own unit.
+    /// `floor` is the evidence, in its own unit, that never matters; the half-life is in rows.
     pub(crate) fn new(half_life: f64, floor: f64) -> Self {
         Self { highest: 0.0, keep: 0.5_f64.powf(half_life.recip()), floor }
     }
 
-    /// The ratio; then the evidence is part of the record.
+    /// Returns the ratio to the record, then adds the evidence to the record.
     pub(crate) fn ratio(&mut self, evidence: f64) -> f64 {
         let ratio = evidence / self.highest.max(self.floor);
         self.highest = (self.highest * self.keep).max(evidence);

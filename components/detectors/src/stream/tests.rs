@@ -1,10 +1,10 @@
-//! The default detector from outside.
+//! Tests of the detector through its public functions, with the default settings.
 
 use super::{Config, Detector, Evidence};
 
 const STEP: i64 = 300_000_000_000;
 
-/// A day's wave with noise that repeats itself nowhere near.
+/// A daily wave with noise that does not repeat.
 fn wave(row: i64) -> f64 {
     let day = (row % 288) as f64 / 288.0 * std::f64::consts::TAU;
     let noise = (row * 7919 % 1009) as f64 / 1009.0 - 0.5;
@@ -16,7 +16,7 @@ fn run(detector: &mut Detector, rows: std::ops::Range<i64>, value: impl Fn(i64) 
 }
 
 #[test]
-fn finds_what_was_put_in_and_is_quiet_before() {
+fn injected_faults_are_found_without_false_alarms_before() {
     type Fault = (&'static str, fn(i64) -> f64, &'static [Evidence]);
     let faults: [Fault; 4] = [
         ("a spike", |_| 140.0, &[Evidence::Day, Evidence::Week, Evidence::Novelty]),
@@ -39,7 +39,7 @@ fn finds_what_was_put_in_and_is_quiet_before() {
 }
 
 #[test]
-fn a_stored_state_goes_on_as_if_it_had_not_been() {
+fn a_restored_detector_continues_identically() {
     let mut detector = Detector::new(Config::default());
     run(&mut detector, 0..2000, wave);
     let stored = serde_json::to_string(&detector).unwrap();
@@ -60,7 +60,7 @@ fn the_state_does_not_grow() {
 }
 
 #[test]
-fn a_row_says_nothing_of_what_comes_later() {
+fn scores_do_not_depend_on_later_rows() {
     let mut one = Detector::new(Config::default());
     let mut other = Detector::new(Config::default());
     let changed = |row| if row < 1500 { wave(row) } else { -1e6 };
@@ -97,7 +97,7 @@ fn odd_input_is_harmless() {
 }
 
 #[test]
-fn what_is_no_number_changes_nothing() {
+fn nan_changes_nothing() {
     let mut one = Detector::new(Config::default());
     let mut other = one.clone();
     for row in 0..3000 {
@@ -108,7 +108,7 @@ fn what_is_no_number_changes_nothing() {
 }
 
 #[test]
-fn a_constant_series_is_silent_until_it_moves() {
+fn a_constant_series_is_silent_until_it_changes() {
     let mut detector = Detector::new(Config::default());
     assert!(run(&mut detector, 0..3000, |_| 7.0).iter().all(|&score| score == 0.0));
     let after = run(&mut detector, 3000..3100, |_| 8.0);
@@ -116,7 +116,7 @@ fn a_constant_series_is_silent_until_it_moves() {
 }
 
 #[test]
-fn senseless_settings_are_harmless() {
+fn invalid_settings_are_harmless() {
     let config = Config {
         alarm: f64::NAN,
         weights: [f64::NAN, -1.0, f64::INFINITY, 0.0, 1.0, 1.0],

@@ -1,5 +1,5 @@
-//! The figures of `stream` on the part of NAB that is at hand (`WHEELTAPPER_TEST_DATA`, else beside the repository); skipped
-//! where it is not.
+//! Figures of `stream` on the part of NAB that is available (`WHEELTAPPER_TEST_DATA`, else `shared/data` next to the
+//! repository); skipped without the data.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
@@ -14,14 +14,14 @@ fn corpus() -> Option<Vec<Series>> {
     let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
     let data = std::env::var_os("WHEELTAPPER_TEST_DATA").map_or_else(beside, PathBuf::from).join("nab");
     let Ok(windows) = std::fs::read_to_string(data.join("combined_windows.json")) else {
-        eprintln!("skipped: nab is not at hand (WHEELTAPPER_TEST_DATA)");
+        eprintln!("skipped: no data set nab; set WHEELTAPPER_TEST_DATA to the folder that contains it");
         return None;
     };
     Some(nab::load(&data, &serde_json::from_str(&windows).unwrap()).unwrap())
 }
 
 #[test]
-fn the_figures_are_as_stated() {
+fn normalised_scores_match_the_stated_figures() {
     let Some(corpus) = corpus() else { return };
     assert_eq!((corpus.len(), corpus.iter().map(Series::scored_windows).sum::<usize>()), (28, 58));
     let scores: Vec<Vec<f64>> = corpus
@@ -37,7 +37,7 @@ fn the_figures_are_as_stated() {
         let normal = nab::normalise(total, 58, &profile);
         println!("NAB {}: {normal:.2} at {threshold:.4}", profile.name);
         assert!((normal - best).abs() < 0.006, "{}: {normal} at {threshold}", profile.name);
-        // The optimiser's total is the sum of the files'.
+        // The optimiser's total is the sum of the totals of the files.
         let sum =
             |threshold| all.iter().map(|(one, of)| one.outcome(of, threshold, &profile).unwrap().score).sum::<f64>();
         assert!((sum(threshold) - total).abs() < 1e-9);
@@ -46,10 +46,10 @@ fn the_figures_are_as_stated() {
     }
 }
 
-/// Two files' scores as NAB publishes them for its windowed Gaussian (`windowedGaussian_standard_scores.csv`, threshold 1.0),
-/// which depend on one detection and on false alarms before any window only.
+/// The scores of two files that NAB publishes for its windowed Gaussian (`windowedGaussian_standard_scores.csv`,
+/// threshold 1.0). They depend only on one detection and on false alarms before any window.
 #[test]
-fn published_scores_come_out() {
+fn scores_match_the_published_ones() {
     let Some(corpus) = corpus() else { return };
     let file = |name: &str| corpus.iter().find(|series| series.name.ends_with(name)).unwrap();
     let mut scores = vec![0.0; 18_050];
@@ -58,7 +58,7 @@ fn published_scores_come_out() {
     assert_eq!((cpu.score, cpu.tp, cpu.tn, cpu.fp, cpu.r#fn), (-1.11, 0, 15_800, 1, 1499));
     let jumps = file("art_daily_jumpsup.csv").outcome(&vec![0.0; 4032], 1.0, &STANDARD).unwrap();
     assert_eq!((jumps.score, jumps.tp, jumps.tn, jumps.fp, jumps.r#fn), (-1.0, 0, 3025, 0, 403));
-    // 0.8606718242697022 is what a detection at the middle of a window of 403 rows earns.
+    // 0.8606718242697022 is the score of a detection at the middle of a window of 403 rows.
     let middle = file("art_daily_jumpsup.csv").row_scores(&STANDARD);
     assert!(middle.iter().any(|score| (score - 0.860_671_824_269_702_2).abs() < 1e-15));
 }

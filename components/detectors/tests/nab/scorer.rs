@@ -1,15 +1,15 @@
 //! The scorer of the Numenta Anomaly Benchmark, version 1.1 (Lavin and Ahmad 2015, arXiv 1510.03336).
 //!
-//! What the published scorer does, to the letter:
+//! It follows the published scorer exactly:
 //!
-//! - **Probation**: the first `min(⌊0.15 n⌋, 750)` rows neither earn nor cost; a window's rows there are as if not there.
-//! - **In a window** of `w` rows with right edge `r`, row `i` is at `y = −(r − i + 1)/w`, so −1 on the left edge and −1/w
-//!   on the right. The window earns `A_TP σ(y)/σ(−1)` by the best of its detected rows (the first, since σ falls), or
-//!   `−A_FN` without any; `σ(y) = 2/(1 + e^(5y)) − 1`.
+//! - **Probation**: the first `min(⌊0.15 n⌋, 750)` rows neither earn nor cost, including the rows of a window.
+//! - **In a window** of `w` rows with right edge `r`, row `i` is at `y = −(r − i + 1)/w`, so −1 on the left edge and
+//!   −1/w on the right. The window earns `A_TP σ(y)/σ(−1)` by the best of its detected rows (the first, since σ falls),
+//!   or `−A_FN` without any; `σ(y) = 2/(1 + e^(5y)) − 1`.
 //! - **Outside**, every detected row costs `A_FP σ(y)` with `y = (i − r)/(w − 1)` by the last window that ended; −1
 //!   beyond `y = 3` and before the first window.
-//! - **A detection** is a score at or above the threshold. There is one threshold for all files: of all scores that occur,
-//!   and 1.1 for none at all, the highest that has the best total.
+//! - **A detection** is a score at or above the threshold. There is one threshold for all files: the highest with the
+//!   best total, out of all scores that occur and 1.1 for no detection at all.
 //! - **Normalised**: `100 (total − null)/(perfect − null)`; null misses all windows, perfect earns `A_TP` in each.
 
 use std::{
@@ -19,45 +19,45 @@ use std::{
     path::Path,
 };
 
-/// What a profile pays and charges.
+/// Weights of an application profile.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Profile {
-    /// As in the names of columns and files.
+    /// Name in the names of columns and files.
     pub name: &'static str,
-    /// For a window detected at its left edge.
+    /// Reward of a window that is detected at its left edge.
     pub true_positive: f64,
-    /// For a row detected far from any window.
+    /// Cost of a row that is detected far from any window.
     pub false_positive: f64,
-    /// For a window missed.
+    /// Cost of a missed window.
     pub false_negative: f64,
 }
 
 /// The standard profile.
 pub const STANDARD: Profile =
     Profile { name: "standard", true_positive: 1.0, false_positive: 0.11, false_negative: 1.0 };
-/// False alarms cost twice.
+/// The profile in which false alarms cost twice as much.
 pub const LOW_FP: Profile =
     Profile { name: "reward_low_FP_rate", true_positive: 1.0, false_positive: 0.22, false_negative: 1.0 };
-/// Missed windows cost twice.
+/// The profile in which missed windows cost twice as much.
 pub const LOW_FN: Profile =
     Profile { name: "reward_low_FN_rate", true_positive: 1.0, false_positive: 0.11, false_negative: 2.0 };
-/// In the order of the results' columns.
+/// All profiles, in the order of the result columns.
 pub const PROFILES: [Profile; 3] = [LOW_FP, LOW_FN, STANDARD];
 
-/// No score reaches it.
-const NOTHING: f64 = 1.1;
+/// Threshold that no score reaches.
+const UNREACHABLE: f64 = 1.1;
 
-/// What can be wrong with the data.
+/// Errors in the data.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// A file could not be read or written.
     Io(String, io::Error),
-    /// A line that is no `timestamp,value`.
+    /// A line that is not `timestamp,value`: file, line number.
     Line(String, usize),
-    /// A window's edge that is no row's time, or windows out of order.
+    /// A window edge that is not the time of a row, or windows out of order.
     Window(String, String),
-    /// As many scores as rows are wanted.
+    /// The number of scores differs from the number of rows.
     Length(String),
 }
 
@@ -65,11 +65,11 @@ impl fmt::Display for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(path, cause) => write!(formatter, "{path}: {cause}"),
-            Self::Line(name, line) => write!(formatter, "{name}, line {line}: no timestamp and value"),
+            Self::Line(name, line) => write!(formatter, "{name}, line {line}: expected timestamp and value"),
             Self::Window(name, edge) => {
-                write!(formatter, "{name}: window edge {edge} is no row's time, or out of order")
+                write!(formatter, "{name}: window edge {edge} is not the time of a row, or out of order")
             }
-            Self::Length(name) => write!(formatter, "{name}: as many scores as rows are wanted"),
+            Self::Length(name) => write!(formatter, "{name}: expected as many scores as rows"),
         }
     }
 }
@@ -88,17 +88,17 @@ impl std::error::Error for Error {
 pub struct Series {
     /// `group/file.csv`.
     pub name: String,
-    /// Nanoseconds since 1970, as if the times were UTC.
+    /// Times of the rows in ns since 1970, read as UTC.
     pub times: Vec<i64>,
-    /// The values.
+    /// Values of the rows.
     pub values: Vec<f64>,
-    /// First and last row of each window.
+    /// Indices of the first and last row of each window.
     pub windows: Vec<(usize, usize)>,
-    /// The lines as they came: timestamp and value.
+    /// Unparsed lines: timestamp and value.
     lines: Vec<(String, String)>,
 }
 
-/// Which window a row is in, and the sigmoid there: a window's share of its full price, or minus the share of the cost.
+/// Window of a row, if any, and the sigmoid there: the share of the reward, or minus the share of the cost.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Place {
     window: Option<usize>,
@@ -108,10 +108,10 @@ struct Place {
 /// The windows of a corpus by file name, as in `combined_windows.json`.
 pub type Windows = BTreeMap<String, Vec<(String, String)>>;
 
-/// What a file came to at a threshold. `tp` to `fn` count rows past the probation, as NAB does.
+/// Result of a file at a threshold. `tp` to `fn` count rows after the probation, as in NAB.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {
-    /// Not normalised.
+    /// Score, not normalised.
     pub score: f64,
     /// Detected rows in windows.
     pub tp: usize,
@@ -128,7 +128,7 @@ fn sigmoid(position: f64) -> f64 {
     if position > 3.0 { -1.0 } else { 2.0 / (1.0 + (5.0 * position).exp()) - 1.0 }
 }
 
-/// Seconds since 1970 of `YYYY-MM-DD HH:MM:SS`, with or without a fraction, which is dropped.
+/// Parses `YYYY-MM-DD HH:MM:SS` to seconds since 1970; a fraction of a second is dropped.
 pub fn seconds(timestamp: &str) -> Option<i64> {
     let (date, time) = timestamp.trim().split_once([' ', 'T'])?;
     let mut date = date.splitn(3, '-').map(str::parse::<i64>);
@@ -139,7 +139,7 @@ pub fn seconds(timestamp: &str) -> Option<i64> {
     if !all || !(0..24).contains(&hour) || !(0..60).contains(&minute) || !(0..=60).contains(&second) {
         return None;
     }
-    // Days since 1 March of year 0: the leap day is then a year's last.
+    // Days since 1 March of year 0, so that the leap day is the last day of a year.
     let (shifted_year, shifted_month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let leaps = shifted_year.div_euclid(4) - shifted_year.div_euclid(100) + shifted_year.div_euclid(400);
     let days = 365 * shifted_year + leaps + (153 * shifted_month + 2) / 5 + day - 1;
@@ -147,7 +147,7 @@ pub fn seconds(timestamp: &str) -> Option<i64> {
 }
 
 impl Series {
-    /// From a file's text, the first line of which is a header.
+    /// Parses the text of a file, whose first line is a header.
     pub fn parse(name: &str, csv: &str, windows: &[(String, String)]) -> Result<Self, Error> {
         let mut series = Self {
             name: name.to_owned(),
@@ -186,13 +186,14 @@ impl Series {
         self.name.split('/').next().unwrap_or_default()
     }
 
-    /// Rows that do not count. In floating point as NAB has it, whose 0.15 n may fall short of a whole number.
+    /// Number of rows that do not count. Computed in floating point as in NAB, where 0.15 n may fall short of an
+    /// integer.
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 750")]
     pub fn probation(&self) -> usize {
         (0.15 * self.values.len() as f64).floor().min(750.0) as usize
     }
 
-    /// Windows that reach beyond the probation.
+    /// Number of windows that reach beyond the probation.
     pub fn scored_windows(&self) -> usize {
         self.windows.iter().filter(|window| window.1 >= self.probation()).count()
     }
@@ -220,7 +221,7 @@ impl Series {
             .collect()
     }
 
-    /// What each row would earn or cost if detected: the columns `S(t)_…` of NAB's results.
+    /// Reward or cost of each row if detected: the columns `S(t)_…` of NAB's results.
     pub fn row_scores(&self, profile: &Profile) -> Vec<f64> {
         let priced = |place: Place| match place.window {
             Some(_) => place.sigmoid * profile.true_positive,
@@ -229,7 +230,7 @@ impl Series {
         self.places().into_iter().map(priced).collect()
     }
 
-    /// What the file comes to.
+    /// Scores the file at a threshold.
     pub fn outcome(&self, scores: &[f64], threshold: f64, profile: &Profile) -> Result<Outcome, Error> {
         if scores.len() != self.values.len() {
             return Err(Error::Length(self.name.clone()));
@@ -260,9 +261,9 @@ impl Series {
     }
 }
 
-/// The threshold with the best total over all files, and that total.
+/// Finds the threshold with the best total over all files; returns both.
 pub fn optimise(results: &[(&Series, &[f64])], profile: &Profile) -> Result<(f64, f64), Error> {
-    /// A row that counts; windows are numbered through all files.
+    /// A row after the probation; windows are numbered across all files.
     struct Row {
         score: f64,
         window: Option<usize>,
@@ -288,7 +289,7 @@ pub fn optimise(results: &[(&Series, &[f64])], profile: &Profile) -> Result<(f64
 
     let mut earned = vec![-profile.false_negative; numbered];
     let mut total = null(windows, profile);
-    let mut best = (NOTHING, total);
+    let mut best = (UNREACHABLE, total);
     for same in rows.chunk_by(|one, other| one.score == other.score) {
         for row in same {
             match row.window.and_then(|at| earned.get_mut(at)) {
@@ -312,7 +313,7 @@ fn null(windows: usize, profile: &Profile) -> f64 {
     -profile.false_negative * windows as f64
 }
 
-/// `100 (total − null)/(perfect − null)` for so many windows.
+/// Normalises a total for this many windows: `100 (total − null)/(perfect − null)`.
 #[allow(clippy::cast_precision_loss, reason = "windows are far below 2^52")]
 pub fn normalise(total: f64, windows: usize, profile: &Profile) -> f64 {
     let null = null(windows, profile);
@@ -354,7 +355,7 @@ pub fn write_rows(results: &Path, detector: &str, series: &Series, scores: &[f64
     out.flush().map_err(probed)
 }
 
-/// Writes `<results>/<detector>/<detector>_<profile>_scores.csv`, a line a file and the totals, in NAB's layout.
+/// Writes `<results>/<detector>/<detector>_<profile>_scores.csv`, with a line per file and the totals, in NAB's layout.
 pub fn write_scores(
     results: &Path,
     detector: &str,
@@ -394,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn time_is_read() {
+    fn timestamps_are_parsed() {
         assert_eq!(seconds("1970-01-01 00:00:00"), Some(0));
         assert_eq!(seconds("2014-04-10 07:15:00.000000"), Some(1_397_114_100));
         assert_eq!(seconds("2000-02-29 23:59:59"), Some(951_868_799));
@@ -405,14 +406,15 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_priced_as_published() {
+    fn row_scores_match_the_published_table() {
         let series = series(1000, &[(400, 499)]);
         let priced = series.row_scores(&STANDARD);
-        // Left edge full, right edge at y = −1/100, the scaled sigmoid's table of the paper in between.
+        // Full reward at the left edge, y = −1/100 at the right edge, and the paper's table of the scaled sigmoid in
+        // between.
         assert_eq!(priced[400], 1.0);
         assert!((priced[450] * 0.986_614_298_151_430_3 - 0.848_283_639_957_513_1).abs() < 1e-12);
         assert!((priced[499] - sigmoid(-0.01) / sigmoid(-1.0)).abs() < 1e-15);
-        // Before any window −0.11; behind one it falls from 0 over its length.
+        // −0.11 before any window; after a window the cost falls from 0 over the window's length.
         assert_eq!(priced[399], -0.11);
         assert!((priced[500] + 0.11 * 0.025_249).abs() < 1e-6, "{}", priced[500]);
         assert!((priced[598] + 0.11 * 0.986_614_298).abs() < 1e-9, "{}", priced[598]);
@@ -420,16 +422,16 @@ mod tests {
     }
 
     #[test]
-    fn totals_by_hand() {
+    fn totals_match_a_manual_calculation() {
         let series = series(1000, &[(100, 140), (400, 499), (700, 799)]);
         assert_eq!((series.probation(), series.scored_windows()), (150, 2));
         let mut scores = vec![0.0; 1000];
-        // In the probation, twice in a window, once outside.
+        // Detections in the probation, twice in a window, and once outside.
         for (row, score) in [(120, 1.0), (400, 0.5), (450, 0.9), (200, 0.4)] {
             scores[row] = score;
         }
         let all = [(&series, &scores[..])];
-        // One window at its middle, one missed; then the first at its left edge.
+        // First one window detected at its middle and one missed; then the first detected at its left edge.
         let middle = 0.848_283_639_957_513_1 / 0.986_614_298_151_430_3;
         let found = series.outcome(&scores, 0.9, &STANDARD).unwrap();
         assert!((found.score - (middle - 1.0)).abs() < 1e-12);
@@ -444,15 +446,15 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_better_than_noise() {
+    fn no_detection_beats_false_alarms() {
         let series = series(1000, &[(990, 999)]);
         let mut scores = vec![0.0; 1000];
         scores[300..400].fill(1.0);
-        assert_eq!(optimise(&[(&series, &scores)], &STANDARD).unwrap(), (NOTHING, -1.0));
+        assert_eq!(optimise(&[(&series, &scores)], &STANDARD).unwrap(), (UNREACHABLE, -1.0));
     }
 
     #[test]
-    fn wrong_data_is_told() {
+    fn invalid_data_is_rejected() {
         for (csv, windows) in [
             ("timestamp,value\nnonsense\n", vec![]),
             ("timestamp,value\n2014-03-01 00:00:00,x\n", vec![]),

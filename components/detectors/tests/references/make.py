@@ -1,7 +1,7 @@
-"""Makes ../data/{pareto,ks,isolation_forest,mcd,pca}.json: what NumPy, SciPy and scikit-learn say of the same inputs.
+"""Makes ../data/{pareto,ks,isolation_forest,mcd,pca}.json: the results of NumPy, SciPy and scikit-learn.
 
-Made with Python 3.11, numpy 2.4.6, scipy 1.17.1, scikit-learn 1.9.1. The versions are checked, for the inputs are drawn anew.
-left_profile.csv is stumpy 1.14.1's (make_series.py).
+Made with Python 3.11, numpy 2.4.6, scipy 1.17.1, scikit-learn 1.9.1. The script checks the versions, as it draws the inputs.
+make_series.py makes left_profile.csv with stumpy 1.14.1.
 """
 
 import json

@@ -1,4 +1,5 @@
-//! What Sparkplug's births say of aliases, until a death or another birth. It is the stage's only state.
+//! The metric aliases that Sparkplug births declare. They are valid until a death or the next birth. They are the only
+//! state of the stage.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +8,14 @@ use serde::{Deserialize, Serialize};
 use super::sparkplug::{BIRTH_NUMBER, Metric};
 use crate::rejection::{Reason, Rejection};
 
-/// Edge nodes that are known at a time.
+/// Limit for the number of known edge nodes.
 const MOST_NODES: usize = 10_000;
-/// Aliases that are known at a time, of all nodes.
+/// Limit for the number of known aliases of all nodes together.
 const MOST_ALIASES: usize = 1_000_000;
-/// Aliases of one node.
+/// Limit for the number of known aliases of one node.
 const MOST_OF_A_NODE: usize = 100_000;
 
-/// What an alias stands for.
+/// The metric that an alias stands for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Alias {
     pub(super) device: Option<String>,
@@ -22,15 +23,15 @@ pub(super) struct Alias {
     pub(super) datatype: u32,
 }
 
-/// An edge node.
+/// An edge node and the aliases that it and its devices declared.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Node {
-    /// `bdSeq` of its last birth.
+    /// `bdSeq` of its last birth. None if the birth had none, or if it is from a snapshot of version 1.
     birth: Option<u64>,
     aliases: BTreeMap<u64, Alias>,
 }
 
-/// The aliases of every edge node, `group/node`. An alias is unique within its node, devices included.
+/// The aliases of all edge nodes, by `group/node`. An alias is unique within its node, devices included.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Aliases {
     nodes: BTreeMap<String, Node>,
@@ -38,50 +39,50 @@ pub struct Aliases {
     changed: bool,
 }
 
-/// The aliases as snapshots of version 1 hold them: which birth they are of was not kept.
+/// The aliases in the layout of snapshots of version 1, which has no `bdSeq`.
 #[derive(Debug, Deserialize)]
 pub struct Version1 {
     nodes: BTreeMap<String, BTreeMap<u64, Alias>>,
 }
 
 impl From<Version1> for Aliases {
-    fn from(before: Version1) -> Self {
-        let nodes = before.nodes.into_iter().map(|(name, aliases)| (name, Node { birth: None, aliases }));
+    fn from(old: Version1) -> Self {
+        let nodes = old.nodes.into_iter().map(|(name, aliases)| (name, Node { birth: None, aliases }));
         Self { nodes: nodes.collect(), changed: false }
     }
 }
 
 impl Aliases {
-    /// Whether a birth or a death changed them since this was last asked.
+    /// Returns whether a birth or a death changed the aliases since the last call.
     pub(crate) fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
     }
 
-    /// What the alias stands for, of whichever device it is.
+    /// Returns the metric of the alias, whichever device of the node declared it.
     pub(super) fn find(&self, node: &str, alias: u64) -> Option<&Alias> {
         self.nodes.get(node)?.aliases.get(&alias)
     }
 
-    /// Takes a birth's aliases.
+    /// Replaces the aliases of the node, or of the device, with those of its birth.
     ///
     /// # Errors
-    /// Oversize, where there would be too many; nothing changes.
+    /// Oversize if a limit would be exceeded; then nothing changes.
     pub(super) fn birth(&mut self, node: &str, device: Option<&str>, metrics: &[Metric]) -> Result<(), Rejection> {
         let of_node = self.nodes.get(node).filter(|_| device.is_some()).map_or(0, |known| known.aliases.len());
-        let others: usize =
+        let of_others: usize =
             self.nodes.iter().filter(|(name, _)| *name != node).map(|(_, other)| other.aliases.len()).sum();
-        let born = metrics.iter().filter(|metric| metric.alias.is_some()).count();
+        let declared = metrics.iter().filter(|metric| metric.alias.is_some()).count();
         if !self.nodes.contains_key(node) && self.nodes.len() >= MOST_NODES {
             let message = format!(
-                "{MOST_NODES} edge nodes are known already, and {node} is another; the deaths (NDEATH) of those that are gone make room"
+                "expected at most {MOST_NODES} edge nodes; got the birth of another, {node}: send NDEATH for nodes that no longer exist"
             );
             return Err(Rejection::new(Reason::Oversize, message));
         }
-        if of_node + born > MOST_OF_A_NODE || of_node + born + others > MOST_ALIASES {
+        if of_node + declared > MOST_OF_A_NODE || of_node + declared + of_others > MOST_ALIASES {
             let message = format!(
-                "with this birth {node} would have {} aliases, and all nodes together {}; at most {MOST_OF_A_NODE} and {MOST_ALIASES} are kept: name metrics without aliases",
-                of_node + born,
-                of_node + born + others
+                "expected at most {MOST_OF_A_NODE} aliases per node and {MOST_ALIASES} in total; with this birth {node} would have {} and all nodes together {}: send metrics by name, without aliases",
+                of_node + declared,
+                of_node + declared + of_others
             );
             return Err(Rejection::new(Reason::Oversize, message));
         }
@@ -92,30 +93,30 @@ impl Aliases {
         }
         for metric in metrics {
             if let (Some(name), Some(alias)) = (&metric.name, metric.alias) {
-                let about = Alias {
+                let declared = Alias {
                     device: device.map(str::to_owned),
                     metric: name.clone(),
                     datatype: metric.datatype.unwrap_or(0),
                 };
-                known.aliases.insert(alias, about);
+                known.aliases.insert(alias, declared);
             }
         }
         self.changed = true;
         Ok(())
     }
 
-    /// Forgets the node and its devices. A will that the broker held for an earlier session can come after the birth of
-    /// this one: its number tells, and it counts for nothing.
+    /// Removes the node and its devices. The will of an earlier session, which the broker holds, can arrive after the
+    /// birth of the current session. It is ignored if its `bdSeq` differs from that of the birth.
     pub(super) fn node_death(&mut self, node: &str, metrics: &[Metric]) {
         let Some(known) = self.nodes.get(node) else { return };
-        let stale = known.birth.zip(birth_number(metrics)).is_some_and(|(born, died)| born != died);
+        let stale = known.birth.zip(birth_number(metrics)).is_some_and(|(birth, death)| birth != death);
         if !stale {
             self.nodes.remove(node);
             self.changed = true;
         }
     }
 
-    /// Forgets the device.
+    /// Removes the aliases of the device.
     pub(super) fn device_death(&mut self, node: &str, device: &str) {
         let Some(known) = self.nodes.get_mut(node) else { return };
         let before = known.aliases.len();
@@ -124,7 +125,7 @@ impl Aliases {
     }
 }
 
-/// The number by which a node's death belongs to its birth.
+/// Returns `bdSeq`, the number that a node's death shares with its birth.
 fn birth_number(metrics: &[Metric]) -> Option<u64> {
     metrics.iter().find(|metric| metric.name.as_deref() == Some(BIRTH_NUMBER))?.integer()
 }

@@ -1,5 +1,5 @@
-//! CSV with a header. Long: the columns sensor_id, timestamp, value. Wide: a time column, and every other column is a
-//! sensor. Comma, semicolon or tab; an empty cell is no reading.
+//! CSV with a header, in one of two layouts. Long: the columns sensor_id, timestamp, value. Wide: a time column, and
+//! every other column is a sensor. The delimiter is a comma, semicolon or tab. An empty cell is not a reading.
 
 use std::collections::BTreeMap;
 
@@ -12,16 +12,20 @@ use crate::{
     time,
 };
 
-/// Columns of a file.
+/// Limit for the number of columns of a file.
 const MOST_COLUMNS: usize = 100_000;
+/// Names of the time column.
 const TIMES: [&str; 5] = ["timestamp", "time", "datetime", "ts", "date"];
+/// Names of the column with the sensor id, in the long layout.
 const SENSORS: [&str; 3] = ["sensor_id", "sensor", "id"];
+/// Names of the column with the value, in the long layout.
 const VALUES: [&str; 2] = ["value", "values"];
 
 fn is_one_of(names: &[&str], cell: &[u8]) -> bool {
     names.iter().any(|name| cell.trim_ascii().eq_ignore_ascii_case(name.as_bytes()))
 }
 
+/// Returns the most frequent of the three delimiters in the header line.
 fn delimiter(header: &[u8]) -> u8 {
     *[b',', b';', b'\t']
         .iter()
@@ -29,6 +33,7 @@ fn delimiter(header: &[u8]) -> u8 {
         .unwrap_or(&b',')
 }
 
+/// Returns whether the line is a CSV header with a time or sensor column.
 pub(super) fn looks_so(header: &[u8]) -> bool {
     let mark = delimiter(header);
     let mut cells = header.split(|&byte| byte == mark).map(|cell| cell.trim_ascii().trim_ascii_start());
@@ -39,7 +44,7 @@ fn unquoted(cell: &[u8]) -> &[u8] {
     cell.strip_prefix(b"\"").and_then(|cell| cell.strip_suffix(b"\"")).unwrap_or(cell)
 }
 
-/// What the columns are.
+/// The meaning of the columns. The numbers are column indices.
 enum Shape {
     Long { sensor: Option<usize>, time: Option<usize>, value: usize },
     Wide { time: usize, sensors: Vec<(usize, String)> },
@@ -53,7 +58,7 @@ impl Shape {
         }
     }
 
-    /// How many readings a row has.
+    /// Returns how many readings a row has.
     fn readings(&self, record: &ByteRecord) -> usize {
         match self {
             Self::Long { .. } => 1,
@@ -64,16 +69,17 @@ impl Shape {
     }
 }
 
-/// What the file's rows have in common.
+/// A CSV file; the context in which its rows are decoded.
 struct Table<'a> {
     shape: Shape,
+    /// The sensor of the topic mapping.
     mapped: Option<&'a str>,
     payload: &'a [u8],
-    /// Where the header ends.
+    /// Length of the header in bytes.
     header: usize,
 }
 
-pub(super) fn decode(payload: &[u8], sensor: Option<&str>, intake: &mut Intake<'_>) {
+pub(super) fn decode(payload: &[u8], sensor: Option<&str>, collector: &mut Intake<'_>) {
     let header = payload.split(|&byte| byte == b'\n').next().unwrap_or_default();
     let mut reader =
         ReaderBuilder::new().delimiter(delimiter(header)).flexible(true).trim(csv::Trim::All).from_reader(payload);
@@ -82,27 +88,27 @@ pub(super) fn decode(payload: &[u8], sensor: Option<&str>, intake: &mut Intake<'
     });
     let shape = match header.and_then(|header| shape(header, sensor)) {
         Ok(shape) => shape,
-        Err(rejection) => return intake.refuse(0, rejection, payload, 1),
+        Err(rejection) => return collector.refuse(0, rejection, payload, 1),
     };
-    let at = |place: &csv::Position| usize::try_from(place.byte()).unwrap_or(usize::MAX);
-    let table = Table { shape, mapped: sensor, payload, header: at(reader.position()) };
+    let offset = |position: &csv::Position| usize::try_from(position.byte()).unwrap_or(usize::MAX);
+    let table = Table { shape, mapped: sensor, payload, header: offset(reader.position()) };
     let mut record = ByteRecord::new();
     loop {
-        let from = at(reader.position());
+        let start = offset(reader.position());
         match reader.read_byte_record(&mut record) {
             Ok(false) => break,
             Ok(true) => {
                 let position = record.position().map_or(0, |at| usize::try_from(at.line()).unwrap_or(usize::MAX));
-                let bytes = payload.get(from..at(reader.position())).unwrap_or_default();
-                table.row(&record, bytes, position, intake);
-                if intake.is_full() {
+                let bytes = payload.get(start..offset(reader.position())).unwrap_or_default();
+                table.row(&record, bytes, position, collector);
+                if collector.is_full() {
                     return;
                 }
             }
             Err(error) => {
-                let rejection = Rejection::malformed(format!("the rest cannot be read as CSV: {error}"));
-                let rest = payload.get(from..).unwrap_or_default();
-                return table.refuse(0, rejection, rest, 1, intake);
+                let rejection = Rejection::malformed(format!("the rest of the file is not valid CSV: {error}"));
+                let rest = payload.get(start..).unwrap_or_default();
+                return table.refuse(0, rejection, rest, 1, collector);
             }
         }
     }
@@ -111,7 +117,7 @@ pub(super) fn decode(payload: &[u8], sensor: Option<&str>, intake: &mut Intake<'
 fn shape(header: &StringRecord, sensor: Option<&str>) -> Result<Shape, Rejection> {
     if header.len() > MOST_COLUMNS {
         let message =
-            format!("the header has {} columns, at most {MOST_COLUMNS} are read; send several files", header.len());
+            format!("expected at most {MOST_COLUMNS} columns; the header has {}: send several files", header.len());
         return Err(Rejection::new(Reason::Oversize, message));
     }
     let find = |names: &[&str]| header.iter().position(|cell| is_one_of(names, cell.as_bytes()));
@@ -131,17 +137,18 @@ fn shape(header: &StringRecord, sensor: Option<&str>) -> Result<Shape, Rejection
         .enumerate()
         .filter(|(column, cell)| *column != time && !cell.is_empty())
         .map(|(column, name)| {
-            let own = own_name(name, &mut used);
-            (column, sensor.map_or_else(|| own.clone(), |prefix| format!("{prefix}/{own}")))
+            let unique = own_name(name, &mut used);
+            (column, sensor.map_or_else(|| unique.clone(), |prefix| format!("{prefix}/{unique}")))
         })
         .collect();
     if sensors.is_empty() {
-        return Err(Rejection::malformed("the header has a time column and no other; expected one column a sensor"));
+        return Err(Rejection::malformed("the header has only a time column; expected one column per sensor as well"));
     }
     Ok(Shape::Wide { time, sensors })
 }
 
-/// A column's name, with a number where a column before has it. `used` holds for each name the number to be tried next.
+/// Returns the name of a column, with a number appended if an earlier column has the same name. `used` maps each name
+/// to the number to try next.
 fn own_name(name: &str, used: &mut BTreeMap<String, usize>) -> String {
     if !used.contains_key(name) {
         used.insert(name.to_owned(), 2);
@@ -149,46 +156,46 @@ fn own_name(name: &str, used: &mut BTreeMap<String, usize>) -> String {
     }
     loop {
         let number = used.entry(name.to_owned()).or_insert(2);
-        let own = format!("{name}-{number}");
+        let numbered = format!("{name}-{number}");
         *number += 1;
-        if !used.contains_key(&own) {
-            used.insert(own.clone(), 2);
-            return own;
+        if !used.contains_key(&numbered) {
+            used.insert(numbered.clone(), 2);
+            return numbered;
         }
     }
 }
 
 impl Table<'_> {
-    fn row(&self, record: &ByteRecord, bytes: &[u8], position: usize, intake: &mut Intake<'_>) {
+    fn row(&self, record: &ByteRecord, bytes: &[u8], position: usize, collector: &mut Intake<'_>) {
         if !is_utf8(record) {
             let message = format!("expected a row in UTF-8; got {:?}: export the file as UTF-8", excerpt(bytes));
-            return self.refuse(position, Rejection::malformed(message), bytes, self.shape.readings(record), intake);
+            return self.refuse(position, Rejection::malformed(message), bytes, self.shape.readings(record), collector);
         }
         let time = match self.shape.time() {
-            None => Ok(intake.arrival),
+            None => Ok(collector.arrival),
             Some(column) => time::parse_text(text(record, column)),
         };
         match (&self.shape, time) {
             (Shape::Long { sensor, value, .. }, time) => {
                 let name = sensor.map(|column| text(record, column)).or(self.mapped).unwrap_or_default();
                 match time {
-                    Ok(time) => take(position, name, time, text(record, *value), intake),
+                    Ok(time) => take(position, name, time, text(record, *value), collector),
                     Err(rejection) => {
-                        let rejection = intake.about(name, rejection);
-                        self.refuse(position, rejection, bytes, 1, intake);
+                        let rejection = collector.about(name, rejection);
+                        self.refuse(position, rejection, bytes, 1, collector);
                     }
                 }
             }
             (Shape::Wide { .. }, Err(rejection)) => {
-                self.refuse(position, rejection, bytes, self.shape.readings(record), intake);
+                self.refuse(position, rejection, bytes, self.shape.readings(record), collector);
             }
             (Shape::Wide { sensors, .. }, Ok(time)) => {
                 for (column, name) in sensors {
                     let cell = text(record, *column);
                     if !cell.is_empty() {
-                        take(position, name, time, cell, intake);
+                        take(position, name, time, cell, collector);
                     }
-                    if intake.is_full() {
+                    if collector.is_full() {
                         return;
                     }
                 }
@@ -196,33 +203,33 @@ impl Table<'_> {
         }
     }
 
-    /// Refuses rows as they came, after the header.
-    fn refuse(&self, position: usize, rejection: Rejection, rows: &[u8], readings: usize, intake: &mut Intake<'_>) {
+    /// Rejects rows. The dead letter is the header followed by the unchanged rows.
+    fn refuse(&self, position: usize, rejection: Rejection, rows: &[u8], readings: usize, collector: &mut Intake<'_>) {
         let header = self.payload.get(..self.header).unwrap_or_default();
-        intake.refuse_as(position, rejection, readings, || {
-            let line = if header.ends_with(b"\n") { b"".as_slice() } else { b"\n" };
-            // What stands before the row are blank lines; a tab is a cell.
+        collector.refuse_as(position, rejection, readings, || {
+            let line_break = if header.ends_with(b"\n") { b"".as_slice() } else { b"\n" };
+            // Blank lines may precede the row. A tab is not blank: it separates empty cells.
             let blank = rows.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-            let payload = [header, line, rows.get(blank..).unwrap_or_default()].concat();
+            let payload = [header, line_break, rows.get(blank..).unwrap_or_default()].concat();
             Letter { payload, source: None, format: Some("csv".to_owned()) }
         });
     }
 }
 
-/// Takes a cell, or refuses it.
-fn take(position: usize, name: &str, time: i64, cell: &str, intake: &mut Intake<'_>) {
+/// Adds the reading of a cell, or rejects the cell.
+fn take(position: usize, name: &str, time: i64, cell: &str, collector: &mut Intake<'_>) {
     match number(cell) {
-        Ok(value) => intake.take(position, name, time, value),
-        Err(rejection) => intake.refuse_values(position, rejection, name, time, 1, || cell.into()),
+        Ok(value) => collector.take(position, name, time, value),
+        Err(rejection) => collector.refuse_values(position, rejection, name, time, 1, || cell.into()),
     }
 }
 
-/// By cells: two of them can hold a letter's bytes between them.
+/// Checks each cell: the bytes of one character may be split across two cells, which together look like valid UTF-8.
 fn is_utf8(record: &ByteRecord) -> bool {
     record.as_slice().is_ascii() || record.iter().all(|cell| std::str::from_utf8(cell).is_ok())
 }
 
-/// A cell of a row that is UTF-8; empty where the row is too short.
+/// Returns a cell of a row that is UTF-8. It is empty if the row is too short.
 fn text(record: &ByteRecord, column: usize) -> &str {
     record.get(column).and_then(|cell| std::str::from_utf8(cell).ok()).unwrap_or_default()
 }
@@ -237,11 +244,11 @@ fn number(text: &str) -> Result<f64, Rejection> {
 
 fn no_number(text: &str) -> Rejection {
     let got = excerpt(text.as_bytes());
-    // As much of the world writes it: 1.234,5 with points between the thousands.
-    let pointed = text.replace('.', "").replacen(',', ".", 1);
-    Rejection::malformed(if text.contains(',') && pointed.parse::<f64>().is_ok() {
+    // A decimal comma, possibly with points between the thousands: 1.234,5.
+    let with_point = text.replace('.', "").replacen(',', ".", 1);
+    Rejection::malformed(if text.contains(',') && with_point.parse::<f64>().is_ok() {
         format!(
-            "expected a number with a decimal point, as {pointed}; got {got:?} with a comma: export the file with decimal points"
+            "expected a number with a decimal point, such as {with_point}; got {got:?} with a decimal comma: export the file with decimal points"
         )
     } else {
         format!("expected a number; got {got:?}")

@@ -1,9 +1,9 @@
 //! InfluxDB line protocol: `measurement,tag=value field=1.5,other=2i 1700000000000000000`.
 //!
-//! The sensor's id is the tag `sensor_id` or `sensor`. Without one it is put together from the tags `site`, `area`,
-//! `machine` or `asset` in this order, the other tags by the order of their keys, and the measurement. A field that is not
-//! called `value` adds its name. Text fields are no readings and are passed over. What a time counts is told by the media
-//! type's parameter `precision`, else by its size.
+//! The sensor id is the tag `sensor_id` or `sensor`. Without such a tag it is composed of the tags `site`, `area`,
+//! `machine` and `asset` in this order, the other tags sorted by key, and the measurement. A field with another name
+//! than `value` appends its name. Text fields are ignored. The unit of a time is given by the parameter `precision` of
+//! the media type, else by the size of the number.
 
 use crate::{
     intake::Intake,
@@ -11,40 +11,41 @@ use crate::{
     time::{self, Precision},
 };
 
-/// Fields of a line.
+/// Limit for the number of fields of a line.
 const MOST_FIELDS: usize = 100_000;
-/// Tags of a line.
+/// Limit for the number of tags of a line.
 const MOST_TAGS: usize = 256;
-/// A place that has a given rank in an id.
+/// Tags that come first in a composed sensor id, in this order.
 const PLACES: [&str; 4] = ["site", "area", "machine", "asset"];
 
+/// Returns whether the line has the form `key name=value`.
 pub(super) fn looks_so(line: &[u8]) -> bool {
     let Some((key, rest)) = split_unescaped(line, b' ') else { return false };
     let fields = split_unescaped(rest, b' ').map_or(rest, |(fields, _)| fields);
     !key.is_empty() && split_unescaped(fields, b'=').is_some_and(|(name, value)| !name.is_empty() && !value.is_empty())
 }
 
-pub(super) fn decode(payload: &[u8], format: Option<&str>, intake: &mut Intake<'_>) {
+pub(super) fn decode(payload: &[u8], format: Option<&str>, collector: &mut Intake<'_>) {
     let precision = match format.map_or(Ok(None), Precision::of) {
         Ok(precision) => precision,
-        Err(rejection) => return intake.refuse(0, rejection, payload, 1),
+        Err(rejection) => return collector.refuse(0, rejection, payload, 1),
     };
     for (position, line) in (1..).zip(payload.split(|&byte| byte == b'\n')) {
         let line = line.trim_ascii();
         if line.is_empty() || line.starts_with(b"#") {
             continue;
         }
-        take(line, position, precision, intake);
-        if intake.is_full() {
+        take(line, position, precision, collector);
+        if collector.is_full() {
             return;
         }
     }
 }
 
-fn take(line: &[u8], position: usize, precision: Option<Precision>, intake: &mut Intake<'_>) {
-    let parsed = match Line::parse(line, precision, intake.arrival) {
+fn take(line: &[u8], position: usize, precision: Option<Precision>, collector: &mut Intake<'_>) {
+    let parsed = match Line::parse(line, precision, collector.arrival) {
         Ok(parsed) => parsed,
-        Err(rejection) => return intake.refuse(position, rejection, line, 1),
+        Err(rejection) => return collector.refuse(position, rejection, line, 1),
     };
     let mut name = String::with_capacity(parsed.sensor.len() + 16);
     for (field, value) in &parsed.fields {
@@ -55,27 +56,28 @@ fn take(line: &[u8], position: usize, precision: Option<Precision>, intake: &mut
             name.push_str(field);
         }
         match value {
-            Field::Number(value) => intake.take(position, &name, parsed.time, *value),
+            Field::Number(value) => collector.take(position, &name, parsed.time, *value),
             Field::Other(text, rejection) => {
-                intake.refuse_values(position, rejection.clone(), &name, parsed.time, 1, || text.as_str().into());
+                collector.refuse_values(position, rejection.clone(), &name, parsed.time, 1, || text.as_str().into());
             }
         }
-        if intake.is_full() {
+        if collector.is_full() {
             return;
         }
     }
 }
 
+/// A parsed line with its numeric fields.
 struct Line {
     sensor: String,
     fields: Vec<(String, Field)>,
     time: i64,
 }
 
-/// A field's value.
+/// The value of a field.
 enum Field {
     Number(f64),
-    /// What came instead, and why it is none.
+    /// The text that is not a valid value, and the rejection.
     Other(String, Rejection),
 }
 
@@ -100,13 +102,13 @@ impl Line {
         let fields = split_all(fields);
         if fields.len() > MOST_FIELDS {
             let message =
-                format!("the line has {} fields, at most {MOST_FIELDS} are read; send several lines", fields.len());
+                format!("expected at most {MOST_FIELDS} fields; the line has {}: send several lines", fields.len());
             return Err(Rejection::new(Reason::Oversize, message));
         }
         let tags = key.iter().filter(|&&byte| byte == b',').count();
         if tags > MOST_TAGS {
             let message =
-                format!("the line has {tags} tags, at most {MOST_TAGS} are read; name the sensor in the tag sensor_id");
+                format!("expected at most {MOST_TAGS} tags; the line has {tags}: name the sensor in the tag sensor_id");
             return Err(Rejection::new(Reason::Oversize, message));
         }
         for field in fields {
@@ -126,7 +128,7 @@ impl Line {
         }
         if parsed.is_empty() {
             return Err(if texts > 0 {
-                Rejection::malformed("the line has only text fields; a reading is a number")
+                Rejection::malformed("the line has only text fields; expected a field with a number")
             } else {
                 expected()
             });
@@ -148,36 +150,36 @@ fn number(value: &[u8]) -> Result<f64, Rejection> {
         (_, Some(digits)) => digits.parse::<u64>().map(|whole| whole as f64).map_err(|_| whole(digits, 'u')),
         _ => text.parse().map_err(|_| None),
     };
-    parsed.map_err(|wrong| {
+    parsed.map_err(|integer_message| {
         let got = excerpt(value);
-        Rejection::malformed(wrong.map_or_else(
+        Rejection::malformed(integer_message.map_or_else(
             || format!("expected a field's value such as 1.5, 2i, true or \"text\"; got {got:?}"),
             |expected| format!("{expected}; got {got:?}"),
         ))
     })
 }
 
-/// What is expected before a whole number's suffix, if it is a number at all.
+/// Returns the message for an integer that is out of range or has a fraction. None if the text is not a number.
 fn whole(digits: &str, suffix: char) -> Option<String> {
-    let (least, most) = if suffix == 'i' { (i64::MIN.into(), i64::MAX.into()) } else { (0_i128, i128::from(u64::MAX)) };
+    let (min, max) = if suffix == 'i' { (i64::MIN.into(), i64::MAX.into()) } else { (0_i128, i128::from(u64::MAX)) };
     digits.trim_start_matches(['+', '-']).starts_with(|first: char| first.is_ascii_digit()).then(|| {
-        format!("expected a whole number from {least} to {most} before {suffix}; send others without the {suffix}")
+        format!("expected a whole number from {min} to {max} before {suffix}; send others without the {suffix}")
     })
 }
 
-/// The sensor's id of a measurement and its tags.
+/// Returns the sensor id for a measurement and its tags. None if the measurement is empty or a tag has no value.
 fn sensor(key: &[u8]) -> Option<String> {
-    let mut parts = split_all(key).into_iter();
-    let measurement = unescaped(parts.next()?);
+    let mut items = split_all(key).into_iter();
+    let measurement = unescaped(items.next()?);
     let mut tags = Vec::new();
-    for part in parts {
-        let (name, value) = split_unescaped(part, b'=')?;
+    for tag in items {
+        let (name, value) = split_unescaped(tag, b'=')?;
         tags.push((unescaped(name), unescaped(value)));
     }
     if let Some((_, id)) = tags.iter().find(|(name, _)| name == "sensor_id" || name == "sensor") {
         return Some(id.clone());
     }
-    tags.sort_by_key(|(name, _)| (PLACES.iter().position(|place| place == name).unwrap_or(PLACES.len()), name.clone()));
+    tags.sort_by_key(|(name, _)| (PLACES.iter().position(|tag| tag == name).unwrap_or(PLACES.len()), name.clone()));
     let mut id = String::new();
     for (_, value) in &tags {
         id.push_str(value);
@@ -187,11 +189,11 @@ fn sensor(key: &[u8]) -> Option<String> {
     (!measurement.is_empty()).then_some(id)
 }
 
-/// Before and after the first `at` that no backslash stands before.
-fn split_unescaped(text: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
+/// Splits the text at the first `separator` that is not escaped by a backslash.
+fn split_unescaped(text: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
     let mut escaped = false;
     for (index, &byte) in text.iter().enumerate() {
-        if !escaped && byte == at {
+        if !escaped && byte == separator {
             return Some((text.get(..index)?, text.get(index + 1..)?));
         }
         escaped = !escaped && byte == b'\\';
@@ -199,7 +201,7 @@ fn split_unescaped(text: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
     None
 }
 
-/// Fields and what follows them; in a quoted text a space or a comma means itself.
+/// Splits the text at the space after the fields. Spaces in quoted strings do not count.
 fn split_fields(text: &[u8]) -> (&[u8], &[u8]) {
     let mut quoted = false;
     let mut escaped = false;
@@ -215,21 +217,21 @@ fn split_fields(text: &[u8]) -> (&[u8], &[u8]) {
     (text, b"")
 }
 
-/// At every comma that is neither escaped nor quoted.
+/// Splits the text at every comma that is neither escaped nor quoted.
 fn split_all(text: &[u8]) -> Vec<&[u8]> {
-    let (mut parts, mut from, mut quoted, mut escaped) = (Vec::new(), 0, false, false);
+    let (mut items, mut start, mut quoted, mut escaped) = (Vec::new(), 0, false, false);
     for (index, &byte) in text.iter().enumerate() {
         if !escaped && byte == b'"' {
             quoted = !quoted;
         }
         if !escaped && !quoted && byte == b',' {
-            parts.push(text.get(from..index).unwrap_or_default());
-            from = index + 1;
+            items.push(text.get(start..index).unwrap_or_default());
+            start = index + 1;
         }
         escaped = !escaped && byte == b'\\';
     }
-    parts.push(text.get(from..).unwrap_or_default());
-    parts
+    items.push(text.get(start..).unwrap_or_default());
+    items
 }
 
 fn unescaped(text: &[u8]) -> String {
@@ -238,11 +240,11 @@ fn unescaped(text: &[u8]) -> String {
         return text.into_owned();
     }
     let mut plain = String::with_capacity(text.len());
-    let mut letters = text.chars().peekable();
-    while let Some(letter) = letters.next() {
-        match letter {
-            '\\' if matches!(letters.peek(), Some(',' | '=' | ' ' | '\\')) => plain.extend(letters.next()),
-            letter => plain.push(letter),
+    let mut chars = text.chars().peekable();
+    while let Some(char) = chars.next() {
+        match char {
+            '\\' if matches!(chars.peek(), Some(',' | '=' | ' ' | '\\')) => plain.extend(chars.next()),
+            char => plain.push(char),
         }
     }
     plain

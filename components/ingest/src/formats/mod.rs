@@ -1,7 +1,7 @@
-//! The formats, and which one an event is in.
+//! The formats of events.
 //!
-//! Chosen by the format that the trigger names (a media type or a short name), else by the topic (`spBv1.0/…` is
-//! Sparkplug B), else by the first bytes.
+//! The format of an event is the one that the trigger names (a media type or a short name), else it is chosen by the
+//! topic (`spBv1.0/…` is Sparkplug B), else by the first bytes.
 
 mod aliases;
 mod csv;
@@ -18,12 +18,12 @@ use crate::{
     rejection::{Rejection, excerpt},
 };
 
-/// What an event can be.
+/// The format of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// One JSON object, an array of them, or objects one after the other.
+    /// One JSON object, an array of objects, or a sequence of objects.
     Json,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Ndjson,
     /// InfluxDB line protocol.
     LineProtocol,
@@ -33,11 +33,11 @@ pub enum Format {
     Csv,
     /// Eclipse Sparkplug B payloads.
     Sparkplug,
-    /// Raw float32 samples behind a small header.
+    /// Raw float32 samples after a short header.
     Waveform,
 }
 
-/// Every format's short name.
+/// The short name of each format.
 const NAMES: [(&str, Format); 7] = [
     ("json", Format::Json),
     ("ndjson", Format::Ndjson),
@@ -49,10 +49,11 @@ const NAMES: [(&str, Format); 7] = [
 ];
 
 impl Format {
-    /// By a short name or a media type; none when the type says nothing (`application/octet-stream`, `text/plain`).
+    /// Parses a short name or a media type. Returns None for types that do not determine the format
+    /// (`application/octet-stream`, `text/plain`).
     ///
     /// # Errors
-    /// Malformed when the name is of no format that is taken.
+    /// Malformed if the name is not that of a supported format.
     pub fn named(name: &str) -> Result<Option<Self>, Rejection> {
         let essence = name.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         if let Some((_, format)) = NAMES.iter().find(|(short, _)| *short == essence) {
@@ -89,12 +90,12 @@ impl Format {
         }))
     }
 
-    /// Its short name.
+    /// Returns the short name.
     pub(crate) fn name(self) -> &'static str {
         NAMES.iter().find(|(_, format)| *format == self).map_or("json", |(name, _)| name)
     }
 
-    /// By the first bytes.
+    /// Guesses the format from the first bytes.
     fn sniffed(payload: &[u8]) -> Option<Self> {
         if payload.starts_with(waveform::MAGIC) {
             return Some(Self::Waveform);
@@ -122,15 +123,15 @@ impl Format {
 }
 
 /// Decodes one event.
-pub(crate) fn decode(envelope: &Envelope<'_>, aliases: &mut Aliases, intake: &mut Intake<'_>) {
+pub(crate) fn decode(envelope: &Envelope<'_>, aliases: &mut Aliases, collector: &mut Intake<'_>) {
     let payload = envelope.payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(envelope.payload);
     if payload.trim_ascii().is_empty() && !envelope.source.starts_with(sparkplug::TOPICS) {
-        intake.refuse(0, Rejection::malformed("the event is empty; expected readings"), payload, 1);
+        collector.refuse(0, Rejection::malformed("the event is empty; expected readings"), payload, 1);
         return;
     }
     let named = match envelope.format.map_or(Ok(None), Format::named) {
         Ok(named) => named,
-        Err(rejection) => return intake.refuse(0, rejection, payload, 1),
+        Err(rejection) => return collector.refuse(0, rejection, payload, 1),
     };
     let by_topic = || envelope.source.starts_with(sparkplug::TOPICS).then_some(Format::Sparkplug);
     let Some(format) = named.or_else(by_topic).or_else(|| Format::sniffed(payload)) else {
@@ -138,19 +139,19 @@ pub(crate) fn decode(envelope: &Envelope<'_>, aliases: &mut Aliases, intake: &mu
             "these bytes are of no known format: {:?}; expected JSON, NDJSON, line protocol, SenML, CSV with a header, Sparkplug B or a waveform; name the format",
             excerpt(payload)
         ));
-        return intake.refuse(0, rejection, payload, 1);
+        return collector.refuse(0, rejection, payload, 1);
     };
-    // What the sender says may say more, such as the precision of times.
+    // A media type from the sender is kept as it is, because it may have parameters such as the precision of times.
     if named.is_none() {
-        intake.format = Some(format.name());
+        collector.format = Some(format.name());
     }
     match format {
-        Format::Json => json::whole(payload, envelope.sensor, intake),
-        Format::Ndjson => json::lines(payload, envelope.sensor, intake),
-        Format::LineProtocol => line_protocol::decode(payload, envelope.format, intake),
-        Format::Senml => senml::decode(payload, envelope.sensor, intake),
-        Format::Csv => csv::decode(payload, envelope.sensor, intake),
-        Format::Sparkplug => sparkplug::decode(envelope.source, payload, aliases, intake),
-        Format::Waveform => waveform::decode(payload, envelope.sensor, intake),
+        Format::Json => json::whole(payload, envelope.sensor, collector),
+        Format::Ndjson => json::lines(payload, envelope.sensor, collector),
+        Format::LineProtocol => line_protocol::decode(payload, envelope.format, collector),
+        Format::Senml => senml::decode(payload, envelope.sensor, collector),
+        Format::Csv => csv::decode(payload, envelope.sensor, collector),
+        Format::Sparkplug => sparkplug::decode(envelope.source, payload, aliases, collector),
+        Format::Waveform => waveform::decode(payload, envelope.sensor, collector),
     }
 }

@@ -1,5 +1,5 @@
-//! SenML (RFC 8428) as JSON: an array of records, whose base fields hold for the records after them. A record's reading is
-//! its value (v, vb), or without one its sum (s).
+//! SenML (RFC 8428) as JSON: an array of records. The base fields of a record apply to it and to the records after it.
+//! The reading of a record is its value (v, vb), or its sum (s) if it has no value.
 
 use std::{borrow::Cow, fmt};
 
@@ -17,11 +17,12 @@ use crate::{
     time,
 };
 
-/// Times below this are relative to now (RFC 8428, section 4.5.3).
+/// Times whose absolute value is below this, in seconds, are relative to the arrival (RFC 8428, section 4.5.3).
 const RELATIVE: f64 = 268_435_456.0;
-/// The version of SenML that RFC 8428 defines; records of a later one must not be read.
+/// The version of SenML that RFC 8428 defines. Records of a later version must be rejected.
 const VERSION: f64 = 10.0;
 
+/// A record, with the labels of RFC 8428.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Record {
@@ -39,6 +40,7 @@ struct Record {
     s: Option<f64>,
 }
 
+/// Returns whether the first element of the array is a SenML record and not a message of the JSON format.
 pub(super) fn looks_so(text: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Keys {
@@ -51,6 +53,7 @@ pub(super) fn looks_so(text: &[u8]) -> bool {
         .is_ok_and(|keys: Keys| keys.sensor_id.is_none() && (keys.n.is_some() || keys.bn.is_some()))
 }
 
+/// The base fields that apply to the current record.
 #[derive(Default)]
 struct Base {
     name: String,
@@ -60,7 +63,8 @@ struct Base {
 }
 
 impl Base {
-    /// A record that cannot be read, after one with what holds for it.
+    /// Returns the dead letter of an invalid record: a pack of one record with the base fields and the unchanged
+    /// record.
     fn letter(&self, element: &[u8]) -> Letter {
         let mut record = serde_json::Map::new();
         record.insert("bn".to_owned(), self.name.as_str().into());
@@ -75,7 +79,8 @@ impl Base {
     }
 }
 
-/// A label that ends in `_` changes what other labels mean; none such is understood (RFC 8428, section 4.4).
+/// The last label of a record that ends in `_`. Such a label changes the meaning of other labels, so a receiver that
+/// does not support it must reject the record (RFC 8428, section 4.4). None is supported.
 struct Mandatory(Option<String>);
 
 impl<'de> Deserialize<'de> for Mandatory {
@@ -87,22 +92,22 @@ impl<'de> Deserialize<'de> for Mandatory {
                 out.write_str("a SenML record")
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Mandatory, A::Error> {
-                let mut found = None;
+                let mut mandatory = None;
                 while let Some((label, _)) = map.next_entry::<Cow<'de, str>, IgnoredAny>()? {
                     if label.ends_with('_') {
-                        found = Some(label.into_owned());
+                        mandatory = Some(label.into_owned());
                     }
                 }
-                Ok(Mandatory(found))
+                Ok(Mandatory(mandatory))
             }
         }
         reader.deserialize_map(Labels)
     }
 }
 
-/// The first record with a label that must be understood and is not, and how many records there are.
+/// Returns the rejection for the first record with a mandatory label, and the number of records of the pack.
 fn not_understood(payload: &[u8]) -> Option<(Rejection, usize)> {
-    // A pack in which no text ends in `_`, written out or as \u005f, need not be read twice.
+    // Fast path: no string of the pack ends in `_`, neither as a character nor as \u005f.
     if memmem::find(payload, b"_\"").is_none() && memmem::find(payload, b"\\u005").is_none() {
         return None;
     }
@@ -111,67 +116,68 @@ fn not_understood(payload: &[u8]) -> Option<(Rejection, usize)> {
         Some((position, label?))
     })?;
     let message = format!(
-        "record {position} has the label {label:?}, which must be understood (RFC 8428, section 4.4) and is not: expected the pack without it, as it changes what the pack means"
+        "record {position} has the label {label:?}, which is not supported and must not be ignored (RFC 8428, section 4.4): send the pack without it"
     );
     Some((Rejection::malformed(message), elements(payload).count()))
 }
 
-pub(super) fn decode(payload: &[u8], sensor: Option<&str>, intake: &mut Intake<'_>) {
+pub(super) fn decode(payload: &[u8], sensor: Option<&str>, collector: &mut Intake<'_>) {
     if let Some((rejection, records)) = not_understood(payload) {
-        return intake.refuse(0, rejection, payload, records);
+        return collector.refuse(0, rejection, payload, records);
     }
     let mut base = Base::default();
     for (position, element) in elements(payload) {
-        take(element, position, sensor, &mut base, intake);
-        if intake.is_full() {
+        take(element, position, sensor, &mut base, collector);
+        if collector.is_full() {
             return;
         }
     }
 }
 
-fn take(element: &[u8], position: usize, sensor: Option<&str>, base: &mut Base, intake: &mut Intake<'_>) {
-    let resolved = match resolve(element, sensor, base, intake.arrival) {
+fn take(element: &[u8], position: usize, sensor: Option<&str>, base: &mut Base, collector: &mut Intake<'_>) {
+    let resolved = match resolve(element, sensor, base, collector.arrival) {
         Ok(Some(resolved)) => resolved,
-        // A record of base fields alone.
+        // A record with only base fields.
         Ok(None) => return,
-        Err(rejection) => return intake.refuse_as(position, rejection, 1, || base.letter(element)),
+        Err(rejection) => return collector.refuse_as(position, rejection, 1, || base.letter(element)),
     };
-    let Resolved { name, at, value } = resolved;
-    let at = match at {
-        Ok(at) => at,
+    let Resolved { name, time, value } = resolved;
+    let time = match time {
+        Ok(time) => time,
         Err(rejection) => {
-            let rejection = intake.about(&name, rejection);
-            return intake.refuse_as(position, rejection, 1, || base.letter(element));
+            let rejection = collector.about(&name, rejection);
+            return collector.refuse_as(position, rejection, 1, || base.letter(element));
         }
     };
     match value {
-        Ok(value) => intake.take(position, &name, at, value),
-        Err(Unread { label, came }) => {
+        Ok(value) => collector.take(position, &name, time, value),
+        Err(Unread { label, content }) => {
             let rejection =
-                Rejection::malformed("the record holds text or data; a reading is a number (v) or a truth value (vb)");
-            let rejection = intake.about(&name, rejection);
-            // As SenML still: a text that looks like a number is none here, but would be one elsewhere.
-            intake.refuse_as(position, rejection, 1, || {
-                let pack = serde_json::json!([{ "n": name, "t": time::to_seconds(at), label: came }]);
+                Rejection::malformed("the record has text or data; expected a number (v) or a boolean (vb)");
+            let rejection = collector.about(&name, rejection);
+            // The dead letter stays SenML: as JSON, a text that looks like a number would be accepted as a number.
+            collector.refuse_as(position, rejection, 1, || {
+                let pack = serde_json::json!([{ "n": name, "t": time::to_seconds(time), label: content }]);
                 Letter { payload: pack.to_string().into_bytes(), source: None, format: Some("senml".to_owned()) }
             });
         }
     }
 }
 
-/// Text or data in place of a number.
+/// Text (vs) or data (vd) instead of a number.
 struct Unread {
     label: &'static str,
-    came: serde_json::Value,
+    content: serde_json::Value,
 }
 
-/// A record with what holds for it from the records before.
+/// A record with the base fields applied.
 struct Resolved {
     name: String,
-    at: Result<i64, Rejection>,
+    time: Result<i64, Rejection>,
     value: Result<f64, Unread>,
 }
 
+/// Parses a record and applies the base fields. Returns None for a record with only base fields.
 fn resolve(element: &[u8], sensor: Option<&str>, base: &mut Base, arrival: i64) -> Result<Option<Resolved>, Rejection> {
     let record: Record = serde_json::from_slice(element).map_err(|error| {
         syntax(&error, element, "a SenML record such as {\"n\":\"sensor\",\"t\":1700000000,\"v\":1.5}")
@@ -189,8 +195,8 @@ fn resolve(element: &[u8], sensor: Option<&str>, base: &mut Base, arrival: i64) 
         (Some(value), ..) => Ok(value + base.value),
         (None, Some(value), _) => Ok(f64::from(u8::from(value))),
         (None, None, Some(sum)) => Ok(sum + base.sum),
-        _ if record.vs.is_some() => Err(Unread { label: "vs", came: record.vs.unwrap_or_default() }),
-        _ if record.vd.is_some() => Err(Unread { label: "vd", came: record.vd.unwrap_or_default() }),
+        _ if record.vs.is_some() => Err(Unread { label: "vs", content: record.vs.unwrap_or_default() }),
+        _ if record.vd.is_some() => Err(Unread { label: "vd", content: record.vd.unwrap_or_default() }),
         _ if record.n.is_none() => return Ok(None),
         _ => {
             return Err(Rejection::malformed(format!(
@@ -204,17 +210,15 @@ fn resolve(element: &[u8], sensor: Option<&str>, base: &mut Base, arrival: i64) 
         (false, _) => joined,
         (true, Some(sensor)) => sensor.to_owned(),
         (true, None) => {
-            return Err(Rejection::malformed(
-                "the record names no sensor (n, bn), and neither does the topic's mapping",
-            ));
+            return Err(Rejection::malformed("neither the record (n, bn) nor the topic mapping names the sensor"));
         }
     };
     let seconds = base.time + record.t.unwrap_or(0.0);
-    let at = if seconds.abs() < RELATIVE {
+    let time = if seconds.abs() < RELATIVE {
         time::from_seconds(seconds).and_then(|relative| arrival.checked_add(relative))
     } else {
         time::from_seconds(seconds)
     };
-    let at = at.ok_or_else(|| time::no_time(seconds.to_string().as_bytes()));
-    Ok(Some(Resolved { name, at, value }))
+    let time = time.ok_or_else(|| time::no_time(seconds.to_string().as_bytes()));
+    Ok(Some(Resolved { name, time, value }))
 }

@@ -1,7 +1,7 @@
-//! Eclipse Sparkplug B 3.0: births name the metrics and give them aliases, data speaks by alias until a death.
+//! Eclipse Sparkplug B 3.0: births declare the metrics and their aliases, data messages use the aliases until a death.
 //!
-//! A metric's sensor id is `group/node/metric`, or `group/node/device/metric`. Text and data metrics, `bdSeq` and the
-//! `Node Control` and `Device Control` metrics are no readings and are passed over.
+//! The sensor id of a metric is `group/node/metric`, or `group/node/device/metric`. Text and data metrics, `bdSeq` and
+//! the `Node Control` and `Device Control` metrics are not readings and are ignored.
 
 use prost::Message as _;
 
@@ -13,16 +13,17 @@ use crate::{
     time,
 };
 
-/// Metrics of a payload.
+/// Limit for the number of metrics of a payload.
 const MOST_METRICS: usize = 100_000;
-/// What Sparkplug topics start with.
+/// Prefix of Sparkplug topics.
 pub(super) const TOPICS: &str = "spBv1.0/";
-/// Nanoseconds in one; Sparkplug's times are milliseconds since 1970.
+/// Nanoseconds per millisecond. Sparkplug times are milliseconds since 1970.
 const MILLISECOND: i64 = 1_000_000;
-/// The metric of a node's births and deaths that says which of them belong together.
+/// Name of the metric that a node's birth and its death share the value of.
 pub(super) const BIRTH_NUMBER: &str = "bdSeq";
 
-/// The parts of Sparkplug's payload that hold readings; field numbers as in the specification's protobuf schema.
+/// The fields of a Sparkplug payload that are needed for readings, numbered as in the protobuf schema of the
+/// specification.
 #[derive(Clone, PartialEq, prost::Message)]
 struct Payload {
     #[prost(uint64, optional, tag = "1")]
@@ -66,7 +67,7 @@ enum Value {
 }
 
 impl Metric {
-    /// The whole number that it holds, if it holds one.
+    /// Returns the value if it is an integer.
     pub(super) fn integer(&self) -> Option<u64> {
         match *self.value.as_ref()? {
             Value::Int(value) => Some(value.into()),
@@ -80,7 +81,7 @@ impl Metric {
 const SIGNED: std::ops::RangeInclusive<u32> = 1..=4;
 
 impl Value {
-    /// The number that it is, if it is one; `datatype` says whether an integer is signed.
+    /// Returns the value if it is a number. `datatype` says whether an integer is signed.
     #[allow(clippy::cast_precision_loss, reason = "readings are doubles")]
     fn number(&self, datatype: u32) -> Option<f64> {
         Some(match *self {
@@ -96,13 +97,13 @@ impl Value {
     }
 }
 
-pub(super) fn decode(topic: &str, payload: &[u8], aliases: &mut Aliases, intake: &mut Intake<'_>) {
-    if let Err(rejection) = take(topic, payload, aliases, intake) {
-        intake.refuse(0, rejection, payload, 1);
+pub(super) fn decode(topic: &str, payload: &[u8], aliases: &mut Aliases, collector: &mut Intake<'_>) {
+    if let Err(rejection) = take(topic, payload, aliases, collector) {
+        collector.refuse(0, rejection, payload, 1);
     }
 }
 
-fn take(topic: &str, payload: &[u8], aliases: &mut Aliases, intake: &mut Intake<'_>) -> Result<(), Rejection> {
+fn take(topic: &str, payload: &[u8], aliases: &mut Aliases, collector: &mut Intake<'_>) -> Result<(), Rejection> {
     let mut levels = topic.strip_prefix(TOPICS).unwrap_or_default().split('/');
     let (group, kind, node, device) = (levels.next(), levels.next(), levels.next(), levels.next());
     let expected = || {
@@ -119,16 +120,16 @@ fn take(topic: &str, payload: &[u8], aliases: &mut Aliases, intake: &mut Intake<
     let (node_id, node) = (node, format!("{group}/{node}"));
     let message = || {
         if let Some(metrics) = metrics(payload).filter(|&metrics| metrics > MOST_METRICS) {
-            let message = format!("the payload has {metrics} metrics, at most {MOST_METRICS} are read; send several");
+            let message = format!("expected at most {MOST_METRICS} metrics; got {metrics}: send several payloads");
             return Err(Rejection::new(Reason::Oversize, message));
         }
         Payload::decode(payload)
             .map_err(|error| Rejection::malformed(format!("expected a Sparkplug B payload (protobuf): {error}")))
     };
     let message = match (kind, device) {
-        // Commands go the other way.
+        // Commands go to the nodes and contain no readings.
         ("NCMD" | "DCMD", _) => return Ok(()),
-        // Deaths bear no readings.
+        // Deaths contain no readings.
         ("NDEATH", None) => {
             aliases.node_death(&node, &message()?.metrics);
             return Ok(());
@@ -139,16 +140,17 @@ fn take(topic: &str, payload: &[u8], aliases: &mut Aliases, intake: &mut Intake<
         }
         ("NBIRTH", None) | ("DBIRTH", Some(_)) => {
             let message = message()?;
-            // Before the birth counts: an event that is refused changes nothing.
-            intake.admit_sensors(message.metrics.len().saturating_sub(intake.rules.sensors.len()))?;
+            // Checked before the birth is applied, because a rejected event must not change the aliases.
+            collector.admit_sensors(message.metrics.len().saturating_sub(collector.rules.sensors.len()))?;
             aliases.birth(&node, device, &message.metrics)?;
             message
         }
         ("NDATA", None) | ("DDATA", Some(_)) => message()?,
         _ => return Err(expected()),
     };
-    let arrival = intake.arrival;
-    // A part of a birth alone would end what the rest of it said; as data it only speaks for itself.
+    let arrival = collector.arrival;
+    // The dead letter of a metric of a birth is sent as data: a birth with this metric alone would remove the other
+    // aliases.
     let source = match device {
         Some(device) => format!("{TOPICS}{group}/DDATA/{node_id}/{device}"),
         None => format!("{TOPICS}{group}/NDATA/{node_id}"),
@@ -157,21 +159,24 @@ fn take(topic: &str, payload: &[u8], aliases: &mut Aliases, intake: &mut Intake<
         let known = metric.alias.and_then(|alias| aliases.find(&node, alias));
         match resolve(metric, &message, &node, device, known, arrival) {
             Ok(None) => {}
-            Ok(Some(Resolved { sensor, at: Ok(at), value })) => intake.take(position, &sensor, at, value),
-            Ok(Some(Resolved { sensor, at: Err(rejection), .. })) => {
-                let rejection = intake.about(&sensor, rejection);
-                intake.refuse_as(position, rejection, 1, || letter(metric, &message, arrival, &source));
+            Ok(Some(Resolved { sensor, time: Ok(time), value })) => collector.take(position, &sensor, time, value),
+            Ok(Some(Resolved { sensor, time: Err(rejection), .. })) => {
+                let rejection = collector.about(&sensor, rejection);
+                collector.refuse_as(position, rejection, 1, || letter(metric, &message, arrival, &source));
             }
-            Err(rejection) => intake.refuse_as(position, rejection, 1, || letter(metric, &message, arrival, &source)),
+            Err(rejection) => {
+                collector.refuse_as(position, rejection, 1, || letter(metric, &message, arrival, &source))
+            }
         }
-        if intake.is_full() {
+        if collector.is_full() {
             break;
         }
     }
     Ok(())
 }
 
-/// How many metrics a payload has, as they take many times more room decoded; none where it is no payload.
+/// Counts the metrics of a payload without decoding them, because decoded they take many times more memory. Returns
+/// None if the bytes are not a payload.
 fn metrics(payload: &[u8]) -> Option<usize> {
     let (mut rest, mut count) = (payload, 0);
     while !rest.is_empty() {
@@ -202,21 +207,21 @@ fn varint(rest: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// A payload of this metric alone, for a topic of data.
+/// Returns the dead letter of a metric: a payload with this metric alone, for the data topic `source`.
 fn letter(metric: &Metric, message: &Payload, arrival: i64, source: &str) -> Letter {
-    let arrived = || u64::try_from(arrival / MILLISECOND).ok();
-    let alone = Payload { timestamp: message.timestamp.or_else(arrived), metrics: vec![metric.clone()] };
-    Letter { payload: alone.encode_to_vec(), source: Some(source.to_owned()), format: Some("sparkplug".to_owned()) }
+    let arrival_ms = || u64::try_from(arrival / MILLISECOND).ok();
+    let single = Payload { timestamp: message.timestamp.or_else(arrival_ms), metrics: vec![metric.clone()] };
+    Letter { payload: single.encode_to_vec(), source: Some(source.to_owned()), format: Some("sparkplug".to_owned()) }
 }
 
 /// A metric that is a reading.
 struct Resolved {
     sensor: String,
-    at: Result<i64, Rejection>,
+    time: Result<i64, Rejection>,
     value: f64,
 }
 
-/// None where the metric is no reading and nothing is wrong with that.
+/// Resolves the name and the time of a metric. Returns None for a valid metric that is not a reading.
 fn resolve(
     metric: &Metric,
     message: &Payload,
@@ -244,28 +249,28 @@ fn resolve(
         Some(device) => format!("{node}/{device}/{name}"),
         None => format!("{node}/{name}"),
     };
-    let at = match metric.timestamp.or(message.timestamp) {
+    let time = match metric.timestamp.or(message.timestamp) {
         None => Ok(arrival),
         Some(stamp) => i64::try_from(stamp)
             .ok()
             .and_then(|stamp| stamp.checked_mul(MILLISECOND))
             .ok_or_else(|| time::no_time(stamp.to_string().as_bytes())),
     };
-    Ok(Some(Resolved { sensor, at, value }))
+    Ok(Some(Resolved { sensor, time, value }))
 }
 
-/// Why a metric without a name cannot be told.
+/// Returns the rejection for a metric that has no name and whose alias does not resolve.
 fn nameless(alias: Option<u64>, known: Option<&Alias>, node: &str, device: Option<&str>) -> Rejection {
-    let whose = |device: Option<&str>| device.map_or("the node".to_owned(), |device| format!("device {device}"));
+    let owner = |device: Option<&str>| device.map_or("the node".to_owned(), |device| format!("device {device}"));
     Rejection::malformed(match (alias, known) {
         (None, _) => "the metric has neither a name nor an alias".to_owned(),
         (Some(alias), None) => format!(
             "alias {alias} of {node} is not known: its birth has not been seen; ask the node for a rebirth (NCMD Node Control/Rebirth)"
         ),
         (Some(alias), Some(known)) => format!(
-            "alias {alias} of {node} was born by {}, not by {}, which uses it; ask the node for a rebirth (NCMD Node Control/Rebirth)",
-            whose(known.device.as_deref()),
-            whose(device)
+            "alias {alias} of {node} was declared by {}, but is used by {}; ask the node for a rebirth (NCMD Node Control/Rebirth)",
+            owner(known.device.as_deref()),
+            owner(device)
         ),
     })
 }

@@ -1,10 +1,12 @@
-//! What the tests share: events, and what came of them.
+//! Helpers for the tests: events, and the results of decoding them.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test uses a part")]
+#![allow(dead_code, reason = "each test uses some of them")]
 
 use wheeltapper_ingest::{Decoded, Envelope, Ingester, Reason};
 
+/// Arrival of all events, 2027-01-15T08:00:00Z.
 pub const NOW: i64 = 1_800_000_000_000_000_000;
+/// Time of most readings, 2023-11-14T22:13:20Z.
 pub const T: i64 = 1_700_000_000_000_000_000;
 
 pub fn envelope<'a>(format: Option<&'a str>, payload: &'a [u8]) -> Envelope<'a> {
@@ -24,7 +26,8 @@ pub fn readings(decoded: &Decoded) -> Vec<(String, i64, f64)> {
     decoded.sensor.iter().zip(&decoded.time).zip(&decoded.value).map(|((&s, &t), &v)| (name(s), t, v)).collect()
 }
 
-pub fn one(name: &str, value: f64) -> (String, i64, f64) {
+/// A reading at the time `T`.
+pub fn reading(name: &str, value: f64) -> (String, i64, f64) {
     (name.to_owned(), T, value)
 }
 
@@ -32,7 +35,7 @@ pub fn reasons(decoded: &Decoded) -> Vec<(u32, Reason)> {
     decoded.refusals.iter().map(|refusal| (refusal.position, refusal.rejection.reason)).collect()
 }
 
-/// What was said of each refusal.
+/// The message of each rejection.
 pub fn messages(decoded: &Decoded) -> Vec<&str> {
     decoded.refusals.iter().map(|refusal| refusal.rejection.message.as_str()).collect()
 }

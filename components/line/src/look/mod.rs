@@ -1,4 +1,4 @@
-//! What people ask the store for.
+//! Queries of the API on the store.
 
 mod plans;
 
@@ -8,13 +8,13 @@ use wheeltapper_front::{Filter, Table};
 use crate::{LineError, Ports, Value, store};
 use plans::{Owner, plan};
 
-/// The rows as a JSON array of objects.
+/// Returns the rows as a JSON array of objects.
 pub(crate) async fn look<P: Ports>(ports: &P, table: Table, filter: &Filter) -> Result<String, LineError> {
     let (statement, parameters) = question(table, filter, None);
     Ok(answer(table, store::run(ports, &statement, &parameters).await?))
 }
 
-/// A statement on its way.
+/// A statement under construction.
 #[derive(Default)]
 struct Question {
     conditions: Vec<String>,
@@ -22,30 +22,31 @@ struct Question {
 }
 
 impl Question {
-    /// Takes a parameter; gives its place.
+    /// Adds a parameter and returns its placeholder.
     fn place(&mut self, value: Value) -> String {
         self.parameters.push(value);
         format!("${}", self.parameters.len())
     }
 
-    fn equal(&mut self, column: Option<&str>, wanted: Option<&String>) {
-        let Some(wanted) = wanted else { return };
+    fn equal(&mut self, column: Option<&str>, value: Option<&String>) {
+        let Some(value) = value else { return };
         let condition = match column {
-            Some(column) => format!("{column} = {}", self.place(Value::Text(wanted.clone()))),
-            // A table without such a column has no such rows.
+            Some(column) => format!("{column} = {}", self.place(Value::Text(value.clone()))),
+            // A table without such a column has no matching rows.
             None => "1 = 0".to_owned(),
         };
         self.conditions.push(condition);
     }
 
-    /// Rows of these sites. A range rather than LIKE, so that an index serves; `0` comes right after `/`.
+    /// Restricts the rows to these sites. A range rather than LIKE, so that an index can be used: `0` is the
+    /// character after `/`.
     fn within(&mut self, owner: Owner, sites: &[String]) {
         let column = match owner {
             Owner::Asset(column) => column,
             Owner::Sensor(_) => "sensors.asset",
             Owner::Assets(_) => "named.value",
         };
-        let mut any = Vec::with_capacity(sites.len());
+        let mut alternatives = Vec::with_capacity(sites.len());
         for site in sites {
             let site = site.trim_end_matches('/');
             let (own, from, to) = (
@@ -53,9 +54,9 @@ impl Question {
                 self.place(Value::Text(format!("{site}/"))),
                 self.place(Value::Text(format!("{site}0"))),
             );
-            any.push(format!("{column} = {own} OR ({column} >= {from} AND {column} < {to})"));
+            alternatives.push(format!("{column} = {own} OR ({column} >= {from} AND {column} < {to})"));
         }
-        let any = if any.is_empty() { "1 = 0".to_owned() } else { any.join(" OR ") };
+        let any = if alternatives.is_empty() { "1 = 0".to_owned() } else { alternatives.join(" OR ") };
         self.conditions.push(match owner {
             Owner::Sensor(sensor) => format!("{sensor} IN (SELECT sensors.name FROM sensors WHERE {any})"),
             Owner::Asset(_) => format!("({any})"),
@@ -67,11 +68,12 @@ impl Question {
     }
 }
 
-/// The statement that asks for the rows, and its parameters; the same on every dialect.
+/// Returns the statement that selects the rows, and its parameters. It is the same in every dialect.
 ///
-/// `sites`, where who asks may see no others: only rows of machines there. A machine's name is the site's, or begins with that
-/// and a `/`. Of tasks only those whose machines all lie there: a plan of the whole plant is for who may see all of it. This is
-/// for SQLite, whose texts are compared byte by byte.
+/// `sites` restricts the rows to the machines of these sites, for a caller who may see no others. A machine belongs
+/// to a site if its name is the site's, or begins with the site's name and a `/`. Tasks are selected only if all
+/// their machines belong to the sites: a plan of the whole plant is visible only to callers who may see all of it.
+/// The restriction is for SQLite, which compares texts byte by byte.
 pub fn question(table: Table, filter: &Filter, sites: Option<&[String]>) -> (String, Vec<Value>) {
     let plan = plan(table);
     let mut question = Question::default();
@@ -90,10 +92,10 @@ pub fn question(table: Table, filter: &Filter, sites: Option<&[String]>) -> (Str
         });
     }
     if let Some((begin, end)) = plan.times {
-        for (column, than, wanted) in [(end, ">", filter.after), (begin, "<", filter.before)] {
-            if let Some(wanted) = wanted {
-                let place = question.place(Value::Integer(wanted));
-                question.conditions.push(format!("{column} {than} {place}"));
+        for (column, operator, limit) in [(end, ">", filter.after), (begin, "<", filter.before)] {
+            if let Some(limit) = limit {
+                let place = question.place(Value::Integer(limit));
+                question.conditions.push(format!("{column} {operator} {place}"));
             }
         }
     }
@@ -113,12 +115,12 @@ pub fn question(table: Table, filter: &Filter, sites: Option<&[String]>) -> (Str
     (statement, parameters)
 }
 
-/// What the rows of [`question`] say, as a JSON array of objects.
+/// Formats the rows of [`question`] as a JSON array of objects.
 pub fn answer(table: Table, rows: Vec<Vec<Value>>) -> String {
     Json::Array(rows.into_iter().map(|row| object(table, row)).collect()).to_string()
 }
 
-/// One row.
+/// Formats one row as a JSON object with the table's column names as keys.
 pub fn object(table: Table, row: Vec<Value>) -> Json {
     let mut object = Map::new();
     let mut names = None;
@@ -145,7 +147,7 @@ pub fn object(table: Table, row: Vec<Value>) -> Json {
                 json!(bytes.as_chunks::<4>().0.iter().map(|&sample| f32::from_le_bytes(sample)).collect::<Vec<_>>())
             }
             ("payload", Value::Blob(bytes)) => json!(String::from_utf8_lossy(&bytes)),
-            ("handled" | "pinned", Value::Integer(yes)) => json!(yes != 0),
+            ("handled" | "pinned", Value::Integer(flag)) => json!(flag != 0),
             (_, Value::Null) => Json::Null,
             (_, Value::Integer(integer)) => json!(integer),
             (_, Value::Real(real)) => json!(real),

@@ -1,31 +1,31 @@
-//! How each table is asked.
+//! The select statement of each table.
 
 use super::Table;
 
-/// How a table is asked.
+/// The parts of a table's select statement.
 pub(super) struct Plan {
     pub(super) from: &'static str,
-    /// What is asked for; the key in the answer is what stands behind ` AS `, if that is there.
+    /// The selected columns. The key in the JSON object is the name after ` AS `, if there is one.
     pub(super) columns: &'static [&'static str],
     pub(super) id: Option<&'static str>,
     pub(super) asset: Option<&'static str>,
     pub(super) sensor: Option<&'static str>,
     pub(super) kind: &'static [&'static str],
-    /// Columns of the beginning and the end of what a row speaks of.
+    /// The columns with the start and the end of a row's time range.
     pub(super) times: Option<(&'static str, &'static str)>,
     pub(super) order: &'static str,
     pub(super) owner: Owner,
 }
 
-/// By what it is known which site a row is of.
+/// How the site of a row is determined.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Owner {
-    /// A column with the machine.
+    /// From a column with the machine.
     Asset(&'static str),
-    /// A column with the sensor; rows without one are of no site.
+    /// From a column with the sensor. Rows without a sensor belong to no site.
     Sensor(&'static str),
-    /// A column with a JSON object whose `assets` are all the machines that the row speaks of; without any it speaks of the
-    /// whole plant, and is of no site.
+    /// From a column with a JSON object whose `assets` lists all machines of the row. A row without machines is about
+    /// the whole plant and belongs to no site.
     Assets(&'static str),
 }
 
@@ -165,7 +165,7 @@ pub(super) fn plan(table: Table) -> Plan {
             asset: Some("asset"),
             kind: &["status"],
             times: Some(("scheduled_time", "scheduled_time")),
-            // The earliest first, as they are worked on; what has no time at the end.
+            // The earliest order first, as they are worked on; orders without a time come last.
             order: "CASE WHEN scheduled_time IS NULL THEN 1 ELSE 0 END, scheduled_time, priority, id",
             ..NOTHING
         },
@@ -209,7 +209,7 @@ pub(super) fn plan(table: Table) -> Plan {
             id: Some("asset"),
             asset: Some("asset"),
             kind: &["severity"],
-            // The worst first; of equal ones what has the least time left.
+            // The worst machine first; among equal ones the one with the least remaining life.
             order: "CASE severity WHEN 'critical' THEN 0 WHEN 'high' THEN 1 WHEN 'medium' THEN 2 WHEN 'low' THEN 3 ELSE 4 END,
                 CASE WHEN p50_hours IS NULL THEN 1 ELSE 0 END, p50_hours, asset",
             ..NOTHING
@@ -217,7 +217,7 @@ pub(super) fn plan(table: Table) -> Plan {
         Table::Actions => Plan {
             from: "actions",
             columns: &["id", "time", "deed", "target", "asset", "actor", "text"],
-            // They are asked for by what they were done to.
+            // The filter's id selects the actions on a target.
             id: Some("target"),
             asset: Some("asset"),
             kind: &["deed"],
@@ -238,7 +238,7 @@ pub(super) fn plan(table: Table) -> Plan {
     }
 }
 
-/// One row a machine. Each of the inner questions is one look into an index by the machine.
+/// One row a machine. Each subquery is one lookup in an index by machine.
 const MACHINES: &str = "(SELECT known.asset AS asset, known.sensors AS sensors, known.open_alerts AS open_alerts,
         worst.severity AS severity, worst.title AS title, worst.fault_mode AS fault_mode, known.last_anomaly AS last_anomaly,
         latest.health AS health, latest.p10_hours AS p10_hours, latest.p50_hours AS p50_hours, latest.p90_hours AS p90_hours,

@@ -1,4 +1,4 @@
-//! Anomalies to alerts.
+//! The alert stage: anomalies to alerts.
 
 use crate::{
     Topic, Value,
@@ -30,23 +30,25 @@ impl Segment for Alerts {
     }
 
     fn step(&self, _key: &str, event: &Queued, rows: &mut Rows) -> Result<Output, String> {
-        let found: Found = postcard::from_bytes(&event.body).map_err(|error| error.to_string())?;
+        let input: Found = postcard::from_bytes(&event.body).map_err(|error| error.to_string())?;
         let mut alerts = Vec::new();
-        let first = &found.detected;
-        if !(first.scores.asset.is_empty() && first.anomalies.is_empty()) {
-            alerts.extend(self.0.push(&first.scores, &first.anomalies).map_err(|error| words(&error))?);
+        let features_output = &input.detected;
+        if !(features_output.scores.asset.is_empty() && features_output.anomalies.is_empty()) {
+            alerts.extend(
+                self.0.push(&features_output.scores, &features_output.anomalies).map_err(|error| words(&error))?,
+            );
         }
-        if let Some(late) = &found.late {
+        if let Some(late) = &input.late {
             alerts.extend(self.0.push(&late.scores, &late.anomalies).map_err(|error| words(&error))?);
         }
-        if let Some(now) = found.tick {
+        if let Some(now) = input.tick {
             alerts.extend(self.0.tick(now).map_err(|error| words(&error))?);
         }
         for alert in &alerts {
             rows.add(ALERTS, row(alert, event.seq));
         }
-        let plan = (!alerts.is_empty()).then(|| postcard::to_allocvec(&Plan::Alerts(alerts))).transpose();
-        Ok(Output { plan: plan.map_err(|error| error.to_string())?, ..Output::default() })
+        let command = (!alerts.is_empty()).then(|| postcard::to_allocvec(&Plan::Alerts(alerts))).transpose();
+        Ok(Output { plan: command.map_err(|error| error.to_string())?, ..Output::default() })
     }
 
     fn snapshot(&self) -> Vec<u8> {

@@ -1,4 +1,4 @@
-//! Features to scores and anomalies.
+//! The detect stage: features to scores and anomalies.
 
 use crate::{
     Topic, Value,
@@ -50,8 +50,8 @@ impl Segment for Detection {
         if processed.tick.is_none() && detected.scores.asset.is_empty() && detected.anomalies.is_empty() {
             return Ok(Output::default());
         }
-        let found = Found { detected, late, tick: processed.tick };
-        let next = postcard::to_allocvec(&found).map_err(|error| error.to_string())?;
+        let next_input = Found { detected, late, tick: processed.tick };
+        let next = postcard::to_allocvec(&next_input).map_err(|error| error.to_string())?;
         Ok(Output { next: Some(next), ..Output::default() })
     }
 
@@ -64,20 +64,20 @@ impl Segment for Detection {
     }
 }
 
-/// Adds what detect had left.
-fn join(all: &mut Detected, rest: Detected) {
-    let assets = u32::try_from(all.scores.assets.ends.len()).unwrap_or(u32::MAX);
+/// Appends the next part of an output that detect returned in several parts.
+fn join(total: &mut Detected, rest: Detected) {
+    let assets = u32::try_from(total.scores.assets.ends.len()).unwrap_or(u32::MAX);
     for asset in dictionary::names(&rest.scores.assets) {
-        dictionary::push(&mut all.scores.assets, asset);
+        dictionary::push(&mut total.scores.assets, asset);
     }
-    all.scores.asset.extend(rest.scores.asset.into_iter().map(|asset| asset + assets));
-    all.scores.start.extend(rest.scores.start);
-    all.scores.end.extend(rest.scores.end);
-    all.scores.score.extend(rest.scores.score);
-    all.anomalies.extend(rest.anomalies);
-    all.drifts.extend(rest.drifts);
-    all.prognoses.extend(rest.prognoses);
-    all.more = rest.more;
+    total.scores.asset.extend(rest.scores.asset.into_iter().map(|asset| asset + assets));
+    total.scores.start.extend(rest.scores.start);
+    total.scores.end.extend(rest.scores.end);
+    total.scores.score.extend(rest.scores.score);
+    total.anomalies.extend(rest.anomalies);
+    total.drifts.extend(rest.drifts);
+    total.prognoses.extend(rest.prognoses);
+    total.more = rest.more;
 }
 
 fn keep(detected: &Detected, rows: &mut Rows) {

@@ -1,4 +1,5 @@
-//! Readings to features. Readings are kept here, as it is here that late and repeated ones are told.
+//! The featurize stage: readings to features. It also stores the readings, because only here late and repeated readings
+//! are recognised.
 
 use crate::{
     Topic, Value,
@@ -46,7 +47,7 @@ impl Segment for Features {
             join(&mut featurized, rest);
         }
         if let Raw::Push(batch) = &raw {
-            // What is late is kept as any other; what is kept already is not kept twice.
+            // Late readings are stored like any others; repeated ones are stored already.
             let refused = featurized.refused.iter().map(|refused| refused.index);
             keep_readings(batch, refused.chain(featurized.repeated.iter().copied()), event, rows);
             for refused in &featurized.refused {
@@ -73,11 +74,11 @@ impl Segment for Features {
         let columns = &batch.readings;
         match batch.waveforms.as_slice() {
             [] => {}
-            [burst] if columns.sensor.is_empty() => {
-                let payload = encode(name(burst.sensor), burst.start, burst.rate, &burst.samples);
-                return (Some("waveform"), payload, count(burst.samples.len()));
+            [waveform] if columns.sensor.is_empty() => {
+                let payload = encode(name(waveform.sensor), waveform.start, waveform.rate, &waveform.samples);
+                return (Some("waveform"), payload, count(waveform.samples.len()));
             }
-            // No one format holds them all.
+            // No single format can hold all of them.
             _ => return (None, event.body.clone(), 0),
         }
         let rows = columns.sensor.iter().zip(&columns.time).zip(&columns.value);
@@ -86,39 +87,39 @@ impl Segment for Features {
     }
 }
 
-/// Adds what featurize had left.
-fn join(all: &mut Featurized, rest: Featurized) {
+/// Appends the next part of an output that featurize returned in several parts.
+fn join(total: &mut Featurized, rest: Featurized) {
     let shift = |dictionary: &Dictionary| u32::try_from(dictionary.ends.len()).unwrap_or(u32::MAX);
-    let (sensors, assets) = (shift(&all.features.sensors.names), shift(&all.features.sensors.assets));
+    let (sensors, assets) = (shift(&total.features.sensors.names), shift(&total.features.sensors.assets));
     let table = rest.features.sensors;
     for name in names(&table.names) {
-        dictionary::push(&mut all.features.sensors.names, name);
+        dictionary::push(&mut total.features.sensors.names, name);
     }
     for asset in names(&table.assets) {
-        dictionary::push(&mut all.features.sensors.assets, asset);
+        dictionary::push(&mut total.features.sensors.assets, asset);
     }
-    all.features.sensors.asset.extend(table.asset.into_iter().map(|asset| asset + assets));
-    all.features.blocks.extend(rest.features.blocks.into_iter().map(|mut block| {
+    total.features.sensors.asset.extend(table.asset.into_iter().map(|asset| asset + assets));
+    total.features.blocks.extend(rest.features.blocks.into_iter().map(|mut block| {
         block.sensor.iter_mut().for_each(|sensor| *sensor += sensors);
         block
     }));
-    all.refused.extend(rest.refused);
-    all.repeated.extend(rest.repeated);
-    all.late.extend(rest.late);
-    all.more = rest.more;
+    total.refused.extend(rest.refused);
+    total.repeated.extend(rest.repeated);
+    total.late.extend(rest.late);
+    total.more = rest.more;
 }
 
-/// Keeps what is not left out: a chunk a sensor and event, and each burst.
-fn keep_readings(batch: &ReadingBatch, left_out: impl Iterator<Item = u32>, event: &Queued, rows: &mut Rows) {
-    let mut refused: Vec<usize> = left_out.map(|index| index as usize).collect();
-    refused.sort_unstable();
-    let taken = |index: usize| refused.binary_search(&index).is_err();
+/// Adds the readings that are not skipped: one chunk for each sensor and event, and one row for each waveform.
+fn keep_readings(batch: &ReadingBatch, skipped: impl Iterator<Item = u32>, event: &Queued, rows: &mut Rows) {
+    let mut skipped: Vec<usize> = skipped.map(|index| index as usize).collect();
+    skipped.sort_unstable();
+    let is_stored = |index: usize| skipped.binary_search(&index).is_err();
     let columns = &batch.readings;
     let sensors: Vec<&str> = names(&batch.sensors.names).collect();
     let mut chunks: Vec<Vec<(i64, f64)>> = vec![Vec::new(); sensors.len()];
     for (index, ((&sensor, &time), &value)) in columns.sensor.iter().zip(&columns.time).zip(&columns.value).enumerate()
     {
-        if taken(index)
+        if is_stored(index)
             && let Some(chunk) = chunks.get_mut(sensor as usize)
         {
             chunk.push((time, value));
@@ -141,23 +142,23 @@ fn keep_readings(batch: &ReadingBatch, left_out: impl Iterator<Item = u32>, even
             ],
         );
     }
-    for (index, burst) in batch.waveforms.iter().enumerate() {
-        if let Some(name) = sensors.get(burst.sensor as usize).filter(|_| taken(columns.sensor.len() + index)) {
+    for (index, waveform) in batch.waveforms.iter().enumerate() {
+        if let Some(name) = sensors.get(waveform.sensor as usize).filter(|_| is_stored(columns.sensor.len() + index)) {
             rows.add(
                 WAVEFORMS,
                 vec![
                     text(*name),
-                    Value::Integer(burst.start),
-                    Value::Real(burst.rate),
-                    Value::Integer(count(burst.samples.len())),
-                    Value::Blob(burst.samples.iter().flat_map(|sample| sample.to_le_bytes()).collect()),
+                    Value::Integer(waveform.start),
+                    Value::Real(waveform.rate),
+                    Value::Integer(count(waveform.samples.len())),
+                    Value::Blob(waveform.samples.iter().flat_map(|sample| sample.to_le_bytes()).collect()),
                 ],
             );
         }
     }
 }
 
-/// A reading that contradicts another, as something that can be sent again.
+/// Adds the dead letter of a reading or waveform that contradicts another, in a form that can be sent again.
 fn refuse(batch: &ReadingBatch, refused: &Refused, rows: &mut Rows) {
     let columns = &batch.readings;
     let at = refused.index as usize;
@@ -170,21 +171,21 @@ fn refuse(batch: &ReadingBatch, refused: &Refused, rows: &mut Rows) {
                 (name, time, line.into_bytes(), 1, "ndjson")
             }
             _ => match at.checked_sub(columns.sensor.len()).and_then(|at| batch.waveforms.get(at)) {
-                Some(burst) => {
-                    let name = name(burst.sensor);
-                    let payload = encode(&name, burst.start, burst.rate, &burst.samples);
-                    (name, burst.start, payload, count(burst.samples.len()), "waveform")
+                Some(waveform) => {
+                    let name = name(waveform.sensor);
+                    let payload = encode(&name, waveform.start, waveform.rate, &waveform.samples);
+                    (name, waveform.start, payload, count(waveform.samples.len()), "waveform")
                 }
                 None => return,
             },
         };
     let reason = reason(refused.rejection.reason);
-    let mut of = format!("{reason}|{sensor}|").into_bytes();
-    of.extend_from_slice(&payload);
+    let mut content = format!("{reason}|{sensor}|").into_bytes();
+    content.extend_from_slice(&payload);
     rows.add(
         DEAD_LETTERS,
         vec![
-            text(content_id(&of)),
+            text(content_id(&content)),
             Value::Integer(time),
             text("line"),
             text(reason),

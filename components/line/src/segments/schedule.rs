@@ -1,4 +1,4 @@
-//! Alerts and people's wishes to work orders.
+//! The schedule stage: alerts and users' commands to work orders.
 
 use crate::{
     Table, Topic, Value,
@@ -35,11 +35,11 @@ impl Segment for Planning {
     }
 
     fn step(&self, _key: &str, event: &Queued, rows: &mut Rows) -> Result<Output, String> {
-        let plan: Plan = postcard::from_bytes(&event.body).map_err(|error| error.to_string())?;
-        let orders = match plan {
+        let command: Plan = postcard::from_bytes(&event.body).map_err(|error| error.to_string())?;
+        let orders = match command {
             Plan::Alerts(alerts) => self.scheduler.push(&alerts),
             Plan::Tick(now) => self.scheduler.tick(now),
-            Plan::Amend { order, wish, now } => self.amend(order, wish, now),
+            Plan::Amend { order, wish: change, now } => self.amend(order, change, now),
             Plan::Task(task) => {
                 rows.add(ANSWERED, answer(&task, self.plan(&task)));
                 return Ok(Output::default());
@@ -61,9 +61,9 @@ impl Segment for Planning {
 }
 
 impl Planning {
-    /// The wish first: when it is refused, all has to be as before.
-    fn amend(&self, order: String, wish: Wish, now: i64) -> Result<Vec<WorkOrder>, StageError> {
-        let Wish { scheduled_time, technician, pinned, status } = wish;
+    /// Amends the order first, then replans: if the amendment is rejected, nothing may have changed.
+    fn amend(&self, order: String, change: Wish, now: i64) -> Result<Vec<WorkOrder>, StageError> {
+        let Wish { scheduled_time, technician, pinned, status } = change;
         let status = status.map(|status| match status {
             Status::Planned => OrderStatus::Planned,
             Status::Done => OrderStatus::Done,
@@ -75,10 +75,10 @@ impl Planning {
         Ok(changed)
     }
 
-    /// Plans on a copy.
+    /// Computes a what-if plan on a copy of the scheduler.
     fn plan(&self, task: &Task) -> Result<serde_json::Value, String> {
-        let asked = Asked::parse(&task.request).map_err(|error| error.to_string())?;
-        let config = asked.narrow(&self.config).map_err(|error| error.to_string())?;
+        let request = Asked::parse(&task.request).map_err(|error| error.to_string())?;
+        let config = request.narrow(&self.config).map_err(|error| error.to_string())?;
         let copy = || {
             let copy = Scheduler::restore(&config, &self.scheduler.snapshot())?;
             copy.tick(task.now)?;
@@ -87,7 +87,7 @@ impl Planning {
         };
         let orders = copy().map_err(|error| words(&error))?;
         let orders = orders.iter().map(|order| look::object(Table::WorkOrders, columns(order))).collect();
-        Ok(acts::plan(orders, task.assets.as_deref(), asked.from(task.now)))
+        Ok(acts::plan(orders, task.assets.as_deref(), request.from(task.now)))
     }
 }
 
@@ -102,7 +102,7 @@ fn answer(task: &Task, plan: Result<serde_json::Value, String>) -> Vec<Value> {
         text(status),
         text(task.request.as_str()),
         text(result.to_string()),
-        // A fold has no clock.
+        // A fold has no clock, so the task is finished at the time of its request.
         Value::Integer(task.now),
     ]
 }
@@ -113,7 +113,7 @@ fn row(order: &WorkOrder, seq: i64) -> Vec<Value> {
     row
 }
 
-/// As [`Table::WorkOrders`] has them.
+/// Returns the columns of a work order in the order of [`Table::WorkOrders`].
 fn columns(order: &WorkOrder) -> Vec<Value> {
     let status = match order.status {
         OrderStatus::Planned => "planned",

@@ -1,19 +1,19 @@
-//! What is known of machines, and who may see what.
+//! Tests of the queries: the machine table, and the restriction to sites.
 
 use std::time::Instant;
 
 use serde_json::{Value as Json, json};
 
 use super::{Platform, line, run};
-use crate::{Drive, Filter, Ports, Table, look, schema, store};
+use crate::{Dispatch, Filter, Ports, Table, look, schema, store};
 
 fn rows(platform: &Platform, table: Table, filter: Filter) -> Vec<Json> {
     let filter = Filter { limit: if filter.limit == 0 { 1_000 } else { filter.limit }, ..filter };
-    serde_json::from_str(&run(line(platform, Drive::Inline).look(table, &filter)).unwrap()).unwrap()
+    serde_json::from_str(&run(line(platform, Dispatch::Inline).query(table, &filter)).unwrap()).unwrap()
 }
 
-/// Of these sites only, as a host asks that knows who asks it.
-fn of_sites(platform: &Platform, table: Table, filter: Filter, sites: &[&str]) -> Vec<Json> {
+/// Selects rows of these sites only, as a host does for a caller who is restricted to them.
+fn rows_of_sites(platform: &Platform, table: Table, filter: Filter, sites: &[&str]) -> Vec<Json> {
     let sites: Vec<String> = sites.iter().map(|&site| site.to_owned()).collect();
     let filter = Filter { limit: 1_000, ..filter };
     let (statement, parameters) = look::question(table, &filter, Some(&sites));
@@ -25,7 +25,7 @@ fn column(rows: &[Json], key: &str) -> Vec<Json> {
     rows.iter().map(|row| row[key].clone()).collect()
 }
 
-/// A store with its tables.
+/// Returns a store with its tables.
 fn platform() -> Platform {
     let platform = Platform::new();
     for statement in schema::statements(platform.dialect()) {
@@ -47,7 +47,7 @@ fn alert(platform: &Platform, id: &str, asset: &str, severity: &str, state: &str
 }
 
 #[test]
-fn machines_come_with_the_worst_first() {
+fn machines_are_ordered_by_severity() {
     let platform = platform();
     for name in ["n/a/x", "n/b/x", "n/b/y", "n/c/x", "n/d/x", "n/e/x"] {
         sensor(&platform, name);
@@ -94,7 +94,7 @@ fn machines_come_with_the_worst_first() {
 }
 
 #[test]
-fn who_is_bound_to_sites_sees_no_others() {
+fn a_caller_restricted_to_sites_sees_no_others() {
     let platform = platform();
     for name in ["north/a/x", "north-2/b/x", "north0/c/x", "north/x", "south/d/x"] {
         sensor(&platform, name);
@@ -113,19 +113,19 @@ fn who_is_bound_to_sites_sees_no_others() {
     task("own", r#"{"sensor_ids":["north/a/x"],"assets":["north/a","north"]}"#);
     task("both", r#"{"sensor_ids":["north/a/x"],"assets":["north/a","south/d"]}"#);
     task("near", r#"{"assets":["north-2/b"]}"#);
-    let north = |table| of_sites(&platform, table, Filter::default(), &["north"]);
+    let north = |table| rows_of_sites(&platform, table, Filter::default(), &["north"]);
     assert_eq!(column(&north(Table::Sensors), "name"), ["north/a/x", "north/x"]);
     assert_eq!(north(Table::Machines).len(), 2);
-    for (table, seen) in [(Table::Waveforms, 5), (Table::Drifts, 5), (Table::DeadLetters, 6), (Table::Tasks, 5)] {
-        assert_eq!(rows(&platform, table, Filter::default()).len(), seen, "{table:?}");
-        let bound = north(table).len();
-        assert_eq!(bound, if table == Table::Tasks { 1 } else { 2 }, "{table:?}");
-        assert_eq!(of_sites(&platform, table, Filter::default(), &[]).len(), 0);
+    for (table, total) in [(Table::Waveforms, 5), (Table::Drifts, 5), (Table::DeadLetters, 6), (Table::Tasks, 5)] {
+        assert_eq!(rows(&platform, table, Filter::default()).len(), total, "{table:?}");
+        let restricted = north(table).len();
+        assert_eq!(restricted, if table == Table::Tasks { 1 } else { 2 }, "{table:?}");
+        assert_eq!(rows_of_sites(&platform, table, Filter::default(), &[]).len(), 0);
     }
-    // A plan is for who may see all that it speaks of, also where its id is known.
+    // A plan is visible only to callers who may see all its machines, even if they know its id.
     let by_id = |id: &str, sites: &[&str]| {
         let filter = Filter { id: Some(id.into()), ..Filter::default() };
-        column(&of_sites(&platform, Table::Tasks, filter, sites), "id")
+        column(&rows_of_sites(&platform, Table::Tasks, filter, sites), "id")
     };
     assert_eq!(by_id("own", &["north"]), ["own"]);
     assert_eq!(by_id("both", &["south", "north/a"]), ["both"]);
@@ -145,9 +145,9 @@ fn who_is_bound_to_sites_sees_no_others() {
 }
 
 #[test]
-fn a_database_of_before_gets_what_it_lacks() {
+fn missing_tables_and_columns_are_added_to_an_older_database() {
     let platform = Platform::new();
-    // As the version before made them.
+    // The tables of the version before.
     for statement in schema::statements(platform.dialect()).iter().take(14) {
         platform.rows(statement);
     }
@@ -159,7 +159,7 @@ fn a_database_of_before_gets_what_it_lacks() {
 }
 
 #[test]
-fn a_large_plant_is_looked_over_at_once() {
+fn the_machine_table_of_a_large_plant_is_fast() {
     let platform = platform();
     let many = |count: u32, what: &str| {
         platform.rows(&format!(
@@ -178,11 +178,11 @@ fn a_large_plant_is_looked_over_at_once() {
         "alerts SELECT i, 'p/m' || (i % 2000), 's', 'high', CASE WHEN i < 500 THEN 'open' ELSE 'resolved' END, 1, i, NULL, 1, 0.9,
             'a', NULL, '', '', '', 1",
     );
-    let began = Instant::now();
+    let started = Instant::now();
     let first = rows(&platform, Table::Machines, Filter { limit: 200, ..Filter::default() });
-    let took = began.elapsed();
+    let took = started.elapsed();
     println!("2,000 machines in {took:?}");
     assert_eq!((first.len(), &first[0]["severity"]), (200, &json!("high")));
-    // A twentieth of it is usual; the rest is room for a loaded machine.
+    // It usually takes a twentieth of this; the rest allows for a loaded computer.
     assert!(took.as_secs_f64() < 1.0, "{took:?}");
 }

@@ -1,4 +1,4 @@
-//! The driver under instances that die, race and repeat, with a toy stage.
+//! Tests of the stage driver with instances that die, race and repeat, on a toy stage.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod looks;
@@ -18,23 +18,23 @@ use std::{
 use rusqlite::{Connection, params_from_iter, types::Value as Sql};
 
 use crate::{
-    Dialect, Drive, Filter, Line, LineError, PortError, Ports, Table, Topic, Value, question,
+    Dialect, Dispatch, Filter, Line, LineError, PortError, Ports, Table, Topic, Value, question,
     queue::{self, Queued},
     rows::{DRIFTS, Rows, text},
     segment::{self, Output, Segment},
     store,
 };
 
-/// Version and value by key.
+/// The version and value of each key.
 type States = HashMap<String, (u64, Vec<u8>)>;
 
-/// A platform in memory. Each clone is an instance's own way in.
+/// A platform in memory. Each clone stands for one instance's access to it.
 #[derive(Clone, Debug)]
 struct Platform {
     store: Arc<Mutex<Connection>>,
     state: Arc<Mutex<States>>,
     nudges: Arc<Mutex<Vec<(Topic, String)>>>,
-    /// The instance dies at this many calls from now.
+    /// The instance is killed after this many calls.
     lives: RefCell<Option<u32>>,
 }
 
@@ -78,8 +78,8 @@ impl Ports for Platform {
     async fn sql(&self, statement: &str, parameters: &[Value]) -> Result<Vec<Vec<Value>>, PortError> {
         self.live()?;
         let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
-        let told = |error: rusqlite::Error| PortError(error.to_string());
-        let mut prepared = store.prepare(statement).map_err(told)?;
+        let to_error = |error: rusqlite::Error| PortError(error.to_string());
+        let mut prepared = store.prepare(statement).map_err(to_error)?;
         let width = prepared.column_count();
         let parameters = params_from_iter(parameters.iter().map(|value| match value {
             Value::Null => Sql::Null,
@@ -101,7 +101,7 @@ impl Ports for Platform {
                 })
                 .collect()
         });
-        rows.map_err(told)?.collect::<Result<_, _>>().map_err(told)
+        rows.map_err(to_error)?.collect::<Result<_, _>>().map_err(to_error)
     }
 
     async fn load(&self, key: &str) -> Result<(Option<Vec<u8>>, u64), PortError> {
@@ -110,11 +110,11 @@ impl Ports for Platform {
         Ok(state.get(key).map_or((None, 0), |(version, body)| (Some(body.clone()), *version)))
     }
 
-    async fn swap(&self, key: &str, held: u64, body: Vec<u8>) -> Result<bool, PortError> {
+    async fn swap(&self, key: &str, expected: u64, body: Vec<u8>) -> Result<bool, PortError> {
         self.live()?;
         let mut state = self.state.lock().unwrap();
         let version = state.get(key).map_or(0, |(version, _)| *version);
-        if version != held {
+        if version != expected {
             return Ok(false);
         }
         state.insert(key.to_owned(), (version + 1, body));
@@ -128,15 +128,15 @@ impl Ports for Platform {
     }
 }
 
-/// A future that never waits.
+/// Polls a future that never waits.
 fn run<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
-        Poll::Pending => panic!("it waits"),
+        Poll::Pending => panic!("the future waits"),
     }
 }
 
-/// A stage whose output tells the order of all that it took.
+/// A stage whose output depends on the order of all events that it processed.
 struct Chain(RefCell<u64>);
 
 impl Segment for Chain {
@@ -179,8 +179,8 @@ impl Segment for Chain {
     }
 }
 
-fn line(platform: &Platform, drive: Drive) -> Line<Platform> {
-    Line::new(platform.clone(), "", drive).unwrap()
+fn line(platform: &Platform, dispatch: Dispatch) -> Line<Platform> {
+    Line::new(platform.clone(), "", dispatch).unwrap()
 }
 
 fn put(platform: &Platform, bodies: impl IntoIterator<Item = Vec<u8>>) {
@@ -190,10 +190,10 @@ fn put(platform: &Platform, bodies: impl IntoIterator<Item = Vec<u8>>) {
 }
 
 fn work(platform: &Platform, now: i64) -> Result<(), LineError> {
-    run(segment::drain::<Chain, _>(&line(platform, Drive::Inline), "asset", now))
+    run(segment::drain::<Chain, _>(&line(platform, Dispatch::Inline), "asset", now))
 }
 
-/// All that the end of the line can be told by.
+/// Returns everything that the stages wrote.
 fn end(platform: &Platform) -> Vec<Vec<Vec<Value>>> {
     [
         "SELECT id, time FROM drifts ORDER BY time",
@@ -218,7 +218,7 @@ fn an_event_of_one_id_is_queued_once_and_in_order() {
 }
 
 #[test]
-fn numbers_go_on_after_old_events_were_forgotten() {
+fn sequence_numbers_continue_after_old_events_are_pruned() {
     let platform = Platform::new();
     put(&platform, (0..3).map(|at| vec![at]));
     work(&platform, 0).unwrap();
@@ -230,19 +230,19 @@ fn numbers_go_on_after_old_events_were_forgotten() {
 }
 
 #[test]
-fn instances_that_race_and_die_end_as_one_that_does_not() {
+fn racing_and_dying_instances_write_the_rows_of_a_single_one() {
     let bodies = || (0..200_u8).map(|at| vec![at.wrapping_mul(37)]);
     let clean = Platform::new();
     put(&clean, bodies());
     work(&clean, 0).unwrap();
     for round in 0..5_u32 {
-        let stormy = Platform::new();
+        let racing = Platform::new();
         let instances: Vec<_> = (0..4_u32)
             .map(|instance| {
-                let platform = stormy.clone();
+                let platform = racing.clone();
                 thread::spawn(move || {
                     for (at, body) in (0..200_u8).map(|at| vec![at.wrapping_mul(37)]).enumerate() {
-                        // Each event comes once from each instance.
+                        // Each instance appends each event once.
                         run(queue::append(&platform, Topic::Raw, "asset", &format!("id-{at}"), 0, &body)).unwrap();
                         let calls = (at as u32 * 7 + instance * 3 + round) % 23;
                         let _ = work(&platform.dying_after(calls), 0);
@@ -253,9 +253,9 @@ fn instances_that_race_and_die_end_as_one_that_does_not() {
         for instance in instances {
             instance.join().unwrap();
         }
-        work(&stormy, 0).unwrap();
-        // The order in which four bring them is theirs; the line must keep that order, whatever it is.
-        let order: Vec<u8> = stormy
+        work(&racing, 0).unwrap();
+        // Four threads append in an order of their own; the line must keep that order.
+        let order: Vec<u8> = racing
             .rows("SELECT body FROM events WHERE topic = 'raw-sensor-data' ORDER BY seq")
             .into_iter()
             .map(|row| match row.as_slice() {
@@ -265,36 +265,39 @@ fn instances_that_race_and_die_end_as_one_that_does_not() {
             .collect();
         let mut sorted = order.clone();
         sorted.sort_unstable();
-        let mut wanted: Vec<u8> = bodies().flatten().collect();
-        wanted.sort_unstable();
-        assert_eq!(sorted, wanted, "each event is in the queue once");
+        let mut expected: Vec<u8> = bodies().flatten().collect();
+        expected.sort_unstable();
+        assert_eq!(sorted, expected, "each event is in the queue once");
         let replayed = Platform::new();
         put(&replayed, order.iter().map(|&body| vec![body]));
         work(&replayed, 0).unwrap();
-        assert_eq!(end(&stormy), end(&replayed));
+        assert_eq!(end(&racing), end(&replayed));
     }
 }
 
 #[test]
-fn what_a_stage_refuses_is_a_dead_letter_and_the_rest_goes_on() {
+fn an_event_that_a_stage_rejects_becomes_a_dead_letter() {
     let platform = Platform::new();
     put(&platform, [vec![1], b"refused".to_vec(), vec![2]]);
     work(&platform, 0).unwrap();
     assert_eq!(platform.rows("SELECT count(*) FROM drifts"), [[Value::Integer(2)]]);
-    let letters =
-        run(line(&platform, Drive::Inline).look(Table::DeadLetters, &Filter { limit: 9, ..Filter::default() }));
-    let letters = letters.unwrap();
-    assert!(letters.contains("featurize refused: no") && letters.contains("stage-failure"), "{letters}");
+    let dead_letters =
+        run(line(&platform, Dispatch::Inline).query(Table::DeadLetters, &Filter { limit: 9, ..Filter::default() }));
+    let dead_letters = dead_letters.unwrap();
+    assert!(
+        dead_letters.contains("featurize rejected the event: no") && dead_letters.contains("stage-failure"),
+        "{dead_letters}"
+    );
 }
 
 #[test]
-fn what_kills_its_instance_again_and_again_is_given_up() {
+fn an_event_that_kills_its_instance_repeatedly_is_quarantined() {
     let platform = Platform::new();
     put(&platform, [vec![1], b"poison".to_vec(), vec![2]]);
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let mut attempts = 0;
-    // Not within the first minute, however many try.
+    // Not within the first minute, regardless of the number of attempts.
     for now in [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 30_000_000_000, 59_000_000_000] {
         assert!(catch_unwind(AssertUnwindSafe(|| work(&platform, now))).is_err());
         attempts += 1;
@@ -307,36 +310,39 @@ fn what_kills_its_instance_again_and_again_is_given_up() {
 }
 
 #[test]
-fn the_stage_that_follows_is_told_on_the_bus() {
+fn the_next_stage_is_notified_on_the_bus() {
     let platform = Platform::new();
     put(&platform, [vec![1]]);
-    run(segment::drain::<Chain, _>(&line(&platform, Drive::Bus), "asset", 0)).unwrap();
+    run(segment::drain::<Chain, _>(&line(&platform, Dispatch::Bus), "asset", 0)).unwrap();
     let nudges = || std::mem::take(&mut *platform.nudges.lock().unwrap());
     assert_eq!(nudges(), [(Topic::Processed, "asset".to_owned()), (Topic::Alerts, "plant".to_owned())]);
     run(queue::append(&platform, Topic::Raw, "asset", "bad", 0, b"refused")).unwrap();
-    run(segment::drain::<Chain, _>(&line(&platform, Drive::Bus), "asset", 0)).unwrap();
+    run(segment::drain::<Chain, _>(&line(&platform, Dispatch::Bus), "asset", 0)).unwrap();
     assert_eq!(nudges(), [(Topic::DeadLetters, "asset".to_owned())]);
 }
 
 #[test]
-fn a_message_that_is_no_nudge_is_told() {
+fn an_invalid_notification_is_an_error() {
     let platform = Platform::new();
-    let heard = run(line(&platform, Drive::Bus).heard(Topic::Raw, b"{\"sensor_id\": \"a\"}", 0));
-    assert!(matches!(&heard, Err(LineError::Broken(text)) if text.contains("raw-sensor-data")), "{heard:?}");
-    assert!(run(line(&platform, Drive::Bus).heard_somewhere(b"{\"topic\": \"lunch\", \"key\": \"a\"}", 0)).is_err());
-    run(line(&platform, Drive::Bus).heard_somewhere(b"{\"topic\": \"alert-events\", \"key\": \"none\"}", 0)).unwrap();
+    let result = run(line(&platform, Dispatch::Bus).on_message(Topic::Raw, b"{\"sensor_id\": \"a\"}", 0));
+    assert!(matches!(&result, Err(LineError::Broken(text)) if text.contains("raw-sensor-data")), "{result:?}");
+    assert!(
+        run(line(&platform, Dispatch::Bus).on_message_without_topic(b"{\"topic\": \"lunch\", \"key\": \"a\"}", 0))
+            .is_err()
+    );
+    run(line(&platform, Dispatch::Bus).on_message_without_topic(b"{\"topic\": \"alert-events\", \"key\": \"none\"}", 0)).unwrap();
 }
 
 #[test]
-fn a_plant_that_is_none_is_told() {
-    let told = Line::new(Platform::new(), "{\"ingset\": {}}", Drive::Inline).unwrap_err();
-    assert!(told.to_string().contains("ingset") && told.to_string().contains("wheeltapper config plant"), "{told}");
+fn an_invalid_plant_is_an_error() {
+    let error = Line::new(Platform::new(), "{\"ingset\": {}}", Dispatch::Inline).unwrap_err();
+    assert!(error.to_string().contains("ingset") && error.to_string().contains("wheeltapper config plant"), "{error}");
 }
 
 #[test]
-fn every_table_can_be_asked_in_every_way() {
+fn every_table_can_be_queried_with_every_filter() {
     let platform = Platform::new();
-    let line = line(&platform, Drive::Inline);
+    let line = line(&platform, Dispatch::Inline);
     let some = |text: &str| Some(text.to_owned());
     let all = Filter {
         id: some("a"),
@@ -365,9 +371,9 @@ fn every_table_can_be_asked_in_every_way() {
         Table::Actions,
         Table::Tasks,
     ] {
-        assert_eq!(run(line.look(table, &all)).unwrap(), "[]", "{table:?}");
+        assert_eq!(run(line.query(table, &all)).unwrap(), "[]", "{table:?}");
         let any = Filter { limit: 5, ..Filter::default() };
-        assert_eq!(run(line.look(table, &any)).unwrap(), "[]", "{table:?}");
+        assert_eq!(run(line.query(table, &any)).unwrap(), "[]", "{table:?}");
         for (filter, sites) in [(&any, &sites[..]), (&all, &[])] {
             let (statement, parameters) = question(table, filter, Some(sites));
             assert_eq!(run(store::run(&platform, &statement, &parameters)).unwrap().len(), 0, "{table:?}");

@@ -1,4 +1,4 @@
-//! What fails may be the store, the state or the stage; only the stage's failures count against an event.
+//! Failures of the store, the state and the stage: only the stage's failures count against an event.
 
 use std::{
     cell::Cell,
@@ -6,28 +6,28 @@ use std::{
 };
 
 use super::{Chain, Platform, put, run};
-use crate::{Dialect, Drive, Line, LineError, PortError, Ports, Topic, Value, queue, segment};
+use crate::{Dialect, Dispatch, Line, LineError, PortError, Ports, Topic, Value, queue, segment};
 
 const SECOND: i64 = 1_000_000_000;
 
-/// What of a platform is out.
+/// The part of a platform that fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Out {
+enum Outage {
     Nothing,
-    /// All of it.
+    /// The whole platform.
     Everything,
-    /// State cannot be written.
+    /// Writes of state.
     State,
-    /// Statements that hold this text fail ...
+    /// Statements that contain this text.
     Store(&'static str),
-    /// ... or are refused for their values.
+    /// Statements that contain this text, with an error about their values.
     Values(&'static str),
 }
 
-/// A platform of which something can be out.
+/// A platform with a part that can fail.
 struct Flaky {
     platform: Platform,
-    out: Cell<Out>,
+    outage: Cell<Outage>,
 }
 
 impl Ports for Flaky {
@@ -38,25 +38,25 @@ impl Ports for Flaky {
     }
 
     async fn sql(&self, statement: &str, parameters: &[Value]) -> Result<Vec<Vec<Value>>, PortError> {
-        match self.out.get() {
-            Out::Everything => Err(PortError("the store does not answer".into())),
-            Out::Store(text) if statement.contains(text) => Err(PortError("disk I/O error".into())),
-            Out::Values(text) if statement.contains(text) => Err(PortError("string or blob too big".into())),
+        match self.outage.get() {
+            Outage::Everything => Err(PortError("the store does not answer".into())),
+            Outage::Store(text) if statement.contains(text) => Err(PortError("disk I/O error".into())),
+            Outage::Values(text) if statement.contains(text) => Err(PortError("string or blob too big".into())),
             _ => self.platform.sql(statement, parameters).await,
         }
     }
 
     async fn load(&self, key: &str) -> Result<(Option<Vec<u8>>, u64), PortError> {
-        match self.out.get() {
-            Out::Everything => Err(PortError("the state does not answer".into())),
+        match self.outage.get() {
+            Outage::Everything => Err(PortError("the state does not answer".into())),
             _ => self.platform.load(key).await,
         }
     }
 
-    async fn swap(&self, key: &str, held: u64, body: Vec<u8>) -> Result<bool, PortError> {
-        match self.out.get() {
-            Out::Everything | Out::State => Err(PortError("the state does not answer".into())),
-            _ => self.platform.swap(key, held, body).await,
+    async fn swap(&self, key: &str, version: u64, body: Vec<u8>) -> Result<bool, PortError> {
+        match self.outage.get() {
+            Outage::Everything | Outage::State => Err(PortError("the state does not answer".into())),
+            _ => self.platform.swap(key, version, body).await,
         }
     }
 
@@ -65,8 +65,8 @@ impl Ports for Flaky {
     }
 }
 
-fn line(platform: &Platform, out: Out) -> Line<Flaky> {
-    Line::new(Flaky { platform: platform.clone(), out: Cell::new(out) }, "", Drive::Inline).unwrap()
+fn line(platform: &Platform, outage: Outage) -> Line<Flaky> {
+    Line::new(Flaky { platform: platform.clone(), outage: Cell::new(outage) }, "", Dispatch::Inline).unwrap()
 }
 
 fn work(line: &Line<Flaky>, now: i64) -> Result<(), LineError> {
@@ -74,7 +74,7 @@ fn work(line: &Line<Flaky>, now: i64) -> Result<(), LineError> {
 }
 
 fn count(platform: &Platform, table: &str) -> i64 {
-    // The table is made by the first that writes to it.
+    // The table is created by the first write to it.
     let made = platform.rows(&format!("SELECT count(*) FROM sqlite_master WHERE name = '{table}'"));
     match (made[0][0].clone(), platform) {
         (Value::Integer(0), _) => 0,
@@ -88,38 +88,38 @@ fn count(platform: &Platform, table: &str) -> i64 {
 #[test]
 fn an_outage_of_an_hour_costs_no_event() {
     let all = [
-        Out::Everything,
-        Out::State,
-        Out::Store("INSERT INTO drifts"),
-        Out::Store("INSERT INTO events"),
-        Out::Store("SELECT seq, id"),
+        Outage::Everything,
+        Outage::State,
+        Outage::Store("INSERT INTO drifts"),
+        Outage::Store("INSERT INTO events"),
+        Outage::Store("SELECT seq, id"),
     ];
-    for out in all {
+    for outage in all {
         let platform = Platform::new();
         put(&platform, [vec![1], vec![2]]);
-        let broken = line(&platform, out);
+        let broken = line(&platform, outage);
         for second in (0..3600).step_by(5) {
-            assert!(matches!(work(&broken, second * SECOND), Err(LineError::Unavailable(_))), "{out:?}");
+            assert!(matches!(work(&broken, second * SECOND), Err(LineError::Unavailable(_))), "{outage:?}");
         }
-        let sound = line(&platform, Out::Nothing);
-        work(&sound, 3600 * SECOND).unwrap();
-        assert_eq!((count(&platform, "drifts"), count(&platform, "dead_letters")), (2, 0), "{out:?}");
-        assert!(run(queue::waiting(&platform)).unwrap().iter().all(|(topic, _)| *topic != Topic::Raw), "{out:?}");
+        let working = line(&platform, Outage::Nothing);
+        work(&working, 3600 * SECOND).unwrap();
+        assert_eq!((count(&platform, "drifts"), count(&platform, "dead_letters")), (2, 0), "{outage:?}");
+        assert!(run(queue::waiting(&platform)).unwrap().iter().all(|(topic, _)| *topic != Topic::Raw), "{outage:?}");
     }
 }
 
 #[test]
-fn a_stage_that_traps_is_given_up_outages_or_not() {
+fn an_event_that_traps_its_stage_is_quarantined_despite_outages() {
     let platform = Platform::new();
     put(&platform, [vec![1], b"poison".to_vec(), vec![2]]);
-    let (broken, sound) = (line(&platform, Out::State), line(&platform, Out::Nothing));
+    let (broken, working) = (line(&platform, Outage::State), line(&platform, Outage::Nothing));
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let mut traps = 0;
     for second in 0..120 {
-        // Where the good event before it is alone, the outage fails it; where the poison is met, it kills.
+        // The outage fails the valid event that comes first; the poison event kills the instance when it is reached.
         let _ = catch_unwind(AssertUnwindSafe(|| work(&broken, second * SECOND)));
-        let trapped = catch_unwind(AssertUnwindSafe(|| work(&sound, second * SECOND)));
+        let trapped = catch_unwind(AssertUnwindSafe(|| work(&working, second * SECOND)));
         traps += u32::from(trapped.is_err());
         if matches!(trapped, Ok(Ok(()))) {
             break;
@@ -132,14 +132,14 @@ fn a_stage_that_traps_is_given_up_outages_or_not() {
 }
 
 #[test]
-fn what_the_store_refuses_for_its_values_does_not_hold_the_queue_for_ever() {
+fn an_event_whose_values_the_store_rejects_is_quarantined() {
     let platform = Platform::new();
     put(&platform, [vec![1], vec![2]]);
-    let refusing = line(&platform, Out::Values("INSERT INTO drifts"));
+    let rejecting = line(&platform, Outage::Values("INSERT INTO drifts"));
     let mut tries = 0;
     for second in (0..600).step_by(5) {
         tries += 1;
-        if work(&refusing, second * SECOND).is_ok() {
+        if work(&rejecting, second * SECOND).is_ok() {
             break;
         }
     }

@@ -1,10 +1,10 @@
-//! What people do.
+//! Tests of user actions.
 
 use serde_json::{Value as Json, json};
 
 use super::{Platform, run};
 use crate::{
-    Change, Deed, Drive, Filter, Line, LineError, Ports, Refusal, Table, Topic,
+    Change, Deed, Dispatch, Filter, Line, LineError, Ports, Refusal, Table, Topic,
     acts::{self, Asked, Repair, Status, Wish},
     events::{Plan, Task},
     queue, schema,
@@ -12,7 +12,7 @@ use crate::{
 
 const CREW: &str = r#"{"technicians":[{"name":"Ada","skills":["mechanic"]},{"name":"Bob"}],"horizon_hours":336}"#;
 
-/// A plant with one anomaly and two orders. Each deed is done as on a bus, so that what the planner is asked can be seen.
+/// A plant with one anomaly and two orders. Actions run as on a bus, so that the planner's queue can be inspected.
 fn platform() -> Platform {
     let platform = Platform::new();
     for statement in schema::statements(platform.dialect()) {
@@ -37,55 +37,60 @@ fn platform() -> Platform {
 }
 
 fn act(platform: &Platform, deed: Deed, id: &str, text: &str) -> Result<Json, LineError> {
-    let line = Line::new(platform.clone(), &format!("{{\"schedule\":{CREW}}}"), Drive::Bus).unwrap();
+    let line = Line::new(platform.clone(), &format!("{{\"schedule\":{CREW}}}"), Dispatch::Bus).unwrap();
     let change = Change { deed, id: id.to_owned(), text: text.to_owned(), now: 7 };
-    run(line.act(&change)).map(|row| serde_json::from_str(&row).unwrap())
+    run(line.execute(&change)).map(|row| serde_json::from_str(&row).unwrap())
 }
 
-fn refused(platform: &Platform, deed: Deed, id: &str, text: &str) -> Refusal {
+fn rejection(platform: &Platform, deed: Deed, id: &str, text: &str) -> Refusal {
     match act(platform, deed, id, text) {
-        Err(LineError::Refused(refusal)) => refusal,
+        Err(LineError::Rejected(refusal)) => refusal,
         other => panic!("{other:?}"),
     }
 }
 
-/// What the planner is asked.
-fn asked(platform: &Platform) -> Vec<Plan> {
+/// Returns the commands in the planner's queue.
+fn commands(platform: &Platform) -> Vec<Plan> {
     let events = run(queue::after(platform, Topic::Alerts, "plant", 0)).unwrap();
     events.iter().map(|event| postcard::from_bytes(&event.body).unwrap()).collect()
 }
 
 fn actions(platform: &Platform, target: &str) -> Vec<Json> {
     let filter = Filter { id: Some(target.to_owned()), limit: 9, ..Filter::default() };
-    let line = Line::new(platform.clone(), "", Drive::Bus).unwrap();
-    serde_json::from_str(&run(line.look(Table::Actions, &filter)).unwrap()).unwrap()
+    let line = Line::new(platform.clone(), "", Dispatch::Bus).unwrap();
+    serde_json::from_str(&run(line.query(Table::Actions, &filter)).unwrap()).unwrap()
 }
 
 #[test]
-fn what_is_done_to_an_anomaly_is_kept_once() {
+fn an_action_on_an_anomaly_is_recorded_once() {
     let platform = platform();
     for _ in 0..2 {
         let row = act(&platform, Deed::Acknowledge, "an", "seen").unwrap();
         assert_eq!((&row["id"], &row["handled"]), (&json!("an"), &json!(false)));
     }
     assert_eq!(act(&platform, Deed::FalseAlarm, "an", "").unwrap()["handled"], true);
-    let kept = actions(&platform, "an");
-    assert_eq!(kept.len(), 2);
-    let seen = kept.iter().find(|action| action["deed"] == "acknowledge").unwrap();
-    assert_eq!((&seen["asset"], &seen["text"], &seen["time"]), (&json!("n/m"), &json!("seen"), &json!(7)));
-    assert!(matches!(refused(&platform, Deed::Handle, "nobody", ""), Refusal::Absent(text) if text.contains("nobody")));
-    assert!(matches!(refused(&platform, Deed::Comment, "an", " "), Refusal::Invalid(_)));
+    let recorded = actions(&platform, "an");
+    assert_eq!(recorded.len(), 2);
+    let acknowledged = recorded.iter().find(|action| action["deed"] == "acknowledge").unwrap();
+    assert_eq!(
+        (&acknowledged["asset"], &acknowledged["text"], &acknowledged["time"]),
+        (&json!("n/m"), &json!("seen"), &json!(7))
+    );
+    assert!(
+        matches!(rejection(&platform, Deed::Handle, "nobody", ""), Refusal::Absent(text) if text.contains("nobody"))
+    );
+    assert!(matches!(rejection(&platform, Deed::Comment, "an", " "), Refusal::Invalid(_)));
     act(&platform, Deed::Comment, "an", "the belt is new").unwrap();
-    assert_eq!(asked(&platform), []);
+    assert_eq!(commands(&platform), []);
 }
 
 #[test]
-fn a_repair_is_asked_for_unless_it_is_on_its_way() {
+fn a_repair_is_ordered_unless_an_order_is_pending() {
     let platform = platform();
     for _ in 0..2 {
         assert_eq!(act(&platform, Deed::OrderRepair, "an", "before Friday").unwrap()["id"], "an");
     }
-    let [Plan::Alerts(alerts)] = &asked(&platform)[..] else { panic!("{:?}", asked(&platform)) };
+    let [Plan::Alerts(alerts)] = &commands(&platform)[..] else { panic!("{:?}", commands(&platform)) };
     let alert = &alerts[0];
     assert_eq!(
         (alert.asset.as_str(), alert.opened, alert.updated, alert.fault_mode.as_deref()),
@@ -97,17 +102,17 @@ fn a_repair_is_asked_for_unless_it_is_on_its_way() {
     );
     assert_eq!(alert.severity, crate::contracts::types::Severity::High);
     assert_eq!(platform.nudges.lock().unwrap().last(), Some(&(Topic::Alerts, "plant".to_owned())));
-    // The alert that found it has an order already.
+    // The alert of the anomaly has an order already.
     platform.rows(
         "INSERT INTO alerts VALUES ('al', 'n/m', 's', 'high', 'open', 1, 2, NULL, 1, 0.9, 'an', 'imbalance', '', '', '', 1)",
     );
     let more = Change { deed: Deed::OrderRepair, id: "an".into(), text: String::new(), now: 8 };
-    run(Line::new(platform.clone(), "", Drive::Bus).unwrap().act(&more)).unwrap();
-    assert_eq!((asked(&platform).len(), actions(&platform, "an").len()), (1, 2));
+    run(Line::new(platform.clone(), "", Dispatch::Bus).unwrap().execute(&more)).unwrap();
+    assert_eq!((commands(&platform).len(), actions(&platform, "an").len()), (1, 2));
 }
 
 #[test]
-fn wishes_are_checked_before_the_planner_is_asked() {
+fn work_order_changes_are_validated_before_they_are_queued() {
     let platform = platform();
     let row = act(&platform, Deed::Amend, "o", r#"{"scheduled_time":900,"technician":"Bob"}"#).unwrap();
     assert_eq!(
@@ -115,29 +120,29 @@ fn wishes_are_checked_before_the_planner_is_asked() {
         (&json!(900), &json!("Bob"), &json!(true))
     );
     let wish = Wish { scheduled_time: Some(900), technician: Some("Bob".into()), ..Wish::default() };
-    assert_eq!(asked(&platform), [Plan::Amend { order: "o".into(), wish, now: 7 }]);
+    assert_eq!(commands(&platform), [Plan::Amend { order: "o".into(), wish, now: 7 }]);
     assert_eq!(actions(&platform, "o")[0]["deed"], "amend");
-    let told = |id: &str, text: &str| match refused(&platform, Deed::Amend, id, text) {
+    let error = |id: &str, text: &str| match rejection(&platform, Deed::Amend, id, text) {
         Refusal::Absent(text) => format!("absent: {text}"),
         Refusal::Invalid(text) => format!("invalid: {text}"),
         Refusal::Conflict(text) => format!("conflict: {text}"),
     };
-    for (id, text, words) in [
+    for (id, text, expected) in [
         ("x", r#"{"pinned":true}"#, "absent: there is no work order \"x\""),
         ("o", r#"{"technician":"Eve"}"#, "conflict: technician \"Eve\" is not known; there are Ada, Bob"),
-        ("o", "{}", "invalid: the change of a work order changes nothing"),
-        ("o", r#"{"when":1}"#, "invalid: the change of a work order is not one: unknown field `when`"),
+        ("o", "{}", "invalid: the change of the work order has no field"),
+        ("o", r#"{"when":1}"#, "invalid: invalid change of a work order: unknown field `when`"),
         ("o", r#"{"status":"unscheduled"}"#, "invalid: "),
         ("u", r#"{"pinned":true}"#, "conflict: the work order has no slot yet"),
-        ("d", r#"{"pinned":true}"#, "conflict: the work order is done; give it the status planned"),
+        ("d", r#"{"pinned":true}"#, "conflict: the work order is done; set its status to planned"),
     ] {
-        assert!(told(id, text).starts_with(words), "{}", told(id, text));
+        assert!(error(id, text).starts_with(expected), "{}", error(id, text));
     }
     act(&platform, Deed::Amend, "d", r#"{"status":"planned"}"#).unwrap();
     platform.rows(
         "INSERT INTO alerts VALUES ('al', 'n/m', 's', 'high', 'resolved', 1, 2, 3, 1, 0.9, 'an', 'imbalance', '', '', '', 1)",
     );
-    assert_eq!(told("d", r#"{"status":"planned"}"#), "conflict: the work order is done, and its alert has resolved");
+    assert_eq!(error("d", r#"{"status":"planned"}"#), "conflict: the work order is done, and its alert is resolved");
 }
 
 #[test]
@@ -149,22 +154,23 @@ fn a_plan_is_a_task_in_the_planners_queue() {
     assert_eq!((&row["status"], &row["created"], &row["plan"]), (&json!("queued"), &json!(7), &Json::Null));
     let id = row["id"].as_str().unwrap().to_owned();
     let task = Task { id, request: text.to_owned(), assets: Some(vec!["n/m".into()]), now: 7 };
-    assert_eq!(asked(&platform), [Plan::Task(Box::new(task))]);
+    assert_eq!(commands(&platform), [Plan::Task(Box::new(task))]);
     assert_eq!(act(&platform, Deed::Plan, "", text).unwrap()["id"], row["id"]);
-    assert_eq!(asked(&platform).len(), 1);
-    let invalid = |text: &str| matches!(refused(&platform, Deed::Plan, "", text), Refusal::Invalid(_));
+    assert_eq!(commands(&platform).len(), 1);
+    let invalid = |text: &str| matches!(rejection(&platform, Deed::Plan, "", text), Refusal::Invalid(_));
     assert!(invalid("[") && invalid(r#"{"horizon_hours":0}"#) && invalid(r#"{"constraints":{"technicians":[]}}"#));
-    let told = refused(&platform, Deed::Plan, "", r#"{"constraints":{"technicians":["Eve"]}}"#).to_string();
-    assert!(told.contains("there are Ada, Bob"), "{told}");
-    assert!(matches!(refused(&platform, Deed::Plan, "", r#"{"sensor_ids":["n/m/y"]}"#), Refusal::Absent(_)));
+    let error = rejection(&platform, Deed::Plan, "", r#"{"constraints":{"technicians":["Eve"]}}"#).to_string();
+    assert!(error.contains("there are Ada, Bob"), "{error}");
+    assert!(matches!(rejection(&platform, Deed::Plan, "", r#"{"sensor_ids":["n/m/y"]}"#), Refusal::Absent(_)));
 }
 
 #[test]
-fn a_configuration_is_narrowed_and_a_plan_summed() {
-    let asked = Asked::parse(r#"{"horizon_hours":24,"constraints":{"technicians":["Bob"],"not_before":50}}"#).unwrap();
-    let narrow: Json = serde_json::from_str(&asked.narrow(CREW).unwrap()).unwrap();
+fn a_plan_request_restricts_the_configuration_and_a_plan_is_summarised() {
+    let request =
+        Asked::parse(r#"{"horizon_hours":24,"constraints":{"technicians":["Bob"],"not_before":50}}"#).unwrap();
+    let narrow: Json = serde_json::from_str(&request.narrow(CREW).unwrap()).unwrap();
     assert_eq!(narrow, json!({ "technicians": [{ "name": "Bob" }], "horizon_hours": 24.0, "not_before": 50 }));
-    assert_eq!((asked.from(7), asked.from(90)), (50, 90));
+    assert_eq!((request.from(7), request.from(90)), (50, 90));
     assert_eq!(Asked::parse("{}").unwrap().narrow("").unwrap(), "{}");
     assert_eq!(acts::technicians(CREW), ["Ada", "Bob"]);
 
@@ -186,11 +192,11 @@ fn a_configuration_is_narrowed_and_a_plan_summed() {
 }
 
 #[test]
-fn a_wish_laid_over_an_order_says_what_it_will_be() {
+fn a_change_previews_the_work_order() {
     let order = json!({ "status": "unscheduled", "scheduled_time": null, "technician": null, "pinned": false });
     let wish = |text: &str| Wish::parse(text).unwrap();
-    let placed = wish(r#"{"scheduled_time":5,"technician":"Ada"}"#).laid_over(order.clone());
-    assert_eq!(placed, json!({ "status": "planned", "scheduled_time": 5, "technician": "Ada", "pinned": true }));
+    let changed = wish(r#"{"scheduled_time":5,"technician":"Ada"}"#).laid_over(order.clone());
+    assert_eq!(changed, json!({ "status": "planned", "scheduled_time": 5, "technician": "Ada", "pinned": true }));
     assert_eq!(wish(r#"{"status":"cancelled"}"#).laid_over(order.clone())["status"], "cancelled");
     assert_eq!(wish(r#"{"status":"planned"}"#).laid_over(order)["status"], "unscheduled");
     assert_eq!(wish(r#"{"status":"done"}"#).status, Some(Status::Done));
@@ -199,8 +205,8 @@ fn a_wish_laid_over_an_order_says_what_it_will_be() {
         (Repair::new(&critical, "", 1).severity, Repair::new(&critical, "", 1).title.as_str()),
         ("critical", "m: repair ordered by hand")
     );
-    assert_eq!(Repair::new(&critical, "", 1).id, Repair::new(&critical, "other words", 2).id);
-    // What the planner is asked survives the queue.
+    assert_eq!(Repair::new(&critical, "", 1).id, Repair::new(&critical, "other text", 2).id);
+    // A command keeps its content in the queue.
     let body = postcard::to_allocvec(&wish(r#"{"status":"done","pinned":false}"#)).unwrap();
     assert_eq!(postcard::from_bytes::<Wish>(&body).unwrap().pinned, Some(false));
 }

@@ -1,21 +1,21 @@
-//! What the committer does in one round, without its thread.
+//! The committer's work for one batch, without its thread.
 
 use std::{any::Any, io, sync::Arc, time::Duration};
 
 use super::{CommitError, Job, PartitionHealth, Reply, Work, health::Health, panic_message, panicked};
 use crate::{LogError, Partition};
 
-/// Between attempts to heal a partition; doubled from the first to the longest.
+/// Interval between attempts to heal a partition. It doubles from the minimum to the maximum.
 const PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// Without a failure for so long the pauses begin anew. Not with the first success: each attempt may leave a segment, and a
-/// disk that fails every other time must not leave fifty a second.
+/// The interval is reset after this time without a failure. It is not reset by the first success: each attempt may
+/// leave a segment, and a disk that fails every other time must not leave fifty segments per second.
 const CALM: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 struct Trouble {
     error: Arc<LogError>,
-    /// When healing is tried next, on the storage's monotonic clock.
+    /// Time of the next attempt to heal, on the storage's monotonic clock.
     retry_at: Duration,
 }
 
@@ -27,15 +27,15 @@ struct Slot {
     last_failure: Duration,
 }
 
-/// An append of this round: who waits, which partitions it wrote to, and what is known to have failed.
+/// An append of this batch: its acknowledgement, the partitions it wrote to, and its failure, if any.
 struct Pending {
     reply: Reply,
     partitions: Vec<usize>,
     failed: Option<CommitError>,
 }
 
-/// The partitions of a [`super::Committer`] and what it does with them, for whoever wants to step it: the committer's
-/// thread, or a simulation.
+/// The partitions of a [`super::Committer`] and the work on them, without a thread. The committer's thread or a
+/// simulation calls it.
 #[derive(Debug)]
 pub struct CommitterCore {
     slots: Vec<Slot>,
@@ -43,19 +43,19 @@ pub struct CommitterCore {
 }
 
 impl CommitterCore {
-    /// Takes over the partitions.
+    /// Takes ownership of the partitions.
     pub fn new(partitions: Vec<Partition>) -> Self {
         let health = Health::new(&partitions);
         let slot = |partition| Slot { partition, trouble: None, pause: PAUSE, last_failure: Duration::ZERO };
         Self { slots: partitions.into_iter().map(slot).collect(), health }
     }
 
-    /// The partitions, in the order in which they were given.
+    /// The partitions, in the order passed to [`Self::new`].
     pub fn partitions(&self) -> impl Iterator<Item = &Partition> {
         self.slots.iter().map(|slot| &slot.partition)
     }
 
-    /// How each partition is.
+    /// The health of each partition.
     pub fn health(&self) -> Vec<PartitionHealth> {
         self.health.all()
     }
@@ -64,13 +64,14 @@ impl CommitterCore {
         self.health.clone()
     }
 
-    /// Writes all the appends of `jobs`, syncs each partition once, and tells the senders. The answer to an append
-    /// depends on the partitions it wrote to and on no other. A partition that fails takes nothing until [`Self::heal`]
-    /// has healed it.
+    /// Writes all appends of `jobs`, syncs each partition once, and acknowledges the appends. The result of an append
+    /// depends only on the partitions it wrote to. A failed partition rejects appends until [`Self::try_heal`]
+    /// succeeds.
     pub fn round(&mut self, jobs: Vec<Job>) {
         let mut pending = Vec::with_capacity(jobs.len());
-        // Of the others nothing is written, and what was must not become durable behind a sender's back.
-        let sound: Vec<bool> = self.slots.iter().map(|slot| slot.trouble.is_none()).collect();
+        // Failed partitions are not written to, and what was written to them before must not become durable after its
+        // sender was told that it failed.
+        let healthy: Vec<bool> = self.slots.iter().map(|slot| slot.trouble.is_none()).collect();
         for job in jobs {
             match job.0 {
                 Work::Append { mut parts, reply } => {
@@ -79,7 +80,7 @@ impl CommitterCore {
                     pending.push(Pending { reply, partitions, failed });
                 }
                 Work::Expire { retention, needed } => {
-                    // Also of a broken partition: a full disk has room again afterwards.
+                    // Also for a failed partition: this frees space on a full disk.
                     for (index, (slot, needed)) in self.slots.iter_mut().zip(needed).enumerate() {
                         let now = slot.partition.storage().now();
                         let expired = slot.partition.expire(retention, needed, now);
@@ -89,7 +90,7 @@ impl CommitterCore {
             }
         }
         let unsynced: Vec<_> =
-            sound.iter().enumerate().map(|(index, sound)| if *sound { self.sync(index) } else { None }).collect();
+            healthy.iter().enumerate().map(|(index, healthy)| if *healthy { self.sync(index) } else { None }).collect();
         for append in pending {
             let unsynced = append.partitions.iter().find_map(|&index| unsynced.get(index)?.clone());
             let failed = append.failed.or(unsynced.map(CommitError::Failed));
@@ -97,7 +98,8 @@ impl CommitterCore {
         }
     }
 
-    /// Tries to heal the partitions whose time has come; tells in how long to call this again, if any is still broken.
+    /// Tries to heal the partitions whose next attempt is due. Returns the delay until the next call, if any partition
+    /// is still failed.
     pub fn heal(&mut self) -> Option<Duration> {
         for index in 0..self.slots.len() {
             let Some(slot) = self.slots.get_mut(index) else { continue };
@@ -115,13 +117,14 @@ impl CommitterCore {
                 }
             }
         }
-        let waits = self.slots.iter().filter_map(|slot| {
+        let delays = self.slots.iter().filter_map(|slot| {
             Some(slot.trouble.as_ref()?.retry_at.saturating_sub(slot.partition.storage().monotonic()))
         });
-        waits.min()
+        delays.min()
     }
 
-    /// After a panic: nobody knows how far it came, so that each partition goes back to what is durable. Tells when.
+    /// Marks all partitions as failed after a panic, because the point it interrupted is unknown. Healing then
+    /// truncates each partition to its durable end. Returns the delay until the first attempt.
     pub(super) fn distrust(&mut self, panic: &(dyn Any + Send)) -> Duration {
         for index in 0..self.slots.len() {
             self.fail(index, panicked(&panic_message(panic)));
@@ -129,7 +132,7 @@ impl CommitterCore {
         PAUSE
     }
 
-    /// Writes an append's records to all its partitions, or to none.
+    /// Writes an append's records to all its partitions, or to none of them.
     fn write(&mut self, parts: &mut [(usize, Vec<u8>)]) -> Result<(), Arc<LogError>> {
         for (index, _) in &*parts {
             let Some(slot) = self.slots.get(*index) else { return Err(Arc::new(no_partition(*index))) };
@@ -145,13 +148,13 @@ impl CommitterCore {
                 Ok(_) => marks.push((*index, mark)),
                 Err(error) => {
                     let error = match error {
-                        // The sender's fault, not the partition's.
+                        // The sender's error; the partition is healthy.
                         LogError::NotFramed { .. } => Arc::new(error),
                         error => self.fail(*index, error),
                     };
                     for (index, mark) in marks.into_iter().rev() {
-                        let undone = self.slots.get_mut(index).map(|slot| slot.partition.undo(mark));
-                        if let Some(Err(error)) = undone {
+                        let rolled_back = self.slots.get_mut(index).map(|slot| slot.partition.undo(mark));
+                        if let Some(Err(error)) = rolled_back {
                             self.fail(index, error);
                         }
                     }
@@ -162,7 +165,7 @@ impl CommitterCore {
         Ok(())
     }
 
-    /// Syncs a partition; `Some` when what this round wrote to it is not durable.
+    /// Syncs a partition. Returns the error if the records written in this batch are not durable.
     fn sync(&mut self, index: usize) -> Option<Arc<LogError>> {
         let slot = self.slots.get_mut(index)?;
         if slot.partition.broken().is_some() {
@@ -177,7 +180,7 @@ impl CommitterCore {
         }
     }
 
-    /// Takes note of a failure: the partition takes nothing until it is healed.
+    /// Records a failure. The partition rejects appends until it is healed.
     fn fail(&mut self, index: usize, error: LogError) -> Arc<LogError> {
         let error = Arc::new(error);
         if let Some(slot) = self.slots.get_mut(index) {
@@ -197,6 +200,6 @@ impl CommitterCore {
 }
 
 fn no_partition(index: usize) -> LogError {
-    let source = io::Error::new(io::ErrorKind::InvalidInput, format!("there is no partition {index}"));
+    let source = io::Error::new(io::ErrorKind::InvalidInput, format!("partition {index} does not exist"));
     LogError::Io { what: "appending to", path: "the log".into(), source }
 }

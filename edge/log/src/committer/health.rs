@@ -1,4 +1,4 @@
-//! How the partitions of a committer are, for whoever asks from another thread.
+//! The health of a committer's partitions, readable from other threads.
 
 use std::{
     path::PathBuf,
@@ -8,25 +8,25 @@ use std::{
 
 use crate::{LogError, Partition};
 
-/// How a partition is.
+/// The health of a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionHealth {
-    /// Its folder.
+    /// The partition's folder.
     pub folder: PathBuf,
-    /// Why it takes nothing; `None` when it is healthy.
+    /// Why the partition rejects appends; `None` when it is healthy.
     pub error: Option<String>,
-    /// Whether it takes nothing because the disk is full.
+    /// Whether it rejects appends because the disk is full.
     pub disk_full: bool,
-    /// Since when it is as it is.
+    /// Time of the last change between healthy and failed.
     pub since: SystemTime,
-    /// How often a write, sync or attempt to heal has failed since the start.
+    /// Number of failed writes, syncs and attempts to heal since the start.
     pub failures: u64,
-    /// Why old segments could not be dropped the last time; records are taken all the same.
+    /// Why the last removal of old segments failed. This does not affect appends.
     pub expire_error: Option<String>,
 }
 
 impl PartitionHealth {
-    /// Whether it takes records.
+    /// Returns whether the partition accepts appends.
     pub fn is_healthy(&self) -> bool {
         self.error.is_none()
     }

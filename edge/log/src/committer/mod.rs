@@ -1,4 +1,4 @@
-//! Group commit: many senders, one `fdatasync` for all that arrived meanwhile.
+//! Group commit: one `fdatasync` for the appends of many senders.
 
 mod core;
 mod health;
@@ -22,29 +22,29 @@ use crate::{LogError, Partition, Retention};
 /// Why an append is not durable.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum CommitError {
-    /// The disk refused; the records may or may not be there after a restart.
+    /// Writing or syncing failed. After a restart the records may or may not exist.
     #[error("the readings could not be made durable: {0}")]
     Failed(Arc<LogError>),
-    /// The host is stopping.
+    /// The host is shutting down.
     #[error("the log is closed because the host is stopping; send again later")]
     Closed,
 }
 
-/// What a sender can do about a [`CommitError`].
+/// What the sender can do after a [`CommitError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommitErrorKind {
-    /// Send again once the disk has room (HTTP 507).
+    /// Retry when the disk has free space (HTTP 507).
     DiskFull,
-    /// Send again later (HTTP 503).
+    /// Retry later (HTTP 503).
     TryLater,
-    /// The host is stopping; send again once it is back (HTTP 503).
+    /// The host is shutting down; retry when it is running again (HTTP 503).
     Closed,
-    /// Never: what was sent is no record (HTTP 500; a defect of this program).
+    /// Do not retry: the bytes are not valid records, which is a defect of this program (HTTP 500).
     Invalid,
 }
 
 impl CommitError {
-    /// What the sender can do.
+    /// Returns what the sender can do.
     pub fn kind(&self) -> CommitErrorKind {
         match self {
             Self::Closed => CommitErrorKind::Closed,
@@ -57,11 +57,11 @@ impl CommitError {
 
 type Done = Box<dyn FnOnce(Result<(), CommitError>) + Send>;
 
-/// Records for some of the committer's partitions, and whom to tell.
+/// Records for one or more of the committer's partitions, and the callback for the result.
 pub struct Append {
-    /// Index of the partition, and records that [`crate::frame`] made.
+    /// Index of each partition, and records made by [`crate::encode_frame`].
     pub parts: Vec<(usize, Vec<u8>)>,
-    /// Called once, from the committer's thread, when all the records are durable or are known not to be.
+    /// Called exactly once, from the committer's thread, when all records are durable or the append has failed.
     pub done: Done,
 }
 
@@ -71,7 +71,8 @@ impl std::fmt::Debug for Append {
     }
 }
 
-/// The sender who waits. Told also when nobody gets to it any more, because of a panic or because the host stops.
+/// The pending acknowledgement of an append. Dropping it, after a panic or at shutdown, reports a failure to the
+/// sender.
 struct Reply(Option<Done>);
 
 impl Reply {
@@ -81,7 +82,7 @@ impl Reply {
 
     fn call(&mut self, result: Result<(), CommitError>) {
         if let Some(done) = self.0.take() {
-            // What a sender does with its answer must not keep others from theirs.
+            // A panic in a sender's callback must not prevent other acknowledgements.
             let _ = catch_unwind(AssertUnwindSafe(|| done(result)));
         }
     }
@@ -89,13 +90,16 @@ impl Reply {
 
 impl Drop for Reply {
     fn drop(&mut self) {
-        let result =
-            if thread::panicking() { CommitError::Failed(Arc::new(panicked("it"))) } else { CommitError::Closed };
+        let result = if thread::panicking() {
+            CommitError::Failed(Arc::new(panicked("no message")))
+        } else {
+            CommitError::Closed
+        };
         self.call(Err(result));
     }
 }
 
-/// Work for a [`CommitterCore`].
+/// A job for a [`CommitterCore`].
 pub struct Job(Work);
 
 enum Work {
@@ -104,7 +108,8 @@ enum Work {
 }
 
 impl Job {
-    /// Drops old segments, but none that holds a record at or after `needed` (one offset a partition).
+    /// Removes old segments, except those with a record at or after the partition's offset in `needed` (one offset per
+    /// partition).
     pub fn expire(retention: Retention, needed: Vec<u64>) -> Self {
         Self(Work::Expire { retention, needed })
     }
@@ -125,7 +130,7 @@ impl std::fmt::Debug for Job {
     }
 }
 
-/// The thread that owns the partitions which many append to.
+/// The thread that owns the partitions and commits appends to them.
 #[derive(Debug)]
 pub struct Committer {
     jobs: Option<Sender<Job>>,
@@ -134,10 +139,11 @@ pub struct Committer {
 }
 
 impl Committer {
-    /// Starts the thread. At most `queue` appends wait; with `linger` above zero a commit waits that long for company.
+    /// Starts the thread. At most `queue` jobs are queued. If `linger` is not zero, a commit waits that long for more
+    /// appends.
     ///
     /// # Errors
-    /// [`LogError::Io`] when no thread can be started.
+    /// [`LogError::Io`] when the thread cannot be started.
     pub fn start(partitions: Vec<Partition>, queue: usize, linger: Duration) -> Result<Self, LogError> {
         let (jobs, waiting) = bounded(queue);
         let core = CommitterCore::new(partitions);
@@ -149,14 +155,14 @@ impl Committer {
         Ok(Self { jobs: Some(jobs), thread: Some(thread), health })
     }
 
-    /// Hands over records; waits while the queue is full. `done` is called whatever happens.
+    /// Queues an append; blocks while the queue is full. Its callback is always called.
     pub fn append(&self, append: Append) {
-        // What cannot be sent is dropped, and tells its sender then.
+        // If the job cannot be queued, it is dropped, which reports the failure to the sender.
         let _ = self.jobs.as_ref().map(|jobs| jobs.send(append.into()));
     }
 
-    /// Drops old segments, but none that holds a record at or after `needed` (one offset a partition). Skipped when
-    /// the committer is busy: the next call will do. [`Self::health`] tells when it fails.
+    /// Removes old segments, except those with a record at or after the partition's offset in `needed` (one offset per
+    /// partition). Skipped if the queue is full; the next call removes them. [`Self::health`] reports a failure.
     pub fn expire(&self, retention: Retention, needed: Vec<u64>) {
         if let Some(jobs) = &self.jobs {
             match jobs.try_send(Job::expire(retention, needed)) {
@@ -165,7 +171,7 @@ impl Committer {
         }
     }
 
-    /// How each partition is, in the order in which they were given.
+    /// The health of each partition, in the order passed to [`Self::start`].
     pub fn health(&self) -> Vec<PartitionHealth> {
         let mut health = self.health.all();
         if self.thread.as_ref().is_none_or(thread::JoinHandle::is_finished) {
@@ -210,11 +216,11 @@ fn run(mut core: CommitterCore, jobs: &Receiver<Job>, linger: Duration) {
 }
 
 fn panicked(message: &str) -> LogError {
-    let source = io::Error::other(format!("the committer stopped in the middle ({message}), which is a defect"));
+    let source = io::Error::other(format!("the committer panicked ({message}), which is a defect of this program"));
     LogError::Io { what: "writing to", path: "the log".into(), source }
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic".into())
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into())
 }

@@ -1,4 +1,4 @@
-//! Cutting the log back to a known offset: when a caller asks for it, and after a failure.
+//! Truncates the log to a known offset, on request or after a failure.
 
 use std::{
     io,
@@ -8,15 +8,15 @@ use std::{
 use super::{Partition, Segment, State, segment_path, sync_folder};
 use crate::{LogError, SEGMENT_HEADER};
 
-/// At most so many bytes are written to see whether there is room again.
+/// At most this many bytes are written to test whether the disk accepts writes again.
 const PROBE: usize = 1 << 20;
 
 impl Partition {
-    /// Forgets every record from `offset` on. It must be the offset of a record, or the end.
+    /// Removes every record from `offset` on. `offset` must be the offset of a record, or the end.
     ///
     /// # Errors
-    /// [`LogError::OutOfRange`] when retention has dropped that offset or it is past the end; [`LogError::Io`], after
-    /// which the partition is broken and [`Self::reopen`] ends what was begun.
+    /// [`LogError::OutOfRange`] when `offset` is before the first retained record or after the end; [`LogError::Io`],
+    /// after which the partition is failed and [`Self::heal`] completes the truncation.
     pub fn truncate(&mut self, offset: u64) -> Result<(), LogError> {
         if self.broken.is_some() {
             self.reopen()?;
@@ -26,11 +26,12 @@ impl Partition {
             return Err(LogError::OutOfRange { offset, start, end: self.written });
         }
         if self.state.may_exceed(offset) {
-            // Before anything goes: else a crash in between would leave a log that ends before what was synced.
+            // This comes first. Otherwise a crash in between would leave a log that ends before its recorded synced
+            // offset.
             let state = State { synced: offset.min(self.state.state.synced), ..self.state.state };
             self.state.write_durably(state).map_err(LogError::io("lowering the synced offset in", self.folder()))?;
         }
-        self.broken = Some(io::Error::other("cutting the log back did not end"));
+        self.broken = Some(io::Error::other("truncating the log did not complete"));
         self.shared.end.store(offset, Ordering::Release);
         self.cut_back(offset)?;
         self.remember(offset);
@@ -38,16 +39,16 @@ impl Partition {
         Ok(())
     }
 
-    /// Heals the partition after a failed write or sync, without a restart: drops what was written since the last
-    /// successful sync (nobody was told that it is durable, and nothing of it may be trusted), goes on in a new segment,
-    /// and tries whether the disk takes what it refused. Offsets and readers stay as they are. The caller appends
-    /// again what it needs.
+    /// Heals the partition after a failed write or sync, without a restart. Drops everything written since the last
+    /// successful sync, which was not acknowledged and cannot be trusted; continues in a new segment; and tests whether
+    /// the disk accepts as many bytes as failed before. The durable end and the readers do not change. The caller
+    /// appends again what it needs.
     ///
     /// # Errors
-    /// [`LogError::Io`] while the disk still refuses; the partition stays broken, and this may be called again.
+    /// [`LogError::Io`] while the disk still fails. The partition stays failed, and the call can be repeated.
     pub fn reopen(&mut self) -> Result<(), LogError> {
         let end = self.end();
-        self.broken.get_or_insert_with(|| io::Error::other("reopening did not end"));
+        self.broken.get_or_insert_with(|| io::Error::other("healing did not complete"));
         let healed = self.go_on_at(end);
         match &healed {
             Ok(()) => {
@@ -61,18 +62,18 @@ impl Partition {
 
     fn go_on_at(&mut self, end: u64) -> Result<(), LogError> {
         self.cut_back(end)?;
-        // Never again to a file that could not be synced: what the kernel holds of it may not be what the disk does.
+        // Does not write again to a file whose sync failed: the kernel's pages of it may differ from the disk.
         self.start_segment(end)?;
         self.remember(end);
         self.probe()
     }
 
     fn remember(&mut self, end: u64) {
-        // A failure leaves an older offset there, with which recovery is more careful.
+        // If this fails, an older offset remains in the file, which only makes recovery more careful.
         let _ = self.state.write(State { synced: end, ..self.state.state });
     }
 
-    /// Writes as much as was refused, and takes it away again.
+    /// Tests whether the disk accepts as many bytes as failed before, and removes them again.
     fn probe(&mut self) -> Result<(), LogError> {
         if self.refused == 0 {
             return Ok(());
@@ -80,11 +81,11 @@ impl Partition {
         let at = self.position(self.written);
         let zeros = vec![0; self.refused.min(PROBE)];
         let written = self.file.write_all_at(&zeros, at).and_then(|()| self.file.sync_data());
-        self.file.set_len(at).and_then(|()| self.file.sync_data()).map_err(LogError::io("cutting", self.path()))?;
+        self.file.set_len(at).and_then(|()| self.file.sync_data()).map_err(LogError::io("truncating", self.path()))?;
         written.map_err(LogError::io("writing to", self.path()))
     }
 
-    /// Removes all that lies at or after `end`, and writes from there on.
+    /// Removes everything at or after `end`, and makes `end` the position of the next write.
     fn cut_back(&mut self, end: u64) -> Result<(), LogError> {
         self.written = end;
         while let Some(newest) = self.newest().filter(|newest| newest.base > end) {
@@ -95,10 +96,10 @@ impl Partition {
         let file = self.shared.storage.open(&path).map_err(LogError::io("opening", &path))?;
         let length = SEGMENT_HEADER as u64 + (end - newest.base);
         if file.len().map_err(LogError::io("reading", &path))? < length {
-            // The bytes before `end` are missing.
+            // Bytes before `end` are missing.
             return self.start_segment(end);
         }
-        file.set_len(length).map_err(LogError::io("cutting", &path))?;
+        file.set_len(length).map_err(LogError::io("truncating", &path))?;
         file.sync_all().map_err(LogError::io("syncing", &path))?;
         (self.file, self.segment) = (file, newest);
         Ok(())
@@ -108,7 +109,8 @@ impl Partition {
         self.shared.segments.read().unwrap_or_else(PoisonError::into_inner).last().copied()
     }
 
-    /// Newest first, each durably: else a loss of power may leave a later one behind a gap.
+    /// Called with the newest segment first, and durable for each one. Otherwise a power loss could leave a later
+    /// segment after a gap.
     fn remove_newest(&mut self, base: u64) -> Result<(), LogError> {
         let path = segment_path(self.folder(), base);
         match self.shared.storage.remove_file(&path) {

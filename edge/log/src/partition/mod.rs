@@ -30,25 +30,25 @@ use crate::{
 pub(crate) struct Segment {
     /// Offset of its first byte.
     pub(crate) base: u64,
-    /// Key of its frames, see [`Sealer`].
+    /// Key of its frames; see [`FrameCodec`].
     pub(crate) key: u64,
-    /// Tells it from an earlier file of the same name, which a reader may hold open.
+    /// Distinguishes the file from an earlier file of the same name that a reader may still have open.
     pub(crate) id: u64,
 }
 
-/// What readers share with the writer: where the segments are, and how far the records are durable.
+/// State that the writer shares with the readers: the segments, and the offset up to which records are durable.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) folder: PathBuf,
-    /// Ascending.
+    /// In ascending order.
     pub(crate) segments: RwLock<Vec<Segment>>,
-    /// First offset that retention has kept; the segment that holds it may be missing.
+    /// First retained offset. The segment that contained it may be missing.
     pub(crate) start: AtomicU64,
     pub(crate) end: AtomicU64,
     pub(crate) waiting: Mutex<()>,
     pub(crate) grown: Condvar,
-    /// How often those who wait were woken without a record.
+    /// The number of calls of [`Reader::wake_all`].
     pub(crate) wakes: AtomicU64,
 }
 
@@ -63,11 +63,11 @@ pub struct Partition {
     written: u64,
     segment_size: u64,
     state: StateFile,
-    /// A write or sync failed and the file may hold what nobody knows. After a failed sync the kernel may have dropped
-    /// the pages it could not write, so that a later sync would succeed without them (A. Rebello et al., "Can
-    /// Applications Recover from fsync Failures?", 2020).
+    /// Set after a failed write or sync, when the content of the file is uncertain. After a failed sync the kernel may
+    /// have dropped the pages that it could not write, so a later sync would succeed without them (A. Rebello et al.,
+    /// "Can Applications Recover from fsync Failures?", 2020).
     broken: Option<io::Error>,
-    /// Bytes that could not be written; [`Self::reopen`] tries whether there is room for them.
+    /// Number of bytes in the failed write; [`Self::heal`] tests whether the disk accepts that many.
     refused: usize,
     recovery: Recovery,
 }
@@ -77,10 +77,10 @@ pub(crate) fn segment_path(folder: &Path, base: u64) -> PathBuf {
 }
 
 impl Partition {
-    /// Opens the partition in `folder` on this machine's disk; see [`Self::open_on`].
+    /// Opens the partition in `folder` on the local disk; see [`Self::open_with_storage`].
     ///
     /// # Errors
-    /// As [`Self::open_on`].
+    /// As [`Self::open_with_storage`].
     pub fn open(folder: &Path, segment_size: u64) -> Result<Self, LogError> {
         Self::open_on(Arc::new(crate::storage::DiskStorage), folder, segment_size)
     }
@@ -90,17 +90,17 @@ impl Partition {
         &self.shared.folder
     }
 
-    /// The storage that it lies on.
+    /// The storage that contains the partition.
     pub fn storage(&self) -> &Arc<dyn Storage> {
         &self.shared.storage
     }
 
-    /// What opening found, and what [`Self::advance_to`] skipped since.
+    /// The result of recovery at opening, and the offsets that [`Self::advance_to`] has skipped since.
     pub fn recovery(&self) -> &Recovery {
         &self.recovery
     }
 
-    /// Why nothing is taken, since a write or sync failed; [`Self::reopen`] heals it.
+    /// The failed write or sync because of which the partition rejects appends; [`Self::heal`] clears it.
     pub fn broken(&self) -> Option<&io::Error> {
         self.broken.as_ref()
     }
@@ -115,12 +115,12 @@ impl Partition {
         self.written
     }
 
-    /// A reader of this partition, usable from any thread.
+    /// Returns a reader of this partition, usable from any thread.
     pub fn reader(&self) -> Reader {
         Reader::new(Arc::clone(&self.shared))
     }
 
-    /// Writes one record; durable after [`Self::sync`]. Returns the offset after it.
+    /// Writes one record. It is durable after [`Self::sync`]. Returns the offset after it.
     ///
     /// # Errors
     /// As [`Self::append_framed`].
@@ -130,12 +130,12 @@ impl Partition {
         self.append_framed(&mut framed)
     }
 
-    /// Writes records that [`frame`] made, one after another, and completes their headers on the way. Returns the offset
-    /// after them. All are written or none.
+    /// Writes consecutive records made by [`encode_frame`], and completes their headers. Writes all of them or none.
+    /// Returns the offset after the last one.
     ///
     /// # Errors
-    /// [`LogError::Io`] when the file system refuses: what was half written is cut off again, and when that fails, too,
-    /// the partition is broken. [`LogError::Broken`]; [`LogError::NotFramed`].
+    /// [`LogError::Io`] when the write fails: the partial write is truncated, and if that fails too, the partition is
+    /// failed. [`LogError::Broken`]; [`LogError::NotFramed`].
     pub fn append_framed(&mut self, framed: &mut [u8]) -> Result<u64, LogError> {
         self.sound()?;
         if self.written - self.segment.base >= self.segment_size {
@@ -146,7 +146,7 @@ impl Partition {
             .map_err(|at| LogError::NotFramed { path: self.shared.folder.clone(), at })?;
         if let Err(source) = self.file.write_all_at(framed, self.position(self.written)) {
             self.refused = framed.len();
-            // Half a record would hide those that follow it from whoever looks for the end.
+            // A partial record would hide the records after it from recovery.
             let _ = self.undo(self.written);
             return Err(LogError::Io { what: "appending to", path: self.path(), source });
         }
@@ -154,22 +154,23 @@ impl Partition {
         Ok(self.written)
     }
 
-    /// Forgets what was appended since [`Self::written`] was `mark`; nothing may have been synced in between.
+    /// Removes the records appended since [`Self::written_end`] was `mark`. There must have been no sync in between.
     pub(crate) fn undo(&mut self, mark: u64) -> Result<(), LogError> {
         if mark < self.end() || mark < self.segment.base {
             return Ok(());
         }
         self.written = mark;
         self.file.set_len(self.position(mark)).map_err(|source| {
-            self.broken = Some(io::Error::new(source.kind(), format!("half a record could not be cut off: {source}")));
-            LogError::Io { what: "cutting", path: self.path(), source }
+            self.broken =
+                Some(io::Error::new(source.kind(), format!("a partial record could not be truncated: {source}")));
+            LogError::Io { what: "truncating", path: self.path(), source }
         })
     }
 
-    /// Makes all that was written durable and visible to readers.
+    /// Makes all written records durable and visible to readers.
     ///
     /// # Errors
-    /// [`LogError::Io`] when the file system refuses; the partition is broken then. [`LogError::Broken`].
+    /// [`LogError::Io`] when the sync fails; the partition is then failed. [`LogError::Broken`].
     pub fn sync(&mut self) -> Result<(), LogError> {
         self.sound()?;
         if self.written == self.end() {
@@ -179,18 +180,18 @@ impl Partition {
             self.broken = Some(io::Error::new(source.kind(), format!("a sync failed: {source}")));
             return Err(LogError::Io { what: "syncing", path: self.path(), source });
         }
-        // A failure leaves an older offset there, with which recovery is more careful.
+        // If this fails, an older offset remains in the file, which only makes recovery more careful.
         let _ = self.state.write(State { synced: self.written, ..self.state.state });
         self.publish(self.written);
         Ok(())
     }
 
-    /// Goes on at `offset`, when a consumer knows of more than the log holds: the log was deleted, or is older than the
-    /// store. The offsets in between are reported as missing, and readers get them as damage. Does nothing when `offset`
-    /// is the end.
+    /// Continues at `offset`, when a consumer has committed an offset after the log's end because the log was deleted
+    /// or is older than the store. The skipped offsets are reported as missing, and readers receive them as damage.
+    /// Does nothing if `offset` is the end.
     ///
     /// # Errors
-    /// [`LogError::OutOfRange`] when it lies before the end, or absurdly far beyond; [`LogError::Io`] and
+    /// [`LogError::OutOfRange`] when `offset` is before the end or greater than 2^62; [`LogError::Io`] and
     /// [`LogError::Broken`] as [`Self::sync`].
     pub fn advance_to(&mut self, offset: u64) -> Result<(), LogError> {
         self.sync()?;
@@ -203,8 +204,8 @@ impl Partition {
         }
         self.recovery.missing.push(self.written..offset);
         self.written = offset;
-        // First, so that reopen goes on from there, too, should this fail half-way. After a crash before it is durable
-        // the log ends before the gap again, and the caller comes here again.
+        // This comes first, so that healing also continues at `offset` if creating the segment fails. After a crash
+        // before the segment is durable, the log ends before the gap again, and the caller repeats this call.
         self.publish(offset);
         if let Err(error) = self.start_segment(offset) {
             self.broken = Some(error.as_io());
@@ -214,10 +215,10 @@ impl Partition {
         Ok(())
     }
 
-    /// Readers see what is before `end`.
+    /// Makes the records before `end` visible to readers.
     fn publish(&self, end: u64) {
         self.shared.end.store(end, Ordering::Release);
-        let _held = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let _guard = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         self.shared.grown.notify_all();
     }
 
@@ -236,8 +237,8 @@ impl Partition {
         self.start_segment(self.written)
     }
 
-    /// Makes the segment at `base` and writes to it from now on. What a file of that name holds is gone: the caller knows
-    /// that it is none of the partition's segments, or an empty one.
+    /// Creates the segment at `base` and makes it the current one. Overwrites an existing file of that name: the caller
+    /// ensures that it is not one of the partition's segments, or is empty.
     fn start_segment(&mut self, base: u64) -> Result<(), LogError> {
         let key = self.state.state.key;
         self.file = create_segment(&*self.shared.storage, &self.shared.folder, SegmentHeader { base, key })?;
@@ -249,13 +250,13 @@ impl Partition {
         segment_path(&self.shared.folder, self.segment.base)
     }
 
-    /// Where `offset` lies in the newest segment's file.
+    /// Position of `offset` in the newest segment's file.
     fn position(&self, offset: u64) -> u64 {
         SEGMENT_HEADER as u64 + (offset - self.segment.base)
     }
 }
 
-/// Lists the segment at `base` as the newest, instead of one of the same name.
+/// Adds the segment at `base` to the list as the newest one.
 fn push_segment(shared: &Shared, base: u64, key: u64) -> Segment {
     static IDS: AtomicU64 = AtomicU64::new(0);
     let segment = Segment { base, key, id: IDS.fetch_add(1, Ordering::Relaxed) };
@@ -265,7 +266,7 @@ fn push_segment(shared: &Shared, base: u64, key: u64) -> Segment {
     segment
 }
 
-/// Makes an empty segment, durably.
+/// Creates an empty segment durably.
 fn create_segment(
     storage: &dyn Storage,
     folder: &Path,
@@ -275,13 +276,14 @@ fn create_segment(
     let file = storage.open(&path).map_err(LogError::io("opening", &path))?;
     file.set_len(0).map_err(LogError::io("emptying", &path))?;
     file.write_all_at(&header.to_bytes(), 0).map_err(LogError::io("writing the header of", &path))?;
-    // Before any record: so a file without a sound header that is no longer than one holds nothing.
+    // This comes before the first record, so a file that has no valid header and is not longer than a header contains
+    // no records.
     file.sync_all().map_err(LogError::io("syncing", &path))?;
     sync_folder(storage, folder)?;
     Ok(file)
 }
 
-/// A new file is durable only once its folder is.
+/// A new file is durable only after its folder is synced.
 fn sync_folder(storage: &dyn Storage, folder: &Path) -> Result<(), LogError> {
     storage.sync_dir(folder).map_err(LogError::io("syncing the folder", folder))
 }

@@ -1,4 +1,4 @@
-//! Opening a partition: what is sound, what a crash left unfinished, and what is damaged.
+//! Opens a partition: distinguishes valid records, unfinished writes and damage.
 
 use std::{
     io,
@@ -18,42 +18,42 @@ use crate::{
     storage::{Storage, StorageFile},
 };
 
-/// Bytes that are there, but are no sound records.
+/// Bytes that exist but are not valid records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
-    /// The offsets. Empty when only the segment's header is damaged.
+    /// The damaged offsets. Empty if only the segment's header is damaged.
     pub range: Range<u64>,
     /// The segment file.
     pub path: PathBuf,
 }
 
-/// What opening a partition found. Segments before the newest are not read then; a [`crate::Reader`] tells of damage in
-/// them when it comes there.
+/// The result of opening a partition. Only the newest segment is read at that time; a [`crate::Reader`] reports damage
+/// in older segments when it reads them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovery {
-    /// Damaged ranges of the newest segment, and segments whose header is damaged. Nothing of them is cut or deleted.
+    /// Damaged ranges of the newest segment, and segments with a damaged header. None of them is truncated or deleted.
     pub damaged: Vec<Damage>,
-    /// Offsets that no file holds: segments that are missing or too short, a log that was deleted, and what
-    /// [`Partition::advance_to`] skipped.
+    /// Offsets that no file contains: segments that are missing or too short, a deleted log, and the offsets that
+    /// [`Partition::advance_to`] has skipped.
     pub missing: Vec<Range<u64>>,
-    /// Bytes of an unfinished write that were cut off the end. Nobody was told that they are durable.
+    /// Bytes of an unfinished write that were truncated at the end. They were not acknowledged.
     pub torn: u64,
 }
 
 impl Recovery {
-    /// Whether nothing that had been synced is damaged or missing.
+    /// Returns whether everything that was synced is intact.
     pub fn is_sound(&self) -> bool {
         self.damaged.is_empty() && self.missing.is_empty()
     }
 
-    /// How many bytes are damaged or missing.
+    /// The number of damaged or missing bytes.
     pub fn lost_bytes(&self) -> u64 {
         let damaged = self.damaged.iter().map(|damage| &damage.range);
         damaged.chain(&self.missing).map(|range| range.end - range.start).sum()
     }
 }
 
-/// A segment file as it lies in the folder.
+/// A segment file found in the folder.
 struct Found {
     base: u64,
     /// Bytes after the header.
@@ -61,34 +61,34 @@ struct Found {
     header: Option<SegmentHeader>,
 }
 
-/// What becomes of the newest segment.
+/// The recovery result for the newest segment.
 struct Tail {
-    /// Offset at which its file ends, without what is torn.
+    /// Offset at which its file ends, without the torn write.
     stop: u64,
-    /// Where the partition goes on.
+    /// Offset of the next record.
     end: u64,
-    /// Up to which all was synced, as far as is known.
+    /// Offset up to which everything is known to be synced.
     synced: u64,
-    /// Whether it must go on in a new segment, as the bytes before `end` are damaged or missing.
+    /// Whether writing must continue in a new segment, because bytes before `end` are damaged or missing.
     roll: bool,
 }
 
 impl Partition {
-    /// Opens the partition in `folder`, or makes it. Segments roll at `segment_size` bytes. Cuts off a torn tail, which
-    /// is what an unfinished write left: bytes after all that is known to be synced, with no sound record among or after
-    /// them. Whatever else is no sound record is damage: it stays where it is, [`Self::recovery`] tells of it, and
-    /// readers skip it.
+    /// Opens the partition in `folder`, or creates it. A new segment is started when the newest one has reached
+    /// `segment_size` bytes. Truncates a torn tail, which is the rest of an unfinished write: bytes after everything
+    /// known to be synced, with no valid record among or after them. All other bytes that are not valid records are
+    /// damage: they stay in the file, [`Self::recovery`] reports them, and readers skip them.
     ///
     /// # Errors
-    /// [`LogError::Io`] when the file system refuses; [`LogError::Format`] for a log of another version.
+    /// [`LogError::Io`] when the file system fails; [`LogError::Format`] for a log of another format version.
     pub fn open_on(storage: Arc<dyn Storage>, folder: &Path, segment_size: u64) -> Result<Self, LogError> {
         make_folder(&*storage, folder)?;
         let mut found = find_segments(&*storage, folder)?;
         let newest_key = found.iter().rev().find_map(|found| Some(found.header?.key));
         let first = found.first().map_or(0, |first| first.base);
         let fresh = State { key: newest_key.unwrap_or_else(|| storage.random()), start: first, synced: 0 };
-        let (mut state_file, known) = StateFile::open(&*storage, folder, fresh)?;
-        let state = known.unwrap_or(fresh);
+        let (mut state_file, stored) = StateFile::open(&*storage, folder, fresh)?;
+        let state = stored.unwrap_or(fresh);
         remove_leftovers(&*storage, folder, &mut found, state.start);
 
         let shared = Arc::new(Shared {
@@ -160,20 +160,20 @@ fn newest_of(shared: &Shared) -> Option<super::Segment> {
     shared.segments.read().unwrap_or_else(std::sync::PoisonError::into_inner).last().copied()
 }
 
-/// Makes the folder durably. It may have been made just before a crash, so what is there already is synced as well.
+/// Creates the folder durably. It may have been created just before a crash, so existing parent folders are synced too.
 fn make_folder(storage: &dyn Storage, folder: &Path) -> Result<(), LogError> {
-    storage.create_dir_all(folder).map_err(LogError::io("making the folder", folder))?;
-    for above in folder.ancestors().skip(1).take(2).filter(|above| !above.as_os_str().is_empty()) {
-        match storage.sync_dir(above) {
-            // Whoever may not list it has not made the folder in it either.
+    storage.create_dir_all(folder).map_err(LogError::io("creating the folder", folder))?;
+    for parent in folder.ancestors().skip(1).take(2).filter(|parent| !parent.as_os_str().is_empty()) {
+        match storage.sync_dir(parent) {
+            // A process that may not list the parent has not created the folder in it either.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
-            synced => synced.map_err(LogError::io("syncing the folder", above))?,
+            synced => synced.map_err(LogError::io("syncing the folder", parent))?,
         }
     }
     Ok(())
 }
 
-/// The segments in the folder, ascending.
+/// The segments in the folder, in ascending order.
 fn find_segments(storage: &dyn Storage, folder: &Path) -> Result<Vec<Found>, LogError> {
     let names = storage.list(folder).map_err(LogError::io("listing", folder))?;
     let mut bases: Vec<u64> = names
@@ -194,16 +194,17 @@ fn find_segments(storage: &dyn Storage, folder: &Path) -> Result<Vec<Found>, Log
     Ok(found)
 }
 
-/// Deletes segments that retention had dropped when power was lost.
+/// Deletes segments that retention had dropped before a power loss.
 fn remove_leftovers(storage: &dyn Storage, folder: &Path, found: &mut Vec<Found>, start: u64) {
     let dropped = found.windows(2).take_while(|pair| pair.last().is_some_and(|next| next.base <= start)).count();
     for leftover in found.drain(..dropped) {
-        // What cannot be removed stands in nobody's way, and is tried again when the partition is opened next.
+        // A file that cannot be removed does no harm. The next opening tries again.
         let _ = storage.remove_file(&segment_path(folder, leftover.base));
     }
 }
 
-/// Opens the newest segment for writing. When it ends within its header, making it was interrupted: it is made anew.
+/// Opens the newest segment for writing. If it ends within its header, its creation was interrupted, and it is created
+/// again.
 fn open_newest(
     storage: &dyn Storage,
     folder: &Path,
@@ -217,7 +218,7 @@ fn open_newest(
     storage.open(&path).map_err(LogError::io("opening", path))
 }
 
-/// Scans the newest segment and decides what its end is.
+/// Scans the newest segment and determines its end.
 fn recover_tail(
     file: &dyn StorageFile,
     folder: &Path,
@@ -228,12 +229,12 @@ fn recover_tail(
     let path = segment_path(folder, newest.base);
     let stop = newest.base.saturating_add(newest.length);
     let key = newest.header.map_or(state.key, |header| header.key);
-    // What a record says of the time before it is newer than the file `synced` after a loss of power.
+    // After a power loss, the records' headers may know a later synced offset than the file `synced`.
     let mut synced = state.synced;
     let mut damaged = Scanner::new(file, newest.base, key, stop)
         .run(|offset, frame| synced = synced.max(offset.saturating_sub(frame.distance.into())))
         .map_err(LogError::io("reading", &path))?;
-    // With a damaged header the key may be the wrong one, so that sound records look damaged.
+    // If the header is damaged, the key may be wrong, so that valid records look damaged.
     let header_damaged = newest.header.is_none() && newest.length > 0;
     let torn = damaged.pop_if(|last| last.end == stop && last.start >= synced && !header_damaged);
     let roll = header_damaged || synced > stop || damaged.last().is_some_and(|last| last.end == stop);
@@ -248,11 +249,11 @@ fn recover_tail(
     Ok(Tail { stop, end: stop.max(synced), synced, roll })
 }
 
-/// Cuts the torn tail off and makes durable what stays, also when an earlier sync of it failed: then its pages count as
-/// clean though the disk does not have them, so they are written once more.
+/// Truncates the torn tail and makes the rest durable. After an earlier failed sync the kernel treats the pages as
+/// clean although the disk does not have them, so they are written again.
 fn settle(file: &dyn StorageFile, path: &Path, base: u64, tail: &Tail) -> Result<(), LogError> {
     let position = |offset: u64| SEGMENT_HEADER as u64 + (offset - base);
-    file.set_len(position(tail.stop)).map_err(LogError::io("cutting the torn tail of", path))?;
+    file.set_len(position(tail.stop)).map_err(LogError::io("truncating the torn tail of", path))?;
     let mut at = tail.synced.max(base);
     let mut bytes = Vec::new();
     while at < tail.stop {

@@ -1,4 +1,4 @@
-//! Which segments are dropped.
+//! Removal of old segments.
 
 use std::{
     io,
@@ -9,28 +9,28 @@ use std::{
 use super::{Partition, State, segment_path};
 use crate::LogError;
 
-/// What is kept. A segment goes when it is older than `age`, or when the partition is larger than `size`; the newest
-/// segment and whatever a consumer still needs stay.
+/// The limits of a partition. A segment is removed when it is older than `max_age` or the partition is larger than
+/// `max_bytes`. The newest segment, and segments that a consumer still needs, are kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Retention {
-    /// How old a segment's last write may be.
+    /// Maximum age of a segment's last write.
     pub age: Duration,
-    /// How many bytes the partition may hold.
+    /// Maximum size of the partition, in bytes.
     pub size: u64,
 }
 
 impl Partition {
-    /// Deletes the segments that `retention` does not keep, but none that holds a record at or after `needed`.
-    /// Returns how many bytes went. A segment whose age cannot be read, or lies in the future because the clock was set
-    /// back, goes by `size` alone.
+    /// Removes the segments that exceed `retention`, except those with a record at or after `needed`. Returns the
+    /// number of bytes removed. A segment whose age cannot be read, or is negative because the clock was set back, is
+    /// removed only because of the size.
     ///
     /// # Errors
-    /// [`LogError::Io`] when the file system refuses, also when it only did not tell a segment's age: what `size` does
-    /// not keep has been deleted all the same, but somebody should look.
+    /// [`LogError::Io`] when the file system fails, also if only the age of a segment could not be read: segments above
+    /// the size limit are then removed nevertheless, but the error needs attention.
     pub fn expire(&mut self, retention: Retention, needed: u64, now: SystemTime) -> Result<u64, LogError> {
         let start = self.shared.start.load(Ordering::Acquire);
-        let mut unread = None;
-        let mut kept_from = start;
+        let mut age_error = None;
+        let mut new_start = start;
         {
             let segments = self.shared.segments.read().unwrap_or_else(PoisonError::into_inner);
             for pair in segments.windows(2) {
@@ -41,10 +41,10 @@ impl Partition {
                 let path = segment_path(&self.shared.folder, segment.base);
                 let old = match self.shared.storage.modified(&path) {
                     Ok(written) => now.duration_since(written).unwrap_or_default() > retention.age,
-                    // Its bytes are gone; what is left of it is its name.
+                    // Its bytes are missing; only its entry in the list is left.
                     Err(error) if error.kind() == io::ErrorKind::NotFound => true,
                     Err(error) => {
-                        unread.get_or_insert(LogError::Io { what: "reading the age of", path, source: error });
+                        age_error.get_or_insert(LogError::Io { what: "reading the age of", path, source: error });
                         false
                     }
                 };
@@ -52,29 +52,29 @@ impl Partition {
                 if !(old || large) {
                     break;
                 }
-                kept_from = kept_from.max(next.base);
+                new_start = new_start.max(next.base);
             }
         }
-        self.drop_before(kept_from)?;
-        match unread {
-            None => Ok(kept_from - start),
+        self.drop_before(new_start)?;
+        match age_error {
+            None => Ok(new_start - start),
             Some(error) => Err(error),
         }
     }
 
-    fn drop_before(&mut self, kept_from: u64) -> Result<(), LogError> {
-        if kept_from > self.state.state.start {
-            // First, durably: should power be lost, files before it are known to be leftovers, and files after it that
-            // are not there are known to be missing.
-            let state = State { start: kept_from, ..self.state.state };
-            self.state.write_durably(state).map_err(LogError::io("moving the start in", self.folder()))?;
-            self.shared.start.store(kept_from, Ordering::Release);
+    fn drop_before(&mut self, new_start: u64) -> Result<(), LogError> {
+        if new_start > self.state.state.start {
+            // The new start is made durable first: after a power loss, files before it are known to be leftovers, and
+            // absent files after it are known to be missing.
+            let state = State { start: new_start, ..self.state.state };
+            self.state.write_durably(state).map_err(LogError::io("advancing the start in", self.folder()))?;
+            self.shared.start.store(new_start, Ordering::Release);
         }
-        // Those before the start that could not be removed the last time go now.
+        // This also removes segments before the start that could not be removed the last time.
         loop {
             let Some(oldest) = ({
                 let segments = self.shared.segments.read().unwrap_or_else(PoisonError::into_inner);
-                segments.first().filter(|oldest| oldest.base < kept_from && segments.len() > 1).copied()
+                segments.first().filter(|oldest| oldest.base < new_start && segments.len() > 1).copied()
             }) else {
                 return Ok(());
             };

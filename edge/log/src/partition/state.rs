@@ -1,4 +1,4 @@
-//! The file `synced`: which offsets the partition holds, and up to which they were synced.
+//! The file `synced`: the first retained offset, and the offset up to which everything is synced.
 
 use std::{io, path::Path};
 
@@ -13,34 +13,36 @@ use crate::{
 const NAME: &str = "synced";
 const MAGIC: [u8; 8] = *b"wt-sync2";
 const ENTRY: usize = 44;
-/// The entries lie in different sectors, so that a torn write spoils one at most.
+/// The entries are in different disk sectors, so that a torn write damages at most one.
 const APART: u64 = 512;
-/// The entry that is only written durably; the others are written in turn, and may both be torn when power is lost.
+/// Index of the entry that is only written durably. The other entries are written in turn, and both may be torn by a
+/// power loss.
 const DURABLE: u64 = 2;
 
-/// What the file says.
+/// The content of one entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct State {
     /// Key of the partition's segments.
     pub(super) key: u64,
-    /// First offset that retention has kept.
+    /// First retained offset.
     pub(super) start: u64,
     /// Offset up to which a sync succeeded.
     pub(super) synced: u64,
 }
 
-/// The open file. It has three entries, each with a number and a checksum; the sound one with the highest number holds.
+/// The open file. It has three entries, each with a number and a checksum. The valid entry with the highest number is
+/// current.
 #[derive(Debug)]
 pub(super) struct StateFile {
     file: Box<dyn StorageFile>,
     number: u64,
     pub(super) state: State,
-    /// A write failed, so that some entry may say what `state` does not.
+    /// A write failed, so an entry may differ from `state`.
     unsure: bool,
 }
 
 impl StateFile {
-    /// Opens the file; tells its state, if it has a sound one. With none, it holds `fresh` once it is written.
+    /// Opens the file. Returns its state if it has a valid entry; otherwise the state is `fresh` until the first write.
     pub(super) fn open(storage: &dyn Storage, folder: &Path, fresh: State) -> Result<(Self, Option<State>), LogError> {
         let path = folder.join(NAME);
         let file = storage.open(&path).map_err(LogError::io("opening", &path))?;
@@ -62,24 +64,24 @@ impl StateFile {
         Ok((Self { file, number, state, unsure: false }, found.map(|(_, state)| state)))
     }
 
-    /// Whether some entry may say that more than up to `offset` was synced.
+    /// Returns whether an entry may contain a synced offset greater than `offset`.
     pub(super) fn may_exceed(&self, offset: u64) -> bool {
         self.unsure || offset < self.state.synced
     }
 
-    /// Writes the state, not durably: after a loss of power an older one may hold, which only makes recovery more
-    /// careful as long as what it says of `synced` never shrinks.
+    /// Writes the state without syncing. After a power loss an older state may be current, which only makes recovery
+    /// more careful as long as `synced` never decreases.
     pub(super) fn write(&mut self, state: State) -> io::Result<()> {
         let number = self.number + 1;
         self.write_entry(number % DURABLE, number, state)?;
-        // Not before: a failed entry is written once more, and the sound one is left alone.
+        // Set only after success: a failed entry is written again, and the valid one is not touched.
         self.number = number;
         self.state = state;
         Ok(())
     }
 
-    /// Writes the state durably, and leaves no entry that says otherwise. When it fails, either state may hold after a
-    /// restart.
+    /// Writes the state durably, and leaves no entry with another state. If it fails, either state may be current after
+    /// a restart.
     pub(super) fn write_durably(&mut self, state: State) -> io::Result<()> {
         let before = self.state;
         let written = self.write_all_entries(state);
@@ -94,7 +96,7 @@ impl StateFile {
         self.write(state)?;
         self.write(state)?;
         self.file.sync_all()?;
-        // Only now: until here the older durable entry was needed.
+        // Written last: until here the older durable entry was needed.
         self.write_entry(DURABLE, self.number, state)?;
         self.file.sync_all()?;
         self.unsure = false;

@@ -1,4 +1,4 @@
-//! The real files and clocks.
+//! The file system and the clocks of the machine.
 
 use std::{
     collections::hash_map::RandomState,
@@ -75,7 +75,7 @@ impl Storage for DiskStorage {
     }
 
     fn random(&self) -> u64 {
-        // The standard library's only source of randomness: each state has keys of its own.
+        // The standard library's only source of randomness: each `RandomState` has its own keys.
         RandomState::new().hash_one(SystemTime::now())
     }
 }

@@ -1,4 +1,4 @@
-//! The seam to files and clock: what the log asks of the machine, so that a test can answer instead.
+//! The interface to files, clock and random numbers, which a test can replace.
 
 mod disk;
 #[cfg(feature = "simulation")]
@@ -16,20 +16,20 @@ use std::{
 
 /// Files, clocks and random numbers. The log calls it per batch and per segment, not per record.
 pub trait Storage: fmt::Debug + Send + Sync {
-    /// Makes a folder and those above it that are missing, each durable.
+    /// Creates a folder and its missing parents, each durably.
     ///
     /// # Errors
     /// The system's.
     fn create_dir_all(&self, folder: &Path) -> io::Result<()>;
 
-    /// Names of the files in a folder, in no order; names that are no UTF-8 are left out.
+    /// Names of the files in a folder, in no particular order. Names that are not UTF-8 are skipped.
     ///
     /// # Errors
     /// The system's.
     fn list(&self, folder: &Path) -> io::Result<Vec<String>>;
 
-    /// Opens a file for reading and writing; makes an empty one when there is none. The new file is durable only once
-    /// [`Self::sync_dir`] was called on its folder.
+    /// Opens a file for reading and writing, and creates it if it does not exist. A new file is durable only after
+    /// [`Self::sync_dir`] of its folder.
     ///
     /// # Errors
     /// The system's.
@@ -38,52 +38,52 @@ pub trait Storage: fmt::Debug + Send + Sync {
     /// Opens an existing file for reading only.
     ///
     /// # Errors
-    /// [`io::ErrorKind::NotFound`] when there is none; the system's.
+    /// [`io::ErrorKind::NotFound`] when the file does not exist; the system's.
     fn open_existing(&self, path: &Path) -> io::Result<Box<dyn StorageFile>>;
 
-    /// Removes a file; durable once [`Self::sync_dir`] was called on its folder.
+    /// Removes a file. Durable after [`Self::sync_dir`] of its folder.
     ///
     /// # Errors
     /// The system's.
     fn remove_file(&self, path: &Path) -> io::Result<()>;
 
-    /// Gives a file another name, and replaces what had it; durable once [`Self::sync_dir`] was called on its folder.
+    /// Renames a file and replaces an existing one. Durable after [`Self::sync_dir`] of its folder.
     ///
     /// # Errors
     /// The system's.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
-    /// Makes what was made, removed and renamed in a folder durable.
+    /// Makes created, removed and renamed files of a folder durable.
     ///
     /// # Errors
     /// The system's.
     fn sync_dir(&self, folder: &Path) -> io::Result<()>;
 
-    /// When a file was last written to.
+    /// The time of the last write to a file.
     ///
     /// # Errors
     /// The system's.
     fn modified(&self, path: &Path) -> io::Result<SystemTime>;
 
-    /// The wall clock, for retention. It may jump either way.
+    /// The wall clock, used for retention. It may jump in either direction.
     fn now(&self) -> SystemTime;
 
-    /// Time since some moment, for back-off. It never runs backwards.
+    /// Time since an arbitrary start, used for back-off. It never decreases.
     fn monotonic(&self) -> Duration;
 
-    /// A number that nobody can guess.
+    /// An unpredictable random number.
     fn random(&self) -> u64;
 }
 
 /// An open file, addressed by position.
 pub trait StorageFile: fmt::Debug + Send + Sync {
-    /// Writes all of `bytes` at position `at`; the file grows as needed. When it fails, a part may be written.
+    /// Writes all of `bytes` at position `at`. The file grows as needed. After an error, a part may have been written.
     ///
     /// # Errors
     /// The system's.
     fn write_all_at(&self, bytes: &[u8], at: u64) -> io::Result<()>;
 
-    /// Writes all of `bytes` at the file's end.
+    /// Writes all of `bytes` at the end of the file.
     ///
     /// # Errors
     /// The system's.
@@ -95,7 +95,7 @@ pub trait StorageFile: fmt::Debug + Send + Sync {
     /// Fills `bytes` from position `at`.
     ///
     /// # Errors
-    /// [`io::ErrorKind::UnexpectedEof`] when the file ends before; the system's.
+    /// [`io::ErrorKind::UnexpectedEof`] when the file is too short; the system's.
     fn read_exact_at(&self, bytes: &mut [u8], at: u64) -> io::Result<()>;
 
     /// The file's length in bytes.
@@ -104,7 +104,7 @@ pub trait StorageFile: fmt::Debug + Send + Sync {
     /// The system's.
     fn len(&self) -> io::Result<u64>;
 
-    /// Whether the file holds nothing.
+    /// Returns whether the file is empty.
     ///
     /// # Errors
     /// The system's.
@@ -112,14 +112,14 @@ pub trait StorageFile: fmt::Debug + Send + Sync {
         Ok(self.len()? == 0)
     }
 
-    /// Cuts the file, or extends it with zeros.
+    /// Truncates the file, or extends it with zeros.
     ///
     /// # Errors
     /// The system's.
     fn set_len(&self, length: u64) -> io::Result<()>;
 
-    /// Makes what was written durable: data, and what is needed to read it back (`fdatasync`). After a failure nothing
-    /// that was written since the last success may be trusted, also not after a later success.
+    /// Makes written data durable, with the metadata needed to read it back (`fdatasync`). After a failure, nothing
+    /// written since the last success can be trusted, even if a later call succeeds.
     ///
     /// # Errors
     /// The system's.

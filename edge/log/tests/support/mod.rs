@@ -1,4 +1,4 @@
-//! What the tests of the log share.
+//! Helpers of the log's tests.
 
 #![allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "not every test uses all; a test fails by panicking")]
 
@@ -50,7 +50,7 @@ pub fn segment(base: u64) -> PathBuf {
     folder().join(format!("{base:020}.log"))
 }
 
-/// The file that holds `offset`, and where.
+/// The file that contains `offset`, and the position in it.
 pub fn place_of(storage: &SimulatedStorage, offset: u64) -> Option<(PathBuf, u64)> {
     let bases = storage.files().into_iter().filter(|path| path.parent() == Some(folder())).filter_map(|path| {
         let base: u64 = path.file_name()?.to_str()?.strip_suffix(".log")?.parse().ok()?;
@@ -60,7 +60,7 @@ pub fn place_of(storage: &SimulatedStorage, offset: u64) -> Option<(PathBuf, u64
     Some((path, offset - base + wheeltapper_log::SEGMENT_HEADER as u64))
 }
 
-/// What a reader that goes on after damage gets.
+/// The result of a reader that continues after damage.
 #[derive(Debug, Default)]
 pub struct Seen {
     pub records: Vec<Record>,

@@ -1,25 +1,25 @@
-//! QoS 2 exchanges of MQTT that are not over: which messages were stored whose senders may lawfully send them again.
+//! Open QoS 2 exchanges of MQTT: stored messages that their senders may still send again.
 //!
-//! A client that did not get its PUBREC sends the message again, also to a host that was killed meanwhile. So the exchange
-//! is written into the very records that hold the message's readings, as a [`Tag`]: a record's checksum covers both, and
-//! there is no moment at which one is on the disk without the other, in whichever order partitions are synced. Where a
-//! message has records in several partitions, each says which of how many it is, and a resend adds just those that are
-//! missing.
+//! A client that did not receive its PUBREC sends the message again, also to a host that was killed meanwhile. So the
+//! exchange is written into the records that contain the message's readings, as an [`ExchangeTag`]: a record's checksum
+//! covers both, so neither is ever on the disk without the other, in whichever order partitions are synced. If a
+//! message has records in several partitions, each contains its number and the total, and a resend adds only the
+//! missing ones.
 //!
-//! The exchange ends with PUBREL. PUBCOMP waits until that is durable in a small log of its own, as the client then uses
-//! the packet id for another message, perhaps one of the same content. Every PUBLISH that begins an exchange gets a number
-//! that only goes up; a release names it, so that the order of records in different files does not matter: an exchange is
-//! open if its number is above the last one that was released for its packet id.
+//! The exchange ends with PUBREL. PUBCOMP waits until the end is durable in a small separate log, because the client
+//! then reuses the packet id for another message, possibly with the same content. Every PUBLISH that begins an exchange
+//! gets an increasing number; a release names it, so the order of records in different files is irrelevant: an exchange
+//! is open if its number is greater than the last one that was released for its packet id.
 //!
-//! A snapshot now and then (the open exchanges, and how far the logs had been looked at) bounds what is read at the start.
-//! It is begun by noting the ends of the logs; then an empty append goes through each committer, so that all that was
-//! durable at those ends is known; only then the open exchanges are copied. What comes in between is found twice, which
-//! does no harm.
+//! Periodic snapshots (the open exchanges and the offsets up to which the logs were read) bound how much is read at the
+//! start. A snapshot first notes the ends of the logs; then an empty append goes through each committer, so that
+//! everything that was durable at those ends is known; only then the open exchanges are copied. Records written in
+//! between are read twice, which is harmless.
 //!
-//! A message that comes again with other content is another message; so is one without the duplicate flag, unless its exchange
-//! is open from before a restart: sessions end with the host, and a client that is told so sends what was under way anew.
-//! What remains: a client that lost its own session begins a new message with the same packet id and content as one that was
-//! under way when the host died.
+//! A message with other content is another message. So is a message without the duplicate flag, unless its exchange is
+//! open from before a restart: sessions end with the host, and a client that learns this sends its pending messages
+//! again without the flag. One case remains: a client that lost its own session starts a new message with the same
+//! packet id and content as one that was pending when the host died.
 
 mod records;
 
@@ -44,47 +44,48 @@ use crate::{
     line::{self, RawRecord, Read},
 };
 
-/// Open exchanges at most, some 100 MB. Beyond it new ones are refused as busy.
-const MOST: usize = 1 << 20;
-/// An exchange is forgotten after this: no session of the broker is kept for longer than 7 days.
-const FORGOTTEN: Duration = Duration::from_secs(8 * 24 * 3600);
-/// Snapshots are at least so far apart, and come when something has changed, or the raw topic has grown so much.
-const BETWEEN: Duration = Duration::from_secs(30);
-const GROWN: u64 = 16 << 20;
-/// How many bytes of a log are read at once.
-const READ: usize = 4 << 20;
-/// Ends of exchanges that may wait to be written.
-const WAITING: usize = 65_536;
+/// Maximum number of open exchanges, about 100 MB. Beyond it new ones are answered as busy.
+const MAX_OPEN_EXCHANGES: usize = 1 << 20;
+/// An exchange is dropped after this time: the broker keeps no session for longer than 7 days.
+const EXCHANGE_TTL: Duration = Duration::from_secs(8 * 24 * 3600);
+/// Minimum interval between snapshots. A snapshot is made when an exchange has changed, or the raw topic has grown by
+/// `MIN_SNAPSHOT_GROWTH` bytes.
+const MIN_SNAPSHOT_INTERVAL: Duration = Duration::from_secs(30);
+const MIN_SNAPSHOT_GROWTH: u64 = 16 << 20;
+/// Bytes of a log per read.
+const READ_BYTES: usize = 4 << 20;
+/// Maximum number of ends of exchanges that wait to be written.
+const MAX_PENDING_ENDS: usize = 65_536;
 /// How long a snapshot waits for the committers.
-const PATIENCE: Duration = Duration::from_secs(30);
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A session, by the hash of its name.
 type SessionKey = [u8; 16];
 
-/// A message on its way to the log, and what of it is there already.
+/// A message to be stored, and its parts that are already stored.
 #[derive(Clone, Debug)]
 pub(crate) struct Offer {
     pub(crate) tag: Tag,
-    /// The parts that an earlier try has stored, and of how many.
+    /// The parts that an earlier attempt has stored, and the number of parts then.
     stored: Option<(Vec<u16>, u16)>,
 }
 
 impl Offer {
-    /// Whether a part need not be stored again. Where the message now has another number of records, as the
-    /// configuration has changed since, parts cannot be told apart and all are stored.
+    /// Whether a part is already stored. If the message now has another number of records, because the configuration
+    /// has changed, its parts cannot be matched and all are stored.
     pub(crate) fn has(&self, part: u16, parts: u16) -> bool {
         self.stored.as_ref().is_some_and(|(stored, of)| *of == parts && stored.contains(&part))
     }
 }
 
-/// What to do with a message of QoS 2.
+/// What to do with a QoS 2 message.
 #[derive(Debug)]
 pub(crate) enum Begin {
-    /// It is stored: an earlier acknowledgement was lost.
+    /// It is already stored: an earlier acknowledgement was lost.
     Stored,
-    /// Store it.
+    /// It must be stored.
     Store(Offer),
-    /// There is no room for another exchange.
+    /// The maximum number of open exchanges is reached.
     Full,
 }
 
@@ -118,13 +119,13 @@ impl State {
         self.sessions.get(session)?.get(&id)
     }
 
-    /// Notes that a part is stored.
+    /// Records that a part is stored.
     fn add(&mut self, tag: &Tag, part: u16, parts: u16, since: i64) {
         let known = self.sessions.entry(tag.session).or_default();
         let fresh = || Open { number: tag.number, digest: tag.digest, since, parts, stored: Vec::new() };
         let before = known.len();
         let open = known.entry(tag.id).or_insert_with(fresh);
-        // A resend that stores what an earlier try has not has the number of that.
+        // A resend that stores missing parts has the number of the first attempt.
         if open.number < tag.number || (open.number == tag.number && open.parts != parts) {
             *open = fresh();
         }
@@ -135,7 +136,7 @@ impl State {
         self.changed = true;
     }
 
-    /// Ends the exchange of a packet id, or all of the session, up to a number.
+    /// Ends the exchange of a packet id, or all exchanges of the session, up to a number.
     fn end(&mut self, session: &SessionKey, id: Option<u16>, number: u64) {
         let Some(known) = self.sessions.get_mut(session) else { return };
         let before = known.len();
@@ -148,11 +149,11 @@ impl State {
     }
 }
 
-/// The exchanges.
+/// The open exchanges and their log.
 #[derive(Debug)]
 pub(crate) struct Exchanges {
     state: Mutex<State>,
-    /// The first number of this run of the host.
+    /// The first exchange number since the host started.
     first: u64,
     next: AtomicU64,
     /// The log of their ends and of snapshots.
@@ -162,8 +163,8 @@ pub(crate) struct Exchanges {
 }
 
 impl Exchanges {
-    /// Finds out which exchanges are open: from the last snapshot, from what was added to the raw topic since, and from what
-    /// has ended. `partition` is the log of its own, `raw` are the partitions of the raw topic.
+    /// Restores the open exchanges: from the last snapshot, the records of the raw topic since, and the ends.
+    /// `partition` is the log of exchanges, `raw` are the partitions of the raw topic.
     ///
     /// # Errors
     /// When no thread can be started, or the log cannot be written.
@@ -172,11 +173,14 @@ impl Exchanges {
         let mut found = Found::default();
         let whole = own.end();
         if let Err(error) = read(&mut own.clone(), own.start(), whole, |payload| found.take(payload)) {
-            // Readings matter more than whether some come twice.
-            tracing::error!(error = format!("{error:#}"), "MQTT messages of QoS 2 that come again may be stored twice");
+            // The host starts anyway: accepting readings matters more than possible duplicates.
+            tracing::error!(
+                error = format!("{error:#}"),
+                "MQTT messages of QoS 2 that are sent again may be stored twice"
+            );
         }
         let Found { mut state, ends, from, mut last } = found;
-        // Without a snapshot there never was an exchange.
+        // Without a snapshot there has been no exchange.
         for (reader, start) in raw.iter().zip(from) {
             let start = start.max(reader.start());
             let scanned = read(&mut reader.clone(), start, reader.end(), |payload| {
@@ -188,7 +192,7 @@ impl Exchanges {
             if let Err(error) = scanned {
                 tracing::error!(
                     error = format!("{error:#}"),
-                    "MQTT messages of QoS 2 that come again may be stored twice"
+                    "MQTT messages of QoS 2 that are sent again may be stored twice"
                 );
             }
         }
@@ -197,13 +201,13 @@ impl Exchanges {
             state.end(&session, id, number);
         }
         if state.count > 0 {
-            tracing::info!(exchanges = state.count, "QoS 2 exchanges of MQTT are open from before");
+            tracing::info!(exchanges = state.count, "QoS 2 exchanges of MQTT are open from before the restart");
         }
-        let log = Committer::start(vec![partition], WAITING, Duration::ZERO)?;
+        let log = Committer::start(vec![partition], MAX_PENDING_ENDS, Duration::ZERO)?;
         let first = last + 1;
         let exchanges = Self { state: Mutex::new(state), first, next: AtomicU64::new(first), log, own, raw };
-        // At once, so that there is one before the first exchange.
-        exchanges.write_snapshot().context("keeping MQTT's QoS 2 exchanges")?;
+        // Immediately, so that there is a snapshot before the first exchange.
+        exchanges.write_snapshot().context("saving MQTT's QoS 2 exchanges")?;
         Ok(exchanges)
     }
 
@@ -211,18 +215,18 @@ impl Exchanges {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Open exchanges.
+    /// Number of open exchanges.
     pub(crate) fn count(&self) -> usize {
         self.lock().count
     }
 
-    /// What to do with a message that belongs to this exchange.
+    /// Decides what to do with a message that belongs to this exchange.
     pub(crate) fn begin(&self, exchange: &Exchange, topic: &str, payload: &[u8]) -> Begin {
         let session = session_key(&exchange.session);
         let digest = digest(topic, payload);
         let state = self.lock();
         let known = state.get(&session, exchange.id);
-        // A client that is told that its session is gone sends what was under way without the duplicate flag.
+        // A client that learns that its session is gone sends pending messages without the duplicate flag.
         let again = |open: &&Open| (exchange.dup || open.number < self.first) && open.digest == digest;
         if let Some(open) = known.filter(again) {
             if open.complete() {
@@ -231,14 +235,14 @@ impl Exchanges {
             let tag = Tag { session, id: exchange.id, number: open.number, digest };
             return Begin::Store(Offer { tag, stored: Some((open.stored.clone(), open.parts)) });
         }
-        if known.is_none() && state.count >= MOST {
+        if known.is_none() && state.count >= MAX_OPEN_EXCHANGES {
             return Begin::Full;
         }
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         Begin::Store(Offer { tag: Tag { session, id: exchange.id, number, digest }, stored: None })
     }
 
-    /// All parts of a message are durable.
+    /// Records that all parts of a message are durable.
     pub(crate) fn stored(&self, tag: &Tag, parts: u16) {
         let mut state = self.lock();
         for part in 0..parts {
@@ -246,14 +250,14 @@ impl Exchanges {
         }
     }
 
-    /// Ends an exchange. `None`: it is not open, so nothing has to be kept. Else the channel says when that is durable, or is
-    /// dropped where it could not be written.
+    /// Ends an exchange. Returns `None` when it is not open, so nothing needs to be written; otherwise a channel that
+    /// receives when the end is durable, and is closed when it could not be written.
     pub(crate) fn release(self: &Arc<Self>, exchange: &Exchange) -> Option<oneshot::Receiver<()>> {
         let session = session_key(&exchange.session);
         let number = self.lock().get(&session, exchange.id)?.number;
-        let (told, kept) = oneshot::channel();
-        self.write_end(session, Some(exchange.id), number, Some(told));
-        Some(kept)
+        let (done, released) = oneshot::channel();
+        self.write_end(session, Some(exchange.id), number, Some(done));
+        Some(released)
     }
 
     /// Ends all exchanges of a session.
@@ -272,26 +276,26 @@ impl Exchanges {
         session: SessionKey,
         id: Option<u16>,
         number: u64,
-        told: Option<oneshot::Sender<()>>,
+        done: Option<oneshot::Sender<()>>,
     ) {
         let exchanges = Arc::downgrade(self);
         self.log.append(Append {
             parts: vec![(0, framed(&encode_end(&session, id, number)))],
             done: Box::new(move |result| {
                 if let Err(error) = result {
-                    tracing::warn!(%error, "the end of a QoS 2 exchange could not be kept");
+                    tracing::warn!(%error, "the end of a QoS 2 exchange could not be written");
                     return;
                 }
                 if let Some(exchanges) = exchanges.upgrade() {
                     exchanges.lock().end(&session, id, number);
                 }
-                // Who asked may be gone.
-                let _ = told.map(|told| told.send(()));
+                // The receiver may be gone.
+                let _ = done.map(|done| done.send(()));
             }),
         });
     }
 
-    /// Makes a snapshot where one is due. `raw` is the committer of the raw topic. Waits for the disk.
+    /// Makes a snapshot if one is due. `raw` is the committer of the raw topic. Waits for the disk.
     ///
     /// # Errors
     /// When it could not be written; the next call tries again.
@@ -299,9 +303,9 @@ impl Exchanges {
         let grown = self.raw.iter().map(Reader::end).sum();
         {
             let state = self.lock();
-            let due = state
-                .snapshot
-                .is_none_or(|(at, sum)| at.elapsed() >= BETWEEN && (state.changed || sum.abs_diff(grown) >= GROWN));
+            let due = state.snapshot.is_none_or(|(at, sum)| {
+                at.elapsed() >= MIN_SNAPSHOT_INTERVAL && (state.changed || sum.abs_diff(grown) >= MIN_SNAPSHOT_GROWTH)
+            });
             if !due {
                 return Ok(());
             }
@@ -316,13 +320,13 @@ impl Exchanges {
     fn write_snapshot_after(&self, raw: Option<&Committer>) -> anyhow::Result<()> {
         let ends: Vec<u64> = self.raw.iter().map(Reader::end).collect();
         let own = self.own.end();
-        // What was durable at those ends is known once these have come back.
+        // Everything that was durable at those ends is known once these appends have returned.
         for committer in raw.into_iter().chain([&self.log]) {
             commit(committer, Vec::new())?;
         }
         let snapshot = {
             let mut state = self.lock();
-            let oldest = clock::now().saturating_sub(i64::try_from(FORGOTTEN.as_nanos()).unwrap_or(i64::MAX));
+            let oldest = clock::now().saturating_sub(i64::try_from(EXCHANGE_TTL.as_nanos()).unwrap_or(i64::MAX));
             state.drop_older(oldest);
             state.changed = false;
             state.snapshot = Some((Instant::now(), ends.iter().sum()));
@@ -351,14 +355,14 @@ impl State {
 
 /// Appends, and waits until it is durable.
 fn commit(committer: &Committer, parts: Vec<(usize, Vec<u8>)>) -> anyhow::Result<()> {
-    let (done, told) = crossbeam_channel::bounded(1);
+    let (done, result) = crossbeam_channel::bounded(1);
     committer.append(Append {
         parts,
         done: Box::new(move |result| {
             let _ = done.send(result);
         }),
     });
-    Ok(told.recv_timeout(PATIENCE)??)
+    Ok(result.recv_timeout(COMMIT_TIMEOUT)??)
 }
 
 fn framed(payload: &[u8]) -> Vec<u8> {
@@ -370,9 +374,9 @@ fn framed(payload: &[u8]) -> Vec<u8> {
 /// Calls `each` with the records from `offset` up to `end`.
 fn read(reader: &mut Reader, mut offset: u64, end: u64, mut each: impl FnMut(&[u8])) -> anyhow::Result<()> {
     while offset < end {
-        let records = match line::read(reader, offset, end, READ)? {
+        let records = match line::read(reader, offset, end, READ_BYTES)? {
             Read::Records(records) => records,
-            // The worker reports it; what lies behind still counts.
+            // The worker reports it; later records still count.
             Read::Lost(resume) => {
                 offset = resume;
                 continue;

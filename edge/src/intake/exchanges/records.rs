@@ -1,23 +1,23 @@
-//! What the records of exchanges hold: tags in the raw topic, ends and snapshots in a log of their own.
+//! Record formats of QoS 2 exchanges: tags in the raw topic; ends and snapshots in a separate log.
 
 use super::{Open, SessionKey, State};
 
-/// What a record of the raw topic says of the message that it came with.
+/// Identifies the QoS 2 message from which a record of the raw topic comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tag {
     pub(super) session: SessionKey,
     pub(super) id: u16,
-    /// Goes up with each exchange.
+    /// Increases with each exchange.
     pub(super) number: u64,
-    /// Of topic and payload.
+    /// Hash of topic and payload.
     pub(super) digest: [u8; 16],
 }
 
 impl Tag {
-    /// Bytes of a tag with its part.
+    /// Length in bytes of an encoded tag with its part.
     pub(crate) const BYTES: usize = 46;
 
-    /// Appends the tag of one of `parts` records.
+    /// Appends the tag of record `part` of `parts`.
     pub(crate) fn write(&self, part: u16, parts: u16, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.session);
         out.extend_from_slice(&self.id.to_le_bytes());
@@ -27,7 +27,7 @@ impl Tag {
         out.extend_from_slice(&parts.to_le_bytes());
     }
 
-    /// The tag, which part the record is, and of how many.
+    /// Decodes the tag, the record's part, and the number of parts.
     pub(super) fn read(bytes: &[u8; Self::BYTES]) -> Option<(Self, u16, u16)> {
         let mut bytes = &bytes[..];
         let tag = Self {
@@ -58,13 +58,16 @@ fn short_hash(parts: &[&[u8]]) -> [u8; 16] {
     hash
 }
 
-/// Kinds of records in the log of exchanges, little endian.
+/// Record kinds of the log of exchanges, little endian.
 ///
 /// | kind | fields |
 /// |---|---|
-/// | 1 an exchange ends | session 16 bytes, packet id u16, number u64 |
-/// | 2 a session's exchanges end | session, number of the last |
-/// | 3 snapshot | next number u64, ends of the raw topic: count u16, u64 each; exchanges: count u32, of each session, packet id u16, number u64, digest 16 bytes, since i64, parts u16, count u16 of the stored ones and these u16 each |
+/// | 1 end of an exchange | session 16 bytes, packet id u16, number u64 |
+/// | 2 all exchanges of a session end | session 16 bytes, number of the last u64 |
+/// | 3 snapshot | next number u64; ends of the raw topic: count u16, u64 each; exchanges: count u32, each as below |
+///
+/// An exchange in a snapshot: session, packet id u16, number u64, digest 16 bytes, opened i64 (ns since 1970), parts
+/// u16, count u16 of the stored parts, and their numbers u16 each.
 const END: u8 = 1;
 const END_ALL: u8 = 2;
 const SNAPSHOT: u8 = 3;
@@ -102,23 +105,23 @@ pub(super) fn encode_snapshot(state: &State, next: u64, ends: &[u64]) -> Vec<u8>
     out
 }
 
-/// What the log of exchanges holds.
+/// Content of the log of exchanges.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    /// Of the last snapshot.
+    /// State of the last snapshot.
     pub(super) state: State,
-    /// Where to read on in each partition of the raw topic.
+    /// Offset at which to continue reading in each partition of the raw topic.
     pub(super) from: Vec<u64>,
-    /// All ends, also of exchanges that the snapshot does not name any more.
+    /// All ends, also of exchanges that are no longer in the snapshot.
     pub(super) ends: Vec<(SessionKey, Option<u16>, u64)>,
-    /// The largest number there is.
+    /// The largest exchange number.
     pub(super) last: u64,
 }
 
 impl Found {
     pub(super) fn take(&mut self, payload: &[u8]) {
         if self.parse(payload).is_none() {
-            tracing::error!("a record of MQTT's QoS 2 exchanges is not readable; it was written by another version");
+            tracing::error!("a record of MQTT's QoS 2 exchanges cannot be decoded; it was written by another version");
         }
     }
 

@@ -9,7 +9,7 @@ use super::*;
 
 const SEGMENT: u64 = 1 << 14;
 
-/// The log's folder, its raw topic of two partitions, and what is known of it.
+/// The log's folder, a raw topic of two partitions, and the exchanges.
 struct Host {
     folder: TempDir,
     raw: Committer,
@@ -33,7 +33,7 @@ impl Host {
         Self { folder, raw, exchanges: Arc::new(exchanges) }
     }
 
-    /// Ends without a word, and starts on what the files hold now.
+    /// Kills the host, and starts another one on a copy of its files.
     fn killed(self) -> Self {
         let copy = tempfile::tempdir().unwrap();
         for folder in fs::read_dir(self.folder.path()).unwrap() {
@@ -49,7 +49,7 @@ impl Host {
         Self::open(copy)
     }
 
-    /// Stores the parts of a message; whether it had to.
+    /// Stores the parts `only` of a message; returns whether it had to be stored.
     fn store(&self, exchange: &Exchange, content: &str, parts: u16, only: &[u16]) -> bool {
         match self.exchanges.begin(exchange, "t", content.as_bytes()) {
             Begin::Stored => false,
@@ -59,7 +59,7 @@ impl Host {
                 let record = |part| framed(&RawRecord::tagged(&offer.tag, part, parts, &[4]));
                 let records = records.map(|part| (usize::from(part % 2), record(part))).collect();
                 commit(&self.raw, records).unwrap();
-                // What did not come to all partitions was never acknowledged.
+                // A message that did not reach all partitions was never acknowledged.
                 if usize::from(parts) == only.len() {
                     self.exchanges.stored(&offer.tag, parts);
                 }
@@ -88,7 +88,7 @@ fn a_resend_after_the_end_is_known_until_it_is_released() {
     assert!(host.release(&exchange("pump", 5, false)));
     assert!(!host.release(&exchange("pump", 5, false)), "once");
     let host = host.killed();
-    // The next message with this id has the same content, and was on its way when the host ended.
+    // The next message with this id has the same content, and was pending when the host died.
     assert!(host.store(&exchange("pump", 5, true), "7.25", 1, &[0]));
     host.exchanges.forget("valve");
     commit(&host.exchanges.log, Vec::new()).unwrap();
@@ -114,7 +114,7 @@ fn a_client_that_is_told_that_its_session_is_gone_stores_nothing_twice() {
     let host = Host::new();
     assert!(host.store(&exchange("pump", 5, false), "7.25", 1, &[0]));
     let host = host.killed();
-    assert!(!host.store(&exchange("pump", 5, false), "7.25", 1, &[0]), "sent anew, without the duplicate flag");
+    assert!(!host.store(&exchange("pump", 5, false), "7.25", 1, &[0]), "sent again, without the duplicate flag");
     host.exchanges.release(&exchange("pump", 5, false)).unwrap().blocking_recv().unwrap();
     assert!(host.store(&exchange("pump", 5, false), "7.25", 1, &[0]), "the next message says the same");
     assert!(host.store(&exchange("pump", 5, false), "7.25", 1, &[0]), "and so does one of this run");
@@ -186,20 +186,20 @@ proptest! {
     #[test]
     fn what_is_open_is_what_was_stored_and_not_released(steps in prop::collection::vec(step(), 1..60)) {
         let mut host = Host::new();
-        // The content of each exchange that is open, and the run of the host in which it was stored.
+        // The content of each open exchange, and the run of the host in which it was stored.
         let mut model: BTreeMap<(u8, u16), (u8, u32)> = BTreeMap::new();
-        let mut life = 0;
+        let mut run = 0;
         let of = |session: u8, id, dup| exchange(&session.to_string(), id, dup);
         for step in steps.into_iter().chain([Step::Kill]) {
             match step {
                 Step::Publish { session, id, content, parts } => {
                     let all: Vec<u16> = (0..parts).collect();
                     let before = model.get(&(session, id));
-                    let known = before.is_some_and(|&(known, stored)| known == content && stored < life);
+                    let known = before.is_some_and(|&(known, stored)| known == content && stored < run);
                     let stored = host.store(&of(session, id, false), &content.to_string(), parts, &all);
                     prop_assert_eq!(stored, !known);
                     if stored {
-                        model.insert((session, id), (content, life));
+                        model.insert((session, id), (content, run));
                     }
                 }
                 Step::Release { session, id } => {
@@ -213,13 +213,13 @@ proptest! {
                 Step::Snapshot => host.exchanges.write_snapshot_after(Some(&host.raw)).unwrap(),
                 Step::Kill => {
                     host = host.killed();
-                    life += 1;
+                    run += 1;
                     prop_assert_eq!(host.exchanges.count(), model.len());
                     for session in 0..2 {
                         for id in 1..4 {
                             for content in 0..2_u8 {
-                                let told = host.exchanges.begin(&of(session, id, true), "t", content.to_string().as_bytes());
-                                let stored = matches!(told, Begin::Stored);
+                                let outcome = host.exchanges.begin(&of(session, id, true), "t", content.to_string().as_bytes());
+                                let stored = matches!(outcome, Begin::Stored);
                                 prop_assert_eq!(stored, model.get(&(session, id)).is_some_and(|&(known, _)| known == content));
                             }
                         }

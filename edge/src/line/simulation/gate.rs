@@ -1,5 +1,5 @@
-//! Holds the thread that writes checkpoints between two transactions, so that the simulation decides what happens there.
-//! Only one of the two threads runs at a time, so a history depends on its seed alone.
+//! Holds the thread that writes checkpoints between two transactions, so that the simulation decides what happens
+//! there. Only one of the two threads runs at a time, so a history depends only on its seed.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -7,11 +7,11 @@ use crate::line::checkpoint::CheckpointGate;
 
 #[derive(Debug, Default)]
 struct State {
-    /// Transactions that may still begin.
+    /// Number of transactions that may still begin.
     permits: u32,
-    /// Checkpoints that were handed over.
+    /// Number of checkpoints that were handed over.
     begun: u32,
-    /// Checkpoints that were written or failed.
+    /// Number of checkpoints that were written or failed.
     ended: u32,
     /// The worker waits for the checkpoints up to this one: they are not held.
     open_until: u32,
@@ -43,7 +43,7 @@ impl SimulatedGate {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets one transaction through and waits until the thread is held again or has nothing to write.
+    /// Permits one transaction, and waits until the thread is held again or has nothing to write.
     pub(super) fn step(&self) {
         let mut state = self.lock();
         if !state.is_idle() {
@@ -64,13 +64,13 @@ impl SimulatedGate {
             .unwrap_or_else(PoisonError::into_inner);
     }
 
-    /// Holds nothing any more: the thread finishes what it writes.
+    /// Stops holding: the thread finishes its write.
     pub(super) fn release(&self) {
         self.lock().open_until = u32::MAX;
         self.changed.notify_all();
     }
 
-    /// The process dies: the thread ends without writing anything more.
+    /// Simulates the death of the process: the thread ends without another write.
     pub(super) fn kill(&self) {
         self.lock().dead = true;
         self.changed.notify_all();

@@ -1,17 +1,19 @@
-//! Seeded simulation of the line under faults: the real log, store, workers, checkpoints and planner on files, clock and
-//! threads that a seed decides about, against a model of what was acknowledged.
+//! Seeded simulation of the line under faults: the real log, store, workers, checkpoints and planner run on files, a
+//! clock and threads that a seed controls, and are compared with a model of what was acknowledged.
 //!
-//! A history is a sequence of actions drawn from the seed: readings are appended, the committer, the workers, the
-//! checkpoints and the planner make a step each, the configuration is changed, people amend work orders; between any two
-//! of these a write, a sync or an open fails, the disk is full or read-only, a lock is held, a bit flips, the log is deleted, a thread panics,
-//! the process dies or the power is lost. In the end all faults are gone, everything has to heal without help, and then:
+//! A history is a sequence of actions drawn from the seed: readings are appended; the committer, the workers, the
+//! checkpoints and the planner each make a step; the configuration is changed; users amend work orders. Between any two
+//! of these, a write, a sync or an open fails, the disk is full or read-only, a lock is held, a bit flips, the log is
+//! deleted, a thread panics, the process dies or the power is lost. At the end all faults are cleared, everything must
+//! recover without help, and then:
 //!
-//! - every acknowledged reading is stored exactly once, or lies among the dead letters when a stage fails on it, or was in
-//!   a record that a flipped bit damaged, or in a log that was deleted;
+//! - every acknowledged reading is stored exactly once, or is in the dead letters because a stage fails on it, or was
+//!   in a record that a flipped bit damaged, or in a log that was deleted;
 //! - no other reading is stored more than once, and none is invented;
-//! - the stages' state counts just the readings that are stored;
-//! - every finding is in the store and once in its topic; every alert has its work order, every amendment was made once;
-//! - what was written to a sound partition was acknowledged, whatever happened to another.
+//! - the stages' state counts exactly the readings that are stored;
+//! - every finding is in the store, and once in its topic; every alert has its work order, every amendment was made
+//!   once;
+//! - everything that was written to a healthy partition was acknowledged, whatever faults another partition had.
 //!
 //! `WHEELTAPPER_SEEDS=20000` runs more histories, `WHEELTAPPER_SEED=7` one, with its actions printed.
 

@@ -1,4 +1,4 @@
-//! What was sent, what was acknowledged, and whether the store agrees.
+//! The expected state: what was sent and what was acknowledged, and the comparison with the store.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,7 +11,7 @@ use wheeltapper_store::{Cell, Filter, Store};
 use super::stages::{Folded, is_alert, is_anomaly};
 use crate::{line::Finding, registry::Registry};
 
-/// Readings of appends that were answered.
+/// Readings of appends that were answered, and whether they are durable.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Answers(Arc<Mutex<BTreeMap<u64, bool>>>);
 
@@ -27,7 +27,7 @@ impl Answers {
     }
 }
 
-/// What the simulation knows apart from the host.
+/// The expected state, independent of the host.
 #[derive(Debug, Default)]
 pub(super) struct Model {
     /// The sensor of each reading that was sent; a reading's number is its value.
@@ -35,7 +35,7 @@ pub(super) struct Model {
     pub(super) answers: Answers,
     /// Readings in records that a flipped bit damaged.
     pub(super) damaged: BTreeSet<u64>,
-    /// Amendments of each order that were taken, and those of which it is not known.
+    /// Per work order: the number of accepted amendments, and of those with an unknown outcome.
     pub(super) amended: BTreeMap<String, (u32, u32)>,
 }
 
@@ -61,7 +61,7 @@ fn text(store: &Store, statement: &str) -> Result<Vec<Vec<String>>, String> {
 }
 
 impl Model {
-    /// Compares the store, the topics of findings and the stages' states with what was sent.
+    /// Compares the store, the topics of findings and the stages' states with the readings that were sent.
     ///
     /// # Errors
     /// The first difference.
@@ -119,7 +119,7 @@ impl Model {
         Ok(stored)
     }
 
-    /// The stages counted what is stored, no more and no less.
+    /// Checks that the stages counted exactly the stored readings.
     fn verify_states(&self, stored: &BTreeMap<u64, u32>, states: &[Folded]) -> Result<(), String> {
         let mut expected: BTreeMap<&str, u64> = BTreeMap::new();
         for reading in stored.keys() {
@@ -139,7 +139,7 @@ impl Model {
         Ok(())
     }
 
-    /// The hourly sums count what is stored.
+    /// Checks that the hourly sums count exactly the stored readings.
     fn verify_sums(store: &Store, stored: &BTreeMap<u64, u32>) -> Result<(), String> {
         let rows = text(store, "SELECT coalesce(sum(count), 0) FROM reading_hourly_sums")?;
         let counted = rows.first().and_then(|row| row.first()?.parse::<usize>().ok());
@@ -160,11 +160,11 @@ impl Model {
             Ok(text(store, statement)?.into_iter().filter_map(|row| row.into_iter().next()).collect())
         };
         let (anomalies, alerts) = (ids("SELECT id FROM anomalies")?, ids("SELECT id FROM alerts")?);
-        for (kind, found, of) in
+        for (kind, found, matches) in
             [("anomaly", &anomalies, is_anomaly as fn(u64) -> bool), ("alert", &alerts, is_alert as fn(u64) -> bool)]
         {
             let expected: BTreeSet<String> =
-                stored.keys().filter(|&&reading| of(reading)).map(|reading| format!("{kind}-{reading}")).collect();
+                stored.keys().filter(|&&reading| matches(reading)).map(|reading| format!("{kind}-{reading}")).collect();
             if let Some(missing) = expected.difference(found).next() {
                 return Err(format!("{missing} was found and is not in the store"));
             }
@@ -173,7 +173,7 @@ impl Model {
                 return Err(format!("{extra} is in the store without its reading"));
             }
         }
-        let mut told: BTreeMap<String, u32> = BTreeMap::new();
+        let mut in_topic: BTreeMap<String, u32> = BTreeMap::new();
         for reader in findings {
             let mut at = reader.start();
             while at < reader.end() {
@@ -184,18 +184,18 @@ impl Model {
                         Ok(Finding::Alert(alert)) => alert.id,
                         other => return Err(format!("a finding cannot be read: {other:?}")),
                     };
-                    *told.entry(id).or_default() += 1;
+                    *in_topic.entry(id).or_default() += 1;
                     at = record.next;
                 }
             }
         }
-        if let Some((id, times)) = told.iter().find(|(_, times)| **times != 1) {
-            return Err(format!("{id} is told {times} times"));
+        if let Some((id, times)) = in_topic.iter().find(|(_, times)| **times != 1) {
+            return Err(format!("{id} is in the topic {times} times"));
         }
-        let told: BTreeSet<String> = told.into_keys().collect();
+        let in_topic: BTreeSet<String> = in_topic.into_keys().collect();
         let in_store: BTreeSet<String> = anomalies.union(&alerts).cloned().collect();
-        if told != in_store {
-            let difference: Vec<_> = told.symmetric_difference(&in_store).collect();
+        if in_topic != in_store {
+            let difference: Vec<_> = in_topic.symmetric_difference(&in_store).collect();
             return Err(format!("topic and store differ in {difference:?}"));
         }
         Ok(())
@@ -211,18 +211,20 @@ impl Model {
                 return Err(format!("{alert} has no work order"));
             }
         }
-        for (order, &(sure, unsure)) in &self.amended {
+        for (order, &(confirmed, unknown)) in &self.amended {
             let alert = order.strip_prefix("order-").unwrap_or_default();
             let times = orders.get(alert).and_then(|notes| notes.parse::<u32>().ok()).unwrap_or(0);
-            if !(sure..=sure + unsure).contains(&times) {
-                return Err(format!("{order} was amended {times} times instead of {sure} (and {unsure} unsure)"));
+            if !(confirmed..=confirmed + unknown).contains(&times) {
+                return Err(format!(
+                    "{order} was amended {times} times instead of {confirmed} (and {unknown} unknown)"
+                ));
             }
         }
         Ok(())
     }
 }
 
-/// The time of a reading: a second apart, so that some lie in the next hour.
+/// The time of a reading: 20 s apart, so that some are in the next hour.
 pub(super) fn time_of(reading: u64) -> i64 {
     1_700_000_000_000_000_000 + i64::try_from(reading).unwrap_or(0) * 20_000_000_000
 }

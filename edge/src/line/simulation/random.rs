@@ -1,4 +1,4 @@
-//! The one source of chance of a history.
+//! The only source of randomness of a history.
 
 /// SplitMix64 (G. Steele, D. Lea, C. Flood, "Fast splittable pseudorandom number generators", 2014).
 #[derive(Debug)]
@@ -17,12 +17,12 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// Below `limit`, which is above zero.
+    /// A number below `limit`, which must be greater than zero.
     pub(super) fn below(&mut self, limit: u64) -> u64 {
         self.next() % limit
     }
 
-    /// True in so many of a hundred.
+    /// True with a probability of `percent` percent.
     pub(super) fn percent(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }

@@ -1,4 +1,5 @@
-//! Stages as plain functions: a fold over the readings, so that a reading that is skipped, repeated or out of place shows.
+//! Stages as plain functions: a fold over the readings, so that a reading that is skipped, repeated or out of order is
+//! detected.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,10 +28,11 @@ use crate::{
     metrics::Metrics,
 };
 
-/// The configuration that no stage takes.
+/// The configuration that every stage rejects.
 pub(super) const BAD_CONFIG: &str = "bad";
 
-/// Readings whose number ends so cause what the name says. Numbers are the readings' values.
+/// Readings whose number ends accordingly cause an anomaly, an alert, or a failure of the stage. Numbers are the
+/// readings' values.
 pub(super) fn is_anomaly(reading: u64) -> bool {
     reading.is_multiple_of(5)
 }
@@ -41,22 +43,22 @@ pub(super) fn is_poison(reading: u64) -> bool {
     reading % 97 == 13
 }
 
-/// What the simulation asks of the stages.
+/// Switches with which the simulation controls the stages and counts errors.
 #[derive(Debug, Default)]
 pub(super) struct Switches {
     /// The next step panics.
     pub(super) panic: AtomicBool,
-    /// A bit for each partition that the committer has to write to.
+    /// One bit per healthy partition, to which appends must succeed.
     pub(super) sound_partitions: AtomicU32,
-    /// Appends to such partitions that were refused.
+    /// Number of appends to such partitions that were rejected.
     pub(super) unjust_refusals: AtomicU32,
 }
 
-/// The state: how many readings of each sensor went through, and a hash over their order.
+/// The state: the number of readings of each sensor that were processed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Folded {
     pub(super) readings: BTreeMap<String, u64>,
-    /// Configurations in force when something went through, in order.
+    /// The configurations that were active when a reading was processed, in order.
     pub(super) configs: Vec<String>,
 }
 
@@ -168,7 +170,7 @@ fn asset(sensor: &str) -> String {
     sensor.rsplit_once('/').map_or(sensor, |(asset, _)| asset).to_owned()
 }
 
-/// Plans one order an alert, and counts how often each was amended in its notes.
+/// Plans one work order per alert, and counts in its notes how often it was amended.
 #[derive(Debug)]
 struct PlainSchedule {
     orders: BTreeMap<String, u32>,
@@ -199,7 +201,7 @@ impl ScheduleStage for PlainSchedule {
     fn push(&mut self, alerts: &[Alert]) -> Result<Vec<WorkOrder>, CallError> {
         let mut changed = Vec::new();
         for alert in alerts {
-            // As the real stage: an alert that it knows changes nothing.
+            // Like the real stage: a known alert changes nothing.
             if self.alerts.insert(alert.id.clone()) {
                 self.orders.insert(alert.id.clone(), 0);
                 changed.push(order(&alert.id, 0));
@@ -239,10 +241,10 @@ impl ScheduleStage for PlainSchedule {
     }
 }
 
-/// Opens plain schedules.
+/// Opens plain schedule stages.
 #[derive(Debug, Default)]
 pub(super) struct PlainScheduleFactory {
-    /// How many of the next ticks panic.
+    /// Number of the next ticks that panic.
     pub(super) panics: Arc<Mutex<u32>>,
 }
 

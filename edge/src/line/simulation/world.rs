@@ -1,4 +1,4 @@
-//! The simulated host and what happens to it.
+//! The simulated host and the actions on it.
 
 use std::{
     collections::BTreeSet,
@@ -42,21 +42,21 @@ use crate::{
 
 const SEGMENT: u64 = 1500;
 const STORE: &str = "wheeltapper.db";
-/// Rounds within which everything has to be through once the faults are gone.
+/// Rounds within which everything must be processed once the faults are cleared.
 const HEALING: u32 = 3_000;
 
-/// One partition's worker and what outlives it.
+/// One partition's worker, and the state that outlives it.
 struct Line {
     config: Arc<WorkerConfig>,
     shared: Arc<WorkerShared>,
     topics: Arc<WorkerTopics>,
     gate: Arc<SimulatedGate>,
     reader: Reader,
-    /// None while it is down.
+    /// `None` while it is down.
     worker: Option<Worker>,
 }
 
-/// A host that runs.
+/// A running host.
 struct Running {
     store: Store,
     registry: Arc<Registry>,
@@ -82,12 +82,12 @@ pub(super) struct World {
     config: String,
     model: Model,
     next_reading: u64,
-    /// Whether a fault is active that may touch any file.
+    /// Whether a fault is active that may affect any file.
     general_fault: bool,
     running: Option<Running>,
 }
 
-/// The file of a store that holds nothing. Copying it takes a tenth of the time of making one.
+/// The file of an empty store. Copying it takes a tenth of the time of creating one.
 fn empty_store() -> &'static [u8] {
     static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
     BYTES.get_or_init(|| {
@@ -238,7 +238,7 @@ impl World {
         Ok(())
     }
 
-    /// Sends a batch of readings; some of it to each partition.
+    /// Sends a batch of readings, split by partition.
     fn append(&mut self) {
         let Some(running) = &mut self.running else { return };
         let count = 1 + self.random.below(6);
@@ -274,11 +274,11 @@ impl World {
         let touched = parts.iter().fold(0, |touched, (partition, _)| touched | 1 << partition);
         let answers = self.model.answers.clone();
         let switches = Arc::clone(&running.switches);
-        let told = numbers.clone();
+        let appended = numbers.clone();
         let done = Box::new(move |result: Result<(), CommitError>| {
-            answers.note(&told, result.is_ok());
-            let sound = switches.sound_partitions.load(Ordering::Acquire) & touched == touched;
-            if sound && matches!(result, Err(CommitError::Failed(_))) {
+            answers.note(&appended, result.is_ok());
+            let healthy = switches.sound_partitions.load(Ordering::Acquire) & touched == touched;
+            if healthy && matches!(result, Err(CommitError::Failed(_))) {
                 switches.unjust_refusals.fetch_add(1, Ordering::AcqRel);
             }
         });
@@ -289,12 +289,12 @@ impl World {
     fn commit_log(&mut self) {
         let Some(running) = &mut self.running else { return };
         running.committer.heal();
-        // Faults of single files are only ever injected into the first partition.
-        let sound = |(index, health): (usize, &PartitionHealth)| {
+        // Faults of single files are only injected into the first partition.
+        let healthy = |(index, health): (usize, &PartitionHealth)| {
             if index > 0 && !self.general_fault && health.is_healthy() { 1 << index } else { 0 }
         };
-        let sound = running.committer.health().iter().enumerate().map(sound).fold(0, |all, one| all | one);
-        running.switches.sound_partitions.store(sound, Ordering::Release);
+        let healthy = running.committer.health().iter().enumerate().map(healthy).fold(0, |all, one| all | one);
+        running.switches.sound_partitions.store(healthy, Ordering::Release);
         let jobs = std::mem::take(&mut running.queue);
         let count = jobs.len();
         running.committer.round(jobs);
@@ -307,7 +307,7 @@ impl World {
         self.step_worker_of(index);
     }
 
-    /// A round of a worker, or its supervisor's attempt to open it anew; true when there was something to do.
+    /// Runs a round of a worker, or its supervisor's attempt to reopen it; returns true when there was something to do.
     fn step_worker_of(&mut self, index: usize) -> bool {
         let print = self.print;
         let Some(running) = &mut self.running else { return true };
@@ -343,7 +343,7 @@ impl World {
         match outcome {
             Ok(Ok(round)) => round == Round::Progress,
             Ok(Err(_)) | Err(_) => {
-                // Its thread of checkpoints finishes what it writes.
+                // Its checkpoint thread finishes its write.
                 line.gate.release();
                 line.worker = None;
                 line.gate = Arc::new(SimulatedGate::default());
@@ -368,11 +368,11 @@ impl World {
             for line in &running.lines {
                 line.shared.checkpoint_wanted.store(true, Ordering::Release);
             }
-            self.note(|| "checkpoints are asked for".to_owned());
+            self.note(|| "checkpoints are requested".to_owned());
         }
     }
 
-    /// A round of the planner, or an attempt to open it anew; true when there was something to do.
+    /// Runs a round of the planner, or an attempt to reopen it; returns true when there was something to do.
     fn step_planner(&mut self) -> bool {
         let print = self.print;
         let Some(running) = &mut self.running else { return true };
@@ -402,7 +402,7 @@ impl World {
         }
     }
 
-    /// Somebody changes a work order that there is.
+    /// A user changes an existing work order.
     fn amend(&mut self) {
         let Some(running) = &self.running else { return };
         let Ok(rows) = running.store.ask("SELECT id FROM work_orders ORDER BY id", Vec::new()) else { return };
@@ -415,10 +415,10 @@ impl World {
             Amendment { order: order.clone(), scheduled: None, technician: None, pinned: None, status: None };
         let wish = serde_json::to_vec(&Wish::Amend { amendment, now: 1 }).unwrap();
         let recorded = running.store.record(&Deed { wish: Some(wish), ..Deed::default() });
-        let (sure, unsure) = self.model.amended.entry(order.clone()).or_default();
+        let (confirmed, unknown) = self.model.amended.entry(order.clone()).or_default();
         match recorded {
-            Ok(_) => *sure += 1,
-            Err(_) => *unsure += 1,
+            Ok(_) => *confirmed += 1,
+            Err(_) => *unknown += 1,
         }
         self.note(|| format!("{order} is amended: {recorded:?}"));
     }
@@ -438,9 +438,9 @@ impl World {
         }
     }
 
-    /// Something begins to go wrong.
+    /// Injects a fault.
     fn inject(&mut self) {
-        let mut what = String::new();
+        let mut description = String::new();
         let raw = Path::new("/data/log/raw-sensor-data/0");
         match self.random.below(9) {
             0 | 1 => {
@@ -459,30 +459,30 @@ impl World {
                 let fault = Fault::new(operation).after(self.random.below(4)).times(times).short(short);
                 self.storage.inject(fault);
                 self.general_fault = true;
-                what = format!("{operation:?} fails {times} times");
+                description = format!("{operation:?} fails {times} times");
             }
             2 => {
-                // Only the first partition's; the others must not suffer.
+                // Only the first partition fails; the others must not be affected.
                 let operation = if self.random.percent(50) { Operation::Sync } else { Operation::Write };
                 self.storage.inject(Fault::new(operation).under(raw).times(1 + self.random.below(3)).short(5));
-                what = format!("{operation:?} of the first partition fails");
+                description = format!("{operation:?} of the first partition fails");
             }
             3 => {
                 self.storage.set_free(Some(self.random.below(600)));
                 self.disk.set_full(true);
                 self.general_fault = true;
-                what = "the disk is full".to_owned();
+                description = "the disk is full".to_owned();
             }
             4 => {
                 self.storage.set_read_only(true);
                 self.disk.set_read_only(true);
                 self.general_fault = true;
-                what = "the disk is read-only".to_owned();
+                description = "the disk is read-only".to_owned();
             }
             5 => {
                 self.disk.set_full(true);
                 self.general_fault = true;
-                what = "the store's disk is full".to_owned();
+                description = "the store's disk is full".to_owned();
             }
             _ => {
                 let rate = |random: &mut Random| {
@@ -497,10 +497,10 @@ impl World {
                 };
                 self.disk.set_faults(faults);
                 self.general_fault = true;
-                what.push_str("the store's files fail now and then");
+                description.push_str("the store's files fail at random");
             }
         }
-        self.note(|| what);
+        self.note(|| description);
     }
 
     fn repair(&mut self) {
@@ -511,10 +511,10 @@ impl World {
         self.disk.set_full(false);
         self.disk.set_read_only(false);
         self.general_fault = false;
-        self.note(|| "the faults are gone".to_owned());
+        self.note(|| "the faults are cleared".to_owned());
     }
 
-    /// A bit of the log of readings flips while the host is down.
+    /// Flips a bit of the log of readings while the host is down.
     fn flip_bit(&mut self) -> Result<(), String> {
         self.die(false);
         self.repair();
@@ -535,7 +535,7 @@ impl World {
         }
         let folder = path.parent().unwrap().to_owned();
         let before = self.readable(&folder)?;
-        // Damage of a segment's header costs all of it; that is tested with the log.
+        // A damaged segment header costs the whole segment; the tests of the log cover that.
         let header = wheeltapper_log::SEGMENT_HEADER as u64;
         let (byte, bit) = (header + self.random.below(length - header), u8::try_from(self.random.below(8)).unwrap());
         self.storage.flip_bit(path, byte, bit);
@@ -550,7 +550,7 @@ impl World {
         Ok(())
     }
 
-    /// The log of a partition's readings is deleted while the host is down.
+    /// Deletes the log of a partition's readings while the host is down.
     fn lose_log(&mut self) -> Result<(), String> {
         self.die(false);
         self.repair();
@@ -575,7 +575,7 @@ impl World {
         let partition = partition.map_err(|error| format!("opening the log: {error}"))?;
         let mut reader = partition.reader();
         let mut at = reader.start();
-        let mut found = BTreeSet::new();
+        let mut readings = BTreeSet::new();
         while at < reader.end() {
             match reader.read(at, u64::MAX, 1 << 20) {
                 Ok(records) => {
@@ -586,7 +586,7 @@ impl World {
                                 clippy::cast_sign_loss,
                                 reason = "as they were made"
                             )]
-                            found.extend(value.iter().map(|&value| (record.offset, value as u64)));
+                            readings.extend(value.iter().map(|&value| (record.offset, value as u64)));
                         }
                         at = record.next;
                     }
@@ -595,7 +595,7 @@ impl World {
                 Err(error) => return Err(format!("reading the log: {error}")),
             }
         }
-        Ok(found)
+        Ok(readings)
     }
 
     fn panic_somewhere(&mut self) {
@@ -614,7 +614,7 @@ impl World {
         }
     }
 
-    /// The process dies, or the power is lost.
+    /// Kills the process, or cuts the power.
     fn die(&mut self, power: bool) {
         let Some(running) = self.running.take() else { return };
         self.note(|| if power { "the power is lost" } else { "the process dies" }.to_owned());
@@ -631,7 +631,7 @@ impl World {
         self.disk.revive();
     }
 
-    /// All faults are gone: everything must come back without help and get through.
+    /// Clears all faults: everything must recover and be processed without help.
     fn heal(&mut self) -> Result<(), String> {
         self.repair();
         for round in 0..HEALING {
@@ -673,9 +673,11 @@ impl World {
 
     fn verify(mut self) -> Result<(), String> {
         let Some(running) = &mut self.running else { return Err("the host does not run".to_owned()) };
-        let unjust = running.switches.unjust_refusals.load(Ordering::Acquire);
-        if unjust > 0 {
-            return Err(format!("{unjust} appends to a sound partition were refused for the fault of another"));
+        let wrongly_rejected = running.switches.unjust_refusals.load(Ordering::Acquire);
+        if wrongly_rejected > 0 {
+            return Err(format!(
+                "{wrongly_rejected} appends to a healthy partition were rejected because of another partition's fault"
+            ));
         }
         let mut states: Vec<Folded> = Vec::new();
         for line in &mut running.lines {
@@ -685,7 +687,7 @@ impl World {
         }
         let mut findings: Vec<Reader> = running.lines.iter().map(|line| line.topics.findings()).collect();
         let verified = self.model.verify(&running.store, &running.registry, &mut findings, &states);
-        // An orderly end, so that no thread is left behind.
+        // Stop the threads, so that none is left behind.
         for line in &running.lines {
             line.gate.kill();
         }
@@ -694,7 +696,7 @@ impl World {
 }
 
 impl Running {
-    /// The next write to the store panics half-way, as a defect in it would.
+    /// Makes the next write to the store panic half-way, like a defect in it would.
     fn store_panic(&self) {
         let _ = supervisor::catch(|| self.store.panic_while_writing());
     }

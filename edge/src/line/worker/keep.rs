@@ -1,4 +1,4 @@
-//! What a worker leaves behind: findings at once, readings and snapshots at checkpoints.
+//! Commits a worker's results: findings at once, readings and snapshots at checkpoints.
 
 use std::{
     io,
@@ -26,7 +26,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Puts what was found so far into the topics and the store.
+    /// Writes the findings so far to the topics and the store.
     pub(super) fn commit(&mut self) -> Result<(), WorkerError> {
         if !self.effects.urgent() {
             return Ok(());
@@ -40,7 +40,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Appends findings and dead letters to their topics; returns how far these go then.
+    /// Appends findings and dead letters to their topics; returns the new ends of the topics.
     fn write_findings(&self) -> Result<TopicEnds, WorkerError> {
         let mut topics = self.topics.lock();
         for finding in &self.effects.findings {
@@ -56,8 +56,8 @@ impl Worker {
         Ok(TopicEnds { anomalies: topics.anomalies.end(), dead_letters: topics.dead_letters.end() })
     }
 
-    /// Begins to store the readings, the windows and a snapshot; once that is done, the log before this point is not
-    /// needed. What was found before it is committed first, as nothing will find it again.
+    /// Starts a checkpoint of the readings, the windows and a snapshot; once it is complete, the log before this offset
+    /// is no longer needed. Findings before it are committed first, as no replay will produce them again.
     pub(super) fn checkpoint(&mut self) -> Result<(), WorkerError> {
         self.take_written(true)?;
         self.commit()?;
@@ -72,7 +72,7 @@ impl Worker {
         };
         let job = Job {
             offset: self.position,
-            note: SnapshotNote { processed },
+            metadata: SnapshotNote { processed },
             snapshots: self.stages.snapshot()?,
             stored: Arc::new(self.effects.take_stored()),
         };
@@ -82,20 +82,20 @@ impl Worker {
         Ok(())
     }
 
-    /// A checkpoint, written when this returns.
+    /// Makes a checkpoint and waits until it is written.
     pub(super) fn checkpoint_now(&mut self) -> Result<(), WorkerError> {
         self.checkpoint()?;
         self.take_written(true)
     }
 
-    /// Takes note of a checkpoint that was written; with `wait`, waits for the one that is under way.
+    /// Handles a checkpoint that was written; with `wait`, waits for the one in progress.
     pub(super) fn take_written(&mut self, wait: bool) -> Result<(), WorkerError> {
         let Some(written) = self.checkpointer.written(wait)? else { return Ok(()) };
         self.storing = None;
         self.config.metrics.readings_stored.inc_by(written.count);
         self.snapshot_offset = written.offset;
         self.has_snapshot = true;
-        self.processed_end = written.note.processed;
+        self.processed_end = written.metadata.processed;
         self.snapshots.keep_only(written.offset);
         self.sieve.forget(written.offset);
         self.expire();
@@ -104,7 +104,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Drops old segments of the topics that the line writes. What cannot be dropped now is dropped next time.
+    /// Drops old segments of the topics that the line writes. Segments that cannot be dropped are dropped by a later
+    /// call.
     fn expire(&mut self) {
         let (retention, now) = (self.config.retention, SystemTime::now());
         let needed = self.shared.findings_needed.load(Ordering::Acquire);
@@ -148,7 +149,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Tells the world what has just been committed.
+    /// Publishes the findings that have just been committed.
     fn announce(&mut self) {
         self.shared.findings_end.store(self.ends.anomalies, Ordering::Release);
         let metrics = &self.config.metrics;
@@ -158,7 +159,7 @@ impl Worker {
                 Finding::Anomaly(_) => {
                     metrics.anomalies.inc();
                     if self.arrival < i64::MAX {
-                        #[allow(clippy::cast_precision_loss, reason = "nanoseconds of a wait, for a histogram")]
+                        #[allow(clippy::cast_precision_loss, reason = "nanoseconds of a delay, for a histogram")]
                         metrics.reading_to_anomaly_seconds.observe(waited as f64 / 1e9);
                     }
                 }
@@ -170,7 +171,7 @@ impl Worker {
                 }
                 Finding::Prognosis(_) => {}
             }
-            // Nobody listening is fine.
+            // It is fine if there is no receiver.
             let _ = self.config.findings.send(Arc::new(finding));
         }
         self.effects.dead_letters.clear();

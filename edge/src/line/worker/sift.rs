@@ -1,9 +1,9 @@
-//! When the stages are lost on a step twice: the part of the input that they are lost on is found and given up, and the
-//! rest goes through.
+//! Bisection of a step on which the stages fail twice: the smallest slice of the input that makes them fail is found
+//! and quarantined, and the rest is processed.
 //!
-//! Assets do not concern each other, and a stage is a fold, so parts that are run one after the other give what the batch
-//! without the culprit gives. That batch is what a replay runs: what is given up is stored, by asset and record, in the
-//! commit that stores what the rest gave.
+//! Assets are independent and a stage is a fold, so slices that are run one after the other give the same result as the
+//! batch without the quarantined slice. A replay runs that batch: the quarantined ranges are stored by asset and
+//! record, in the same commit as the results of the rest.
 
 use wheeltapper_log::Record;
 use wheeltapper_store::SkippedRow;
@@ -18,21 +18,21 @@ use crate::{
     },
 };
 
-/// How often the stages may be lost on parts of one step: each time costs up to a deadline, and the line waits. What is
-/// still open then is given up untried.
+/// Maximum number of failures while one step is bisected. Each failure costs up to the CPU-time limit of a call, and
+/// the line waits meanwhile. Slices that remain after that are quarantined without a try.
 const MOST_LOST: usize = 48;
 
 impl Worker {
-    /// Runs what can be run of a step that the stages were lost on, and gives up the rest. `next` is the offset after it.
+    /// Runs the slices of a failed step that can be run, and quarantines the rest. `next` is the offset after the step.
     pub(super) fn sift(&mut self, step: &Step, next: u64, error: &CallError) -> Result<(), WorkerError> {
         self.replace_stages(error)?;
         let Step::Push(batch) = step else {
-            // A tick concerns all.
+            // A tick concerns all assets.
             self.skip(self.position, next, None);
-            tracing::error!(partition = self.partition, from = self.position, to = next, %error, "a tick was given up");
+            tracing::error!(partition = self.partition, from = self.position, to = next, %error, "a tick was skipped because the stages fail on it");
             return Ok(());
         };
-        // So that each try starts from here.
+        // So that each try starts at this offset.
         self.checkpoint_now()?;
         let records = self.records(next)?;
         let whole = self.whole(batch);
@@ -42,27 +42,27 @@ impl Worker {
             None => self.give_up(&records, &whole, next, error)?,
         }
         let mut done = Vec::new();
-        let mut lost = 0;
-        while let Some(part) = open.pop() {
-            let steps = self.batcher.plan(&records, &self.sieve.only(part.clone()))?;
-            let tried = if lost < MOST_LOST { self.try_steps(steps, next, &mut done) } else { Err(error.clone()) };
-            let Err(error) = tried else { continue };
-            if lost < MOST_LOST {
-                lost += 1;
+        let mut failures = 0;
+        while let Some(slice) = open.pop() {
+            let steps = self.batcher.plan(&records, &self.sieve.only(slice.clone()))?;
+            let result = if failures < MOST_LOST { self.try_steps(steps, next, &mut done) } else { Err(error.clone()) };
+            let Err(error) = result else { continue };
+            if failures < MOST_LOST {
+                failures += 1;
                 self.replace_stages(&error)?;
                 for step in &done {
                     self.stages.run(step, &self.config.metrics)?;
                 }
             }
-            match part.halves().filter(|_| lost < MOST_LOST) {
+            match slice.halves().filter(|_| failures < MOST_LOST) {
                 Some((first, second)) => open.extend([second, first]),
-                None => self.give_up(&records, &part, next, &error)?,
+                None => self.give_up(&records, &slice, next, &error)?,
             }
         }
         Ok(())
     }
 
-    /// The records from the worker's place to `next`.
+    /// The records from the worker's position to `next`.
     fn records(&mut self, next: u64) -> Result<Vec<Record>, WorkerError> {
         let mut records: Vec<Record> = Vec::new();
         let mut at = self.position;
@@ -86,27 +86,27 @@ impl Worker {
         Part { assets, records: batch.origins.iter().map(|&(_, offset)| offset).collect() }
     }
 
-    /// Runs a part, and takes what it gave once all of it went through.
+    /// Runs the steps of a slice, and accepts their output once all have succeeded.
     fn try_steps(&mut self, steps: Vec<Planned>, next: u64, done: &mut Vec<Step>) -> Result<(), CallError> {
-        let mut gave = Vec::new();
+        let mut outputs = Vec::new();
         for Planned { step, .. } in steps {
-            gave.push((self.stages.run(&step, &self.config.metrics)?, step));
+            outputs.push((self.stages.run(&step, &self.config.metrics)?, step));
         }
-        for (output, step) in gave {
+        for (output, step) in outputs {
             self.take(&step, output, next);
             done.push(step);
         }
         Ok(())
     }
 
-    /// Gives up a part: it goes to the dead letters, and a replay leaves it out.
-    fn give_up(&mut self, records: &[Record], part: &Part, next: u64, error: &CallError) -> Result<(), WorkerError> {
-        let message = format!("{error}; the readings are kept here: replay them once the component is mended");
-        let (Some(&from), Some(&last)) = (part.records.first(), part.records.last()) else { return Ok(()) };
+    /// Quarantines a slice: its readings become dead letters, and a replay skips it.
+    fn give_up(&mut self, records: &[Record], slice: &Part, next: u64, error: &CallError) -> Result<(), WorkerError> {
+        let message = format!("{error}; the readings are kept here: replay them once the component is fixed");
+        let (Some(&from), Some(&last)) = (slice.records.first(), slice.records.last()) else { return Ok(()) };
         let to = records.iter().find(|record| record.offset == last).map_or(next, |record| record.next);
-        for &asset in &part.assets {
+        for &asset in &slice.assets {
             let name = self.config.registry.asset_name(asset).unwrap_or_else(|| "".into());
-            let alone = Part { assets: vec![asset], records: part.records.clone() };
+            let alone = Part { assets: vec![asset], records: slice.records.clone() };
             for Planned { step, .. } in self.batcher.plan(records, &self.sieve.only(alone))? {
                 if let Step::Push(batch) = step {
                     self.config.metrics.refused("stage-failure").inc_by(batch.len());
@@ -116,7 +116,7 @@ impl Worker {
             self.skip(from, to, Some((asset, &name)));
             tracing::error!(
                 partition = self.partition, asset = %name, from, to, %error,
-                "readings of an asset were given up and lie among the dead letters"
+                "readings of an asset were quarantined as dead letters"
             );
         }
         Ok(())
@@ -128,9 +128,10 @@ impl Worker {
         self.effects.skipped.push(SkippedRow { start: from, stop: to, asset });
     }
 
-    /// Fresh instances with the state that the lost ones had before the step: the last snapshot and what came since.
+    /// Replaces the failed instances by new ones with the state before the step: the last snapshot and the records
+    /// since.
     pub(super) fn replace_stages(&mut self, error: &CallError) -> Result<(), WorkerError> {
-        tracing::warn!(partition = self.partition, %error, "the stages are opened anew");
+        tracing::warn!(partition = self.partition, %error, "the stages are reopened");
         let stage = match error {
             CallError::Lost { stage, .. } | CallError::Refused { stage, .. } => *stage,
         };

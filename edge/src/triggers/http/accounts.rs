@@ -1,4 +1,4 @@
-//! Signing in and out: `/api/v1/auth/…`.
+//! Sign-in and sign-out: `/api/v1/auth/…`.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -21,8 +21,8 @@ use super::{
 };
 use crate::clock;
 
-/// The routes.
-pub(super) fn routes(door: Arc<Door>) -> Router {
+/// The routes under `/api/v1/auth`.
+pub(super) fn routes(auth: Arc<Door>) -> Router {
     Router::new()
         .route("/api/v1/auth/login", post(login))
         .route("/api/v1/auth/refresh", post(refresh))
@@ -30,7 +30,7 @@ pub(super) fn routes(door: Arc<Door>) -> Router {
         .route("/api/v1/auth/password", post(change_password))
         .route("/api/v1/auth/me", get(me))
         .method_not_allowed_fallback(other_method)
-        .with_state(door)
+        .with_state(auth)
 }
 
 #[derive(Deserialize)]
@@ -54,56 +54,61 @@ struct NewPassword {
 }
 
 async fn login(
-    State(door): State<Arc<Door>>,
+    State(auth): State<Arc<Door>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Result<Response, Problem> {
     let Login { user, password } = read(request).await?;
     if user.is_empty() || user.chars().count() > 256 || password.is_empty() || password.chars().count() > 1024 {
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "user or password is empty, or too long"));
+        return Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "user or password is empty or too long; send both, at most 256 and 1024 characters",
+        ));
     }
     let name = user.clone();
-    let told =
-        door.with_password(move |door| door.access.login_from(&user, &password, peer.ip(), clock::now())).await?;
-    let outcome = if told.is_ok() { "ok" } else { "failed" };
-    record(&door, name, "login", outcome, peer).await;
-    told.map(|session| reply(StatusCode::OK, &session_json(&session))).map_err(|error| refused(error, wrong))
+    let result =
+        auth.with_password(move |auth| auth.access.login_from(&user, &password, peer.ip(), clock::now())).await?;
+    let outcome = if result.is_ok() { "ok" } else { "failed" };
+    audit_login(&auth, name, "login", outcome, peer).await;
+    result
+        .map(|session| reply(StatusCode::OK, &session_json(&session)))
+        .map_err(|error| login_problem(error, unauthorized))
 }
 
 async fn refresh(
-    State(door): State<Arc<Door>>,
+    State(auth): State<Arc<Door>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Result<Response, Problem> {
     let Refresh { refresh_token } = read(request).await?;
-    let told = {
-        let door = Arc::clone(&door);
-        apart(move || door.access.refresh(&refresh_token, clock::now())).await?
+    let result = {
+        let auth = Arc::clone(&auth);
+        apart(move || auth.access.refresh(&refresh_token, clock::now())).await?
     };
-    match told {
+    match result {
         Ok(session) => {
-            record(&door, session.identity.name.clone(), "refresh", "ok", peer).await;
+            audit_login(&auth, session.identity.name.clone(), "refresh", "ok", peer).await;
             Ok(reply(StatusCode::OK, &session_json(&session)))
         }
         Err(AuthError::Access(error)) => Err(problem(error)),
         Err(error) => {
-            record(&door, "unknown".into(), "refresh", "failed", peer).await;
-            tracing::debug!(%error, "a refresh token was not taken");
-            Err(wrong("the refresh token is not good, or no longer; sign in anew".into()))
+            audit_login(&auth, "unknown".into(), "refresh", "failed", peer).await;
+            tracing::debug!(%error, "a refresh token was rejected");
+            Err(unauthorized("the refresh token is invalid or has expired; sign in again".into()))
         }
     }
 }
 
 async fn logout(
-    State(door): State<Arc<Door>>,
+    State(auth): State<Arc<Door>>,
     Extension(identity): Extension<Identity>,
 ) -> Result<StatusCode, Problem> {
-    apart(move || door.access.logout(&identity, clock::now())).await?.map_err(problem)?;
+    apart(move || auth.access.logout(&identity, clock::now())).await?.map_err(problem)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn change_password(
-    State(door): State<Arc<Door>>,
+    State(auth): State<Arc<Door>>,
     Extension(identity): Extension<Identity>,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -113,36 +118,38 @@ async fn change_password(
         return Err(Problem::new(StatusCode::CONFLICT, detail));
     }
     let name = identity.name;
-    let told = door
-        .with_password(move |door| door.access.change_password(&name, &old_password, &new_password, clock::now()))
+    let result = auth
+        .with_password(move |auth| auth.access.change_password(&name, &old_password, &new_password, clock::now()))
         .await?;
-    // Not 401: who asks is known, and a client need not sign in anew.
-    let other = |_| Problem::new(StatusCode::FORBIDDEN, "the old password is wrong");
-    told.map(|session| reply(StatusCode::OK, &session_json(&session))).map_err(|error| refused(error, other))
+    // Not 401: the caller is known, and the client need not sign in again.
+    let forbidden = |_| Problem::new(StatusCode::FORBIDDEN, "the old password is wrong");
+    result
+        .map(|session| reply(StatusCode::OK, &session_json(&session)))
+        .map_err(|error| login_problem(error, forbidden))
 }
 
 async fn me(Extension(identity): Extension<Identity>, headers: HeaderMap) -> Response {
     found(&headers, &me_json(&identity)).into_response()
 }
 
-async fn record(door: &Arc<Door>, actor: String, action: &'static str, outcome: &'static str, peer: SocketAddr) {
+async fn audit_login(auth: &Arc<Door>, actor: String, action: &'static str, outcome: &'static str, peer: SocketAddr) {
     let address = peer.ip().to_canonical().to_string();
-    trail::write(door, move |write| {
+    trail::write(auth, move |write| {
         write(&Event { actor: &actor, action, target: "", outcome, address: &address, detail: "" });
     })
     .await;
 }
 
-fn wrong(detail: String) -> Problem {
+fn unauthorized(detail: String) -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, detail)
         .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"wheeltapper\""))
 }
 
-fn refused(error: LoginError, wrong: impl FnOnce(String) -> Problem) -> Problem {
+fn login_problem(error: LoginError, unauthorized: impl FnOnce(String) -> Problem) -> Problem {
     match error {
-        LoginError::Wrong => wrong(error.to_string()),
-        LoginError::Locked(left) => {
-            let seconds = left.as_secs().max(1);
+        LoginError::Wrong => unauthorized(error.to_string()),
+        LoginError::Locked(remaining) => {
+            let seconds = remaining.as_secs().max(1);
             Problem::new(StatusCode::TOO_MANY_REQUESTS, error.to_string()).retry_after(seconds)
         }
         LoginError::Access(error) => problem(error),

@@ -21,8 +21,8 @@ use super::{
 };
 use crate::clock;
 
-/// The routes.
-pub(super) fn routes(door: Arc<Door>) -> Router {
+/// The routes of users, keys and the audit.
+pub(super) fn routes(auth: Arc<Door>) -> Router {
     Router::new()
         .route("/api/v1/users", get(users).post(add_user))
         .route("/api/v1/users/{name}", patch(change_user).delete(remove_user))
@@ -31,7 +31,7 @@ pub(super) fn routes(door: Arc<Door>) -> Router {
         .route("/api/v1/audit", get(audit))
         .route("/api/v1/audit/verify", get(verify))
         .method_not_allowed_fallback(other_method)
-        .with_state(door)
+        .with_state(auth)
 }
 
 #[derive(Deserialize)]
@@ -45,19 +45,19 @@ struct NewUser {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Change {
-    #[serde(default, deserialize_with = "given")]
+struct UserPatch {
+    #[serde(default, deserialize_with = "present")]
     roles: Option<Vec<Role>>,
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "present")]
     sites: Option<Option<Vec<String>>>,
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "present")]
     disabled: Option<bool>,
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "present")]
     reset_password: Option<bool>,
 }
 
-/// A member that is there; null is a value like others.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+/// A member that is present; null is a value like any other.
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
     T::deserialize(from).map(Some)
 }
 
@@ -73,48 +73,51 @@ struct NewKey {
 }
 
 async fn users(
-    State(door): State<Arc<Door>>,
+    State(auth): State<Arc<Door>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let place = Place::of(query.as_deref())?;
-    let users = apart(move || door.access.users()).await?.map_err(problem)?;
-    Ok(slice(&headers, "/api/v1/users", &place, users.iter().map(user_json)))
+    let params = Place::of(query.as_deref())?;
+    let users = apart(move || auth.access.users()).await?.map_err(problem)?;
+    Ok(page_of(&headers, "/api/v1/users", &params, users.iter().map(user_json)))
 }
 
 async fn add_user(
-    State(door): State<Arc<Door>>,
+    State(auth): State<Arc<Door>>,
     Extension(note): Extension<Note>,
     request: Request,
 ) -> Result<Response, Problem> {
     let new: NewUser = read(request).await?;
     note.tell(&new.user, &json!({ "roles": new.roles, "sites": new.sites }));
     let (user, password) = apart(move || {
-        let password = door.access.add_user(&new.user, &new.roles, new.sites, clock::now())?;
-        Ok((door.access.user(&new.user)?, password))
+        let password = auth.access.add_user(&new.user, &new.roles, new.sites, clock::now())?;
+        Ok((auth.access.user(&new.user)?, password))
     })
     .await?
     .map_err(problem)?;
-    Ok(reply(StatusCode::CREATED, &with(user.as_ref().map_or(Value::Null, user_json), "one_time_password", &password)))
+    Ok(reply(
+        StatusCode::CREATED,
+        &with_member(user.as_ref().map_or(Value::Null, user_json), "one_time_password", &password),
+    ))
 }
 
 async fn change_user(
-    State(door): State<Arc<Door>>,
+    State(auth): State<Arc<Door>>,
     name: Result<Path<String>, PathRejection>,
     Extension(note): Extension<Note>,
     request: Request,
 ) -> Result<Response, Problem> {
     let name = part(name)?;
-    let Change { roles, sites, disabled, reset_password } = read(request).await?;
-    note.tell(&name, &changed(roles.as_ref(), sites.as_ref(), disabled, reset_password));
+    let UserPatch { roles, sites, disabled, reset_password } = read(request).await?;
+    note.tell(&name, &change_detail(roles.as_ref(), sites.as_ref(), disabled, reset_password));
     if roles.is_none() && sites.is_none() && disabled.is_none() && reset_password.is_none() {
-        let detail = "nothing is to be changed; give roles, sites, disabled or reset_password";
+        let detail = "the body changes nothing; give roles, sites, disabled or reset_password";
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
     }
     let (user, password) = apart(move || {
-        let mut user = door.access.change_user(&name, UserChange { roles, sites, disabled })?;
+        let mut user = auth.access.change_user(&name, UserChange { roles, sites, disabled })?;
         let password = match reset_password {
-            Some(true) => Some(door.access.reset_password(&name)?),
+            Some(true) => Some(auth.access.reset_password(&name)?),
             _ => None,
         };
         user.must_change_password |= password.is_some();
@@ -123,86 +126,88 @@ async fn change_user(
     .await?
     .map_err(problem)?;
     let body = user_json(&user);
-    Ok(reply(StatusCode::OK, &password.map_or(body.clone(), |password| with(body, "one_time_password", &password))))
+    Ok(reply(
+        StatusCode::OK,
+        &password.map_or(body.clone(), |password| with_member(body, "one_time_password", &password)),
+    ))
 }
 
-/// What of a user is to be changed.
-fn changed(
+/// The requested changes of a user, as the audit records them.
+fn change_detail(
     roles: Option<&Vec<Role>>,
     sites: Option<&Option<Vec<String>>>,
     disabled: Option<bool>,
     reset_password: Option<bool>,
 ) -> Value {
     let mut members = serde_json::Map::new();
-    let mut tell = |name: &str, value: Option<Value>| {
+    let mut insert = |name: &str, value: Option<Value>| {
         if let Some(value) = value {
             members.insert(name.to_owned(), value);
         }
     };
-    tell("roles", roles.map(|roles| json!(roles)));
-    tell("sites", sites.map(|sites| json!(sites)));
-    tell("disabled", disabled.map(Value::Bool));
-    tell("reset_password", reset_password.map(Value::Bool));
+    insert("roles", roles.map(|roles| json!(roles)));
+    insert("sites", sites.map(|sites| json!(sites)));
+    insert("disabled", disabled.map(Value::Bool));
+    insert("reset_password", reset_password.map(Value::Bool));
     Value::Object(members)
 }
 
 async fn remove_user(
-    State(door): State<Arc<Door>>,
+    State(auth): State<Arc<Door>>,
     name: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
     let name = part(name)?;
-    apart(move || door.access.remove_user(&name)).await?.map_err(problem)?;
+    apart(move || auth.access.remove_user(&name)).await?.map_err(problem)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn keys(
-    State(door): State<Arc<Door>>,
+    State(auth): State<Arc<Door>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let place = Place::of(query.as_deref())?;
-    let keys = apart(move || door.access.api_keys()).await?.map_err(problem)?;
-    Ok(slice(&headers, "/api/v1/keys", &place, keys.iter().map(key_json)))
+    let params = Place::of(query.as_deref())?;
+    let keys = apart(move || auth.access.api_keys()).await?.map_err(problem)?;
+    Ok(page_of(&headers, "/api/v1/keys", &params, keys.iter().map(key_json)))
 }
 
 async fn add_key(
-    State(door): State<Arc<Door>>,
+    State(auth): State<Arc<Door>>,
     Extension(note): Extension<Note>,
     request: Request,
 ) -> Result<Response, Problem> {
     let new: NewKey = read(request).await?;
-    let given = json!({ "name": new.name, "scopes": new.scopes, "sites": new.sites, "expires": new.expires });
-    note.tell("", &given);
-    let expires =
-        match &new.expires {
-            None => None,
-            Some(time) => Some(wheeltapper_api::moment(time).map_err(|error| {
-                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("expires: {error}; mend it"))
-            })?),
-        };
-    let (key, text) = apart(move || door.access.add_api_key(&new.name, &new.scopes, new.sites, expires, clock::now()))
+    let detail = json!({ "name": new.name, "scopes": new.scopes, "sites": new.sites, "expires": new.expires });
+    note.tell("", &detail);
+    let expires = match &new.expires {
+        None => None,
+        Some(time) => Some(wheeltapper_api::moment(time).map_err(|error| {
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("expires: {error}; correct it"))
+        })?),
+    };
+    let (key, text) = apart(move || auth.access.add_api_key(&new.name, &new.scopes, new.sites, expires, clock::now()))
         .await?
         .map_err(problem)?;
-    note.tell(&key.id, &given);
-    Ok(reply(StatusCode::CREATED, &with(key_json(&key), "key", &text)))
+    note.tell(&key.id, &detail);
+    Ok(reply(StatusCode::CREATED, &with_member(key_json(&key), "key", &text)))
 }
 
 async fn remove_key(
-    State(door): State<Arc<Door>>,
+    State(auth): State<Arc<Door>>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
     let id = part(id)?;
-    apart(move || door.access.remove_api_key(&id)).await?.map_err(problem)?;
+    apart(move || auth.access.remove_api_key(&id)).await?.map_err(problem)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn audit(
-    State(door): State<Arc<Door>>,
+    State(auth): State<Arc<Door>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let Place { limit, cursor } = Place::of(query.as_deref())?;
-    let mut entries = apart(move || door.access.audit(cursor, limit + 1)).await?.map_err(problem)?;
+    let mut entries = apart(move || auth.access.audit(cursor, limit + 1)).await?.map_err(problem)?;
     let more = entries.len() > limit;
     entries.truncate(limit);
     let next = entries.last().map(|entry| entry.seq).filter(|_| more);
@@ -210,22 +215,22 @@ async fn audit(
     Ok(page(&headers, "/api/v1/audit", items, limit, next))
 }
 
-async fn verify(State(door): State<Arc<Door>>, headers: HeaderMap) -> Result<Response, Problem> {
-    let found_out = apart(move || door.access.verify_audit()).await?.map_err(problem)?;
-    let bad = found_out.first_bad.as_ref().map(|bad| json!({ "seq": bad.seq, "why": bad.why }));
-    Ok(found(&headers, &json!({ "ok": found_out.ok(), "entries": found_out.entries, "first_bad": bad })))
+async fn verify(State(auth): State<Arc<Door>>, headers: HeaderMap) -> Result<Response, Problem> {
+    let verification = apart(move || auth.access.verify_audit()).await?.map_err(problem)?;
+    let bad = verification.first_bad.as_ref().map(|bad| json!({ "seq": bad.seq, "why": bad.why }));
+    Ok(found(&headers, &json!({ "ok": verification.ok(), "entries": verification.entries, "first_bad": bad })))
 }
 
-/// A page of a list that is short enough to be read whole.
-fn slice(headers: &HeaderMap, path: &str, place: &Place, all: impl Iterator<Item = Value>) -> Response {
-    let begin = place.cursor.and_then(|cursor| usize::try_from(cursor).ok()).unwrap_or(0);
-    let mut items: Vec<Value> = all.skip(begin).take(place.limit + 1).collect();
-    let next = (items.len() > place.limit).then(|| i64::try_from(begin + place.limit).unwrap_or(i64::MAX));
-    items.truncate(place.limit);
-    page(headers, path, items, place.limit, next)
+/// A page of a list that is short enough to be read completely.
+fn page_of(headers: &HeaderMap, path: &str, params: &Place, rows: impl Iterator<Item = Value>) -> Response {
+    let begin = params.cursor.and_then(|cursor| usize::try_from(cursor).ok()).unwrap_or(0);
+    let mut items: Vec<Value> = rows.skip(begin).take(params.limit + 1).collect();
+    let next = (items.len() > params.limit).then(|| i64::try_from(begin + params.limit).unwrap_or(i64::MAX));
+    items.truncate(params.limit);
+    page(headers, path, items, params.limit, next)
 }
 
-fn with(mut body: Value, name: &str, text: &str) -> Value {
+fn with_member(mut body: Value, name: &str, text: &str) -> Value {
     if let Some(members) = body.as_object_mut() {
         members.insert(name.to_owned(), json!(text));
     }

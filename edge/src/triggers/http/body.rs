@@ -1,4 +1,4 @@
-//! Reading a body up to its limit, at a pace, within the memory that there is for bodies; and unpacking it.
+//! Reads request bodies within a size limit, a minimum rate and the memory reserved for bodies, and decompresses them.
 
 use std::{
     io::Read,
@@ -19,37 +19,38 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{Problem, memory::BodyPermit};
 
-/// A body is unpacked in steps of this size.
-const STEP: usize = 64 << 10;
-/// What unpacks to more than so many times its size,
-const MOST_RATIO: usize = 500;
-/// and to more than this, is no reading.
-const HARMLESS: usize = 4 << 20;
-/// The decoder of zstd holds a window of the size that the body names; 16 MiB is that of all levels but the "ultra" ones.
-const MOST_WINDOW: u32 = 24;
-/// So much of a body that is too large is read after it was refused, and for so long.
-const DRAINED: usize = 16 << 20;
-const DRAINING: Duration = Duration::from_secs(2);
-/// So much of a refused body is kept with its dead letter.
-const KEPT: usize = 4096;
+/// The number of bytes that are decompressed at a time.
+const CHUNK_BYTES: usize = 64 << 10;
+/// A body that decompresses to more than this many times its size
+const MAX_RATIO: usize = 500;
+/// and to more than this many bytes is rejected.
+const RATIO_CHECK_BYTES: usize = 4 << 20;
+/// The decoder of zstd allocates a window of the size that the body names. 2^24 bytes, 16 MiB, is enough for all levels
+/// but "ultra".
+const MAX_WINDOW_LOG: u32 = 24;
+/// The maximum number of bytes that are read of a body that was rejected as too large, and the maximum time for it.
+const MAX_DRAINED_BYTES: usize = 16 << 20;
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+/// The number of bytes of a rejected body that are kept with its dead letter.
+const MAX_KEPT_BYTES: usize = 4096;
 
-/// A body that cannot be taken.
+/// An error of a body that cannot be used.
 #[derive(Debug)]
 pub(super) struct Unusable {
-    /// The answer.
+    /// The response.
     pub(super) problem: Problem,
-    /// None where nothing came that is worth keeping.
+    /// The dead letter to keep; `None` if nothing was received that is worth keeping.
     pub(super) letter: Option<Box<Letter>>,
 }
 
-/// What is kept of it.
+/// The part of a rejected body that is kept as a dead letter.
 #[derive(Debug)]
 pub(super) struct Letter {
-    /// The dead letter's reason.
+    /// The reason of the dead letter.
     pub(super) reason: &'static str,
-    /// The body's beginning.
+    /// The beginning of the body.
     pub(super) head: Bytes,
-    /// What it is packed with, where that could not be undone.
+    /// The content encoding, if the body could not be decompressed.
     pub(super) encoding: Option<String>,
 }
 
@@ -59,15 +60,15 @@ impl From<Problem> for Unusable {
     }
 }
 
-/// The body as it was sent, at most `limit` bytes; what it takes is taken from `permit`.
+/// Reads the body as it was sent, at most `limit` bytes. Its memory is charged to `permit`.
 pub(super) async fn read(
     body: Body,
-    announced: Option<usize>,
+    content_length: Option<usize>,
     limit: usize,
     permit: &mut BodyPermit,
 ) -> Result<Bytes, Unusable> {
     let mut body = body;
-    if announced.is_some_and(|length| length > limit) {
+    if content_length.is_some_and(|length| length > limit) {
         drain(&mut body).await;
         return Err(too_large(limit, Bytes::new()));
     }
@@ -75,7 +76,7 @@ pub(super) async fn read(
     let mut rest = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
-            Problem::new(StatusCode::BAD_REQUEST, format!("the body broke off: {error}; send it again"))
+            Problem::new(StatusCode::BAD_REQUEST, format!("the body ended early: {error}; send it again"))
         })?;
         let Ok(data) = frame.into_data() else { continue };
         if rest.is_empty() && first.is_none() {
@@ -83,50 +84,51 @@ pub(super) async fn read(
             first = Some(data);
             continue;
         }
-        let held = if rest.is_empty() { first.as_ref().map_or(0, Bytes::len) } else { rest.len() };
-        let whole = held + data.len();
-        if whole > limit {
+        let received = if rest.is_empty() { first.as_ref().map_or(0, Bytes::len) } else { rest.len() };
+        let total = received + data.len();
+        if total > limit {
             let head = if rest.is_empty() { first.unwrap_or_default() } else { rest.freeze() };
             drain(&mut body).await;
             return Err(too_large(limit, head));
         }
-        if rest.capacity() < whole {
-            // Twice as much, but no more than is to come: memory that was only announced is not taken.
-            let room = announced.unwrap_or(limit).clamp(whole, whole.saturating_mul(2));
-            permit.grow(room - rest.capacity())?;
-            rest.reserve(room - rest.len());
+        if rest.capacity() < total {
+            // Doubles the capacity, but reserves no more than is still to come: memory is not reserved for bytes that
+            // are only announced.
+            let capacity = content_length.unwrap_or(limit).clamp(total, total.saturating_mul(2));
+            permit.grow(capacity - rest.capacity())?;
+            rest.reserve(capacity - rest.len());
         }
         if rest.is_empty() {
             rest.extend_from_slice(first.as_deref().unwrap_or_default());
         }
         rest.extend_from_slice(&data);
     }
-    let whole = if rest.is_empty() { first.unwrap_or_default() } else { rest.freeze() };
-    if whole.len() > limit { Err(too_large(limit, whole)) } else { Ok(whole) }
+    let total = if rest.is_empty() { first.unwrap_or_default() } else { rest.freeze() };
+    if total.len() > limit { Err(too_large(limit, total)) } else { Ok(total) }
 }
 
-/// Reads on for a while and keeps nothing: a client that is still sending when its connection is closed meets a reset instead of
-/// the answer.
+/// Reads and discards the rest for a while. A client that is still sending when its connection is closed gets a reset
+/// instead of the response.
 async fn drain(body: &mut Body) {
-    let mut left = DRAINED;
+    let mut remaining = MAX_DRAINED_BYTES;
     let reading = async {
         while let Some(Ok(frame)) = body.frame().await {
-            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
-            if left == 0 {
+            remaining = remaining.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+            if remaining == 0 {
                 break;
             }
         }
     };
-    let _ = tokio::time::timeout(DRAINING, reading).await;
+    let _ = tokio::time::timeout(DRAIN_TIMEOUT, reading).await;
 }
 
-/// Whether there is anything to undo.
+/// Whether the body has to be decompressed.
 pub(super) fn is_packed(encoding: Option<&str>) -> bool {
     encoding.is_some_and(|name| !matches!(name.trim().to_ascii_lowercase().as_str(), "" | "identity"))
 }
 
-/// Undoes Content-Encoding. What unpacks to more than `limit`, to far more than it was, or to more than `permit` has, is
-/// refused before it fills the memory.
+/// Undoes the Content-Encoding. A body that decompresses to more than `limit`, to far more than its size, or to more
+/// than `permit` can take is rejected before it fills the memory.
 pub(super) fn unpack(
     bytes: Bytes,
     encoding: Option<&str>,
@@ -134,130 +136,133 @@ pub(super) fn unpack(
     permit: &mut BodyPermit,
 ) -> Result<Bytes, Unusable> {
     let encoding = encoding.map(|name| name.trim().to_ascii_lowercase()).unwrap_or_default();
-    let refused = |status, text| Unusable {
+    let rejected = |status, text| Unusable {
         problem: Problem::new(status, text),
         letter: Some(Box::new(Letter { reason: "malformed", head: head(&bytes), encoding: Some(encoding.clone()) })),
     };
-    let broken = |error: std::io::Error| {
-        let what = "pack it again, or send the plain body without Content-Encoding";
-        let text = format!("the body is not the {encoding} that Content-Encoding says: {error}; {what}");
-        refused(StatusCode::BAD_REQUEST, text)
+    let corrupt = |error: std::io::Error| {
+        let what = "compress it again, or send the plain body without Content-Encoding";
+        let text = format!("the body is not the {encoding} that Content-Encoding names: {error}; {what}");
+        rejected(StatusCode::BAD_REQUEST, text)
     };
     let mut from: Box<dyn Read> = match encoding.as_str() {
         "" | "identity" => return Ok(bytes.clone()),
         "gzip" | "x-gzip" => Box::new(flate2::read::MultiGzDecoder::new(bytes.as_ref())),
         "zstd" => {
-            let mut decoder = zstd::stream::read::Decoder::new(bytes.as_ref()).map_err(broken)?;
-            decoder.window_log_max(MOST_WINDOW).map_err(broken)?;
+            let mut decoder = zstd::stream::read::Decoder::new(bytes.as_ref()).map_err(corrupt)?;
+            decoder.window_log_max(MAX_WINDOW_LOG).map_err(corrupt)?;
             Box::new(decoder)
         }
         other => {
-            let text = format!("Content-Encoding {other:?} is not known; send gzip, zstd, or the plain body");
-            return Err(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, text));
+            let text = format!("Content-Encoding {other:?} is not supported; send gzip, zstd, or the plain body");
+            return Err(rejected(StatusCode::UNSUPPORTED_MEDIA_TYPE, text));
         }
     };
-    let mut unpacked = Vec::new();
+    let mut decompressed = Vec::new();
     loop {
-        let held = unpacked.len();
-        if unpacked.capacity() < held + STEP {
-            let room = held.saturating_mul(2).clamp(STEP, limit.saturating_add(STEP));
-            permit.grow(room.max(held + STEP) - unpacked.capacity())?;
-            unpacked.reserve_exact(room.max(held + STEP) - held);
+        let length = decompressed.len();
+        if decompressed.capacity() < length + CHUNK_BYTES {
+            let capacity = length.saturating_mul(2).clamp(CHUNK_BYTES, limit.saturating_add(CHUNK_BYTES));
+            permit.grow(capacity.max(length + CHUNK_BYTES) - decompressed.capacity())?;
+            decompressed.reserve_exact(capacity.max(length + CHUNK_BYTES) - length);
         }
-        let read = from.by_ref().take(STEP as u64).read_to_end(&mut unpacked).map_err(broken)?;
-        if unpacked.len() > limit {
-            unpacked.truncate(KEPT);
-            return Err(too_large(limit, unpacked.into()));
+        let read = from.by_ref().take(CHUNK_BYTES as u64).read_to_end(&mut decompressed).map_err(corrupt)?;
+        if decompressed.len() > limit {
+            decompressed.truncate(MAX_KEPT_BYTES);
+            return Err(too_large(limit, decompressed.into()));
         }
-        if unpacked.len() > HARMLESS && unpacked.len() / MOST_RATIO > bytes.len() {
+        if decompressed.len() > RATIO_CHECK_BYTES && decompressed.len() / MAX_RATIO > bytes.len() {
             let text = format!(
-                "the body unpacks to more than {MOST_RATIO} times its size, as no readings do; send them plain or packed less"
+                "the body decompresses to more than {MAX_RATIO} times its size, which readings do not; send them plain or less compressed"
             );
             return Err(Unusable {
                 problem: Problem::new(StatusCode::PAYLOAD_TOO_LARGE, text),
-                ..refused(StatusCode::OK, String::new())
+                ..rejected(StatusCode::OK, String::new())
             });
         }
-        if read < STEP {
-            return Ok(unpacked.into());
+        if read < CHUNK_BYTES {
+            return Ok(decompressed.into());
         }
     }
 }
 
-fn too_large(limit: usize, came: Bytes) -> Unusable {
+fn too_large(limit: usize, received: Bytes) -> Unusable {
     let text = format!("the body is larger than {limit} bytes; send less at a time, or raise [http] max_body");
-    let letter = Letter { reason: "oversize", head: head(&came), encoding: None };
-    Unusable { problem: Problem::new(StatusCode::PAYLOAD_TOO_LARGE, text), letter: Some(Box::new(letter)) }
+    let draft = Letter { reason: "oversize", head: head(&received), encoding: None };
+    Unusable { problem: Problem::new(StatusCode::PAYLOAD_TOO_LARGE, text), letter: Some(Box::new(draft)) }
 }
 
 fn head(bytes: &Bytes) -> Bytes {
-    bytes.slice(..bytes.len().min(KEPT))
+    bytes.slice(..bytes.len().min(MAX_KEPT_BYTES))
 }
 
-/// How fast a body has to come.
+/// How fast a body has to be received.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
-    /// A part of it comes after so long at the latest.
+    /// The maximum time between two frames.
     pub(super) part: Duration,
-    /// The whole of it comes within this time.
+    /// The maximum time for the whole body.
     pub(super) whole: Duration,
-    /// So many bytes come each second, once `part` is over.
+    /// The minimum number of bytes per second, once `frame_timeout` has passed.
     pub(super) rate: u64,
 }
 
 impl Pace {
-    /// When a body is given up that began at `began`, has so many bytes, and of which the last part came at `last`.
-    fn deadline(&self, began: Instant, last: Instant, bytes: u64) -> (Instant, Fault) {
+    /// When a body times out that began at `began`, has received `bytes` bytes, and received its last frame at `last`.
+    fn deadline(&self, began: Instant, last: Instant, bytes: u64) -> (Instant, TimeoutCause) {
         let earned = Duration::from_millis(bytes.saturating_mul(1_000) / self.rate.max(1));
-        let stalled = (last + self.part, Fault::Stalled);
-        let slow = (began + self.part + earned.min(self.whole), Fault::Slow);
-        let late = (began + self.whole, Fault::Late);
+        let stalled = (last + self.part, TimeoutCause::Stalled);
+        let slow = (began + self.part + earned.min(self.whole), TimeoutCause::Slow);
+        let late = (began + self.whole, TimeoutCause::Late);
         [stalled, slow, late].into_iter().min_by_key(|(at, _)| *at).unwrap_or(late)
     }
 }
 
-/// Why a body was given up.
+/// Why a body timed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-enum Fault {
+enum TimeoutCause {
     Stalled = 1,
     Slow = 2,
     Late = 3,
 }
 
-/// Whether a request's body was given up.
+/// Whether a request's body timed out, and why.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lag(Arc<AtomicU8>);
 
 impl Lag {
-    /// The answer to such a request, if it is one.
+    /// The response to such a request, if its body timed out.
     pub(super) fn problem(&self, pace: &Pace) -> Option<Problem> {
         let text = match self.0.load(Ordering::Acquire) {
             0 => return None,
-            1 => format!("nothing more of the body came for {:?}; send it again without a pause", pace.part),
-            2 => format!("the body came slower than {} bytes a second; send it faster, or less at a time", pace.rate),
-            _ => format!("the body did not come within {:?}; send it faster, or less at a time", pace.whole),
+            1 => format!("nothing more of the body was received for {:?}; send it again without a pause", pace.part),
+            2 => format!(
+                "the body was received slower than {} bytes a second; send it faster, or less at a time",
+                pace.rate
+            ),
+            _ => format!("the body was not received within {:?}; send it faster, or less at a time", pace.whole),
         };
         Some(Problem::new(StatusCode::REQUEST_TIMEOUT, text))
     }
 }
 
-/// A body that ends with an error when it does not keep the pace.
+/// A body that ends with an error when it is received too slowly.
 #[derive(Debug)]
 pub(super) struct Paced<B> {
     body: B,
     pace: Pace,
-    /// When it was first asked for, and when the last part came.
+    /// When it was first polled, and when the last frame was received.
     times: Option<(Instant, Instant)>,
     bytes: u64,
     sleep: Option<Pin<Box<Sleep>>>,
-    lag: Lag,
+    timeout_flag: Lag,
 }
 
 impl<B> Paced<B> {
-    /// `body` at this pace; tells `lag` when it does not keep it.
-    pub(super) fn new(body: B, pace: Pace, lag: Lag) -> Self {
-        Self { body, pace, times: None, bytes: 0, sleep: None, lag }
+    /// Wraps `body` with these timeouts; sets `timeout_flag` when one expires.
+    pub(super) fn new(body: B, pace: Pace, timeout_flag: Lag) -> Self {
+        Self { body, pace, times: None, bytes: 0, sleep: None, timeout_flag }
     }
 }
 
@@ -272,9 +277,9 @@ where
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = self.get_mut();
         let (began, last) = *this.times.get_or_insert_with(|| (Instant::now(), Instant::now()));
-        let (deadline, fault) = this.pace.deadline(began, last, this.bytes);
+        let (deadline, cause) = this.pace.deadline(began, last, this.bytes);
         let frame = Pin::new(&mut this.body).poll_frame(cx);
-        // Parts that keep coming do not hold it beyond its time.
+        // Frames that keep arriving do not extend the deadline.
         if let Poll::Ready(frame) = frame
             && (Instant::now() < deadline || frame.is_none())
         {
@@ -290,8 +295,8 @@ where
             sleep.as_mut().reset(deadline);
         }
         ready!(sleep.as_mut().poll(cx));
-        this.lag.0.store(fault as u8, Ordering::Release);
-        Poll::Ready(Some(Err("it did not keep the pace".into())))
+        this.timeout_flag.0.store(cause as u8, Ordering::Release);
+        Poll::Ready(Some(Err("the body was received too slowly".into())))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -320,45 +325,51 @@ mod tests {
         BodyMemory::new(64 << 20, Arc::default()).permit("192.0.2.1".into())
     }
 
-    /// Reads a body that comes in parts of `size` bytes every `pause`; for ever without a number of them.
-    async fn come(parts: usize, size: usize, pause: Duration) -> (Result<usize, String>, Option<String>, Duration) {
-        let (lag, began) = (Lag::default(), Instant::now());
+    /// Reads a body of `parts` frames of `size` bytes, one every `pause`.
+    async fn read_timed(
+        parts: usize,
+        size: usize,
+        pause: Duration,
+    ) -> (Result<usize, String>, Option<String>, Duration) {
+        let (timeout_flag, began) = (Lag::default(), Instant::now());
         let stream = stream::iter(0..parts).then(move |_| async move {
             sleep(pause).await;
             Ok::<_, Infallible>(Frame::data(Bytes::from(vec![b'x'; size])))
         });
-        let body = Body::new(Paced::new(StreamBody::new(Box::pin(stream)), PACE, lag.clone()));
+        let body = Body::new(Paced::new(StreamBody::new(Box::pin(stream)), PACE, timeout_flag.clone()));
         let read = read(body, None, 64 << 20, &mut permit()).await;
-        let told = lag.problem(&PACE).map(|problem| problem.detail().to_owned());
-        (read.map(|bytes| bytes.len()).map_err(|unusable| unusable.problem.detail().to_owned()), told, began.elapsed())
+        let detail = timeout_flag.problem(&PACE).map(|problem| problem.detail().to_owned());
+        (read.map(|bytes| bytes.len()).map_err(|error| error.problem.detail().to_owned()), detail, began.elapsed())
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_has_to_keep_the_pace() {
+    async fn a_slow_body_times_out() {
         let second = Duration::from_secs(1);
         // Fast enough, or short.
-        assert_eq!(come(250, 1_000, second).await.0, Ok(250_000));
-        assert_eq!(come(20, 1, second).await.0, Ok(20));
-        assert_eq!(come(2, 100, 29 * second).await.0.map_err(|_| ()), Err(()), "two parts take a minute");
-        // Nothing more comes.
-        let (read, told, took) = come(9, 1_000_000, 40 * second).await;
-        assert!(read.unwrap_err().contains("pace") && told.unwrap().contains("nothing more") && took == 30 * second);
+        assert_eq!(read_timed(250, 1_000, second).await.0, Ok(250_000));
+        assert_eq!(read_timed(20, 1, second).await.0, Ok(20));
+        assert_eq!(read_timed(2, 100, 29 * second).await.0.map_err(|_| ()), Err(()), "two parts take a minute");
+        // No more frames.
+        let (read, detail, took) = read_timed(9, 1_000_000, 40 * second).await;
+        assert!(
+            read.unwrap_err().contains("too slowly") && detail.unwrap().contains("nothing more") && took == 30 * second
+        );
         // Byte by byte.
-        let (read, told, took) = come(usize::MAX, 1, second).await;
-        assert!(read.is_err() && told.unwrap().contains("slower than 1000 bytes"), "{took:?}");
+        let (read, detail, took) = read_timed(usize::MAX, 1, second).await;
+        assert!(read.is_err() && detail.unwrap().contains("slower than 1000 bytes"), "{took:?}");
         assert!(took >= 30 * second && took < 32 * second, "{took:?}");
-        // At a fair pace for ever.
-        let (read, told, took) = come(usize::MAX, 2_000, second).await;
-        assert!(read.is_err() && told.unwrap().contains("within 300s"), "{took:?}");
+        // At a sufficient rate, without an end.
+        let (read, detail, took) = read_timed(usize::MAX, 2_000, second).await;
+        assert!(read.is_err() && detail.unwrap().contains("within 300s"), "{took:?}");
         assert!(took >= 299 * second && took <= 301 * second, "{took:?}");
     }
 
     #[tokio::test]
-    async fn a_body_takes_memory_as_it_comes() {
+    async fn memory_is_reserved_as_bytes_arrive() {
         let memory = BodyMemory::new(3 << 20, Arc::default());
         let part = || Ok::<_, Infallible>(Frame::data(Bytes::from(vec![b'x'; 100 << 10])));
         let body = |parts: usize| Body::new(StreamBody::new(stream::iter((0..parts).map(move |_| part()))));
-        // What was only announced takes none.
+        // Announced bytes reserve no memory.
         let mut permits = Vec::new();
         for _ in 0..50 {
             let mut permit = memory.permit("192.0.2.1".into());
@@ -369,30 +380,30 @@ mod tests {
         let mut permit = memory.permit("192.0.2.1".into());
         assert_eq!(read(body(5), Some(500 << 10), 1 << 20, &mut permit).await.unwrap().len(), 500 << 10);
         let mut other = memory.permit("192.0.2.1".into());
-        let unusable = read(body(9), None, 1 << 20, &mut other).await.unwrap_err();
-        assert!(unusable.letter.is_none() && unusable.problem.detail().contains("memory"));
-        let unusable = read(body(20), None, 1 << 20, &mut memory.permit("192.0.2.2".into())).await.unwrap_err();
-        assert!(unusable.problem.detail().contains("larger than"), "{}", unusable.problem.detail());
-        assert_eq!(unusable.letter.unwrap().head.len(), KEPT);
+        let error = read(body(9), None, 1 << 20, &mut other).await.unwrap_err();
+        assert!(error.letter.is_none() && error.problem.detail().contains("memory"));
+        let error = read(body(20), None, 1 << 20, &mut memory.permit("192.0.2.2".into())).await.unwrap_err();
+        assert!(error.problem.detail().contains("larger than"), "{}", error.problem.detail());
+        assert_eq!(error.letter.unwrap().head.len(), MAX_KEPT_BYTES);
     }
 
     #[test]
-    fn encodings_are_known_in_any_case_and_what_is_refused_is_kept() {
-        let packed: Bytes = zstd::encode_all(b"plain".as_slice(), 1).unwrap().into();
-        for (encoding, sent) in [(" ZSTD ", packed), ("Identity", Bytes::from_static(b"plain"))] {
+    fn encodings_are_case_insensitive_and_rejected_bodies_are_kept() {
+        let compressed: Bytes = zstd::encode_all(b"plain".as_slice(), 1).unwrap().into();
+        for (encoding, sent) in [(" ZSTD ", compressed), ("Identity", Bytes::from_static(b"plain"))] {
             assert_eq!(unpack(sent, Some(encoding), 100, &mut permit()).unwrap(), "plain");
         }
         for (encoding, word) in [("GZip", "without Content-Encoding"), ("br", "send gzip")] {
-            let unusable = unpack(Bytes::from_static(b"no such"), Some(encoding), 100, &mut permit()).unwrap_err();
-            assert!(unusable.problem.detail().contains(word), "{}", unusable.problem.detail());
-            let letter = unusable.letter.unwrap();
-            assert_eq!((letter.reason, letter.encoding), ("malformed", Some(encoding.to_lowercase())));
-            assert_eq!(letter.head, "no such");
+            let error = unpack(Bytes::from_static(b"no such"), Some(encoding), 100, &mut permit()).unwrap_err();
+            assert!(error.problem.detail().contains(word), "{}", error.problem.detail());
+            let draft = error.letter.unwrap();
+            assert_eq!((draft.reason, draft.encoding), ("malformed", Some(encoding.to_lowercase())));
+            assert_eq!(draft.head, "no such");
         }
     }
 
     #[test]
-    fn a_bomb_is_given_up_before_it_fills_the_memory() {
+    fn a_decompression_bomb_is_rejected_early() {
         const LIMIT: usize = 16 << 20;
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
         let mut zstd = zstd::Encoder::new(Vec::new(), 19).unwrap();
@@ -402,24 +413,24 @@ mod tests {
         }
         for (encoding, bomb) in [("gzip", gzip.finish().unwrap()), ("zstd", zstd.finish().unwrap())] {
             let mut permit = permit();
-            let unusable = unpack(bomb.into(), Some(encoding), LIMIT, &mut permit).unwrap_err();
-            assert!(unusable.letter.is_some(), "{encoding}: {}", unusable.problem.detail());
-            assert!(unusable.problem.detail().contains("larger") || unusable.problem.detail().contains("times"));
+            let error = unpack(bomb.into(), Some(encoding), LIMIT, &mut permit).unwrap_err();
+            assert!(error.letter.is_some(), "{encoding}: {}", error.problem.detail());
+            assert!(error.problem.detail().contains("larger") || error.problem.detail().contains("times"));
         }
-        // Exactly the limit is fine, also where the steps do not end there.
-        for size in [0, 1, STEP, STEP + 1, 3 * STEP - 1] {
+        // A body of exactly the limit is accepted, also where the chunks do not end there.
+        for size in [0, 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES - 1] {
             let plain: Vec<u8> = (0..size).map(|at| (at * 31 % 251) as u8).collect();
-            let packed: Bytes = zstd::encode_all(plain.as_slice(), 1).unwrap().into();
-            assert_eq!(unpack(packed.clone(), Some("zstd"), size, &mut permit()).unwrap(), plain);
+            let compressed: Bytes = zstd::encode_all(plain.as_slice(), 1).unwrap().into();
+            assert_eq!(unpack(compressed.clone(), Some("zstd"), size, &mut permit()).unwrap(), plain);
             if size > 0 {
-                assert!(unpack(packed, Some("zstd"), size - 1, &mut permit()).is_err());
+                assert!(unpack(compressed, Some("zstd"), size - 1, &mut permit()).is_err());
             }
         }
         // A window that alone would take 128 MiB.
         let mut wide = zstd::Encoder::new(Vec::new(), 1).unwrap();
         wide.window_log(27).unwrap();
         wide.write_all(&vec![b'x'; 1 << 20]).unwrap();
-        let unusable = unpack(wide.finish().unwrap().into(), Some("zstd"), LIMIT, &mut permit()).unwrap_err();
-        assert!(unusable.problem.detail().contains("not the zstd"), "{}", unusable.problem.detail());
+        let error = unpack(wide.finish().unwrap().into(), Some("zstd"), LIMIT, &mut permit()).unwrap_err();
+        assert!(error.problem.detail().contains("not the zstd"), "{}", error.problem.detail());
     }
 }

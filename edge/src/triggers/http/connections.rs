@@ -1,4 +1,4 @@
-//! How many connections are open, in all and of one address.
+//! Limits the number of open connections, in total and per address.
 
 use std::{
     collections::HashMap,
@@ -18,37 +18,37 @@ use wheeltapper_access::address_key;
 use super::metrics::HttpMetrics;
 use crate::metrics::Metrics;
 
-/// Refusals that are told at once; who comes beyond that is just closed.
-const TOLD: usize = 64;
-/// To tell a refusal takes no longer.
-const TELLING: Duration = Duration::from_secs(1);
+/// The maximum number of rejected connections that get a response at once; further ones are only closed.
+const MAX_REPLIES: usize = 64;
+/// The maximum time for the response to a rejected connection.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Gives out permits to be connected.
+/// Admits connections up to the limits.
 #[derive(Debug)]
 pub(super) struct Connections {
-    most: usize,
-    most_of_address: usize,
-    open: Mutex<Open>,
+    max_open: usize,
+    max_per_address: usize,
+    open: Mutex<OpenCounts>,
     metrics: Arc<Metrics>,
-    telling: Arc<Semaphore>,
+    reply_permits: Arc<Semaphore>,
 }
 
 #[derive(Debug, Default)]
-struct Open {
-    all: usize,
-    of_address: HashMap<String, usize>,
+struct OpenCounts {
+    total: usize,
+    per_address: HashMap<String, usize>,
 }
 
-/// Why a connection is not taken.
+/// Why a connection is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
-    /// There are too many of this address.
-    Address,
-    /// There are too many.
-    All,
+pub(super) enum Rejection {
+    /// Too many connections of this address are open.
+    PerAddress,
+    /// Too many connections are open.
+    Total,
 }
 
-/// To be connected; given back when it is dropped.
+/// An admitted connection; it counts as open until this is dropped.
 #[derive(Debug)]
 pub(super) struct ConnectionPermit {
     connections: Arc<Connections>,
@@ -56,40 +56,40 @@ pub(super) struct ConnectionPermit {
 }
 
 impl Connections {
-    pub(super) fn new(most: usize, most_of_address: usize, metrics: Arc<Metrics>) -> Arc<Self> {
-        let telling = Arc::new(Semaphore::new(TOLD));
-        Arc::new(Self { most, most_of_address, open: Mutex::default(), metrics, telling })
+    pub(super) fn new(max_open: usize, max_per_address: usize, metrics: Arc<Metrics>) -> Arc<Self> {
+        let reply_permits = Arc::new(Semaphore::new(MAX_REPLIES));
+        Arc::new(Self { max_open, max_per_address, open: Mutex::default(), metrics, reply_permits })
     }
 
-    /// Takes a connection of an address, or says why not.
-    pub(super) fn admit(self: &Arc<Self>, address: IpAddr) -> Result<ConnectionPermit, Refusal> {
+    /// Admits a connection of an address, or returns why not.
+    pub(super) fn admit(self: &Arc<Self>, address: IpAddr) -> Result<ConnectionPermit, Rejection> {
         let address = address_key(address);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_address = open.of_address.get(&address).copied().unwrap_or(0);
-        if of_address >= self.most_of_address {
+        let per_address = open.per_address.get(&address).copied().unwrap_or(0);
+        if per_address >= self.max_per_address {
             self.http().limited("connections-per-address");
-            return Err(Refusal::Address);
+            return Err(Rejection::PerAddress);
         }
-        if open.all >= self.most {
+        if open.total >= self.max_open {
             self.http().limited("connections");
-            return Err(Refusal::All);
+            return Err(Rejection::Total);
         }
-        open.all += 1;
-        open.of_address.insert(address.clone(), of_address + 1);
+        open.total += 1;
+        open.per_address.insert(address.clone(), per_address + 1);
         self.http().connections.inc();
         Ok(ConnectionPermit { connections: Arc::clone(self), address })
     }
 
-    /// Tells a client without TLS why it is not taken, beside all else.
-    pub(super) fn refuse(&self, mut stream: TcpStream, refusal: Refusal) {
-        let Ok(turn) = Arc::clone(&self.telling).try_acquire_owned() else { return };
-        let answer = refusal.answer(self.most, self.most_of_address);
+    /// Sends the reason to a client without TLS, in a task of its own.
+    pub(super) fn refuse(&self, mut stream: TcpStream, rejection: Rejection) {
+        let Ok(permit) = Arc::clone(&self.reply_permits).try_acquire_owned() else { return };
+        let response = rejection.response(self.max_open, self.max_per_address);
         tokio::spawn(async move {
-            let _turn = turn;
-            let _ = timeout(TELLING, async {
-                stream.write_all(answer.as_bytes()).await?;
+            let _permit = permit;
+            let _ = timeout(REPLY_TIMEOUT, async {
+                stream.write_all(response.as_bytes()).await?;
                 stream.shutdown().await?;
-                // What was sent is read, or the client would see a reset instead of the answer.
+                // The request is read first, or the client would see a reset instead of the response.
                 let mut rest = [0; 4096];
                 while stream.read(&mut rest).await? > 0 {}
                 std::io::Result::Ok(())
@@ -106,32 +106,32 @@ impl Connections {
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut open = self.connections.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.all = open.all.saturating_sub(1);
-        if let Some(count) = open.of_address.get_mut(&self.address) {
+        open.total = open.total.saturating_sub(1);
+        if let Some(count) = open.per_address.get_mut(&self.address) {
             *count -= 1;
             if *count == 0 {
-                open.of_address.remove(&self.address);
+                open.per_address.remove(&self.address);
             }
         }
         self.connections.http().connections.dec();
     }
 }
 
-impl Refusal {
-    fn answer(self, most: usize, of_address: usize) -> String {
+impl Rejection {
+    fn response(self, max_open: usize, max_per_address: usize) -> String {
         let (status, title, detail) = match self {
-            Self::Address => (
+            Self::PerAddress => (
                 429,
                 "Too Many Requests",
                 format!(
-                    "your address has {of_address} connections open, which is the most; use them again, or raise [http.limits] connections_per_address"
+                    "your address has {max_per_address} connections open, which is the limit; reuse them, or raise [http.limits] connections_per_address"
                 ),
             ),
-            Self::All => (
+            Self::Total => (
                 503,
                 "Service Unavailable",
                 format!(
-                    "the host has {most} connections open, which is the most; come again, or raise [http.limits] connections"
+                    "the host has {max_open} connections open, which is the limit; try again later, or raise [http.limits] connections"
                 ),
             ),
         };
@@ -149,17 +149,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_address_does_not_take_all_connections() {
+    fn one_address_cannot_use_all_connections() {
         let connections = Connections::new(5, 3, Arc::default());
         let admit = |address: &str| connections.admit(address.parse().unwrap());
         let first: Vec<_> = (0..3).map(|_| admit("192.0.2.1").unwrap()).collect();
-        assert_eq!(admit("192.0.2.1").unwrap_err(), Refusal::Address);
-        // A household has a whole /64.
+        assert_eq!(admit("192.0.2.1").unwrap_err(), Rejection::PerAddress);
+        // A household uses a whole /64.
         let second = [admit("2001:db8::1").unwrap(), admit("2001:db8::2").unwrap()];
-        assert_eq!(admit("192.0.2.3").unwrap_err(), Refusal::All);
+        assert_eq!(admit("192.0.2.3").unwrap_err(), Rejection::Total);
         drop(first);
         assert!(admit("192.0.2.1").is_ok());
         drop(second);
-        assert!(connections.open.lock().unwrap().of_address.is_empty());
+        assert!(connections.open.lock().unwrap().per_address.is_empty());
     }
 }

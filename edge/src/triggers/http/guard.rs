@@ -1,7 +1,7 @@
-//! The guard: finds out who asks, whether they may, whether it is too much, and writes down what they changed.
+//! The guard authenticates the caller, checks permissions and rate limits, and records changes in the audit.
 //!
-//! What a route demands is told by one table, [`wheeltapper_api::ROUTES`]. Where access is off, everybody is the local
-//! admin; what they change is written down all the same.
+//! The requirements of each route come from one table, [`wheeltapper_api::ROUTES`]. Without access control every caller
+//! is the local admin; changes are recorded all the same.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -25,7 +25,7 @@ use wheeltapper_access::{
 
 use super::{
     Problem, blocking, body,
-    demand::{Demand, Needs, demand},
+    demand::{Demand, Needs, policy_for},
     memory::{BodyMemory, BodyPermit},
     request_checks,
     seal::{Seal, host_name},
@@ -35,82 +35,83 @@ use super::{
 };
 use crate::{access, api::Caller, clock, host::Host};
 
-/// Headers of this beginning say who somebody is or where they come from: the guard says that, not the client.
-const OURS: &str = "x-wheeltapper-";
-/// Passwords that wait to be checked; who comes beyond that is told to come again,
-const PASSWORDS_WAITING: usize = 16;
-/// and so is who waits longer than this.
-const PASSWORD_PATIENCE: Duration = Duration::from_secs(5);
-/// A body larger than this is not hashed on a thread that serves sockets.
-const HASHED_AT_ONCE: usize = 128 << 10;
+/// The prefix of the headers that identify a caller or its origin: only the guard may set them, not the client.
+const RESERVED_PREFIX: &str = "x-wheeltapper-";
+/// The maximum number of password checks that wait; further ones are answered with 503,
+const MAX_WAITING_PASSWORD_CHECKS: usize = 16;
+/// and so are those that wait longer than this.
+const PASSWORD_CHECK_TIMEOUT: Duration = Duration::from_secs(5);
+/// A larger body is not hashed on a thread that serves sockets.
+const MAX_INLINE_HASH_BYTES: usize = 128 << 10;
 
-/// What the guard and the accounts share.
+/// The state of the guard and of the routes of accounts.
 pub(super) struct Door {
     pub(super) access: Access,
-    /// Whether nobody has to sign in.
+    /// Whether no sign-in is required.
     pub(super) open: bool,
     passwords: Semaphore,
     passwords_waiting: Semaphore,
     pub(super) tls: bool,
-    /// Origins whose pages may read and send.
+    /// The origins whose pages may read and send.
     pub(super) origins: Vec<String>,
-    /// Whether only programs of this machine reach it.
+    /// Whether only programs on this machine can reach the host.
     local: bool,
     fetch: Fetch,
-    /// Webhooks that sign what they send.
+    /// The sources of signed webhooks.
     signatures: Signatures,
     pub(super) memory: Arc<BodyMemory>,
-    /// The largest body of readings.
+    /// The maximum size of a body of readings.
     max_body: usize,
 }
 
 impl std::fmt::Debug for Door {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Door").field("open", &self.open).finish_non_exhaustive()
+        out.debug_struct("AuthState").field("open", &self.open).finish_non_exhaustive()
     }
 }
 
-/// What holds a signed request's body, and its nonce.
-struct Signed {
+/// The nonce of a signed request, and the memory of its body.
+struct SignedRequest {
     nonce: Option<NoncePermit>,
     _permit: BodyPermit,
 }
 
-/// Whose share of connections, memory and allowances a client uses.
+/// The key under which the connections, memory and rate limits of a client are counted.
 #[derive(Clone, Debug)]
 pub(super) struct AddressKey(pub(super) String);
 
-/// What a request shows.
-enum Shown {
-    /// Nothing that has to be checked: this is who asks, or a stranger.
-    Nothing(Option<Identity>),
+/// The credential of a request.
+enum RequestCredential {
+    /// None that has to be checked: the caller is already known, or anonymous.
+    NotNeeded(Option<Identity>),
     /// A token or API key.
-    Credential(String),
+    Secret(String),
 }
 
-impl Shown {
-    fn credential(&self) -> Option<&str> {
+impl RequestCredential {
+    fn secret(&self) -> Option<&str> {
         match self {
-            Self::Nothing(_) => None,
-            Self::Credential(credential) => Some(credential),
+            Self::NotNeeded(_) => None,
+            Self::Secret(credential) => Some(credential),
         }
     }
 }
 
 impl Door {
-    /// Opens the data folder's, and makes the first admin where one has to sign in and nobody can.
+    /// Opens the access database of the data folder, and creates the first admin if sign-in is required and there are
+    /// no users.
     pub(super) fn new(host: &Host) -> anyhow::Result<Self> {
         let config = host.config();
         let (access, open) = (access::open(&config)?, access::is_open(&config));
         if !open && let Some(password) = access.first_admin(clock::now())? {
-            announce(&password);
+            print_first_password(&password);
         }
         Ok(Self {
             access,
             open,
-            // Each takes 19 MiB and a core: half of the cores are left to others.
+            // Each check takes 19 MiB and a core: half of the cores are left to other work.
             passwords: Semaphore::new(thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))),
-            passwords_waiting: Semaphore::new(PASSWORDS_WAITING),
+            passwords_waiting: Semaphore::new(MAX_WAITING_PASSWORD_CHECKS),
             tls: config.http.tls.is_some(),
             local: access::is_loopback(&config.http.listen),
             origins: config.http.origins.clone(),
@@ -124,45 +125,45 @@ impl Door {
         })
     }
 
-    /// What a request shows to be known by.
-    fn look(&self, demand: &Demand, request: &Request) -> Result<Shown, Problem> {
+    /// The credential of a request.
+    fn find_credential(&self, policy: &Demand, request: &Request) -> Result<RequestCredential, Problem> {
         if self.open {
-            self.own_name(request)?;
-            return self.same_site(request).map(|()| Shown::Nothing(Some(Identity::local())));
+            self.check_host_name(request)?;
+            return self.check_origin(request).map(|()| RequestCredential::NotNeeded(Some(Identity::local())));
         }
-        if demand.needs == Needs::Nothing {
-            return Ok(Shown::Nothing(None));
+        if policy.needs == Needs::Public {
+            return Ok(RequestCredential::NotNeeded(None));
         }
-        let query = demand.stream.then(|| request.uri().query()).flatten();
-        if let Some(credential) = credential(request.headers(), query) {
-            return Ok(Shown::Credential(credential));
+        let query = policy.stream.then(|| request.uri().query()).flatten();
+        if let Some(credential) = extract_credential(request.headers(), query) {
+            return Ok(RequestCredential::Secret(credential));
         }
-        // Who signs need not sign in; whether the signature holds is seen before anything is done with the body.
-        if demand.needs == Needs::Ingest
+        // A signed request needs no sign-in; its signature is verified before its body is processed.
+        if policy.needs == Needs::Ingest
             && self.signatures.head(request.method(), request.uri(), request.headers(), seconds())?.is_some()
         {
-            return Ok(Shown::Nothing(None));
+            return Ok(RequestCredential::NotNeeded(None));
         }
-        Err(unknown("sign in first"))
+        Err(unauthorized("sign in first"))
     }
 
-    /// Who asks; nobody where the route lets anybody in.
-    async fn identify(self: &Arc<Self>, shown: Shown) -> Result<Option<Identity>, Problem> {
-        let credential = match shown {
-            Shown::Nothing(who) => return Ok(who),
-            Shown::Credential(credential) => credential,
+    /// The identity of the caller; `None` if the route is public.
+    async fn identify(self: &Arc<Self>, request_credential: RequestCredential) -> Result<Option<Identity>, Problem> {
+        let credential = match request_credential {
+            RequestCredential::NotNeeded(identity) => return Ok(identity),
+            RequestCredential::Secret(credential) => credential,
         };
         match self.authenticate(&credential).await? {
-            Err(AuthError::KeysNeeded(issuer)) => self.identify_anew(issuer, credential).await,
-            told => identity(told),
+            Err(AuthError::KeysNeeded(issuer)) => self.identify_with_new_keys(issuer, credential).await,
+            result => checked_identity(result),
         }
         .map(Some)
     }
 
-    /// Whose credential it is, from memory where that is enough, else on a thread that may wait for the disk.
+    /// The identity of a credential, from the cache if possible, otherwise on a thread that may wait for the disk.
     ///
     /// # Errors
-    /// As [`blocking::Blocking::run`].
+    /// See [`blocking::BlockingPool::run`].
     pub(super) async fn authenticate(
         self: &Arc<Self>,
         credential: &str,
@@ -170,217 +171,228 @@ impl Door {
         if let Some(known) = self.access.authenticate_cached(credential, clock::now()) {
             return Ok(known);
         }
-        let (door, credential) = (Arc::clone(self), credential.to_owned());
-        blocking::AUTHENTICATION.run(move || door.access.authenticate(&credential, clock::now())).await
+        let (auth, credential) = (Arc::clone(self), credential.to_owned());
+        blocking::AUTHENTICATION.run(move || auth.access.authenticate(&credential, clock::now())).await
     }
 
-    /// Gets the issuer's keys, then tries once more.
-    async fn identify_anew(self: &Arc<Self>, issuer: usize, credential: String) -> Result<Identity, Problem> {
-        let door = Arc::clone(self);
-        let told = blocking::AUTHENTICATION.run(move || {
-            if let Err(error) = door.access.fetch_keys(issuer, &door.fetch) {
-                tracing::warn!(%error, "the keys of an issuer of tokens could not be read");
+    /// Fetches the issuer's keys, then tries once more.
+    async fn identify_with_new_keys(self: &Arc<Self>, issuer: usize, credential: String) -> Result<Identity, Problem> {
+        let auth = Arc::clone(self);
+        let result = blocking::AUTHENTICATION.run(move || {
+            if let Err(error) = auth.access.fetch_keys(issuer, &auth.fetch) {
+                tracing::warn!(%error, "the keys of a token issuer could not be fetched");
             }
-            door.access.authenticate(&credential, clock::now())
+            auth.access.authenticate(&credential, clock::now())
         });
-        identity(told.await?)
+        checked_identity(result.await?)
     }
 
-    /// Checks a password, which takes a core and 19 MiB for a while: few at a time, and few that wait.
+    /// Runs a password check, which takes a core and 19 MiB for a while: few run at a time, and few wait.
     pub(super) async fn with_password<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> T + Send + 'static,
     ) -> Result<T, Problem> {
         let busy = || {
-            let detail = "too many passwords wait to be checked; try again in a moment";
+            let detail = "too many password checks are waiting; try again in a moment";
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(5)
         };
-        let _place = self.passwords_waiting.try_acquire().map_err(|_| busy())?;
-        let Ok(Ok(_turn)) = timeout(PASSWORD_PATIENCE, self.passwords.acquire()).await else { return Err(busy()) };
-        let door = Arc::clone(self);
-        blocking::ROUTES.run(move || work(&door)).await
+        let _queue_slot = self.passwords_waiting.try_acquire().map_err(|_| busy())?;
+        let Ok(Ok(_permit)) = timeout(PASSWORD_CHECK_TIMEOUT, self.passwords.acquire()).await else {
+            return Err(busy());
+        };
+        let auth = Arc::clone(self);
+        blocking::ROUTES.run(move || work(&auth)).await
     }
 
-    /// Holds what is signed to its signature, and refuses what is not signed where it has to be.
+    /// Verifies the signature of a signed request, and rejects an unsigned one if a signature is required.
     async fn verify_signature(
         self: &Arc<Self>,
         key: &str,
         request: Request,
-    ) -> Result<(Request, Option<Signed>), Problem> {
+    ) -> Result<(Request, Option<SignedRequest>), Problem> {
         let head = self.signatures.head(request.method(), request.uri(), request.headers(), seconds())?;
         let Some(head) = head else { return Ok((request, None)) };
         let (parts, body) = request.into_parts();
-        let announced = parts.headers.get(header::CONTENT_LENGTH);
-        let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok());
+        let content_length = parts.headers.get(header::CONTENT_LENGTH);
+        let content_length = content_length.and_then(|length| length.to_str().ok()?.parse().ok());
         let mut permit = self.memory.permit(key.to_owned());
-        let bytes = body::read(body, announced, self.max_body, &mut permit).await.map_err(|error| error.problem)?;
-        let nonce = if bytes.len() <= HASHED_AT_ONCE {
+        let bytes =
+            body::read(body, content_length, self.max_body, &mut permit).await.map_err(|error| error.problem)?;
+        let nonce = if bytes.len() <= MAX_INLINE_HASH_BYTES {
             self.signatures.verify(&head, &bytes, seconds())?
         } else {
-            let (door, bytes) = (Arc::clone(self), bytes.clone());
-            blocking::ROUTES.run(move || door.signatures.verify(&head, &bytes, seconds())).await??
+            let (auth, bytes) = (Arc::clone(self), bytes.clone());
+            blocking::ROUTES.run(move || auth.signatures.verify(&head, &bytes, seconds())).await??
         };
-        Ok((Request::from_parts(parts, Body::from(bytes)), Some(Signed { nonce, _permit: permit })))
+        Ok((Request::from_parts(parts, Body::from(bytes)), Some(SignedRequest { nonce, _permit: permit })))
     }
 
-    /// Where nobody signs in, a page of another site must not act in the name of who looks at it, nor listen.
-    fn same_site(&self, request: &Request) -> Result<(), Problem> {
+    /// Without sign-in, a page of another origin must neither change anything in the name of the user who opened it,
+    /// nor listen.
+    fn check_origin(&self, request: &Request) -> Result<(), Problem> {
         let text = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
-        // Browsers let any page open a WebSocket anywhere.
+        // Browsers let any page open a WebSocket to any origin.
         let is_harmless = request.method().is_safe() && !request.headers().contains_key(header::UPGRADE);
         let Some(origin) = text(header::ORIGIN).filter(|_| !is_harmless) else { return Ok(()) };
-        let own = text(header::HOST).is_some_and(|host| origin.split_once("://").is_some_and(|(_, of)| of == host));
-        let listed = self.origins.iter().any(|known| known == "*" || known.eq_ignore_ascii_case(origin));
-        if own || listed {
+        let is_own = text(header::HOST).is_some_and(|host| origin.split_once("://").is_some_and(|(_, of)| of == host));
+        let is_listed = self.origins.iter().any(|known| known == "*" || known.eq_ignore_ascii_case(origin));
+        if is_own || is_listed {
             return Ok(());
         }
-        let detail = format!("pages of {origin} may do nothing here; list it in [http] origins if they should");
+        let detail =
+            format!("pages of {origin} are not allowed to use this host; if they should be, list it in [http] origins");
         Err(Problem::new(StatusCode::FORBIDDEN, detail))
     }
 
-    /// Where nobody signs in and only this machine is served, a name of elsewhere that leads here is a trick: a page may
-    /// have its own name point to 127.0.0.1, and is then of the same origin (DNS rebinding).
-    fn own_name(&self, request: &Request) -> Result<(), Problem> {
+    /// Without sign-in and on a loopback address, a foreign host name indicates an attack: a page may let its own name
+    /// resolve to 127.0.0.1, and then has the same origin (DNS rebinding).
+    fn check_host_name(&self, request: &Request) -> Result<(), Problem> {
         let Some(host) = request.headers().get(header::HOST).filter(|_| self.local) else { return Ok(()) };
         let name = host.to_str().map(host_name).unwrap_or_default();
         let of_origin = |origin: &String| {
             origin.split_once("://").is_some_and(|(_, host)| host_name(host).eq_ignore_ascii_case(name))
         };
-        // What nobody elsewhere can own: an address, or a name that only this machine's own settings lead anywhere.
-        let local = !name.contains('.') || name.parse::<IpAddr>().is_ok();
-        if local || self.origins.iter().any(of_origin) {
+        // An address, or a name without a dot: nobody else can own such a name.
+        let is_local = !name.contains('.') || name.parse::<IpAddr>().is_ok();
+        if is_local || self.origins.iter().any(of_origin) {
             return Ok(());
         }
         let detail = format!(
-            "this host serves its own machine and does not answer to {name:?}; ask http://localhost, or list http://{name} in [http] origins"
+            "this host serves only this machine and does not answer requests for {name:?}; use http://localhost, or list http://{name} in [http] origins"
         );
         Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail))
     }
 
-    /// Takes from the bucket of whoever asks.
-    fn limit(&self, demand: &Demand, who: Option<&Identity>, address: &str, length: u64) -> Option<Allowance> {
-        let name = match (demand.class, who) {
-            // Guessing is counted by address also where nobody has to sign in.
+    /// Takes the cost of the request from the caller's rate limit.
+    fn take_allowance(
+        &self,
+        policy: &Demand,
+        identity: Option<&Identity>,
+        address: &str,
+        length: u64,
+    ) -> Option<Allowance> {
+        let name = match (policy.class, identity) {
+            // Password guesses are counted by address, even where no sign-in is required.
             (Class::Login, _) | (_, None) => address,
             (_, Some(_)) if self.open => return None,
             (_, Some(identity)) => &identity.name,
         };
-        let cost = if demand.class == Class::Ingest { length.max(1) } else { 1 };
-        let free = demand.needs == Needs::Nothing && demand.class == Class::Other;
-        (!free).then(|| self.access.limits().take(demand.class, name, cost))
+        let cost = if policy.class == Class::Ingest { length.max(1) } else { 1 };
+        let free = policy.needs == Needs::Public && policy.class == Class::Other;
+        (!free).then(|| self.access.limits().take(policy.class, name, cost))
     }
 }
 
-/// Stands before all routes.
-pub(super) async fn guard(State(door): State<Arc<Door>>, mut request: Request, next: Next) -> Response {
-    clean(request.headers_mut());
-    let seal = Seal::of(&request);
+/// The middleware before all routes.
+pub(super) async fn guard(State(auth): State<Arc<Door>>, mut request: Request, next: Next) -> Response {
+    strip_reserved_headers(request.headers_mut());
+    let response_headers = Seal::of(&request);
     if let Err(problem) = request_checks::check(&request) {
         let mut response = problem.into_response();
-        seal.put(&door, &mut response);
+        response_headers.put(&auth, &mut response);
         return response;
     }
-    let demand = demand(request.method(), request.uri().path());
+    let policy = policy_for(request.method(), request.uri().path());
     let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
     let address = address.map_or_else(|| "unknown".to_owned(), |address| address.to_canonical().to_string());
-    let who = match door.look(&demand, &request) {
-        Ok(shown) => {
-            let credential = shown.credential().filter(|_| demand.stream).map(str::to_owned);
-            let who = door.identify(shown).await;
-            if let (Ok(Some(identity)), Some(credential)) = (&who, credential) {
-                let standing = Standing::new(Arc::clone(&door), credential, identity.clone());
-                request.extensions_mut().insert(standing);
+    let identity = match auth.find_credential(&policy, &request) {
+        Ok(request_credential) => {
+            let credential = request_credential.secret().filter(|_| policy.stream).map(str::to_owned);
+            let identity = auth.identify(request_credential).await;
+            if let (Ok(Some(identity)), Some(credential)) = (&identity, credential) {
+                let session = Standing::new(Arc::clone(&auth), credential, identity.clone());
+                request.extensions_mut().insert(session);
             }
-            who
+            identity
         }
         Err(problem) => Err(problem),
     };
-    let (mut response, allowance) = match who {
-        Ok(who) => {
-            let admitted = admit(Arc::clone(&door), demand, who, address, request, next);
-            if demand.is_lasting() { lasting(admitted).await } else { admitted.await }
+    let (mut response, allowance) = match identity {
+        Ok(identity) => {
+            let admitted = admit(Arc::clone(&auth), policy, identity, address, request, next);
+            if policy.is_lasting() { run_to_completion(admitted).await } else { admitted.await }
         }
         Err(problem) => (problem.into_response(), None),
     };
     if let Some(allowance) = allowance {
-        tell_limits(&allowance, response.headers_mut());
+        add_rate_limit_headers(&allowance, response.headers_mut());
     }
-    seal.put(&door, &mut response);
+    response_headers.put(&auth, &mut response);
     response
 }
 
-/// The answer, and what is left to whoever asked.
-type Admitted = (Response, Option<Allowance>);
+/// The response, and the state of the caller's rate limit.
+type AdmittedResponse = (Response, Option<Allowance>);
 
-/// Goes on where whoever asked hangs up.
-async fn lasting(admitted: impl Future<Output = Admitted> + Send + 'static) -> Admitted {
+/// Runs to the end even if the client disconnects.
+async fn run_to_completion(admitted: impl Future<Output = AdmittedResponse> + Send + 'static) -> AdmittedResponse {
     tokio::spawn(admitted).await.unwrap_or_else(|_| {
-        let detail = "the host gave up on this; its log tells why";
+        let detail = "the request failed inside the host; see the host's log for the reason";
         (Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response(), None)
     })
 }
 
-/// Lets a request through that may pass.
+/// Checks the rate limit, the permission and the signature, then runs the handler.
 async fn admit(
-    door: Arc<Door>,
-    demand: Demand,
-    who: Option<Identity>,
+    auth: Arc<Door>,
+    policy: Demand,
+    identity: Option<Identity>,
     address: String,
     mut request: Request,
     next: Next,
-) -> Admitted {
+) -> AdmittedResponse {
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let key = address.parse().map_or_else(|_| address.clone(), address_key);
-    let allowance = door.limit(&demand, who.as_ref(), &key, length.unwrap_or(0));
+    let allowance = auth.take_allowance(&policy, identity.as_ref(), &key, length.unwrap_or(0));
     if let Some(allowance) = allowance.filter(|allowance| !allowance.allowed) {
-        return (too_much(&allowance).into_response(), Some(allowance));
+        return (rate_limited(&allowance).into_response(), Some(allowance));
     }
-    let refused = who.as_ref().and_then(|identity| demand.refuse(identity));
+    let denied = identity.as_ref().and_then(|identity| policy.refuse(identity));
     request.extensions_mut().insert(AddressKey(key.clone()));
     let mut signed = None;
-    if demand.needs == Needs::Ingest && refused.is_none() {
-        match door.verify_signature(&key, request).await {
-            Ok((same, held)) => (request, signed) = (same, held),
+    if policy.needs == Needs::Ingest && denied.is_none() {
+        match auth.verify_signature(&key, request).await {
+            Ok((same, signature)) => (request, signed) = (same, signature),
             Err(problem) => return (problem.into_response(), allowance),
         }
-        if who.is_none() && signed.is_none() {
-            return (unknown("sign in first").into_response(), allowance);
+        if identity.is_none() && signed.is_none() {
+            return (unauthorized("sign in first").into_response(), allowance);
         }
-        if who.is_none() && length.is_none() {
+        if identity.is_none() && length.is_none() {
             use hyper::body::Body as _;
             let bytes = request.body().size_hint().exact().unwrap_or(0);
-            door.access.limits().charge(Class::Ingest, &key, bytes);
+            auth.access.limits().charge(Class::Ingest, &key, bytes);
         }
     }
-    let trail = Trail::begin(&demand, who.as_ref(), &address, &mut request);
-    if let Some(problem) = refused {
-        let response = trail.end(&door, problem.into_response()).await;
+    let recorder = Trail::begin(&policy, identity.as_ref(), &address, &mut request);
+    if let Some(problem) = denied {
+        let response = recorder.end(&auth, problem.into_response()).await;
         return (response, allowance);
     }
-    if let Some(identity) = who {
-        if length.is_none() && demand.class == Class::Ingest && !door.open {
-            request = charge_as_it_comes(&door, &identity.name, request);
+    if let Some(identity) = identity {
+        if length.is_none() && policy.class == Class::Ingest && !auth.open {
+            request = charge_streamed_body(&auth, &identity.name, request);
         }
         request.extensions_mut().insert(Caller {
             actor: identity.name.clone(),
             sites: identity.sites.clone(),
             read_only: !identity.may(wheeltapper_access::Permission::Write),
-            deeds: trail.deeds.clone(),
+            deeds: recorder.deeds.clone(),
         });
         request.extensions_mut().insert(identity);
     }
-    forget_credentials(&mut request);
+    remove_credentials(&mut request);
     let response = next.run(request).await;
     if let Some(nonce) = signed.and_then(|signed| signed.nonce)
-        && !leaves_nothing(response.status())
+        && !nothing_accepted(response.status())
     {
         nonce.keep();
     }
-    (trail.end(&door, response).await, allowance)
+    (recorder.end(&auth, response).await, allowance)
 }
 
-/// Whether a request that was answered so may come again: nothing of it was taken.
-fn leaves_nothing(status: StatusCode) -> bool {
+/// Whether a response with this status means that nothing was accepted, so that the same nonce may be used again.
+fn nothing_accepted(status: StatusCode) -> bool {
     status.is_server_error() || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
 }
 
@@ -389,33 +401,33 @@ fn seconds() -> i64 {
     clock::now().div_euclid(1_000_000_000)
 }
 
-/// Counts the bytes of a body that did not say how long it is.
-fn charge_as_it_comes(door: &Arc<Door>, name: &str, request: Request) -> Request {
+/// Charges the bytes of a body without Content-Length while they are received.
+fn charge_streamed_body(auth: &Arc<Door>, name: &str, request: Request) -> Request {
     use http_body_util::BodyExt as _;
-    let (door, name) = (Arc::clone(door), name.to_owned());
+    let (auth, name) = (Arc::clone(auth), name.to_owned());
     request.map(|body| {
         axum::body::Body::new(body.map_frame(move |frame| {
             let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
-            door.access.limits().charge(Class::Ingest, &name, bytes);
+            auth.access.limits().charge(Class::Ingest, &name, bytes);
             frame
         }))
     })
 }
 
-/// Takes away what only the guard may say.
-fn clean(headers: &mut HeaderMap) {
-    let ours: Vec<HeaderName> = headers
+/// Removes the headers that only the guard may set.
+fn strip_reserved_headers(headers: &mut HeaderMap) {
+    let reserved: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| name.as_str().starts_with(OURS) && !SIGNATURE_HEADERS.contains(&name.as_str()))
+        .filter(|name| name.as_str().starts_with(RESERVED_PREFIX) && !SIGNATURE_HEADERS.contains(&name.as_str()))
         .cloned()
         .collect();
-    for name in ours {
+    for name in reserved {
         headers.remove(name);
     }
 }
 
-/// What somebody shows to be known by. A browser's streams cannot set headers: there the query may hold it.
-fn credential(headers: &HeaderMap, query: Option<&str>) -> Option<String> {
+/// The token or API key of a request. Streams of browsers cannot set headers, so theirs may be in the query.
+fn extract_credential(headers: &HeaderMap, query: Option<&str>) -> Option<String> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let bearer = text("authorization").and_then(|value| {
         let (scheme, token) = value.split_once(' ')?;
@@ -426,42 +438,43 @@ fn credential(headers: &HeaderMap, query: Option<&str>) -> Option<String> {
     bearer.or_else(key).or_else(asked)
 }
 
-/// Nobody behind the guard has to see them, least of all a log.
-fn forget_credentials(request: &mut Request) {
+/// Removes the credentials from a request, so that no handler and no log gets them.
+fn remove_credentials(request: &mut Request) {
     request.headers_mut().remove(header::AUTHORIZATION);
     request.headers_mut().remove("x-api-key");
     let Some(query) = request.uri().query().filter(|query| query.contains("access_token=")) else { return };
-    let kept: Vec<&str> = query.split('&').filter(|pair| !pair.starts_with("access_token=")).collect();
+    let remaining: Vec<&str> = query.split('&').filter(|pair| !pair.starts_with("access_token=")).collect();
     let path = request.uri().path();
-    let bare = if kept.is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) };
+    let bare = if remaining.is_empty() { path.to_owned() } else { format!("{path}?{}", remaining.join("&")) };
     if let Ok(uri) = bare.parse::<Uri>() {
         *request.uri_mut() = uri;
     }
 }
 
-fn identity(told: Result<Identity, AuthError>) -> Result<Identity, Problem> {
-    told.map_err(|error| match error {
+fn checked_identity(result: Result<Identity, AuthError>) -> Result<Identity, Problem> {
+    result.map_err(|error| match error {
         AuthError::Access(error) => {
-            tracing::error!(%error, "who asks cannot be found out");
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "who you are cannot be checked now; try again").retry_after(5)
+            tracing::error!(%error, "a caller's identity cannot be checked");
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "your identity cannot be checked now; try again")
+                .retry_after(5)
         }
         AuthError::Refused(refusal) => {
-            tracing::debug!(%refusal, "a token or key was refused");
-            unknown("the token or key is not good, or no longer; sign in anew")
+            tracing::debug!(%refusal, "a token or key was rejected");
+            unauthorized("the token or key is invalid or has expired; sign in again")
         }
-        AuthError::KeysNeeded(_) => unknown("the token is not good; sign in anew"),
+        AuthError::KeysNeeded(_) => unauthorized("the token is invalid; sign in again"),
     })
 }
 
-fn unknown(detail: &str) -> Problem {
+fn unauthorized(detail: &str) -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, detail)
         .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"wheeltapper\""))
 }
 
-fn too_much(allowance: &Allowance) -> Problem {
+fn rate_limited(allowance: &Allowance) -> Problem {
     let Allowance { quota, class, .. } = allowance;
     let detail = format!(
-        "that is more than {} ({}) in {} s; come again in {} s",
+        "the rate limit is {} ({}) in {} s; try again in {} s",
         quota.amount,
         class.name(),
         quota.window.as_secs().max(1),
@@ -472,7 +485,7 @@ fn too_much(allowance: &Allowance) -> Problem {
         .retry_after(allowance.retry_after_seconds())
 }
 
-fn tell_limits(allowance: &Allowance, headers: &mut HeaderMap) {
+fn add_rate_limit_headers(allowance: &Allowance, headers: &mut HeaderMap) {
     for (name, text) in [("ratelimit-policy", allowance.policy()), ("ratelimit", allowance.state())] {
         if let Ok(value) = HeaderValue::from_str(&text) {
             headers.insert(HeaderName::from_static(name), value);
@@ -480,10 +493,10 @@ fn tell_limits(allowance: &Allowance, headers: &mut HeaderMap) {
     }
 }
 
-/// Once, and not by way of the log, which others may read.
+/// Prints the first password once, and not to the log, which others may read.
 #[allow(clippy::print_stderr, reason = "it must not reach the log")]
-fn announce(password: &str) {
+fn print_first_password(password: &str) {
     eprintln!(
-        "\n  The first user is `admin`, with the one-time password\n\n      {password}\n\n  It is shown this once. Sign in and choose your own; `wheeltapper user reset admin` makes another.\n"
+        "\n  The first user is `admin`, with the one-time password\n\n      {password}\n\n  It is shown only once. Sign in and set your own; `wheeltapper user reset admin` makes another.\n"
     );
 }

@@ -25,25 +25,26 @@ use crate::{
     line::DeadLetterEvent,
 };
 
-/// Whoever sends waits no longer than this until it is durable.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// An answer lists this many refusals; all lie in the dead letters.
-const LISTED: usize = 100;
+/// The maximum time that a sender waits until its readings are durable.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(60);
+/// The maximum number of rejected readings that a response lists; the dead letters hold all.
+const MAX_LISTED_ERRORS: usize = 100;
 
-/// What the query may say.
+/// The parameters of the query.
 #[derive(Debug)]
-struct Asked {
-    /// Stands in for a payload that names no sensor.
+struct IngestParams {
+    /// The sensor of a payload that names none.
     sensor: Option<String>,
-    /// A topic, mapped as MQTT's are.
+    /// A topic, mapped like the topics of MQTT.
     topic: Option<String>,
-    /// What the times of line protocol count.
+    /// The unit of the timestamps of line protocol.
     precision: Option<String>,
 }
 
-impl Asked {
-    /// Webhooks add parameters of their own, and forms send what was left empty.
-    fn of(query: Result<Query<Vec<(String, String)>>, QueryRejection>) -> Result<Self, Problem> {
+impl IngestParams {
+    /// Unknown parameters and empty values are ignored: webhooks add parameters of their own, and forms send empty
+    /// fields.
+    fn from_query(query: Result<Query<Vec<(String, String)>>, QueryRejection>) -> Result<Self, Problem> {
         let Query(pairs) = query.map_err(|_| {
             Problem::new(StatusCode::BAD_REQUEST, "the query cannot be read; write it as name=value&name=value")
         })?;
@@ -52,8 +53,8 @@ impl Asked {
         };
         let precision = first("precision");
         let known = wheeltapper_api::PRECISIONS;
-        if let Some(odd) = precision.as_deref().filter(|precision| !known.contains(precision)) {
-            let detail = format!("precision={odd:?} is not one of {}", known.join(", "));
+        if let Some(unknown) = precision.as_deref().filter(|precision| !known.contains(precision)) {
+            let detail = format!("precision={unknown:?} is not one of {}", known.join(", "));
             return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
         }
         let (sensor, topic) = (first("sensor"), first("topic"));
@@ -70,7 +71,7 @@ impl Asked {
 }
 
 pub(super) async fn ingest(
-    State(front): State<Arc<Front>>,
+    State(state): State<Arc<Front>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     query: Result<Query<Vec<(String, String)>>, QueryRejection>,
     caller: Option<Extension<Caller>>,
@@ -78,53 +79,55 @@ pub(super) async fn ingest(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let asked = Asked::of(query)?;
+    let params = IngestParams::from_query(query)?;
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let announced = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
-    let source = asked.topic.clone().unwrap_or_else(|| "/api/v1/ingest".to_owned());
-    // What it holds is given back when it is answered.
-    let mut permit = front.memory.permit(address);
-    let sent = match body::read(body, announced, front.max_body, &mut permit).await {
+    let content_length = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
+    let source = params.topic.clone().unwrap_or_else(|| "/api/v1/ingest".to_owned());
+    // The memory is released when the response is sent.
+    let mut permit = state.memory.permit(address);
+    let sent = match body::read(body, content_length, state.max_body, &mut permit).await {
         Ok(sent) => sent,
-        Err(unusable) => return Err(keep(&front, &source, unusable).await),
+        Err(error) => return Err(store_dead_letter(&state, &source, error).await),
     };
     let encoding = text(header::CONTENT_ENCODING).map(str::to_owned);
-    let (unpacked, _permit) = if body::is_packed(encoding.as_deref()) {
-        let limit = front.max_body;
-        blocking::UNPACKING.run(move || (body::unpack(sent, encoding.as_deref(), limit, &mut permit), permit)).await?
+    let (decompressed, _permit) = if body::is_packed(encoding.as_deref()) {
+        let limit = state.max_body;
+        blocking::DECOMPRESSION
+            .run(move || (body::unpack(sent, encoding.as_deref(), limit, &mut permit), permit))
+            .await?
     } else {
         (Ok(sent), permit)
     };
-    let payload = match unpacked {
+    let payload = match decompressed {
         Ok(payload) => payload,
-        Err(unusable) => return Err(keep(&front, &source, unusable).await),
+        Err(error) => return Err(store_dead_letter(&state, &source, error).await),
     };
-    let mapped = asked.topic.as_deref().and_then(|topic| front.mapping.map(topic));
+    let mapped = params.topic.as_deref().and_then(|topic| state.mapping.map(topic));
     let (mapped_sensor, mapped_format) = mapped.unwrap_or_default();
     let format = mapped_format.or_else(|| text(header::CONTENT_TYPE).map(str::to_owned));
     let envelope = Envelope {
         source,
-        format: wheeltapper_api::with_precision(format, asked.precision.as_deref()),
-        sensor: asked.sensor.or(mapped_sensor),
+        format: wheeltapper_api::with_precision(format, params.precision.as_deref()),
+        sensor: params.sensor.or(mapped_sensor),
         arrival: clock::now(),
         payload,
     };
-    front.host.metrics.events("http").inc();
-    // One connection's requests keep their order.
+    state.host.metrics.events("http").inc();
+    // The requests of one connection keep their order.
     let mut lane = DefaultHasher::new();
     peer.hash(&mut lane);
     let sender =
         caller.map(|Extension(caller)| Sender { name: Some(caller.actor), sites: caller.sites, is_replay: false });
     let sender = Arc::new(sender.unwrap_or_default());
-    let answer = front.host.intake.submit_from(lane.finish(), vec![envelope], sender).map_err(problem)?;
+    let answer = state.host.intake.submit_from(lane.finish(), vec![envelope], sender).map_err(problem)?;
     let receipts = durable(answer).await?;
     Ok(respond(receipts.into_iter().next().unwrap_or_default()))
 }
 
-/// Keeps what could not be used as a dead letter, and gives the answer.
-async fn keep(front: &Front, source: &str, unusable: body::Unusable) -> Problem {
-    let body::Unusable { problem, letter } = unusable;
-    if let Some(body::Letter { reason, head, encoding }) = letter.map(|letter| *letter) {
+/// Keeps a body that cannot be used as a dead letter, and returns the response.
+async fn store_dead_letter(state: &Front, source: &str, error: body::Unusable) -> Problem {
+    let body::Unusable { problem, letter: dead_letter } = error;
+    if let Some(body::Letter { reason, head, encoding }) = dead_letter.map(|dead_letter| *dead_letter) {
         let event = DeadLetterEvent {
             time: clock::now(),
             source: source.to_owned(),
@@ -135,50 +138,52 @@ async fn keep(front: &Front, source: &str, unusable: body::Unusable) -> Problem 
             sensor: None,
             format: encoding.map(|encoding| format!("{}{encoding}", DeadLetterEvent::ENCODED)),
         };
-        front.host.metrics.refused(reason).inc();
-        if let Err(error) = front.host.intake.refuse(&event).await {
-            tracing::error!(%error, "a dead letter could not be kept");
+        state.host.metrics.refused(reason).inc();
+        if let Err(error) = state.host.intake.refuse(&event).await {
+            tracing::error!(%error, "a dead letter could not be stored");
         }
     }
     problem
 }
 
-/// 202 with what was taken, also when a part was refused; 422 when nothing was taken.
+/// 202 with the accepted and rejected counts if anything was accepted; 422 if everything was rejected.
 pub(super) fn respond(receipt: Receipt) -> Response {
-    let refused: u64 = receipt.refused.iter().map(|refused| u64::from(refused.readings)).sum();
+    let rejected: u64 = receipt.refused.iter().map(|rejected| u64::from(rejected.readings)).sum();
     let listed: Vec<Value> = receipt
         .refused
         .iter()
-        .take(LISTED)
-        .map(|refused| json!({ "position": refused.position, "reason": refused.reason, "message": refused.message }))
+        .take(MAX_LISTED_ERRORS)
+        .map(
+            |rejected| json!({ "position": rejected.position, "reason": rejected.reason, "message": rejected.message }),
+        )
         .collect();
-    if receipt.accepted == 0 && refused > 0 {
-        let first = receipt.refused.first().map_or_else(String::new, |refused| refused.message.clone());
-        let detail = format!("nothing was taken: {first}");
+    if receipt.accepted == 0 && rejected > 0 {
+        let first = receipt.refused.first().map_or_else(String::new, |rejected| rejected.message.clone());
+        let detail = format!("all readings were rejected: {first}");
         return Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
             .with("accepted", json!(0))
-            .with("rejected", json!(refused))
+            .with("rejected", json!(rejected))
             .with("errors", json!(listed))
             .into_response();
     }
-    let body = json!({ "accepted": receipt.accepted, "rejected": refused, "errors": listed });
+    let body = json!({ "accepted": receipt.accepted, "rejected": rejected, "errors": listed });
     (StatusCode::ACCEPTED, Json(body)).into_response()
 }
 
-/// Waits until the events are durable, though not for ever.
+/// Waits until the events are durable, up to a timeout.
 pub(super) async fn durable(answer: crate::intake::Answer) -> Result<Vec<Receipt>, Problem> {
-    match timeout(PATIENCE, answer).await {
-        Ok(told) => told.unwrap_or(Err(IntakeError::Closed)).map_err(problem),
+    match timeout(COMMIT_TIMEOUT, answer).await {
+        Ok(result) => result.unwrap_or(Err(IntakeError::Closed)).map_err(problem),
         Err(_) => {
             let detail = format!(
-                "the readings were not durable within {PATIENCE:?}, and may still become it; look at /ready, then send them again"
+                "the readings were not durable within {COMMIT_TIMEOUT:?}, but may become durable later; check /ready, then send them again"
             );
             Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(30))
         }
     }
 }
 
-/// Why nothing was taken, as the answer that says when to send again and what to do about it.
+/// The response for an event that was not accepted: when to send it again, and what to do.
 pub(super) fn problem(error: IntakeError) -> Problem {
     let text = error.to_string();
     match error {
@@ -188,15 +193,15 @@ pub(super) fn problem(error: IntakeError) -> Problem {
         IntakeError::Closed => Problem::new(StatusCode::SERVICE_UNAVAILABLE, text).retry_after(5),
         IntakeError::Failed { kind: FailureKind::DiskFull, message } => {
             let detail = format!(
-                "nothing was taken, as the disk of the data folder is full ({message}); free space on it, and send the same \
-                 again: the host goes on by itself"
+                "nothing was accepted, because the disk of the data folder is full ({message}); free space, and send the same \
+                 again: the host recovers by itself"
             );
             Problem::new(StatusCode::INSUFFICIENT_STORAGE, detail).retry_after(30)
         }
         IntakeError::Failed { kind: FailureKind::Other, message } => {
             let detail = format!(
-                "nothing was taken, as it could not be written ({message}); send the same again, and look at the host's log \
-                 if this stays"
+                "nothing was accepted, because it could not be written ({message}); send the same again, and see the host's log \
+                 if this persists"
             );
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(5)
         }
@@ -208,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_written_says_when_to_come_again() {
+    fn a_failed_write_says_when_to_retry() {
         for (kind, status) in [(FailureKind::DiskFull, 507), (FailureKind::Other, 503)] {
             let response = problem(IntakeError::Failed { kind, message: "why".into() }).into_response();
             assert_eq!(response.status().as_u16(), status);

@@ -1,4 +1,4 @@
-//! One dead letter: taken in again, or deleted.
+//! A single dead letter: replayed, or deleted.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::{
     line::Kept,
 };
 
-/// The routes.
+/// The routes for single dead letters.
 pub(super) fn routes() -> Router<Arc<Front>> {
     Router::new()
         .route("/api/v1/dead-letters/{id}", delete(remove))
@@ -30,64 +30,68 @@ pub(super) fn routes() -> Router<Arc<Front>> {
 }
 
 async fn remove(
-    State(front): State<Arc<Front>>,
+    State(state): State<Arc<Front>>,
     Extension(caller): Extension<Caller>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
-    let letter = find(&front, caller, part(id)?).await?;
-    forget(&front, letter.id).await?;
+    let dead_letter = find_dead_letter(&state, caller, part(id)?).await?;
+    delete_stored(&state, dead_letter.id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn replay(
-    State(front): State<Arc<Front>>,
+    State(state): State<Arc<Front>>,
     Extension(caller): Extension<Caller>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let DeadLetter { id, source, format, sensor, payload, .. } = {
-        let letter = find(&front, caller.clone(), part(id)?).await?;
-        let why = match Kept::of(&letter) {
+        let dead_letter = find_dead_letter(&state, caller.clone(), part(id)?).await?;
+        let why = match Kept::of(&dead_letter) {
             Kept::Whole => None,
-            Kept::Part => Some("it was too large to be kept whole, or cannot be unpacked; have it sent by its source"),
-            Kept::Other => Some("it is no reading, but an alert that could not be planned for"),
+            Kept::Part => {
+                Some("it was too large to be kept completely, or cannot be decompressed; send it again from its source")
+            }
+            Kept::Other => Some("it is not a reading, but an alert that could not be planned"),
         };
         if let Some(why) = why {
-            return Err(Problem::new(
-                StatusCode::CONFLICT,
-                format!("this dead letter cannot be taken in again: {why}"),
-            ));
+            return Err(Problem::new(StatusCode::CONFLICT, format!("this dead letter cannot be replayed: {why}")));
         }
-        letter
+        dead_letter
     };
     let envelope = Envelope { source, format, sensor, arrival: clock::now(), payload: payload.into() };
     let sender = Sender { name: Some(caller.actor), sites: caller.sites, is_replay: true };
-    let answer = front.host.intake.submit_from(0, vec![envelope], Arc::new(sender)).map_err(ingest::problem)?;
+    let answer = state.host.intake.submit_from(0, vec![envelope], Arc::new(sender)).map_err(ingest::problem)?;
     let receipts = ingest::durable(answer).await?;
     let receipt = receipts.into_iter().next().unwrap_or_default();
-    // Where nothing was taken this letter stays: it tells the true reason. What is refused of one that was taken in part is
-    // a letter of its own.
+    // If nothing was accepted, this dead letter stays, because it holds the original reason. If it was accepted in
+    // part, the rejected part becomes a dead letter of its own.
     if receipt.accepted > 0 || receipt.refused.is_empty() {
-        forget(&front, id).await?;
+        delete_stored(&state, id).await?;
     }
     Ok(ingest::respond(receipt))
 }
 
-/// The letter, if there is one that the caller may see.
-async fn find(front: &Arc<Front>, caller: Caller, id: String) -> Result<DeadLetter, Problem> {
-    let (front, wanted) = (Arc::clone(front), id.clone());
-    let found = apart(move || front.desk.letter(&caller, &wanted)).await?.map_err(|error| unwell(&error))?;
+/// The dead letter, if it exists and the caller may see it.
+async fn find_dead_letter(state: &Arc<Front>, caller: Caller, id: String) -> Result<DeadLetter, Problem> {
+    let (state, key) = (Arc::clone(state), id.clone());
+    let found =
+        apart(move || state.query_service.letter(&caller, &key)).await?.map_err(|error| store_problem(&error))?;
     found.ok_or_else(|| {
-        let detail = format!("there is no dead letter {id:?}; GET /api/v1/dead-letters lists those there are");
+        let detail = format!("there is no dead letter {id:?}; GET /api/v1/dead-letters lists all");
         Problem::new(StatusCode::NOT_FOUND, detail)
     })
 }
 
-async fn forget(front: &Arc<Front>, id: String) -> Result<(), Problem> {
-    let store = front.host.store.clone();
-    apart(move || store.delete_dead_letter(&id)).await?.map_err(|error| unwell(&error.into()))
+async fn delete_stored(state: &Arc<Front>, id: String) -> Result<(), Problem> {
+    let store = state.host.store.clone();
+    apart(move || store.delete_dead_letter(&id)).await?.map_err(|error| store_problem(&error.into()))
 }
 
-fn unwell(error: &anyhow::Error) -> Problem {
-    tracing::error!(%error, "the store does not do what is asked of a dead letter");
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "that cannot be done now; the host's log tells why").retry_after(5)
+fn store_problem(error: &anyhow::Error) -> Problem {
+    tracing::error!(%error, "the store cannot read or delete a dead letter");
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "the request failed; try again, and see the host's log for the reason",
+    )
+    .retry_after(5)
 }

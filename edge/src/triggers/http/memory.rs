@@ -1,7 +1,7 @@
-//! How many bytes of bodies are held at once, in all and of one address.
+//! Limits the memory for request bodies, in total and per address.
 //!
-//! The first 64 KiB of a body are free, as the number of connections bounds them: so a request of ordinary size is
-//! answered also while large bodies take all that there is.
+//! The first 64 KiB of each body are not counted, because the number of connections already bounds them. A request of
+//! ordinary size is therefore answered even while large bodies use all the memory.
 
 use std::{
     collections::HashMap,
@@ -13,26 +13,26 @@ use axum::http::StatusCode;
 use super::Problem;
 use crate::metrics::Metrics;
 
-/// So much of each body is not counted.
-const FREE: usize = 64 << 10;
-/// It is counted in steps of this size, so that a body that comes in small parts does not take the lock for each.
-const STEP: usize = 64 << 10;
+/// The number of bytes of each body that are not counted.
+const FREE_BYTES: usize = 64 << 10;
+/// The unit in which memory is reserved, so that a body that arrives in small frames does not take the lock for each.
+const STEP_BYTES: usize = 64 << 10;
 
-/// Gives out memory for bodies.
+/// The memory for request bodies.
 #[derive(Debug)]
 pub(super) struct BodyMemory {
-    most: usize,
-    held: Mutex<Held>,
+    max_bytes: usize,
+    usage: Mutex<Usage>,
     metrics: Arc<Metrics>,
 }
 
 #[derive(Debug, Default)]
-struct Held {
-    all: usize,
-    of_address: HashMap<String, usize>,
+struct Usage {
+    total: usize,
+    per_address: HashMap<String, usize>,
 }
 
-/// The memory of one request; given back when it is dropped.
+/// The memory of one request; released when it is dropped.
 #[derive(Debug)]
 pub(super) struct BodyPermit {
     memory: Arc<BodyMemory>,
@@ -42,47 +42,48 @@ pub(super) struct BodyPermit {
 }
 
 impl BodyMemory {
-    /// With `most` bytes, of which one address may have half.
-    pub(super) fn new(most: usize, metrics: Arc<Metrics>) -> Arc<Self> {
-        Arc::new(Self { most, held: Mutex::default(), metrics })
+    /// A memory of `max_bytes` bytes, of which one address may use half.
+    pub(super) fn new(max_bytes: usize, metrics: Arc<Metrics>) -> Arc<Self> {
+        Arc::new(Self { max_bytes, usage: Mutex::default(), metrics })
     }
 
-    /// Nothing yet, for a client of that address.
+    /// A permit without memory yet, for a client of that address.
     pub(super) fn permit(self: &Arc<Self>, address: String) -> BodyPermit {
         BodyPermit { memory: Arc::clone(self), address, used: 0, counted: 0 }
     }
 }
 
 impl BodyPermit {
-    /// Takes `bytes` more.
+    /// Reserves `bytes` more.
     ///
     /// # Errors
-    /// 503 where there is no more now. It is not waited for: bodies that each hold a part would wait for each other.
+    /// 503 if not enough memory is free. The call does not wait: bodies that each hold a part would wait for each
+    /// other.
     pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Problem> {
         self.used = self.used.saturating_add(bytes);
-        let needed = self.used.saturating_sub(FREE).saturating_sub(self.counted);
+        let needed = self.used.saturating_sub(FREE_BYTES).saturating_sub(self.counted);
         if needed == 0 {
             return Ok(());
         }
-        let take = needed.next_multiple_of(STEP);
+        let amount = needed.next_multiple_of(STEP_BYTES);
         let memory = &self.memory;
-        let mut held = memory.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_address = held.of_address.get(&self.address).copied().unwrap_or(0);
-        let whose = if of_address + take > memory.most / 2 {
-            "your address's"
-        } else if held.all + take > memory.most {
-            "all"
+        let mut usage = memory.usage.lock().unwrap_or_else(PoisonError::into_inner);
+        let per_address = usage.per_address.get(&self.address).copied().unwrap_or(0);
+        let user = if per_address + amount > memory.max_bytes / 2 {
+            "your address"
+        } else if usage.total + amount > memory.max_bytes {
+            "all clients together"
         } else {
-            held.all += take;
-            held.of_address.insert(self.address.clone(), of_address + take);
-            self.counted += take;
-            memory.metrics.http.body_bytes.set(i64::try_from(held.all).unwrap_or(i64::MAX));
+            usage.total += amount;
+            usage.per_address.insert(self.address.clone(), per_address + amount);
+            self.counted += amount;
+            memory.metrics.http.body_bytes.set(i64::try_from(usage.total).unwrap_or(i64::MAX));
             return Ok(());
         };
-        drop(held);
+        drop(usage);
         memory.metrics.http.limited("body-memory");
         let detail = format!(
-            "{whose} bodies together hold all the memory that there is for them; send fewer or smaller ones at once, or raise [http.limits] body_memory"
+            "the request bodies of {user} use all the memory reserved for them; send fewer or smaller ones at once, or raise [http.limits] body_memory"
         );
         Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(1))
     }
@@ -93,15 +94,15 @@ impl Drop for BodyPermit {
         if self.counted == 0 {
             return;
         }
-        let mut held = self.memory.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.all = held.all.saturating_sub(self.counted);
-        if let Some(bytes) = held.of_address.get_mut(&self.address) {
+        let mut usage = self.memory.usage.lock().unwrap_or_else(PoisonError::into_inner);
+        usage.total = usage.total.saturating_sub(self.counted);
+        if let Some(bytes) = usage.per_address.get_mut(&self.address) {
             *bytes = bytes.saturating_sub(self.counted);
             if *bytes == 0 {
-                held.of_address.remove(&self.address);
+                usage.per_address.remove(&self.address);
             }
         }
-        self.memory.metrics.http.body_bytes.set(i64::try_from(held.all).unwrap_or(i64::MAX));
+        self.memory.metrics.http.body_bytes.set(i64::try_from(usage.total).unwrap_or(i64::MAX));
     }
 }
 
@@ -110,21 +111,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn large_bodies_do_not_keep_small_ones_out() {
+    fn large_bodies_do_not_block_small_ones() {
         const MIB: usize = 1 << 20;
         let memory = BodyMemory::new(4 * MIB, Arc::default());
         let mut large: Vec<_> = ["a", "b"].map(|address| memory.permit(address.into())).into();
         for permit in &mut large {
-            permit.grow(2 * MIB + FREE).unwrap();
-            assert!(permit.grow(1).unwrap_err().detail().contains("address's"));
+            permit.grow(2 * MIB + FREE_BYTES).unwrap();
+            assert!(permit.grow(1).unwrap_err().detail().contains("your address"));
         }
         let mut other = memory.permit("c".into());
-        other.grow(FREE).unwrap();
-        assert!(other.grow(1).unwrap_err().detail().contains("all bodies"));
+        other.grow(FREE_BYTES).unwrap();
+        assert!(other.grow(1).unwrap_err().detail().contains("all clients"));
         large.pop();
         other.grow(MIB).unwrap();
         drop((large, other));
-        let held = memory.held.lock().unwrap();
-        assert!(held.all == 0 && held.of_address.is_empty());
+        let usage = memory.usage.lock().unwrap();
+        assert!(usage.total == 0 && usage.per_address.is_empty());
     }
 }

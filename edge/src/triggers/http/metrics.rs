@@ -1,4 +1,4 @@
-//! What the way in counts, for Prometheus.
+//! The HTTP server's metrics for Prometheus.
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -19,40 +19,40 @@ struct LimitLabel {
 /// The HTTP server's metrics.
 #[derive(Debug, Default)]
 pub struct HttpMetrics {
-    /// Connections that are open.
+    /// The number of open connections.
     pub(super) connections: Gauge,
-    /// Bytes of bodies that are held beyond the first 64 KiB of each.
+    /// The memory that bodies use, without the first 64 KiB of each body, in bytes.
     pub(super) body_bytes: Gauge,
     limits: Family<LimitLabel, Counter>,
-    refusals: Family<StatusLabel, Counter>,
+    rejections: Family<StatusLabel, Counter>,
 }
 
 impl HttpMetrics {
-    /// Makes them known.
-    pub fn register(&self, to: &mut Registry) {
-        to.register("http_connections", "Connections of HTTP that are open", self.connections.clone());
-        to.register(
+    /// Registers the metrics.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register("http_connections", "Open HTTP connections", self.connections.clone());
+        registry.register(
             "http_body_bytes",
-            "Bytes of bodies in memory, without the first 64 KiB of each",
+            "Memory of request bodies in bytes, without the first 64 KiB of each",
             self.body_bytes.clone(),
         );
-        to.register("http_limited", "Connections and bodies that were cut off, by the limit", self.limits.clone());
-        to.register(
+        registry.register("http_limited", "Connections and bodies that were cut off, by limit", self.limits.clone());
+        registry.register(
             "http_refusals",
-            "Requests answered 400 or worse without looking further, by status",
-            self.refusals.clone(),
+            "Requests answered with 400, 401, 408, 413, 429 or 5xx, by status",
+            self.rejections.clone(),
         );
     }
 
-    /// Something that a limit cut off.
+    /// Counts a connection or body that was cut off by this limit.
     pub(super) fn limited(&self, limit: &'static str) {
         self.limits.get_or_create(&LimitLabel { limit }).inc();
     }
 
-    /// A request that was refused for what it is, for load, or for its pace; other answers are not counted.
+    /// Counts a response with an error status of rejected requests or overload; other responses are not counted.
     pub(super) fn answered(&self, status: u16) {
         if matches!(status, 400 | 401 | 408 | 413 | 429 | 500..) {
-            self.refusals.get_or_create(&StatusLabel { status }).inc();
+            self.rejections.get_or_create(&StatusLabel { status }).inc();
         }
     }
 }

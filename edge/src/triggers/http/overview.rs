@@ -1,4 +1,4 @@
-//! `GET /api/v1/overview`: what the first page shows.
+//! `GET /api/v1/overview`: the data of the dashboard's first page.
 
 use std::sync::Arc;
 
@@ -11,22 +11,22 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::{
-    Front, Problem, component,
+    Front, Problem, answer_with_component,
     reply::{apart, found},
 };
 use crate::{api::Caller, report};
 
 pub(super) async fn overview(
-    State(front): State<Arc<Front>>,
+    State(state): State<Arc<Front>>,
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Response, Problem> {
     if caller.sites.is_some() {
-        // The component asks as everybody does, and is told of what the caller may see.
-        return Ok(component(&front, caller, request).await);
+        // The component reads with this caller's rights, so it sees only the caller's sites.
+        return Ok(answer_with_component(&state, caller, request).await);
     }
-    let host = Arc::clone(&front.host);
-    let made = apart(move || -> anyhow::Result<Value> {
+    let host = Arc::clone(&state.host);
+    let result = apart(move || -> anyhow::Result<Value> {
         let latest = report::Latest::read(&host.store)?;
         Ok(json!({
             "readings_per_second": host.metrics.readings_rate().get(),
@@ -36,7 +36,7 @@ pub(super) async fn overview(
             "uptime_seconds": host.uptime().as_secs(),
             "behind_bytes": host.behind(),
             "counts": latest.counts,
-            // Nothing is left uncounted here; on other platforms it names lower bounds.
+            // The counts are exact here; on other platforms this names the counts that are lower bounds.
             "at_least": [],
             "anomalies": latest.anomalies,
             "alerts": latest.alerts,
@@ -44,7 +44,7 @@ pub(super) async fn overview(
         }))
     })
     .await?;
-    match made {
+    match result {
         Ok(value) => Ok(found(request.headers(), &value)),
         Err(error) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}"))),
     }

@@ -6,7 +6,7 @@ use axum::{
 };
 use serde_json::{Map, Value, json};
 
-/// An error that a client can read.
+/// An error response in a format that clients can parse.
 #[derive(Debug)]
 pub struct Problem {
     status: StatusCode,
@@ -16,7 +16,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem whose `detail` tells what was expected, what came and what to do.
+    /// A problem whose `detail` says what was expected, what was received and what to do.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let mut body = Map::new();
         body.insert("type".into(), json!("about:blank"));
@@ -26,31 +26,31 @@ impl Problem {
         Self { status, body, retry_after: None, headers: Vec::new() }
     }
 
-    /// Its status.
+    /// The HTTP status.
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// What it says.
+    /// The text of the member `detail`.
     pub fn detail(&self) -> &str {
         self.body.get("detail").and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// One more member.
+    /// Adds a member to the body, or replaces it.
     #[must_use]
     pub fn with(mut self, name: &str, value: Value) -> Self {
         self.body.insert(name.into(), value);
         self
     }
 
-    /// One more header.
+    /// Adds a header.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
     }
 
-    /// When to come again, in seconds.
+    /// Sets the header Retry-After, in seconds.
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);

@@ -1,4 +1,4 @@
-//! What no request may be, whatever it asks for: one whose host or path two programs could read in two ways.
+//! Rejects requests whose host or path two programs could interpret in different ways.
 
 use axum::{
     extract::Request,
@@ -8,53 +8,55 @@ use percent_encoding::percent_decode_str;
 
 use super::Problem;
 
-/// Refuses such a request.
+/// Checks the host and the path.
 ///
 /// # Errors
-/// 400, which says what to do.
+/// 400 with the reason and what to do.
 pub(super) fn check(request: &Request) -> Result<(), Problem> {
     check_host(request.version(), request.uri(), request.headers())
         .and_then(|()| check_path(request.uri().path()))
         .map_err(|detail| Problem::new(StatusCode::BAD_REQUEST, detail))
 }
 
-/// One host, and the same in both places where it may stand (RFC 9112, section 3.2).
+/// The request must name one host, and the same one in the header and in the URI (RFC 9112, section 3.2).
 fn check_host(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), String> {
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = hosts.next();
     if hosts.next().is_some() {
-        return Err("the request has several headers Host; send one".into());
+        return Err("the request has several Host headers; send one".into());
     }
     let Some(host) = host else {
         return match version {
-            Version::HTTP_11 => Err("the header Host is missing; send the host's name and port in it".into()),
+            Version::HTTP_11 => Err("the Host header is missing; send the host's name and port in it".into()),
             _ => Ok(()),
         };
     };
     let host: Option<Authority> = host.to_str().ok().and_then(|host| host.parse().ok());
     let Some(host) = host.filter(|host| !host.as_str().contains('@')) else {
-        return Err("the header Host is no name with or without a port; send the host's name and port in it".into());
+        return Err(
+            "the Host header is not a host name with or without a port; send the host's name and port in it".into()
+        );
     };
     let Some(authority) = uri.authority() else { return Ok(()) };
-    let usual = if uri.scheme_str() == Some("https") { 443 } else { 80 };
-    let port = |of: &Authority| of.port_u16().unwrap_or(usual);
+    let default_port = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+    let port = |of: &Authority| of.port_u16().unwrap_or(default_port);
     if authority.host().eq_ignore_ascii_case(host.host()) && port(authority) == port(&host) {
         return Ok(());
     }
-    Err(format!("the request is for {authority}, and its header Host says {host}; send the same in both"))
+    Err(format!("the request is for {authority}, but its Host header says {host}; send the same in both"))
 }
 
-/// A path that says the same with and without what proxies make of dots, slashes and percent signs.
+/// The path must mean the same before and after proxies normalise dots, slashes and percent signs.
 fn check_path(path: &str) -> Result<(), String> {
     let decoded = percent_decode_str(path).decode_utf8_lossy();
     if let Some(hidden) = decoded.chars().find(|&character| wheeltapper_api::is_hidden(character)) {
         return Err(format!("the path has the control character U+{:04X}; leave it out", u32::from(hidden)));
     }
     if decoded.split('/').any(|part| matches!(part, "." | "..")) {
-        return Err("the path has a part that is only dots; write the path itself".into());
+        return Err("the path has a segment of only dots; send the resolved path".into());
     }
     if decoded.contains("//") {
-        return Err("the path has an empty part between slashes; write one slash".into());
+        return Err("the path has an empty segment; write one slash".into());
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What every answer bears, whoever made it: an id, what keeps browsers honest, and which pages may read it.
+//! The headers of every response: a request id, security headers, and CORS.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,18 +11,18 @@ use axum::{
 use super::guard::Door;
 use crate::clock;
 
-/// The id by which a request is found in logs.
+/// The id of a request in the logs.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// A longer id is not echoed.
-const LONGEST_ID: usize = 128;
+/// The maximum length of a client's own request id, in bytes.
+const MAX_ID_BYTES: usize = 128;
 
-/// Of a request, what its answer needs.
+/// The parts of a request that its response headers depend on.
 #[derive(Debug)]
 pub(super) struct Seal {
     id: HeaderValue,
     origin: Option<HeaderValue>,
-    /// A browser asks what a page may do.
-    preflight: bool,
+    /// Whether this is a CORS preflight request.
+    is_preflight: bool,
 }
 
 impl Seal {
@@ -31,22 +31,22 @@ impl Seal {
         Self {
             id: request_id(headers),
             origin: headers.get(header::ORIGIN).cloned(),
-            preflight: request.method() == Method::OPTIONS
+            is_preflight: request.method() == Method::OPTIONS
                 && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD),
         }
     }
 
-    /// Completes the answer; what the component said stays.
-    pub(super) fn put(self, door: &Door, response: &mut Response) {
-        secure(door.tls, response.headers_mut());
-        if !door.origins.is_empty() && !is_marked(response.headers()) {
-            self.mark(&door.origins, response);
+    /// Adds the headers to a response; headers that the component has set are kept.
+    pub(super) fn put(self, auth: &Door, response: &mut Response) {
+        add_security_headers(auth.tls, response.headers_mut());
+        if !auth.origins.is_empty() && !has_cors(response.headers()) {
+            self.add_cors(&auth.origins, response);
         }
         response.headers_mut().entry(REQUEST_ID).or_insert(self.id);
     }
 
-    /// Tells the browser that a page of this origin may have the answer, where it may (CORS).
-    fn mark(&self, origins: &[String], response: &mut Response) {
+    /// Adds the CORS headers if pages of this origin may read the response.
+    fn add_cors(&self, origins: &[String], response: &mut Response) {
         let (status, headers) = (response.status(), response.headers_mut());
         headers.append(header::VARY, HeaderValue::from_static("Origin"));
         let Some(origin) = &self.origin else { return };
@@ -56,7 +56,7 @@ impl Seal {
         }
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(wheeltapper_api::EXPOSED));
-        if self.preflight && status == StatusCode::NO_CONTENT {
+        if self.is_preflight && status == StatusCode::NO_CONTENT {
             if let Some(methods) = headers.get(header::ALLOW).cloned() {
                 headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
             }
@@ -66,19 +66,19 @@ impl Seal {
     }
 }
 
-/// Whether the component has said already which pages may read it.
-fn is_marked(headers: &HeaderMap) -> bool {
+/// Whether the component has already added the CORS headers.
+fn has_cors(headers: &HeaderMap) -> bool {
     headers.get_all(header::VARY).iter().any(|vary| {
         vary.to_str().is_ok_and(|vary| vary.split(',').any(|name| name.trim().eq_ignore_ascii_case("origin")))
     })
 }
 
-/// The client's own id, or one that no other request of this run has.
+/// The client's own id, or one that is unique to this run of the host.
 fn request_id(headers: &HeaderMap) -> HeaderValue {
     static REQUESTS: AtomicU64 = AtomicU64::new(0);
     let usable = |id: &&HeaderValue| {
         let bytes = id.as_bytes();
-        !bytes.is_empty() && bytes.len() <= LONGEST_ID && bytes.iter().all(u8::is_ascii_graphic)
+        !bytes.is_empty() && bytes.len() <= MAX_ID_BYTES && bytes.iter().all(u8::is_ascii_graphic)
     };
     headers.get(REQUEST_ID).filter(usable).cloned().unwrap_or_else(|| {
         let id = format!("{:016x}{:08x}", clock::now(), REQUESTS.fetch_add(1, Ordering::Relaxed));
@@ -86,23 +86,26 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
     })
 }
 
-/// What keeps browsers from being used against who looks at us.
-fn secure(tls: bool, headers: &mut HeaderMap) {
-    let mut say = |name: HeaderName, value: &'static str| {
+/// Security headers, which protect the users of the dashboard against attacks by other pages.
+fn add_security_headers(tls: bool, headers: &mut HeaderMap) {
+    let mut set_default = |name: HeaderName, value: &'static str| {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     };
-    say(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    say(header::REFERRER_POLICY, "no-referrer");
-    say(header::X_FRAME_OPTIONS, "DENY");
-    say(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
-    say(HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=(), payment=(), usb=()");
-    say(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
+    set_default(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set_default(header::REFERRER_POLICY, "no-referrer");
+    set_default(header::X_FRAME_OPTIONS, "DENY");
+    set_default(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
+    set_default(
+        HeaderName::from_static("permissions-policy"),
+        "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    );
+    set_default(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
     if tls {
-        say(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
+        set_default(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
     }
 }
 
-/// The name or address in a Host header, without its port and brackets.
+/// The name or address in a Host header, without port and brackets.
 pub(super) fn host_name(host: &str) -> &str {
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next(),
@@ -117,7 +120,7 @@ mod tests {
 
     use super::*;
 
-    fn asked(method: Method, headers: &[(&str, &str)]) -> Seal {
+    fn headers_for(method: Method, headers: &[(&str, &str)]) -> Seal {
         let mut request = Request::builder().method(method);
         for &(name, value) in headers {
             request = request.header(name, value);
@@ -126,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_without_ports() {
+    fn a_host_name_has_no_port() {
         for (host, name) in
             [("a.b:80", "a.b"), ("a.b.", "a.b"), ("[::1]:8080", "::1"), ("127.0.0.1", "127.0.0.1"), ("", "")]
         {
@@ -135,34 +138,34 @@ mod tests {
     }
 
     #[test]
-    fn listed_pages_may_read_and_others_not() {
+    fn only_listed_origins_may_read() {
         let origins = ["https://plant.example".to_owned()];
         let mut response = Response::new(Body::empty());
-        asked(Method::GET, &[("origin", "https://plant.example")]).mark(&origins, &mut response);
+        headers_for(Method::GET, &[("origin", "https://plant.example")]).add_cors(&origins, &mut response);
         assert_eq!(response.headers()["access-control-allow-origin"], "https://plant.example");
         for origin in ["https://evil.example", "null", "https://plant.example.evil.example"] {
             let mut response = Response::new(Body::empty());
-            asked(Method::GET, &[("origin", origin)]).mark(&origins, &mut response);
+            headers_for(Method::GET, &[("origin", origin)]).add_cors(&origins, &mut response);
             assert!(!response.headers().contains_key("access-control-allow-origin"), "{origin}");
-            assert!(is_marked(response.headers()));
+            assert!(has_cors(response.headers()));
         }
     }
 
     #[test]
-    fn a_preflight_tells_methods_and_headers() {
+    fn a_preflight_response_names_methods_and_headers() {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST, OPTIONS"));
-        let asked = [("origin", "https://plant.example"), ("access-control-request-method", "POST")];
-        super::tests::asked(Method::OPTIONS, &asked).mark(&["*".to_owned()], &mut response);
+        let preflight = [("origin", "https://plant.example"), ("access-control-request-method", "POST")];
+        headers_for(Method::OPTIONS, &preflight).add_cors(&["*".to_owned()], &mut response);
         assert_eq!(response.headers()["access-control-allow-methods"], "POST, OPTIONS");
         assert!(response.headers().contains_key("access-control-allow-headers"));
     }
 
     #[test]
-    fn a_usable_id_is_echoed_and_others_are_made() {
-        assert_eq!(asked(Method::GET, &[("x-request-id", "abc")]).id, "abc");
-        let (one, two) = (asked(Method::GET, &[("x-request-id", "a b")]).id, asked(Method::GET, &[]).id);
+    fn a_valid_request_id_is_kept_and_others_are_replaced() {
+        assert_eq!(headers_for(Method::GET, &[("x-request-id", "abc")]).id, "abc");
+        let (one, two) = (headers_for(Method::GET, &[("x-request-id", "a b")]).id, headers_for(Method::GET, &[]).id);
         assert!(one != two && one != "a b");
     }
 }

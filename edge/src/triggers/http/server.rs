@@ -32,10 +32,10 @@ use super::{
 };
 use crate::metrics::Metrics;
 
-/// A client has this long for each further part of a body, and until its pace is looked at.
-const PART_TIMEOUT: Duration = Duration::from_secs(30);
-/// Open requests have this long to finish when the host stops.
-const FINISHING: Duration = Duration::from_secs(3);
+/// The maximum time between two frames of a body, and until its rate is checked.
+const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
+/// The time that open requests have to finish when the host stops.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What each connection needs.
 struct Server {
@@ -50,7 +50,7 @@ struct Server {
 /// TLS from PEM files.
 ///
 /// # Errors
-/// When a file cannot be read or does not hold what it should.
+/// If a file cannot be read or does not hold a certificate or key.
 pub fn tls_acceptor(cert: &Path, key: &Path) -> anyhow::Result<TlsAcceptor> {
     let open = |path: &Path| {
         File::open(path).map(BufReader::new).with_context(|| format!("[http.tls] reading {}", path.display()))
@@ -67,7 +67,7 @@ pub fn tls_acceptor(cert: &Path, key: &Path) -> anyhow::Result<TlsAcceptor> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// Serves until `stop` turns true; open requests get a moment to finish.
+/// Serves until `stop` turns true; open requests then get a moment to finish.
 pub async fn serve(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
@@ -78,7 +78,7 @@ pub async fn serve(
 ) {
     let permits = Connections::new(limits.connections, limits.connections_per_address, Arc::clone(&metrics));
     let pace = Pace {
-        part: PART_TIMEOUT.min(limits.body_timeout.get()),
+        part: FRAME_TIMEOUT.min(limits.body_timeout.get()),
         whole: limits.body_timeout.get(),
         rate: limits.body_min_rate.bytes(),
     };
@@ -108,39 +108,43 @@ pub async fn serve(
         let _ = stream.set_nodelay(true);
         let permit = match permits.admit(peer.ip()) {
             Ok(permit) => permit,
-            // A handshake costs more than the connection is worth; without one nothing can be told.
+            // A TLS handshake costs too much for a rejected connection, and without one no response can be sent.
             Err(_) if tls.is_some() => continue,
-            Err(refusal) => {
-                permits.refuse(stream, refusal);
+            Err(rejection) => {
+                permits.refuse(stream, rejection);
                 continue;
             }
         };
         let (server, tls) = (Arc::clone(&server), tls.clone());
         connections.spawn(async move {
             let _permit = permit;
-            let Some(tls) = tls else { return server.connection(stream, peer).await };
+            let Some(tls) = tls else { return server.handle_connection(stream, peer).await };
             match time::timeout(server.head_timeout, tls.accept(stream)).await {
-                Ok(Ok(stream)) => server.connection(stream, peer).await,
+                Ok(Ok(stream)) => server.handle_connection(stream, peer).await,
                 Ok(Err(error)) => tracing::debug!(%error, "HTTP: a TLS handshake failed"),
                 Err(_) => tracing::debug!("HTTP: a TLS handshake took too long"),
             }
         });
     }
     drop(listener);
-    let finished = time::timeout(FINISHING, async { while connections.join_next().await.is_some() {} }).await;
+    let finished = time::timeout(SHUTDOWN_TIMEOUT, async { while connections.join_next().await.is_some() {} }).await;
     if finished.is_err() {
         connections.shutdown().await;
     }
 }
 
 impl Server {
-    async fn connection(self: Arc<Self>, stream: impl AsyncRead + AsyncWrite + Send + 'static, peer: SocketAddr) {
-        // Who takes nothing of an answer holds it in memory.
+    async fn handle_connection(
+        self: Arc<Self>,
+        stream: impl AsyncRead + AsyncWrite + Send + 'static,
+        peer: SocketAddr,
+    ) {
+        // A client that does not read its response keeps it in memory.
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(self.write_timeout));
         let stream = Box::pin(stream);
         let server = Arc::clone(&self);
-        let service = tower::service_fn(move |request: Request<Incoming>| Arc::clone(&server).answer(peer, request));
+        let service = tower::service_fn(move |request: Request<Incoming>| Arc::clone(&server).respond(peer, request));
         let serving = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.head_timeout)
@@ -157,20 +161,20 @@ impl Server {
             }
         };
         if let Err(error) = result {
-            tracing::debug!(%error, "HTTP: a connection broke off");
+            tracing::debug!(%error, "HTTP: a connection ended early");
         }
     }
 
-    /// What the routes say, unless the body did not keep the pace.
-    async fn answer(self: Arc<Self>, peer: SocketAddr, request: Request<Incoming>) -> Result<Response, Infallible> {
-        let lag = Lag::default();
+    /// The response of the routes, unless the body timed out.
+    async fn respond(self: Arc<Self>, peer: SocketAddr, request: Request<Incoming>) -> Result<Response, Infallible> {
+        let timeout_flag = Lag::default();
         let mut request = request.map(|body| match body.is_end_stream() {
             true => axum::body::Body::empty(),
-            false => axum::body::Body::new(Paced::new(body, self.pace, lag.clone())),
+            false => axum::body::Body::new(Paced::new(body, self.pace, timeout_flag.clone())),
         });
         request.extensions_mut().insert(ConnectInfo(peer));
         let response = self.router.clone().oneshot(request).await?;
-        let response = match lag.problem(&self.pace) {
+        let response = match timeout_flag.problem(&self.pace) {
             Some(problem) => {
                 self.metrics.http.limited("body-pace");
                 problem.header(header::CONNECTION, HeaderValue::from_static("close")).into_response()

@@ -1,4 +1,4 @@
-//! Signed webhooks: the sources of `[[http.source]]` with their secrets, and what a client is told of a bad signature.
+//! Signed webhooks: reads the secrets of `[[http.source]]`, and maps signature errors to responses.
 
 use std::{env, fs};
 
@@ -12,7 +12,7 @@ use super::Problem;
 /// Reads the secrets of the sources. `now`: seconds since 1970.
 ///
 /// # Errors
-/// When a secret cannot be read.
+/// If a secret cannot be read.
 pub(super) fn load(sources: &[HttpSource], now: i64) -> anyhow::Result<Signatures> {
     let required = sources.iter().any(|source| source.required);
     let sources = sources.iter().map(source).collect::<anyhow::Result<Vec<_>>>()?;

@@ -1,4 +1,4 @@
-//! Whether a listener may go on listening: a stream outlasts the moment in which its token was looked at.
+//! Checks repeatedly whether a listener may go on listening: a stream outlasts the check of its token.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,36 +7,36 @@ use wheeltapper_access::{AuthError, Identity};
 
 use super::guard::Door;
 
-/// Between two looks.
-const BETWEEN: Duration = Duration::from_secs(5);
+/// The time between two checks.
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// By what a listener was let in.
+/// The credential with which a listener was admitted, and its identity at that time.
 #[derive(Clone)]
 pub(super) struct Standing {
-    door: Arc<Door>,
+    auth: Arc<Door>,
     credential: String,
     identity: Identity,
 }
 
 impl std::fmt::Debug for Standing {
-    // Not the credential.
+    // The credential is a secret.
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Standing").field("name", &self.identity.name).finish_non_exhaustive()
+        out.debug_struct("StreamSession").field("name", &self.identity.name).finish_non_exhaustive()
     }
 }
 
 impl Standing {
-    pub(super) fn new(door: Arc<Door>, credential: String, identity: Identity) -> Self {
-        Self { door, credential, identity }
+    pub(super) fn new(auth: Arc<Door>, credential: String, identity: Identity) -> Self {
+        Self { auth, credential, identity }
     }
 
-    /// Returns when the token or key has run out or was revoked, or its owner's roles or sites have changed.
+    /// Returns when the token or key has expired or was revoked, or its owner's roles or sites have changed.
     async fn lost(&self) {
         loop {
-            sleep(BETWEEN).await;
-            match self.door.authenticate(&self.credential).await {
+            sleep(CHECK_INTERVAL).await;
+            match self.auth.authenticate(&self.credential).await {
                 Ok(Ok(identity)) if identity == self.identity => {}
-                // What cannot be found out now is no reason to break off.
+                // A failed check is no reason to end the stream.
                 Err(_) | Ok(Err(AuthError::Access(_) | AuthError::KeysNeeded(_))) => {}
                 Ok(Ok(_) | Err(AuthError::Refused(_))) => return,
             }
@@ -44,10 +44,10 @@ impl Standing {
     }
 }
 
-/// Returns when the listener may not go on; never where nobody signs in.
-pub(super) async fn lost(standing: Option<Standing>) {
-    match standing {
-        Some(standing) => standing.lost().await,
+/// Returns when the listener may not go on; never if no sign-in is required.
+pub(super) async fn lost(session: Option<Standing>) {
+    match session {
+        Some(session) => session.lost().await,
         None => std::future::pending().await,
     }
 }

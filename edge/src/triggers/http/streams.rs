@@ -1,7 +1,7 @@
 //! Server-Sent Events and the WebSocket.
 //!
-//! Each listener has a task that writes into a short channel, so that one that does not read holds a few events and no
-//! more. Whoever falls behind reads on from the log and the store.
+//! Each listener has a task that writes into a short channel, so that a listener that does not read holds only a few
+//! events in memory. A listener that falls behind reads on from the log and the store.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -29,14 +29,14 @@ use crate::{
     streams::{Event, Feed, Live, Place},
 };
 
-/// A line that keeps the connection open goes out after so long without an event.
-const HEARTBEAT: Duration = Duration::from_secs(15);
-/// Events that wait for a listener to read.
-const WAITING: usize = 16;
-/// How long a listener that broke off waits before it comes again, in milliseconds.
-const RETRY: &str = "retry: 2000\n\n";
+/// A comment line goes out after this time without an event, to keep the connection open.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
+/// The number of events that wait for a listener to read.
+const CHANNEL_CAPACITY: usize = 16;
+/// How long a disconnected listener waits before it reconnects, in milliseconds.
+const RETRY_FIELD: &str = "retry: 2000\n\n";
 
-/// What the streams follow.
+/// The sources of the streams.
 #[derive(Clone, Debug)]
 pub(super) struct Streams {
     pub(super) feed: Arc<Feed>,
@@ -44,14 +44,14 @@ pub(super) struct Streams {
     pub(super) stopping: watch::Receiver<bool>,
 }
 
-/// Where a listener was: the header that browsers send, or the query's parameter.
+/// The id of the last event that a listener received: from the header that browsers send, or from the query.
 pub(super) fn last_event(headers: &HeaderMap, query: Option<&str>) -> Option<String> {
     let header = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
-    let asked = || {
+    let from_query = || {
         let pairs = url_pairs(query.unwrap_or_default());
         pairs.into_iter().find(|(name, _)| name == "last_event_id").map(|(_, value)| value)
     };
-    header.or_else(asked).filter(|id| !id.is_empty())
+    header.or_else(from_query).filter(|id| !id.is_empty())
 }
 
 fn url_pairs(query: &str) -> Vec<(String, String)> {
@@ -61,11 +61,11 @@ fn url_pairs(query: &str) -> Vec<(String, String)> {
     .map_or_else(|_| Vec::new(), |pairs| pairs.0)
 }
 
-/// Where one that is gone is told so.
-type Gone = Result<(), mpsc::error::SendError<Bytes>>;
+/// An error means that the listener has disconnected.
+type SendResult = Result<(), mpsc::error::SendError<Bytes>>;
 
 impl Streams {
-    /// Looks for new readings until the host stops.
+    /// Polls for new readings until the host stops.
     pub(super) async fn run(mut self) {
         tokio::select! {
             () = self.live.run() => {}
@@ -78,27 +78,27 @@ impl Streams {
     pub(super) fn findings(
         &self,
         caller: Caller,
-        standing: Option<Standing>,
-        last: Option<&str>,
+        session: Option<Standing>,
+        last_id: Option<&str>,
     ) -> Result<Response, Problem> {
-        let from = self.place(last)?;
-        let (sender, told) = mpsc::channel(WAITING);
+        let from = self.resume_position(last_id)?;
+        let (sender, receiver) = mpsc::channel(CHANNEL_CAPACITY);
         let (feed, mut stopping) = (Arc::clone(&self.feed), self.stopping.clone());
         tokio::spawn(async move {
             tokio::select! {
-                _ = follow(&feed, &caller, from, &sender) => {}
-                () = lost(standing) => {}
+                _ = forward_events(&feed, &caller, from, &sender) => {}
+                () = lost(session) => {}
                 () = crate::triggers::stopped(&mut stopping) => {}
             }
         });
-        let bytes = stream::unfold(told, async |mut told| {
-            let text = match told.recv().await? {
+        let bytes = stream::unfold(receiver, async |mut receiver| {
+            let text = match receiver.recv().await? {
                 Some(event) => format!("event: {}\nid: {}\ndata: {}\n\n", event.kind, event.place, event.data),
                 None => ":\n\n".to_owned(),
             };
-            Some((Ok::<_, Infallible>(Bytes::from(text)), told))
+            Some((Ok::<_, Infallible>(Bytes::from(text)), receiver))
         });
-        let retry = stream::once(std::future::ready(Ok(Bytes::from_static(RETRY.as_bytes()))));
+        let retry = stream::once(std::future::ready(Ok(Bytes::from_static(RETRY_FIELD.as_bytes()))));
         Ok(events(Body::from_stream(retry.chain(bytes))))
     }
 
@@ -106,30 +106,30 @@ impl Streams {
     pub(super) async fn socket(
         self,
         caller: Caller,
-        standing: Option<Standing>,
+        session: Option<Standing>,
         from: Option<Place>,
         mut socket: WebSocket,
     ) {
         let mut stopping = self.stopping.clone();
-        let (sender, mut told) = mpsc::channel(WAITING);
-        let mut lost = std::pin::pin!(lost(standing));
-        let mut following = std::pin::pin!(follow(&self.feed, &caller, from, &sender));
+        let (sender, mut receiver) = mpsc::channel(CHANNEL_CAPACITY);
+        let mut lost = std::pin::pin!(lost(session));
+        let mut forwarding = std::pin::pin!(forward_events(&self.feed, &caller, from, &sender));
         loop {
             tokio::select! {
-                _ = &mut following => break,
+                _ = &mut forwarding => break,
                 () = &mut lost => break,
                 () = crate::triggers::stopped(&mut stopping) => break,
-                event = told.recv() => {
+                event = receiver.recv() => {
                     let message = match event.flatten() {
-                        Some(event) => Message::text(frame(&event)),
+                        Some(event) => Message::text(event_json(&event)),
                         None => Message::Ping(Bytes::new()),
                     };
                     if socket.send(message).await.is_err() {
                         return;
                     }
                 }
-                // What is sent here says nothing to us but that somebody is there.
-                heard = socket.recv() => match heard {
+                // Messages from the listener are ignored; they only show that it is still connected.
+                message = socket.recv() => match message {
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                     Some(Ok(_)) => {}
                 },
@@ -138,38 +138,38 @@ impl Streams {
         let _ = socket.send(Message::Close(None)).await;
     }
 
-    /// Where a listener goes on; none: now.
-    pub(super) fn place(&self, last: Option<&str>) -> Result<Option<Place>, Problem> {
-        let Some(last) = last else { return Ok(None) };
-        let place = self.feed.resume(last).ok_or_else(|| {
+    /// The position after the event `last_id`, where a listener resumes; `None`: start with new events.
+    pub(super) fn resume_position(&self, last_id: Option<&str>) -> Result<Option<Place>, Problem> {
+        let Some(last_id) = last_id else { return Ok(None) };
+        let position = self.feed.resume(last_id).ok_or_else(|| {
             Problem::new(
                 StatusCode::BAD_REQUEST,
-                format!("{last:?} is no id of an event of this host; leave it out to go on from now"),
+                format!("{last_id:?} is not the id of an event of this host; leave it out to receive new events only"),
             )
         })?;
-        Ok(Some(place))
+        Ok(Some(position))
     }
 
     /// `GET /api/v1/sensors/{id}/stream`.
     pub(super) fn readings(
         &self,
         sensor: String,
-        place: registry::Place,
-        standing: Option<Standing>,
-        last: Option<&str>,
+        location: registry::Place,
+        session: Option<Standing>,
+        last_id: Option<&str>,
     ) -> Result<Response, Problem> {
-        let from = last.map(str::parse::<i64>).transpose().map_err(|_| {
+        let from = last_id.map(str::parse::<i64>).transpose().map_err(|_| {
             Problem::new(
                 StatusCode::BAD_REQUEST,
-                format!("{last:?} is no id of such an event: that is a time in nanoseconds since 1970; leave it out to go on from now"),
+                format!("{last_id:?} is not the id of such an event, which is a time in nanoseconds since 1970; leave it out to receive new readings only"),
             )
         })?;
-        let (sender, receiver) = mpsc::channel(WAITING);
+        let (sender, receiver) = mpsc::channel(CHANNEL_CAPACITY);
         let (live, mut stopping) = (Arc::clone(&self.live), self.stopping.clone());
         tokio::spawn(async move {
             tokio::select! {
-                _ = watch_sensor(&live, &sensor, place, from, &sender) => {}
-                () = lost(standing) => {}
+                _ = forward_readings(&live, &sensor, location, from, &sender) => {}
+                () = lost(session) => {}
                 () = crate::triggers::stopped(&mut stopping) => {}
             }
         });
@@ -184,29 +184,29 @@ fn events(body: Body) -> Response {
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        // Proxies that gather answers would hold the events back.
+        // Proxies that buffer responses would delay the events.
         (header::HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
     ];
     (headers, body).into_response()
 }
 
-/// An event, or none when the connection was quiet.
-type Told = Option<Arc<Event>>;
+/// An event, or `None` for a heartbeat.
+type StreamItem = Option<Arc<Event>>;
 
-/// Tells each event that the caller may see; ends when nobody hears it.
-async fn follow(
+/// Sends each event that the caller may see; ends when the listener disconnects.
+async fn forward_events(
     feed: &Arc<Feed>,
     caller: &Caller,
     mut from: Option<Place>,
-    to: &mpsc::Sender<Told>,
-) -> Result<(), mpsc::error::SendError<Told>> {
+    to: &mpsc::Sender<StreamItem>,
+) -> Result<(), mpsc::error::SendError<StreamItem>> {
     loop {
         let (mut receiver, now) = feed.listen();
         if let Some(mut at) = from.take() {
             while at != now {
-                let (reading, until) = (Arc::clone(feed), now.clone());
+                let (reader, until) = (Arc::clone(feed), now.clone());
                 let read = STREAMS.run(move || {
-                    let events = reading.read(&mut at, &until);
+                    let events = reader.read(&mut at, &until);
                     (events, at)
                 });
                 let Ok((events, next)) = read.await else { return Ok(()) };
@@ -214,7 +214,7 @@ async fn follow(
                 let events = match events {
                     Ok(events) => events,
                     Err(error) => {
-                        tracing::warn!(%error, "a stream of findings ends");
+                        tracing::warn!(%error, "a stream of findings ended");
                         return Ok(());
                     }
                 };
@@ -225,7 +225,7 @@ async fn follow(
         }
         let mut at = now;
         loop {
-            match timeout(HEARTBEAT, receiver.recv()).await {
+            match timeout(HEARTBEAT_INTERVAL, receiver.recv()).await {
                 Ok(Ok(event)) => {
                     at.clone_from(&event.place);
                     if caller.sees(&event.asset) {
@@ -243,33 +243,33 @@ async fn follow(
     }
 }
 
-async fn watch_sensor(
+async fn forward_readings(
     live: &Arc<Live>,
     sensor: &str,
-    place: registry::Place,
+    location: registry::Place,
     from: Option<i64>,
     sender: &mpsc::Sender<Bytes>,
-) -> Gone {
-    sender.send(Bytes::from_static(RETRY.as_bytes())).await?;
-    let (mut receiver, newest) = live.listen(place).await;
+) -> SendResult {
+    sender.send(Bytes::from_static(RETRY_FIELD.as_bytes())).await?;
+    let (mut receiver, newest) = live.listen(location).await;
     let mut at = from.unwrap_or(newest);
     let mut behind = from.is_some();
     loop {
         if std::mem::take(&mut behind) {
-            match live.since(place, at).await {
+            match live.since(location, at).await {
                 Ok(frames) => {
                     for frame in frames {
-                        tell(&frame, sensor, &mut at, sender).await?;
+                        send_frame(&frame, sensor, &mut at, sender).await?;
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(%error, sensor, "a stream of readings ends");
+                    tracing::warn!(%error, sensor, "a stream of readings ended");
                     return Ok(());
                 }
             }
         }
-        match timeout(HEARTBEAT, receiver.recv()).await {
-            Ok(Ok(frame)) => tell(&frame, sensor, &mut at, sender).await?,
+        match timeout(HEARTBEAT_INTERVAL, receiver.recv()).await {
+            Ok(Ok(frame)) => send_frame(&frame, sensor, &mut at, sender).await?,
             Ok(Err(RecvError::Lagged(_))) => behind = true,
             Ok(Err(RecvError::Closed)) => return Ok(()),
             Err(_) => sender.send(Bytes::from_static(b":\n\n")).await?,
@@ -277,13 +277,18 @@ async fn watch_sensor(
     }
 }
 
-async fn tell(frame: &crate::streams::Frame, sensor: &str, at: &mut i64, sender: &mpsc::Sender<Bytes>) -> Gone {
+async fn send_frame(
+    frame: &crate::streams::Frame,
+    sensor: &str,
+    at: &mut i64,
+    sender: &mpsc::Sender<Bytes>,
+) -> SendResult {
     let Some((newest, text)) = frame.text(sensor, *at) else { return Ok(()) };
     *at = newest;
     sender.send(Bytes::from(format!("event: readings\nid: {newest}\ndata: {text}\n\n"))).await
 }
 
-/// An event as a text frame.
-fn frame(event: &Event) -> String {
+/// An event as the text of a WebSocket message.
+fn event_json(event: &Event) -> String {
     format!("{{\"type\":\"{}\",\"id\":\"{}\",\"data\":{}}}", event.kind, event.place, event.data)
 }

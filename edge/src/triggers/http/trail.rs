@@ -1,4 +1,4 @@
-//! Writing down what was changed, once it is known how it ended.
+//! Records changes in the audit, once their outcome is known.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,34 +16,34 @@ use crate::{
     clock,
 };
 
-/// So much of what was said with a deed is written down, in characters.
-const SAID: usize = 1_000;
+/// The maximum length of an entry's detail, in characters.
+const MAX_DETAIL_CHARS: usize = 1_000;
 
-/// What will be written down; nothing where nothing changes.
+/// Collects what will be recorded of a request; nothing if the request changes nothing.
 #[derive(Debug, Default)]
 pub(super) struct Trail {
-    deed: Option<Deed>,
-    /// What the component did.
+    deed: Option<AuditedRequest>,
+    /// The actions of the component.
     pub(super) deeds: Deeds,
     note: Note,
 }
 
 #[derive(Debug)]
-struct Deed {
+struct AuditedRequest {
     actor: String,
     action: String,
     target: String,
     address: String,
-    /// What was done is told by the deeds alone.
+    /// Whether only the component's actions are recorded (GraphQL).
     graph: bool,
 }
 
-/// What a handler tells of what it does, beside what the request's path says.
+/// What a handler adds to the audit entry: the target and the new values.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Note(Arc<Mutex<(String, String)>>);
 
 impl Note {
-    /// To what it is done, and what is set. Never a secret.
+    /// Sets the target, and the new values. Must not contain a secret.
     pub(super) fn tell(&self, target: &str, detail: &Value) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (target.to_owned(), detail.to_string());
     }
@@ -54,31 +54,31 @@ impl Note {
 }
 
 impl Trail {
-    /// Looks at a request before it goes on.
-    pub(super) fn begin(demand: &Demand, who: Option<&Identity>, address: &str, request: &mut Request) -> Self {
-        let mut trail = Self::default();
-        if let Some(identity) = who.filter(|_| demand.audited != Audited::No) {
-            trail.deed = Some(Deed {
+    /// Starts the record of a request before its handler runs.
+    pub(super) fn begin(policy: &Demand, identity: Option<&Identity>, address: &str, request: &mut Request) -> Self {
+        let mut recorder = Self::default();
+        if let Some(identity) = identity.filter(|_| policy.audited != Audited::Skip) {
+            recorder.deed = Some(AuditedRequest {
                 actor: identity.name.clone(),
-                action: format!("{} {}", request.method(), demand.template),
-                target: target(demand.template, request.uri().path()),
+                action: format!("{} {}", request.method(), policy.template),
+                target: target(policy.template, request.uri().path()),
                 address: address.to_owned(),
-                graph: demand.audited == Audited::Graph,
+                graph: policy.audited == Audited::RecordMutations,
             });
-            request.extensions_mut().insert(trail.note.clone());
+            request.extensions_mut().insert(recorder.note.clone());
         }
-        trail
+        recorder
     }
 
-    /// Writes down how it ended; the answer goes out when that is on the disk.
-    pub(super) async fn end(self, door: &Arc<Door>, response: Response) -> Response {
-        let Some(deed) = self.deed else { return response };
+    /// Records the outcome; the response is sent once the entry is on disk.
+    pub(super) async fn end(self, auth: &Arc<Door>, response: Response) -> Response {
+        let Some(request) = self.deed else { return response };
         let (done, note) = (self.deeds.take(), self.note.told());
-        let entries = entries(&deed, done, note, response.status().as_u16());
+        let entries = entries(&request, done, note, response.status().as_u16());
         if !entries.is_empty() {
-            write(door, move |write| {
+            write(auth, move |write| {
                 for [action, target, outcome, detail] in &entries {
-                    write(&Event { actor: &deed.actor, action, target, outcome, address: &deed.address, detail });
+                    write(&Event { actor: &request.actor, action, target, outcome, address: &request.address, detail });
                 }
             })
             .await;
@@ -87,30 +87,35 @@ impl Trail {
     }
 }
 
-/// Action, target, outcome and detail of each entry: one for a route, one for each deed of a GraphQL request.
-fn entries(deed: &Deed, done: Vec<Done>, (target, detail): (String, String), status: u16) -> Vec<[String; 4]> {
-    let said = |text: &str| text.chars().take(SAID).collect::<String>();
-    if deed.graph {
+/// Action, target, outcome and detail of each entry: one for a route, one for each action of a GraphQL request.
+fn entries(
+    request: &AuditedRequest,
+    done: Vec<Done>,
+    (target, detail): (String, String),
+    status: u16,
+) -> Vec<[String; 4]> {
+    let truncated = |text: &str| text.chars().take(MAX_DETAIL_CHARS).collect::<String>();
+    if request.graph {
         let outcome = |done: &Done| if done.done { "done" } else { "refused" }.to_owned();
         let entry =
-            |done: &Done| [format!("graphql {}", done.deed), done.target.clone(), outcome(done), said(&done.text)];
+            |done: &Done| [format!("graphql {}", done.deed), done.target.clone(), outcome(done), truncated(&done.text)];
         return done.iter().map(entry).collect();
     }
-    let target = if target.is_empty() { deed.target.clone() } else { target };
+    let target = if target.is_empty() { request.target.clone() } else { target };
     let detail = match done.first() {
-        Some(done) if detail.is_empty() => said(&done.text),
-        _ => said(&detail),
+        Some(done) if detail.is_empty() => truncated(&done.text),
+        _ => truncated(&detail),
     };
-    vec![[deed.action.clone(), target, status.to_string(), detail]]
+    vec![[request.action.clone(), target, status.to_string(), detail]]
 }
 
-/// Writes to the audit on a thread that may wait for the disk.
-pub(super) async fn write(door: &Arc<Door>, tell: impl FnOnce(&dyn Fn(&Event<'_>)) + Send + 'static) {
-    let door = Arc::clone(door);
+/// Writes entries to the audit, on a thread that may wait for the disk.
+pub(super) async fn write(auth: &Arc<Door>, tell: impl FnOnce(&dyn Fn(&Event<'_>)) + Send + 'static) {
+    let auth = Arc::clone(auth);
     let done = tokio::task::spawn_blocking(move || {
         tell(&|event| {
-            if let Err(error) = door.access.record(event, clock::now()) {
-                // It has happened: to hide the answer would not undo it.
+            if let Err(error) = auth.access.record(event, clock::now()) {
+                // The change has been made: to withhold the response would not undo it.
                 tracing::error!(%error, actor = event.actor, action = event.action, "the audit could not be written");
             }
         });
@@ -120,7 +125,7 @@ pub(super) async fn write(door: &Arc<Door>, tell: impl FnOnce(&dyn Fn(&Event<'_>
     }
 }
 
-/// What stands in the place of the template's `{…}`.
+/// The part of the path that the template's `{…}` stands for.
 fn target(template: &str, path: &str) -> String {
     let halves = template.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?.1)));
     let id = halves.and_then(|(before, after)| path.strip_prefix(before)?.strip_suffix(after));
@@ -132,32 +137,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn targets_are_what_stands_in_the_path() {
+    fn targets_come_from_the_path() {
         assert_eq!(target("/api/v1/anomalies/{id}/acknowledge", "/api/v1/anomalies/a%2Fb/acknowledge"), "a/b");
         assert_eq!(target("/api/v1/users", "/api/v1/users"), "");
     }
 
-    fn deed(graph: bool) -> Deed {
+    fn deed(graph: bool) -> AuditedRequest {
         let text = |text: &str| text.to_owned();
-        Deed { actor: text("ada"), action: text("POST /x"), target: text("t"), address: text("::1"), graph }
+        AuditedRequest { actor: text("ada"), action: text("POST /x"), target: text("t"), address: text("::1"), graph }
     }
 
     fn done(done: bool) -> Done {
-        Done { deed: "comment", target: "a".into(), text: "ö".repeat(2 * SAID), done }
+        Done { deed: "comment", target: "a".into(), text: "ö".repeat(2 * MAX_DETAIL_CHARS), done }
     }
 
     #[test]
-    fn of_graphql_each_deed_is_written_down_and_nothing_else() {
+    fn each_graphql_action_is_recorded_and_nothing_else() {
         assert!(entries(&deed(true), Vec::new(), Default::default(), 200).is_empty(), "it only looked");
         let entries = entries(&deed(true), vec![done(true), done(false)], Default::default(), 200);
         let short: Vec<_> =
             entries.iter().map(|[action, target, outcome, _]| (&**action, &**target, &**outcome)).collect();
         assert_eq!(short, [("graphql comment", "a", "done"), ("graphql comment", "a", "refused")]);
-        assert_eq!(entries[0][3].chars().count(), SAID);
+        assert_eq!(entries[0][3].chars().count(), MAX_DETAIL_CHARS);
     }
 
     #[test]
-    fn of_a_route_one_entry_is_written_whatever_came_of_it() {
+    fn a_route_records_one_entry_whatever_the_outcome() {
         let plain = entries(&deed(false), Vec::new(), Default::default(), 404);
         assert_eq!(plain, [["POST /x", "t", "404", ""].map(str::to_owned)]);
         let note = Note::default();

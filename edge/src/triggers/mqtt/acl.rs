@@ -1,12 +1,13 @@
-//! Which topics a client of the broker may publish and read: by its rights, and by the sites of what a topic is about.
+//! Which topics a client of the broker may publish and read. This depends on its rights and on the site to which the
+//! subject of a topic belongs.
 //!
-//! | topic | is about |
+//! | topic | subject |
 //! |---|---|
-//! | `wheeltapper/events/KIND/ASSET` | the asset; nobody but the host publishes there |
-//! | `spBv1.0/GROUP/KIND/NODE[/DEVICE]` | `GROUP/NODE[/DEVICE]`, as the sensors' ids begin |
-//! | `spBv1.0/STATE/HOST` | nothing: everybody who may read may read it, only clients of all sites publish it |
+//! | `wheeltapper/events/KIND/ASSET` | the asset; only the host publishes there |
+//! | `spBv1.0/GROUP/KIND/NODE[/DEVICE]` | `GROUP/NODE[/DEVICE]`, the prefix of the sensors' ids |
+//! | `spBv1.0/STATE/HOST` | none: every client with read rights may read it, only clients of all sites publish it |
 //! | one for which `[[mqtt.topic]]` names a sensor | that sensor |
-//! | any other | itself: `plant/hall-1/pump` lies at the site `plant/hall-1` |
+//! | any other | the topic itself: `plant/hall-1/pump` belongs to the site `plant/hall-1` |
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -15,52 +16,59 @@ use wheeltapper_mqtt::{Grant, Mapping, overlap};
 
 use crate::intake::sites::{Sparkplug, lies};
 
-/// The host's own topics, before the kind of event.
-const EVENTS: &str = "wheeltapper/events/";
-/// The states of Sparkplug's host applications.
-const STATE: &str = "spBv1.0/STATE";
+/// The prefix of the host's own topics, before the kind of event.
+const EVENTS_PREFIX: &str = "wheeltapper/events/";
+/// The topics with the states of Sparkplug's host applications.
+const SPARKPLUG_STATE_PREFIX: &str = "spBv1.0/STATE";
 
 /// The rights of a client.
 #[derive(Debug)]
 pub(super) struct Rights {
     pub(super) owner: String,
-    /// It may send readings.
-    pub(super) publish: bool,
-    pub(super) read: bool,
-    /// The sites that it is kept to; none: all.
+    /// Whether the client may send readings.
+    pub(super) can_publish: bool,
+    pub(super) can_read: bool,
+    /// The sites to which the client is limited; `None`: all sites.
     pub(super) sites: Option<Arc<[String]>>,
     mapping: Arc<Mapping>,
-    /// The filters of the topics for which the mapping names a sensor: which site these lie at is not seen from a filter.
-    mapped: Arc<[String]>,
+    /// The filters of the topics for which the mapping names a sensor. The filter alone does not show their sites.
+    mapped_filters: Arc<[String]>,
 }
 
 impl Rights {
     pub(super) fn new(
         owner: String,
-        publish: bool,
-        read: bool,
+        can_publish: bool,
+        can_read: bool,
         sites: Option<&[String]>,
         mapping: &Arc<Mapping>,
-        mapped: &Arc<[String]>,
+        mapped_filters: &Arc<[String]>,
     ) -> Self {
-        let (mapping, mapped) = (Arc::clone(mapping), Arc::clone(mapped));
-        Self { owner, publish, read, sites: sites.map(Into::into), mapping, mapped }
+        let (mapping, mapped_filters) = (Arc::clone(mapping), Arc::clone(mapped_filters));
+        Self { owner, can_publish, can_read, sites: sites.map(Into::into), mapping, mapped_filters }
     }
 
-    /// What HTTP would let this identity do.
-    pub(super) fn of(identity: &Identity, mapping: &Arc<Mapping>, mapped: &Arc<[String]>) -> Self {
-        let read = identity.may(wheeltapper_access::Permission::Read);
-        Self::new(identity.name.clone(), identity.may_ingest(), read, identity.sites.as_deref(), mapping, mapped)
+    /// The rights that this identity has over HTTP.
+    pub(super) fn of(identity: &Identity, mapping: &Arc<Mapping>, mapped_filters: &Arc<[String]>) -> Self {
+        let can_read = identity.may(wheeltapper_access::Permission::Read);
+        Self::new(
+            identity.name.clone(),
+            identity.may_ingest(),
+            can_read,
+            identity.sites.as_deref(),
+            mapping,
+            mapped_filters,
+        )
     }
 
-    /// Whether two say the same.
+    /// Whether both grant the same rights.
     pub(super) fn same(&self, other: &Self) -> bool {
-        (self.owner.as_str(), self.publish, self.read, &self.sites)
-            == (other.owner.as_str(), other.publish, other.read, &other.sites)
+        (self.owner.as_str(), self.can_publish, self.can_read, &self.sites)
+            == (other.owner.as_str(), other.can_publish, other.can_read, &other.sites)
     }
 
-    /// What a topic is about that is neither the host's nor Sparkplug's.
-    fn about<'a>(&self, topic: &'a str) -> Cow<'a, str> {
+    /// The subject of a topic that is neither the host's own nor Sparkplug's.
+    fn subject<'a>(&self, topic: &'a str) -> Cow<'a, str> {
         match self.mapping.map(topic) {
             Some((Some(sensor), _)) => sensor.into(),
             _ => topic.into(),
@@ -74,30 +82,31 @@ impl Grant for Rights {
     }
 
     fn may_publish(&self, topic: &str) -> bool {
-        let Some(sites) = self.sites.as_deref().filter(|_| self.publish) else { return self.publish };
+        let Some(sites) = self.sites.as_deref().filter(|_| self.can_publish) else { return self.can_publish };
         if Sparkplug::is(topic) {
             return Sparkplug::of(topic).is_some_and(|topic| lies(&topic.owner(), sites));
         }
-        // A `$` is no part of a plant.
-        !topic.starts_with('$') && lies(&self.about(topic), sites)
+        // Topics that begin with `$` do not belong to a plant.
+        !topic.starts_with('$') && lies(&self.subject(topic), sites)
     }
 
     fn may_read(&self, topic: &str) -> bool {
-        let Some(sites) = self.sites.as_deref().filter(|_| self.read) else { return self.read };
-        if let Some(event) = topic.strip_prefix(EVENTS) {
+        let Some(sites) = self.sites.as_deref().filter(|_| self.can_read) else { return self.can_read };
+        if let Some(event) = topic.strip_prefix(EVENTS_PREFIX) {
             return event.split_once('/').is_some_and(|(_, asset)| lies(asset, sites));
         }
         if Sparkplug::is(topic) {
-            let state = topic.strip_prefix(STATE).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-            return state || Sparkplug::of(topic).is_some_and(|topic| lies(&topic.path(), sites));
+            let is_state =
+                topic.strip_prefix(SPARKPLUG_STATE_PREFIX).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            return is_state || Sparkplug::of(topic).is_some_and(|topic| lies(&topic.path(), sites));
         }
-        !topic.starts_with('$') && lies(&self.about(topic), sites)
+        !topic.starts_with('$') && lies(&self.subject(topic), sites)
     }
 
     fn may_subscribe(&self, filter: &str) -> bool {
-        let Some(sites) = self.sites.as_deref().filter(|_| self.read) else { return self.read };
+        let Some(sites) = self.sites.as_deref().filter(|_| self.can_read) else { return self.can_read };
         let below = |prefix: &str, site: &str| overlap(filter, &format!("{prefix}{site}/#"));
-        let mapped = || self.mapped.iter().any(|rule| overlap(filter, rule));
+        let reads_mapped = || self.mapped_filters.iter().any(|rule| overlap(filter, rule));
         let sparkplug = |site: &str| {
             let mut levels = site.splitn(3, '/');
             let (group, node, device) = (levels.next().unwrap_or("+"), levels.next(), levels.next());
@@ -106,7 +115,7 @@ impl Grant for Rights {
         };
         !sites.is_empty()
             && (overlap(filter, "spBv1.0/STATE/#")
-                || mapped()
+                || reads_mapped()
                 || sites.iter().any(|site| below("", site) || below("wheeltapper/events/+/", site) || sparkplug(site)))
     }
 
@@ -122,23 +131,23 @@ mod tests {
 
     use super::*;
 
-    fn rights(publish: bool, read: bool, sites: Option<&[&str]>) -> Rights {
+    fn rights(can_publish: bool, can_read: bool, sites: Option<&[&str]>) -> Rights {
         let rule = |filter: &str, sensor: &str| MappingRule {
             filter: filter.into(),
             sensor: Some(sensor.into()),
             ..MappingRule::default()
         };
         let rules = vec![rule("line/+/+", "north/{1}/{2}"), rule("far/#", "south/{#}")];
-        let mapped: Arc<[String]> = rules.iter().map(|rule| rule.filter.clone()).collect();
+        let mapped_filters: Arc<[String]> = rules.iter().map(|rule| rule.filter.clone()).collect();
         let sites: Option<Vec<String>> = sites.map(|sites| sites.iter().map(|site| (*site).to_owned()).collect());
         let mapping = Arc::new(Mapping::new(rules).unwrap());
-        Rights::new("c".into(), publish, read, sites.as_deref(), &mapping, &mapped)
+        Rights::new("c".into(), can_publish, can_read, sites.as_deref(), &mapping, &mapped_filters)
     }
 
     #[test]
-    fn a_topic_lies_where_what_it_is_about_lies() {
+    fn a_topic_belongs_to_the_site_of_its_subject() {
         let north = rights(true, true, Some(&["north"]));
-        for (topic, publish, read) in [
+        for (topic, can_publish, can_read) in [
             ("north/m/t", true, true),
             ("north", true, true),
             ("northern/m/t", false, false),
@@ -157,7 +166,7 @@ mod tests {
             ("$SYS/north", false, false),
             ("$north", false, false),
         ] {
-            assert_eq!((north.may_publish(topic), north.may_read(topic)), (publish, read), "{topic}");
+            assert_eq!((north.may_publish(topic), north.may_read(topic)), (can_publish, can_read), "{topic}");
         }
         let device = rights(true, true, Some(&["north/node/device"]));
         assert!(device.may_read("spBv1.0/north/DBIRTH/node/device"));
@@ -168,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn rights_hold_at_all_sites_as_well() {
+    fn rights_also_apply_without_site_limits() {
         let topics = ["north/m", "wheeltapper/events/alert/south/m", "spBv1.0/south/NDEATH/n", "$SYS/x", "line/a/b"];
         let (sends, reads) = (rights(true, false, None), rights(false, true, None));
         for topic in topics {
@@ -180,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_of_other_sites_is_refused() {
+    fn a_filter_for_other_sites_is_rejected() {
         let north = rights(true, true, Some(&["north/hall"]));
         for filter in [
             "#",
@@ -213,9 +222,9 @@ mod tests {
     }
 
     proptest! {
-        /// What is refused as a whole would have shown nothing topic by topic.
+        /// If a whole filter is rejected, the client may read none of the topics that match it.
         #[test]
-        fn a_refused_filter_hides_nothing(
+        fn a_rejected_filter_matches_no_readable_topic(
             filter in prop_oneof![
                 "([ab+]/){0,3}[ab+#]",
                 "(wheeltapper|\\+)/(events|\\+)/(alert|\\+)/([ab+]/){0,2}[ab+#]",

@@ -1,4 +1,5 @@
-//! Who may connect to the broker: the configuration's users, API keys, and where nobody has to sign in, anybody.
+//! Decides who may connect to the broker: the configuration's users, holders of API keys, and anonymous clients where
+//! no sign-in is required.
 
 use std::{
     fmt,
@@ -13,26 +14,26 @@ use wheeltapper_mqtt::{Authenticator, Grant, Login, LoginAnswer, LoginRefusal, M
 use super::acl::Rights;
 use crate::clock;
 
-/// How an API key begins.
-const KEY: &str = "wt_";
-/// How the owner of a key's rights is called, as in the audit.
-const KEY_OWNER: &str = "key:";
-/// Keys that were checked once, whose rights are kept so that an unchanged one is known as such.
-const KEPT: usize = 16_384;
+/// The prefix of an API key.
+const API_KEY_PREFIX: &str = "wt_";
+/// The prefix of the owner name of a key's rights, as in the audit.
+const KEY_OWNER_PREFIX: &str = "key:";
+/// The number of API keys whose rights are cached, so that an unchanged key gets the same rights object again.
+const MAX_CACHED_KEYS: usize = 16_384;
 
-/// Asks the configuration and the door.
+/// Checks the logins of MQTT clients against the configuration and the access database.
 pub(super) struct Door {
     access: Arc<Access>,
     users: Users,
     policy: Anonymous,
-    nobody: Arc<dyn Grant>,
+    anonymous_rights: Arc<dyn Grant>,
     mapping: Arc<Mapping>,
-    mapped: Arc<[String]>,
-    /// The rights of each key as they were last.
+    mapped_filters: Arc<[String]>,
+    /// The last known rights of each key, by owner.
     keys: Mutex<std::collections::HashMap<String, Arc<Rights>>>,
 }
 
-/// Whether a client may come without showing anything.
+/// Whether a client may connect without credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Anonymous {
     Never,
@@ -42,9 +43,9 @@ pub(super) enum Anonymous {
 }
 
 impl Anonymous {
-    /// `open`: nobody has to sign in over HTTP either. `asked`: `[mqtt.broker] anonymous`.
-    pub(super) fn of(open: bool, asked: Option<bool>, users: bool) -> Self {
-        match asked {
+    /// `open`: HTTP requires no sign-in either. `configured`: `[mqtt.broker] anonymous`.
+    pub(super) fn of(open: bool, configured: Option<bool>, users: bool) -> Self {
+        match configured {
             Some(true) => Self::Always,
             Some(false) => Self::Never,
             None if open && !users => Self::Loopback,
@@ -63,7 +64,7 @@ impl Anonymous {
 
 impl fmt::Debug for Door {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Door").field("users", &self.users).field("policy", &self.policy).finish_non_exhaustive()
+        f.debug_struct("BrokerAuth").field("users", &self.users).field("policy", &self.policy).finish_non_exhaustive()
     }
 }
 
@@ -73,15 +74,15 @@ impl Door {
         users: Users,
         policy: Anonymous,
         mapping: &Arc<Mapping>,
-        mapped: &Arc<[String]>,
+        mapped_filters: &Arc<[String]>,
     ) -> Self {
-        let nobody = Arc::new(Rights::new(String::new(), true, true, None, mapping, mapped));
-        let (mapping, mapped) = (Arc::clone(mapping), Arc::clone(mapped));
-        Self { access, users, policy, nobody, mapping, mapped, keys: Mutex::default() }
+        let anonymous_rights = Arc::new(Rights::new(String::new(), true, true, None, mapping, mapped_filters));
+        let (mapping, mapped_filters) = (Arc::clone(mapping), Arc::clone(mapped_filters));
+        Self { access, users, policy, anonymous_rights, mapping, mapped_filters, keys: Mutex::default() }
     }
 
-    /// What can be told without the database; `None`: an API key that has to be looked up.
-    fn check(&self, login: &Login) -> Option<Result<Arc<dyn Grant>, LoginRefusal>> {
+    /// Decides a login without the database, if possible. `None`: the password is an API key that has to be looked up.
+    fn check_cached(&self, login: &Login) -> Option<Result<Arc<dyn Grant>, LoginRefusal>> {
         let password = login.password.as_deref().unwrap_or_default();
         if let Some(name) = &login.user
             && let Some(grant) = self.users.find(name, password)
@@ -89,37 +90,37 @@ impl Door {
             return Some(Ok(grant));
         }
         if let Some(key) = api_key(password) {
-            let told = self.access.authenticate_cached(key, clock::now())?;
-            return Some(self.granted(told));
+            let result = self.access.authenticate_cached(key, clock::now())?;
+            return Some(self.grant_for(result));
         }
-        // Where there are no users and nobody has to sign in, a name says nothing.
-        let named = login.user.is_some() && (!self.users.is_empty() || self.policy == Anonymous::Never);
-        Some(match named {
+        // A name proves nothing where there are no users and no sign-in is required.
+        let has_name = login.user.is_some() && (!self.users.is_empty() || self.policy == Anonymous::Never);
+        Some(match has_name {
             true => Err(LoginRefusal::Wrong),
-            false if self.policy.allows(login.peer) => Ok(Arc::clone(&self.nobody)),
+            false if self.policy.allows(login.peer) => Ok(Arc::clone(&self.anonymous_rights)),
             false => Err(LoginRefusal::Anonymous),
         })
     }
 
-    fn granted(&self, told: Result<Identity, AuthError>) -> Result<Arc<dyn Grant>, LoginRefusal> {
-        match told {
-            Ok(identity) => Ok(self.rights(&identity)),
+    fn grant_for(&self, result: Result<Identity, AuthError>) -> Result<Arc<dyn Grant>, LoginRefusal> {
+        match result {
+            Ok(identity) => Ok(self.cached_rights(&identity)),
             Err(AuthError::Access(error)) => {
-                tracing::error!(%error, "an API key of an MQTT client cannot be checked");
+                tracing::error!(%error, "the API key of an MQTT client cannot be checked");
                 Err(LoginRefusal::Unavailable)
             }
             Err(AuthError::Refused(_) | AuthError::KeysNeeded(_)) => Err(LoginRefusal::Wrong),
         }
     }
 
-    /// The rights of an identity; the same as last time where nothing has changed.
-    fn rights(&self, identity: &Identity) -> Arc<Rights> {
-        let now = Rights::of(identity, &self.mapping, &self.mapped);
+    /// The rights of an identity; the same object as last time if nothing has changed.
+    fn cached_rights(&self, identity: &Identity) -> Arc<Rights> {
+        let now = Rights::of(identity, &self.mapping, &self.mapped_filters);
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(last) = keys.get(&now.owner).filter(|last| last.same(&now)) {
             return Arc::clone(last);
         }
-        if keys.len() >= KEPT {
+        if keys.len() >= MAX_CACHED_KEYS {
             keys.clear();
         }
         let now = Arc::new(now);
@@ -128,39 +129,39 @@ impl Door {
     }
 }
 
-/// The password, where it looks like an API key.
+/// The password, if it looks like an API key.
 fn api_key(password: &[u8]) -> Option<&str> {
-    std::str::from_utf8(password).ok().filter(|text| text.starts_with(KEY))
+    std::str::from_utf8(password).ok().filter(|text| text.starts_with(API_KEY_PREFIX))
 }
 
-/// [`Door`], as the broker takes it.
+/// [`BrokerAuth`] as the [`Authenticator`] of the broker.
 #[derive(Clone, Debug)]
 pub(super) struct DoorKeeper(pub(super) Arc<Door>);
 
 impl Authenticator for DoorKeeper {
     fn authenticate(&self, login: Login) -> LoginAnswer {
-        if let Some(told) = self.0.check(&login) {
-            return Box::pin(std::future::ready(told));
+        if let Some(result) = self.0.check_cached(&login) {
+            return Box::pin(std::future::ready(result));
         }
-        let door = Arc::clone(&self.0);
+        let auth = Arc::clone(&self.0);
         let password: Bytes = login.password.unwrap_or_default();
         Box::pin(async move {
-            let looked_up = tokio::task::spawn_blocking(move || {
+            let lookup = tokio::task::spawn_blocking(move || {
                 let key = api_key(&password).unwrap_or_default();
-                door.granted(door.access.authenticate(key, clock::now()))
+                auth.grant_for(auth.access.authenticate(key, clock::now()))
             });
-            looked_up.await.unwrap_or(Err(LoginRefusal::Unavailable))
+            lookup.await.unwrap_or(Err(LoginRefusal::Unavailable))
         })
     }
 
     fn current(&self, grant: &Arc<dyn Grant>) -> Option<Arc<dyn Grant>> {
-        // The configuration's users and anonymous clients stay as they are until the next start.
-        let Some(id) = grant.owner().strip_prefix(KEY_OWNER) else { return Some(Arc::clone(grant)) };
+        // The configuration's users and anonymous clients keep their rights until the next start.
+        let Some(id) = grant.owner().strip_prefix(KEY_OWNER_PREFIX) else { return Some(Arc::clone(grant)) };
         match self.0.access.api_key_identity(id, clock::now()) {
-            Ok(identity) => Some(self.0.rights(&identity)),
+            Ok(identity) => Some(self.0.cached_rights(&identity)),
             Err(AuthError::Access(error)) => {
-                // What cannot be found out now is no reason to break off.
-                tracing::error!(%error, "an API key of an MQTT client cannot be checked anew");
+                // A failed check is no reason to disconnect the client.
+                tracing::error!(%error, "the API key of an MQTT client cannot be checked again");
                 Some(Arc::clone(grant))
             }
             Err(AuthError::Refused(_) | AuthError::KeysNeeded(_)) => None,

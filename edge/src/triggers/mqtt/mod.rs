@@ -1,4 +1,4 @@
-//! MQTT: the embedded broker and clients of external ones, feeding the intake.
+//! MQTT: the embedded broker and the clients of external brokers, as sources of the intake.
 
 mod acl;
 mod auth;
@@ -23,19 +23,19 @@ use crate::{
     metrics::Metrics,
 };
 
-/// Takes publishes into the intake; the verdict comes when they are durable.
+/// Passes published messages to the intake. The verdict is returned once they are durable.
 #[derive(Debug)]
 pub struct IntakeSink {
     host: Arc<Host>,
     mapping: Arc<Mapping>,
-    /// Told apart so that two triggers' connections do not share a lane's number.
-    lanes: u64,
+    /// The first lane number, so that the connections of two triggers do not share a lane.
+    lane_base: u64,
 }
 
 impl IntakeSink {
     /// A sink for the connections of one broker or client.
-    pub fn new(host: Arc<Host>, mapping: Arc<Mapping>, lanes: u64) -> Self {
-        Self { host, mapping, lanes }
+    pub fn new(host: Arc<Host>, mapping: Arc<Mapping>, lane_base: u64) -> Self {
+        Self { host, mapping, lane_base }
     }
 }
 
@@ -50,20 +50,22 @@ impl Sink for IntakeSink {
             payload: publish.payload,
         };
         self.host.metrics.events("mqtt").inc();
-        // Submitted here, in the order of the packets; only the waiting is asynchronous.
+        // The event is submitted here, in the order of the packets; only the wait for the answer is asynchronous.
         let sender = Arc::new(Sender {
             name: Some(publish.owner).filter(|owner| !owner.is_empty()),
             sites: publish.sites.map(|sites| sites.to_vec()),
             is_replay: false,
         });
-        let lane = self.lanes.wrapping_add(publish.connection);
+        let lane = self.lane_base.wrapping_add(publish.connection);
         let answer = match publish.exchange {
             None => self.host.intake.submit_from(lane, vec![envelope], sender),
             Some(exchange) => match self.host.exchanges().begin(&exchange, &envelope.source, &envelope.payload) {
-                // An earlier acknowledgement was lost, perhaps by the end of the process.
+                // An earlier acknowledgement was lost, perhaps because the process ended.
                 Begin::Stored => return Box::pin(std::future::ready(Verdict::Stored)),
                 Begin::Full => {
-                    tracing::warn!("too many QoS 2 exchanges of MQTT are open; a message has to come again later");
+                    tracing::warn!(
+                        "too many MQTT QoS 2 exchanges are open; the client has to send a message again later"
+                    );
                     return Box::pin(std::future::ready(Verdict::Busy));
                 }
                 Begin::Store(offer) => self.host.intake.submit_exchange(lane, envelope, sender, offer),
@@ -77,7 +79,7 @@ impl Sink for IntakeSink {
             match answer {
                 Ok(receipts) => verdict(&receipts),
                 Err(error) => {
-                    tracing::debug!(%error, "an MQTT message was not taken");
+                    tracing::debug!(%error, "an MQTT message was not accepted");
                     Verdict::Busy
                 }
             }
@@ -87,7 +89,7 @@ impl Sink for IntakeSink {
     fn release(&self, exchange: Exchange) -> Released {
         match self.host.exchanges().release(&exchange) {
             None => Box::pin(std::future::ready(true)),
-            Some(kept) => Box::pin(async move { kept.await.is_ok() }),
+            Some(synced) => Box::pin(async move { synced.await.is_ok() }),
         }
     }
 
@@ -96,8 +98,8 @@ impl Sink for IntakeSink {
     }
 }
 
-/// What became of an event. Where a part was taken, the whole counts as taken: who sent it again would store that part
-/// twice.
+/// The outcome of an event. An event counts as accepted if a part of it was accepted: a sender that repeats it would
+/// store that part twice.
 fn verdict(receipts: &[Receipt]) -> Verdict {
     let accepted: u64 = receipts.iter().map(|receipt| receipt.accepted).sum();
     match receipts.iter().flat_map(|receipt| &receipt.refused).next() {
@@ -109,35 +111,35 @@ fn verdict(receipts: &[Receipt]) -> Verdict {
     }
 }
 
-/// Who may connect to the broker, and what for: the users of `[mqtt.broker]`, API keys, and anonymous clients where
-/// nobody has to sign in.
+/// Who may connect to the broker, and with which rights: the users of `[mqtt.broker]`, API keys, and anonymous clients
+/// where no sign-in is required.
 ///
 /// # Errors
-/// When a password cannot be had, or the access file cannot be opened.
+/// If a password cannot be read, or the access database cannot be opened.
 pub fn authenticator(
     config: &Config,
     settings: &Broker,
     mapping: &Arc<Mapping>,
 ) -> anyhow::Result<Arc<dyn Authenticator>> {
-    let named = config.mqtt.topics.iter().filter(|rule| rule.sensor.is_some()).map(|rule| rule.filter.clone());
-    let mapped: Arc<[String]> = named.collect();
+    let filters = config.mqtt.topics.iter().filter(|rule| rule.sensor.is_some()).map(|rule| rule.filter.clone());
+    let mapped_filters: Arc<[String]> = filters.collect();
     let mut users = Users::default();
     for user in &settings.users {
-        let password = secret(user.password_env.as_deref(), user.password_file.as_deref())
-            .with_context(|| format!("the password of MQTT user {}", user.name))?
+        let password = read_secret(user.password_env.as_deref(), user.password_file.as_deref())
+            .with_context(|| format!("reading the password of MQTT user {}", user.name))?
             .with_context(|| format!("MQTT user {} has no password: set password_env or password_file", user.name))?;
-        let may = |scope| user.scopes.contains(&scope);
+        let has_scope = |scope| user.scopes.contains(&scope);
         let owner = format!("user:{}", user.name);
-        let (publish, read) = (may(MqttScope::Ingest), may(MqttScope::Read));
-        let rights = Rights::new(owner, publish, read, user.sites.as_deref(), mapping, &mapped);
+        let (publish, read) = (has_scope(MqttScope::Ingest), has_scope(MqttScope::Read));
+        let rights = Rights::new(owner, publish, read, user.sites.as_deref(), mapping, &mapped_filters);
         users.add(&User { name: user.name.clone(), password }, Arc::new(rights));
     }
     let anonymous = Anonymous::of(access::is_open(config), settings.anonymous, !users.is_empty());
     let access = Arc::new(access::open(config)?);
-    Ok(Arc::new(DoorKeeper(Arc::new(Door::new(access, users, anonymous, mapping, &mapped)))))
+    Ok(Arc::new(DoorKeeper(Arc::new(Door::new(access, users, anonymous, mapping, &mapped_filters)))))
 }
 
-/// Shows what the broker holds and has refused.
+/// Copies the broker's counters and levels to the metrics.
 pub fn measure(metrics: &Metrics, stats: &BrokerStats) {
     let size = |size: usize| i64::try_from(size).unwrap_or(i64::MAX);
     let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
@@ -161,10 +163,10 @@ pub fn measure(metrics: &Metrics, stats: &BrokerStats) {
     }
 }
 
-/// What `[mqtt.broker]` says, but for who may connect: [`authenticator`].
+/// The broker's settings from `[mqtt.broker]`. The authenticator is separate: [`authenticator`].
 ///
 /// # Errors
-/// When TLS is half configured.
+/// If only one of `tls_listen` and `tls` is set.
 pub fn broker_config(settings: &Broker) -> anyhow::Result<BrokerConfig> {
     let tls = match (&settings.tls_listen, &settings.tls) {
         (Some(listen), Some(tls)) => {
@@ -185,13 +187,13 @@ pub fn broker_config(settings: &Broker) -> anyhow::Result<BrokerConfig> {
     })
 }
 
-/// What `[[mqtt.client]]` says.
+/// The client's settings from `[[mqtt.client]]`.
 ///
 /// # Errors
-/// When its password cannot be had.
+/// If its password cannot be read.
 pub fn client_config(settings: &MqttClient) -> anyhow::Result<ClientConfig> {
-    let password = secret(settings.password_env.as_deref(), settings.password_file.as_deref())
-        .with_context(|| format!("the password for {}", settings.url))?;
+    let password = read_secret(settings.password_env.as_deref(), settings.password_file.as_deref())
+        .with_context(|| format!("reading the password for {}", settings.url))?;
     Ok(ClientConfig {
         url: settings.url.clone(),
         client_id: settings.client_id.clone(),
@@ -204,12 +206,12 @@ pub fn client_config(settings: &MqttClient) -> anyhow::Result<ClientConfig> {
     })
 }
 
-/// A rule of `[[mqtt.topic]]`.
+/// The mapping rule for an entry of `[[mqtt.topic]]`.
 pub fn mapping_rule(rule: &TopicRule) -> MappingRule {
     MappingRule { filter: rule.filter.clone(), sensor: rule.sensor.clone(), format: rule.format.clone() }
 }
 
-fn secret(variable: Option<&str>, file: Option<&Path>) -> anyhow::Result<Option<String>> {
+fn read_secret(variable: Option<&str>, file: Option<&Path>) -> anyhow::Result<Option<String>> {
     match (variable, file) {
         (Some(variable), _) => {
             Ok(Some(env::var(variable).with_context(|| format!("environment variable {variable}"))?))
@@ -228,12 +230,12 @@ mod tests {
     use crate::intake::Refused;
 
     #[test]
-    fn what_is_taken_in_part_is_told_as_taken() {
+    fn a_partly_accepted_event_counts_as_accepted() {
         let refused = Refused { position: 1, reason: "malformed", message: "no number".into(), readings: 1 };
-        let of = |accepted, refused: &[Refused]| verdict(&[Receipt { accepted, refused: refused.to_vec() }]);
-        assert_eq!(of(1, &[]), Verdict::Stored);
-        assert_eq!(of(0, &[]), Verdict::Stored, "such as a Sparkplug death");
-        assert_eq!(of(1, std::slice::from_ref(&refused)), Verdict::Partly("malformed: no number".into()));
-        assert_eq!(of(0, &[refused]), Verdict::Refused("malformed: no number".into()));
+        let verdict_for = |accepted, refused: &[Refused]| verdict(&[Receipt { accepted, refused: refused.to_vec() }]);
+        assert_eq!(verdict_for(1, &[]), Verdict::Stored);
+        assert_eq!(verdict_for(0, &[]), Verdict::Stored, "for example a Sparkplug death");
+        assert_eq!(verdict_for(1, std::slice::from_ref(&refused)), Verdict::Partly("malformed: no number".into()));
+        assert_eq!(verdict_for(0, &[refused]), Verdict::Refused("malformed: no number".into()));
     }
 }

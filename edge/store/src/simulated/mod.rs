@@ -1,7 +1,7 @@
-//! A disk that fails on purpose: a SQLite VFS that hands every call on to the system's own, unless a fault is due.
+//! A failing disk: a SQLite VFS that forwards every call to the system's VFS, unless a fault is injected.
 //!
-//! Which faults come, and when, follows from a seed alone, so that a failure is found again. Files are real; a folder in
-//! memory (`/dev/shm`) makes thousands of histories a minute. Syncing and sleeping cost nothing here.
+//! A seed determines which faults occur and when, so that a failure can be reproduced. The files are real; with a
+//! folder in memory (`/dev/shm`), thousands of histories run per minute. Syncing and sleeping cost nothing here.
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -17,9 +17,9 @@
 //! # }
 //! ```
 //!
-//! The VFS is for tests: it is compiled with the feature `simulation` only. `sqlite-plugin` and `sqlite-vfs` were looked
-//! at; both want a file system written anew, with locks and shared memory, where only a layer before the system's is
-//! needed.
+//! The VFS is for tests: it is compiled only with the feature `simulation`. `sqlite-plugin` and `sqlite-vfs` were
+//! considered, but both require a new file system with locks and shared memory, where only a layer over the system's
+//! VFS is needed.
 
 mod vfs;
 
@@ -35,26 +35,26 @@ use rusqlite::ffi;
 
 use crate::{Store, StoreError};
 
-/// How often what goes wrong: in so many of a million calls.
+/// Fault rates, in faults per million calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
-    /// Writes that fail as the disk is full; half of them after a part was written.
+    /// Writes that fail because the disk is full; half of them after a partial write.
     pub write_full: u32,
-    /// Writes that fail with an I/O error; half of them after a part was written.
+    /// Writes that fail with an I/O error; half of them after a partial write.
     pub write_error: u32,
     /// Syncs that fail.
     pub sync_error: u32,
     /// Reads that fail with an I/O error.
     pub read_error: u32,
-    /// Reads in which one bit is not what lies on the disk.
+    /// Reads that return one flipped bit.
     pub flipped_bit: u32,
-    /// Locks that somebody else holds.
+    /// Locks that another connection holds.
     pub busy: u32,
     /// Files that cannot be opened.
     pub open_error: u32,
 }
 
-/// Calls that were made so far, also those that failed.
+/// Number of calls, including failed ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each field is named after its call")]
 pub struct Calls {
@@ -65,41 +65,43 @@ pub struct Calls {
     pub syncs: u64,
     pub deletes: u64,
     pub locks: u64,
-    /// Calls of any kind that a fault made fail, or whose data it changed.
+    /// Calls of any kind that an injected fault made fail, or whose data it changed.
     pub faults: u64,
 }
 
-/// Makes a store at `path` with this identity, by copying one that was made once: it costs less than making the tables.
+/// Creates a store at `path` with this identity by copying a template, which is faster than creating the tables.
 ///
 /// # Errors
-/// [`StoreError`] when it cannot be written.
+/// [`StoreError`] when the file cannot be written.
 pub fn create(path: &Path, identity: [u8; 16]) -> Result<(), StoreError> {
     static TEMPLATE: OnceLock<(Vec<u8>, Vec<u8>)> = OnceLock::new();
-    let (file, old) = match TEMPLATE.get() {
+    let (file, old_identity) = match TEMPLATE.get() {
         Some(template) => template,
         None => {
             let store = Store::open(path)?;
-            let old = store.ask("SELECT value FROM state WHERE key = 'store/identity'", Vec::new())?;
-            let Some(Some(crate::Cell::Blob(old))) = old.into_iter().next().map(|row| row.into_iter().next()) else {
+            let old_identity = store.ask("SELECT value FROM state WHERE key = 'store/identity'", Vec::new())?;
+            let Some(Some(crate::Cell::Blob(old_identity))) =
+                old_identity.into_iter().next().map(|row| row.into_iter().next())
+            else {
                 return Err(StoreError::Statement("a new store has no identity".into()));
             };
-            // The last connection that is closed copies the write-ahead log back.
+            // Closing the last connection checkpoints the write-ahead log.
             drop(store);
-            TEMPLATE.get_or_init(|| (fs::read(path).unwrap_or_default(), old))
+            TEMPLATE.get_or_init(|| (fs::read(path).unwrap_or_default(), old_identity))
         }
     };
     let mut file = file.clone();
-    // Sixteen drawn bytes are nowhere else.
-    if let Some(at) = file.windows(old.len()).position(|bytes| bytes == old.as_slice())
-        && let Some(place) = file.get_mut(at..at + identity.len())
+    // The sixteen random bytes occur only once in the file.
+    if let Some(at) = file.windows(old_identity.len()).position(|bytes| bytes == old_identity.as_slice())
+        && let Some(target) = file.get_mut(at..at + identity.len())
     {
-        place.copy_from_slice(&identity);
+        target.copy_from_slice(&identity);
     }
     Ok(fs::write(path, file)?)
 }
 
-/// A registered VFS and the state of its disk. It is unregistered when it is dropped; stores that use it have to be
-/// dropped before, or their reopening fails.
+/// A registered VFS and the state of its disk. It is unregistered when it is dropped. Stores that use it must be
+/// dropped before, or they cannot reopen their connections.
 #[derive(Debug)]
 pub struct SimulatedDisk {
     disk: &'static Disk,
@@ -108,11 +110,11 @@ pub struct SimulatedDisk {
 }
 
 impl SimulatedDisk {
-    /// Registers a VFS of that name. [`Self::reset`] makes it a new one for the next history: registering leaks a few
-    /// hundred bytes, as SQLite keeps no account of who uses a VFS.
+    /// Registers a VFS with this name. [`Self::reset`] prepares it for the next history. Registering leaks a few
+    /// hundred bytes, because SQLite does not track the users of a VFS.
     ///
     /// # Errors
-    /// [`StoreError::Statement`] when the name has a NUL, or SQLite does not take it.
+    /// [`StoreError::InvalidStatement`] when the name contains a NUL, or SQLite rejects it.
     pub fn register(name: &str, seed: u64) -> Result<Self, StoreError> {
         let disk: &'static Disk = Box::leak(Box::new(Disk { state: Mutex::new(State::new(seed)) }));
         let vfs = vfs::Registered::new(name, disk)?;
@@ -125,41 +127,41 @@ impl SimulatedDisk {
         &self.name
     }
 
-    /// Begins a new history: no faults, no calls, alive. Files that are still open belong to a dead process.
+    /// Starts a new history: no faults, no calls, process alive. Files that are still open belong to a dead process.
     pub fn reset(&self, seed: u64) {
         let mut state = self.disk.lock();
         let (life, files) = (state.life + 1, std::mem::take(&mut state.files));
         *state = State { life, files, ..State::new(seed) };
     }
 
-    /// From now on these faults come.
+    /// Sets the fault rates.
     pub fn set_faults(&self, faults: Faults) {
         self.disk.lock().faults = faults;
     }
 
-    /// Every write, until it is taken back, fails as on a file system that cannot be written.
+    /// Makes every write fail, as on a read-only file system, until it is disabled.
     pub fn set_read_only(&self, read_only: bool) {
         self.disk.lock().read_only = read_only;
     }
 
-    /// Every write, until it is taken back, fails as on a full disk.
+    /// Makes every write fail, as on a full disk, until it is disabled.
     pub fn set_full(&self, full: bool) {
         self.disk.lock().full = full;
     }
 
-    /// From now on a process that dies takes power with it: each write that was not synced is lost with the chance of one
-    /// half when the next process begins.
+    /// From now on, a process that dies also loses power: each unsynced write is lost with a probability of one half
+    /// when the next process starts.
     pub fn set_power_loss(&self, lose: bool) {
         let mut state = self.disk.lock();
         state.unsynced = lose.then(Vec::new);
     }
 
-    /// The process dies: every call fails, so that closing connections cannot write anything more.
+    /// The process dies: every call fails, so that closing a connection cannot write anything.
     pub fn kill(&self) {
         self.disk.lock().dead = true;
     }
 
-    /// The process dies in the middle of a write, after so many more writes, truncations and syncs.
+    /// The process dies in the middle of a write, after this many more writes, truncations and syncs.
     pub fn kill_after(&self, calls: u64) {
         self.disk.lock().kill_after = Some(calls);
     }
@@ -169,7 +171,8 @@ impl SimulatedDisk {
         self.disk.lock().dead
     }
 
-    /// A new process begins. What the dead one had open stays dead; drop its stores before, as they hold its locks.
+    /// Starts a new process. Files of the dead process stay unusable; drop its stores before, because they hold its
+    /// locks.
     pub fn revive(&self) {
         let mut state = self.disk.lock();
         state.lose_unsynced();
@@ -178,14 +181,14 @@ impl SimulatedDisk {
         state.life += 1;
     }
 
-    /// Calls since the beginning of the history.
+    /// Number of calls since the start of the history.
     pub fn calls(&self) -> Calls {
         self.disk.lock().calls
     }
 }
 
 impl Store {
-    /// Panics in the middle of a transaction, as a thread that has a defect does.
+    /// Panics in the middle of a transaction, to test the recovery from a panic.
     ///
     /// # Panics
     /// Always, unless the store cannot be written.
@@ -216,17 +219,17 @@ struct State {
     read_only: bool,
     full: bool,
     dead: bool,
-    /// Counts processes; a file belongs to the one that opened it.
+    /// Number of the current process; a file belongs to the process that opened it.
     life: u64,
     kill_after: Option<u64>,
     calls: Calls,
-    /// Paths of the files that were opened, by their number.
+    /// Paths of opened files, by their number.
     files: HashMap<u64, PathBuf>,
-    /// What writes overwrote that were not synced yet, in order; none: nothing is lost.
+    /// The content overwritten by writes that are not synced, in order; `None` if power is not lost.
     unsynced: Option<Vec<Overwritten>>,
 }
 
-/// What lay where something was written.
+/// The bytes that a write replaced.
 #[derive(Debug)]
 struct Overwritten {
     file: u64,
@@ -234,16 +237,16 @@ struct Overwritten {
     bytes: Vec<u8>,
 }
 
-/// What becomes of a call.
+/// The result of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
-    /// It is handed on.
+    /// The call is forwarded.
     Go,
-    /// It fails with this code.
+    /// The call fails with this code.
     Fail(i32),
-    /// A part of it (in 256ths) is written, then it fails with this code.
+    /// A part of the write (in 256ths) is forwarded, then it fails with this code.
     Torn(u8, i32),
-    /// It is handed on, and then this bit (modulo their number) is changed.
+    /// The call is forwarded, then this bit (modulo the number of bits) is flipped.
     Flip(u64),
 }
 
@@ -263,7 +266,7 @@ impl State {
         }
     }
 
-    /// What was written to this file, through whichever connection, is on the disk.
+    /// Marks all writes to this file as synced, whichever connection made them.
     fn synced(&mut self, file: u64) {
         let (files, path) = (&self.files, self.files.get(&file));
         if let Some(writes) = &mut self.unsynced {
@@ -271,7 +274,7 @@ impl State {
         }
     }
 
-    /// This file was made shorter: what was written past its end is gone.
+    /// The file was truncated: writes past its end cannot be lost any more.
     fn cut(&mut self, file: u64, size: u64) {
         let (files, path) = (&self.files, self.files.get(&file));
         if let Some(writes) = &mut self.unsynced {
@@ -287,8 +290,8 @@ impl State {
         }
     }
 
-    /// Puts back what some of the writes overwrote that were not synced. What lay past the end is zero, as after a crash
-    /// of a system that had made the file longer already.
+    /// Undoes some of the unsynced writes. Bytes past the old end become zero, as after a crash of a system that had
+    /// already extended the file.
     fn lose_unsynced(&mut self) {
         let Some(writes) = self.unsynced.as_mut().map(std::mem::take) else { return };
         for write in writes.into_iter().rev() {
@@ -296,7 +299,7 @@ impl State {
                 && let Some(path) = self.files.get(&write.file)
                 && let Ok(file) = File::options().write(true).open(path)
             {
-                // A file that was deleted meanwhile has nothing to lose.
+                // A file that was deleted in the meantime is skipped.
                 let _ = file.write_all_at(&write.bytes, write.offset);
             }
         }
@@ -324,15 +327,15 @@ impl State {
         self.dead || self.life != life
     }
 
-    /// Whether this is the call in which the process dies.
+    /// Returns whether the process dies in this call.
     fn dies(&mut self) -> bool {
         match &mut self.kill_after {
             Some(0) => {
                 self.dead = true;
                 true
             }
-            Some(left) => {
-                *left -= 1;
+            Some(remaining) => {
+                *remaining -= 1;
                 false
             }
             None => false,

@@ -1,6 +1,7 @@
-//! The layer itself, in SQLite's C interface (<https://sqlite.org/vfs.html>).
+//! The VFS layer, in SQLite's C interface (<https://sqlite.org/vfs.html>).
 //!
-//! Each file is ours, [`File`], followed in the same allocation by the file of the system's VFS, to which calls go on.
+//! Each file is a [`VfsFile`], followed in the same allocation by the file of the system's VFS, to which calls are
+//! forwarded.
 
 use std::{
     ffi::{CStr, CString, OsStr, c_char, c_int, c_void},
@@ -16,15 +17,15 @@ use rusqlite::ffi;
 use super::{Disk, Overwritten, Verdict};
 use crate::StoreError;
 
-/// A file of ours. The system's file lies behind it, so that its size is a multiple of SQLite's alignment, 8.
+/// A file of this VFS. The system's file follows it, so its size must be a multiple of SQLite's alignment, 8.
 #[repr(C)]
 struct File {
-    /// What SQLite sees; has to be the first.
+    /// The part that SQLite uses; it must be the first field.
     base: ffi::sqlite3_file,
     disk: &'static Disk,
     /// The process that opened it.
     life: u64,
-    /// Among the files that were opened.
+    /// Number of the file in the order of opening.
     number: u64,
 }
 
@@ -34,8 +35,8 @@ const _: () = assert!(size_of::<File>().is_multiple_of(8) && align_of::<File>() 
 #[derive(Clone, Copy)]
 struct System(*mut ffi::sqlite3_vfs);
 
-// SAFETY: SQLite's VFS objects are registered for the life of the process, are not changed after, and may be called from
-// any thread (<https://sqlite.org/c3ref/vfs.html>); the pointer is only read through.
+// SAFETY: SQLite's VFS objects are registered for the lifetime of the process, are not changed afterwards, and may be
+// called from any thread (<https://sqlite.org/c3ref/vfs.html>); the pointer is only read through.
 unsafe impl Send for System {}
 // SAFETY: as above.
 unsafe impl Sync for System {}
@@ -43,35 +44,35 @@ unsafe impl Sync for System {}
 fn system() -> Option<System> {
     static SYSTEM: OnceLock<Option<System>> = OnceLock::new();
     *SYSTEM.get_or_init(|| {
-        // SAFETY: a null name asks for the default; SQLite initialises itself in this call.
+        // SAFETY: a null name requests the default VFS; SQLite initialises itself in this call.
         let found = unsafe { ffi::sqlite3_vfs_find(ptr::null()) };
         (!found.is_null()).then_some(System(found))
     })
 }
 
-/// A VFS that SQLite knows until this is dropped. What it points to is leaked, as connections may still use it.
+/// A VFS that is registered until this is dropped. The object is leaked, because connections may still use it.
 #[derive(Debug)]
 pub(super) struct Registered(*mut ffi::sqlite3_vfs);
 
-// SAFETY: the object that it points to is leaked and not changed after it was registered, and SQLite takes care of its own
-// list by a mutex.
+// SAFETY: the object behind the pointer is leaked and not changed after registration, and SQLite protects its own list
+// with a mutex.
 unsafe impl Send for Registered {}
 // SAFETY: as above; a shared reference only compares the pointer.
 unsafe impl Sync for Registered {}
 
 impl Registered {
     pub(super) fn new(name: &str, disk: &'static Disk) -> Result<Self, StoreError> {
-        let refused = |why: &str| StoreError::Statement(format!("the VFS {name:?} cannot be registered: {why}"));
-        let system = system().ok_or_else(|| refused("there is no other"))?;
+        let error = |why: &str| StoreError::Statement(format!("the VFS {name:?} cannot be registered: {why}"));
+        let system = system().ok_or_else(|| error("there is no default VFS"))?;
         let name: &'static CStr =
-            Box::leak(CString::new(name).map_err(|_| refused("its name has a NUL"))?.into_boxed_c_str());
-        // SAFETY: the system's VFS is there for the life of the process.
-        let (size, longest) = unsafe { ((*system.0).szOsFile, (*system.0).mxPathname) };
-        let own = c_int::try_from(size_of::<File>()).map_err(|_| refused("a file is too large"))?;
+            Box::leak(CString::new(name).map_err(|_| error("its name contains a NUL"))?.into_boxed_c_str());
+        // SAFETY: the system's VFS exists for the lifetime of the process.
+        let (size, max_path) = unsafe { ((*system.0).szOsFile, (*system.0).mxPathname) };
+        let own_size = c_int::try_from(size_of::<File>()).map_err(|_| error("a file is too large"))?;
         let vfs = Box::leak(Box::new(ffi::sqlite3_vfs {
             iVersion: 2,
-            szOsFile: own + size,
-            mxPathname: longest,
+            szOsFile: own_size + size,
+            mxPathname: max_path,
             pNext: ptr::null_mut(),
             zName: name.as_ptr(),
             pAppData: ptr::from_ref(disk).cast_mut().cast(),
@@ -79,7 +80,7 @@ impl Registered {
             xDelete: Some(delete),
             xAccess: Some(access),
             xFullPathname: Some(full_path),
-            // Nothing loads libraries.
+            // No library is loaded.
             xDlOpen: None,
             xDlError: None,
             xDlSym: None,
@@ -94,10 +95,10 @@ impl Registered {
             xNextSystemCall: None,
         }));
         let vfs: *mut ffi::sqlite3_vfs = vfs;
-        // SAFETY: the object is complete, and is never freed nor changed by us.
+        // SAFETY: the object is complete, and this module never frees or changes it.
         match unsafe { ffi::sqlite3_vfs_register(vfs, 0) } {
             ffi::SQLITE_OK => Ok(Self(vfs)),
-            code => Err(refused(&format!("code {code}"))),
+            code => Err(error(&format!("code {code}"))),
         }
     }
 
@@ -109,45 +110,46 @@ impl Registered {
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        // SAFETY: it was registered by `new`; SQLite only takes it off its list.
+        // SAFETY: it was registered by `new`; SQLite only removes it from its list.
         unsafe { ffi::sqlite3_vfs_unregister(self.0) };
     }
 }
 
-/// The disk of a VFS of ours.
+/// The disk of a VFS of this module.
 ///
 /// # Safety
-/// `vfs` has to be one that [`Registered::new`] made.
+/// `vfs` must be one that [`RegisteredVfs::new`] made.
 unsafe fn disk_of(vfs: *mut ffi::sqlite3_vfs) -> &'static Disk {
-    // SAFETY: `new` puts a leaked disk there.
+    // SAFETY: `new` stores a leaked disk there.
     unsafe { &*(*vfs).pAppData.cast::<Disk>() }
 }
 
-/// The number of a file of ours.
+/// The number of a file of this VFS.
 ///
 /// # Safety
-/// `file` has to be one that [`open`] opened.
+/// `file` must be one that [`open`] opened.
 unsafe fn number_of(file: *mut ffi::sqlite3_file) -> u64 {
-    // SAFETY: as in `parts`.
+    // SAFETY: as in `file_parts`.
     unsafe { (*file.cast::<File>()).number }
 }
 
-/// A file of ours and the system's behind it.
+/// A file of this VFS, and the system's file behind it.
 ///
 /// # Safety
-/// `file` has to be one that [`open`] opened.
+/// `file` must be one that [`open`] opened.
 unsafe fn parts(file: *mut ffi::sqlite3_file) -> (&'static Disk, u64, *mut ffi::sqlite3_file) {
     let file = file.cast::<File>();
-    // SAFETY: `open` wrote a `File` there, and SQLite allocated `szOsFile` bytes, which hold the system's file behind it.
+    // SAFETY: `open` wrote a `VfsFile` there, and SQLite allocated `szOsFile` bytes, which include the system's file
+    // behind it.
     unsafe { ((*file).disk, (*file).life, file.add(1).cast()) }
 }
 
-/// Calls a method of the system's file; `$code` where it has none.
-macro_rules! hand_on {
+/// Calls a method of the system's file. Evaluates to `$code` if the file does not have that method.
+macro_rules! forward_call {
     ($real:expr, $method:ident, $code:expr $(, $argument:expr)*) => {{
         let real = $real;
-        // SAFETY: the file was opened by the system's VFS, which set its methods; they get the file that is theirs, and
-        // the other arguments as SQLite gave them.
+        // SAFETY: the file was opened by the system's VFS, which set its methods; they get their own file, and the
+        // other arguments as SQLite passed them.
         unsafe {
             match (*real).pMethods.as_ref().and_then(|methods| methods.$method) {
                 Some(method) => method(real $(, $argument)*),
@@ -170,15 +172,15 @@ unsafe extern "C" fn open(
         let mut state = disk.lock();
         (state.on_open(), state.life, state.read_only)
     };
-    // SAFETY: SQLite gives `szOsFile` bytes, aligned to 8 as all that it allocates. Without methods SQLite does not close
-    // the file.
+    // SAFETY: SQLite passes `szOsFile` bytes, aligned to 8 as all its allocations are. SQLite does not close a file
+    // without methods.
     unsafe { (*file).pMethods = ptr::null() };
     if let Verdict::Fail(code) = verdict {
         return code;
     }
     let mut flags = flags;
     if read_only && flags & ffi::SQLITE_OPEN_READWRITE != 0 {
-        // As the system's VFS does on a file system that cannot be written.
+        // The system's VFS does the same on a read-only file system.
         if flags & ffi::SQLITE_OPEN_MAIN_DB == 0 {
             return ffi::SQLITE_CANTOPEN;
         }
@@ -186,9 +188,9 @@ unsafe extern "C" fn open(
         flags |= ffi::SQLITE_OPEN_READONLY;
     }
     let Some(System(system)) = system() else { return ffi::SQLITE_CANTOPEN };
-    // SAFETY: behind our file there is room for the system's; see `szOsFile`.
+    // SAFETY: there is room for the system's file behind this module's file; see `szOsFile`.
     let real: *mut ffi::sqlite3_file = unsafe { file.cast::<File>().add(1).cast() };
-    // SAFETY: the system's VFS gets itself, its own file, and what SQLite gave.
+    // SAFETY: the system's VFS gets itself, its own file, and the arguments that SQLite passed.
     let code = unsafe {
         (*real).pMethods = ptr::null();
         match (*system).xOpen {
@@ -202,14 +204,14 @@ unsafe extern "C" fn open(
             let mut state = disk.lock();
             let number = state.calls.opens;
             if !name.is_null() {
-                // SAFETY: SQLite gives a C string, or null for a temporary file.
+                // SAFETY: SQLite passes a C string, or null for a temporary file.
                 let path = unsafe { CStr::from_ptr(name) };
                 state.files.insert(number, PathBuf::from(OsStr::from_bytes(path.to_bytes())));
             }
             number
         };
         let base = ffi::sqlite3_file { pMethods: &raw const METHODS };
-        // SAFETY: there is room for a `File`, which holds no value that would have to be dropped.
+        // SAFETY: there is room for a `VfsFile`, which contains no value that needs dropping.
         unsafe { file.cast::<File>().write(File { base, disk, life, number }) };
     }
     code
@@ -223,7 +225,7 @@ unsafe extern "C" fn delete(vfs: *mut ffi::sqlite3_vfs, name: *const c_char, syn
     }
     let _ = sync;
     if !name.is_null() {
-        // SAFETY: SQLite gives a C string.
+        // SAFETY: SQLite passes a C string.
         let path = unsafe { CStr::from_ptr(name) };
         disk.lock().deleted(Path::new(OsStr::from_bytes(path.to_bytes())));
     }
@@ -262,7 +264,8 @@ unsafe extern "C" fn full_path(
     out: *mut c_char,
 ) -> c_int {
     match system() {
-        // SAFETY: the system's VFS gets itself and what SQLite gave; both have the same longest path.
+        // SAFETY: the system's VFS gets itself and the arguments that SQLite passed; both have the same maximum path
+        // length.
         Some(System(system)) => unsafe {
             (*system).xFullPathname.map_or(ffi::SQLITE_CANTOPEN, |path| path(system, name, length, out))
         },
@@ -278,7 +281,7 @@ unsafe extern "C" fn randomness(_vfs: *mut ffi::sqlite3_vfs, length: c_int, out:
     }
 }
 
-/// Nobody is waited for in a simulation.
+/// Returns at once: a simulation has no other thread to wait for.
 unsafe extern "C" fn sleep(_vfs: *mut ffi::sqlite3_vfs, microseconds: c_int) -> c_int {
     microseconds
 }
@@ -293,7 +296,8 @@ unsafe extern "C" fn time(_vfs: *mut ffi::sqlite3_vfs, out: *mut f64) -> c_int {
 
 unsafe extern "C" fn time_int(_vfs: *mut ffi::sqlite3_vfs, out: *mut ffi::sqlite3_int64) -> c_int {
     match system() {
-        // SAFETY: the system's VFS gets itself and what SQLite gave; the unix VFS has version 2 and later.
+        // SAFETY: the system's VFS gets itself and the arguments that SQLite passed; the unix VFS has version 2 or
+        // later.
         Some(System(system)) => unsafe {
             (*system).xCurrentTimeInt64.map_or(ffi::SQLITE_ERROR, |time| time(system, out))
         },
@@ -302,7 +306,7 @@ unsafe extern "C" fn time_int(_vfs: *mut ffi::sqlite3_vfs, out: *mut ffi::sqlite
 }
 
 static METHODS: ffi::sqlite3_io_methods = ffi::sqlite3_io_methods {
-    // Without memory-mapped files, whose reads would not be seen here.
+    // Without memory-mapped files, whose reads would bypass this layer.
     iVersion: 2,
     xClose: Some(close),
     xRead: Some(read),
@@ -325,10 +329,10 @@ static METHODS: ffi::sqlite3_io_methods = ffi::sqlite3_io_methods {
 };
 
 unsafe extern "C" fn close(file: *mut ffi::sqlite3_file) -> c_int {
-    // SAFETY: SQLite calls methods with the files that they belong to; so below.
+    // SAFETY: SQLite calls methods with the files that they belong to; the same holds below.
     let (_, _, real) = unsafe { parts(file) };
-    // A dead process has its files closed by the system.
-    hand_on!(real, xClose, ffi::SQLITE_OK)
+    // The operating system closes the files of a dead process.
+    forward_call!(real, xClose, ffi::SQLITE_OK)
 }
 
 unsafe extern "C" fn read(file: *mut ffi::sqlite3_file, to: *mut c_void, length: c_int, offset: i64) -> c_int {
@@ -338,11 +342,11 @@ unsafe extern "C" fn read(file: *mut ffi::sqlite3_file, to: *mut c_void, length:
     if let Verdict::Fail(code) = verdict {
         return code;
     }
-    let code = hand_on!(real, xRead, ffi::SQLITE_IOERR_READ, to, length, offset);
+    let code = forward_call!(real, xRead, ffi::SQLITE_IOERR_READ, to, length, offset);
     if let (Verdict::Flip(bit), ffi::SQLITE_OK, Ok(length @ 1..)) = (verdict, code, u64::try_from(length)) {
         let bit = bit % (length * 8);
         if let Ok(byte) = usize::try_from(bit / 8) {
-            // SAFETY: SQLite gave `length` bytes to write to, and `byte` is less.
+            // SAFETY: SQLite passed a buffer of `length` bytes, and `byte` is less.
             unsafe { *to.cast::<u8>().add(byte) ^= 1 << (bit % 8) };
         }
     }
@@ -352,15 +356,15 @@ unsafe extern "C" fn read(file: *mut ffi::sqlite3_file, to: *mut c_void, length:
 unsafe extern "C" fn write(file: *mut ffi::sqlite3_file, from: *const c_void, length: c_int, offset: i64) -> c_int {
     // SAFETY: as in `close`.
     let (disk, life, real) = unsafe { parts(file) };
-    // The lock is given back before the system's call.
-    let (verdict, loses) = {
+    // The lock is released before the system's call.
+    let (verdict, loses_power) = {
         let mut state = disk.lock();
         (state.on_write(life), state.unsynced.is_some())
     };
-    if loses && !matches!(verdict, Verdict::Fail(_)) {
+    if loses_power && !matches!(verdict, Verdict::Fail(_)) {
         let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
-        // What lies past the end is filled with zeros.
-        hand_on!(real, xRead, ffi::SQLITE_IOERR_READ, bytes.as_mut_ptr().cast(), length, offset);
+        // Bytes past the end of the file are filled with zeros.
+        forward_call!(real, xRead, ffi::SQLITE_IOERR_READ, bytes.as_mut_ptr().cast(), length, offset);
         // SAFETY: as in `close`.
         let number = unsafe { number_of(file) };
         if let (Some(writes), Ok(offset)) = (&mut disk.lock().unsynced, u64::try_from(offset)) {
@@ -370,13 +374,13 @@ unsafe extern "C" fn write(file: *mut ffi::sqlite3_file, from: *const c_void, le
     match verdict {
         Verdict::Fail(code) => code,
         Verdict::Torn(part, code) => {
-            let some = i64::from(length) * i64::from(part) / 256;
-            if let Ok(some @ 1..) = c_int::try_from(some) {
-                hand_on!(real, xWrite, code, from, some, offset);
+            let torn_length = i64::from(length) * i64::from(part) / 256;
+            if let Ok(torn_length @ 1..) = c_int::try_from(torn_length) {
+                forward_call!(real, xWrite, code, from, torn_length, offset);
             }
             code
         }
-        Verdict::Go | Verdict::Flip(_) => hand_on!(real, xWrite, ffi::SQLITE_IOERR_WRITE, from, length, offset),
+        Verdict::Go | Verdict::Flip(_) => forward_call!(real, xWrite, ffi::SQLITE_IOERR_WRITE, from, length, offset),
     }
 }
 
@@ -390,7 +394,7 @@ unsafe extern "C" fn truncate(file: *mut ffi::sqlite3_file, size: i64) -> c_int 
         Verdict::Fail(code) => code,
         _ => {
             disk.lock().cut(number, u64::try_from(size).unwrap_or(0));
-            hand_on!(real, xTruncate, ffi::SQLITE_IOERR_TRUNCATE, size)
+            forward_call!(real, xTruncate, ffi::SQLITE_IOERR_TRUNCATE, size)
         }
     }
 }
@@ -403,7 +407,7 @@ unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, _flags: c_int) -> c_int 
     let mut state = disk.lock();
     match state.on_sync(life) {
         Verdict::Fail(code) => code,
-        // The page cache outlives a simulated process; what is written here survives a loss of power as well.
+        // The page cache outlives a simulated process, so data written here also survives a simulated power loss.
         _ => {
             state.synced(number);
             ffi::SQLITE_OK
@@ -417,7 +421,7 @@ unsafe extern "C" fn file_size(file: *mut ffi::sqlite3_file, out: *mut i64) -> c
     if disk.lock().gone(life) {
         return ffi::SQLITE_IOERR_FSTAT;
     }
-    hand_on!(real, xFileSize, ffi::SQLITE_IOERR_FSTAT, out)
+    forward_call!(real, xFileSize, ffi::SQLITE_IOERR_FSTAT, out)
 }
 
 unsafe extern "C" fn lock(file: *mut ffi::sqlite3_file, level: c_int) -> c_int {
@@ -426,15 +430,15 @@ unsafe extern "C" fn lock(file: *mut ffi::sqlite3_file, level: c_int) -> c_int {
     let verdict = disk.lock().on_lock(life);
     match verdict {
         Verdict::Fail(code) => code,
-        _ => hand_on!(real, xLock, ffi::SQLITE_OK, level),
+        _ => forward_call!(real, xLock, ffi::SQLITE_OK, level),
     }
 }
 
 unsafe extern "C" fn unlock(file: *mut ffi::sqlite3_file, level: c_int) -> c_int {
     // SAFETY: as in `close`.
     let (_, _, real) = unsafe { parts(file) };
-    // Also when dead: the system gives the locks of a dead process back.
-    hand_on!(real, xUnlock, ffi::SQLITE_OK, level)
+    // Also when dead: the operating system releases the locks of a dead process.
+    forward_call!(real, xUnlock, ffi::SQLITE_OK, level)
 }
 
 unsafe extern "C" fn check_reserved_lock(file: *mut ffi::sqlite3_file, out: *mut c_int) -> c_int {
@@ -443,7 +447,7 @@ unsafe extern "C" fn check_reserved_lock(file: *mut ffi::sqlite3_file, out: *mut
     if disk.lock().gone(life) {
         return ffi::SQLITE_IOERR_CHECKRESERVEDLOCK;
     }
-    hand_on!(real, xCheckReservedLock, ffi::SQLITE_IOERR_CHECKRESERVEDLOCK, out)
+    forward_call!(real, xCheckReservedLock, ffi::SQLITE_IOERR_CHECKRESERVEDLOCK, out)
 }
 
 unsafe extern "C" fn file_control(file: *mut ffi::sqlite3_file, operation: c_int, argument: *mut c_void) -> c_int {
@@ -452,19 +456,19 @@ unsafe extern "C" fn file_control(file: *mut ffi::sqlite3_file, operation: c_int
     if disk.lock().gone(life) {
         return ffi::SQLITE_NOTFOUND;
     }
-    hand_on!(real, xFileControl, ffi::SQLITE_NOTFOUND, operation, argument)
+    forward_call!(real, xFileControl, ffi::SQLITE_NOTFOUND, operation, argument)
 }
 
 unsafe extern "C" fn sector_size(file: *mut ffi::sqlite3_file) -> c_int {
     // SAFETY: as in `close`.
     let (_, _, real) = unsafe { parts(file) };
-    hand_on!(real, xSectorSize, 4096)
+    forward_call!(real, xSectorSize, 4096)
 }
 
 unsafe extern "C" fn device_characteristics(file: *mut ffi::sqlite3_file) -> c_int {
     // SAFETY: as in `close`.
     let (_, _, real) = unsafe { parts(file) };
-    hand_on!(real, xDeviceCharacteristics, 0)
+    forward_call!(real, xDeviceCharacteristics, 0)
 }
 
 unsafe extern "C" fn shm_map(
@@ -479,7 +483,7 @@ unsafe extern "C" fn shm_map(
     if disk.lock().gone(life) {
         return ffi::SQLITE_IOERR_SHMMAP;
     }
-    hand_on!(real, xShmMap, ffi::SQLITE_IOERR_SHMMAP, region, size, extend, out)
+    forward_call!(real, xShmMap, ffi::SQLITE_IOERR_SHMMAP, region, size, extend, out)
 }
 
 unsafe extern "C" fn shm_lock(file: *mut ffi::sqlite3_file, offset: c_int, count: c_int, flags: c_int) -> c_int {
@@ -491,13 +495,13 @@ unsafe extern "C" fn shm_lock(file: *mut ffi::sqlite3_file, offset: c_int, count
             return code;
         }
     }
-    hand_on!(real, xShmLock, ffi::SQLITE_IOERR_SHMLOCK, offset, count, flags)
+    forward_call!(real, xShmLock, ffi::SQLITE_IOERR_SHMLOCK, offset, count, flags)
 }
 
 unsafe extern "C" fn shm_barrier(file: *mut ffi::sqlite3_file) {
     // SAFETY: as in `close`.
     let (_, _, real) = unsafe { parts(file) };
-    hand_on!(real, xShmBarrier, ());
+    forward_call!(real, xShmBarrier, ());
 }
 
 unsafe extern "C" fn shm_unmap(file: *mut ffi::sqlite3_file, delete: c_int) -> c_int {
@@ -505,5 +509,5 @@ unsafe extern "C" fn shm_unmap(file: *mut ffi::sqlite3_file, delete: c_int) -> c
     let (disk, life, real) = unsafe { parts(file) };
     // A dead process deletes nothing.
     let delete = if disk.lock().gone(life) { 0 } else { delete };
-    hand_on!(real, xShmUnmap, ffi::SQLITE_OK, delete)
+    forward_call!(real, xShmUnmap, ffi::SQLITE_OK, delete)
 }

@@ -1,4 +1,4 @@
-//! A checkpoint of many sensors, with something in between its transactions.
+//! A checkpoint of many sensors, with other operations between its transactions.
 
 use wheeltapper_store::{Store, StoreError};
 
@@ -14,7 +14,7 @@ fn folder() -> (tempfile::TempDir, std::path::PathBuf) {
 
 #[test]
 fn a_findings_commit_between_the_steps_and_a_crash_store_nothing_twice() {
-    // A crash after each number of steps, with a findings commit of the same and of another partition in between.
+    // A crash after each number of steps, with commits of findings of the same and of another partition in between.
     for crash_after in 0..=3 {
         let (_folder, path) = folder();
         let store = Store::open(&path).unwrap();
@@ -26,13 +26,13 @@ fn a_findings_commit_between_the_steps_and_a_crash_store_nothing_twice() {
             store.commit(&findings(0, 50)).unwrap();
             store.commit(&findings(1, 50)).unwrap();
         }
-        assert_eq!(seen(&store, 0..SENSORS), 0, "what is staged is not seen");
+        assert_eq!(seen(&store, 0..SENSORS), 0, "staged chunks are not visible");
         drop(writer);
         drop(store);
         let store = Store::open(&path).unwrap();
         store.recover().unwrap();
         assert_eq!(store.sizes().unwrap().staged_chunks, 0);
-        // The replay brings the same readings, cut into checkpoints in another way.
+        // The replay contains the same readings, divided differently into checkpoints.
         store.commit(&checkpoint(0, &columns(0..SENSORS, 0, 3), 80)).unwrap();
         store.commit(&checkpoint(0, &columns(0..SENSORS, 3, 1), 100)).unwrap();
         assert_eq!(seen(&store, 0..SENSORS), 4 * SENSORS as usize, "after {crash_after} steps");
@@ -51,11 +51,11 @@ fn an_attempt_that_was_given_up_is_taken_back_by_the_next_without_a_restart() {
     let mut first = store.begin_checkpoint(&commit);
     let mut neighbour = store.begin_checkpoint(&beside);
     assert!(first.step().unwrap() && neighbour.step().unwrap() && first.step().unwrap());
-    // The same partition tries again; the neighbour's checkpoint is not touched.
+    // The same partition tries again; the other partition's checkpoint is not affected.
     store.commit(&commit).unwrap();
     neighbour.finish().unwrap();
     assert_eq!(seen(&store, 0..SENSORS + 600), 4 * (SENSORS as usize + 600));
-    // What was given up cannot be finished any more, and its leftovers are not seen.
+    // The abandoned attempt cannot be finished any more, and its staged chunks are not visible.
     assert!(matches!(first.finish(), Err(StoreError::Superseded(0))));
     assert_eq!(seen(&store, 0..SENSORS), 4 * SENSORS as usize);
     store.abandon_staged(0).unwrap();
@@ -87,7 +87,7 @@ fn a_chunk_whose_partner_was_merged_or_expired_meanwhile_is_kept() {
         for part in (0..20).rev() {
             store.commit(&checkpoint(0, &columns(0..1, part * 30, 10), part as u64)).unwrap();
         }
-        // It starts at the same time as the tenth, which is gone when the checkpoint is finished.
+        // It starts at the same time as the tenth chunk, which is gone when the checkpoint is finished.
         let late = columns(0..1, 300, 2);
         let commit = checkpoint(0, &late, 30);
         let mut writer = store.begin_checkpoint(&commit);

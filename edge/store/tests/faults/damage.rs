@@ -1,4 +1,4 @@
-//! Damage is noticed, and nothing that lies on the disk makes the store panic.
+//! Damage is detected, and no content of the disk makes the store panic.
 
 use std::{fs, io::Write as _, os::unix::fs::PermissionsExt as _, time::Duration};
 
@@ -39,7 +39,7 @@ fn a_damaged_page_is_noticed() {
             noticed += 1;
         }
     }
-    assert_eq!(noticed, 39, "each page is of a tree, a list or the map of pages");
+    assert_eq!(noticed, 39, "each page belongs to a tree, a list or the page map");
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn a_flipped_bit_in_a_chunk_is_noticed_by_the_thorough_check() {
     let error = store.check(false).unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Corrupt);
     assert!(error.to_string().contains("sensor 50"), "{error}");
-    // New readings of the sensor are taken, also at a time at which a damaged chunk begins, and small ones are merged.
+    // New readings of the sensor are accepted, also at the start time of a damaged chunk, and small chunks are merged.
     store.commit(&checkpoint(0, &columns(50..51, 0, 3), 20)).unwrap();
     for part in 0..20 {
         store.commit(&checkpoint(0, &columns(50..51, 5_000 + part * 10, 3), 21 + part as u64)).unwrap();
@@ -78,7 +78,7 @@ fn a_check_ends_when_it_is_told_to_or_its_time_is_up() {
 fn only_the_owner_can_read_the_files() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s.db");
-    // As an earlier version left it.
+    // The permissions that an earlier version set.
     drop(Store::open(&path).unwrap());
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
     let store = Store::open(&path).unwrap();
@@ -131,7 +131,7 @@ fn any_write_ahead_log_is_answered_with_an_error_or_a_store() {
         let outcome = fuzz::open_with_wal(folder.path(), &file, &wal);
         outcomes[usize::from(outcome.is_err())] += 1;
     }
-    // A log ends where its checksums end, so that most are taken for shorter ones.
+    // A log is valid up to its first wrong checksum, so most of them are taken for shorter ones.
     assert!(outcomes[0] > 0, "{outcomes:?}");
     let mut random_bytes = Vec::new();
     for _ in 0..5_000 {

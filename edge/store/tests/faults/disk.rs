@@ -1,4 +1,4 @@
-//! A disk that fails, and heals.
+//! A disk that fails and recovers.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use wheeltapper_store::{
 
 use super::{checkpoint, columns, findings, seen};
 
-/// A folder in memory where there is one: what is measured is not the disk.
+/// A folder in memory, if possible, so that the disk does not affect the measurements.
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
@@ -82,13 +82,13 @@ fn a_panic_of_a_thread_that_writes_does_not_make_the_store_dead() {
     assert_eq!(seen(&store, 0..3), 12);
 }
 
-/// One history: commits of two partitions under faults, each made again until it succeeds, and crashes in the middle of
-/// writes, after which the host replays from the checkpoint that is stored.
+/// One history: commits of two partitions under faults, each repeated until it succeeds, and crashes in the middle of
+/// writes, after which the host replays from the stored checkpoint.
 fn history(disk: &SimulatedDisk, seed: u64) {
     let folder = folder();
     disk.reset(seed);
     wheeltapper_store::simulated::create(&folder.path().join("s.db"), [seed as u8; 16]).unwrap();
-    // Half of the histories lose power with each crash, and so what was not synced.
+    // Half of the histories lose power, and thus unsynced writes, with each crash.
     disk.set_power_loss(seed % 2 == 1);
     let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = move |below: u64| {
@@ -153,7 +153,7 @@ fn history(disk: &SimulatedDisk, seed: u64) {
                 0 => store.commit(&findings(which as u16, 3)),
                 1 => store.compact().map(drop),
                 2 if open[which] => {
-                    // The caller begins anew, and drops what it had.
+                    // The caller starts again and drops the old writer.
                     writers[which] = store.begin_checkpoint(if which == 0 { &one } else { &two });
                     Ok(())
                 }
@@ -225,7 +225,7 @@ fn opening_costs_little() {
     }
     let opened = began.elapsed() / 50;
     println!("made in {made:?}, opened in {opened:?}");
-    // Far above what it takes, as other tests run beside.
+    // Far above the expected time, because other tests run at the same time.
     assert!(opened < Duration::from_millis(30), "{opened:?}");
 }
 

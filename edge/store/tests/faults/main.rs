@@ -1,4 +1,4 @@
-//! The store under faults: crashes between any two writes, a disk that fails, readers that do not end, damage.
+//! The store under faults: crashes between any two writes, a failing disk, endless reads, and damage.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod checkpoints;
@@ -11,7 +11,7 @@ use wheeltapper_store::{Applied, Checkpoint, Commit, SensorColumn, Store};
 
 const SECOND: i64 = 1_000_000_000;
 
-/// `count` readings of each of `sensors` sensors, one a second from second `from` on.
+/// `count` readings of each of `sensors` sensors, one per second from second `from` on.
 fn columns(sensors: std::ops::Range<u32>, from: i64, count: i64) -> Vec<SensorColumn> {
     sensors
         .map(|sensor| SensorColumn {
@@ -35,7 +35,7 @@ fn findings(partition: u16, offset: u64) -> Commit<'static> {
     Commit { partition, applied: Some(Applied { offset, topic_ends: "{}" }), ..Commit::default() }
 }
 
-/// Readings of all sensors that are seen.
+/// Number of visible readings of all sensors.
 fn seen(store: &Store, sensors: std::ops::Range<u32>) -> usize {
     sensors.map(|sensor| store.readings(sensor, i64::MIN, i64::MAX).unwrap().0.len()).sum()
 }

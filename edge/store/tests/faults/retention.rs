@@ -1,4 +1,4 @@
-//! Each table is bounded by time, and the whole by its size.
+//! Each table is bounded by time, and the store by its size.
 
 use std::time::Duration;
 
@@ -182,14 +182,14 @@ fn what_is_old_goes_from_each_table_and_what_is_open_stays() {
     assert_eq!((expired.hourly_sums, rows(&store, "reading_hourly_sums")), (2, 6));
     assert_eq!((expired.dead_letters, rows(&store, "dead_letters")), (3, 1));
     assert_eq!((expired.drifts, expired.prognoses, expired.actions, expired.tasks), (2, 2, 2, 2));
-    assert_eq!(ids(&store, "tasks").len(), 6, "what is not done yet stays");
+    assert_eq!(ids(&store, "tasks").len(), 6, "unfinished tasks are kept");
     assert_eq!(ids(&store, "anomalies"), ["new", "of the open alert"]);
     assert_eq!(ids(&store, "alerts"), ["open", "resolved lately"]);
     assert_eq!(ids(&store, "work_orders"), ["dropped", "newest plan", "planned"]);
     assert_eq!(expired.rows(), 6 + 3 + 3 + 2 + 3 + 8 + 1 + 1 + 1);
     let again = store.expire(now, &Retention::default()).unwrap();
     assert_eq!(again.rows(), 0, "{again:?}");
-    // The whole of each table, without any retention: nothing goes.
+    // Without any retention, nothing is deleted.
     let never = Retention {
         readings: None,
         waveforms: None,
@@ -215,7 +215,7 @@ fn the_oldest_dead_letters_go_when_their_payloads_are_too_large() {
     assert!((400_000..=500_000).contains(&left), "{left}");
     assert_eq!(store.dead_letter_ids(&wheeltapper_store::Filter::default()).unwrap()[0], "999");
     assert_eq!(store.counts().unwrap().dead_letters, 1_000 - expired.dead_letters);
-    assert_eq!(store.counts().unwrap().rejected_readings, 1_000, "what was ever rejected is still counted");
+    assert_eq!(store.counts().unwrap().rejected_readings, 1_000, "deleted dead letters still count as rejected");
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn above_its_size_the_oldest_raw_data_goes_and_the_file_shrinks() {
     let after = store.sizes().unwrap();
     assert!(after.used_bytes() <= most && after.used_bytes() > most / 2, "{after:?}");
     let (times, _) = store.readings(3, i64::MIN, i64::MAX).unwrap();
-    assert_eq!(times.last(), Some(&(199 * HOUR + 3_599 * 1_000_000_000)), "the newest stay");
+    assert_eq!(times.last(), Some(&(199 * HOUR + 3_599 * 1_000_000_000)), "the newest readings are kept");
     assert!(times[0] > 100 * HOUR && expired.hourly_sums == 0);
     assert_eq!(rows(&store, "reading_hourly_sums"), 1_000);
     assert!(expired.pages > 0, "{expired:?}");
@@ -261,7 +261,7 @@ fn a_clock_that_jumps_ahead_and_an_old_recording_do_not_empty_the_store() {
     store.commit(&Commit { readings: &readings, anomalies: &[anomaly("a", 9)], ..Commit::default() }).unwrap();
     assert_eq!(store.expire(i64::MAX, &Retention::default()).unwrap().rows(), 0);
     assert_eq!(store.readings(0, i64::MIN, i64::MAX).unwrap().0.len(), 2);
-    // A reading stamped ahead of the clock does not either.
+    // A reading with a time ahead of the clock does not empty the store either.
     let ahead = [SensorColumn { sensor: 1, times: vec![9_000 * DAY], values: vec![1.0] }];
     store.commit(&Commit { readings: &ahead, ..Commit::default() }).unwrap();
     assert_eq!(store.expire(101 * DAY, &Retention::default()).unwrap().rows(), 0);
@@ -295,14 +295,14 @@ fn a_chunk_that_reaches_from_what_is_old_to_what_is_kept_is_cut() {
     store.commit(&Commit { readings: &readings, ..Commit::default() }).unwrap();
     store.expire(199 * DAY, &Retention::default()).unwrap();
     assert_eq!(store.readings(sensor, 0, i64::MAX).unwrap(), (times[109..].to_vec(), values[109..].to_vec()));
-    // Not for each day that passes, but when an eighth of the time is too much.
+    // Not every day, but when an eighth of the retention is exceeded.
     for (last, first) in [(210, 109), (211, 121)] {
         let readings = [SensorColumn { sensor, times: vec![last * DAY], values: vec![1.0] }];
         store.commit(&Commit { readings: &readings, ..Commit::default() }).unwrap();
         store.expire(last * DAY, &Retention::default()).unwrap();
         assert_eq!(store.readings(sensor, 0, i64::MAX).unwrap().0[0], first * DAY, "at day {last}");
     }
-    assert_eq!(store.counts().unwrap().readings, 202, "what came in is still counted");
+    assert_eq!(store.counts().unwrap().readings, 202, "deleted readings are still counted");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The write-ahead log stays bounded beside readers that are slow, overlap, or never end.
+//! The write-ahead log stays bounded with readers that are slow, overlap, or never end.
 
 use std::{
     sync::{
@@ -29,11 +29,11 @@ fn it_stays_bounded_beside_readers_that_overlap_and_shrinks_with_a_restart() {
     let reads = Arc::new(AtomicU64::new(0));
     let readers: Vec<_> = (0..2)
         .map(|which| {
-            // Through SQLite itself, as another program reads: the store cannot end these.
+            // With a plain SQLite connection, as another program reads: the store cannot interrupt it.
             let raw = rusqlite::Connection::open(folder.path().join("s.db")).unwrap();
             let (stop, reads) = (Arc::clone(&stop), Arc::clone(&reads));
             thread::spawn(move || {
-                // They overlap: one begins in the middle of the other.
+                // The reads overlap: one starts in the middle of the other.
                 thread::sleep(Duration::from_millis(100 * which));
                 while !stop.load(Ordering::Relaxed) {
                     raw.execute_batch("BEGIN; SELECT count(*) FROM state;").unwrap();
@@ -63,7 +63,7 @@ fn it_stays_bounded_beside_readers_that_overlap_and_shrinks_with_a_restart() {
         "{all} bytes written, {} reads, log at most {largest}, slowest write {slowest:?}",
         reads.load(Ordering::Relaxed)
     );
-    assert!(all > 10 * LIMIT && reads.load(Ordering::Relaxed) > 20, "{all} bytes are no load");
+    assert!(all > 10 * LIMIT && reads.load(Ordering::Relaxed) > 20, "{all} bytes are too little load");
     assert!(largest <= 5 * LIMIT, "the log grew to {largest} bytes");
     let folded = store.fold().unwrap();
     assert!(!folded.busy && folded.after <= LIMIT, "{folded:?}");
@@ -71,7 +71,7 @@ fn it_stays_bounded_beside_readers_that_overlap_and_shrinks_with_a_restart() {
         store.state_put(&format!("key/{at}"), &payload).unwrap();
     }
     assert!(store.sizes().unwrap().wal_bytes > LIMIT);
-    // As a host leaves it that is killed: nothing is copied back when it ends.
+    // The state after a host was killed: the log is not copied at the end.
     std::mem::forget(store);
     let store = open(&folder);
     assert!(store.sizes().unwrap().wal_bytes <= LIMIT, "a restart shrinks it");
@@ -82,13 +82,13 @@ fn a_read_that_does_not_end_is_ended() {
     const ENDLESS: &str =
         "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n, state";
     let folder = tempfile::tempdir().unwrap();
-    // By its own limit.
+    // By the time limit of the read.
     let options = StoreOptions { read_limit: Some(Duration::from_millis(100)), ..StoreOptions::default() };
     let store = Store::open_with(&folder.path().join("t.db"), options).unwrap();
     let error = store.ask(ENDLESS, Vec::new()).unwrap_err();
     assert!(matches!(error, StoreError::TooLong(_)) && error.is_transient(), "{error}");
     assert_eq!(store.ask("SELECT 1", Vec::new()).unwrap().len(), 1, "the connection is usable");
-    // By who writes, when the log grows meanwhile.
+    // By a writer, when the log grows meanwhile.
     let store = open(&folder);
     store.state_put("key", b"value").unwrap();
     let reader = store.clone();
@@ -97,7 +97,7 @@ fn a_read_that_does_not_end_is_ended() {
     let began = Instant::now();
     let mut largest = 0;
     while !reading.is_finished() {
-        assert!(began.elapsed() < Duration::from_secs(20), "nobody ends it");
+        assert!(began.elapsed() < Duration::from_secs(20), "the read is not interrupted");
         store.state_put("key", &payload).unwrap();
         largest = largest.max(store.sizes().unwrap().wal_bytes);
     }
@@ -129,8 +129,8 @@ fn another_program_that_does_not_end_its_read_does_not_stop_the_line() {
     for _ in 0..150 {
         store.state_put("key", &payload).unwrap();
     }
-    assert!(store.sizes().unwrap().wal_bytes > 5 * LIMIT, "nothing else can be done");
-    // Were each commit to wait for it, this would take minutes.
+    assert!(store.sizes().unwrap().wal_bytes > 5 * LIMIT, "the store cannot prevent this");
+    // If each commit waited for the reader, this would take minutes.
     assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
     raw.execute_batch("ROLLBACK").unwrap();
     let folded = store.fold().unwrap();

@@ -1,4 +1,4 @@
-//! What cannot be a reading.
+//! Cases with invalid events.
 
 use crate::{
     plant,
@@ -16,23 +16,23 @@ fn bad() -> Script {
         "malformed, not finite, out of range, too old, of no format, and half good: each is told why, the good half is kept",
         plant::pumps("", &[("pump-1", 3)]),
     );
-    let one = |time: &str, value: &str| {
+    let reading = |time: &str, value: &str| {
         format!("{{\"sensor_id\":\"north/hall/pump-1/temperature\",\"timestamp\":{time},\"value\":{value}}}")
     };
     let mut sensors = pump("north/hall/pump-1");
     script.event(&seconds(&mut sensors, 0, 5, |_, _| 0));
     let now = (START + 5).to_string();
     for (source, payload) in [
-        ("a", one(&now, "999.0")),
-        ("b", one(&now, "-41")),
-        ("c", one(&now, "NaN")),
-        ("d", one(&now, "1e999")),
-        ("e", one(&now, "\"warm\"")),
-        ("f", one("\"1969-12-31T23:59:59Z\"", "20")),
-        ("g", one("\"yesterday\"", "20")),
-        ("h", one(&now, "20").replace("sensor_id", "sensr_id")),
-        ("i", one(&now, "20").replace("north/hall/pump-1/temperature", "")),
-        ("j", one(&now, "20").replace("north/hall", "no\\u0007rth")),
+        ("a", reading(&now, "999.0")),
+        ("b", reading(&now, "-41")),
+        ("c", reading(&now, "NaN")),
+        ("d", reading(&now, "1e999")),
+        ("e", reading(&now, "\"warm\"")),
+        ("f", reading("\"1969-12-31T23:59:59Z\"", "20")),
+        ("g", reading("\"yesterday\"", "20")),
+        ("h", reading(&now, "20").replace("sensor_id", "sensr_id")),
+        ("i", reading(&now, "20").replace("north/hall/pump-1/temperature", "")),
+        ("j", reading(&now, "20").replace("north/hall", "no\\u0007rth")),
         ("k", "{\"sensor_id\":".to_owned()),
         ("l", "just words".to_owned()),
         ("m", "[1, 2, 3]".to_owned()),
@@ -46,10 +46,10 @@ fn bad() -> Script {
     script.event_as("r", Some("waveform"), None, "WTW1");
     script.bytes("s", None, &[0xff, 0xfe, 0x00, 0x80]);
     script.bytes("t", Some("json"), b"");
-    // Among good lines; the last line is cut.
-    let good = seconds(&mut sensors, 5, 10, |_, _| 0);
-    let mut lines: Vec<String> = good.lines().map(str::to_owned).collect();
-    lines.insert(2, one(&now, "12345"));
+    // Invalid lines among valid ones; the last line is cut off.
+    let valid = seconds(&mut sensors, 5, 10, |_, _| 0);
+    let mut lines: Vec<String> = valid.lines().map(str::to_owned).collect();
+    lines.insert(2, reading(&now, "12345"));
     lines.insert(7, "{\"sensor_id\":\"north/hall/pump-1/current\",\"timestamp\":0,\"value\":1}".to_owned());
     lines.push("{\"sensor_id\":\"north/hall/pump-1/cur".to_owned());
     script.event_as("u", Some("ndjson"), None, &lines.join("\n"));
@@ -68,8 +68,8 @@ fn rejected() -> Script {
     let mut sensors = pump("north/hall/pump-1");
     for from in (0..20).step_by(5) {
         let lines = seconds(&mut sensors, from, from + 5, |_, _| 0);
-        let stranger = lines.lines().next().unwrap_or_default().replace("pump-1", "pump-l");
-        script.event(&format!("{lines}{stranger}\n"));
+        let unknown = lines.lines().next().unwrap_or_default().replace("pump-1", "pump-l");
+        script.event(&format!("{lines}{unknown}\n"));
     }
     script.tick(25);
     script.tick(40);

@@ -1,4 +1,4 @@
-//! Machines that go well and machines that do not.
+//! Cases with healthy and faulty machines.
 
 use crate::{
     plant,
@@ -6,11 +6,11 @@ use crate::{
     signal::{Sensor, pump, seconds},
 };
 
-/// Lasts one event.
-const EVENT: i64 = 5;
+/// The duration of one event, in seconds.
+const EVENT_SECONDS: i64 = 5;
 
 pub(crate) fn scripts() -> Vec<Script> {
-    vec![quiet(), fault(), resolved(), several(), no_technician(), wear(), drift()]
+    vec![quiet(), hot_pump(), resolved(), several(), no_technician(), wear(), drift()]
 }
 
 fn quiet() -> Script {
@@ -21,13 +21,13 @@ fn quiet() -> Script {
     );
     let mut sensors = pump("north/hall/pump-1");
     for from in (0..90).step_by(5) {
-        script.event(&seconds(&mut sensors, from, from + EVENT, |_, _| 0));
+        script.event(&seconds(&mut sensors, from, from + EVENT_SECONDS, |_, _| 0));
     }
     script.tick(95);
     script
 }
 
-fn fault() -> Script {
+fn hot_pump() -> Script {
     let mut script = Script::new(
         "fault-to-work-order",
         "a pump runs hot: anomalies, an alert, and a work order in the next shift that has room",
@@ -35,7 +35,7 @@ fn fault() -> Script {
     );
     let mut sensors = pump("north/hall/pump-1");
     for from in (0..120).step_by(5) {
-        script.event(&seconds(&mut sensors, from, from + EVENT, |at, second| match at {
+        script.event(&seconds(&mut sensors, from, from + EVENT_SECONDS, |at, second| match at {
             0 if second >= 90 => 600 * (second - 90),
             _ => 0,
         }));
@@ -53,12 +53,12 @@ fn resolved() -> Script {
     );
     let mut sensors = pump("north/hall/pump-1");
     for from in (0..150).step_by(5) {
-        script.event(&seconds(&mut sensors, from, from + EVENT, |at, second| match at {
+        script.event(&seconds(&mut sensors, from, from + EVENT_SECONDS, |at, second| match at {
             2 if (80..100).contains(&second) => 8_000,
             _ => 0,
         }));
         if from % 50 == 0 {
-            script.tick(from + EVENT);
+            script.tick(from + EVENT_SECONDS);
         }
     }
     script.tick(155);
@@ -86,15 +86,15 @@ fn several() -> Script {
 }
 
 fn no_technician() -> Script {
-    let alone = plant::pumps("", &[("pump-1", 5)]);
-    let nobody: String = match (alone.find("\n[[technician]]"), alone.find("\n[[site]]")) {
-        (Some(from), Some(to)) => format!("{}{}", &alone[..from], &alone[to..]),
-        _ => alone,
+    let config = plant::pumps("", &[("pump-1", 5)]);
+    let without_technicians: String = match (config.find("\n[[technician]]"), config.find("\n[[site]]")) {
+        (Some(from), Some(to)) => format!("{}{}", &config[..from], &config[to..]),
+        _ => config,
     };
     let mut script = Script::new(
         "nobody-to-repair",
         "a fault where no technician is configured: the order has no time, and says why",
-        nobody,
+        without_technicians,
     );
     let mut sensors = pump("north/hall/pump-1");
     for from in (0..110).step_by(10) {

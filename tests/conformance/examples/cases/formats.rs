@@ -1,4 +1,4 @@
-//! Every format that is text.
+//! Cases with every text format.
 
 use std::fmt::Write as _;
 
@@ -20,7 +20,7 @@ fn json() -> Script {
     );
     for second in 0..8 {
         let (time, value) = (START + second, thousandths(20_000 + 37 * second));
-        // Times as text and as numbers from seconds to nanoseconds.
+        // Times as text, and as numbers from seconds to nanoseconds.
         script.event(&format!("{{\"sensor_id\":\"a/m/one\",\"timestamp\":\"{}\",\"values\":{value}}}", stamp(second)));
         script.event(&format!(
             "[{{\"sensor_id\":\"a/m/two\",\"timestamp\":{time}000,\"value\":{value}}},{{\"sensor\":\"b/m/three\",\"ts\":{time}000000,\"value\":-{value}}}]"
@@ -69,7 +69,7 @@ fn text() -> Script {
         let mut lines = String::new();
         for second in from + 2..from + 4 {
             let [temperature, vibration, _] = &mut sensors;
-            // Writing to a text does not fail.
+            // Writing to a string does not fail.
             let _ = writeln!(
                 lines,
                 "{asset},line=7 temperature={},vibration={},running=true {}000000000",

@@ -1,5 +1,5 @@
-//! Writes `cases/*/{case.toml,plant.toml,events.ndjson}` anew, the same ones each time:
-//! `cargo run --release -p wheeltapper-conformance --example cases`. What is expected of them is the edge host's to say:
+//! Writes `cases/*/{case.toml,plant.toml,events.ndjson}`, with the same content in every run:
+//! `cargo run --release -p wheeltapper-conformance --example cases`. The edge host writes the expected files:
 //! `UPDATE_EXPECTED=1 cargo test --release -p wheeltapper-conformance --test edge`.
 
 mod bad;

@@ -1,9 +1,9 @@
-//! Plants.
+//! The plants of the cases.
 
 use std::fmt::Write as _;
 
-/// Short windows and a short warm-up, so that a case of two minutes has all that happens on a line.
-const SHORT: &str = r#"[windows]
+/// Short windows and a short warm-up, so that a case of two minutes exercises the whole line.
+const SHORT_WINDOWS: &str = r#"[windows]
 size = "5s"
 slide = "5s"
 lateness = "2s"
@@ -40,12 +40,12 @@ const SENSORS: &str = r#"sensor = [
 ]
 "#;
 
-/// A hall with pumps of some criticality; `first` stands at the beginning, before any table.
-pub(crate) fn pumps(first: &str, pumps: &[(&str, u8)]) -> String {
+/// Returns a hall with pumps of the given criticality. `header` is put at the beginning, before any table.
+pub(crate) fn pumps(header: &str, pumps: &[(&str, u8)]) -> String {
     let mut text =
-        format!("{first}{SHORT}{TECHNICIANS}\n[[site]]\nname = \"north\"\n\n[[site.area]]\nname = \"hall\"\n");
+        format!("{header}{SHORT_WINDOWS}{TECHNICIANS}\n[[site]]\nname = \"north\"\n\n[[site.area]]\nname = \"hall\"\n");
     for (name, criticality) in pumps {
-        // Writing to a text does not fail.
+        // Writing to a string does not fail.
         let _ = write!(
             text,
             "\n[[site.area.machine]]\nname = {name:?}\nkind = \"pump\"\ncriticality = {criticality}\n{SENSORS}"
@@ -54,16 +54,16 @@ pub(crate) fn pumps(first: &str, pumps: &[(&str, u8)]) -> String {
     text
 }
 
-/// A motor with one sensor and even shorter windows, for cases that need many.
+/// Returns a motor with one sensor and even shorter windows, for cases that need many windows.
 pub(crate) fn motor() -> String {
-    let windows = SHORT.replace("\"5s\"", "\"3s\"");
+    let windows = SHORT_WINDOWS.replace("\"5s\"", "\"3s\"");
     let sensors = "sensor = [{ name = \"temperature\", kind = \"temperature\", unit = \"degC\" }]\n";
     format!(
         "{windows}{TECHNICIANS}\n[[site]]\nname = \"north\"\n\n[[site.area]]\nname = \"hall\"\n\n[[site.area.machine]]\nname = \"motor-1\"\nkind = \"motor\"\n{sensors}"
     )
 }
 
-/// Nothing is known of the machines.
+/// Returns a plant without configured machines.
 pub(crate) fn unknown() -> String {
-    format!("{SHORT}{TECHNICIANS}")
+    format!("{SHORT_WINDOWS}{TECHNICIANS}")
 }

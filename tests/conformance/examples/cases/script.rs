@@ -1,4 +1,4 @@
-//! What happens in a case, as it is written to its folder.
+//! The script of a case, which is written to the case's folder.
 
 use std::{fs, io, path::Path};
 
@@ -21,7 +21,7 @@ impl Script {
         Self { name, shows, plant: plant.into(), lines: String::new() }
     }
 
-    /// An event whose bytes tell its format.
+    /// Adds an event whose format is detected from its bytes.
     pub(crate) fn event(&mut self, payload: &str) {
         self.event_as("plant", None, None, payload);
     }
@@ -38,7 +38,7 @@ impl Script {
         }));
     }
 
-    /// Time passes, to so many seconds after the start.
+    /// Adds a tick, in seconds after the start.
     pub(crate) fn tick(&mut self, second: i64) {
         self.line(&json!({ "kind": "tick", "now": stamp(second) }));
     }
@@ -57,7 +57,7 @@ impl Script {
     }
 }
 
-/// A time, so many seconds after the start.
+/// Returns the time that many seconds after the start, as text.
 pub(crate) fn stamp(second: i64) -> String {
     jiff::Timestamp::from_second(START + second).map(|time| time.to_string()).unwrap_or_default()
 }

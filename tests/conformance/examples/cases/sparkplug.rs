@@ -1,4 +1,4 @@
-//! Sparkplug B: births that name, data that speaks by alias.
+//! A case with Sparkplug B: births with names, data with aliases.
 
 use crate::{
     plant,
@@ -48,7 +48,7 @@ pub(crate) fn script() -> Script {
         send(&mut script, "spBv1.0/plant/NDATA/gateway", second, &[metric(None, Some(7), 0, Value::Float(0.5))]);
     }
     send(&mut script, "spBv1.0/plant/NDEATH/gateway", 20, &[]);
-    // The node comes back, and what was alias 1 is alias 9.
+    // The node restarts, and the metric with alias 1 gets alias 9.
     send(&mut script, "spBv1.0/plant/NBIRTH/gateway", 21, &[metric(Some("load"), Some(8), 9, Value::Float(0.75))]);
     let birth = [metric(Some("temperature"), Some(9), 10, Value::Double(value(40.0)))];
     send(&mut script, "spBv1.0/plant/DBIRTH/gateway/press", 22, &birth);
@@ -74,7 +74,7 @@ enum Value<'a> {
     Text(&'a str),
 }
 
-/// A metric, by the field numbers of Sparkplug's protobuf schema; data type 0 is left out.
+/// Encodes a metric by the field numbers of Sparkplug's protobuf schema. The data type 0 is left out.
 fn metric(name: Option<&str>, alias: Option<u64>, datatype: u64, value: Value<'_>) -> Vec<u8> {
     let mut out = name.map(|name| bytes(1, name.as_bytes())).unwrap_or_default();
     out.extend(alias.map(|alias| number(2, alias)).unwrap_or_default());

@@ -1,4 +1,4 @@
-//! Readings that come late, twice, out of order, or no more.
+//! Cases with readings that are late, repeated or out of order, and with sensors that fall silent.
 
 use crate::{
     plant,
@@ -20,19 +20,20 @@ fn late() -> Script {
     for from in (0..30).step_by(5) {
         let lines = seconds(&mut sensors, from, from + 5, |_, _| 0);
         script.event(&lines);
-        // The first three lines once more, in another event.
+        // The first three lines again, in another event.
         let again: Vec<&str> = lines.lines().take(3).collect();
         let fresh = sensors[0].line(from + 5, 0);
         script.event(&format!("{}\n{fresh}", again.join("\n")));
-        // The fresh one gets another value with the next lines. Older than the newest by more than the lateness.
+        // The next event contains another value for the time of the fresh reading, and a reading that is older than
+        // the newest by more than the lateness.
         let old = sensors[1].line(from - 7, 0);
         script.event(&format!("{old}{}", sensors[1].line(from + 5, 0)));
     }
-    let burst: Vec<String> = (0..32).map(|at: i64| (at % 5 - 2).to_string()).collect();
+    let samples: Vec<String> = (0..32).map(|at: i64| (at % 5 - 2).to_string()).collect();
     for value in [1, 2] {
         script.event(&format!(
             "{{\"sensor_id\":\"north/hall/pump-1/axial\",\"timestamp\":{START},\"values\":[{value},{}],\"metadata\":{{\"sampling_hz\":1000}}}}",
-            burst.join(",")
+            samples.join(",")
         ));
     }
     script.tick(60);
@@ -48,7 +49,7 @@ fn reordered() -> Script {
     );
     let mut sensors = pump("north/hall/pump-1");
     for from in (0..81).step_by(3) {
-        // The newest first; the oldest is as late as is allowed.
+        // The newest reading comes first; the oldest is as late as the lateness allows.
         let lines = seconds(&mut sensors, from, from + 3, |_, _| 0);
         script.event(&lines.lines().rev().collect::<Vec<_>>().join("\n"));
     }
@@ -80,8 +81,8 @@ fn silent() -> Script {
     );
     let mut sensors = pump("north/hall/pump-1");
     for from in (0..110).step_by(5) {
-        let talking = if from < 70 { 3 } else { 2 };
-        script.event(&seconds(&mut sensors[..talking], from, from + 5, |at, second| match at {
+        let active = if from < 70 { 3 } else { 2 };
+        script.event(&seconds(&mut sensors[..active], from, from + 5, |at, second| match at {
             1 if second >= 90 => 5_000,
             _ => 0,
         }));
@@ -109,7 +110,7 @@ fn unicode() -> Script {
         "πρέσα",
         "ไทย/เครื่อง/🌡",
     ];
-    // As they are written in JSON.
+    // The names are escaped as in JSON.
     let mut sensors: Vec<Sensor> = names.map(|name| Sensor::new(name, 30_000, 300)).into();
     for from in (0..95).step_by(5) {
         let lines = seconds(&mut sensors, from, from + 5, |at, second| match at {

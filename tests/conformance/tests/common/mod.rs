@@ -1,5 +1,5 @@
-//! What the tests of the hosts share.
-#![allow(dead_code, reason = "each test uses its part")]
+//! What the tests of the hosts have in common.
+#![allow(dead_code, reason = "each test uses a part of this module")]
 
 pub mod postgres;
 pub mod server;
@@ -8,14 +8,14 @@ use std::time::Instant;
 
 use wheeltapper_conformance::{Case, Host, check};
 
-/// Runs every case on a host, and tells of all that fail.
+/// Runs every case on a host and panics with the errors of all that failed.
 pub fn all_cases(host: &mut dyn Host) {
     let mut failed = Vec::new();
     for case in Case::all().unwrap() {
-        let began = Instant::now();
+        let started = Instant::now();
         let result = check(&case, host);
-        let word = if result.is_ok() { "ok" } else { "FAILED" };
-        println!("{} ... {word} ({:.1} s)", case.name, began.elapsed().as_secs_f64());
+        let outcome = if result.is_ok() { "ok" } else { "FAILED" };
+        println!("{} ... {outcome} ({:.1} s)", case.name, started.elapsed().as_secs_f64());
         failed.extend(result.err().map(|error| format!("{error:#}")));
     }
     assert!(failed.is_empty(), "{} cases failed\n{}", failed.len(), failed.join("\n"));

@@ -1,21 +1,21 @@
-//! Rows of PostgreSQL as the cases read them.
+//! Converts PostgreSQL's rows to the rows of the cases.
 
 use anyhow::bail;
 use wheeltapper_conformance::Cell;
 use wheeltapper_wasmcloud_world::Row;
 
-/// Rows as cells.
+/// Converts rows.
 pub fn cells(rows: &[Row]) -> anyhow::Result<Vec<Vec<Cell>>> {
-    rows.iter().map(|row| (0..row.len()).map(|at| cell(row, at)).collect()).collect()
+    rows.iter().map(|row| (0..row.len()).map(|index| cell(row, index)).collect()).collect()
 }
 
-fn cell(row: &Row, at: usize) -> anyhow::Result<Cell> {
-    let found = match row.columns()[at].type_().name() {
-        "int8" => row.try_get::<_, Option<i64>>(at)?.map(Cell::Integer),
-        "float8" => row.try_get::<_, Option<f64>>(at)?.map(Cell::Real),
-        "text" => row.try_get::<_, Option<String>>(at)?.map(Cell::Text),
-        "bytea" => row.try_get::<_, Option<Vec<u8>>>(at)?.map(Cell::Blob),
-        other => bail!("a column of the type {other}"),
+fn cell(row: &Row, index: usize) -> anyhow::Result<Cell> {
+    let value = match row.columns()[index].type_().name() {
+        "int8" => row.try_get::<_, Option<i64>>(index)?.map(Cell::Integer),
+        "float8" => row.try_get::<_, Option<f64>>(index)?.map(Cell::Real),
+        "text" => row.try_get::<_, Option<String>>(index)?.map(Cell::Text),
+        "bytea" => row.try_get::<_, Option<Vec<u8>>>(index)?.map(Cell::Blob),
+        other => bail!("unexpected column type {other}"),
     };
-    Ok(found.unwrap_or(Cell::Null))
+    Ok(value.unwrap_or(Cell::Null))
 }

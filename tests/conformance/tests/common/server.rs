@@ -10,10 +10,10 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use wheeltapper_conformance::{Event, Receipt, http};
 
-/// How long a program may take to listen.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// The timeout for a program to open its port.
+const START_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A program; it ends with this.
+/// A program, which is stopped when this value is dropped.
 #[derive(Debug)]
 pub struct Program {
     child: Child,
@@ -21,21 +21,21 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts it. Its own words go to the test's.
+    /// Starts the program. Its output goes to the test's.
     pub fn start(command: &mut Command) -> anyhow::Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
         let child = command.stdin(Stdio::null()).spawn().with_context(|| format!("starting {name}"))?;
         Ok(Self { child, name })
     }
 
-    /// Waits until something listens on a port of this machine.
+    /// Waits until the program listens on a port of this computer.
     pub fn listens(&mut self, port: u16) -> anyhow::Result<()> {
-        let began = Instant::now();
+        let started = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             if let Some(status) = self.child.try_wait()? {
-                bail!("{} ended with {status}", self.name);
+                bail!("{} exited with {status}", self.name);
             }
-            ensure!(began.elapsed() < PATIENCE, "{} does not listen on port {port}", self.name);
+            ensure!(started.elapsed() < START_TIMEOUT, "{} does not listen on port {port}", self.name);
             thread::sleep(Duration::from_millis(50));
         }
         Ok(())
@@ -44,10 +44,10 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // In order where it can: some have children of their own.
-        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
-        let began = Instant::now();
-        while asked.is_ok() && began.elapsed() < Duration::from_secs(10) {
+        // SIGTERM first, because some programs have children of their own.
+        let signal = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        let started = Instant::now();
+        while signal.is_ok() && started.elapsed() < Duration::from_secs(10) {
             if !matches!(self.child.try_wait(), Ok(None)) {
                 return;
             }
@@ -66,7 +66,7 @@ pub struct Api {
 }
 
 impl Api {
-    /// On a port of this machine.
+    /// Creates a client for a port of this computer.
     pub fn on(port: u16) -> Self {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
@@ -76,22 +76,22 @@ impl Api {
         Self { agent, base: format!("http://127.0.0.1:{port}") }
     }
 
-    /// Hands in an event.
+    /// Sends an event.
     pub fn event(&self, event: &Event) -> anyhow::Result<Receipt> {
         let mut request = ::http::Request::post(format!("{}{}", self.base, http::ingest(event)));
         if let Some(format) = &event.format {
             request = request.header("content-type", format);
         }
-        // The body as bytes: an event without a format must not get one from the client.
-        let mut answer = self.agent.run(request.body(event.payload.clone())?)?;
-        http::receipt(answer.status().as_u16(), &answer.body_mut().read_to_vec()?)
+        // The body is sent as bytes, so that the client adds no Content-Type to an event without a format.
+        let mut response = self.agent.run(request.body(event.payload.clone())?)?;
+        http::receipt(response.status().as_u16(), &response.body_mut().read_to_vec()?)
     }
 
-    /// Lets time pass.
+    /// Advances the time.
     pub fn tick(&self, now: i64) -> anyhow::Result<()> {
         let request = self.agent.post(format!("{}{}", self.base, http::tick(now)));
-        let mut answer = request.header("authorization", format!("Bearer {}", http::TICK_TOKEN)).send_empty()?;
-        ensure!(answer.status() == 200, "{}: {}", answer.status(), answer.body_mut().read_to_string()?);
+        let mut response = request.header("authorization", format!("Bearer {}", http::TICK_TOKEN)).send_empty()?;
+        ensure!(response.status() == 200, "{}: {}", response.status(), response.body_mut().read_to_string()?);
         Ok(())
     }
 }

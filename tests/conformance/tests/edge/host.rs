@@ -1,4 +1,4 @@
-//! The edge host in this process: its real log, line, planner and store, without triggers and without its timer.
+//! The edge host in this process, with its real log, line, planner and store, but without triggers and timer.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -7,16 +7,16 @@ use wheeltapper::{host, intake::Envelope};
 use wheeltapper_conformance::{Case, Event, Found, Host, Receipt, Refused, Sqlite, findings};
 use wheeltapper_store::{Filter, Store};
 
-/// 2026-06-01T00:00:00Z: when every event arrives. No case depends on it.
+/// The arrival of every event: 2026-06-01T00:00:00Z. No case depends on it.
 const ARRIVAL: i64 = 1_780_272_000_000_000_000;
-/// How long the line may take for one event.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The timeout for processing one event.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The edge host.
 #[derive(Debug, Default)]
 pub struct Edge {
     running: Option<(host::Host, TempDir)>,
-    /// Holds the compiled components from one case to the next.
+    /// The compiled components, shared by all cases.
     cache: Option<TempDir>,
 }
 
@@ -49,14 +49,14 @@ impl Host for Edge {
         let mut config = case.config.clone();
         config.data = folder.path().join("data");
         let cache = config.data.join("cache");
-        if let Some(kept) = &self.cache {
-            copy(kept.path(), &cache)?;
+        if let Some(compiled) = &self.cache {
+            copy(compiled.path(), &cache)?;
         }
         let host = host::Host::start(config)?;
         if self.cache.is_none() {
-            let kept = tempfile::tempdir()?;
-            copy(&cache, kept.path())?;
-            self.cache = Some(kept);
+            let compiled = tempfile::tempdir()?;
+            copy(&cache, compiled.path())?;
+            self.cache = Some(compiled);
         }
         self.running = Some((host, folder));
         Ok(())
@@ -72,7 +72,7 @@ impl Host for Edge {
             payload: event.payload.clone().into(),
         };
         let receipts = host.intake.submit(0, vec![envelope])?.blocking_recv()??;
-        host.settle(PATIENCE)?;
+        host.settle(TIMEOUT)?;
         let receipt = receipts.into_iter().next().unwrap_or_default();
         let rejected = receipt.refused.iter().map(|refused| u64::from(refused.readings)).sum();
         let refused = receipt.refused.into_iter().map(|refused| Refused {
@@ -84,7 +84,7 @@ impl Host for Edge {
     }
 
     fn tick(&mut self, now: i64) -> anyhow::Result<()> {
-        self.running()?.0.tick_in_turn(now, PATIENCE)
+        self.running()?.0.tick_in_turn(now, TIMEOUT)
     }
 
     fn found(&mut self) -> anyhow::Result<Found> {

@@ -1,4 +1,4 @@
-//! `fermyon:spin/redis` and `fermyon:spin/mqtt`, as far as publishing goes.
+//! The publishing parts of `fermyon:spin/redis` and `fermyon:spin/mqtt`.
 
 use std::{
     io::{self, BufRead as _, BufReader, Write as _},
@@ -15,16 +15,16 @@ use super::bindings::fermyon::spin::{
 };
 use crate::guest::Guest;
 
-/// How long a server may take.
-const PATIENCE: Duration = Duration::from_secs(5);
-const ONLY_PUBLISH: &str = "this host only publishes to Redis";
+/// The timeout of a server's answer.
+const TIMEOUT: Duration = Duration::from_secs(5);
+const PUBLISH_ONLY: &str = "this host only publishes to Redis";
 
 /// A Redis server.
 #[derive(Debug)]
 pub struct Redis {
     /// `host:port`.
     host: String,
-    /// `user:password`; empty where the server wants none.
+    /// `user:password`, empty if the server needs none.
     login: String,
 }
 
@@ -37,12 +37,12 @@ pub struct Mqtt {
     password: String,
 }
 
-/// A command in Redis' protocol.
-fn command(words: &[&[u8]]) -> Vec<u8> {
-    let mut command = format!("*{}\r\n", words.len()).into_bytes();
-    for word in words {
-        command.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
-        command.extend_from_slice(word);
+/// Encodes a command in Redis' protocol.
+fn command(arguments: &[&[u8]]) -> Vec<u8> {
+    let mut command = format!("*{}\r\n", arguments.len()).into_bytes();
+    for argument in arguments {
+        command.extend_from_slice(format!("${}\r\n", argument.len()).as_bytes());
+        command.extend_from_slice(argument);
         command.extend_from_slice(b"\r\n");
     }
     command
@@ -51,20 +51,20 @@ fn command(words: &[&[u8]]) -> Vec<u8> {
 impl Redis {
     fn publish(&self, channel: &str, payload: &[u8]) -> io::Result<()> {
         let stream = TcpStream::connect(with_port(&self.host, "6379"))?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        stream.set_write_timeout(Some(TIMEOUT))?;
         let mut stream = BufReader::new(stream);
-        let mut say = |words: &[&[u8]]| {
-            stream.get_mut().write_all(&command(words))?;
-            let mut answer = String::new();
-            stream.read_line(&mut answer)?;
-            if answer.starts_with([':', '+']) { Ok(()) } else { Err(io::Error::other(answer)) }
+        let mut execute = |arguments: &[&[u8]]| {
+            stream.get_mut().write_all(&command(arguments))?;
+            let mut response = String::new();
+            stream.read_line(&mut response)?;
+            if response.starts_with([':', '+']) { Ok(()) } else { Err(io::Error::other(response)) }
         };
         if let Some((user, password)) = self.login.split_once(':') {
             let user = if user.is_empty() { "default" } else { user };
-            say(&[b"AUTH", user.as_bytes(), password.as_bytes()])?;
+            execute(&[b"AUTH", user.as_bytes(), password.as_bytes()])?;
         }
-        say(&[b"PUBLISH", channel.as_bytes(), payload])
+        execute(&[b"PUBLISH", channel.as_bytes(), payload])
     }
 }
 
@@ -73,7 +73,7 @@ fn with_port(host: &str, port: &str) -> String {
 }
 
 impl Guest {
-    /// Host and login of an address, if the application may reach it.
+    /// Returns host and login of an address if the application may connect to it.
     fn reachable(&self, scheme: &str, address: &str) -> Option<(String, String)> {
         let rest = address.strip_prefix(scheme)?;
         let authority = rest.split(['?', '/']).next().unwrap_or(rest);
@@ -106,31 +106,31 @@ impl redis::HostConnection for Guest {
     }
 
     fn get(&mut self, _: Resource<Redis>, _: String) -> wasmtime::Result<Result<Option<Vec<u8>>, redis::Error>> {
-        Ok(Err(redis::Error::Other(ONLY_PUBLISH.to_owned())))
+        Ok(Err(redis::Error::Other(PUBLISH_ONLY.to_owned())))
     }
 
     fn set(&mut self, _: Resource<Redis>, _: String, _: Vec<u8>) -> wasmtime::Result<Result<(), redis::Error>> {
-        Ok(Err(redis::Error::Other(ONLY_PUBLISH.to_owned())))
+        Ok(Err(redis::Error::Other(PUBLISH_ONLY.to_owned())))
     }
 
     fn incr(&mut self, _: Resource<Redis>, _: String) -> wasmtime::Result<Result<i64, redis::Error>> {
-        Ok(Err(redis::Error::Other(ONLY_PUBLISH.to_owned())))
+        Ok(Err(redis::Error::Other(PUBLISH_ONLY.to_owned())))
     }
 
     fn del(&mut self, _: Resource<Redis>, _: Vec<String>) -> wasmtime::Result<Result<u32, redis::Error>> {
-        Ok(Err(redis::Error::Other(ONLY_PUBLISH.to_owned())))
+        Ok(Err(redis::Error::Other(PUBLISH_ONLY.to_owned())))
     }
 
     fn sadd(&mut self, _: Resource<Redis>, _: String, _: Vec<String>) -> wasmtime::Result<Result<u32, redis::Error>> {
-        Ok(Err(redis::Error::Other(ONLY_PUBLISH.to_owned())))
+        Ok(Err(redis::Error::Other(PUBLISH_ONLY.to_owned())))
     }
 
     fn smembers(&mut self, _: Resource<Redis>, _: String) -> wasmtime::Result<Result<Vec<String>, redis::Error>> {
-        Ok(Err(redis::Error::Other(ONLY_PUBLISH.to_owned())))
+        Ok(Err(redis::Error::Other(PUBLISH_ONLY.to_owned())))
     }
 
     fn srem(&mut self, _: Resource<Redis>, _: String, _: Vec<String>) -> wasmtime::Result<Result<u32, redis::Error>> {
-        Ok(Err(redis::Error::Other(ONLY_PUBLISH.to_owned())))
+        Ok(Err(redis::Error::Other(PUBLISH_ONLY.to_owned())))
     }
 
     fn execute(
@@ -139,7 +139,7 @@ impl redis::HostConnection for Guest {
         _: String,
         _: Vec<RedisParameter>,
     ) -> wasmtime::Result<Result<Vec<RedisResult>, redis::Error>> {
-        Ok(Err(redis::Error::Other(ONLY_PUBLISH.to_owned())))
+        Ok(Err(redis::Error::Other(PUBLISH_ONLY.to_owned())))
     }
 
     fn drop(&mut self, connection: Resource<Redis>) -> wasmtime::Result<()> {
@@ -165,7 +165,7 @@ impl mqtt::HostConnection for Guest {
         Ok(Ok(self.instance.table.push(mqtt)?))
     }
 
-    /// By Mosquitto's client, which waits for the acknowledgement.
+    /// Publishes with Mosquitto's client, which waits for the acknowledgement.
     fn publish(
         &mut self,
         connection: Resource<Mqtt>,

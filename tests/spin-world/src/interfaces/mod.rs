@@ -26,7 +26,7 @@ use wasmtime::component::{HasSelf, Linker};
 
 use crate::guest::Guest;
 
-/// Offers all of them.
+/// Adds all interfaces to the linker.
 pub(crate) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     bindings::Platform::add_to_linker::<_, HasSelf<_>>(linker, |guest| guest)
 }

@@ -6,7 +6,7 @@ use wasmtime::component::Resource;
 use super::bindings::fermyon::spin::sqlite::{Error, Host, HostConnection, QueryResult, RowResult, Value};
 use crate::guest::Guest;
 
-/// A connection. As on Spin it waits up to five seconds for others that write.
+/// A connection. Like Spin's, it waits up to five seconds for other writers.
 #[derive(Debug)]
 pub struct Database(Connection);
 
@@ -52,8 +52,8 @@ fn execute(connection: &Connection, statement: &str, parameters: Vec<Value>) -> 
         Value::Blob(blob) => Sql::Blob(blob),
     });
     let rows = statement.query_map(params_from_iter(parameters), |row| {
-        let values = (0..columns.len()).map(|at| {
-            Ok(match row.get(at)? {
+        let values = (0..columns.len()).map(|index| {
+            Ok(match row.get(index)? {
                 Sql::Null => Value::Null,
                 Sql::Integer(integer) => Value::Integer(integer),
                 Sql::Real(real) => Value::Real(real),

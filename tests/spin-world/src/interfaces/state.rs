@@ -1,4 +1,4 @@
-//! `wasi:keyvalue@0.2.0-draft2` and `fermyon:spin/key-value`, over SQLite as Spin's default store is.
+//! `wasi:keyvalue@0.2.0-draft2` and `fermyon:spin/key-value`, over SQLite like Spin's default store.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use wasmtime::component::Resource;
@@ -12,17 +12,17 @@ use super::bindings::{
 };
 use crate::guest::Guest;
 
-/// An open store.
+/// An open store, by its name.
 #[derive(Clone, Debug)]
 pub struct Bucket(String);
 
-/// A compare-and-swap under way.
+/// A compare-and-swap in progress.
 #[derive(Debug)]
 pub struct Swap {
     bucket: Bucket,
     key: String,
-    /// What [`atomics::HostCas::current`] read.
-    seen: Option<Vec<u8>>,
+    /// The value that [`atomics::HostCas::current`] read.
+    expected: Option<Vec<u8>>,
 }
 
 impl Bucket {
@@ -113,24 +113,24 @@ impl atomics::Host for Guest {
         let connection = self.files.state();
         let sum = bucket.get(&connection, &key).and_then(|value| {
             let bytes = value.unwrap_or_else(|| vec![0; 8]);
-            let old = bytes.try_into().map(i64::from_le_bytes).map_err(|_| "the value is no number".to_owned())?;
+            let old = bytes.try_into().map(i64::from_le_bytes).map_err(|_| "the value is not an integer".to_owned())?;
             let sum = old.wrapping_add(delta);
             bucket.set(&connection, &key, &sum.to_le_bytes()).map(|()| sum)
         });
         Ok(sum.map_err(Error::Other))
     }
 
-    /// As Spin's: over a value that was seen only if it is still there, over none that was seen in any case.
+    /// Like Spin's: replaces a value that was read only if it is unchanged; if no value was read, writes in any case.
     fn swap(&mut self, swap: Resource<Swap>, value: Vec<u8>) -> wasmtime::Result<Result<(), CasError>> {
         self.instance.live()?;
-        let Swap { bucket, key, seen } = self.instance.table.delete(swap)?;
+        let Swap { bucket, key, expected } = self.instance.table.delete(swap)?;
         let swapped = {
             let connection = self.files.state();
-            match &seen {
-                Some(seen) => connection
+            match &expected {
+                Some(expected) => connection
                     .execute(
                         "UPDATE spin_key_value SET value = ?4 WHERE store = ?1 AND key = ?2 AND value = ?3",
-                        params![bucket.0, key, seen, value],
+                        params![bucket.0, key, expected, value],
                     )
                     .map(|rows| rows == 1)
                     .map_err(|error| error.to_string()),
@@ -140,8 +140,8 @@ impl atomics::Host for Guest {
         match swapped {
             Ok(true) => Ok(Ok(())),
             Ok(false) => {
-                let seen = bucket.get(&self.files.state(), &key).map_err(wasmtime::Error::msg)?;
-                Ok(Err(CasError::CasFailed(self.instance.table.push(Swap { bucket, key, seen })?)))
+                let expected = bucket.get(&self.files.state(), &key).map_err(wasmtime::Error::msg)?;
+                Ok(Err(CasError::CasFailed(self.instance.table.push(Swap { bucket, key, expected })?)))
             }
             Err(error) => Ok(Err(CasError::StoreError(Error::Other(error)))),
         }
@@ -151,7 +151,7 @@ impl atomics::Host for Guest {
 impl atomics::HostCas for Guest {
     fn new(&mut self, bucket: Resource<Bucket>, key: String) -> wasmtime::Result<Result<Resource<Swap>, Error>> {
         let bucket = self.bucket(&bucket)?;
-        Ok(Ok(self.instance.table.push(Swap { bucket, key, seen: None })?))
+        Ok(Ok(self.instance.table.push(Swap { bucket, key, expected: None })?))
     }
 
     fn current(&mut self, swap: Resource<Swap>) -> wasmtime::Result<Result<Option<Vec<u8>>, Error>> {
@@ -159,7 +159,7 @@ impl atomics::HostCas for Guest {
         let Swap { bucket, key, .. } = self.instance.table.get(&swap)?;
         let value = bucket.get(&self.files.state(), key);
         if let Ok(value) = &value {
-            self.instance.table.get_mut(&swap)?.seen.clone_from(value);
+            self.instance.table.get_mut(&swap)?.expected.clone_from(value);
         }
         Ok(value.map_err(Error::Other))
     }

@@ -1,5 +1,5 @@
 //! An application in a folder of its own.
-#![allow(dead_code, reason = "each test uses its part")]
+#![allow(dead_code, reason = "each test uses a part of this module")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 pub mod servers;
@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use rusqlite::{Connection, types::Value};
 use wheeltapper_spin_world::{Loaded, Settings, SpinWorld};
 
-/// A composed component.
+/// Returns the path of a composed component.
 pub fn composed(name: &str) -> PathBuf {
     wheeltapper_worlds::composed("spin", name)
 }
@@ -28,7 +28,7 @@ impl App {
     pub fn reaching(variables: &[(&str, &str)], outbound: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let settings = Settings {
-            variables: pairs(variables),
+            variables: to_map(variables),
             outbound: outbound.iter().map(|&each| each.to_owned()).collect(),
             ..Settings::default()
         };
@@ -38,16 +38,16 @@ impl App {
 
     pub fn load(&self, name: &str, variables: &[(&str, &str)]) -> Loaded {
         let mut loaded = self.world.load(&composed(name)).unwrap();
-        loaded.variables = pairs(variables);
+        loaded.variables = to_map(variables);
         loaded
     }
 
-    /// Rows of the application's database.
+    /// Returns rows of the application's database.
     pub fn rows(&self, statement: &str) -> Vec<Vec<Value>> {
         let connection = Connection::open(self.world.database()).unwrap();
         let mut statement = connection.prepare(statement).unwrap();
         let width = statement.column_count();
-        let rows = statement.query_map([], |row| (0..width).map(|at| row.get(at)).collect()).unwrap();
+        let rows = statement.query_map([], |row| (0..width).map(|index| row.get(index)).collect()).unwrap();
         rows.collect::<Result<_, _>>().unwrap()
     }
 
@@ -57,6 +57,6 @@ impl App {
     }
 }
 
-fn pairs(of: &[(&str, &str)]) -> BTreeMap<String, String> {
-    of.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
+fn to_map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
 }

@@ -1,4 +1,4 @@
-//! A Redis server and an MQTT broker, each on a port of its own, and what listens to them.
+//! A Redis server and an MQTT broker, each on a port of its own, and clients that subscribe to them.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::{
@@ -11,10 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a server or a message may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The timeout for a server to start or a message to arrive.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A server that ends with the test.
+/// A server, which is killed when this value is dropped.
 pub struct Server {
     child: Child,
     port: u16,
@@ -26,7 +26,7 @@ impl Server {
         Self::redis_at(free_port(), &[])
     }
 
-    /// On a port that is free, with further settings.
+    /// Starts Redis on a free port with additional settings.
     pub fn redis_at(port: u16, settings: &[&str]) -> Self {
         Self::start("redis-server", port, |command, folder| {
             command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
@@ -44,17 +44,18 @@ impl Server {
         })
     }
 
-    fn start(program: &str, port: u16, settle: impl FnOnce(&mut Command, &Path)) -> Self {
-        // Debian has servers in /usr/sbin, which is not on every PATH.
+    fn start(program: &str, port: u16, configure: impl FnOnce(&mut Command, &Path)) -> Self {
+        // Debian installs servers in /usr/sbin, which is not on every PATH.
         let path = format!("{}:/usr/sbin:/usr/local/sbin", std::env::var("PATH").unwrap_or_default());
-        let found = std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file());
-        let found = found.unwrap_or_else(|| panic!("{program} is not there; `cargo xtask test` installs it"));
+        let program_path = std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file());
+        let program_path =
+            program_path.unwrap_or_else(|| panic!("{program} is missing; `cargo xtask test` installs it"));
         let folder = tempfile::tempdir().unwrap();
-        let mut command = Command::new(found);
-        settle(&mut command, folder.path());
+        let mut command = Command::new(program_path);
+        configure(&mut command, folder.path());
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let server = Self { child, port, _folder: folder };
-        eventually(&format!("{program} listens"), || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        wait_until(&format!("{program} listens"), || TcpStream::connect(("127.0.0.1", port)).is_ok());
         server
     }
 
@@ -78,10 +79,10 @@ pub fn free_port() -> u16 {
     wheeltapper_worlds::free_port().unwrap()
 }
 
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !is_so() {
-        assert!(begin.elapsed() < PATIENCE, "{what} not within {PATIENCE:?}");
+fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < TIMEOUT, "{what} not within {TIMEOUT:?}");
         thread::sleep(Duration::from_millis(20));
     }
 }
@@ -92,26 +93,26 @@ pub struct Redis(BufReader<TcpStream>);
 impl Redis {
     pub fn connect(server: &Server) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         Self(BufReader::new(stream))
     }
 
-    /// Subscribes to channels, as Spin's trigger does.
+    /// Connects and subscribes to channels, as Spin's trigger does.
     pub fn subscribed(server: &Server, channels: &[&str]) -> Self {
         Self::connect(server).subscribe(channels)
     }
 
     pub fn subscribe(mut self, channels: &[&str]) -> Self {
-        let words: Vec<&[u8]> = ["SUBSCRIBE"].iter().chain(channels).map(|word| word.as_bytes()).collect();
-        self.send(&words);
+        let arguments: Vec<&[u8]> = ["SUBSCRIBE"].iter().chain(channels).map(|argument| argument.as_bytes()).collect();
+        self.send(&arguments);
         for _ in channels {
-            // ["subscribe", channel, how many]
+            // The reply is ["subscribe", channel, number of channels].
             self.reply();
         }
         self
     }
 
-    /// Shows a password.
+    /// Authenticates with a password.
     pub fn login(&mut self, password: &str) {
         self.send(&[b"AUTH", password.as_bytes()]);
         self.reply();
@@ -122,41 +123,41 @@ impl Redis {
         self.reply();
     }
 
-    /// The next message, as channel and payload; none when none came in `wait`.
+    /// Returns the channel and payload of the next message, or `None` if none comes within `wait`.
     pub fn message(&mut self, wait: Duration) -> Option<(String, Vec<u8>)> {
         self.0.get_ref().set_read_timeout(Some(wait)).unwrap();
         if self.0.fill_buf().is_err() {
             return None;
         }
-        self.0.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
+        self.0.get_ref().set_read_timeout(Some(TIMEOUT)).unwrap();
         let [kind, channel, payload] = <[Vec<u8>; 3]>::try_from(self.reply()).unwrap();
         assert_eq!(kind, b"message");
         Some((String::from_utf8(channel).unwrap(), payload))
     }
 
-    fn send(&mut self, words: &[&[u8]]) {
-        let mut command = format!("*{}\r\n", words.len()).into_bytes();
-        for word in words {
-            command.extend(format!("${}\r\n", word.len()).into_bytes());
-            command.extend_from_slice(word);
+    fn send(&mut self, arguments: &[&[u8]]) {
+        let mut command = format!("*{}\r\n", arguments.len()).into_bytes();
+        for argument in arguments {
+            command.extend(format!("${}\r\n", argument.len()).into_bytes());
+            command.extend_from_slice(argument);
             command.extend_from_slice(b"\r\n");
         }
         self.0.get_mut().write_all(&command).unwrap();
     }
 
-    /// The words of an answer; a number is its digits.
+    /// Reads the strings of a reply; an integer is returned as its digits.
     fn reply(&mut self) -> Vec<Vec<u8>> {
         let line = self.line();
         match line.split_at(1) {
             ("*", count) => (0..count.parse().unwrap()).map(|_: usize| self.reply().remove(0)).collect(),
             ("$", length) => {
-                let mut word = vec![0; length.parse::<usize>().unwrap() + 2];
-                self.0.read_exact(&mut word).unwrap();
-                word.truncate(word.len() - 2);
-                vec![word]
+                let mut string = vec![0; length.parse::<usize>().unwrap() + 2];
+                self.0.read_exact(&mut string).unwrap();
+                string.truncate(string.len() - 2);
+                vec![string]
             }
             (":" | "+", rest) => vec![rest.as_bytes().to_vec()],
-            _ => panic!("Redis answered {line}"),
+            _ => panic!("Redis replied {line}"),
         }
     }
 
@@ -167,14 +168,14 @@ impl Redis {
     }
 }
 
-/// A subscription with Mosquitto's client.
+/// A subscription by Mosquitto's client.
 pub struct Subscription {
     child: Child,
     lines: BufReader<std::process::ChildStdout>,
 }
 
 impl Subscription {
-    /// Is there when this returns: a probe was heard.
+    /// Subscribes. The subscription is active when this returns, because a probe message was received.
     pub fn open(server: &Server, topic: &str, probe: &str) -> Self {
         let mut child = mosquitto_client("mosquitto_sub", server)
             .args(["-q", "1", "-t", topic, "-t", probe, "-F", "%t %x"])
@@ -182,7 +183,7 @@ impl Subscription {
             .spawn()
             .unwrap_or_else(|error| panic!("mosquitto_sub: {error}; `cargo xtask test` installs it"));
         let mut lines = BufReader::new(child.stdout.take().unwrap());
-        // Retained, so that it does not matter which of the two is first.
+        // Retained, so that the order of subscription and publication does not matter.
         let status = mosquitto_client("mosquitto_pub", server).args(["-r", "-t", probe, "-m", "x"]).status().unwrap();
         assert!(status.success());
         let mut line = String::new();
@@ -191,7 +192,7 @@ impl Subscription {
         Self { child, lines }
     }
 
-    /// The next message, as topic and payload.
+    /// Returns the topic and payload of the next message.
     pub fn message(&mut self) -> (String, Vec<u8>) {
         let mut line = String::new();
         self.lines.read_line(&mut line).unwrap();
@@ -208,7 +209,7 @@ impl Drop for Subscription {
     }
 }
 
-/// A device that publishes.
+/// Publishes a message as a device does.
 pub fn publish(server: &Server, topic: &str, payload: &[u8]) {
     let mut child = mosquitto_client("mosquitto_pub", server)
         .args(["-q", "1", "-t", topic, "-s"])
@@ -221,7 +222,7 @@ pub fn publish(server: &Server, topic: &str, payload: &[u8]) {
 
 fn mosquitto_client(program: &str, server: &Server) -> Command {
     let mut command = Command::new(program);
-    // A client that hears nothing ends by itself; a test that waits for it fails then.
+    // A client that receives nothing exits by itself, and the test that waits for it fails.
     if program == "mosquitto_sub" {
         command.args(["-W", "120"]);
     }

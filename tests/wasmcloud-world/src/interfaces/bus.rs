@@ -1,4 +1,4 @@
-//! `wasmcloud:messaging`, both of its versions: what is published waits in the world's queue.
+//! Both versions of `wasmcloud:messaging`. Published messages go to the host's queue.
 
 use std::{
     pin::Pin,
@@ -13,46 +13,46 @@ use wasmtime::{
 
 use super::{
     View,
-    bindings::wasmcloud::{messaging0_2_0 as older, messaging0_3_0 as newer},
+    bindings::wasmcloud::{messaging0_2_0 as v0_2, messaging0_3_0 as v0_3},
 };
 use crate::{guest::Guest, world::Message};
 
-impl older::types::Host for &mut Guest {}
+impl v0_2::types::Host for &mut Guest {}
 
-impl older::consumer::Host for &mut Guest {
+impl v0_2::consumer::Host for &mut Guest {
     async fn request(
         &mut self,
         _: String,
         _: Vec<u8>,
         _: u32,
-    ) -> wasmtime::Result<Result<older::types::BrokerMessage, String>> {
-        Ok(Err("nobody answers on this host's bus".to_owned()))
+    ) -> wasmtime::Result<Result<v0_2::types::BrokerMessage, String>> {
+        Ok(Err("this host's bus has no responders".to_owned()))
     }
 
-    async fn publish(&mut self, message: older::types::BrokerMessage) -> wasmtime::Result<Result<(), String>> {
+    async fn publish(&mut self, message: v0_2::types::BrokerMessage) -> wasmtime::Result<Result<(), String>> {
         self.instance.live()?;
         self.shared.publish(Message { subject: message.subject, body: message.body });
         Ok(Ok(()))
     }
 }
 
-impl newer::types::Host for &mut Guest {}
-impl newer::consumer::Host for &mut Guest {}
+impl v0_3::types::Host for &mut Guest {}
+impl v0_3::consumer::Host for &mut Guest {}
 
-impl<T: 'static + Send> newer::consumer::HostWithStore<T> for View {
+impl<T: 'static + Send> v0_3::consumer::HostWithStore<T> for View {
     async fn request(
         _: &Accessor<T, Self>,
         _: String,
         _: StreamReader<u8>,
         _: Option<u32>,
-    ) -> wasmtime::Result<Result<newer::types::BrokerMessage, newer::types::Error>> {
-        Ok(Err(newer::types::Error::Other("nobody answers on this host's bus".to_owned())))
+    ) -> wasmtime::Result<Result<v0_3::types::BrokerMessage, v0_3::types::Error>> {
+        Ok(Err(v0_3::types::Error::Other("this host's bus has no responders".to_owned())))
     }
 
     async fn publish(
         accessor: &Accessor<T, Self>,
-        message: newer::types::BrokerMessage,
-    ) -> wasmtime::Result<Result<(), newer::types::Error>> {
+        message: v0_3::types::BrokerMessage,
+    ) -> wasmtime::Result<Result<(), v0_3::types::Error>> {
         accessor.with(|mut access| access.get().instance.live())?;
         let body = collect(accessor, message.body).await?;
         accessor.with(|mut access| access.get().shared.publish(Message { subject: message.subject, body }));
@@ -65,18 +65,18 @@ async fn collect<T: 'static + Send>(
     accessor: &Accessor<T, View>,
     stream: StreamReader<u8>,
 ) -> wasmtime::Result<Vec<u8>> {
-    let (ended, end) = tokio::sync::oneshot::channel();
-    let read = Arc::new(Mutex::new(Vec::new()));
-    let sink = Sink { read: Arc::clone(&read), _ended: ended };
+    let (end_sender, end_receiver) = tokio::sync::oneshot::channel();
+    let bytes = Arc::new(Mutex::new(Vec::new()));
+    let sink = Sink { bytes: Arc::clone(&bytes), _end_sender: end_sender };
     accessor.with(|mut access| stream.pipe(&mut access, sink))?;
-    // The sink is dropped when the other end is, and its half of the channel with it.
-    let _ = end.await;
-    Ok(std::mem::take(&mut *read.lock().unwrap_or_else(PoisonError::into_inner)))
+    // The sink is dropped when the writer is, and its sender with it.
+    let _ = end_receiver.await;
+    Ok(std::mem::take(&mut *bytes.lock().unwrap_or_else(PoisonError::into_inner)))
 }
 
 struct Sink {
-    read: Arc<Mutex<Vec<u8>>>,
-    _ended: tokio::sync::oneshot::Sender<()>,
+    bytes: Arc<Mutex<Vec<u8>>>,
+    _end_sender: tokio::sync::oneshot::Sender<()>,
 }
 
 impl<T> StreamConsumer<T> for Sink {
@@ -91,7 +91,7 @@ impl<T> StreamConsumer<T> for Sink {
     ) -> Poll<wasmtime::Result<StreamResult>> {
         let mut source = source.as_direct(store);
         let bytes = source.remaining();
-        self.read.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        self.bytes.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
         let length = bytes.len();
         source.mark_read(length);
         Poll::Ready(Ok(StreamResult::Completed))

@@ -5,7 +5,7 @@ mod config;
 mod query;
 mod state;
 
-/// Generated from the files that the adapter is made of.
+/// Bindings generated from the adapter's WIT.
 #[allow(missing_docs, missing_debug_implementations, clippy::all, reason = "generated from wit/, which documents them")]
 pub(crate) mod bindings {
     wasmtime::component::bindgen!({
@@ -35,7 +35,7 @@ use wasmtime::component::{HasData, Linker};
 
 use crate::guest::Guest;
 
-/// How wasmtime finds an instance's own.
+/// Tells wasmtime how to find the state of an instance.
 #[derive(Debug)]
 pub(crate) struct View;
 
@@ -43,7 +43,7 @@ impl HasData for View {
     type Data<'a> = &'a mut Guest;
 }
 
-/// Offers all of them.
+/// Adds all interfaces to the linker.
 pub(crate) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     bindings::Platform::add_to_linker::<Guest, View>(linker, |guest| guest)
 }

@@ -1,4 +1,4 @@
-//! `wasmcloud:postgres/query`, as far as the types go that the line's tables have.
+//! `wasmcloud:postgres/query`, with the types that the line's tables use.
 
 use tokio_postgres::{
     Row,
@@ -10,9 +10,9 @@ use super::bindings::wasmcloud::postgres::{
     types::{self, PgValue, ResultRowEntry},
 };
 use crate::{guest::Guest, postgres::words};
-use wheeltapper_on_wasmcloud::double::Parts;
+use wheeltapper_on_wasmcloud::double::DoubleParts;
 
-type Trouble = Box<dyn std::error::Error + Sync + Send>;
+type BoxedError = Box<dyn std::error::Error + Sync + Send>;
 
 impl types::Host for &mut Guest {}
 
@@ -44,13 +44,14 @@ impl Host for &mut Guest {
     }
 }
 
-/// What wasmCloud makes of the parts of a double.
-fn product((mantissa, exponent, sign): Parts) -> f64 {
+/// Computes a double from its parts as wasmCloud does.
+fn host_double((mantissa, exponent, sign): DoubleParts) -> f64 {
     f64::from(sign) * (mantissa as f64) * 2_f64.powf(f64::from(exponent))
 }
 
-/// The parts that wasmCloud makes of a double: its mantissa with the implicit digit, or doubled where there is none.
-fn decoded(value: f64) -> Parts {
+/// Returns the parts of a double as wasmCloud does: the mantissa has the implicit digit, or is doubled if there is
+/// none.
+fn host_parts(value: f64) -> DoubleParts {
     let bits = value.to_bits();
     let exponent = i16::try_from((bits >> 52) & 0x7ff).unwrap_or(0);
     let digits = bits & ((1 << 52) - 1);
@@ -62,14 +63,14 @@ fn decoded(value: f64) -> Parts {
 struct Parameter(PgValue);
 
 impl ToSql for Parameter {
-    fn to_sql(&self, of: &Type, out: &mut BytesMut) -> Result<IsNull, Trouble> {
+    fn to_sql(&self, sql_type: &Type, out: &mut BytesMut) -> Result<IsNull, BoxedError> {
         match &self.0 {
             PgValue::Null => Ok(IsNull::Yes),
-            PgValue::Int8(integer) => integer.to_sql(of, out),
-            PgValue::Float8(parts) => product(*parts).to_sql(of, out),
-            PgValue::Text(text) => text.to_sql(of, out),
-            PgValue::Bytea(bytes) => bytes.to_sql(of, out),
-            other => Err(format!("this host takes no {other:?}").into()),
+            PgValue::Int8(integer) => integer.to_sql(sql_type, out),
+            PgValue::Float8(parts) => host_double(*parts).to_sql(sql_type, out),
+            PgValue::Text(text) => text.to_sql(sql_type, out),
+            PgValue::Bytea(bytes) => bytes.to_sql(sql_type, out),
+            other => Err(format!("this host does not support parameters like {other:?}").into()),
         }
     }
 
@@ -85,10 +86,10 @@ fn row(row: &Row) -> wasmtime::Result<ResultRow> {
         let value = match *column.type_() {
             Type::INT8 => row.try_get::<_, Option<i64>>(index)?.map(PgValue::Int8),
             Type::INT4 => row.try_get::<_, Option<i32>>(index)?.map(PgValue::Int4),
-            Type::FLOAT8 => row.try_get::<_, Option<f64>>(index)?.map(|value| PgValue::Float8(decoded(value))),
+            Type::FLOAT8 => row.try_get::<_, Option<f64>>(index)?.map(|value| PgValue::Float8(host_parts(value))),
             Type::TEXT => row.try_get::<_, Option<String>>(index)?.map(PgValue::Text),
             Type::BYTEA => row.try_get::<_, Option<Vec<u8>>>(index)?.map(PgValue::Bytea),
-            ref other => return Err(wasmtime::format_err!("this host gives no column of type {other}")),
+            ref other => return Err(wasmtime::format_err!("this host does not support columns of type {other}")),
         };
         Ok(ResultRowEntry { column_name: column.name().to_owned(), value: value.unwrap_or(PgValue::Null) })
     };

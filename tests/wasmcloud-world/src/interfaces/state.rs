@@ -1,4 +1,4 @@
-//! `wasmcloud:keyvalue`, in memory: versions rise and are not used again.
+//! `wasmcloud:keyvalue` in memory. Versions increase and are not reused.
 
 use wasmtime::component::{Accessor, Resource};
 
@@ -13,15 +13,15 @@ use super::{
 };
 use crate::guest::Guest;
 
-/// An open bucket: its name.
+/// An open bucket, by its name.
 #[derive(Debug)]
 pub struct Bucket(String);
 
-type Answer<T> = wasmtime::Result<Result<T, Error>>;
+type Reply<T> = wasmtime::Result<Result<T, Error>>;
 
 impl Guest {
-    /// The name under which the store has a bucket's key.
-    fn place(&mut self, bucket: &Resource<Bucket>, key: String) -> wasmtime::Result<(String, String)> {
+    /// Returns the key of an entry in the store: the bucket's name and the key.
+    fn entry_key(&mut self, bucket: &Resource<Bucket>, key: String) -> wasmtime::Result<(String, String)> {
         self.instance.live()?;
         Ok((self.instance.table.get(bucket)?.0.clone(), key))
     }
@@ -37,10 +37,10 @@ impl types::HostBucket for &mut Guest {
 }
 
 impl<T: 'static + Send> types::HostBucketWithStore<T> for View {
-    async fn get(accessor: &Accessor<T, Self>, bucket: Resource<Bucket>, key: String) -> Answer<Option<Vec<u8>>> {
+    async fn get(accessor: &Accessor<T, Self>, bucket: Resource<Bucket>, key: String) -> Reply<Option<Vec<u8>>> {
         accessor.with(|mut access| {
-            let place = access.get().place(&bucket, key)?;
-            Ok(Ok(access.get().shared.state().get(&place).map(|(value, _)| value.clone())))
+            let entry_key = access.get().entry_key(&bucket, key)?;
+            Ok(Ok(access.get().shared.state().get(&entry_key).map(|(value, _)| value.clone())))
         })
     }
 
@@ -50,31 +50,31 @@ impl<T: 'static + Send> types::HostBucketWithStore<T> for View {
         key: String,
         value: Vec<u8>,
         options: Option<SetOptions>,
-    ) -> Answer<()> {
+    ) -> Reply<()> {
         accessor.with(|mut access| {
-            let place = access.get().place(&bucket, key)?;
+            let entry_key = access.get().entry_key(&bucket, key)?;
             let mut state = access.get().shared.state();
-            if options.is_some_and(|options| options.if_not_exists) && state.contains_key(&place) {
+            if options.is_some_and(|options| options.if_not_exists) && state.contains_key(&entry_key) {
                 return Ok(Err(Error::PreconditionFailed));
             }
-            let version = state.get(&place).map_or(1, |(_, version)| version + 1);
-            state.insert(place, (value, version));
+            let version = state.get(&entry_key).map_or(1, |(_, version)| version + 1);
+            state.insert(entry_key, (value, version));
             Ok(Ok(()))
         })
     }
 
-    async fn delete(accessor: &Accessor<T, Self>, bucket: Resource<Bucket>, key: String) -> Answer<()> {
+    async fn delete(accessor: &Accessor<T, Self>, bucket: Resource<Bucket>, key: String) -> Reply<()> {
         accessor.with(|mut access| {
-            let place = access.get().place(&bucket, key)?;
-            access.get().shared.state().remove(&place);
+            let entry_key = access.get().entry_key(&bucket, key)?;
+            access.get().shared.state().remove(&entry_key);
             Ok(Ok(()))
         })
     }
 
-    async fn exists(accessor: &Accessor<T, Self>, bucket: Resource<Bucket>, key: String) -> Answer<bool> {
+    async fn exists(accessor: &Accessor<T, Self>, bucket: Resource<Bucket>, key: String) -> Reply<bool> {
         accessor.with(|mut access| {
-            let place = access.get().place(&bucket, key)?;
-            Ok(Ok(access.get().shared.state().contains_key(&place)))
+            let entry_key = access.get().entry_key(&bucket, key)?;
+            Ok(Ok(access.get().shared.state().contains_key(&entry_key)))
         })
     }
 
@@ -83,15 +83,15 @@ impl<T: 'static + Send> types::HostBucketWithStore<T> for View {
         _: Resource<Bucket>,
         _: Option<String>,
         _: Option<String>,
-    ) -> Answer<KeyResponse> {
-        Ok(Err(Error::Other("this host lists no keys".to_owned())))
+    ) -> Reply<KeyResponse> {
+        Ok(Err(Error::Other("this host does not support list-keys".to_owned())))
     }
 }
 
 impl store::Host for &mut Guest {}
 
 impl<T: 'static + Send> store::HostWithStore<T> for View {
-    async fn open(accessor: &Accessor<T, Self>, identifier: String) -> Answer<Resource<Bucket>> {
+    async fn open(accessor: &Accessor<T, Self>, identifier: String) -> Reply<Resource<Bucket>> {
         accessor.with(|mut access| {
             access.get().instance.live()?;
             Ok(Ok(access.get().instance.table.push(Bucket(identifier))?))
@@ -102,18 +102,18 @@ impl<T: 'static + Send> store::HostWithStore<T> for View {
 impl atomics::Host for &mut Guest {}
 
 impl<T: 'static + Send> atomics::HostWithStore<T> for View {
-    async fn increment(_: &Accessor<T, Self>, _: Resource<Bucket>, _: String, _: i64) -> Answer<i64> {
-        Ok(Err(Error::Other("this host counts nothing".to_owned())))
+    async fn increment(_: &Accessor<T, Self>, _: Resource<Bucket>, _: String, _: i64) -> Reply<i64> {
+        Ok(Err(Error::Other("this host does not support increment".to_owned())))
     }
 }
 
 impl cas::Host for &mut Guest {}
 
 impl<T: 'static + Send> cas::HostWithStore<T> for View {
-    async fn current(accessor: &Accessor<T, Self>, bucket: Resource<Bucket>, key: String) -> Answer<Option<Entry>> {
+    async fn current(accessor: &Accessor<T, Self>, bucket: Resource<Bucket>, key: String) -> Reply<Option<Entry>> {
         accessor.with(|mut access| {
-            let place = access.get().place(&bucket, key)?;
-            Ok(Ok(access.get().shared.state().get(&place).map(entry)))
+            let entry_key = access.get().entry_key(&bucket, key)?;
+            Ok(Ok(access.get().shared.state().get(&entry_key).map(entry)))
         })
     }
 
@@ -123,21 +123,21 @@ impl<T: 'static + Send> cas::HostWithStore<T> for View {
         key: String,
         value: Vec<u8>,
         options: CasOptions,
-    ) -> Answer<CasResult> {
+    ) -> Reply<CasResult> {
         if options.require_version.is_none() && options.require_value.is_none() {
             return Ok(Err(Error::InvalidArgument));
         }
         accessor.with(|mut access| {
-            let place = access.get().place(&bucket, key)?;
+            let entry_key = access.get().entry_key(&bucket, key)?;
             let mut state = access.get().shared.state();
-            // What is asked of a key that is not there does not hold.
-            let Some(found) = state.get(&place) else { return Ok(Ok(CasResult::Stale(None))) };
-            let moved = options.require_version.is_some_and(|version| version != found.1.to_string());
-            if moved || options.require_value.is_some_and(|value| value != found.0) {
-                return Ok(Ok(CasResult::Stale(Some(entry(found)))));
+            // A condition on a missing key is false.
+            let Some(current) = state.get(&entry_key) else { return Ok(Ok(CasResult::Stale(None))) };
+            let is_stale = options.require_version.is_some_and(|version| version != current.1.to_string());
+            if is_stale || options.require_value.is_some_and(|value| value != current.0) {
+                return Ok(Ok(CasResult::Stale(Some(entry(current)))));
             }
-            let version = found.1 + 1;
-            state.insert(place, (value, version));
+            let version = current.1 + 1;
+            state.insert(entry_key, (value, version));
             Ok(Ok(CasResult::Swapped))
         })
     }

@@ -1,5 +1,5 @@
 //! A workload with a database of its own.
-#![allow(dead_code, reason = "each test uses its part")]
+#![allow(dead_code, reason = "each test uses a part of this module")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{collections::BTreeMap, path::PathBuf};
@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use wheeltapper_wasmcloud_world::{Loaded, Message, Postgres, Settings, WasmCloudWorld};
 use wheeltapper_worlds::plant::{START, TABLES};
 
-/// The components, and the first word of the subjects that each listens to.
+/// The components, and the first token of the subjects that each subscribes to.
 pub const STAGES: [(&str, &str); 5] = [
     ("ingest", "readings"),
     ("featurize", "raw-sensor-data"),
@@ -16,10 +16,10 @@ pub const STAGES: [(&str, &str); 5] = [
     ("schedule", "alert-events"),
 ];
 
-/// A composed component.
+/// Returns the path of a composed component.
 pub fn composed(name: &str) -> PathBuf {
     let path = wheeltapper_worlds::composed("wasmcloud", name);
-    assert!(path.is_file(), "{} is missing; make it with `cargo xtask compose wasmcloud`", path.display());
+    assert!(path.is_file(), "{} is missing; create it with `cargo xtask compose wasmcloud`", path.display());
     path
 }
 
@@ -32,7 +32,7 @@ pub struct App {
 impl App {
     pub fn new(config: &[(&str, &str)]) -> Self {
         let postgres = Postgres::start().unwrap();
-        let settings = Settings { config: pairs(config), postgres: postgres.url() };
+        let settings = Settings { config: to_map(config), postgres: postgres.url() };
         let world = WasmCloudWorld::open(settings).unwrap();
         Self { world, _postgres: postgres }
     }
@@ -41,35 +41,35 @@ impl App {
         self.world.load(&composed(name)).unwrap()
     }
 
-    pub fn send(&self, to: &Loaded, subject: &str, body: &[u8]) {
+    pub fn send(&self, component: &Loaded, subject: &str, body: &[u8]) {
         let message = Message { subject: subject.to_owned(), body: body.to_vec() };
-        self.world.message(to, &message, None).unwrap();
+        self.world.message(component, &message, None).unwrap();
     }
 
     pub fn count(&self, from: &str) -> i64 {
         self.world.rows(&format!("SELECT count(*) FROM {from}"), &[]).unwrap()[0].get(0)
     }
 
-    /// Each table's rows, as text.
+    /// Returns the rows of each table as JSON.
     pub fn tables(&self) -> Vec<Vec<String>> {
         let rows = |table: &&str| self.world.rows(&format!("SELECT row_to_json(t)::text FROM ({table}) AS t"), &[]);
         TABLES.iter().map(|table| rows(table).unwrap().iter().map(|row| row.get(0)).collect()).collect()
     }
 }
 
-/// Two workloads have come to the same.
-pub fn assert_same(wanted: &[Vec<String>], got: &[Vec<String>]) {
-    for ((table, wanted), got) in TABLES.iter().zip(wanted).zip(got) {
-        let differs = wanted.iter().zip(got).find(|(wanted, got)| wanted != got);
-        assert!(wanted == got, "{table}: {} rows, wanted {}; {differs:?}", got.len(), wanted.len());
+/// Asserts that two workloads have the same rows.
+pub fn assert_same(expected: &[Vec<String>], actual: &[Vec<String>]) {
+    for ((table, expected), actual) in TABLES.iter().zip(expected).zip(actual) {
+        let differs = expected.iter().zip(actual).find(|(expected, actual)| expected != actual);
+        assert!(expected == actual, "{table}: {} rows, expected {}; {differs:?}", actual.len(), expected.len());
     }
 }
 
-fn pairs(of: &[(&str, &str)]) -> BTreeMap<String, String> {
-    of.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
+fn to_map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-/// A time so many seconds after the start, as a tick says it.
+/// Returns the body of a tick, the time `after` seconds after the start.
 pub fn tick(after: i64) -> String {
     ((START + after) * 1_000_000_000).to_string()
 }

@@ -1,4 +1,4 @@
-//! A message as it stands in JSON: which keys count, and what their values may be.
+//! Deserialisation of a JSON message: which keys are read, and which types their values may have.
 
 use std::{borrow::Cow, fmt};
 
@@ -9,7 +9,7 @@ use serde::{
 
 use crate::{rejection::excerpt, time};
 
-/// One message.
+/// A message. Absent keys are None.
 #[derive(Debug, Default)]
 pub(super) struct Message<'a> {
     pub(super) sensor: Option<Cow<'a, str>>,
@@ -99,16 +99,16 @@ impl<'de> Deserialize<'de> for Name<'de> {
     }
 }
 
-/// A time, or what came in its place.
+/// A time in nanoseconds since 1970, or the value that is not a time.
 #[derive(Debug)]
 pub(super) enum Stamp {
     Time(i64),
-    Bad(String),
+    Invalid(String),
 }
 
 impl Stamp {
-    fn of(time: Option<i64>, came: impl fmt::Display) -> Self {
-        time.map_or_else(|| Self::Bad(came.to_string()), Self::Time)
+    fn of(time: Option<i64>, received: impl fmt::Display) -> Self {
+        time.map_or_else(|| Self::Invalid(received.to_string()), Self::Time)
     }
 }
 
@@ -137,28 +137,29 @@ impl<'de> Deserialize<'de> for Stamp {
     }
 }
 
-/// What `values` can be.
+/// The value of the key `values`.
 #[derive(Debug)]
 pub(super) enum Values {
     One(f64),
     Many(Vec<f64>),
     Named(Vec<(String, Values)>),
+    /// Anything else, with the message for the sender.
     Bad(String),
-    /// An object of more parts than are read, and how many.
+    /// An object with more keys than the limit, and their number.
     TooMany(usize),
 }
 
 impl Values {
-    /// Parts of an object that are read.
+    /// Limit for the number of keys of an object.
     pub(super) const MOST_PARTS: usize = 100_000;
 
-    /// How many readings they are.
+    /// Returns the number of readings.
     pub(super) fn count(&self) -> usize {
         match self {
             Self::One(_) | Self::Bad(_) => 1,
             Self::Many(values) => values.len(),
-            Self::Named(parts) => parts.iter().map(|(_, values)| values.count()).sum(),
-            Self::TooMany(parts) => *parts,
+            Self::Named(entries) => entries.iter().map(|(_, values)| values.count()).sum(),
+            Self::TooMany(keys) => *keys,
         }
     }
 }
@@ -185,7 +186,7 @@ impl<'de> Deserialize<'de> for Values {
             fn visit_bool<E>(self, value: bool) -> Result<Values, E> {
                 Ok(Values::One(f64::from(u8::from(value))))
             }
-            /// What JavaScript writes for NaN.
+            /// JavaScript writes NaN as `null`.
             fn visit_unit<E>(self) -> Result<Values, E> {
                 Ok(Values::One(f64::NAN))
             }
@@ -197,35 +198,35 @@ impl<'de> Deserialize<'de> for Values {
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Values, A::Error> {
                 let mut values = Vec::with_capacity(seq.size_hint().unwrap_or(0).min(1 << 16));
-                let mut bad = None;
+                let mut fault = None;
                 while let Some(element) = seq.next_element()? {
                     match element {
                         Values::One(value) => values.push(value),
-                        Values::Bad(message) => bad = Some(message),
+                        Values::Bad(message) => fault = Some(message),
                         Values::Many(_) | Values::Named(_) | Values::TooMany(_) => {
-                            bad = Some("expected an array of numbers; got arrays or objects in it".to_owned())
+                            fault = Some("expected an array of numbers; got an array with arrays or objects".to_owned())
                         }
                     }
                 }
-                Ok(bad.map_or(Values::Many(values), Values::Bad))
+                Ok(fault.map_or(Values::Many(values), Values::Bad))
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Values, A::Error> {
-                let mut parts = Vec::new();
+                let mut entries = Vec::new();
                 while let Some((key, values)) = map.next_entry()? {
-                    parts.push((key, values));
-                    if parts.len() > Values::MOST_PARTS {
-                        let mut count = parts.len();
-                        drop(parts);
+                    entries.push((key, values));
+                    if entries.len() > Values::MOST_PARTS {
+                        let mut count = entries.len();
+                        drop(entries);
                         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
                             count += 1;
                         }
                         return Ok(Values::TooMany(count));
                     }
                 }
-                Ok(if parts.is_empty() {
+                Ok(if entries.is_empty() {
                     Values::Bad("`values` is an empty object; expected numbers".to_owned())
                 } else {
-                    Values::Named(parts)
+                    Values::Named(entries)
                 })
             }
         }
@@ -233,13 +234,13 @@ impl<'de> Deserialize<'de> for Values {
     }
 }
 
-/// Samples a second, or what came in their place.
+/// A sampling rate in Hz, or the value that is not a rate.
 pub(super) type Rate = Result<f64, String>;
 
-/// Only the sampling rate counts; metadata of any other shape is passed over.
+/// The sampling rate in `metadata`. All other metadata, of any type, is ignored.
 struct Metadata(Option<Rate>);
 
-/// Keys of the sampling rate.
+/// Keys of the sampling rate in `metadata`.
 const RATES: [&str; 3] = ["sampling_hz", "sample_rate_hz", "sampling_rate_hz"];
 
 impl<'de> Deserialize<'de> for Metadata {
@@ -288,7 +289,7 @@ impl<'de> Deserialize<'de> for Metadata {
     }
 }
 
-/// A rate as a number, or as a text that is one.
+/// A rate as a number, or as a string that contains a number. None for NaN and `null`.
 struct RateValue(Option<Rate>);
 
 impl<'de> Deserialize<'de> for RateValue {
@@ -296,7 +297,7 @@ impl<'de> Deserialize<'de> for RateValue {
         Ok(Self(match Values::deserialize(reader)? {
             Values::One(rate) if rate.is_nan() => None,
             Values::One(rate) => Some(Ok(rate)),
-            Values::Bad(came) => Some(Err(came)),
+            Values::Bad(message) => Some(Err(message)),
             Values::Many(_) | Values::Named(_) | Values::TooMany(_) => Some(Err("an array or an object".to_owned())),
         }))
     }

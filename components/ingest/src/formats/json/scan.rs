@@ -1,8 +1,8 @@
-//! JSON that cannot be read whole: where its elements begin and end, and what is wrong with it.
+//! Scanning of JSON that does not parse as a whole: where its elements begin and end, and what is wrong with it.
 
 use crate::rejection::{Reason, Rejection, excerpt};
 
-/// Why JSON could not be read.
+/// Returns the rejection for JSON that does not parse. `expected` describes valid input.
 pub(crate) fn syntax(error: &serde_json::Error, text: &[u8], expected: &str) -> Rejection {
     if error.is_syntax()
         && let Some(token) = non_finite_token(text)
@@ -13,7 +13,7 @@ pub(crate) fn syntax(error: &serde_json::Error, text: &[u8], expected: &str) -> 
     Rejection::malformed(format!("expected {expected}; {error}; got {:?}", excerpt(text)))
 }
 
-/// `NaN`, `Infinity` or `inf` where a value would stand.
+/// Finds `NaN`, `Infinity` or `inf` outside of strings.
 fn non_finite_token(text: &[u8]) -> Option<&'static str> {
     let mut quoted = false;
     let mut escaped = false;
@@ -40,8 +40,8 @@ fn non_finite_token(text: &[u8]) -> Option<&'static str> {
     None
 }
 
-/// The elements of an array, or the values one after the other, with their number from 1. What is not closed reaches to
-/// the end.
+/// Iterates over the elements of an array, or over a sequence of values, with their number from 1. An element that is
+/// not closed extends to the end of the text.
 pub(crate) fn elements(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let text = text.trim_ascii();
     let mut rest = text.strip_prefix(b"[").unwrap_or(text);
@@ -62,6 +62,7 @@ pub(crate) fn elements(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     })
 }
 
+/// Returns the length of the first element.
 fn element_end(text: &[u8]) -> usize {
     let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
     for (at, &byte) in text.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! What a test makes fail, and what it sees of the calls.
+//! Faults that a test injects, and the trace of calls.
 
 use std::{
     io,
@@ -10,7 +10,7 @@ use std::{
 pub enum Operation {
     /// A file is opened, for reading or writing.
     Open,
-    /// A folder is made.
+    /// A folder is created.
     CreateDir,
     /// A folder is listed.
     List,
@@ -18,7 +18,7 @@ pub enum Operation {
     Read,
     /// Bytes are written.
     Write,
-    /// A file is cut or extended.
+    /// A file is truncated or extended.
     SetLen,
     /// A file is synced, with or without its metadata.
     Sync,
@@ -26,13 +26,13 @@ pub enum Operation {
     SyncDir,
     /// A file is removed.
     Remove,
-    /// A file gets another name.
+    /// A file is renamed.
     Rename,
-    /// A file's time is read.
+    /// A file's modification time is read.
     Modified,
 }
 
-/// A call that fails.
+/// An injected fault of a call.
 #[derive(Clone, Debug)]
 pub struct Fault {
     pub(super) operation: Operation,
@@ -45,48 +45,48 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// The next call of a kind fails, with an input/output error.
+    /// Makes the next call of a kind fail, with an I/O error.
     pub fn new(operation: Operation) -> Self {
         let error = io::ErrorKind::Other;
         Self { operation, under: PathBuf::new(), skip: 0, times: 1, error, short: 0, panics: false }
     }
 
-    /// Only for files and folders under a path, or that one.
+    /// Limits the fault to a path and everything below it.
     #[must_use]
     pub fn under(mut self, path: &Path) -> Self {
         path.clone_into(&mut self.under);
         self
     }
 
-    /// So many calls succeed before.
+    /// Lets this many calls succeed first.
     #[must_use]
     pub fn after(mut self, calls: u64) -> Self {
         self.skip = calls;
         self
     }
 
-    /// So many calls fail.
+    /// Makes this many calls fail.
     #[must_use]
     pub fn times(mut self, calls: u64) -> Self {
         self.times = calls;
         self
     }
 
-    /// The error.
+    /// Sets the kind of the error.
     #[must_use]
     pub fn error(mut self, kind: io::ErrorKind) -> Self {
         self.error = kind;
         self
     }
 
-    /// A write leaves so many bytes behind before it fails.
+    /// A write stores this many bytes before it fails.
     #[must_use]
     pub fn short(mut self, bytes: usize) -> Self {
         self.short = bytes;
         self
     }
 
-    /// The call panics.
+    /// Makes the call panic.
     #[must_use]
     pub fn panics(mut self) -> Self {
         self.panics = true;
@@ -94,14 +94,14 @@ impl Fault {
     }
 }
 
-/// Something that happened, in order.
+/// An entry of the trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A call.
     Call {
         /// Its kind.
         operation: Operation,
-        /// On what.
+        /// The file or folder.
         path: PathBuf,
         /// Position in the file.
         at: u64,
@@ -110,6 +110,6 @@ pub enum Event {
         /// Whether it succeeded.
         ok: bool,
     },
-    /// What a test said with [`super::SimulatedStorage::mark`].
+    /// A label set by [`super::SimulatedStorage::mark`].
     Mark(String),
 }

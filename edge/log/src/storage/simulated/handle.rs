@@ -56,19 +56,19 @@ impl StorageFile for Handle {
         self.call(Operation::Write, at, bytes.len() as u64, |world| {
             world.writable()?;
             let fault = world.fault(Operation::Write, &self.path);
-            let wanted = fault.as_ref().map_or(bytes.len(), |fault| fault.short.min(bytes.len()));
+            let to_write = fault.as_ref().map_or(bytes.len(), |fault| fault.short.min(bytes.len()));
             let position = position(at)?;
-            let held = world.nodes[self.node].live().len();
-            let inside = held.saturating_sub(position).min(wanted);
-            // What lies between the file's end and `at` is a hole, which takes no space.
-            let room = usize::try_from(world.take((wanted - inside) as u64)).unwrap_or(usize::MAX);
+            let old_length = world.nodes[self.node].live().len();
+            let inside = old_length.saturating_sub(position).min(to_write);
+            // The space between the end of the file and `at` is a hole, which takes no space.
+            let room = usize::try_from(world.take((to_write - inside) as u64)).unwrap_or(usize::MAX);
             let written = inside + room;
             let now = world.now;
             world.nodes[self.node].write(position, bytes.get(..written).unwrap_or(bytes));
             world.modified.insert(self.node, now);
             match fault {
                 Some(fault) => fault.fail(),
-                None if written < wanted => Err(io::ErrorKind::StorageFull.into()),
+                None if written < to_write => Err(io::ErrorKind::StorageFull.into()),
                 None => Ok(()),
             }
         })
@@ -100,8 +100,8 @@ impl StorageFile for Handle {
             if let Some(fault) = world.fault(Operation::SetLen, &self.path) {
                 return fault.fail();
             }
-            let held = world.nodes[self.node].live().len() as u64;
-            world.give(held.saturating_sub(length));
+            let old_length = world.nodes[self.node].live().len() as u64;
+            world.give(old_length.saturating_sub(length));
             let now = world.now;
             world.nodes[self.node].set_len(position(length)?);
             world.modified.insert(self.node, now);
@@ -118,7 +118,7 @@ impl StorageFile for Handle {
     }
 }
 
-/// Positions in memory; a file of a simulation beyond a gigabyte is a mistake.
+/// Converts a position. A simulated file of a gigabyte or more is an error.
 fn position(at: u64) -> io::Result<usize> {
     usize::try_from(at).ok().filter(|&at| at < 1 << 30).ok_or_else(|| io::ErrorKind::FileTooLarge.into())
 }

@@ -1,5 +1,5 @@
-//! A file system in memory that fails, tears and loses power as a test tells it to. The same calls with the same random
-//! numbers have the same outcome.
+//! An in-memory file system with injected failures, torn writes and power loss. The same calls with the same random
+//! numbers have the same result.
 
 mod fault;
 mod handle;
@@ -18,13 +18,13 @@ use std::{
 use self::{handle::Handle, node::Node};
 use super::{Storage, StorageFile};
 
-/// The file system; clones share it.
+/// The simulated file system; clones share it.
 #[derive(Clone, Debug)]
 pub struct SimulatedStorage {
     world: Arc<Mutex<World>>,
 }
 
-/// A change of a folder that was not synced.
+/// A change of a folder that is not synced yet.
 #[derive(Clone, Debug)]
 enum NameChange {
     Link { path: PathBuf, node: usize },
@@ -44,7 +44,7 @@ struct World {
     free: Option<u64>,
     read_only: bool,
     faults: Vec<Fault>,
-    /// Raised when the process dies: files opened before are of no more use.
+    /// Incremented when the process dies. Files opened before are then unusable.
     life: u64,
     now: SystemTime,
     monotonic: Duration,
@@ -53,7 +53,8 @@ struct World {
 }
 
 impl SimulatedStorage {
-    /// An empty file system with pages of 64 bytes, so that small files tear, too. `seed` decides what is random.
+    /// An empty file system with pages of 64 bytes, so that small files are torn too. `seed` determines the random
+    /// choices.
     pub fn new(seed: u64) -> Self {
         Self::with_page_size(seed, 64)
     }
@@ -80,38 +81,38 @@ impl SimulatedStorage {
         Self { world: Arc::new(Mutex::new(world)) }
     }
 
-    /// The process dies: what was written stays, files that are open are of no more use.
+    /// The process dies: written data stays, open files become unusable.
     pub fn kill(&self) {
         self.world().life += 1;
     }
 
-    /// The power is lost: what was synced stays, and an arbitrary part of the rest. Files that are open are of no more
-    /// use; faults that were injected stay.
+    /// Power is lost: synced data stays, together with a random part of the rest. Open files become unusable; injected
+    /// faults stay.
     pub fn crash(&self, mut random: impl FnMut() -> u64) {
         self.world().crash(&mut random);
     }
 
-    /// Makes a call fail.
+    /// Injects a fault.
     pub fn inject(&self, fault: Fault) {
         self.world().faults.push(fault);
     }
 
-    /// No call fails any more, but for want of space or because it is read-only.
+    /// Removes all injected faults. Calls still fail when there is no free space or the file system is read-only.
     pub fn clear_faults(&self) {
         self.world().faults.clear();
     }
 
-    /// How many bytes files may still grow; `None` is without bound.
+    /// Sets how many bytes files may still grow by; `None` is unlimited.
     pub fn set_free(&self, bytes: Option<u64>) {
         self.world().free = bytes;
     }
 
-    /// Whether every write fails, as after an error the file system was mounted read-only.
+    /// Sets whether every write fails, as on a file system that was remounted read-only after an error.
     pub fn set_read_only(&self, read_only: bool) {
         self.world().read_only = read_only;
     }
 
-    /// Flips a bit of a file, on the disk and in memory; nothing when the file does not reach there.
+    /// Flips a bit of a file, on the disk and in memory. Does nothing if the file is too short.
     pub fn flip_bit(&self, path: &Path, byte: u64, bit: u8) {
         let mut world = self.world();
         if let (Some(&node), Ok(byte)) = (world.names.get(path), usize::try_from(byte)) {
@@ -119,7 +120,7 @@ impl SimulatedStorage {
         }
     }
 
-    /// Changes a file behind the log's back, on the disk and in memory.
+    /// Changes a file without the log's knowledge, on the disk and in memory.
     pub fn corrupt(&self, path: &Path, change: impl Fn(&mut Vec<u8>)) {
         let mut world = self.world();
         if let Some(&node) = world.names.get(path) {
@@ -127,7 +128,7 @@ impl SimulatedStorage {
         }
     }
 
-    /// Removes a file behind the log's back, durably.
+    /// Removes a file durably, without the log's knowledge.
     pub fn lose_file(&self, path: &Path) {
         let mut world = self.world();
         world.names.remove(path);
@@ -135,40 +136,40 @@ impl SimulatedStorage {
         world.name_changes.retain(|change| change.path() != path);
     }
 
-    /// What a file holds.
+    /// The content of a file.
     pub fn contents(&self, path: &Path) -> Option<Vec<u8>> {
         let world = self.world();
         world.names.get(path).map(|&node| world.nodes[node].live().to_vec())
     }
 
-    /// All files.
+    /// Paths of all files.
     pub fn files(&self) -> Vec<PathBuf> {
         self.world().names.keys().cloned().collect()
     }
 
-    /// Time goes on.
+    /// Advances both clocks.
     pub fn advance(&self, time: Duration) {
         let mut world = self.world();
         world.now += time;
         world.monotonic += time;
     }
 
-    /// The wall clock is set; it may go back.
+    /// Sets the wall clock; it may go back.
     pub fn set_now(&self, now: SystemTime) {
         self.world().now = now;
     }
 
-    /// Begins to record what happens, or ends it and forgets.
+    /// Starts a new trace, or ends tracing and discards the trace.
     pub fn record(&self, on: bool) {
         self.world().trace = on.then(Vec::new);
     }
 
-    /// What happened since [`Self::record`].
+    /// The trace since [`Self::set_tracing`].
     pub fn trace(&self) -> Vec<Event> {
         self.world().trace.clone().unwrap_or_default()
     }
 
-    /// Puts something into the record that is no call, as that a reading was acknowledged.
+    /// Adds a label to the trace, such as the acknowledgement of a reading.
     pub fn mark(&self, what: impl Into<String>) {
         if let Some(trace) = &mut self.world().trace {
             trace.push(Event::Mark(what.into()));
@@ -179,7 +180,7 @@ impl SimulatedStorage {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs a call: records it, and lets it fail if a test wants that.
+    /// Runs a call, applies an injected fault, and adds the call to the trace.
     fn call<T>(
         &self,
         operation: Operation,
@@ -241,7 +242,7 @@ impl World {
         }
     }
 
-    /// The fault that this call has, if any.
+    /// Returns the injected fault that applies to this call, if any.
     fn fault(&mut self, operation: Operation, path: &Path) -> Option<Fault> {
         let fits = |fault: &&mut Fault| fault.operation == operation && path.starts_with(&fault.under);
         let index = {
@@ -261,7 +262,7 @@ impl World {
         if self.read_only { Err(io::ErrorKind::ReadOnlyFilesystem.into()) } else { Ok(()) }
     }
 
-    /// Takes up to `bytes` from the free space; tells how many.
+    /// Takes up to `bytes` from the free space. Returns how many were available.
     fn take(&mut self, bytes: u64) -> u64 {
         let Some(free) = &mut self.free else { return bytes };
         let taken = bytes.min(*free);

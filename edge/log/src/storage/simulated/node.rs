@@ -1,8 +1,8 @@
-//! The bytes of a simulated file: what a process sees, and what the disk holds.
+//! The content of a simulated file: in the page cache and on the disk.
 
 use std::collections::BTreeMap;
 
-/// What was done to a file since its last sync.
+/// A change of a file since its last sync.
 #[derive(Clone, Debug)]
 enum Change {
     Bytes { at: usize, bytes: Vec<u8> },
@@ -13,12 +13,12 @@ enum Change {
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     page: usize,
-    /// What whoever reads the file gets: the page cache.
+    /// What a process reads: the page cache.
     live: Vec<u8>,
-    /// What is on the disk.
+    /// What the disk contains.
     durable: Vec<u8>,
     changes: Vec<Change>,
-    /// The dirty pages, as they were in the page cache before the first of `changes`.
+    /// Content of the dirty pages before the first of `changes`.
     dirty: BTreeMap<usize, Vec<u8>>,
     /// Length before the first of `changes`.
     length_before: usize,
@@ -65,7 +65,7 @@ impl Node {
         self.changes.push(Change::Length(length));
     }
 
-    /// Remembers how the pages from `from` to `to` look before they are changed.
+    /// Saves the content of the pages from `from` to `to` before they are changed.
     fn touch(&mut self, from: usize, to: usize) {
         if self.changes.is_empty() {
             self.length_before = self.live.len();
@@ -78,7 +78,7 @@ impl Node {
         }
     }
 
-    /// All dirty pages go to the disk.
+    /// Writes all dirty pages to the disk.
     pub(super) fn sync(&mut self) {
         self.durable.resize(self.live.len(), 0);
         for page in std::mem::take(&mut self.dirty).into_keys() {
@@ -88,8 +88,8 @@ impl Node {
         self.changes.clear();
     }
 
-    /// As Linux has it: some pages reach the disk, the others do not, and all count as clean from now on. A reader goes
-    /// on seeing them until the power is lost.
+    /// Behaves as Linux does: some pages reach the disk, the others do not, and all of them count as clean from now on.
+    /// Processes still read them until power is lost.
     pub(super) fn fail_sync(&mut self, mut random: impl FnMut() -> u64) {
         for page in std::mem::take(&mut self.dirty).into_keys() {
             if random() & 1 == 0 {
@@ -104,8 +104,8 @@ impl Node {
         self.changes.clear();
     }
 
-    /// The power is lost: of each dirty page the disk has the version after any of the changes, or a part of it, and the
-    /// length is that after any of the changes.
+    /// Power is lost. For each dirty page, the disk has its version after any of the changes, or a part of that
+    /// version. The length is that after any of the changes.
     pub(super) fn crash(&mut self, mut random: impl FnMut() -> u64) {
         let choices = self.changes.len() as u64 + 1;
         let mut length = self.durable.len();
@@ -132,7 +132,7 @@ impl Node {
             for change in self.changes.iter().take(applied) {
                 self.change_page(&mut version, page, change);
             }
-            // A quarter of them is torn within the page.
+            // A quarter of the pages is torn within the page.
             if random().is_multiple_of(4) {
                 let kept = usize::try_from(random() % 4).unwrap_or(0) * (self.page / 4);
                 let old = page_of(&self.durable, page, self.page);
@@ -163,7 +163,7 @@ impl Node {
         }
     }
 
-    /// Flips a bit on the disk and in the page cache, also in the older versions of a dirty page.
+    /// Flips a bit on the disk and in the page cache, and in the saved version of a dirty page.
     pub(super) fn flip(&mut self, byte: usize, bit: u8) {
         let mask = 1 << (bit % 8);
         let old = self.dirty.get_mut(&(byte / self.page)).and_then(|page| page.get_mut(byte % self.page));
@@ -172,7 +172,7 @@ impl Node {
         }
     }
 
-    /// Changes what lies on the disk and in the page cache alike.
+    /// Changes the content on the disk and in the page cache.
     pub(super) fn corrupt(&mut self, change: impl Fn(&mut Vec<u8>)) {
         change(&mut self.live);
         change(&mut self.durable);
@@ -187,7 +187,7 @@ fn page_of(bytes: &[u8], page: usize, size: usize) -> Vec<u8> {
     content
 }
 
-/// Puts a page into `bytes`, as far as they reach.
+/// Writes a page into `bytes`, up to their end.
 fn put_page(bytes: &mut [u8], page: usize, size: usize, content: &[u8]) {
     let begins = (page * size).min(bytes.len());
     let ends = (begins + size).min(bytes.len());

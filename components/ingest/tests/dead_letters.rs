@@ -1,45 +1,45 @@
-//! What is kept of a refused part can be sent again by itself: it gives just that part, with its own sensor and time.
+//! A dead letter can be sent again by itself: it gives exactly the rejected part, with its own sensor and time.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 
 use common::{NOW, T, envelope, readings, reasons};
 use proptest::prelude::*;
-use wheeltapper_ingest::{Decoded, Envelope, Ingester, Reason};
+use wheeltapper_ingest::{Decoded, Envelope, Ingester, Reason, Refusal};
 
 const DAY: i64 = 86_400_000_000_000;
 
-/// Sends an event, and each of its letters a day later.
-fn again(first: &Envelope<'_>) -> (Decoded, Vec<Decoded>) {
+/// Sends an event, and each of its dead letters a day later.
+fn resend(first: &Envelope<'_>) -> (Decoded, Vec<Decoded>) {
     let mut ingester = Ingester::open("").unwrap();
     let decoded = ingester.decode([*first]);
-    let letters = decoded.refusals.iter().map(|refusal| {
+    let resent = decoded.refusals.iter().map(|rejected| {
         ingester.decode([Envelope {
-            source: refusal.source.as_deref().unwrap_or(first.source),
-            format: refusal.format.as_deref(),
+            source: rejected.source.as_deref().unwrap_or(first.source),
+            format: rejected.format.as_deref(),
             sensor: first.sensor,
             arrival: first.arrival + DAY,
-            payload: &refusal.payload,
+            payload: &rejected.payload,
         }])
     });
-    let letters = letters.collect();
-    (decoded, letters)
+    let resent = resent.collect();
+    (decoded, resent)
 }
 
-/// Readings of the letters of an event.
-fn later(first: &Envelope<'_>) -> Vec<(String, i64, f64)> {
-    let (decoded, letters) = again(first);
-    assert!(decoded.refusals.iter().all(|refusal| refusal.rejection.reason == Reason::InFuture), "{decoded:?}");
-    assert!(letters.iter().all(|letter| letter.refusals.is_empty()), "{letters:?}");
-    letters.iter().flat_map(readings).collect()
+/// The readings of the dead letters of an event, all of which were rejected as too far in the future.
+fn readings_of_dead_letters(first: &Envelope<'_>) -> Vec<(String, i64, f64)> {
+    let (decoded, resent) = resend(first);
+    assert!(decoded.refusals.iter().all(|rejected| rejected.rejection.reason == Reason::InFuture), "{decoded:?}");
+    assert!(resent.iter().all(|result| result.refusals.is_empty()), "{resent:?}");
+    resent.iter().flat_map(readings).collect()
 }
 
-/// Half an hour after the event's arrival, in seconds and as text.
+/// Half an hour after the arrival of the event, in nanoseconds and in seconds.
 const AHEAD: i64 = NOW + 1_800_000_000_000;
 const AHEAD_S: i64 = AHEAD / 1_000_000_000;
 
 #[test]
-fn a_reading_from_the_future_is_taken_later_in_every_format() {
+fn a_reading_from_the_future_is_accepted_later_in_every_format() {
     type Case<'a> = (&'a str, String, Vec<(&'a str, f64)>);
     let cases: [Case<'_>; 8] = [
         (
@@ -79,41 +79,42 @@ fn a_reading_from_the_future_is_taken_later_in_every_format() {
     ];
     for (format, body, want) in cases {
         let want: Vec<_> = want.into_iter().map(|(name, value)| (name.to_owned(), AHEAD, value)).collect();
-        assert_eq!(later(&envelope(Some(format), body.as_bytes())), want, "{format}: {body}");
+        assert_eq!(readings_of_dead_letters(&envelope(Some(format), body.as_bytes())), want, "{format}: {body}");
     }
 }
 
 #[test]
-fn waveforms_are_taken_later_whole() {
+fn a_waveform_from_the_future_is_accepted_later() {
     let samples = vec!["0.1"; 2000].join(",");
     let body =
         format!(r#"{{"sensor_id":"v","timestamp":{AHEAD},"values":[{samples}],"metadata":{{"sampling_hz":1000}}}}"#);
-    let (decoded, letters) = again(&envelope(Some("json"), body.as_bytes()));
+    let (decoded, resent) = resend(&envelope(Some("json"), body.as_bytes()));
     assert_eq!((reasons(&decoded), decoded.refusals[0].readings), (vec![(0, Reason::InFuture)], 2000));
-    let burst = &letters[0].waveforms[0];
-    assert_eq!((burst.start, burst.rate, burst.samples.len(), burst.samples[7]), (AHEAD, 1000.0, 2000, 0.1_f32));
+    let waveform = &resent[0].waveforms[0];
+    assert_eq!((waveform.start, waveform.rate), (AHEAD, 1000.0));
+    assert_eq!((waveform.samples.len(), waveform.samples[7]), (2000, 0.1_f32));
 
     let mut body = b"WTW1\x00\x00".to_vec();
     body.extend(AHEAD.to_le_bytes());
     body.extend(1000_f64.to_le_bytes());
     body.extend(2000_u32.to_le_bytes());
     body.extend([0_u8; 8000]);
-    let (_, letters) = again(&Envelope { sensor: Some("mapped"), ..envelope(Some("waveform"), &body) });
-    assert_eq!((letters[0].waveforms[0].samples.len(), letters[0].text.as_str()), (2000, "mapped"));
+    let (_, resent) = resend(&Envelope { sensor: Some("mapped"), ..envelope(Some("waveform"), &body) });
+    assert_eq!((resent[0].waveforms[0].samples.len(), resent[0].text.as_str()), (2000, "mapped"));
 }
 
 #[test]
-fn only_what_was_refused_is_in_the_letter_and_in_its_own_words() {
+fn a_dead_letter_holds_only_the_rejected_part() {
     let body = br#"{"sensor_id":"hall/m","values":{"temp":21.5,"state":"RUN","more":{"x":1},"list":[1,"a"]}}"#;
-    let (decoded, letters) = again(&envelope(Some("json"), body));
+    let (decoded, resent) = resend(&envelope(Some("json"), body));
     assert_eq!(readings(&decoded), [("hall/m/temp".to_owned(), NOW, 21.5)]);
     assert_eq!(decoded.refusals.len(), 3);
-    for (refusal, letter) in decoded.refusals.iter().zip(&letters) {
-        // Refused again, for the same reason, under its own name and nothing else.
-        assert_eq!((readings(letter), letter.refusals.len()), (vec![], 1), "{letter:?}");
-        let again = &letter.refusals[0];
-        assert_eq!(again.rejection, refusal.rejection);
-        let text = String::from_utf8_lossy(&refusal.payload);
+    for (rejected, result) in decoded.refusals.iter().zip(&resent) {
+        // It is rejected again, with the same reason and for the same sensor.
+        assert_eq!((readings(result), result.refusals.len()), (vec![], 1), "{result:?}");
+        let again = &result.refusals[0];
+        assert_eq!(again.rejection, rejected.rejection);
+        let text = String::from_utf8_lossy(&rejected.payload);
         assert!(text.contains("2027-01-15T08:00:00Z") && !text.contains("temp"), "{text}");
     }
     assert_eq!(
@@ -123,7 +124,7 @@ fn only_what_was_refused_is_in_the_letter_and_in_its_own_words() {
 }
 
 #[test]
-fn what_cannot_be_decoded_keeps_what_it_needs() {
+fn dead_letters_of_undecodable_parts_keep_their_context() {
     for (format, body) in [
         ("csv", "sensor_id\ttimestamp\tvalue\r\na\tnever\t1\r\n\r\n\tnever\t2\r\n"),
         ("csv", "time,a,b\nnever,1,2\n"),
@@ -135,20 +136,23 @@ fn what_cannot_be_decoded_keeps_what_it_needs() {
         ("line-protocol", "a value=x 1700000000\nbad line here\n"),
         ("application/x-ndjson", "{\"sensor_id\":\"a\"\n"),
     ] {
-        let (decoded, letters) = again(&envelope(Some(format), body.as_bytes()));
+        let (decoded, resent) = resend(&envelope(Some(format), body.as_bytes()));
         assert_eq!(readings(&decoded), [], "{body}");
         assert!(!decoded.refusals.is_empty(), "{body}");
-        for (refusal, letter) in decoded.refusals.iter().zip(&letters) {
-            assert_eq!(readings(letter), [], "{body}");
-            let of =
-                |refusal: &wheeltapper_ingest::Refusal| (refusal.rejection.reason, refusal.rejection.sensor.clone());
-            assert_eq!(letter.refusals.iter().map(of).collect::<Vec<_>>(), [of(refusal)], "{body}: {refusal:?}");
+        for (rejected, result) in decoded.refusals.iter().zip(&resent) {
+            assert_eq!(readings(result), [], "{body}");
+            let summary = |rejected: &Refusal| (rejected.rejection.reason, rejected.rejection.sensor.clone());
+            assert_eq!(
+                result.refusals.iter().map(summary).collect::<Vec<_>>(),
+                [summary(rejected)],
+                "{body}: {rejected:?}"
+            );
         }
     }
 }
 
 #[test]
-fn a_metric_without_its_birth_is_taken_once_there_is_one() {
+fn a_metric_without_its_birth_is_accepted_after_the_birth() {
     // Payload: timestamp 1700000000000, one metric: alias 1, double 2.5.
     let metric = |name: &[u8]| [name, &[0x10, 1, 0x20, 10, 0x69], &2.5_f64.to_le_bytes()].concat();
     let payload = |metric: &[u8], stamp: bool| {
@@ -159,14 +163,14 @@ fn a_metric_without_its_birth_is_taken_once_there_is_one() {
     for stamped in [true, false] {
         let data = payload(&metric(&[]), stamped);
         let topic = |topic| Envelope { source: topic, ..envelope(None, b"") };
-        let refused = ingester.decode([Envelope { payload: &data, ..topic("spBv1.0/g/NDATA/n") }]).refusals.remove(0);
+        let rejected = ingester.decode([Envelope { payload: &data, ..topic("spBv1.0/g/NDATA/n") }]).refusals.remove(0);
         let birth = payload(&metric(b"\x0a\x04load"), true);
         ingester.decode([Envelope { payload: &birth, ..topic("spBv1.0/g/NBIRTH/n") }]);
         let again = Envelope {
-            source: refused.source.as_deref().unwrap(),
-            format: refused.format.as_deref(),
+            source: rejected.source.as_deref().unwrap(),
+            format: rejected.format.as_deref(),
             arrival: NOW + DAY,
-            payload: &refused.payload,
+            payload: &rejected.payload,
             ..envelope(None, b"")
         };
         let time = if stamped { T } else { NOW };
@@ -176,8 +180,8 @@ fn a_metric_without_its_birth_is_taken_once_there_is_one() {
 }
 
 #[test]
-fn a_part_of_a_birth_does_not_end_the_birth() {
-    // A birth with a nameless metric without an alias, and a good one.
+fn a_dead_letter_of_a_birth_does_not_replace_the_birth() {
+    // A birth with a valid metric, and one with neither a name nor an alias.
     let good = [b"\x0a\x04load\x10\x01\x20\x0a\x69".as_slice(), &2.5_f64.to_le_bytes()].concat();
     let bad = [b"\x20\x0a\x69".as_slice(), &2.5_f64.to_le_bytes()].concat();
     let mut birth = Vec::new();
@@ -187,24 +191,24 @@ fn a_part_of_a_birth_does_not_end_the_birth() {
     }
     let mut ingester = Ingester::open("").unwrap();
     let decoded = ingester.decode([Envelope { source: "spBv1.0/g/NBIRTH/n", ..envelope(None, &birth) }]);
-    let refusal = &decoded.refusals[0];
+    let rejected = &decoded.refusals[0];
     let state = ingester.snapshot();
-    let source = refusal.source.as_deref().unwrap();
-    ingester.decode([Envelope { source, format: refusal.format.as_deref(), ..envelope(None, &refusal.payload) }]);
+    let source = rejected.source.as_deref().unwrap();
+    ingester.decode([Envelope { source, format: rejected.format.as_deref(), ..envelope(None, &rejected.payload) }]);
     assert_eq!((source, ingester.snapshot()), ("spBv1.0/g/NDATA/n", state));
 }
 
 #[test]
-fn too_much_to_keep_is_told_without_a_payload() {
+fn a_part_that_is_too_large_to_keep_has_no_payload() {
     let body = format!("{{\"sensor_id\":\"a\",\"timestamp\":\"never\",\"note\":\"{}\"}}", "x".repeat(5 << 20));
-    let (decoded, _) = again(&envelope(Some("json"), body.as_bytes()));
+    let (decoded, _) = resend(&envelope(Some("json"), body.as_bytes()));
     assert_eq!((reasons(&decoded), decoded.refusals[0].payload.len()), (vec![(0, Reason::Malformed)], 0));
 }
 
 proptest! {
-    /// Whatever is refused, its letters give no reading that was taken already, and what they give has a sensor and time.
+    /// The dead letters give no reading that was already accepted, and each of their readings has a sensor and a time.
     #[test]
-    fn letters_give_nothing_twice(
+    fn dead_letters_give_no_reading_twice(
         rows in prop::collection::vec((0_usize..4, 0_i64..3, prop_oneof![Just("1.5"), Just("x"), Just("NaN"), Just("1e999")]), 1..20),
         format in 0_usize..4,
     ) {
@@ -216,23 +220,23 @@ proptest! {
             2 => format!("[{}]", rows.iter().map(|(name, at, value)| format!("{{\"sensor_id\":{:?},\"timestamp\":{},\"values\":{{\"x\":{:?},\"y\":1}}}}", names[*name], time(*at), value)).collect::<Vec<_>>().join(",")),
             _ => rows.iter().map(|(name, at, value)| format!("m,sensor={} x={value},y=1 {}\n", names[*name], time(*at))).collect(),
         };
-        let (decoded, letters) = again(&envelope(Some(["csv", "ndjson", "json", "line-protocol"][format]), body.as_bytes()));
-        let mut taken = readings(&decoded);
-        let refused: u32 = decoded.refusals.iter().map(|refusal| refusal.readings).sum();
-        let each = if format > 1 { 2 } else { 1 };
-        prop_assert_eq!(taken.len() + refused as usize, rows.len() * each);
-        for (refusal, letter) in decoded.refusals.iter().zip(&letters) {
-            let count: u32 = letter.refusals.iter().map(|refusal| refusal.readings).sum();
-            prop_assert_eq!(letter.accepted[0] + count, refusal.readings);
-            if refusal.rejection.reason == Reason::InFuture {
-                // A text that is no number was not looked at before.
-                prop_assert!(letter.accepted[0] == 1 || letter.refusals[0].rejection.reason == Reason::NonFinite);
-                prop_assert!(readings(letter).iter().all(|(_, time, _)| *time == AHEAD));
+        let (decoded, resent) = resend(&envelope(Some(["csv", "ndjson", "json", "line-protocol"][format]), body.as_bytes()));
+        let mut accepted = readings(&decoded);
+        let rejected: u32 = decoded.refusals.iter().map(|rejected| rejected.readings).sum();
+        let per_row = if format > 1 { 2 } else { 1 };
+        prop_assert_eq!(accepted.len() + rejected as usize, rows.len() * per_row);
+        for (rejected, result) in decoded.refusals.iter().zip(&resent) {
+            let count: u32 = result.refusals.iter().map(|rejected| rejected.readings).sum();
+            prop_assert_eq!(result.accepted[0] + count, rejected.readings);
+            if rejected.rejection.reason == Reason::InFuture {
+                // The time is checked before the value, so the value may be rejected now.
+                prop_assert!(result.accepted[0] == 1 || result.refusals[0].rejection.reason == Reason::NonFinite);
+                prop_assert!(readings(result).iter().all(|(_, time, _)| *time == AHEAD));
             } else {
-                prop_assert_eq!(letter.accepted[0], 0);
+                prop_assert_eq!(result.accepted[0], 0);
             }
-            taken.extend(readings(letter));
+            accepted.extend(readings(result));
         }
-        prop_assert!(taken.iter().all(|(name, ..)| !name.contains("..") && !name.contains("//")));
+        prop_assert!(accepted.iter().all(|(name, ..)| !name.contains("..") && !name.contains("//")));
     }
 }

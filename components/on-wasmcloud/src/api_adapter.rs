@@ -1,6 +1,8 @@
-//! The line for the API, which is joined before it.
+//! The line behind the API, with which it is composed.
 
-use wheeltapper_line::{Dialect, Drive, Line, LineError, PortError, Ports, Topic, Value, front::Door, subject};
+use wheeltapper_line::{
+    Dialect, Dispatch, Line, LineError, PortError, Ports, Topic, Value, front::PlatformLine, subject,
+};
 
 use crate::{
     bindings::wasmcloud::messaging0_2_0::{consumer, types::BrokerMessage},
@@ -24,35 +26,35 @@ impl Ports for WasmCloud {
     }
 
     async fn load(&self, key: &str) -> Result<(Option<Vec<u8>>, Option<i64>), PortError> {
-        // Ingest's births are this component's own; what a stage knows lies where the stage keeps it.
+        // Ingest's births are this component's own state; the stages' state is stored where the stages keep it.
         if key != "ingest" && setting("state").map_err(|error| PortError(error.to_string()))? != "postgres" {
             return Err(PortError(
-                "what the stages know lies in the key-value store, which the API cannot ask on wasmCloud; to have values judged \
-                 set `state` to postgres for the stages and for this component"
+                "on wasmCloud the API cannot read the stages' state from the key-value store; to score samples, set `state` to \
+                 postgres for the stages and for this component"
                     .to_owned(),
             ));
         }
         Ok(table::load(key)?.unzip())
     }
 
-    async fn swap(&self, key: &str, held: Option<i64>, body: Vec<u8>) -> Result<bool, PortError> {
-        table::swap(key, held, body)
+    async fn swap(&self, key: &str, version: Option<i64>, body: Vec<u8>) -> Result<bool, PortError> {
+        table::swap(key, version, body)
     }
 
     async fn publish(&self, topic: Topic, key: &str, body: &[u8]) -> Result<(), PortError> {
         let message = BrokerMessage { subject: subject(topic, key), body: body.to_vec(), reply_to: None };
-        consumer::publish(&message).map_err(|error| PortError(format!("the bus gave: {error}")))
+        consumer::publish(&message).map_err(|error| PortError(format!("cannot publish on the bus: {error}")))
     }
 }
 
 struct Component;
 
-impl Door for Component {
+impl PlatformLine for Component {
     type Platform = WasmCloud;
 
-    /// The stages that follow hear of it on the bus.
+    /// The stages run in instances of their own, notified over the bus.
     fn line() -> Result<Line<WasmCloud>, LineError> {
-        Line::new(WasmCloud, &plant()?, Drive::Bus)
+        Line::new(WasmCloud, &plant()?, Dispatch::Bus)
     }
 }
 
