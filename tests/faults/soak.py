@@ -48,8 +48,8 @@ class Sender(threading.Thread):
             if ahead < -2:
                 # What the host did not take in time is not sent on top.
                 began = time.monotonic() - sent / share
-            body = self.body(per_body, time.monotonic() - began)
-            sent += per_body
+            body, count = self.body(per_body, time.monotonic() - began)
+            sent += count
             try:
                 if connection is None:
                     address, port = self.host.http.rsplit(":", 1)
@@ -70,7 +70,7 @@ class Sender(threading.Thread):
                 time.sleep(min(float(answer.getheader("Retry-After") or 1), 1))
 
     def body(self, count, elapsed):
-        """CSV of `count` readings, evenly over the last stretch of time, of this sender's sensors."""
+        """CSV of about `count` readings, evenly over the last stretch of time, of this sender's sensors; and their number."""
         options = self.options
         base = options.sensors // options.senders
         fresh = int(elapsed * options.new_names / 60 / options.senders)
@@ -87,7 +87,7 @@ class Sender(threading.Thread):
                 lines.append(f"soak/{self.number}-{sensor // 50}/s{sensor},{stamp},{20 + (sensor * 7 + step * 13) % 100 / 10}")
         for sensor in wanted:
             lines.append(f"soak/{self.number}-{sensor // 50}/s{sensor},{now},21.5")
-        return "\n".join(lines).encode()
+        return "\n".join(lines).encode(), len(lines) - 1
 
 
 def sample(host, senders, began, wanted):

@@ -151,8 +151,10 @@ impl Store {
         schema::prepare(&mut connection)?;
         let identity = schema::identity(&connection)?;
         let store = Self::new(path, options, Some(connection), identity);
-        if store.wal_bytes() > store.shared.options.wal_limit / 2 {
-            // A host that died may have left a long one. Another program that reads may keep it; it is tried again.
+        if store.wal_bytes() > 0 {
+            // What a process that died has left. Behind a damaged commit there may be later ones, which SQLite does not read.
+            // They would count again if the next commit were byte for byte the damaged one, as a replay can make it; so the
+            // log begins anew. Another program that reads may keep it from that.
             wal::start_anew(&store.shared, Duration::from_millis(250))?;
         }
         Ok(store)

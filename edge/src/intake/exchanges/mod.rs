@@ -62,11 +62,38 @@ const PATIENCE: Duration = Duration::from_secs(30);
 type SessionKey = [u8; 16];
 
 /// A message on its way to the log, and what of it is there already.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Offer {
     pub(crate) tag: Tag,
-    /// The parts that an earlier try has stored, and of how many.
+    /// The parts that an earlier attempt has stored, and of how many.
     stored: Option<(Vec<u16>, u16)>,
+    _attempt: Attempt,
+}
+
+/// An attempt to store a message. A resend waits for it: while the disk hangs, a client may connect anew and send the message
+/// again long before the first attempt comes to an end.
+#[derive(Debug)]
+struct Attempt {
+    state: Arc<Mutex<State>>,
+    exchange: (SessionKey, u16),
+    number: u64,
+}
+
+impl Drop for Attempt {
+    /// The attempt has ended. Where it stored nothing, those who wait for it learn that by their channels' end.
+    fn drop(&mut self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.finish(self.exchange, self.number);
+    }
+}
+
+/// A message that is on its way to the disk.
+#[derive(Debug)]
+struct Pending {
+    number: u64,
+    digest: [u8; 16],
+    /// Resends that wait for it.
+    waiting: Vec<oneshot::Sender<()>>,
 }
 
 impl Offer {
@@ -84,6 +111,8 @@ pub(crate) enum Begin {
     Stored,
     /// Store it.
     Store(Offer),
+    /// An earlier copy of it is on its way: the channel says when it is stored, or ends where it could not be.
+    Wait(oneshot::Receiver<()>),
     /// There is no room for another exchange.
     Full,
 }
@@ -107,6 +136,8 @@ impl Open {
 #[derive(Debug, Default)]
 struct State {
     sessions: HashMap<SessionKey, HashMap<u16, Open>>,
+    /// Messages on their way, by session and packet id.
+    pending: HashMap<(SessionKey, u16), Pending>,
     count: usize,
     changed: bool,
     /// When the last snapshot was made, and the sum of the raw topic's ends then.
@@ -116,6 +147,17 @@ struct State {
 impl State {
     fn get(&self, session: &SessionKey, id: u16) -> Option<&Open> {
         self.sessions.get(session)?.get(&id)
+    }
+
+    /// Ends an attempt, and returns who waits for it.
+    fn finish(&mut self, exchange: (SessionKey, u16), number: u64) -> Vec<oneshot::Sender<()>> {
+        match self.pending.get(&exchange) {
+            Some(pending) if pending.number == number => {
+                self.pending.remove(&exchange).map(|pending| pending.waiting).unwrap_or_default()
+            }
+            // A new message has taken the packet id since.
+            _ => Vec::new(),
+        }
     }
 
     /// Notes that a part is stored.
@@ -151,7 +193,7 @@ impl State {
 /// The exchanges.
 #[derive(Debug)]
 pub(crate) struct Exchanges {
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
     /// The first number of this run of the host.
     first: u64,
     next: AtomicU64,
@@ -201,7 +243,7 @@ impl Exchanges {
         }
         let log = Committer::start(vec![partition], WAITING, Duration::ZERO)?;
         let first = last + 1;
-        let exchanges = Self { state: Mutex::new(state), first, next: AtomicU64::new(first), log, own, raw };
+        let exchanges = Self { state: Arc::new(Mutex::new(state)), first, next: AtomicU64::new(first), log, own, raw };
         // At once, so that there is one before the first exchange.
         exchanges.write_snapshot().context("keeping MQTT's QoS 2 exchanges")?;
         Ok(exchanges)
@@ -220,7 +262,15 @@ impl Exchanges {
     pub(crate) fn begin(&self, exchange: &Exchange, topic: &str, payload: &[u8]) -> Begin {
         let session = session_key(&exchange.session);
         let digest = digest(topic, payload);
-        let state = self.lock();
+        let mut state = self.lock();
+        let key = (session, exchange.id);
+        if let Some(pending) = state.pending.get_mut(&key).filter(|pending| exchange.dup && pending.digest == digest) {
+            // Those whose connections have ended wait no more.
+            pending.waiting.retain(|waiting| !waiting.is_closed());
+            let (sender, receiver) = oneshot::channel();
+            pending.waiting.push(sender);
+            return Begin::Wait(receiver);
+        }
         let known = state.get(&session, exchange.id);
         // A client that is told that its session is gone sends what was under way without the duplicate flag.
         let again = |open: &&Open| (exchange.dup || open.number < self.first) && open.digest == digest;
@@ -229,13 +279,21 @@ impl Exchanges {
                 return Begin::Stored;
             }
             let tag = Tag { session, id: exchange.id, number: open.number, digest };
-            return Begin::Store(Offer { tag, stored: Some((open.stored.clone(), open.parts)) });
+            let stored = Some((open.stored.clone(), open.parts));
+            return Begin::Store(self.offer(&mut state, tag, stored));
         }
         if known.is_none() && state.count >= MOST {
             return Begin::Full;
         }
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        Begin::Store(Offer { tag: Tag { session, id: exchange.id, number, digest }, stored: None })
+        Begin::Store(self.offer(&mut state, Tag { session, id: exchange.id, number, digest }, None))
+    }
+
+    fn offer(&self, state: &mut State, tag: Tag, stored: Option<(Vec<u16>, u16)>) -> Offer {
+        let exchange = (tag.session, tag.id);
+        let (number, digest) = (tag.number, tag.digest);
+        state.pending.insert(exchange, Pending { number, digest, waiting: Vec::new() });
+        Offer { tag, stored, _attempt: Attempt { state: Arc::clone(&self.state), exchange, number } }
     }
 
     /// All parts of a message are durable.
@@ -243,6 +301,10 @@ impl Exchanges {
         let mut state = self.lock();
         for part in 0..parts {
             state.add(tag, part, parts, clock::now());
+        }
+        for waiting in state.finish((tag.session, tag.id), tag.number) {
+            // The connection of the resend may be gone.
+            let _ = waiting.send(());
         }
     }
 

@@ -66,6 +66,10 @@ impl Sink for IntakeSink {
                     tracing::warn!("too many QoS 2 exchanges of MQTT are open; a message has to come again later");
                     return Box::pin(std::future::ready(Verdict::Busy));
                 }
+                // The first copy is still on its way to the disk.
+                Begin::Wait(stored) => {
+                    return Box::pin(async move { stored.await.map_or(Verdict::Busy, |()| Verdict::Stored) });
+                }
                 Begin::Store(offer) => self.host.intake.submit_exchange(lane, envelope, sender, offer),
             },
         };
