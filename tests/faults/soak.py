@@ -133,7 +133,7 @@ def main():
     parser.add_argument("--csv", default="soak.csv")
     parser.add_argument("--metrics", default="", help="starts of names of further metrics, with commas")
     parser.add_argument("--readers", type=int, default=2, help="programs that read the store beside the host")
-    parser.add_argument("--max-rss", type=float, default=1024, help="MB")
+    parser.add_argument("--max-rss", type=float, default=2048, help="MB")
     parser.add_argument("--max-wal", type=float, default=256, help="MB")
     parser.add_argument("--max-log", type=float, default=1536, help="MB")
     parser.add_argument("--max-bytes-per-reading", type=float, default=16, help="of the store, once it is above 64 MB")
