@@ -193,7 +193,7 @@ pub fn signature(mut bytes: &[u8]) {
     }
     let Ok(uri) = Uri::try_from(parts[0].as_slice()) else { return };
     let taken = signatures.head(&Method::POST, &uri, &headers, NOW_SECONDS).and_then(|head| match head {
-        Some(head) => signatures.verify(&head, &parts[4], NOW_SECONDS).map(Option::is_some),
+        Some(head) => signatures.verify(&head, &parts[4], NOW_SECONDS).map(|permit| permit.is_some()),
         None => Ok(false),
     });
     let is_right = parts == signed && scheme == SignatureScheme::Request;

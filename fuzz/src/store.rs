@@ -141,7 +141,9 @@ fn letters(store: &Store) -> Result<Vec<String>, StoreError> {
 }
 
 fn open(path: &Path) -> Store {
-    match Store::open(path) {
+    // As a host does that starts.
+    let opened = Store::open(path).and_then(|store| store.recover().map(|_| store));
+    match opened {
         Ok(store) => store,
         Err(error) => panic!("the store cannot be opened: {error}"),
     }

@@ -60,7 +60,11 @@ class Connection:
         if password is not None:
             body += _text(password)
         self.socket.sendall(packet(0x10, body))
-        head, answer = self.receive(within)
+        answered = self.receive(within)
+        if answered is None:
+            self.socket.close()
+            raise TimeoutError(f"no CONNACK within {within} s")
+        head, answer = answered
         if head & 0xF0 != CONNACK:
             raise OSError(f"expected CONNACK, got {head:#x}")
         if answer[1] != 0:

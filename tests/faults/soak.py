@@ -48,8 +48,8 @@ class Sender(threading.Thread):
             if ahead < -2:
                 # What the host did not take in time is not sent on top.
                 began = time.monotonic() - sent / share
-            body = self.body(per_body, time.monotonic() - began)
-            sent += per_body
+            body, count = self.body(per_body, time.monotonic() - began)
+            sent += count
             try:
                 if connection is None:
                     address, port = self.host.http.rsplit(":", 1)
@@ -70,7 +70,7 @@ class Sender(threading.Thread):
                 time.sleep(min(float(answer.getheader("Retry-After") or 1), 1))
 
     def body(self, count, elapsed):
-        """CSV of `count` readings, evenly over the last stretch of time, of this sender's sensors."""
+        """CSV of about `count` readings, evenly over the last stretch of time, of this sender's sensors; and their number."""
         options = self.options
         base = options.sensors // options.senders
         fresh = int(elapsed * options.new_names / 60 / options.senders)
@@ -87,7 +87,7 @@ class Sender(threading.Thread):
                 lines.append(f"soak/{self.number}-{sensor // 50}/s{sensor},{stamp},{20 + (sensor * 7 + step * 13) % 100 / 10}")
         for sensor in wanted:
             lines.append(f"soak/{self.number}-{sensor // 50}/s{sensor},{now},21.5")
-        return "\n".join(lines).encode()
+        return "\n".join(lines).encode(), len(lines) - 1
 
 
 def sample(host, senders, began, wanted):
@@ -133,7 +133,7 @@ def main():
     parser.add_argument("--csv", default="soak.csv")
     parser.add_argument("--metrics", default="", help="starts of names of further metrics, with commas")
     parser.add_argument("--readers", type=int, default=2, help="programs that read the store beside the host")
-    parser.add_argument("--max-rss", type=float, default=1024, help="MB")
+    parser.add_argument("--max-rss", type=float, default=2048, help="MB")
     parser.add_argument("--max-wal", type=float, default=256, help="MB")
     parser.add_argument("--max-log", type=float, default=1536, help="MB")
     parser.add_argument("--max-bytes-per-reading", type=float, default=16, help="of the store, once it is above 64 MB")

@@ -42,6 +42,11 @@ pub(crate) struct Fuzz {
 }
 
 impl Fuzz {
+    /// All targets, each for a few seconds: what was found once stays found.
+    pub(crate) fn short() -> Self {
+        Self { seconds: 5, minimise: false, targets: Vec::new() }
+    }
+
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let known = targets()?;
         for named in &self.targets {
@@ -112,7 +117,7 @@ impl Fuzz {
         if !output.status.success() {
             // The end tells what broke, and on which input.
             let lines: Vec<&str> = told.lines().collect();
-            bail!("{}", lines.get(lines.len().saturating_sub(40)..).unwrap_or_default().join("\n"));
+            bail!("{}", lines.get(lines.len().saturating_sub(80)..).unwrap_or_default().join("\n"));
         }
         let stat =
             |key: &str| told.lines().rev().find_map(|line| line.strip_prefix(key)).unwrap_or("?").trim().to_owned();

@@ -12,6 +12,7 @@ mod up;
 use std::{
     path::{Path, PathBuf},
     process::{Command, ExitCode},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, ensure};
@@ -140,25 +141,60 @@ fn check() -> anyhow::Result<()> {
 }
 
 fn test(filter: Option<&str>) -> anyhow::Result<()> {
-    setup::target()?;
-    setup::peers()?;
-    let python = setup::python()?;
-    let browser = setup::browser()?;
-    setup::dashboard()?;
+    let mut phases = Phases::default();
+    let (python, browser) = phases.run("install what the tests need", || {
+        setup::target()?;
+        setup::peers()?;
+        Ok((setup::python()?, setup::browser()?))
+    })?;
+    phases.run("build the dashboard", setup::dashboard)?;
     if filter.is_none() {
-        check()?;
+        phases.run("check format and lints", check)?;
     }
-    // What the tests of the platforms run.
-    compose::all()?;
+    phases.run("join the components for other platforms", compose::all)?;
     // The binary that end-to-end tests run is built with the rest, as a test of its own package runs it too.
-    let arguments = ["test", "--release", "--workspace", "--no-fail-fast"].into_iter().chain(filter);
+    let build = ["test", "--release", "--workspace", "--no-run"];
+    phases.run("build the tests", || cargo(&build))?;
     let mut command = cargo_command();
-    command.args(arguments);
+    command.args(["test", "--release", "--workspace", "--no-fail-fast"]).args(filter);
     command.env("WHEELTAPPER_PYTHON", python).env("WHEELTAPPER_COMPOSED", std::path::absolute(compose::folder())?);
     if let Some((pages, browser)) = browser {
         command.env("WHEELTAPPER_PAGES", pages).env("WHEELTAPPER_CHROMIUM", browser);
     }
-    run(&mut command)
+    let tested = phases.run("run the tests", || run(&mut command));
+    // Also after a failed test: one run tells all that is wrong.
+    let fuzzed = match filter {
+        None => phases.run("fuzz the parsers", || fuzz::Fuzz::short().run()),
+        Some(_) => Ok(()),
+    };
+    phases.print();
+    tested.and(fuzzed)
+}
+
+/// The parts of a long task and how long each took.
+#[derive(Debug, Default)]
+struct Phases(Vec<(&'static str, Duration)>);
+
+impl Phases {
+    fn run<T>(&mut self, name: &'static str, work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+        eprintln!("\n== {name}");
+        let started = Instant::now();
+        let result = work().context(name);
+        self.0.push((name, started.elapsed()));
+        if result.is_err() {
+            eprintln!("== {name}: failed after {:.0} s", started.elapsed().as_secs_f64());
+        }
+        result
+    }
+
+    fn print(&self) {
+        eprintln!("\nseconds  phase");
+        for (name, took) in &self.0 {
+            eprintln!("{:>7.0}  {name}", took.as_secs_f64());
+        }
+        let total: Duration = self.0.iter().map(|(_, took)| took).sum();
+        eprintln!("{:>7.0}  in all", total.as_secs_f64());
+    }
 }
 
 fn bench(arguments: &[String]) -> anyhow::Result<()> {

@@ -151,9 +151,10 @@ impl Store {
         schema::prepare(&mut connection)?;
         let identity = schema::identity(&connection)?;
         let store = Self::new(path, options, Some(connection), identity);
-        if store.wal_bytes() > store.shared.options.wal_limit / 2 {
-            // A crashed host may have left a large log. A read of another program may prevent this; later calls try
-            // again.
+        if store.wal_bytes() > 0 {
+            // A crashed host has left a log. After a damaged commit it may contain later commits, which SQLite ignores. They
+            // would become valid again if the next commit had the same bytes as the damaged one, which a replay can produce;
+            // so the log is restarted. A read of another program may prevent this.
             wal::start_anew(&store.shared, Duration::from_millis(250))?;
         }
         Ok(store)

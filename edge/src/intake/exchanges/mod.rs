@@ -63,11 +63,38 @@ const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
 type SessionKey = [u8; 16];
 
 /// A message to be stored, and its parts that are already stored.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Offer {
     pub(crate) tag: Tag,
     /// The parts that an earlier attempt has stored, and the number of parts then.
     stored: Option<(Vec<u16>, u16)>,
+    _attempt: Attempt,
+}
+
+/// An attempt to store a message. A resend waits for it: while the disk hangs, a client may reconnect and send the message again
+/// before the first attempt ends.
+#[derive(Debug)]
+struct Attempt {
+    state: Arc<Mutex<State>>,
+    exchange: (SessionKey, u16),
+    number: u64,
+}
+
+impl Drop for Attempt {
+    /// Ends the attempt. If it stored nothing, the channels of the waiting resends close.
+    fn drop(&mut self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.finish(self.exchange, self.number);
+    }
+}
+
+/// A message that is being stored.
+#[derive(Debug)]
+struct Pending {
+    number: u64,
+    digest: [u8; 16],
+    /// Resends that wait for it.
+    waiting: Vec<oneshot::Sender<()>>,
 }
 
 impl Offer {
@@ -85,6 +112,8 @@ pub(crate) enum Begin {
     Stored,
     /// It must be stored.
     Store(Offer),
+    /// An earlier copy is still being stored. The channel reports when it is stored; it closes when storing failed.
+    Wait(oneshot::Receiver<()>),
     /// The maximum number of open exchanges is reached.
     Full,
 }
@@ -108,6 +137,8 @@ impl Open {
 #[derive(Debug, Default)]
 struct State {
     sessions: HashMap<SessionKey, HashMap<u16, Open>>,
+    /// Messages on their way, by session and packet id.
+    pending: HashMap<(SessionKey, u16), Pending>,
     count: usize,
     changed: bool,
     /// When the last snapshot was made, and the sum of the raw topic's ends then.
@@ -117,6 +148,17 @@ struct State {
 impl State {
     fn get(&self, session: &SessionKey, id: u16) -> Option<&Open> {
         self.sessions.get(session)?.get(&id)
+    }
+
+    /// Ends an attempt and returns the resends that wait for it.
+    fn finish(&mut self, exchange: (SessionKey, u16), number: u64) -> Vec<oneshot::Sender<()>> {
+        match self.pending.get(&exchange) {
+            Some(pending) if pending.number == number => {
+                self.pending.remove(&exchange).map(|pending| pending.waiting).unwrap_or_default()
+            }
+            // A new message uses the packet id by now.
+            _ => Vec::new(),
+        }
     }
 
     /// Records that a part is stored.
@@ -152,7 +194,7 @@ impl State {
 /// The open exchanges and their log.
 #[derive(Debug)]
 pub(crate) struct Exchanges {
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
     /// The first exchange number since the host started.
     first: u64,
     next: AtomicU64,
@@ -205,7 +247,7 @@ impl Exchanges {
         }
         let log = Committer::start(vec![partition], MAX_PENDING_ENDS, Duration::ZERO)?;
         let first = last + 1;
-        let exchanges = Self { state: Mutex::new(state), first, next: AtomicU64::new(first), log, own, raw };
+        let exchanges = Self { state: Arc::new(Mutex::new(state)), first, next: AtomicU64::new(first), log, own, raw };
         // Immediately, so that there is a snapshot before the first exchange.
         exchanges.write_snapshot().context("saving MQTT's QoS 2 exchanges")?;
         Ok(exchanges)
@@ -224,7 +266,15 @@ impl Exchanges {
     pub(crate) fn begin(&self, exchange: &Exchange, topic: &str, payload: &[u8]) -> Begin {
         let session = session_key(&exchange.session);
         let digest = digest(topic, payload);
-        let state = self.lock();
+        let mut state = self.lock();
+        let key = (session, exchange.id);
+        if let Some(pending) = state.pending.get_mut(&key).filter(|pending| exchange.dup && pending.digest == digest) {
+            // Drops the resends whose connections have closed.
+            pending.waiting.retain(|waiting| !waiting.is_closed());
+            let (sender, receiver) = oneshot::channel();
+            pending.waiting.push(sender);
+            return Begin::Wait(receiver);
+        }
         let known = state.get(&session, exchange.id);
         // A client that learns that its session is gone sends pending messages without the duplicate flag.
         let again = |open: &&Open| (exchange.dup || open.number < self.first) && open.digest == digest;
@@ -233,13 +283,21 @@ impl Exchanges {
                 return Begin::Stored;
             }
             let tag = Tag { session, id: exchange.id, number: open.number, digest };
-            return Begin::Store(Offer { tag, stored: Some((open.stored.clone(), open.parts)) });
+            let stored = Some((open.stored.clone(), open.parts));
+            return Begin::Store(self.offer(&mut state, tag, stored));
         }
         if known.is_none() && state.count >= MAX_OPEN_EXCHANGES {
             return Begin::Full;
         }
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        Begin::Store(Offer { tag: Tag { session, id: exchange.id, number, digest }, stored: None })
+        Begin::Store(self.offer(&mut state, Tag { session, id: exchange.id, number, digest }, None))
+    }
+
+    fn offer(&self, state: &mut State, tag: Tag, stored: Option<(Vec<u16>, u16)>) -> Offer {
+        let exchange = (tag.session, tag.id);
+        let (number, digest) = (tag.number, tag.digest);
+        state.pending.insert(exchange, Pending { number, digest, waiting: Vec::new() });
+        Offer { tag, stored, _attempt: Attempt { state: Arc::clone(&self.state), exchange, number } }
     }
 
     /// Records that all parts of a message are durable.
@@ -247,6 +305,10 @@ impl Exchanges {
         let mut state = self.lock();
         for part in 0..parts {
             state.add(tag, part, parts, clock::now());
+        }
+        for waiting in state.finish((tag.session, tag.id), tag.number) {
+            // The connection of the resend may have closed.
+            let _ = waiting.send(());
         }
     }
 

@@ -54,6 +54,7 @@ impl Host {
         match self.exchanges.begin(exchange, "t", content.as_bytes()) {
             Begin::Stored => false,
             Begin::Full => panic!("full"),
+            Begin::Wait(_) => panic!("an attempt has not ended"),
             Begin::Store(offer) => {
                 let records = (0..parts).filter(|part| only.contains(part) && !offer.has(*part, parts));
                 let record = |part| framed(&RawRecord::tagged(&offer.tag, part, parts, &[4]));
@@ -75,6 +76,31 @@ impl Host {
 
 fn exchange(session: &str, id: u16, dup: bool) -> Exchange {
     Exchange { session: session.into(), id, dup }
+}
+
+#[test]
+fn a_resend_waits_for_the_copy_that_is_on_its_way() {
+    let host = Host::new();
+    let begin = |exchange: &Exchange, payload: &[u8]| host.exchanges.begin(exchange, "t", payload);
+    let Begin::Store(first) = begin(&exchange("pump", 5, false), b"x") else { panic!("not stored yet") };
+    let Begin::Wait(stored) = begin(&exchange("pump", 5, true), b"x") else { panic!("stored twice") };
+    let Begin::Store(_other) = begin(&exchange("fan", 5, true), b"x") else { panic!("of another session") };
+    host.exchanges.stored(&first.tag, 1);
+    assert!(stored.blocking_recv().is_ok());
+    assert!(matches!(begin(&exchange("pump", 5, true), b"x"), Begin::Stored));
+    drop(first);
+
+    // An attempt that fails ends the wait, and the next resend is stored.
+    let Begin::Store(second) = begin(&exchange("pump", 6, false), b"y") else { panic!("not stored yet") };
+    let Begin::Wait(stored) = begin(&exchange("pump", 6, true), b"y") else { panic!("stored twice") };
+    drop(second);
+    assert!(stored.blocking_recv().is_err());
+    let Begin::Store(third) = begin(&exchange("pump", 6, true), b"y") else { panic!("not stored yet") };
+    // Another message under the same packet id is not kept waiting; the end of the one before is not taken for its own.
+    let Begin::Store(fourth) = begin(&exchange("pump", 6, false), b"z") else { panic!("another message") };
+    drop(third);
+    assert!(matches!(begin(&exchange("pump", 6, true), b"z"), Begin::Wait(_)));
+    drop(fourth);
 }
 
 #[test]
@@ -128,6 +154,7 @@ fn only_the_missing_part_of_a_message_is_stored() {
     let Begin::Store(offer) = host.exchanges.begin(&exchange("pump", 5, true), "t", b"x") else { panic!("stored") };
     assert_eq!([0, 1, 2].map(|part| offer.has(part, 3)), [false, true, false]);
     assert!(![0, 1].map(|part| offer.has(part, 2)).contains(&true), "another configuration, other parts");
+    drop(offer);
     assert!(host.store(&exchange("pump", 5, true), "x", 3, &[0, 1, 2]));
     let host = host.killed();
     assert!(!host.store(&exchange("pump", 5, true), "x", 3, &[0, 1, 2]));

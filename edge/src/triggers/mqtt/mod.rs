@@ -68,6 +68,10 @@ impl Sink for IntakeSink {
                     );
                     return Box::pin(std::future::ready(Verdict::Busy));
                 }
+                // The first copy is still on its way to the disk.
+                Begin::Wait(stored) => {
+                    return Box::pin(async move { stored.await.map_or(Verdict::Busy, |()| Verdict::Stored) });
+                }
                 Begin::Store(offer) => self.host.intake.submit_exchange(lane, envelope, sender, offer),
             },
         };
