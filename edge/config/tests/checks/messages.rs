@@ -1,9 +1,9 @@
-//! What cannot even be read: each mistake in the words of whoever made it.
+//! Messages for syntax and type errors.
 
 use crate::told;
 
 #[test]
-fn what_cannot_be_read_says_what_to_write_instead() {
+fn syntax_and_type_errors_say_what_to_write_instead() {
     let mistakes = [
         "[http\nlisten = \"127.0.0.1:8080\"\n",
         "[[site]\nname = \"a\"\n",
@@ -45,6 +45,6 @@ fn what_cannot_be_read_says_what_to_write_instead() {
         "[access]\nmode = true\n",
         "[[technician]]\nname = \"Ada\"\nskills = [1]\n",
     ];
-    let all: Vec<String> = mistakes.iter().map(|text| told(text)).collect();
-    insta::assert_snapshot!(all.concat());
+    let errors: Vec<String> = mistakes.iter().map(|text| told(text)).collect();
+    insta::assert_snapshot!(errors.concat());
 }
