@@ -1,4 +1,5 @@
-//! API keys, for devices, webhooks and programs: `wt_<id>_<secret>`. The secret is random, so a plain hash hides it.
+//! API keys for devices, webhooks and programs: `wt_<id>_<secret>`. The secret has 256 random bits, so an unsalted fast
+//! hash is enough to protect it in the database.
 
 use std::sync::Arc;
 
@@ -15,23 +16,23 @@ use crate::{
 /// An API key, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKey {
-    /// Its id, the part after `wt_`.
+    /// Id of the key, the text between `wt_` and the next `_`.
     pub id: String,
-    /// What it is for.
+    /// Name of the device or program that uses it.
     pub name: String,
-    /// What it may do.
+    /// What the key may be used for, at least one scope.
     pub scopes: Vec<Scope>,
-    /// Sites that are seen; all without a list.
+    /// Path prefixes of the assets that are visible; `None` means all.
     pub sites: Option<Vec<String>>,
-    /// When made, in nanoseconds since 1970.
+    /// When it was created, in nanoseconds since 1970.
     pub created: i64,
-    /// When it ends; never without.
+    /// When it expires, in nanoseconds since 1970; `None` means never.
     pub expires: Option<i64>,
-    /// When last used; another process learns of it some seconds later.
+    /// When it was last used, in nanoseconds since 1970. Other processes see a use some seconds later.
     pub last_used: Option<i64>,
 }
 
-/// A key with the hash of its text.
+/// An API key with the BLAKE3 hash of its text.
 #[derive(Debug)]
 pub(crate) struct Known {
     pub(crate) key: ApiKey,
@@ -52,21 +53,21 @@ fn key(raw: Raw) -> Result<(ApiKey, Vec<u8>), AccessError> {
     Ok((ApiKey { id, name, scopes: from_json(&scopes)?, sites, created, expires, last_used }, hash))
 }
 
-/// Whether this is meant to be an API key rather than a token.
+/// Whether a credential has the form of an API key rather than of a token.
 pub(crate) fn looks_like(text: &str) -> bool {
     text.starts_with("wt_")
 }
 
 impl Access {
-    /// All API keys, the newest first.
+    /// Lists all API keys, newest first.
     ///
     /// # Errors
-    /// [`AccessError`] when they cannot be read.
+    /// [`AccessError`] when the database cannot be read.
     pub fn api_keys(&self) -> Result<Vec<ApiKey>, AccessError> {
         self.database.read(|connection| {
-            let mut asked =
+            let mut statement =
                 connection.prepare_cached(&format!("SELECT {COLUMNS} FROM api_keys ORDER BY created DESC, id"))?;
-            let rows = asked.query_map([], raw)?;
+            let rows = statement.query_map([], raw)?;
             let with_use = |row: rusqlite::Result<Raw>| {
                 let (mut key, _) = key(row?)?;
                 key.last_used = key.last_used.max(self.usage.last(&key.id));
@@ -76,10 +77,10 @@ impl Access {
         })
     }
 
-    /// Makes an API key; gives it with the text that is shown once.
+    /// Creates an API key. Returns it with its text, which is not stored and cannot be shown again.
     ///
     /// # Errors
-    /// [`AccessError`] when a value does not do.
+    /// [`AccessError`] when the name, the scopes, a site or the expiry is invalid.
     pub fn add_api_key(
         &self,
         name: &str,
@@ -100,7 +101,7 @@ impl Access {
         if expires.is_some_and(|expires| expires <= now) {
             return Err(AccessError::Over);
         }
-        let made = ApiKey {
+        let key = ApiKey {
             id: random::id()?,
             name: name.to_owned(),
             scopes: scopes.to_vec(),
@@ -109,41 +110,42 @@ impl Access {
             expires,
             last_used: None,
         };
-        let text = format!("wt_{}_{}", made.id, hex::encode(random::bytes::<32>()?));
+        let text = format!("wt_{}_{}", key.id, hex::encode(random::bytes::<32>()?));
         self.database.write::<_, AccessError>(|write| {
             write.execute(
                 "INSERT INTO api_keys (id, name, hash, scopes, sites, created, expires) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 params![
-                    made.id,
-                    made.name,
+                    key.id,
+                    key.name,
                     blake3::hash(text.as_bytes()).as_bytes(),
-                    to_json(&made.scopes)?,
-                    made.sites.as_ref().map(to_json).transpose()?,
-                    made.created,
-                    made.expires
+                    to_json(&key.scopes)?,
+                    key.sites.as_ref().map(to_json).transpose()?,
+                    key.created,
+                    key.expires
                 ],
             )?;
             Ok(())
         })?;
-        Ok((made, text))
+        Ok((key, text))
     }
 
     /// Removes an API key.
     ///
     /// # Errors
-    /// [`AccessError`] when there is none of that id.
+    /// [`AccessError`] when there is no key with this id.
     pub fn remove_api_key(&self, id: &str) -> Result<(), AccessError> {
-        let gone = self.database.write(|write| write.execute("DELETE FROM api_keys WHERE id = ?1", [id]))?;
-        if gone == 0 {
+        let removed = self.database.write(|write| write.execute("DELETE FROM api_keys WHERE id = ?1", [id]))?;
+        if removed == 0 {
             return Err(AccessError::Missing { what: "API key", name: id.to_owned() });
         }
         Ok(())
     }
 
-    /// Who has the API key of this id, without its text: for connections that showed it once and last.
+    /// Returns the identity of the API key with this id, without its text. For long connections, which authenticate
+    /// once with the text.
     ///
     /// # Errors
-    /// [`AuthError::Refused`] when it is gone or over.
+    /// [`AuthError::Refused`] when the key was removed or has expired.
     pub fn api_key_identity(&self, id: &str, now: i64) -> Result<Identity, AuthError> {
         let changes = self.database.changes()?;
         let known = self.known_key(id, changes, true)?.ok_or(Refusal::Key)?;
@@ -171,15 +173,15 @@ impl Access {
         Ok(Some(identity))
     }
 
-    /// The key of this id, from memory or, where `read` allows it, the database.
+    /// Returns the key with this id from the cache, or from the database if `read` allows it.
     fn known_key(&self, id: &str, changes: i64, read: bool) -> Result<Option<Arc<Known>>, AccessError> {
         let cached = self.cache.key(id, changes);
         if cached.is_some() || !read {
             return Ok(cached);
         }
         let found = self.database.read::<_, AccessError>(|connection| {
-            let mut asked = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM api_keys WHERE id = ?1"))?;
-            asked.query_row([id], raw).optional()?.map(key).transpose()
+            let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM api_keys WHERE id = ?1"))?;
+            statement.query_row([id], raw).optional()?.map(key).transpose()
         })?;
         let Some((key, hash)) = found else { return Ok(None) };
         let known = Arc::new(Known { key, hash });

@@ -1,7 +1,8 @@
-//! The audit: who did what, append-only, each entry chained to the one before.
+//! The audit log: who did what. It is append-only, and each entry is chained to the previous one.
 //!
-//! An entry's hash is BLAKE3 under a key of the keyring, over the previous hash and the entry. Who can edit the file but
-//! does not have the keyring cannot make one that fits. A head record, hashed likewise, says which entry is the last.
+//! The hash of an entry is keyed BLAKE3, with a key of the keyring, over the previous hash and the entry. Someone who
+//! can edit the file but does not have the keyring cannot compute a matching hash. A head record, with a keyed hash of
+//! its own, names the last entry.
 
 use blake3::Hasher;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
@@ -9,56 +10,56 @@ use serde_json::{Value, json};
 
 use crate::{Access, AccessError, keyring::Ring, seal};
 
-/// Longer texts of an entry are cut: some come from clients.
-const LONGEST: usize = 2048;
-/// Rows that are sealed anew in one transaction.
-const AT_ONCE: i64 = 1000;
+/// Maximum bytes of a field of an entry. Longer texts are truncated, because some come from clients.
+const MAX_FIELD_BYTES: usize = 2048;
+/// Rows that one transaction of [`Access::reseal`] reads.
+const RESEAL_BATCH: i64 = 1000;
 const TABLE: &str = "audit";
-/// What the first entry says: a file that was emptied does not begin with it.
+/// The action of the first entry. The log of a file that was emptied does not start with it.
 pub(crate) const FIRST: &str = "audit begins";
 
-/// What happened.
+/// An action to record in the audit log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Event<'a> {
-    /// Who did it.
+    /// Name of the identity that acted.
     pub actor: &'a str,
-    /// What: `login`, or a method and route.
+    /// The action, such as `login`, or an HTTP method and route.
     pub action: &'a str,
-    /// To what.
+    /// The object of the action, such as the id of an alert.
     pub target: &'a str,
-    /// How it ended: a status, or `ok` or `failed`.
+    /// The result: an HTTP status, `ok` or `failed`.
     pub outcome: &'a str,
-    /// From where; sealed.
+    /// Client address; stored encrypted.
     pub address: &'a str,
-    /// What else is worth knowing; sealed.
+    /// Further details; stored encrypted.
     pub detail: &'a str,
 }
 
-/// An entry of the audit.
+/// An entry of the audit log, decrypted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Its number, from 1, without gaps.
+    /// Number of the entry, from 1, without gaps.
     pub seq: i64,
-    /// When, in nanoseconds since 1970.
+    /// Time of the action, in nanoseconds since 1970.
     pub time: i64,
-    /// Who.
+    /// See [`Event::actor`].
     pub actor: String,
-    /// What.
+    /// See [`Event::action`].
     pub action: String,
-    /// To what.
+    /// See [`Event::target`].
     pub target: String,
-    /// How it ended.
+    /// See [`Event::outcome`].
     pub outcome: String,
-    /// From where.
+    /// See [`Event::address`].
     pub address: String,
-    /// What else.
+    /// See [`Event::detail`].
     pub detail: String,
-    /// Its hash, hexadecimal.
+    /// Keyed hash of the entry and the previous hash, in hexadecimal.
     pub hash: String,
 }
 
 impl Entry {
-    /// As the API and the export write it.
+    /// The entry as JSON, as the API and the export write it.
     pub fn json(&self) -> Value {
         json!({
             "seq": self.seq, "time": rfc3339(self.time), "actor": self.actor, "action": self.action,
@@ -68,13 +69,13 @@ impl Entry {
     }
 }
 
-/// A time as RFC 3339.
+/// Formats nanoseconds since 1970 as RFC 3339.
 pub(crate) fn rfc3339(time: i64) -> String {
     let instant = jiff::Timestamp::from_nanosecond(i128::from(time));
     instant.map_or_else(|_| time.to_string(), |instant| instant.to_string())
 }
 
-/// A row as it lies in the file.
+/// A row of the table `audit`, with encrypted columns.
 #[derive(Debug)]
 pub(crate) struct Stored {
     pub(crate) seq: i64,
@@ -107,11 +108,12 @@ impl Stored {
         })
     }
 
-    /// The entry with its sealed columns opened.
+    /// Decrypts the row.
     pub(crate) fn opened(self, ring: &Ring) -> Result<Entry, AccessError> {
         let open = |column: &str, sealed: &str| -> Result<String, AccessError> {
             let plain = seal::open(ring, TABLE, &format!("{}/{column}", self.seq), sealed)?;
-            String::from_utf8(plain).map_err(|_| AccessError::Seal(format!("audit {}: it is no text", self.seq)))
+            String::from_utf8(plain)
+                .map_err(|_| AccessError::Seal(format!("audit {}: the value is not UTF-8", self.seq)))
         };
         Ok(Entry {
             address: open("address", &self.address)?,
@@ -126,13 +128,13 @@ impl Stored {
         })
     }
 
-    /// For lists: what cannot be opened says so, and the rest is shown.
+    /// Decrypts the row for display. A column that cannot be decrypted is replaced by a note.
     fn shown(mut self, ring: &Ring) -> Entry {
         for (column, sealed) in [("address", &mut self.address), ("detail", &mut self.detail)] {
             let row = format!("{}/{column}", self.seq);
             *sealed = match seal::open(ring, TABLE, &row, sealed) {
                 Ok(plain) => String::from_utf8_lossy(&plain).into_owned(),
-                Err(_) => "(cannot be opened)".into(),
+                Err(_) => "(cannot be decrypted)".into(),
             };
         }
         Entry {
@@ -149,61 +151,61 @@ impl Stored {
     }
 }
 
-/// The hash of an entry that follows the one with the hash `previous`.
+/// Computes the hash of an entry; `previous` is the hash of the entry before it.
 pub(crate) fn hash(key: &[u8; 32], previous: &[u8], entry: &Entry) -> [u8; 32] {
     let mut hasher = Hasher::new_keyed(key);
-    let mut part = |bytes: &[u8]| {
-        // The length first: else what ends one text could as well begin the next.
+    let mut field = |bytes: &[u8]| {
+        // Hash the length first, so that bytes cannot move from the end of one field to the start of the next.
         hasher.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
     };
-    part(b"entry");
-    part(previous);
-    part(&entry.seq.to_le_bytes());
-    part(&entry.time.to_le_bytes());
+    field(b"entry");
+    field(previous);
+    field(&entry.seq.to_le_bytes());
+    field(&entry.time.to_le_bytes());
     for text in [&entry.actor, &entry.action, &entry.target, &entry.outcome, &entry.address, &entry.detail] {
-        part(text.as_bytes());
+        field(text.as_bytes());
     }
     *hasher.finalize().as_bytes()
 }
 
-/// The hash of the head record: the last entry's number and hash.
+/// Computes the hash of the head record from the number and hash of the last entry.
 pub(crate) fn hash_of_head(key: &[u8; 32], seq: i64, last: &[u8]) -> [u8; 32] {
     *Hasher::new_keyed(key).update(b"head").update(&seq.to_le_bytes()).update(last).finalize().as_bytes()
 }
 
-/// Before the first entry.
+/// The previous hash of the first entry.
 pub(crate) const BEGINNING: [u8; 32] = [0; 32];
 
-/// Which entry the head record says is the last, with the record's key and hash.
+/// Reads the head record: the number of the last entry, and the key id and hash of the record.
 pub(crate) fn head(connection: &Connection) -> Result<Option<(i64, String, Vec<u8>)>, AccessError> {
-    let mut asked = connection.prepare_cached("SELECT seq, key, hash FROM audit_head")?;
-    Ok(asked.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?)
+    let mut statement = connection.prepare_cached("SELECT seq, key, hash FROM audit_head")?;
+    Ok(statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?)
 }
 
-fn cut(text: &str) -> String {
-    if text.len() <= LONGEST {
+fn truncate(text: &str) -> String {
+    if text.len() <= MAX_FIELD_BYTES {
         return text.to_owned();
     }
-    let end = (0..=LONGEST).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+    let end = (0..=MAX_FIELD_BYTES).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
     format!("{}…", text.get(..end).unwrap_or_default())
 }
 
-/// The number of the entry after `last`. Where the head record does not fit the last entry, somebody took entries away or
-/// changed them: a number is left out, so that the gap stays and is found, and the audit goes on.
+/// Returns the number of the entry after `last`. If the head record does not match the last entry, someone removed or
+/// changed entries. Then one number is skipped: the gap proves the tampering, and the audit log can continue.
 fn next(last: i64, hash: &[u8], head: Option<(i64, String, Vec<u8>)>, ring: &Ring) -> i64 {
     let Some((seq, key, found)) = head else { return if last == 0 { 1 } else { last + 2 } };
     let key = ring.find(&key).map(crate::keyring::Key::for_audit);
-    let fits = seq == last && key.is_some_and(|key| hash_of_head(&key, last, hash).as_slice() == found);
-    if fits { last + 1 } else { seq.max(last) + 2 }
+    let is_match = seq == last && key.is_some_and(|key| hash_of_head(&key, last, hash).as_slice() == found);
+    if is_match { last + 1 } else { seq.max(last) + 2 }
 }
 
-/// The first entry, which is written when the file is made.
+/// Writes the first entry, when the file is created.
 pub(crate) fn begin(write: &Transaction<'_>, ring: &Ring, now: i64) -> Result<Entry, AccessError> {
     let event = Event { actor: "wheeltapper", action: FIRST, target: "access.db", outcome: "ok", ..Event::default() };
     append(write, ring, &event, now)
 }
 
-/// Appends within a transaction that has begun.
+/// Appends an entry within an open transaction.
 pub(crate) fn append(write: &Transaction<'_>, ring: &Ring, event: &Event<'_>, now: i64) -> Result<Entry, AccessError> {
     let last: Option<(i64, Vec<u8>)> = write
         .prepare_cached("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")?
@@ -214,12 +216,12 @@ pub(crate) fn append(write: &Transaction<'_>, ring: &Ring, event: &Event<'_>, no
     let mut entry = Entry {
         seq,
         time: now,
-        actor: cut(event.actor),
-        action: cut(event.action),
-        target: cut(event.target),
-        outcome: cut(event.outcome),
-        address: cut(event.address),
-        detail: cut(event.detail),
+        actor: truncate(event.actor),
+        action: truncate(event.action),
+        target: truncate(event.target),
+        outcome: truncate(event.outcome),
+        address: truncate(event.address),
+        detail: truncate(event.detail),
         hash: String::new(),
     };
     let key = ring.newest()?;
@@ -248,18 +250,18 @@ pub(crate) fn append(write: &Transaction<'_>, ring: &Ring, event: &Event<'_>, no
 }
 
 impl Access {
-    /// Appends an entry, which is on the disk when this returns; gives its number.
+    /// Appends an entry and returns its number. The entry is synced to disk when this returns.
     ///
     /// # Errors
-    /// [`AccessError`] when it could not be written.
+    /// [`AccessError`] when the entry could not be written.
     pub fn record(&self, event: &Event<'_>, now: i64) -> Result<i64, AccessError> {
         self.record_all(&[*event], now)
     }
 
-    /// Appends several entries with one write; gives the last one's number.
+    /// Appends several entries in one transaction and returns the number of the last one.
     ///
     /// # Errors
-    /// [`AccessError`] when they could not be written; none of them is then.
+    /// [`AccessError`] when the transaction failed; then none of the entries is written.
     pub fn record_all(&self, events: &[Event<'_>], now: i64) -> Result<i64, AccessError> {
         let ring = self.keyring.current()?;
         let entries = self.database.write(|write| {
@@ -273,30 +275,30 @@ impl Access {
         Ok(entries.last().map_or(0, |entry| entry.seq))
     }
 
-    /// Entries before number `before` (or the last ones), newest first.
+    /// Returns up to `limit` entries with numbers below `before` (`None`: from the end), newest first.
     ///
     /// # Errors
-    /// [`AccessError`] when they cannot be read.
+    /// [`AccessError`] when the database or the keyring cannot be read.
     pub fn audit(&self, before: Option<i64>, limit: usize) -> Result<Vec<Entry>, AccessError> {
         let ring = self.keyring.current()?;
         self.database.read(|connection| {
-            let mut asked = connection
+            let mut statement = connection
                 .prepare_cached(&format!("SELECT {COLUMNS} FROM audit WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2"))?;
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let rows = asked.query_map(params![before.unwrap_or(i64::MAX), limit], Stored::read)?;
+            let rows = statement.query_map(params![before.unwrap_or(i64::MAX), limit], Stored::read)?;
             rows.map(|row| Ok(row?.shown(&ring))).collect()
         })
     }
 
-    /// Hands over all entries from number `from` on, oldest first, until `take` says no.
+    /// Passes each entry from number `from` on to `take`, oldest first, until `take` returns false.
     ///
     /// # Errors
-    /// [`AccessError`] when they cannot be read.
+    /// [`AccessError`] when the database or the keyring cannot be read.
     pub fn export_audit(&self, from: i64, mut take: impl FnMut(&Entry) -> bool) -> Result<(), AccessError> {
         let ring = self.keyring.current()?;
         let connection = self.database.apart()?;
-        let mut asked = connection.prepare(&format!("SELECT {COLUMNS} FROM audit WHERE seq >= ?1 ORDER BY seq"))?;
-        for row in asked.query_map([from], Stored::read)? {
+        let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM audit WHERE seq >= ?1 ORDER BY seq"))?;
+        for row in statement.query_map([from], Stored::read)? {
             if !take(&row?.shown(&ring)) {
                 break;
             }
@@ -304,50 +306,50 @@ impl Access {
         Ok(())
     }
 
-    /// Seals under the newest key what is sealed under an older one; how many entries that were.
+    /// Re-encrypts the columns that use an older key with the newest key. Returns the number of changed entries.
     ///
     /// # Errors
-    /// [`AccessError`] when a value does not open; what was sealed anew before stays so.
+    /// [`AccessError`] when a value cannot be decrypted; batches that were written before stay re-encrypted.
     pub fn reseal(&self) -> Result<usize, AccessError> {
         let ring = self.keyring.current()?;
         let newest = ring.newest()?.id.clone();
-        let (mut after, mut done) = (0, 0);
+        let (mut after, mut total) = (0, 0);
         loop {
             let (last, count) = self.database.write(|write| reseal_some(write, &ring, &newest, after))?;
-            done += count;
+            total += count;
             match last {
                 Some(last) => after = last,
-                None => return Ok(done),
+                None => return Ok(total),
             }
         }
     }
 }
 
-/// Looks at the next rows; the last one's number, and how many were sealed anew.
+/// Re-encrypts the next batch of rows. Returns the number of its last row, and how many rows changed.
 fn reseal_some(
     write: &Transaction<'_>,
     ring: &Ring,
     newest: &str,
     after: i64,
 ) -> Result<(Option<i64>, usize), AccessError> {
-    let mut asked =
+    let mut statement =
         write.prepare_cached("SELECT seq, address, detail FROM audit WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
-    let rows: Vec<(i64, String, String)> = asked
-        .query_map(params![after, AT_ONCE], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+    let rows: Vec<(i64, String, String)> = statement
+        .query_map(params![after, RESEAL_BATCH], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
         .collect::<Result<_, _>>()?;
     let mut count = 0;
     for (seq, address, detail) in &rows {
         if [address, detail].iter().all(|sealed| seal::key_of(sealed) == Some(newest)) {
             continue;
         }
-        let again = |column: &str, sealed: &str| {
+        let reencrypt = |column: &str, sealed: &str| {
             let row = format!("{seq}/{column}");
             seal::seal(ring, TABLE, &row, &seal::open(ring, TABLE, &row, sealed)?)
         };
         write.prepare_cached("UPDATE audit SET address = ?2, detail = ?3 WHERE seq = ?1")?.execute(params![
             seq,
-            again("address", address)?,
-            again("detail", detail)?
+            reencrypt("address", address)?,
+            reencrypt("detail", detail)?
         ])?;
         count += 1;
     }

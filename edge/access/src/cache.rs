@@ -1,5 +1,5 @@
-//! What the requests of the last minutes needed to know of users, keys and revoked tokens, so that most are known without
-//! the database. A change by this process or another empties it: [`crate::database::Database::changes`] tells.
+//! Cache of users, API keys and revoked tokens, so that most requests need no database access. Any change by this or
+//! another process empties it; see [`crate::database::Database::changes`].
 
 use std::{
     collections::HashMap,
@@ -8,36 +8,36 @@ use std::{
 
 use crate::{api_keys::Known, users::Account};
 
-/// Entries of each table; a full one is emptied. Only what exists is kept, but for ids of tokens that are not revoked, and
-/// those come with a good signature.
-const ENTRIES: usize = 16_384;
+/// Maximum entries of each table; if one is full, the cache is emptied. Only keys and users that exist are cached. The
+/// ids of tokens that are not revoked are cached too, but only after their signature was verified.
+const MAX_ENTRIES: usize = 16_384;
 
 #[derive(Debug, Default)]
 struct Tables {
-    /// The change that the entries are as of.
+    /// The change count that the entries belong to.
     changes: i64,
     keys: HashMap<String, Arc<Known>>,
     accounts: HashMap<String, Arc<Account>>,
     revoked: HashMap<String, bool>,
 }
 
-/// The entries.
+/// A cache that is valid for one value of the change count.
 #[derive(Debug, Default)]
 pub(crate) struct Cache(RwLock<Tables>);
 
 impl Cache {
-    fn read<T>(&self, changes: i64, look: impl FnOnce(&Tables) -> Option<T>) -> Option<T> {
+    fn read<T>(&self, changes: i64, lookup: impl FnOnce(&Tables) -> Option<T>) -> Option<T> {
         let tables = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        (tables.changes == changes).then(|| look(&tables)).flatten()
+        (tables.changes == changes).then(|| lookup(&tables)).flatten()
     }
 
-    /// Keeps what was read after `changes` had been counted.
-    fn keep(&self, changes: i64, put: impl FnOnce(&mut Tables)) {
+    /// Inserts data that was read after the change count was `changes`.
+    fn keep(&self, changes: i64, insert: impl FnOnce(&mut Tables)) {
         let mut tables = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if tables.changes > changes {
             return;
         }
-        let full = |length: usize| length >= ENTRIES;
+        let full = |length: usize| length >= MAX_ENTRIES;
         if tables.changes < changes
             || full(tables.keys.len())
             || full(tables.accounts.len())
@@ -45,7 +45,7 @@ impl Cache {
         {
             *tables = Tables { changes, ..Tables::default() };
         }
-        put(&mut tables);
+        insert(&mut tables);
     }
 
     pub(crate) fn key(&self, id: &str, changes: i64) -> Option<Arc<Known>> {
@@ -68,7 +68,7 @@ impl Cache {
         });
     }
 
-    /// Whether any of these tokens or logins was revoked.
+    /// Whether any of these tokens or logins was revoked; `None` when one of them is not cached.
     pub(crate) fn revoked(&self, ids: &[&str], changes: i64) -> Option<bool> {
         self.read(changes, |tables| {
             ids.iter().try_fold(false, |any, id| tables.revoked.get(*id).map(|revoked| any || *revoked))

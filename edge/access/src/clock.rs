@@ -1,14 +1,14 @@
-//! Time that no step of the wall clock moves: for rate limits and lock-outs. How long tokens and keys are good is told by
-//! the wall clock, which the callers bring.
+//! The monotonic clock of rate limits and lockouts, which is not affected by steps of the wall clock. Lifetimes of
+//! tokens and keys use the wall clock, which the callers pass in.
 
 use std::{
     fmt,
     time::{Duration, Instant},
 };
 
-/// A clock that only goes forward, at the pace of time.
+/// A clock that never goes backwards.
 pub trait Monotonic: fmt::Debug + Send + Sync {
-    /// The time since some moment that stays the same.
+    /// Time since a fixed but arbitrary moment.
     fn now(&self) -> Duration;
 }
 

@@ -1,6 +1,7 @@
-//! ring as jsonwebtoken's back end: HS256 both ways, RS256 and ES256 for verifying.
+//! Crypto back end of jsonwebtoken with ring: HS256 for signing and verifying, RS256 and ES256 for verifying.
 //!
-//! jsonwebtoken's own back ends bring aws-lc (a C build) or the `rsa` crate; ring is there for TLS anyway.
+//! The back ends of jsonwebtoken itself depend on aws-lc (a C build) or on the crate `rsa`; ring is a dependency
+//! anyway, for TLS.
 
 use std::sync::Once;
 
@@ -15,11 +16,11 @@ use ring::{hmac, signature as ring_signature};
 static PROVIDER: CryptoProvider =
     CryptoProvider { signer_factory: signer, verifier_factory: verifier, key_utils: KeyUtils::new_unimplemented() };
 
-/// Makes ring the back end of this process.
+/// Installs ring as the back end of jsonwebtoken in this process.
 pub(crate) fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // Somebody else's back end verifies as well.
+        // If another back end is installed already, it can verify tokens too.
         let _ = PROVIDER.install_default();
     });
 }

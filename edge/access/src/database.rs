@@ -1,4 +1,4 @@
-//! `access.db`: its tables, and one connection each for looking and for writing.
+//! `access.db`: the schema, and separate connections for reading, writing and change detection.
 
 use std::{
     fs,
@@ -13,9 +13,9 @@ use crate::AccessError;
 
 const VERSION: i64 = 2;
 
-/// Times are nanoseconds since 1970; roles, scopes and sites are JSON. Only the sealed columns of an audit entry may
-/// change, when they are sealed under a newer key.
-const TABLES: &str = "
+/// Schema of version 1. Times are nanoseconds since 1970; roles, scopes and sites are JSON. Only the encrypted columns
+/// of an audit entry may change, when they are re-encrypted with a newer key.
+const SCHEMA_V1: &str = "
 CREATE TABLE users (
     name TEXT PRIMARY KEY COLLATE NOCASE, password TEXT NOT NULL, roles TEXT NOT NULL, sites TEXT,
     disabled INTEGER NOT NULL DEFAULT 0, must_change INTEGER NOT NULL, generation INTEGER NOT NULL DEFAULT 1,
@@ -31,7 +31,7 @@ CREATE TABLE refresh_tokens (
     expires INTEGER NOT NULL, used INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX refresh_families ON refresh_tokens (family);
--- address and detail are sealed; hash covers what they hold.
+-- address and detail are encrypted; hash covers their plain text.
 CREATE TABLE audit (
     seq INTEGER PRIMARY KEY, time INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, target TEXT NOT NULL,
     outcome TEXT NOT NULL, address TEXT NOT NULL, detail TEXT NOT NULL, key TEXT NOT NULL, hash BLOB NOT NULL
@@ -44,8 +44,9 @@ CREATE TRIGGER audit_stays_so BEFORE UPDATE OF seq, time, actor, action, target,
     BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
 ";
 
-/// What version 2 adds: a number that goes up with each change of who may come in, and not with each sign-in or use.
-const CHANGES: &str = "
+/// Schema that version 2 adds: a counter of all changes that affect authentication. Logins and uses of API keys do not
+/// count.
+const SCHEMA_V2: &str = "
 CREATE TABLE changes (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL) STRICT;
 INSERT INTO changes (one, number) VALUES (1, 1);
 CREATE TRIGGER users_come AFTER INSERT ON users BEGIN UPDATE changes SET number = number + 1; END;
@@ -59,18 +60,18 @@ CREATE TRIGGER keys_change AFTER UPDATE OF id, name, hash, scopes, sites, expire
 CREATE TRIGGER tokens_end AFTER INSERT ON revoked BEGIN UPDATE changes SET number = number + 1; END;
 ";
 
-/// The file; a host and commands may have it open at once.
+/// An open `access.db`. The host and the command line tool can have it open at the same time.
 #[derive(Debug)]
 pub(crate) struct Database {
     path: PathBuf,
     writer: Mutex<Connection>,
-    /// Apart, so that nobody who looks waits for the disk.
+    /// A connection of its own, so that reads do not wait for writes to disk.
     reader: Mutex<Connection>,
-    /// Apart as well, as it is asked at each request and never reads for long.
+    /// A connection of its own, because each request uses it for a very short read.
     watch: Mutex<Watch>,
 }
 
-/// The number of changes, and SQLite's number for the state of the file in which it was read.
+/// Reads the change counter. `seen` is SQLite's `data_version` at the last read, and the counter read then.
 #[derive(Debug)]
 struct Watch {
     connection: Connection,
@@ -78,7 +79,7 @@ struct Watch {
 }
 
 impl Database {
-    /// Opens the file, or makes it; `begin` adds what a new one begins with.
+    /// Opens or creates the file. `begin` writes the first rows of a new file.
     pub(crate) fn open(
         path: &Path,
         begin: impl FnOnce(&Transaction<'_>) -> Result<(), AccessError>,
@@ -100,14 +101,14 @@ impl Database {
         })
     }
 
-    /// A number that has changed when users, keys or revoked tokens have, by whichever process. Costs a look at shared
-    /// memory, and one row where something else was written.
+    /// Returns a counter that increases with each change of users, keys or revoked tokens by any process. Costs a read
+    /// of shared memory, and of one row if any other process has written to the file.
     pub(crate) fn changes(&self) -> Result<i64, AccessError> {
         let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
         let Watch { connection, seen } = &mut *watch;
         let version: i64 = connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
         match seen {
-            Some((of, number)) if *of == version => Ok(*number),
+            Some((at, number)) if *at == version => Ok(*number),
             _ => {
                 let number =
                     connection.prepare_cached("SELECT number FROM changes")?.query_row([], |row| row.get(0))?;
@@ -117,24 +118,24 @@ impl Database {
         }
     }
 
-    /// Runs `change` as one transaction, which is on the disk when this returns.
+    /// Runs `change` in one transaction. The transaction is synced to disk when this returns.
     pub(crate) fn write<T, E: From<rusqlite::Error>>(
         &self,
         change: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        // Immediate: the audit reads its last entry before it writes, and nobody may come between.
+        // Immediate: the audit log reads its last entry before it appends, and no other writer may come in between.
         let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let result = change(&transaction)?;
         transaction.commit()?;
         Ok(result)
     }
 
-    pub(crate) fn read<T, E>(&self, look: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
-        look(&self.reader.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn read<T, E>(&self, query: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
+        query(&self.reader.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A connection of its own, for looks that take long.
+    /// Opens another read-only connection, for queries that take long.
     pub(crate) fn apart(&self) -> Result<Connection, AccessError> {
         let connection = connect(&self.path)?;
         connection.pragma_update(None, "query_only", true)?;
@@ -149,13 +150,13 @@ fn connect(path: &Path) -> Result<Connection, AccessError> {
     Ok(connection)
 }
 
-/// Only the owner may read the file; SQLite gives the files beside it the same mode.
+/// Creates the file with mode 0600; SQLite gives its WAL and shared memory files the same mode.
 fn make_private(path: &Path) -> Result<(), AccessError> {
     use std::os::unix::fs::OpenOptionsExt as _;
     match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(AccessError::Settings(format!("{} cannot be made: {error}", path.display()))),
+        Err(error) => Err(AccessError::Settings(format!("{} cannot be created: {error}", path.display()))),
     }
 }
 
@@ -163,18 +164,18 @@ fn prepare(
     connection: &mut Connection,
     begin: impl FnOnce(&Transaction<'_>) -> Result<(), AccessError>,
 ) -> Result<(), AccessError> {
-    // Two that start at once: the second finds the tables of the first.
+    // If two processes start at the same time, the second waits and finds the tables of the first.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match found {
         0 => {
-            transaction.execute_batch(TABLES)?;
-            transaction.execute_batch(CHANGES)?;
+            transaction.execute_batch(SCHEMA_V1)?;
+            transaction.execute_batch(SCHEMA_V2)?;
             begin(&transaction)?;
             transaction.pragma_update(None, "user_version", VERSION)?;
         }
         1 => {
-            transaction.execute_batch(CHANGES)?;
+            transaction.execute_batch(SCHEMA_V2)?;
             transaction.pragma_update(None, "user_version", VERSION)?;
         }
         VERSION => {}
@@ -183,12 +184,12 @@ fn prepare(
     Ok(transaction.commit()?)
 }
 
-/// A list as a column holds it.
+/// Encodes a list for a column.
 pub(crate) fn to_json<T: serde::Serialize>(list: &T) -> Result<String, AccessError> {
     serde_json::to_string(list).map_err(|error| AccessError::Damaged(error.to_string()))
 }
 
-/// A list out of a column.
+/// Decodes a list from a column.
 pub(crate) fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, AccessError> {
     serde_json::from_str(text).map_err(|error| AccessError::Damaged(error.to_string()))
 }

@@ -1,111 +1,113 @@
-//! What can go wrong, and why somebody is not let in.
+//! Error types: failures of the database and keyring, and the reasons why a credential or login is rejected.
 
 use std::time::Duration;
 
-/// Why something could not be done.
+/// An operation on users, keys or the audit log failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
-    /// SQLite refused.
+    /// SQLite returned an error.
     #[error("access.db: {0}; check that the disk has room and the file is writable")]
     Database(#[from] rusqlite::Error),
-    /// The file was made by another version.
+    /// The database has a schema version that this program does not support.
     #[error(
-        "access.db is of version {found}, this program knows version {known}; use the program that made it, or a newer one"
+        "access.db has schema version {found}, this program supports version {known}; \
+         use the program that wrote it, or a newer one"
     )]
     Version {
-        /// The file's.
+        /// Schema version of the file.
         found: i64,
-        /// Ours.
+        /// Schema version that this program writes.
         known: i64,
     },
-    /// The keyring cannot be used.
+    /// The keyring is missing, damaged or cannot be written.
     #[error("the keyring: {0}")]
     Keyring(String),
-    /// A sealed value cannot be opened.
-    #[error("a sealed value cannot be opened: {0}")]
+    /// An encrypted value cannot be decrypted.
+    #[error("an encrypted value cannot be decrypted: {0}")]
     Seal(String),
-    /// The system gives no randomness, or a cipher refuses.
+    /// The system's random generator or a cryptographic function failed.
     #[error("cryptography: {0}")]
     Crypto(&'static str),
-    /// The password does not do.
+    /// The password violates the password policy.
     #[error("{0}")]
     Password(String),
-    /// A name, role, scope or site does not do.
+    /// A name, role, scope or site is invalid.
     #[error("{0}")]
     Invalid(String),
-    /// There is none of that name.
+    /// No user or API key has this name.
     #[error("there is no {what} {name}")]
     Missing {
-        /// User or API key.
+        /// `user` or `API key`.
         what: &'static str,
-        /// Its name.
+        /// The name or id that was not found.
         name: String,
     },
-    /// It is there already.
-    #[error("there is a user {0} already; pick another name, or change that one")]
+    /// A user of this name exists.
+    #[error("there is already a user {0}; choose another name, or change that user")]
     Exists(String),
-    /// A time that has passed.
-    #[error("the API key would be over already; give a time to come")]
+    /// The expiry of a new API key is in the past.
+    #[error("the API key would have expired already; give a time in the future")]
     Over,
-    /// Nobody could configure any more.
-    #[error("{0} is the last admin who may sign in; make another one first")]
+    /// The change would leave no enabled admin.
+    #[error("{0} is the last admin who can sign in; create another admin first")]
     LastAdmin(String),
-    /// A row that does not hold what it should.
-    #[error("access.db holds a damaged row: {0}; restore it from a backup")]
+    /// A row has invalid content.
+    #[error("access.db contains a damaged row: {0}; restore the file from a backup")]
     Damaged(String),
-    /// The settings cannot be used.
+    /// The settings are invalid, or a file or thread they need is unavailable.
     #[error("[access] {0}")]
     Settings(String),
 }
 
-/// Why a token or key is not taken. For the log and the audit: a client is only told that it is not.
+/// Why a credential is rejected. For the log and the audit log only; the client does not learn the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// It is no token.
+    /// It is neither a token nor an API key.
     #[error("malformed")]
     Malformed,
-    /// Its algorithm is not that of the key.
+    /// The algorithm in its header is not the algorithm of the key.
     #[error("algorithm")]
     Algorithm,
-    /// The key it names is not known, or no longer good.
+    /// The key it names is unknown or retired.
     #[error("unknown key")]
     Key,
     /// The signature does not match.
     #[error("signature")]
     Signature,
-    /// Its time is over.
+    /// It has expired.
     #[error("expired")]
     Expired,
-    /// Its time has not come.
+    /// It is not valid yet.
     #[error("not yet valid")]
     NotYetValid,
     /// It was revoked.
     #[error("revoked")]
     Revoked,
-    /// Nobody here trusts who issued it.
+    /// Its issuer is not trusted.
     #[error("issuer")]
     Issuer,
-    /// It is meant for somebody else.
+    /// It was issued for another audience.
     #[error("audience")]
     Audience,
-    /// Its user is gone, disabled, or has another password since.
+    /// Its user was removed or disabled, or has changed the password since.
     #[error("account")]
     Account,
-    /// A refresh token that was used before.
+    /// It is a refresh token that was used before.
     #[error("used before")]
     Reused,
 }
 
-/// Why an identity was not found.
+/// Authentication failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthError {
-    /// What was shown is not good.
-    #[error("refused: {0}")]
+    /// The credential is rejected.
+    #[error("rejected: {0}")]
     Refused(Refusal),
-    /// An issuer's token names a key that is not here yet: [`crate::Access::fetch_keys`], then try once more.
-    #[error("a key of issuer {0} is not known yet")]
+    /// The token names a key of this issuer that has not been fetched. Call [`crate::Access::fetch_keys`], then retry
+    /// once.
+    #[error("a key of issuer {0} has not been fetched")]
     KeysNeeded(usize),
-    /// It could not be checked.
+    /// The credential could not be checked.
     #[error(transparent)]
     Access(#[from] AccessError),
 }
@@ -122,16 +124,16 @@ impl From<rusqlite::Error> for AuthError {
     }
 }
 
-/// Why a login failed.
+/// A login failed.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
-    /// Name or password is wrong, or the user is disabled; which of them is not told.
+    /// The name or password is wrong, or the user is disabled. The error does not say which.
     #[error("the name or the password is wrong")]
     Wrong,
-    /// Too many wrong passwords for this name.
+    /// Too many wrong passwords for this name; the time until the next attempt is allowed.
     #[error("too many failed logins; try again in {} s", .0.as_secs().max(1))]
     Locked(Duration),
-    /// It could not be checked.
+    /// The password could not be checked.
     #[error(transparent)]
     Access(#[from] AccessError),
 }

@@ -1,4 +1,4 @@
-//! Who somebody is, and what they may do.
+//! Identities, and their roles, scopes and permissions.
 
 use std::{fmt, str::FromStr};
 
@@ -6,25 +6,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::AccessError;
 
-/// What somebody may be allowed to do.
+/// A kind of action that an identity can be allowed to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Permission {
-    /// Look.
+    /// Read all data.
     Read,
-    /// Acknowledge, comment, plan, send readings.
+    /// Acknowledge, comment, plan and send readings.
     Write,
-    /// Delete.
+    /// Delete data.
     Delete,
-    /// Users, keys, the audit.
+    /// Manage users and keys, and read the audit log.
     Configure,
 }
 
 impl Permission {
-    /// All of them.
+    /// All permissions.
     pub const ALL: [Self; 4] = [Self::Read, Self::Write, Self::Delete, Self::Configure];
 
-    /// As the API writes it.
+    /// The name used in the API and in `access.db`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Read => "read",
@@ -35,7 +35,7 @@ impl Permission {
     }
 }
 
-/// What a person is to the plant.
+/// The role of a user; it determines the permissions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -50,10 +50,10 @@ pub enum Role {
 }
 
 impl Role {
-    /// All of them.
+    /// All roles.
     pub const ALL: [Self; 4] = [Self::Admin, Self::Engineer, Self::Operator, Self::Viewer];
 
-    /// As the API writes it.
+    /// The name used in the API and in `access.db`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Admin => "admin",
@@ -63,7 +63,7 @@ impl Role {
         }
     }
 
-    /// What the role allows.
+    /// The permissions of the role.
     pub fn permissions(self) -> &'static [Permission] {
         match self {
             Self::Admin => &Permission::ALL,
@@ -74,23 +74,23 @@ impl Role {
     }
 }
 
-/// What an API key is for.
+/// What an API key may be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
     /// Send readings.
     Ingest,
-    /// Look.
+    /// Read all data.
     Read,
-    /// Acknowledge, comment, plan.
+    /// Acknowledge, comment and plan.
     Write,
 }
 
 impl Scope {
-    /// All of them.
+    /// All scopes.
     pub const ALL: [Self; 3] = [Self::Ingest, Self::Read, Self::Write];
 
-    /// As the API writes it.
+    /// The name used in the API and in `access.db`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ingest => "ingest",
@@ -100,8 +100,8 @@ impl Scope {
     }
 }
 
-macro_rules! named {
-    ($type:ty, $what:literal) => {
+macro_rules! impl_text {
+    ($type:ty, $kind:literal) => {
         impl fmt::Display for $type {
             fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
                 out.write_str(self.name())
@@ -112,10 +112,10 @@ macro_rules! named {
             type Err = AccessError;
 
             fn from_str(text: &str) -> Result<Self, AccessError> {
-                Self::ALL.into_iter().find(|one| one.name() == text).ok_or_else(|| {
-                    let known: Vec<_> = Self::ALL.iter().map(|one| one.name()).collect();
+                Self::ALL.into_iter().find(|value| value.name() == text).ok_or_else(|| {
+                    let known: Vec<_> = Self::ALL.iter().map(|value| value.name()).collect();
                     AccessError::Invalid(format!(
-                        concat!("there is no ", $what, " {:?}; there are {}"),
+                        concat!("there is no ", $kind, " {:?}; known are {}"),
                         text,
                         known.join(", ")
                     ))
@@ -125,49 +125,49 @@ macro_rules! named {
     };
 }
 
-named!(Permission, "permission");
-named!(Role, "role");
-named!(Scope, "scope");
+impl_text!(Permission, "permission");
+impl_text!(Role, "role");
+impl_text!(Scope, "scope");
 
-/// How somebody showed who they are.
+/// How an identity authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Method {
-    /// Name and password, then our token.
+    /// With name and password; requests carry a token of this host.
     Password,
-    /// A token of a trusted issuer.
+    /// With a token of a trusted OpenID Connect issuer.
     Oidc,
-    /// An API key.
+    /// With an API key.
     Key,
-    /// Not at all: access is off.
+    /// Not at all, because access control is off.
     Open,
 }
 
-/// Somebody who was let in.
+/// An authenticated user or API key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// The user's name, or `key:` and the key's id, or `oidc:`, the name the issuer gives, `@` and where the issuer is.
+    /// The name of the user, `key:<key id>` for an API key, or `oidc:<name>@<issuer>` for a token of an issuer.
     pub name: String,
-    /// Roles; a key has none.
+    /// Roles of the user; empty for an API key.
     pub roles: Vec<Role>,
-    /// What a key is for.
+    /// Scopes of the API key; empty for a user.
     pub scopes: Vec<Scope>,
-    /// Sites, or parts of them, that are seen; all without a list.
+    /// Path prefixes of the assets that are visible, such as `plant` or `plant/hall-1`; `None` means all.
     pub sites: Option<Vec<String>>,
-    /// How they came.
+    /// How the identity authenticated.
     pub method: Method,
-    /// The token's id.
+    /// Id of the token; `None` for an API key.
     pub jti: Option<String>,
-    /// The login that the token comes from.
+    /// Id of the login that the token belongs to.
     pub session: Option<String>,
-    /// When the token ends, in nanoseconds since 1970.
+    /// When the credential expires, in nanoseconds since 1970.
     pub expires: Option<i64>,
-    /// Whether nothing goes but changing the password.
+    /// Whether the user may do nothing but change the password.
     pub must_change_password: bool,
 }
 
 impl Identity {
-    /// Who acts where access is off: an admin without a name.
+    /// The identity of every request while access control is off: an admin called `local`.
     pub fn local() -> Self {
         Self {
             name: "local".into(),
@@ -182,7 +182,7 @@ impl Identity {
         }
     }
 
-    /// Whether they may do this.
+    /// Whether a role or scope grants this permission.
     pub fn may(&self, permission: Permission) -> bool {
         let scope = match permission {
             Permission::Read => Some(Scope::Read),
@@ -193,18 +193,20 @@ impl Identity {
             || scope.is_some_and(|scope| self.scopes.contains(&scope))
     }
 
-    /// Whether they may send readings: who may write, and keys made for it. A key that may only write may not.
+    /// Whether the identity may send readings. Users need the permission to write, API keys need the scope `ingest`;
+    /// the scope `write` is not enough.
     pub fn may_ingest(&self) -> bool {
         self.scopes.contains(&Scope::Ingest)
             || self.roles.iter().any(|role| role.permissions().contains(&Permission::Write))
     }
 
-    /// All that they may do.
+    /// All permissions that a role or scope grants.
     pub fn permissions(&self) -> Vec<Permission> {
         Permission::ALL.into_iter().filter(|&permission| self.may(permission)).collect()
     }
 
-    /// Whether they see the asset of this path, or the sensor of this id. `a/b` covers `a/b` and what is below.
+    /// Whether the asset with this path, or the sensor with this id, is visible. The site `a/b` covers `a/b` and
+    /// everything below it.
     pub fn sees(&self, path: &str) -> bool {
         let Some(sites) = &self.sites else { return true };
         sites
@@ -213,15 +215,16 @@ impl Identity {
     }
 }
 
-/// Checks the names of sites and takes off slashes at their ends.
+/// Validates the names of sites.
 pub(crate) fn clean_sites(sites: Option<Vec<String>>) -> Result<Option<Vec<String>>, AccessError> {
     let Some(sites) = sites else { return Ok(None) };
     let mut clean = Vec::new();
     for site in sites {
-        let whole = site.chars().count() <= 256 && site.split('/').all(|part| !part.is_empty());
-        if !whole || site.chars().any(|letter| letter.is_whitespace() || letter.is_control()) {
+        let well_formed = site.chars().count() <= 256 && site.split('/').all(|level| !level.is_empty());
+        if !well_formed || site.chars().any(|letter| letter.is_whitespace() || letter.is_control()) {
             return Err(AccessError::Invalid(format!(
-                "{site:?} is no site; write the first part of an asset's path, such as \"plant\" or \"plant/hall-1\""
+                "{site:?} is not a site; \
+                 write the first levels of an asset's path, such as \"plant\" or \"plant/hall-1\""
             )));
         }
         clean.push(site.to_owned());

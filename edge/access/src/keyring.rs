@@ -1,7 +1,8 @@
-//! The keyring: the secrets that tokens, seals and the audit are made with, in the file `access.key` or the environment.
+//! The keyring: the secrets for signing tokens, encrypting columns and the audit log's hash chain. It is in the file
+//! `access.key` or in an environment variable.
 //!
-//! One line a key, the newest last: `id:created:64 hexadecimal digits`, with `:retired` behind it once it may not verify
-//! tokens any more. Every use has a key of its own, derived from the line's.
+//! The file has one key on each line, the newest last: `id:created:64 hexadecimal digits`. `:retired` is appended to a
+//! key that may not verify tokens any more. Each purpose uses its own key, derived from the secret of the line.
 
 use std::{
     fmt, fs,
@@ -13,12 +14,12 @@ use std::{
 
 use crate::{AccessError, random};
 
-/// What a derived key is for; BLAKE3 keeps them apart.
-const TOKENS: &str = "wheeltapper 2026 access tokens";
-const SEALS: &str = "wheeltapper 2026 sealed columns";
-const AUDIT: &str = "wheeltapper 2026 audit chain";
+// BLAKE3 key derivation contexts, one for each purpose.
+const TOKEN_CONTEXT: &str = "wheeltapper 2026 access tokens";
+const COLUMN_CONTEXT: &str = "wheeltapper 2026 sealed columns";
+const AUDIT_CONTEXT: &str = "wheeltapper 2026 audit chain";
 
-/// One key.
+/// One key of the keyring.
 #[derive(Clone)]
 pub(crate) struct Key {
     pub(crate) id: String,
@@ -41,15 +42,15 @@ impl Key {
     }
 
     pub(crate) fn for_tokens(&self) -> [u8; 32] {
-        blake3::derive_key(TOKENS, &self.secret)
+        blake3::derive_key(TOKEN_CONTEXT, &self.secret)
     }
 
     pub(crate) fn for_seals(&self) -> [u8; 32] {
-        blake3::derive_key(SEALS, &self.secret)
+        blake3::derive_key(COLUMN_CONTEXT, &self.secret)
     }
 
     pub(crate) fn for_audit(&self) -> [u8; 32] {
-        blake3::derive_key(AUDIT, &self.secret)
+        blake3::derive_key(AUDIT_CONTEXT, &self.secret)
     }
 
     fn line(&self) -> String {
@@ -71,20 +72,20 @@ impl Key {
     }
 }
 
-/// What the owner of the keyring is shown of a key.
+/// Description of a key without its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyInfo {
-    /// Its id, as `kid` of tokens and in sealed values.
+    /// Id of the key, which is the `kid` of its tokens and part of each encrypted value.
     pub id: String,
-    /// When it was made, in nanoseconds since 1970.
+    /// When it was created, in nanoseconds since 1970.
     pub created: i64,
-    /// Whether new tokens and seals are made with it.
+    /// Whether new tokens and encrypted values use it.
     pub newest: bool,
-    /// Whether tokens of it are refused.
+    /// Whether tokens signed with it are rejected.
     pub retired: bool,
 }
 
-/// The keys at one moment; never empty.
+/// All keys of the keyring at one moment; never empty.
 #[derive(Clone, Debug)]
 pub(crate) struct Ring(Vec<Key>);
 
@@ -92,24 +93,28 @@ impl Ring {
     fn parse(text: &str) -> Result<Self, AccessError> {
         let mut keys: Vec<Key> = Vec::new();
         let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim_start().starts_with('#'));
-        // Commas for the environment, where lines are awkward.
+        // Commas separate keys too, because an environment variable with line breaks is awkward.
         let parts = lines.flat_map(|(number, line)| line.split(',').map(move |part| (number, part.trim())));
         for (number, line) in parts.filter(|(_, part)| !part.is_empty()) {
             let key = Key::parse(line).ok_or_else(|| {
-                AccessError::Keyring(format!("line {number} is no key; it is written id:created:64 hexadecimal digits"))
+                AccessError::Keyring(format!(
+                    "line {number} is not a key; write it as id:created:64 hexadecimal digits"
+                ))
             })?;
             if keys.iter().any(|other| other.id == key.id) {
-                return Err(AccessError::Keyring(format!("the key {} is there twice", key.id)));
+                return Err(AccessError::Keyring(format!("it contains key {} twice; remove one of them", key.id)));
             }
             keys.push(key);
         }
         if keys.last().is_none_or(|newest| newest.retired) {
-            return Err(AccessError::Keyring("there is no key in use; the last line has to be one".into()));
+            return Err(AccessError::Keyring(
+                "the last key is retired or missing; add a key that is not retired as the last line".into(),
+            ));
         }
         Ok(Self(keys))
     }
 
-    /// The one that signs and seals.
+    /// The key that signs new tokens and encrypts new values.
     pub(crate) fn newest(&self) -> Result<&Key, AccessError> {
         self.0.last().ok_or_else(|| AccessError::Keyring("it is empty".into()))
     }
@@ -119,28 +124,30 @@ impl Ring {
     }
 }
 
-/// When a file was changed, and how long it is: another process may have rotated.
+/// Modification time and length of the keyring file, to detect a rotation by another process.
 type Stamp = Option<(SystemTime, u64)>;
 
-/// The keyring and where it comes from.
+/// The keyring and its source.
 #[derive(Debug)]
 pub(crate) struct Keyring {
-    /// None: the environment.
+    /// `None` when the keyring comes from the environment.
     file: Option<PathBuf>,
     ring: RwLock<(Arc<Ring>, Stamp)>,
 }
 
 impl Keyring {
-    /// Takes the keys from `text` (the environment), else from `file`, which is made when `make` allows it.
-    pub(crate) fn open(file: &Path, text: Option<&str>, make: bool, now: i64) -> Result<Self, AccessError> {
+    /// Reads the keys from `text` (the environment variable), or else from `file`. A missing file is created if
+    /// `create` is set.
+    pub(crate) fn open(file: &Path, text: Option<&str>, create: bool, now: i64) -> Result<Self, AccessError> {
         if let Some(text) = text {
             let ring = Ring::parse(text).map_err(|error| AccessError::Keyring(format!("WHEELTAPPER_KEY: {error}")))?;
             return Ok(Self { file: None, ring: RwLock::new((Arc::new(ring), None)) });
         }
         if !file.exists() {
-            if !make {
+            if !create {
                 return Err(AccessError::Keyring(format!(
-                    "{} is missing, but access.db was made with one; put it back, or set WHEELTAPPER_KEY as it was then",
+                    "{} is missing, but access.db was created with a keyring; \
+                     put it back, or set WHEELTAPPER_KEY to the keyring used before",
                     file.display()
                 )));
             }
@@ -150,7 +157,7 @@ impl Keyring {
         Ok(Self { file: Some(file.to_owned()), ring: RwLock::new((Arc::new(ring), stamp)) })
     }
 
-    /// The keys as they are now; read anew when the file has changed.
+    /// Returns the current keys. Reads the file again when it has changed.
     pub(crate) fn current(&self) -> Result<Arc<Ring>, AccessError> {
         let (ring, stamp) = self.ring.read().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(file) = &self.file else { return Ok(ring) };
@@ -163,12 +170,13 @@ impl Keyring {
         Ok(ring)
     }
 
-    /// Adds a key, which is the newest from now on; with `retire`, tokens of the older ones are refused.
+    /// Adds a new key and returns its id. With `retire`, tokens signed with the older keys become invalid.
     pub(crate) fn rotate(&self, retire: bool, now: i64) -> Result<String, AccessError> {
         let Some(file) = &self.file else {
             let line = Key::make(now)?.line();
             return Err(AccessError::Keyring(format!(
-                "it comes from WHEELTAPPER_KEY, so only you can change it; add a comma and this behind what is there: {line}"
+                "it comes from WHEELTAPPER_KEY, which this program cannot change; \
+                 add a comma and this key to the end of the variable: {line}"
             )));
         };
         let mut ring = Ring::clone(&*self.current()?);
@@ -197,8 +205,8 @@ impl Keyring {
 }
 
 fn stamp_of(file: &Path) -> Stamp {
-    let about = fs::metadata(file).ok()?;
-    Some((about.modified().ok()?, about.len()))
+    let metadata = fs::metadata(file).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
 }
 
 fn load(file: &Path) -> Result<(Ring, Stamp), AccessError> {
@@ -207,34 +215,35 @@ fn load(file: &Path) -> Result<(Ring, Stamp), AccessError> {
     let stamp = stamp_of(file);
     let mode = fs::metadata(file).map_err(|error| wrong(&error))?.permissions().mode();
     if mode & 0o077 != 0 {
-        return Err(wrong(&format!("others may read it (mode {:o}); chmod 600 it", mode & 0o777)));
+        return Err(wrong(&format!("other users may read it (mode {:o}); run chmod 600 on it", mode & 0o777)));
     }
     let text = fs::read_to_string(file).map_err(|error| wrong(&error))?;
     Ok((Ring::parse(&text).map_err(|error| wrong(&error))?, stamp))
 }
 
-/// Writes beside the file and renames, so that there is always a whole one. A `first` one gives way to one that another
-/// process made meanwhile.
+/// Writes a temporary file in the same folder and renames it, so that the keyring is always complete. With `first`, a
+/// file that another process created in the meantime is kept instead.
 fn write(file: &Path, ring: &Ring, first: bool) -> Result<(), AccessError> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let wrong = |error: std::io::Error| AccessError::Keyring(format!("{} cannot be written: {error}", file.display()));
     let mut text = String::from(
-        "# Wheeltapper's keyring, the newest last. Who has it can sign in as anybody: keep it, and keep it secret.\n",
+        "# Keyring of Wheeltapper, newest key last. Anyone who has it can sign in as any user: \
+         back it up, and keep it secret.\n",
     );
     for key in &ring.0 {
         text.push_str(&key.line());
         text.push('\n');
     }
-    let beside = file.with_extension(format!("key-{}", random::id()?));
+    let temporary = file.with_extension(format!("key-{}", random::id()?));
     let mut options = fs::OpenOptions::new();
-    let mut new = options.write(true).create_new(true).mode(0o600).open(&beside).map_err(wrong)?;
-    new.write_all(text.as_bytes()).and_then(|()| new.sync_all()).map_err(wrong)?;
+    let mut output = options.write(true).create_new(true).mode(0o600).open(&temporary).map_err(wrong)?;
+    output.write_all(text.as_bytes()).and_then(|()| output.sync_all()).map_err(wrong)?;
     if first {
-        let linked = fs::hard_link(&beside, file);
-        fs::remove_file(&beside).map_err(wrong)?;
+        let linked = fs::hard_link(&temporary, file);
+        fs::remove_file(&temporary).map_err(wrong)?;
         linked.or_else(|error| if file.exists() { Ok(()) } else { Err(wrong(error)) })?;
     } else {
-        fs::rename(&beside, file).map_err(wrong)?;
+        fs::rename(&temporary, file).map_err(wrong)?;
     }
     if let Some(folder) = file.parent() {
         fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(wrong)?;

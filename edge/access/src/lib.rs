@@ -1,11 +1,11 @@
-//! Who may do what: users, tokens, API keys, rate limits, sealed columns, and the audit.
+//! Authentication and authorisation: users, tokens, API keys, rate limits, encrypted columns and the audit log.
 //!
-//! [`Access`] is one SQLite file, `access.db`, beside the store, and a keyring, `access.key`, which is all that is secret.
-//! A host and the commands may have it open at once. Times are nanoseconds since 1970, and come from the caller; rate
-//! limits and lock-outs have a monotonic clock of their own.
+//! [`Access`] uses one SQLite file, `access.db`, in the data folder, and a keyring file, `access.key`. Only the keyring
+//! is secret. The host and the command line tool can have both open at the same time. Times are nanoseconds since 1970
+//! and are passed in by the caller; rate limits and lockouts use a monotonic clock of their own.
 //!
-//! Most calls read or write SQLite, wait for the disk, or work for a while on a password: on a runtime's threads they belong
-//! into `spawn_blocking`. [`Access::authenticate_cached`], [`Access::limits`] and [`Access::lost_by_syslog`] do not block.
+//! Most calls read or write SQLite, wait for the disk, or spend CPU time on a password hash. In async code, run them in
+//! `spawn_blocking`. [`Access::authenticate_cached`], [`Access::limits`] and [`Access::lost_by_syslog`] do not block.
 
 mod api_keys;
 mod audit;
@@ -57,25 +57,25 @@ use oidc::Issuer;
 use syslog::Syslog;
 use usage::Usage;
 
-/// The environment variable that the keyring may come from instead of `access.key`.
+/// Environment variable that can hold the keyring instead of the file `access.key`.
 pub const KEY_VARIABLE: &str = "WHEELTAPPER_KEY";
 const DATABASE: &str = "access.db";
 const KEYRING: &str = "access.key";
 
-/// How it works.
+/// Settings of [`Access`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// How long a token is good.
+    /// Lifetime of a token.
     pub token_lifetime: Duration,
-    /// How long a refresh token is good.
+    /// Lifetime of a refresh token.
     pub refresh_lifetime: Duration,
-    /// Rate limits.
+    /// Rate limit of each class of requests.
     pub quotas: Quotas,
-    /// Trusted issuers of tokens.
+    /// Trusted OpenID Connect issuers.
     pub issuers: Vec<IssuerSettings>,
-    /// Where entries of the audit go besides.
+    /// Where audit entries are sent in addition to `access.db`.
     pub syslog: Option<SyslogTarget>,
-    /// The keyring, where it is not in the file: what [`KEY_VARIABLE`] holds.
+    /// The keyring as text, from [`KEY_VARIABLE`]; `None` uses the file.
     pub keyring: Option<String>,
 }
 
@@ -92,7 +92,7 @@ impl Default for Settings {
     }
 }
 
-/// The door.
+/// Users, credentials, rate limits and audit log of one data folder.
 #[derive(Debug)]
 pub struct Access {
     database: Arc<Database>,
@@ -105,20 +105,21 @@ pub struct Access {
     limits: Limits,
     syslog: Option<Syslog>,
     usage: Usage,
-    passwords: password::Turns,
+    passwords: password::HashingSlots,
 }
 
 impl Access {
-    /// Opens what lies in `folder`, or makes it. [`Access::first_admin`] makes the first user.
+    /// Opens the database and keyring in `folder`, and creates them if they are missing. [`Access::first_admin`]
+    /// creates the first user.
     ///
     /// # Errors
-    /// [`AccessError`] when a file cannot be used, the keyring is not the one that the file was made with, or an issuer's
-    /// keys cannot be read.
+    /// [`AccessError`] when a file cannot be used, the keyring does not match the database, or an issuer's keys cannot
+    /// be read.
     pub fn open(folder: &Path, settings: Settings, now: i64) -> Result<Self, AccessError> {
         Self::open_with_clock(folder, settings, now, Arc::new(Uptime::default()))
     }
 
-    /// As [`Access::open`], with another clock for rate limits and lock-outs.
+    /// Same as [`Access::open`], with another clock for rate limits and lockouts.
     ///
     /// # Errors
     /// See [`Access::open`].
@@ -136,7 +137,8 @@ impl Access {
         let made_with = database.read(audit::head)?.map(|(_, key, _)| key);
         if let Some(key) = made_with.filter(|key| ring.find(key).is_none()) {
             return Err(AccessError::Keyring(format!(
-                "access.db was last written with the key {key}, which is not in it; use the {KEYRING} or {KEY_VARIABLE} of then"
+                "access.db was last written with key {key}, which is not in the keyring; \
+                 use the {KEYRING} or {KEY_VARIABLE} that contains it"
             )));
         }
         let issuers = settings.issuers.iter().cloned().map(Issuer::new).collect::<Result<_, _>>()?;
@@ -153,33 +155,34 @@ impl Access {
             limits,
             syslog,
             usage: Usage::default(),
-            passwords: password::Turns::default(),
+            passwords: password::HashingSlots::default(),
         })
     }
 
-    /// Whether access was ever opened in this folder.
+    /// Whether `folder` contains an access database.
     pub fn exists(folder: &Path) -> bool {
         folder.join(DATABASE).exists()
     }
 
-    /// Who shows this token or API key.
+    /// Returns the identity behind a token or an API key.
     ///
     /// # Errors
-    /// [`AuthError`] when it is not good; on [`AuthError::KeysNeeded`] call [`Self::fetch_keys`] and try once more.
+    /// [`AuthError`] when the credential is rejected. On [`AuthError::KeysNeeded`], call [`Self::fetch_keys`] and retry
+    /// once.
     pub fn authenticate(&self, credential: &str, now: i64) -> Result<Identity, AuthError> {
         self.identify(credential, now, true)?.ok_or_else(|| AccessError::Damaged("no answer".into()).into())
     }
 
-    /// As [`Self::authenticate`], but from memory alone, so that it may be called where nobody may wait: `None` where that
-    /// is not enough, then call [`Self::authenticate`] on a thread that may block. What another process has changed counts
-    /// here too, from the moment it was written.
+    /// Same as [`Self::authenticate`], but uses only the in-memory cache and never blocks on the database. Returns
+    /// `None` on a cache miss; then call [`Self::authenticate`] on a thread that may block. Changes by other processes
+    /// take effect here as soon as they are written.
     pub fn authenticate_cached(&self, credential: &str, now: i64) -> Option<Result<Identity, AuthError>> {
         self.identify(credential, now, false).transpose()
     }
 
-    /// `None`: it is not in memory, and `read` does not allow to read the database.
+    /// Returns `None` when the cache does not have the answer and `read` forbids reading the database.
     fn identify(&self, credential: &str, now: i64, read: bool) -> Result<Option<Identity>, AuthError> {
-        // Counted before anything is read: what changes in between is found the next time.
+        // Read the change count before anything else: a later change then invalidates the cache at the next call.
         let changes = self.database.changes()?;
         if api_keys::looks_like(credential) {
             return self.by_api_key(credential, now, changes, read);
@@ -200,36 +203,38 @@ impl Access {
         }
     }
 
-    /// Gets an issuer's keys, at most once a minute; whether it did. Slow: it asks somebody else.
+    /// Fetches the public keys of issuer number `issuer`, at most once a minute. Returns whether it fetched them.
+    /// Blocks on an HTTP request.
     ///
     /// # Errors
-    /// What `fetch` said, or why its answer is of no use.
+    /// The error of `fetch`, or why its response is not a usable JWKS.
     pub fn fetch_keys(&self, issuer: usize, fetch: &Fetch) -> Result<bool, String> {
         self.issuers.get(issuer).map_or(Ok(false), |issuer| issuer.fetch(fetch, self.clock.now()))
     }
 
-    /// Rate limits.
+    /// The rate limiter, with one bucket for each identity and class.
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// Entries of the audit that syslog did not get.
+    /// Number of audit entries that could not be sent to syslog since the start.
     pub fn lost_by_syslog(&self) -> u64 {
         self.syslog.as_ref().map_or(0, Syslog::lost)
     }
 
-    /// Makes a new key for tokens, seals and the audit, and seals anew what this file holds. Tokens of older keys stay
-    /// good until they end; with `retire` they end now. Gives the new key's id.
+    /// Adds a new key for tokens, encrypted columns and the audit log, and re-encrypts the columns of `access.db`.
+    /// Tokens signed with older keys stay valid until they expire; with `retire` they become invalid now. Returns the
+    /// id of the new key.
     ///
     /// # Errors
-    /// [`AccessError`] when the keyring cannot be written; one from the environment never can.
+    /// [`AccessError`] when the keyring cannot be written. A keyring from the environment can never be written.
     pub fn rotate_keys(&self, retire: bool, now: i64) -> Result<String, AccessError> {
         let id = self.keyring.rotate(retire, now)?;
         self.reseal()?;
         Ok(id)
     }
 
-    /// The keys of the keyring, the oldest first.
+    /// Lists the keys of the keyring, oldest first, without their secrets.
     ///
     /// # Errors
     /// [`AccessError`] when the file cannot be read.
@@ -237,23 +242,23 @@ impl Access {
         self.keyring.list()
     }
 
-    /// Seals a value of `table` and `row`, so that it only opens there and with the keyring.
+    /// Encrypts a value. It can only be decrypted for the same `table` and `row`, and with the same keyring.
     ///
     /// # Errors
-    /// [`AccessError`] when there is no key or no randomness.
+    /// [`AccessError`] when the keyring has no key or the system's random generator fails.
     pub fn seal(&self, table: &str, row: &str, plain: &[u8]) -> Result<String, AccessError> {
         seal::seal(&*self.keyring.current()?, table, row, plain)
     }
 
-    /// Opens a sealed value.
+    /// Decrypts a value that [`Self::seal`] encrypted for this `table` and `row`.
     ///
     /// # Errors
-    /// [`AccessError::Seal`] when it was changed, moved, or its key is gone.
+    /// [`AccessError::Seal`] when the value was changed, moved to another row, or its key is not in the keyring.
     pub fn unseal(&self, table: &str, row: &str, sealed: &str) -> Result<Vec<u8>, AccessError> {
         seal::open(&*self.keyring.current()?, table, row, sealed)
     }
 
-    /// Whether a value is sealed under an older key than the newest, and should be sealed anew.
+    /// Whether a value is encrypted with a key other than the newest and should be re-encrypted.
     ///
     /// # Errors
     /// [`AccessError`] when the keyring cannot be read.

@@ -1,8 +1,8 @@
-//! Rate limits: a bucket an identity and class, by the generic cell rate algorithm.
+//! Rate limits with the generic cell rate algorithm: one bucket for each identity and class.
 //!
-//! Not `governor`: its keyed limiters grow with the number of keys until somebody sweeps them, and cost of what was
-//! already received (bytes of a body without a length) cannot be charged afterwards. A bucket here is one number. Time is
-//! monotonic: by the wall clock, a step backwards would refuse everybody until the old time is reached again.
+//! Why not `governor`: its keyed limiters grow with the number of keys until they are swept, and it cannot charge a
+//! cost afterwards (such as the bytes of a body without a length). A bucket here is one number. The clock is monotonic:
+//! with the wall clock, a step backwards would reject all requests until the old time is reached again.
 
 use std::{
     collections::HashMap,
@@ -13,28 +13,28 @@ use std::{
 
 use crate::Monotonic;
 
-/// So many buckets at most, some 6 MB; who comes when all are in use shares one.
-const BUCKETS: usize = 65_536;
-/// Buckets that are full again are dropped at most this often, in nanoseconds.
-const SWEEP: i64 = 1_000_000_000;
+/// Maximum number of buckets, about 6 MB. When all are in use, new identities share one bucket for each class.
+const MAX_BUCKETS: usize = 65_536;
+/// Minimum interval between two removals of full buckets, in nanoseconds.
+const SWEEP_INTERVAL_NS: i64 = 1_000_000_000;
 
-/// Kinds of requests that are counted apart.
+/// Classes of requests, each with its own quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {
-    /// Judging a sample.
+    /// Scoring of samples.
     Detect,
-    /// Planning.
+    /// Planning of maintenance.
     Schedule,
-    /// Trying a password.
+    /// Logins.
     Login,
-    /// Sending readings; counted in bytes.
+    /// Readings, counted in bytes.
     Ingest,
-    /// All others.
+    /// All other requests.
     Other,
 }
 
 impl Class {
-    /// As headers write it.
+    /// The name used in the rate limit headers.
     pub fn name(self) -> &'static str {
         match self {
             Self::Detect => "detect",
@@ -46,45 +46,45 @@ impl Class {
     }
 }
 
-/// So much in so long.
+/// An amount per time window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
-    /// Requests, or bytes.
+    /// Number of requests, or of bytes.
     pub amount: u64,
-    /// In this time.
+    /// Length of the window.
     pub window: Duration,
 }
 
 impl Quota {
-    /// So many a minute.
+    /// A quota for a window of one minute.
     pub const fn a_minute(amount: u64) -> Self {
         Self { amount, window: Duration::from_secs(60) }
     }
 
-    /// So many a second.
+    /// A quota for a window of one second.
     pub const fn a_second(amount: u64) -> Self {
         Self { amount, window: Duration::from_secs(1) }
     }
 
-    /// How long `cost` takes to come back.
+    /// The time in which `cost` is refilled, in nanoseconds.
     fn nanoseconds(self, cost: u64) -> i64 {
-        let took = u128::from(cost) * self.window.as_nanos() / u128::from(self.amount.max(1));
-        i64::try_from(took).unwrap_or(i64::MAX)
+        let nanoseconds = u128::from(cost) * self.window.as_nanos() / u128::from(self.amount.max(1));
+        i64::try_from(nanoseconds).unwrap_or(i64::MAX)
     }
 }
 
-/// The quotas.
+/// The quota of each class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quotas {
-    /// [`Class::Detect`].
+    /// Quota of [`Class::Detect`].
     pub detect: Quota,
-    /// [`Class::Schedule`].
+    /// Quota of [`Class::Schedule`].
     pub schedule: Quota,
-    /// [`Class::Login`].
+    /// Quota of [`Class::Login`].
     pub login: Quota,
-    /// [`Class::Ingest`].
+    /// Quota of [`Class::Ingest`], in bytes.
     pub ingest: Quota,
-    /// [`Class::Other`].
+    /// Quota of [`Class::Other`].
     pub other: Quota,
 }
 
@@ -112,36 +112,36 @@ impl Quotas {
     }
 }
 
-/// Whether a request may go on, and what its headers say.
+/// The decision of the rate limiter, with the values for the response headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allowance {
-    /// Whether it may.
+    /// Whether the request is allowed.
     pub allowed: bool,
-    /// The class.
+    /// Class of the request.
     pub class: Class,
-    /// The quota.
+    /// Quota of the class.
     pub quota: Quota,
-    /// What is left of it.
+    /// Remaining requests or bytes.
     pub remaining: u64,
-    /// When all of it is back.
+    /// Time until the bucket is full again.
     pub reset: Duration,
-    /// When to come again, if it may not.
+    /// Time until the request would be allowed; zero if it is allowed now.
     pub retry_after: Duration,
 }
 
 impl Allowance {
-    /// `RateLimit-Policy`, by draft-ietf-httpapi-ratelimit-headers.
+    /// Value of the header `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers).
     pub fn policy(&self) -> String {
         let unit = if self.class == Class::Ingest { ";qu=\"content-bytes\"" } else { "" };
         format!("\"{}\";q={}{unit};w={}", self.class.name(), self.quota.amount, self.quota.window.as_secs().max(1))
     }
 
-    /// `RateLimit`, by the same.
+    /// Value of the header `RateLimit` (draft-ietf-httpapi-ratelimit-headers).
     pub fn state(&self) -> String {
         format!("\"{}\";r={};t={}", self.class.name(), self.remaining, seconds(self.reset))
     }
 
-    /// `Retry-After`: whole seconds, never too early.
+    /// Value of the header `Retry-After`: seconds, rounded up, at least 1.
     pub fn retry_after_seconds(&self) -> u64 {
         seconds(self.retry_after).max(1)
     }
@@ -151,7 +151,7 @@ fn seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
-/// All buckets.
+/// The rate limiter: the buckets of all identities.
 #[derive(Debug)]
 pub struct Limits {
     quotas: Quotas,
@@ -161,29 +161,29 @@ pub struct Limits {
 
 #[derive(Debug, Default)]
 struct State {
-    /// When each bucket is full again.
+    /// Time at which each bucket is full again, in nanoseconds of the monotonic clock.
     full: HashMap<(Class, String), i64>,
     swept: i64,
 }
 
 impl Limits {
-    /// Full buckets.
+    /// Creates a rate limiter in which all buckets are full.
     pub fn new(quotas: Quotas, clock: Arc<dyn Monotonic>) -> Self {
         Self { quotas, clock, state: Mutex::default() }
     }
 
-    /// Takes `cost` from the bucket of `who`, if it has so much. A cost above the whole quota needs a full bucket, and is
-    /// waited for afterwards.
+    /// Takes `cost` from the bucket of identity or address `who`, if the bucket has enough. A cost above the quota is
+    /// allowed if the bucket is full; the excess delays the next requests.
     pub fn take(&self, class: Class, who: &str, cost: u64) -> Allowance {
         self.visit(class, who, cost, false)
     }
 
-    /// Takes `cost` in any case: it has been spent already.
+    /// Takes `cost` unconditionally, because it is spent already.
     pub fn charge(&self, class: Class, who: &str, cost: u64) {
         self.visit(class, who, cost, true);
     }
 
-    /// How many buckets are in use.
+    /// Number of buckets in use.
     pub fn buckets(&self) -> usize {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).full.len()
     }
@@ -218,12 +218,12 @@ impl Limits {
 impl State {
     fn bucket(&mut self, class: Class, who: &str, now: i64) -> &mut i64 {
         let mut key = (class, who.to_owned());
-        if self.full.len() >= BUCKETS && !self.full.contains_key(&key) {
-            if now.saturating_sub(self.swept) >= SWEEP {
+        if self.full.len() >= MAX_BUCKETS && !self.full.contains_key(&key) {
+            if now.saturating_sub(self.swept) >= SWEEP_INTERVAL_NS {
                 self.swept = now;
                 self.full.retain(|_, full| *full > now);
             }
-            if self.full.len() >= BUCKETS {
+            if self.full.len() >= MAX_BUCKETS {
                 key.1 = String::new();
             }
         }
@@ -231,7 +231,8 @@ impl State {
     }
 }
 
-/// Whose bucket an address uses: a household has a whole /64 of IPv6.
+/// Returns the key of an address for rate limits and lockouts. All IPv6 addresses of a /64 share a key, because one
+/// client usually has a whole /64.
 pub fn address_key(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(address) => address.to_string(),
@@ -251,23 +252,23 @@ mod tests {
 
     const S: i64 = 1_000_000_000;
 
-    /// Nanoseconds, as the test sets them.
+    /// A clock that the test sets, in nanoseconds.
     #[derive(Debug, Default)]
-    struct Hand(AtomicI64);
+    struct ManualClock(AtomicI64);
 
-    impl Monotonic for Hand {
+    impl Monotonic for ManualClock {
         fn now(&self) -> Duration {
             Duration::from_nanos(self.0.load(Ordering::Relaxed).cast_unsigned())
         }
     }
 
-    /// Limits whose clock is set before each call.
-    struct Timed(Limits, Arc<Hand>);
+    /// A rate limiter whose clock is set before each call.
+    struct TestLimiter(Limits, Arc<ManualClock>);
 
-    impl Timed {
+    impl TestLimiter {
         fn new(quotas: Quotas) -> Self {
-            let hand = Arc::new(Hand::default());
-            Self(Limits::new(quotas, Arc::<Hand>::clone(&hand)), hand)
+            let clock = Arc::new(ManualClock::default());
+            Self(Limits::new(quotas, Arc::<ManualClock>::clone(&clock)), clock)
         }
 
         fn take(&self, class: Class, who: &str, cost: u64, now: i64) -> Allowance {
@@ -287,58 +288,58 @@ mod tests {
 
     #[test]
     fn a_quota_is_used_up_and_comes_back() {
-        let limits = Timed::new(Quotas::default());
+        let limits = TestLimiter::new(Quotas::default());
         for left in (0..10).rev() {
             let allowance = limits.take(Class::Schedule, "ada", 1, 0);
             assert!(allowance.allowed);
             assert_eq!(allowance.remaining, left);
         }
-        let refused = limits.take(Class::Schedule, "ada", 1, 0);
-        assert!(!refused.allowed);
-        assert_eq!((refused.remaining, refused.retry_after_seconds()), (0, 6));
-        assert_eq!(refused.policy(), "\"schedule\";q=10;w=60");
-        assert_eq!(refused.state(), "\"schedule\";r=0;t=60");
-        assert!(limits.take(Class::Schedule, "bob", 1, 0).allowed, "each has an own bucket");
-        assert!(limits.take(Class::Detect, "ada", 1, 0).allowed, "each class has an own bucket");
+        let rejected = limits.take(Class::Schedule, "ada", 1, 0);
+        assert!(!rejected.allowed);
+        assert_eq!((rejected.remaining, rejected.retry_after_seconds()), (0, 6));
+        assert_eq!(rejected.policy(), "\"schedule\";q=10;w=60");
+        assert_eq!(rejected.state(), "\"schedule\";r=0;t=60");
+        assert!(limits.take(Class::Schedule, "bob", 1, 0).allowed, "each identity has its own bucket");
+        assert!(limits.take(Class::Detect, "ada", 1, 0).allowed, "each class has its own bucket");
         assert!(limits.take(Class::Schedule, "ada", 1, 6 * S).allowed);
         assert!(!limits.take(Class::Schedule, "ada", 1, 6 * S).allowed);
     }
 
     #[test]
-    fn what_was_spent_already_is_waited_for() {
+    fn an_excess_cost_delays_later_requests() {
         let quotas = Quotas { ingest: Quota::a_second(1000), ..Quotas::default() };
-        let limits = Timed::new(quotas);
-        assert!(limits.take(Class::Ingest, "gateway", 5000, 0).allowed, "a full bucket lets one large body in");
-        let refused = limits.take(Class::Ingest, "gateway", 100, S);
-        assert!(!refused.allowed && refused.retry_after_seconds() == 4, "{refused:?}");
+        let limits = TestLimiter::new(quotas);
+        assert!(limits.take(Class::Ingest, "gateway", 5000, 0).allowed, "a full bucket accepts one large body");
+        let rejected = limits.take(Class::Ingest, "gateway", 100, S);
+        assert!(!rejected.allowed && rejected.retry_after_seconds() == 4, "{rejected:?}");
         assert!(limits.take(Class::Ingest, "gateway", 100, 6 * S).allowed);
         limits.charge(Class::Ingest, "other", 3000, 0);
         assert!(!limits.take(Class::Ingest, "other", 1, S).allowed);
     }
 
     #[test]
-    fn many_addresses_do_not_fill_the_memory() {
-        let limits = Timed::new(Quotas::default());
+    fn the_number_of_buckets_is_limited() {
+        let limits = TestLimiter::new(Quotas::default());
         for number in 0..200_000 {
             limits.take(Class::Login, &number.to_string(), 1, 0);
         }
-        assert!(limits.buckets() <= BUCKETS + 1, "{}", limits.buckets());
+        assert!(limits.buckets() <= MAX_BUCKETS + 1, "{}", limits.buckets());
         limits.take(Class::Login, "late", 1, 3600 * S);
         assert_eq!(limits.buckets(), 1);
     }
 
     #[test]
-    fn a_household_is_one_address() {
-        let of = |text: &str| address_key(text.parse().unwrap());
-        assert_eq!(of("2001:db8:1:2:3:4:5:6"), of("2001:db8:1:2::9"));
-        assert_ne!(of("2001:db8:1:2::9"), of("2001:db8:1:3::9"));
-        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+    fn addresses_of_one_ipv6_prefix_share_a_key() {
+        let key = |text: &str| address_key(text.parse().unwrap());
+        assert_eq!(key("2001:db8:1:2:3:4:5:6"), key("2001:db8:1:2::9"));
+        assert_ne!(key("2001:db8:1:2::9"), key("2001:db8:1:3::9"));
+        assert_eq!(key("::ffff:192.0.2.1"), key("192.0.2.1"));
     }
 
     proptest! {
         #[test]
         fn never_more_than_twice_the_quota_in_a_window(steps in prop::collection::vec(0..3_000_000_000_i64, 1..400)) {
-            let limits = Timed::new(Quotas { other: Quota::a_minute(60), ..Quotas::default() });
+            let limits = TestLimiter::new(Quotas { other: Quota::a_minute(60), ..Quotas::default() });
             let (mut now, mut taken) = (0, Vec::new());
             for step in steps {
                 now += step;

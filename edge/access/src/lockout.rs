@@ -1,13 +1,13 @@
-//! Guessing passwords is slowed down, in two ways.
+//! Lockout after failed logins, to slow down password guessing. Failures are counted in two ways.
 //!
-//! By name and address: who fails five times waits a minute, then twice as long for each further failure, up to 15
-//! minutes. Nobody else is touched, so a stranger cannot lock a user out.
+//! By name and address: after five failures the address has to wait a minute, and twice as long after each further
+//! failure, up to 15 minutes. Other addresses are not affected, so an attacker cannot lock a user out.
 //!
-//! By name alone, for guesses from many addresses: looser, never longer than a minute, and not for an address that has
-//! signed in as this name within a month. Whoever is signed in needs no password and is never touched.
+//! By name alone, against guesses from many addresses: the limit is higher, the wait is at most a minute, and addresses
+//! that signed in with this name within the last 30 days are exempt. Sessions that exist are never affected.
 //!
-//! A new password of the user (`wheeltapper user reset`, also from another process) begins with a clean slate: failures
-//! count for the generation of the password that they were tried against.
+//! A new password resets the counters, also when another process sets it (`wheeltapper user reset`): failures count
+//! only for the generation of the password that they were tried against.
 
 use std::{
     collections::HashMap,
@@ -16,45 +16,46 @@ use std::{
     time::Duration,
 };
 
-/// When failures make somebody wait.
+/// How long to wait after how many failures.
 #[derive(Clone, Copy, Debug)]
 struct Rule {
-    /// So many failures are free.
-    free: u32,
+    /// Number of failures from which on there is a wait.
+    threshold: u32,
     /// The first wait; each further failure doubles it.
-    first: Duration,
+    initial_wait: Duration,
     /// The longest wait.
-    longest: Duration,
+    max_wait: Duration,
 }
 
-const AT_ADDRESS: Rule = Rule { free: 5, first: Duration::from_secs(60), longest: Duration::from_secs(15 * 60) };
-const OF_NAME: Rule = Rule { free: 50, first: Duration::from_secs(1), longest: Duration::from_secs(60) };
-/// After so long without a failure all are forgotten.
-const FORGOTTEN: Duration = Duration::from_secs(3600);
-/// For so long an address is known for a name that signed in from there.
-const KNOWN: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Entries of each table, some 2 MB. Names and addresses that were tried are the choice of strangers.
-const ENTRIES: usize = 16_384;
-/// Entries among which the one to give up is chosen when a table is full.
-const SAMPLE: usize = 16;
+const ADDRESS_RULE: Rule =
+    Rule { threshold: 5, initial_wait: Duration::from_secs(60), max_wait: Duration::from_secs(15 * 60) };
+const NAME_RULE: Rule = Rule { threshold: 50, initial_wait: Duration::from_secs(1), max_wait: Duration::from_secs(60) };
+/// Failures are forgotten when the last one is this old.
+const FAILURE_TTL: Duration = Duration::from_secs(3600);
+/// How long an address is exempt from the limit of a name that signed in from it.
+const KNOWN_ADDRESS_TTL: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Maximum entries of each table, about 2 MB. The limit is needed because attackers choose the names and addresses.
+const MAX_ENTRIES: usize = 16_384;
+/// When a table is full, the oldest of this many entries is evicted.
+const EVICTION_SAMPLE: usize = 16;
 
 #[derive(Clone, Copy, Debug)]
 struct Failures {
     count: u32,
-    /// Of the password that was tried.
+    /// Generation of the password that was tried.
     generation: i64,
-    last: Duration,
-    until: Duration,
+    last_failure: Duration,
+    locked_until: Duration,
 }
 
 impl Failures {
-    fn left(self, generation: i64, now: Duration) -> Option<Duration> {
-        let left = self.until.saturating_sub(now);
-        (self.generation == generation && !left.is_zero()).then_some(left)
+    fn remaining(self, generation: i64, now: Duration) -> Option<Duration> {
+        let remaining = self.locked_until.saturating_sub(now);
+        (self.generation == generation && !remaining.is_zero()).then_some(remaining)
     }
 }
 
-/// A name in lower case, and where it was tried from.
+/// A name in lower case, and the client address.
 type Pair = (String, String);
 
 #[derive(Debug, Default)]
@@ -64,67 +65,70 @@ struct Tables {
     known: HashMap<Pair, Duration>,
 }
 
-/// Failed logins.
+/// Counters of failed logins, in memory only.
 #[derive(Debug, Default)]
 pub(crate) struct Lockout(Mutex<Tables>);
 
-/// Makes room in a full table: of a few entries, the one that was touched longest ago goes.
-fn make_room<K: Clone + Eq + Hash, V>(table: &mut HashMap<K, V>, key: &K, touched: impl Fn(&V) -> Duration) {
-    if table.len() < ENTRIES || table.contains_key(key) {
+/// If the table is full, evicts the least recently used of a few entries.
+fn evict<K: Clone + Eq + Hash, V>(table: &mut HashMap<K, V>, key: &K, last_use: impl Fn(&V) -> Duration) {
+    if table.len() < MAX_ENTRIES || table.contains_key(key) {
         return;
     }
-    let oldest = table.iter().take(SAMPLE).min_by_key(|(_, value)| touched(value)).map(|(key, _)| key.clone());
+    let oldest =
+        table.iter().take(EVICTION_SAMPLE).min_by_key(|(_, value)| last_use(value)).map(|(key, _)| key.clone());
     if let Some(oldest) = oldest {
         table.remove(&oldest);
     }
 }
 
 fn fail<K: Clone + Eq + Hash>(table: &mut HashMap<K, Failures>, key: K, rule: Rule, generation: i64, now: Duration) {
-    make_room(table, &key, |failures| failures.last);
-    let fresh = Failures { count: 0, generation, last: now, until: now };
-    let failures = table.entry(key).or_insert(fresh);
-    if failures.generation != generation || now.saturating_sub(failures.last) >= FORGOTTEN {
-        *failures = fresh;
+    evict(table, &key, |failures| failures.last_failure);
+    let none = Failures { count: 0, generation, last_failure: now, locked_until: now };
+    let failures = table.entry(key).or_insert(none);
+    if failures.generation != generation || now.saturating_sub(failures.last_failure) >= FAILURE_TTL {
+        *failures = none;
     }
     failures.count = failures.count.saturating_add(1);
-    failures.last = now;
-    if failures.count >= rule.free {
-        let wait = rule.first.saturating_mul(1 << (failures.count - rule.free).min(10)).min(rule.longest);
-        failures.until = now.saturating_add(wait);
+    failures.last_failure = now;
+    if failures.count >= rule.threshold {
+        let doublings = (failures.count - rule.threshold).min(10);
+        let wait = rule.initial_wait.saturating_mul(1 << doublings).min(rule.max_wait);
+        failures.locked_until = now.saturating_add(wait);
     }
 }
 
 impl Lockout {
-    /// How long this name has to wait at this address, if it has to. `generation` is that of the user's password; any
-    /// constant does where there is no such user.
+    /// Returns how long a login with this name from this address has to wait, if at all. `generation` is the generation
+    /// of the user's password; for an unknown user, pass any constant.
     pub(crate) fn locked(&self, name: &str, address: &str, generation: i64, now: Duration) -> Option<Duration> {
         let tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let pair = (name.to_lowercase(), address.to_owned());
-        let at_address = tables.pairs.get(&pair).and_then(|failures| failures.left(generation, now));
-        let known = tables.known.get(&pair).is_some_and(|at| now.saturating_sub(*at) < KNOWN);
-        let of_name = tables.names.get(&pair.0).filter(|_| !known).and_then(|failures| failures.left(generation, now));
+        let at_address = tables.pairs.get(&pair).and_then(|failures| failures.remaining(generation, now));
+        let known = tables.known.get(&pair).is_some_and(|at| now.saturating_sub(*at) < KNOWN_ADDRESS_TTL);
+        let of_name =
+            tables.names.get(&pair.0).filter(|_| !known).and_then(|failures| failures.remaining(generation, now));
         at_address.max(of_name)
     }
 
-    /// As [`Self::locked`], whatever was tried from elsewhere.
+    /// Same as [`Self::locked`], but ignores failures from other addresses.
     pub(crate) fn locked_at(&self, name: &str, address: &str, generation: i64, now: Duration) -> Option<Duration> {
         let tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let pair = (name.to_lowercase(), address.to_owned());
-        tables.pairs.get(&pair).and_then(|failures| failures.left(generation, now))
+        tables.pairs.get(&pair).and_then(|failures| failures.remaining(generation, now))
     }
 
     pub(crate) fn failed(&self, name: &str, address: &str, generation: i64, now: Duration) {
         let mut tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let pair = (name.to_lowercase(), address.to_owned());
-        fail(&mut tables.names, pair.0.clone(), OF_NAME, generation, now);
-        fail(&mut tables.pairs, pair, AT_ADDRESS, generation, now);
+        fail(&mut tables.names, pair.0.clone(), NAME_RULE, generation, now);
+        fail(&mut tables.pairs, pair, ADDRESS_RULE, generation, now);
     }
 
     pub(crate) fn succeeded(&self, name: &str, address: &str, now: Duration) {
         let mut tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let pair = (name.to_lowercase(), address.to_owned());
         tables.pairs.remove(&pair);
-        make_room(&mut tables.known, &pair, |at| *at);
+        evict(&mut tables.known, &pair, |at| *at);
         tables.known.insert(pair, now);
     }
 }
@@ -134,7 +138,7 @@ mod tests {
     use super::*;
 
     const NOW: Duration = Duration::from_secs(1_000);
-    const FIRST: Duration = AT_ADDRESS.first;
+    const INITIAL_WAIT: Duration = ADDRESS_RULE.initial_wait;
 
     #[test]
     fn the_wait_of_an_address_grows_and_ends() {
@@ -144,19 +148,19 @@ mod tests {
         }
         assert_eq!(lockout.locked("ada", "a", 1, NOW), None);
         lockout.failed("ada", "a", 1, NOW);
-        assert_eq!(lockout.locked("ADA", "a", 1, NOW), Some(FIRST));
-        assert_eq!(lockout.locked("ada", "a", 1, NOW + FIRST), None);
-        lockout.failed("ada", "a", 1, NOW + FIRST);
-        assert_eq!(lockout.locked("ada", "a", 1, NOW + FIRST), Some(FIRST * 2));
+        assert_eq!(lockout.locked("ADA", "a", 1, NOW), Some(INITIAL_WAIT));
+        assert_eq!(lockout.locked("ada", "a", 1, NOW + INITIAL_WAIT), None);
+        lockout.failed("ada", "a", 1, NOW + INITIAL_WAIT);
+        assert_eq!(lockout.locked("ada", "a", 1, NOW + INITIAL_WAIT), Some(INITIAL_WAIT * 2));
         for _ in 0..40 {
-            lockout.failed("ada", "a", 1, NOW + FIRST);
+            lockout.failed("ada", "a", 1, NOW + INITIAL_WAIT);
         }
-        assert_eq!(lockout.locked("ada", "a", 1, NOW + FIRST), Some(AT_ADDRESS.longest));
-        assert_eq!(lockout.locked("ada", "b", 1, NOW + FIRST), None, "another address is not touched");
+        assert_eq!(lockout.locked("ada", "a", 1, NOW + INITIAL_WAIT), Some(ADDRESS_RULE.max_wait));
+        assert_eq!(lockout.locked("ada", "b", 1, NOW + INITIAL_WAIT), None, "another address is not touched");
         assert_eq!(lockout.locked("bob", "a", 1, NOW), None);
-        assert_eq!(lockout.locked("ada", "a", 2, NOW + FIRST), None, "a new password");
+        assert_eq!(lockout.locked("ada", "a", 2, NOW + INITIAL_WAIT), None, "a new password");
         lockout.succeeded("ada", "a", NOW);
-        assert_eq!(lockout.locked("ada", "a", 1, NOW + FIRST), None);
+        assert_eq!(lockout.locked("ada", "a", 1, NOW + INITIAL_WAIT), None);
     }
 
     #[test]
@@ -167,11 +171,13 @@ mod tests {
             lockout.failed("ada", &number.to_string(), 1, NOW);
         }
         let wait = lockout.locked("ada", "new", 1, NOW).unwrap();
-        assert!(wait <= OF_NAME.longest, "{wait:?}");
+        assert!(wait <= NAME_RULE.max_wait, "{wait:?}");
         assert_eq!(lockout.locked("ada", "office", 1, NOW), None);
         assert_eq!(lockout.locked("bob", "new", 1, NOW), None);
         assert_eq!(lockout.locked("ada", "new", 2, NOW), None, "reset");
-        assert!(lockout.locked("ada", "office", 1, NOW + KNOWN).is_none_or(|left| left <= OF_NAME.longest));
+        assert!(
+            lockout.locked("ada", "office", 1, NOW + KNOWN_ADDRESS_TTL).is_none_or(|wait| wait <= NAME_RULE.max_wait)
+        );
     }
 
     #[test]
@@ -188,6 +194,8 @@ mod tests {
         }
         assert!(lockout.locked("ada", "a", 1, late).is_some(), "also when the tables are full");
         let tables = lockout.0.lock().unwrap();
-        assert!(tables.pairs.len() <= ENTRIES && tables.names.len() <= ENTRIES && tables.known.len() <= ENTRIES);
+        assert!(
+            tables.pairs.len() <= MAX_ENTRIES && tables.names.len() <= MAX_ENTRIES && tables.known.len() <= MAX_ENTRIES
+        );
     }
 }

@@ -1,36 +1,37 @@
-//! Which signed requests were taken: none is taken twice.
+//! Replay protection: remembers the nonces of accepted signed requests, so that each request is accepted once.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// Requests that are remembered at most, in 40 MB: 3,000 a second over the time for which a signature holds.
-const MOST: usize = 1_000_000;
-/// Those that have run out are dropped at most this often, in seconds.
-const SWEEP: i64 = 10;
+/// Maximum number of stored nonces, about 40 MB: 3,000 requests per second over the validity of a signature.
+const MAX_NONCES: usize = 1_000_000;
+/// Minimum interval between two removals of expired nonces, in seconds.
+const SWEEP_INTERVAL_SECONDS: i64 = 10;
 
-/// The requests that were taken and whose signatures still hold.
+/// Nonces of accepted requests whose signatures have not expired.
 #[derive(Debug, Default)]
 pub(crate) struct Nonces(Mutex<Taken>);
 
 #[derive(Debug, Default)]
 struct Taken {
-    /// Until when each signature holds, in seconds since 1970.
+    /// Hash of source and nonce, to the expiry of the signature in seconds since 1970.
     until: HashMap<u128, i64>,
     swept: i64,
 }
 
-/// Why a request is not taken.
+/// Why a request is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// It was taken before, or is being taken now.
+    /// A request with this nonce was accepted before, or is being processed now.
     Repeated,
-    /// No more can be remembered now.
+    /// The store of nonces is full.
     Full,
 }
 
-/// A signed request that is being taken. Dropped without [`NoncePermit::keep`] it may come again: it left nothing behind.
+/// Reservation of a nonce while its request is processed. If it is dropped without [`NoncePermit::keep`], the nonce is
+/// released and the request can be sent again.
 #[derive(Debug)]
 pub struct NoncePermit {
     nonces: Arc<Nonces>,
@@ -38,7 +39,7 @@ pub struct NoncePermit {
 }
 
 impl Nonces {
-    /// Takes a source's nonce, which is good until that time.
+    /// Reserves a nonce of a source. `until` is the expiry of the signature.
     pub(crate) fn take(
         self: &Arc<Self>,
         source: &str,
@@ -51,12 +52,12 @@ impl Nonces {
         if taken.until.contains_key(&key) {
             return Err(Refusal::Repeated);
         }
-        // Also where the clock went back.
-        if now.abs_diff(taken.swept) >= SWEEP.unsigned_abs() {
+        // The absolute difference also covers a clock that was set back.
+        if now.abs_diff(taken.swept) >= SWEEP_INTERVAL_SECONDS.unsigned_abs() {
             taken.swept = now;
             taken.until.retain(|_, until| *until >= now);
         }
-        if taken.until.len() >= MOST {
+        if taken.until.len() >= MAX_NONCES {
             return Err(Refusal::Full);
         }
         taken.until.insert(key, until);
@@ -65,7 +66,7 @@ impl Nonces {
 }
 
 impl NoncePermit {
-    /// The request left something behind: it must not come again.
+    /// Keeps the nonce until the signature expires, because the request had an effect and must not be repeated.
     pub fn keep(mut self) {
         self.key = None;
     }
@@ -94,7 +95,11 @@ mod tests {
     fn a_nonce_is_taken_once_while_it_holds() {
         let nonces = Arc::new(Nonces::default());
         let first = nonces.take("erp", "a", 300, 0).unwrap();
-        assert_eq!(nonces.take("erp", "a", 300, 1).unwrap_err(), Refusal::Repeated, "while the first is on its way");
+        assert_eq!(
+            nonces.take("erp", "a", 300, 1).unwrap_err(),
+            Refusal::Repeated,
+            "while the first is being processed"
+        );
         drop(first);
         nonces.take("erp", "a", 300, 2).unwrap().keep();
         assert_eq!(nonces.take("erp", "a", 300, 3).unwrap_err(), Refusal::Repeated);
@@ -102,6 +107,6 @@ mod tests {
         nonces.take("er", "pa", 300, 3).unwrap().keep();
         assert_eq!(nonces.0.lock().unwrap().until.len(), 3);
         nonces.take("erp", "b", 700, 400).unwrap().keep();
-        assert_eq!(nonces.0.lock().unwrap().until.len(), 1, "what has run out is forgotten");
+        assert_eq!(nonces.0.lock().unwrap().until.len(), 1, "expired nonces are removed");
     }
 }

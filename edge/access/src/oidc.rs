@@ -1,7 +1,7 @@
-//! Single sign-on: tokens of trusted issuers, by their published keys.
+//! Single sign-on with OpenID Connect: verifies tokens of trusted issuers with their published keys.
 //!
-//! The algorithm comes from the key, never from the token, so a token that is signed with a public key as if it were a
-//! shared secret, or not at all, cannot pass.
+//! The algorithm is determined by the key, never by the token. So a token without a signature, or one that uses a
+//! public key as an HMAC secret, is rejected.
 
 use std::{
     collections::BTreeMap,
@@ -23,32 +23,33 @@ use crate::{
     token::{SECOND, refusal, timely, validation},
 };
 
-/// Clocks of others may be off by so many seconds.
-const LEEWAY: i64 = 60;
-/// An issuer is asked for its keys at most once in this time.
-const BETWEEN_FETCHES: Duration = Duration::from_secs(60);
+/// Tolerance for the clocks of issuers, in seconds.
+const LEEWAY_SECONDS: i64 = 60;
+/// Minimum interval between two fetches of the keys of an issuer.
+const FETCH_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Somebody whose tokens are trusted.
+/// A trusted issuer of tokens.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IssuerSettings {
-    /// What `iss` says.
+    /// Required value of the claim `iss`.
     pub issuer: String,
-    /// What `aud` has to say or contain.
+    /// Value that the claim `aud` has to be or to contain.
     pub audience: String,
-    /// Where the keys are.
+    /// Where the public keys are.
     pub keys: Jwks,
-    /// The claim that names roles, with dots for what lies within: `realm_access.roles`.
+    /// Claim with the roles; dots separate nested names: `realm_access.roles`.
     pub roles_claim: String,
-    /// The claim that names sites; without it all are seen, with it a token that lacks it sees none.
+    /// Claim with the sites. `None`: all sites are visible. If it is set and a token lacks the claim, no site is
+    /// visible.
     pub sites_claim: Option<String>,
 }
 
-/// Where an issuer's keys are.
+/// Location of the public keys of an issuer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Jwks {
     /// A JWKS file.
     File(PathBuf),
-    /// A JWKS behind https.
+    /// An https URL that returns a JWKS.
     Url(String),
 }
 
@@ -58,7 +59,7 @@ impl Default for Jwks {
     }
 }
 
-/// Gets the text behind a URL; the host brings it, as it has an HTTP client.
+/// Function that fetches the text at a URL. The host provides it, because it has an HTTP client.
 pub type Fetch = Box<dyn Fn(&str) -> Result<String, String> + Send + Sync>;
 
 type Keys = BTreeMap<String, (Algorithm, DecodingKey)>;
@@ -66,7 +67,7 @@ type Keys = BTreeMap<String, (Algorithm, DecodingKey)>;
 pub(crate) struct Issuer {
     pub(crate) settings: IssuerSettings,
     keys: RwLock<Arc<Keys>>,
-    /// By the monotonic clock.
+    /// Time of the last fetch, by the monotonic clock.
     fetched: Mutex<Option<Duration>>,
 }
 
@@ -77,7 +78,7 @@ impl std::fmt::Debug for Issuer {
 }
 
 impl Issuer {
-    /// An issuer's keys in a file are read now, those behind a URL when the first token comes.
+    /// Reads the keys now if they are in a file. Keys at a URL are fetched when the first token arrives.
     pub(crate) fn new(settings: IssuerSettings) -> Result<Self, AccessError> {
         let keys = match &settings.keys {
             Jwks::File(file) => {
@@ -91,17 +92,17 @@ impl Issuer {
         Ok(Self { settings, keys: RwLock::new(Arc::new(keys)), fetched: Mutex::default() })
     }
 
-    /// Whether its keys may be asked for now.
+    /// Whether the fetch interval has passed.
     fn may_fetch(&self, now: Duration) -> bool {
         let fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
-        fetched.is_none_or(|last| now.saturating_sub(last) >= BETWEEN_FETCHES)
+        fetched.is_none_or(|last| now.saturating_sub(last) >= FETCH_INTERVAL)
     }
 
-    /// Reads the keys anew, at most once a minute; whether it did.
+    /// Fetches or reads the keys again, at most once a minute. Returns whether it did.
     pub(crate) fn fetch(&self, fetch: &Fetch, now: Duration) -> Result<bool, String> {
         {
             let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
-            if fetched.is_some_and(|last| now.saturating_sub(last) < BETWEEN_FETCHES) {
+            if fetched.is_some_and(|last| now.saturating_sub(last) < FETCH_INTERVAL) {
                 return Ok(false);
             }
             *fetched = Some(now);
@@ -115,7 +116,7 @@ impl Issuer {
         Ok(true)
     }
 
-    /// Who a token of this issuer is about. `number` is the issuer's own.
+    /// Verifies a token of this issuer and returns its identity. `number` is the index of the issuer in the settings.
     pub(crate) fn identify(
         &self,
         number: usize,
@@ -131,8 +132,8 @@ impl Issuer {
             None => None,
         };
         let Some((algorithm, key)) = key else {
-            let may = self.may_fetch(uptime);
-            return Err(if may { AuthError::KeysNeeded(number) } else { Refusal::Key.into() });
+            let can_fetch = self.may_fetch(uptime);
+            return Err(if can_fetch { AuthError::KeysNeeded(number) } else { Refusal::Key.into() });
         };
         if header.alg != *algorithm || header.crit.is_some() {
             return Err(Refusal::Algorithm.into());
@@ -140,7 +141,7 @@ impl Issuer {
         let validation = validation(*algorithm, &self.settings.issuer, &self.settings.audience);
         let claims = decode::<Map<String, Value>>(token, key, &validation).map_err(refusal)?.claims;
         let exp = seconds(&claims, "exp")?;
-        timely(exp, seconds(&claims, "nbf")?, seconds(&claims, "iat")?, now, LEEWAY)?;
+        timely(exp, seconds(&claims, "nbf")?, seconds(&claims, "iat")?, now, LEEWAY_SECONDS)?;
         self.person(&claims, token, exp)
     }
 
@@ -149,10 +150,10 @@ impl Issuer {
         let subject = text("sub").ok_or(Refusal::Malformed)?;
         let name = text("preferred_username").or_else(|| text("email")).unwrap_or(subject);
         let roles = list(claims, &self.settings.roles_claim);
-        // An issuer knows roles of other programs too.
+        // Ignore unknown roles: an issuer also lists roles of other programs.
         let roles: Vec<Role> = roles.iter().filter_map(|role| Role::from_str(role).ok()).collect();
         let sites = self.settings.sites_claim.as_deref().map(|claim| list(claims, claim));
-        // A token with a site that is none is the issuer's mistake: what is wrong is the token, nothing here.
+        // An invalid site is an error in the token, not in this host.
         let sites = crate::identity::clean_sites(sites).map_err(|_| Refusal::Malformed)?;
         let issuer = &self.settings.issuer;
         Ok(Identity {
@@ -161,7 +162,7 @@ impl Issuer {
             scopes: Vec::new(),
             sites,
             method: Method::Oidc,
-            // Another issuer may use the same ids.
+            // Prefix the id with the issuer, because another issuer may use the same ids.
             jti: Some(match text("jti") {
                 Some(jti) => format!("{issuer}#{jti}"),
                 None => format!("{issuer}#signed:{}", fingerprint(token)),
@@ -173,7 +174,7 @@ impl Issuer {
     }
 }
 
-/// A claim that is a time. One of another type must not count as one that is missing.
+/// Reads a time claim. A claim of another type is an error; it must not be treated as missing.
 fn seconds(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, Refusal> {
     match claims.get(name) {
         None => Ok(None),
@@ -181,26 +182,28 @@ fn seconds(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, Refus
     }
 }
 
-/// An issuer without what is the same for all: of two issuers, two people may have one name.
+/// Returns the issuer URL without scheme and trailing slashes. It is part of the identity's name, because two issuers
+/// may use the same user name for two people.
 fn place(issuer: &str) -> &str {
     let bare = issuer.split_once("://").map_or(issuer, |(_, rest)| rest);
     bare.trim_end_matches('/')
 }
 
-/// A name as it may be written anywhere: what does not show, or turns the text around it, is replaced where it can be seen,
-/// so that nobody is taken for another.
+/// Replaces control characters, invisible characters and direction marks of a name by U+FFFD, so that nobody can
+/// imitate another user's name.
 fn shown(name: &str) -> String {
-    let hides = |letter: char| {
-        letter.is_control()
+    let is_hidden = |character: char| {
+        character.is_control()
             || matches!(
-                letter,
+                character,
                 '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
             )
     };
-    name.chars().map(|letter| if hides(letter) { char::REPLACEMENT_CHARACTER } else { letter }).collect()
+    name.chars().map(|character| if is_hidden(character) { char::REPLACEMENT_CHARACTER } else { character }).collect()
 }
 
-/// Stands for a token that has no id. The signature is left out: for what is signed there may be others as good.
+/// Returns an id for a token without `jti`: the hash of its header and claims. The signature is excluded, because the
+/// same claims can have several valid signatures.
 fn fingerprint(token: &str) -> String {
     let signed = token.rsplit_once('.').map_or(token, |(signed, _)| signed);
     blake3::hash(signed.as_bytes()).to_hex().to_string()
@@ -211,9 +214,9 @@ fn whole(seconds: f64) -> i64 {
     seconds as i64
 }
 
-/// The texts of a claim: a list, or one text with spaces between.
+/// Returns the values of a claim that is a list, or a text with values separated by spaces.
 fn list(claims: &Map<String, Value>, path: &str) -> Vec<String> {
-    // A claim may have dots in its own name, as in `https://example.com/roles`.
+    // The name of a claim may itself contain dots, as in `https://example.com/roles`.
     let found = claims.get(path).or_else(|| {
         let mut parts = path.split('.');
         let first = claims.get(parts.next()?)?;
@@ -226,17 +229,17 @@ fn list(claims: &Map<String, Value>, path: &str) -> Vec<String> {
     }
 }
 
-/// The keys of a JWKS that verify RS256 or ES256; others are passed over.
+/// Parses the keys of a JWKS that verify RS256 or ES256; other keys are ignored.
 fn parse(text: &str) -> Result<Keys, String> {
     #[derive(serde::Deserialize)]
     struct Set {
         keys: Vec<Value>,
     }
     crate::crypto::install();
-    let set: Set = serde_json::from_str(text).map_err(|error| format!("this is no JWKS: {error}"))?;
+    let set: Set = serde_json::from_str(text).map_err(|error| format!("this is not a JWKS: {error}"))?;
     let keys: Keys = set.keys.into_iter().filter_map(usable).collect();
     if keys.is_empty() {
-        return Err("the JWKS holds no key for RS256 or ES256".into());
+        return Err("the JWKS contains no key for RS256 or ES256".into());
     }
     Ok(keys)
 }

@@ -1,4 +1,4 @@
-//! Passwords: Argon2id, and what a password has to be.
+//! Password hashing with Argon2id, and the password policy.
 
 use std::{
     sync::{Condvar, Mutex, PoisonError},
@@ -12,98 +12,98 @@ use argon2::{
 
 use crate::AccessError;
 
-/// The shortest password.
-pub const SHORTEST: usize = 12;
-/// The longest: more only makes the server work.
-const LONGEST: usize = 1024;
+/// Minimum number of characters of a password.
+pub const MIN_CHARACTERS: usize = 12;
+/// Maximum number of bytes of a password, which bounds the work of hashing it.
+const MAX_BYTES: usize = 1024;
 
-/// What is checked where there is no such user, so that it takes as long as where there is: the same parameters, and no
-/// password that fits.
+/// Hash that is checked for unknown users, so that the check takes as long as for a user that exists. It has the same
+/// parameters, and no password matches it.
 pub(crate) const NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$d2hlZWx0YXBwZXItLW5vYg$q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA";
 
-/// Passwords are worked on few at a time: each takes a core and 19 MiB for a while. The others wait for their turn, so this
-/// is nothing for a runtime's threads.
+/// Semaphore for password hashing, because each hash takes a core and 19 MiB for a while. Callers block until a slot is
+/// free, so do not call it on the threads of an async runtime.
 #[derive(Debug, Default)]
-pub(crate) struct Turns {
+pub(crate) struct HashingSlots {
     taken: Mutex<usize>,
     free: Condvar,
 }
 
-/// Gives the turn back, also where the work panics.
-struct Turn<'a>(&'a Turns);
+/// Releases the slot when it is dropped, also after a panic.
+struct SlotGuard<'a>(&'a HashingSlots);
 
-impl Drop for Turn<'_> {
+impl Drop for SlotGuard<'_> {
     fn drop(&mut self) {
         *self.0.taken.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
         self.0.free.notify_one();
     }
 }
 
-impl Turns {
-    /// Half of the cores, as the readings need some too; at least one.
+impl HashingSlots {
+    /// Number of slots: half of the cores, so that ingest keeps the others; at least one.
     fn at_once() -> usize {
         thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
     }
 
-    fn turn(&self) -> Turn<'_> {
+    fn turn(&self) -> SlotGuard<'_> {
         let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let most = Self::at_once();
-        let full = |taken: &mut usize| *taken >= most;
+        let capacity = Self::at_once();
+        let full = |taken: &mut usize| *taken >= capacity;
         let mut taken = self.free.wait_while(taken, full).unwrap_or_else(PoisonError::into_inner);
         *taken += 1;
-        Turn(self)
+        SlotGuard(self)
     }
 
-    /// [`hash`], in turn.
+    /// Runs [`hash`] in a slot.
     pub(crate) fn hash(&self, password: &str) -> Result<String, AccessError> {
-        let _turn = self.turn();
+        let _slot = self.turn();
         hash(password)
     }
 
-    /// [`matches`], in turn.
+    /// Runs [`matches`] in a slot.
     pub(crate) fn matches(&self, password: &str, hash: &str) -> bool {
-        let _turn = self.turn();
+        let _slot = self.turn();
         matches(password, hash)
     }
 }
 
-/// Hashes a password under a salt of its own.
+/// Hashes a password with a random salt.
 pub(crate) fn hash(password: &str) -> Result<String, AccessError> {
     let hash = Argon2::default().hash_password(password.as_bytes());
-    Ok(hash.map_err(|_| AccessError::Crypto("Argon2 refused"))?.to_string())
+    Ok(hash.map_err(|_| AccessError::Crypto("Argon2 failed"))?.to_string())
 }
 
-/// Whether the password is the one of this hash.
+/// Whether the password matches this hash.
 pub(crate) fn matches(password: &str, hash: &str) -> bool {
     let Ok(hash) = PasswordHash::new(hash) else { return false };
     Argon2::default().verify_password(password.as_bytes(), &hash).is_ok()
 }
 
-/// Whether a person may take this password.
+/// Checks a new password against the password policy.
 ///
 /// # Errors
-/// [`AccessError::Password`], which says what to do.
+/// [`AccessError::Password`], with what is wrong and what to do.
 pub fn policy(user: &str, password: &str) -> Result<(), AccessError> {
     let length = password.chars().count();
-    let no = |text: String| Err(AccessError::Password(text));
-    if length < SHORTEST {
-        return no(format!(
-            "a password has {SHORTEST} characters or more, this one has {length}; a sentence does well"
+    let error = |text: String| Err(AccessError::Password(text));
+    if length < MIN_CHARACTERS {
+        return error(format!(
+            "a password needs at least {MIN_CHARACTERS} characters, this one has {length}; use several random words"
         ));
     }
-    if password.len() > LONGEST {
-        return no(format!("a password has at most {LONGEST} bytes, this one has {}", password.len()));
+    if password.len() > MAX_BYTES {
+        return error(format!("a password has at most {MAX_BYTES} bytes, this one has {}", password.len()));
     }
     let (user, lower) = (user.to_lowercase(), password.to_lowercase());
     if lower == user || (user.chars().count() >= 4 && lower.replace(&user, "").chars().count() < 6) {
-        return no("the password is the user's name, more or less; take something that others do not know".into());
+        return error("the password is too similar to the user name; choose one that others cannot guess".into());
     }
-    let mut letters: Vec<char> = lower.chars().collect();
-    letters.sort_unstable();
-    letters.dedup();
-    if letters.len() < 4 {
-        return no("the password repeats a few characters; take more different ones".into());
+    let mut characters: Vec<char> = lower.chars().collect();
+    characters.sort_unstable();
+    characters.dedup();
+    if characters.len() < 4 {
+        return error("the password repeats a few characters; use more different ones".into());
     }
     Ok(())
 }
@@ -113,46 +113,46 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hash_fits_its_password_only() {
-        let made = hash("correct horse battery").unwrap();
-        assert!(matches("correct horse battery", &made));
-        assert!(!matches("correct horse batterz", &made));
-        assert!(!matches("", &made));
+    fn a_hash_matches_only_its_password() {
+        let password_hash = hash("correct horse battery").unwrap();
+        assert!(matches("correct horse battery", &password_hash));
+        assert!(!matches("correct horse batterz", &password_hash));
+        assert!(!matches("", &password_hash));
         assert!(!matches("anything", "no hash"));
-        assert_ne!(made, hash("correct horse battery").unwrap(), "each has its own salt");
+        assert_ne!(password_hash, hash("correct horse battery").unwrap(), "each hash has its own salt");
     }
 
     #[test]
-    fn few_are_worked_on_at_once() {
-        let (turns, most) = (Turns::default(), Mutex::new(0));
+    fn the_number_of_parallel_hashes_is_limited() {
+        let (slots, max_in_use) = (HashingSlots::default(), Mutex::new(0));
         thread::scope(|scope| {
-            for _ in 0..4 * Turns::at_once() {
+            for _ in 0..4 * HashingSlots::at_once() {
                 scope.spawn(|| {
-                    let _turn = turns.turn();
-                    let taken = *turns.taken.lock().unwrap();
-                    let mut most = most.lock().unwrap();
-                    *most = taken.max(*most);
+                    let _slot = slots.turn();
+                    let taken = *slots.taken.lock().unwrap();
+                    let mut max_in_use = max_in_use.lock().unwrap();
+                    *max_in_use = taken.max(*max_in_use);
                     thread::yield_now();
                 });
             }
         });
-        assert!((1..=Turns::at_once()).contains(&*most.lock().unwrap()));
-        assert_eq!(*turns.taken.lock().unwrap(), 0);
+        assert!((1..=HashingSlots::at_once()).contains(&*max_in_use.lock().unwrap()));
+        assert_eq!(*slots.taken.lock().unwrap(), 0);
     }
 
     #[test]
-    fn nobody_costs_what_somebody_costs() {
-        let (made, nobody) = (hash("correct horse battery").unwrap(), PasswordHash::new(NOBODY).unwrap());
-        let made = PasswordHash::new(&made).unwrap();
-        assert_eq!(made.algorithm, nobody.algorithm);
-        assert_eq!(made.version, nobody.version);
-        assert_eq!(made.params, nobody.params);
-        assert_eq!(made.salt.unwrap().len(), nobody.salt.unwrap().len());
-        assert_eq!(made.hash.unwrap().len(), nobody.hash.unwrap().len());
+    fn an_unknown_user_costs_as_much_as_a_known_one() {
+        let (password_hash, dummy) = (hash("correct horse battery").unwrap(), PasswordHash::new(NOBODY).unwrap());
+        let password_hash = PasswordHash::new(&password_hash).unwrap();
+        assert_eq!(password_hash.algorithm, dummy.algorithm);
+        assert_eq!(password_hash.version, dummy.version);
+        assert_eq!(password_hash.params, dummy.params);
+        assert_eq!(password_hash.salt.unwrap().len(), dummy.salt.unwrap().len());
+        assert_eq!(password_hash.hash.unwrap().len(), dummy.hash.unwrap().len());
     }
 
     #[test]
-    fn weak_passwords_are_told_what_to_do() {
+    fn weak_passwords_are_rejected() {
         assert!(policy("ada", "short").is_err());
         assert!(policy("administrator", "Administrator").is_err());
         assert!(policy("administrator", "administrator123").is_err());

@@ -1,35 +1,37 @@
-//! Randomness of the system.
+//! Random ids, secrets and one-time passwords from the system's random generator.
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 
 use crate::AccessError;
 
-/// Letters of one-time passwords: none that looks like another.
-const LETTERS: &[u8; 24] = b"abcdefghjkmnpqrstuvwxyz2";
+/// Characters of one-time passwords, without any that look alike.
+const CHARACTERS: &[u8; 24] = b"abcdefghjkmnpqrstuvwxyz2";
 
-/// So many random bytes.
+/// Returns `N` random bytes.
 pub(crate) fn bytes<const N: usize>() -> Result<[u8; N], AccessError> {
     let mut bytes = [0; N];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| AccessError::Crypto("the system gives no randomness"))?;
+    SystemRandom::new().fill(&mut bytes).map_err(|_| AccessError::Crypto("the system's random generator failed"))?;
     Ok(bytes)
 }
 
-/// An id of 16 hexadecimal digits.
+/// Returns a random id of 16 hexadecimal digits (64 bits).
 pub(crate) fn id() -> Result<String, AccessError> {
     Ok(hex::encode(bytes::<8>()?))
 }
 
-/// Four times five letters, 91 bits: long enough to be safe, short enough to be typed.
+/// Returns a one-time password of four groups of five characters, 91 bits: long enough to be safe, short enough to
+/// type.
 pub(crate) fn one_time_password() -> Result<String, AccessError> {
     let mut password = String::new();
     while password.len() < 23 {
-        // 240 is the largest multiple of 24 that a byte holds: above it some letters would be likelier.
+        // Reject bytes from 240 on, the largest multiple of 24 below 256; otherwise some characters would be more
+        // likely.
         let [byte] = bytes::<1>()?;
         if byte < 240 {
             if password.len() % 6 == 5 {
                 password.push('-');
             }
-            password.push(char::from(LETTERS[usize::from(byte % 24)]));
+            password.push(char::from(CHARACTERS[usize::from(byte % 24)]));
         }
     }
     Ok(password)

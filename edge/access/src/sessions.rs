@@ -1,4 +1,4 @@
-//! Logins, and what comes of them: a token for a day, and a refresh token that is good once.
+//! Login, logout and token refresh. A login returns a token and a refresh token that can be used once.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -12,22 +12,23 @@ use crate::{
     users::{self, Account},
 };
 
-/// Stands for the address of whoever calls from within this process, and of whoever is signed in already.
-const HERE: &str = "here";
-const SIGNED_IN: &str = "signed in";
+/// Used in place of a client address for callers in this process.
+const LOCAL_ADDRESS: &str = "here";
+/// Used in place of a client address for users who are signed in already.
+const SIGNED_IN_ADDRESS: &str = "signed in";
 
-/// What somebody gets who signed in.
+/// The result of a login or refresh.
 #[derive(Clone)]
 pub struct Session {
     /// The token, for `Authorization: Bearer`.
     pub token: String,
-    /// When it ends, in nanoseconds since 1970.
+    /// When the token expires, in nanoseconds since 1970.
     pub expires: i64,
-    /// Gets the next token, once.
+    /// Token for [`Access::refresh`]; it can be used once.
     pub refresh_token: String,
-    /// When that ends.
+    /// When the refresh token expires, in nanoseconds since 1970.
     pub refresh_expires: i64,
-    /// Who they are.
+    /// The user who signed in.
     pub identity: Identity,
 }
 
@@ -39,19 +40,20 @@ impl std::fmt::Debug for Session {
 }
 
 impl Access {
-    /// Signs in on this machine itself: [`Self::login_from`] without an address.
+    /// Signs in from this process: [`Self::login_from`] without a client address.
     ///
     /// # Errors
     /// See [`Self::login_from`].
     pub fn login(&self, name: &str, password: &str, now: i64) -> Result<Session, LoginError> {
-        self.sign_in(name, password, HERE, now)
+        self.sign_in(name, password, LOCAL_ADDRESS, now)
     }
 
-    /// Signs in from an address. Takes as long for a name that does not exist, or is disabled, as for a wrong password.
-    /// Slow on purpose, and few at a time: not on a thread that others wait for.
+    /// Signs in from a client address. An unknown or disabled user takes as long as a wrong password. The call is slow
+    /// on purpose (password hash), and only a few run at the same time: call it on a thread that may block.
     ///
     /// # Errors
-    /// [`LoginError`], which does not tell whether the user exists. [`LoginError::Locked`] counts by name and address.
+    /// [`LoginError`], which does not reveal whether the user exists. [`LoginError::Locked`] depends on name and
+    /// address.
     pub fn login_from(&self, name: &str, password: &str, address: IpAddr, now: i64) -> Result<Session, LoginError> {
         self.sign_in(name, password, &address_key(address), now)
     }
@@ -63,7 +65,7 @@ impl Access {
             return Err(LoginError::Locked(left));
         }
         let hash = account.as_ref().map_or(password::NOBODY, |account| account.hash.as_str());
-        // A longer one was never set, and would cost more.
+        // The policy allows no password this long, and a longer one would take more time to hash.
         let matches = self.passwords.matches(password.get(..4096).unwrap_or(password), hash);
         let Some(account) = account.filter(|account| matches && !account.user.disabled) else {
             self.lockout.failed(name, from, generation, self.clock.now());
@@ -73,24 +75,25 @@ impl Access {
         Ok(self.begin(&account, now)?)
     }
 
-    /// Changes the own password, and signs in anew with it; other sessions end. For somebody who is signed in: failed logins
-    /// of strangers do not count here, only wrong old passwords do.
+    /// Changes the password of a signed-in user and starts a new session; all other sessions end. Only wrong old
+    /// passwords count towards the lockout here, failed logins from other addresses do not.
     ///
     /// # Errors
-    /// [`LoginError::Wrong`] when the old one is wrong, [`AccessError::Password`] when the new one does not do.
+    /// [`LoginError::Wrong`] when the old password is wrong, [`AccessError::Password`] when the new one violates the
+    /// policy.
     pub fn change_password(&self, name: &str, old: &str, new: &str, now: i64) -> Result<Session, LoginError> {
         let account = self.database.read(|connection| users::find(connection, name))?;
         let generation = account.as_ref().map_or(0, |account| account.generation);
-        if let Some(left) = self.lockout.locked_at(name, SIGNED_IN, generation, self.clock.now()) {
+        if let Some(left) = self.lockout.locked_at(name, SIGNED_IN_ADDRESS, generation, self.clock.now()) {
             return Err(LoginError::Locked(left));
         }
         let Some(account) = account.filter(|account| self.passwords.matches(old, &account.hash)) else {
-            self.lockout.failed(name, SIGNED_IN, generation, self.clock.now());
+            self.lockout.failed(name, SIGNED_IN_ADDRESS, generation, self.clock.now());
             return Err(LoginError::Wrong);
         };
         password::policy(&account.user.name, new)?;
         if old == new {
-            return Err(AccessError::Password("that is the old password; take another".into()).into());
+            return Err(AccessError::Password("the new password is the old one; choose another".into()).into());
         }
         let hash = self.passwords.hash(new)?;
         let account = self.database.write::<_, AccessError>(|write| {
@@ -101,15 +104,15 @@ impl Access {
         Ok(self.begin(&account, now)?)
     }
 
-    /// Trades a refresh token for a session. One that comes a second time was stolen from one of the two who showed it, so
-    /// the whole login ends.
+    /// Exchanges a refresh token for a new session. A refresh token that is used a second time was stolen, either by
+    /// the first user or by the second, so the whole login is revoked.
     ///
     /// # Errors
-    /// [`AuthError::Refused`] when it is not good.
+    /// [`AuthError::Refused`] when the refresh token is unknown, used, expired, or its user may not sign in.
     pub fn refresh(&self, token: &str, now: i64) -> Result<Session, AuthError> {
         let ring = self.keyring.current()?;
         let hash = blake3::hash(token.as_bytes());
-        let traded = self.database.write(|write| {
+        let refreshed = self.database.write(|write| {
             let row: Option<(String, String, i64, i64, bool)> = write
                 .prepare_cached("SELECT family, user, generation, expires, used FROM refresh_tokens WHERE hash = ?1")?
                 .query_row([hash.as_bytes()], |row| {
@@ -125,19 +128,20 @@ impl Access {
                 return Ok(Err(Refusal::Expired));
             }
             let account = users::find(write, &user)?;
-            let Some(account) = account.filter(|one| one.generation == generation && !one.user.disabled) else {
+            let Some(account) = account.filter(|account| account.generation == generation && !account.user.disabled)
+            else {
                 return Ok(Err(Refusal::Account));
             };
             write.execute("UPDATE refresh_tokens SET used = 1 WHERE hash = ?1", [hash.as_bytes()])?;
             Ok::<_, AccessError>(Ok(self.issue(write, &ring, &account, family, now)?))
         })?;
-        Ok(traded?)
+        Ok(refreshed?)
     }
 
-    /// Signs out: the token and the refresh tokens of its login are no good any more.
+    /// Signs out: revokes the token and the refresh tokens of its login.
     ///
     /// # Errors
-    /// [`AccessError`] when that could not be written.
+    /// [`AccessError`] when the revocation could not be written.
     pub fn logout(&self, identity: &Identity, now: i64) -> Result<(), AccessError> {
         self.database.write(|write| {
             let end = identity.expires.unwrap_or_else(|| self.token_end(now));
@@ -151,10 +155,10 @@ impl Access {
         })
     }
 
-    /// Makes a token no good, by its id; `expires` is when it would end anyway.
+    /// Revokes a token by its id. `expires` is when it would expire anyway; the revocation is deleted after that.
     ///
     /// # Errors
-    /// [`AccessError`] when that could not be written.
+    /// [`AccessError`] when the revocation could not be written.
     pub fn revoke(&self, jti: &str, expires: i64) -> Result<(), AccessError> {
         self.database.write(|write| revoke(write, jti, expires))
     }
@@ -219,7 +223,8 @@ impl Access {
         })
     }
 
-    /// Who a token of ours is about, by what the user is now. `None`: see [`Access::authenticate_cached`].
+    /// Returns the identity behind a token of this host, with the current roles and sites of the user. `None`: see
+    /// [`Access::authenticate_cached`].
     pub(crate) fn by_token(
         &self,
         header: &jsonwebtoken::Header,
@@ -262,10 +267,10 @@ impl Access {
     }
 }
 
-/// Which of these ids were revoked.
+/// For each of these ids, whether it was revoked.
 fn are_revoked(connection: &rusqlite::Connection, ids: &[&str]) -> Result<Vec<bool>, AccessError> {
-    let mut asked = connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM revoked WHERE id = ?1)")?;
-    ids.iter().map(|id| Ok(asked.query_row([id], |row| row.get(0))?)).collect()
+    let mut statement = connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM revoked WHERE id = ?1)")?;
+    ids.iter().map(|id| Ok(statement.query_row([id], |row| row.get(0))?)).collect()
 }
 
 fn revoke(write: &Transaction<'_>, id: &str, expires: i64) -> Result<(), AccessError> {
@@ -279,7 +284,7 @@ fn revoke(write: &Transaction<'_>, id: &str, expires: i64) -> Result<(), AccessE
 
 fn end_family(write: &Transaction<'_>, family: &str, until: i64) -> Result<(), AccessError> {
     write.execute("DELETE FROM refresh_tokens WHERE family = ?1", [family])?;
-    // The tokens that were issued in it carry its id.
+    // Each token that was issued in this login carries the id of the login.
     revoke(write, family, until)
 }
 

@@ -1,16 +1,17 @@
-//! Webhook signatures: HMAC-SHA256 under a source's secret.
+//! Webhook signatures: HMAC-SHA256 with the secret of a source.
 //!
-//! A request names its source in `X-Wheeltapper-Source`, the time in seconds since 1970 in `X-Wheeltapper-Timestamp`, and
-//! in `X-Wheeltapper-Nonce` 16 to 128 characters that it never used before. `X-Wheeltapper-Signature: sha256=<hex>` signs
+//! A request has the name of its source in `X-Wheeltapper-Source`, the time in seconds since 1970 in
+//! `X-Wheeltapper-Timestamp`, and a nonce in `X-Wheeltapper-Nonce`: 16 to 128 characters that the source never used
+//! before. `X-Wheeltapper-Signature: sha256=<hex>` signs
 //!
 //! ```text
 //! v1 <newline> timestamp <newline> nonce <newline> method <newline> path <newline> query <newline> body
 //! ```
 //!
-//! with path, query (without its question mark) and body as they are sent. Within five minutes of its time a request is
-//! taken once. A source with `signature = "body"` signs the body alone, as `X-Hub-Signature-256` has it.
+//! with path, query (without the question mark) and body exactly as they are sent. A request is accepted once, within
+//! five minutes of its time. A source with `signature = "body"` signs the body alone, like `X-Hub-Signature-256`.
 //!
-//! What the headers say is checked before a byte of the body is read.
+//! The headers are checked before any byte of the body is read.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -24,35 +25,35 @@ const SOURCE: &str = "x-wheeltapper-source";
 const TIMESTAMP: &str = "x-wheeltapper-timestamp";
 const NONCE: &str = "x-wheeltapper-nonce";
 const SIGNATURE: &str = "x-wheeltapper-signature";
-/// What other programs call a signature of the body.
+/// Header with a signature of the body that other programs send, such as GitHub.
 const HUB_SIGNATURE: &str = "x-hub-signature-256";
-/// The headers by which a request is signed.
+/// The headers of a signed request.
 pub const SIGNATURE_HEADERS: [&str; 4] = [SOURCE, TIMESTAMP, NONCE, SIGNATURE];
 
-/// So far a request's time may be from the host's, in seconds.
-const WINDOW: i64 = 300;
-/// Characters of a nonce.
+/// Maximum difference between the time of a request and the time of the host, in seconds.
+const MAX_SKEW_SECONDS: i64 = 300;
+/// Allowed number of characters of a nonce.
 const NONCE_LENGTH: std::ops::RangeInclusive<usize> = 16..=128;
-/// What a query may not say where only the body is signed: it would change what the readings are.
-const UNSIGNED: [&str; 3] = ["sensor", "topic", "precision"];
+/// Query parameters that are forbidden if only the body is signed, because they change the meaning of the readings.
+const FORBIDDEN_PARAMETERS: [&str; 3] = ["sensor", "topic", "precision"];
 
-/// What a source signs.
+/// Which parts of a request a source signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignatureScheme {
     /// Time, nonce, method, path, query and body.
     Request,
-    /// The body alone, for senders that cannot do more: such a request can be repeated by those who see it.
+    /// The body alone, for senders that cannot sign more. Anyone who sees such a request can replay it.
     Body,
 }
 
 /// A source of signed requests.
 #[derive(Clone)]
 pub struct SignedSource {
-    /// What it calls itself in `X-Wheeltapper-Source`.
+    /// Its name in `X-Wheeltapper-Source`.
     pub name: String,
-    /// The key that it shares with this host; not shown by `Debug`.
+    /// The HMAC key that it shares with this host; not part of the `Debug` output.
     pub secret: Vec<u8>,
-    /// What it signs.
+    /// Which parts of a request it signs.
     pub scheme: SignatureScheme,
 }
 
@@ -62,53 +63,55 @@ impl std::fmt::Debug for SignedSource {
     }
 }
 
-/// Why a request is not taken.
+/// Why a request is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
-    /// It is not signed as it has to be; the text says what to do (401).
+    /// The signature is missing or invalid; the text says what to do (401).
     #[error("{0}")]
     Refused(String),
-    /// It was taken before, or is being taken now (409).
-    #[error("a request with this nonce was taken already; sign each request with a nonce of its own")]
+    /// A request with this nonce was accepted before, or is being processed now (409).
+    #[error("a request with this nonce was accepted already; sign each request with a new nonce")]
     Repeated,
-    /// No more nonces can be remembered now (503).
-    #[error("too many signed requests came within the last minutes; send more readings in each")]
+    /// The store of nonces is full (503).
+    #[error("too many signed requests arrived within the last minutes; send more readings in each request")]
     Full,
 }
 
-/// Verifies requests of the sources.
+/// Verifies the signatures of requests from the configured sources.
 #[derive(Debug)]
 pub struct Signatures {
     sources: BTreeMap<String, SignedSource>,
-    /// Whether an unsigned request is refused.
+    /// Whether unsigned requests are rejected.
     required: bool,
     nonces: Arc<Nonces>,
-    /// What was signed earlier is not taken: it may have been taken before the host was restarted. In seconds since 1970.
+    /// Start time of the host, in seconds since 1970. Requests signed earlier are rejected: they may have been accepted
+    /// before a restart, and nonces are kept in memory only.
     started: i64,
 }
 
-/// A request whose headers are those of a signed one; the body is still to be verified.
+/// The headers of a signed request, checked; the signature is verified when the body is complete.
 #[derive(Debug)]
 pub struct SignedHead {
     source: String,
     signature: Vec<u8>,
-    /// What is signed before the body.
+    /// The signed bytes before the body.
     prefix: Vec<u8>,
-    /// The nonce, and until when the signature holds; none where the body alone is signed.
+    /// The nonce, and when the signature expires, in seconds since 1970; `None` if only the body is signed.
     nonce: Option<(String, i64)>,
 }
 
 impl Signatures {
-    /// Knows `sources`; with `required`, no unsigned request is taken. `now`: seconds since 1970.
+    /// Creates a verifier for `sources`. With `required`, unsigned requests are rejected. `now` is in seconds since
+    /// 1970.
     pub fn new(sources: impl IntoIterator<Item = SignedSource>, required: bool, now: i64) -> Self {
         let sources = sources.into_iter().map(|source| (source.name.clone(), source)).collect();
         Self { sources, required, nonces: Arc::default(), started: now }
     }
 
-    /// Looks at a request's headers. None: it is not signed, and need not be.
+    /// Checks the headers of a request. Returns `None` if it is not signed and need not be.
     ///
     /// # Errors
-    /// [`SignatureError::Refused`] where it is not signed and has to be, or its signature cannot be one.
+    /// [`SignatureError::Refused`] when a required signature is missing or a header is malformed.
     pub fn head(
         &self,
         method: &Method,
@@ -120,15 +123,16 @@ impl Signatures {
             || (headers.contains_key(HUB_SIGNATURE)
                 && self.sources.values().any(|source| source.scheme == SignatureScheme::Body));
         if !is_signed {
-            let what = "the request is not signed; sign it with the headers X-Wheeltapper-Source, -Timestamp, -Nonce and -Signature: see README.md, \"Signed webhooks\"";
-            return if self.required { refuse(what) } else { Ok(None) };
+            let message = "the request is not signed; sign it with the headers X-Wheeltapper-Source, -Timestamp, \
+                           -Nonce and -Signature: see README.md, \"Signed webhooks\"";
+            return if self.required { refuse(message) } else { Ok(None) };
         }
         let source = match one(headers, SOURCE)? {
             Some(source) => source.to_owned(),
             None => parameter(uri, "source").unwrap_or_default(),
         };
         let Some(known) = self.sources.get(&source) else {
-            return refuse("no source of this name signs here; send it in X-Wheeltapper-Source");
+            return refuse("the source is unknown; send the name of a configured source in X-Wheeltapper-Source");
         };
         match known.scheme {
             SignatureScheme::Request => self.request_head(source, method, uri, headers, now).map(Some),
@@ -148,27 +152,29 @@ impl Signatures {
             (Some(timestamp), Some(nonce)) => (timestamp, nonce),
             _ => {
                 return refuse(
-                    "X-Wheeltapper-Timestamp or X-Wheeltapper-Nonce is missing; sign the whole request, or set signature = \"body\" for a source that cannot",
+                    "X-Wheeltapper-Timestamp or X-Wheeltapper-Nonce is missing; sign the whole request, \
+                     or set signature = \"body\" for a source that cannot",
                 );
             }
         };
         let digits = timestamp.len() <= 18 && timestamp.bytes().all(|byte| byte.is_ascii_digit());
         let Some(time) = timestamp.parse::<i64>().ok().filter(|_| digits) else {
-            return refuse("X-Wheeltapper-Timestamp is no whole number of seconds since 1970");
+            return refuse("X-Wheeltapper-Timestamp is not a whole number; send the time in seconds since 1970");
         };
-        if (now - time).abs() > WINDOW {
+        if (now - time).abs() > MAX_SKEW_SECONDS {
             return refuse(&format!(
-                "the request was signed {} s {} the host's time, at most {WINDOW} s are taken; sign it anew, and set the sender's clock",
+                "the request was signed {} s {} the host's time, at most {MAX_SKEW_SECONDS} s are allowed; \
+                 set the sender's clock and sign the request again",
                 (now - time).abs(),
                 if time < now { "before" } else { "after" }
             ));
         }
         if time < self.started {
-            return refuse("the request was signed before the host was started; sign it anew");
+            return refuse("the request was signed before the host was started; sign it again");
         }
         if !NONCE_LENGTH.contains(&nonce.len()) || !nonce.bytes().all(|byte| byte.is_ascii_graphic()) {
             return refuse(
-                "X-Wheeltapper-Nonce is not 16 to 128 visible characters; make a random one for each request",
+                "X-Wheeltapper-Nonce is not 16 to 128 visible characters; generate a random one for each request",
             );
         }
         let prefix =
@@ -177,25 +183,27 @@ impl Signatures {
             signature: signature(one(headers, SIGNATURE)?)?,
             source,
             prefix: prefix.into_bytes(),
-            nonce: Some((nonce.to_owned(), time + WINDOW)),
+            nonce: Some((nonce.to_owned(), time + MAX_SKEW_SECONDS)),
         })
     }
 
-    /// Holds the body to the signature. The permit is kept once the request has left something behind.
+    /// Verifies the signature of the body. The caller keeps the returned permit once the request had an effect. Returns
+    /// `None` if only the body is signed.
     ///
     /// # Errors
-    /// [`SignatureError`].
+    /// [`SignatureError`] when the signature does not match, the nonce was used before, or the store of nonces is full.
     pub fn verify(&self, head: &SignedHead, body: &[u8], now: i64) -> Result<Option<NoncePermit>, SignatureError> {
         let key = self.sources.get(&head.source).map(|source| source.secret.as_slice());
         let mac = key.and_then(|key| Hmac::<Sha256>::new_from_slice(key).ok());
-        let is_right = mac.is_some_and(|mut mac| {
+        let is_valid = mac.is_some_and(|mut mac| {
             mac.update(&head.prefix);
             mac.update(body);
             mac.verify_slice(&head.signature).is_ok()
         });
-        if !is_right {
+        if !is_valid {
             return refuse(
-                "the signature does not match; sign what is sent, as it is sent, under the source's secret: see README.md, \"Signed webhooks\"",
+                "the signature does not match; sign the request exactly as it is sent, with the source's secret: \
+                 see README.md, \"Signed webhooks\"",
             );
         }
         let Some((nonce, until)) = &head.nonce else { return Ok(None) };
@@ -207,9 +215,10 @@ impl Signatures {
 }
 
 fn body_head(source: String, uri: &Uri, headers: &HeaderMap) -> Result<SignedHead, SignatureError> {
-    if let Some(name) = UNSIGNED.iter().find(|name| parameter(uri, name).is_some()) {
+    if let Some(name) = FORBIDDEN_PARAMETERS.iter().find(|name| parameter(uri, name).is_some()) {
         return refuse(&format!(
-            "the query says {name}, which a signature of the body does not cover; leave it out, or sign the whole request"
+            "the query contains {name}, which a signature of the body does not cover; \
+             leave it out, or sign the whole request"
         ));
     }
     let sent = match one(headers, SIGNATURE)? {
@@ -219,26 +228,29 @@ fn body_head(source: String, uri: &Uri, headers: &HeaderMap) -> Result<SignedHea
     Ok(SignedHead { signature: signature(sent)?, source, prefix: Vec::new(), nonce: None })
 }
 
-/// A header that is there once at most.
+/// Returns a header that may occur once at most.
 fn one<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, SignatureError> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     match (value.to_str(), values.next()) {
         (Ok(value), None) => Ok(Some(value)),
-        _ => refuse(&format!("the header {name} is there twice, or is no text; send it once")),
+        _ => refuse(&format!("the header {name} occurs twice or is not ASCII text; send it once")),
     }
 }
 
-/// A parameter of the query.
+/// Returns a parameter of the query, decoded.
 fn parameter(uri: &Uri, name: &str) -> Option<String> {
     let mut pairs = form_urlencoded::parse(uri.query()?.as_bytes());
     pairs.find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
 }
 
-/// The bytes of `sha256=<hex>`.
+/// Parses `sha256=<hex>`.
 fn signature(sent: Option<&str>) -> Result<Vec<u8>, SignatureError> {
     let bytes = sent.and_then(|sent| hex::decode(sent.strip_prefix("sha256=")?).ok()).filter(|bytes| bytes.len() == 32);
-    bytes.map_or_else(|| refuse("X-Wheeltapper-Signature is not sha256= and 64 hexadecimal digits"), Ok)
+    bytes.map_or_else(
+        || refuse("X-Wheeltapper-Signature is not a signature; send sha256= and 64 hexadecimal digits"),
+        Ok,
+    )
 }
 
 fn refuse<T>(detail: &str) -> Result<T, SignatureError> {
@@ -280,7 +292,7 @@ mod tests {
         }
     }
 
-    /// What becomes of a request that was signed for one target, nonce and time and is sent to another.
+    /// Returns the status of a request that was signed for one target, nonce and time and is sent with others.
     fn send(sources: &Signatures, signed: (&str, &str, i64), sent: (&str, &str, i64), body: &[u8]) -> u16 {
         let (target, nonce, time) = signed;
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
@@ -303,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_request_is_signed_and_taken_once() {
+    fn a_signature_covers_the_whole_request_and_is_accepted_once() {
         let sources = sources(SignatureScheme::Request, false);
         let (nonce, other) = ("0123456789abcdef", "0123456789abcdeg");
         let target = "/api/v1/ingest?sensor=a%2Fb";
@@ -320,11 +332,11 @@ mod tests {
         }
         assert_eq!(send(&sources, right, right, BODY), 202);
         assert_eq!(send(&sources, right, right, BODY), 409);
-        for time in [NOW - WINDOW, NOW + WINDOW] {
+        for time in [NOW - MAX_SKEW_SECONDS, NOW + MAX_SKEW_SECONDS] {
             let request = (target, &*format!("{nonce}{time}"), time);
             assert_eq!(send(&sources, request, request, BODY), 202);
         }
-        for time in [NOW - WINDOW - 1, NOW + WINDOW + 1, NOW - 1_001, -5] {
+        for time in [NOW - MAX_SKEW_SECONDS - 1, NOW + MAX_SKEW_SECONDS + 1, NOW - 1_001, -5] {
             let request = (target, &*format!("{nonce}{time}"), time);
             assert_eq!(send(&sources, request, request, BODY), 401, "{time}");
         }
@@ -337,10 +349,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_signature_is_refused_before_the_body_is_read() {
+    fn malformed_headers_are_rejected_before_the_body_is_read() {
         let sources = sources(SignatureScheme::Request, false);
         let head = |headers: &HeaderMap| sources.head(&Method::POST, &Uri::from_static("/x"), headers, NOW);
-        assert!(head(&HeaderMap::new()).unwrap().is_none(), "it need not be signed");
+        assert!(head(&HeaderMap::new()).unwrap().is_none(), "unsigned requests are allowed");
         let (time, nonce, right) = (NOW.to_string(), "0123456789abcdef", sign(&[BODY]));
         let good = [(SOURCE, "gateway"), (TIMESTAMP, &*time), (NONCE, nonce), (SIGNATURE, &*right)];
         assert!(head(&headers(&good)).unwrap().is_some());
@@ -356,7 +368,7 @@ mod tests {
                 assert!(head(&headers).is_err(), "{} {odd:?}", good[without].0);
             }
         }
-        // Bytes that are no text in all of them are no way past the login either.
+        // A request must not skip the login because all headers contain bytes that are not text.
         let odd = http::HeaderValue::from_bytes(b"\xff").unwrap();
         assert!(head(&SIGNATURE_HEADERS.iter().map(|name| (name.parse().unwrap(), odd.clone())).collect()).is_err());
         let strict = super::tests::sources(SignatureScheme::Request, true);
@@ -364,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_may_sign_the_body_alone_where_it_is_told_so() {
+    fn a_source_may_sign_the_body_alone_if_it_is_configured() {
         let sources = sources(SignatureScheme::Body, true);
         // RFC 4231, test case 2.
         let right = "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
@@ -387,6 +399,6 @@ mod tests {
         let hub = headers(&[(HUB_SIGNATURE, right)]);
         assert!(strict.head(&Method::POST, &Uri::from_static("/x"), &hub, NOW).unwrap().is_none());
         let body = headers(&[(SOURCE, "gateway"), (SIGNATURE, right)]);
-        assert!(strict.head(&Method::POST, &Uri::from_static("/x"), &body, NOW).is_err(), "not unless it is told so");
+        assert!(strict.head(&Method::POST, &Uri::from_static("/x"), &body, NOW).is_err(), "only if it is configured");
     }
 }

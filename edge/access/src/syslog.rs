@@ -1,5 +1,5 @@
-//! The audit to a SIEM: RFC 5424 over UDP or a local socket. Nothing waits for it; what cannot be sent is lost there and
-//! still in the audit.
+//! Sends the audit log to a SIEM as RFC 5424 messages, over UDP or a local socket. Sending never blocks a request. An
+//! entry that cannot be sent is dropped and counted; it is still in the audit log.
 
 use std::{
     fmt::Write as _,
@@ -16,28 +16,30 @@ use std::{
 
 use crate::{AccessError, Entry, audit::rfc3339};
 
-/// So many entries may wait for the socket.
-const WAITING: usize = 4096;
-/// Facility 13 (log audit), severity 5 (notice) and 4 (warning).
+/// Maximum number of entries that wait for the socket.
+const QUEUE_CAPACITY: usize = 4096;
+/// Facility 13 (log audit), severity 5 (notice).
 const NOTICE: u8 = 13 * 8 + 5;
+/// Facility 13 (log audit), severity 4 (warning).
 const WARNING: u8 = 13 * 8 + 4;
-/// The private enterprise number that RFC 5612 keeps for documentation: we have none.
-const ELEMENT: &str = "audit@32473";
+/// Structured data id. 32473 is the private enterprise number that RFC 5612 reserves for documentation; this project
+/// has none of its own.
+const STRUCTURED_DATA_ID: &str = "audit@32473";
 
-/// Where syslog goes.
+/// Destination of syslog messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// `udp://host:514`
+    /// `udp://host:514`; the value is `host:514`.
     Udp(String),
-    /// `unix:/dev/log`
+    /// `unix:/dev/log`; the value is the path of a datagram socket.
     Unix(PathBuf),
 }
 
 impl Target {
-    /// Reads `udp://host:port` or `unix:/path`.
+    /// Parses `udp://host:port` or `unix:/path`.
     ///
     /// # Errors
-    /// [`AccessError::Settings`] when it is neither.
+    /// [`AccessError::Settings`] when the text has neither form.
     pub fn parse(text: &str) -> Result<Self, AccessError> {
         let udp = text.strip_prefix("udp://").filter(|address| {
             address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
@@ -46,13 +48,13 @@ impl Target {
             (Some(address), _) => Ok(Self::Udp(address.to_owned())),
             (_, Some(path)) if path.starts_with('/') => Ok(Self::Unix(path.into())),
             _ => Err(AccessError::Settings(format!(
-                "syslog = {text:?} is not known; write \"udp://host:514\" or \"unix:/dev/log\""
+                "syslog = {text:?} is not a syslog target; write \"udp://host:514\" or \"unix:/dev/log\""
             ))),
         }
     }
 }
 
-/// A thread that sends.
+/// Queue of messages and the thread that sends them.
 #[derive(Debug)]
 pub(crate) struct Syslog {
     sender: SyncSender<String>,
@@ -61,17 +63,17 @@ pub(crate) struct Syslog {
 
 impl Syslog {
     pub(crate) fn start(target: Target) -> Result<Self, AccessError> {
-        let (sender, waiting) = sync_channel(WAITING);
+        let (sender, queue) = sync_channel(QUEUE_CAPACITY);
         let lost = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&lost);
+        let lost_by_thread = Arc::clone(&lost);
         thread::Builder::new()
             .name("syslog".into())
-            .spawn(move || run(&target, &waiting, &counted))
-            .map_err(|error| AccessError::Settings(format!("syslog: no thread: {error}")))?;
+            .spawn(move || run(&target, &queue, &lost_by_thread))
+            .map_err(|error| AccessError::Settings(format!("syslog: the thread cannot be started: {error}")))?;
         Ok(Self { sender, lost })
     }
 
-    /// Never waits.
+    /// Queues an entry; drops and counts it when the queue is full. Never blocks.
     pub(crate) fn send(&self, entry: &Entry) {
         if self.sender.try_send(format(entry, &host_name(), std::process::id())).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
@@ -83,15 +85,15 @@ impl Syslog {
     }
 }
 
-fn run(target: &Target, waiting: &Receiver<String>, lost: &AtomicU64) {
+fn run(target: &Target, queue: &Receiver<String>, lost: &AtomicU64) {
     let mut socket = None;
-    for message in waiting {
+    for message in queue {
         if socket.is_none() {
             socket = Socket::open(target).ok();
         }
         let sent = socket.as_ref().is_some_and(|socket| socket.send(message.as_bytes()).is_ok());
         if !sent {
-            // A daemon that was restarted has a new socket: the next message tries it.
+            // Open the socket again for the next message: a restarted daemon has a new socket.
             socket = None;
             lost.fetch_add(1, Ordering::Relaxed);
         }
@@ -133,12 +135,14 @@ fn host_name() -> String {
     if plain.is_empty() { "-".into() } else { plain }
 }
 
-/// An entry as RFC 5424 writes it.
+/// Formats an entry as an RFC 5424 message.
 fn format(entry: &Entry, host: &str, process: u32) -> String {
     let failed = entry.outcome.starts_with(['4', '5']) || entry.outcome == "failed";
     let priority = if failed { WARNING } else { NOTICE };
-    let mut line =
-        format!("<{priority}>1 {} {host} wheeltapper {process} audit [{ELEMENT}", to_microseconds(entry.time));
+    let mut line = format!(
+        "<{priority}>1 {} {host} wheeltapper {process} audit [{STRUCTURED_DATA_ID}",
+        to_microseconds(entry.time)
+    );
     let seq = entry.seq.to_string();
     for (name, value) in [
         ("seq", &seq),
@@ -154,7 +158,7 @@ fn format(entry: &Entry, host: &str, process: u32) -> String {
             let _ = write!(line, " {name}=\"{}\"", escape(value));
         }
     }
-    // RFC 5424 wants a byte order mark before UTF-8.
+    // RFC 5424 requires a byte order mark before UTF-8 text.
     let _ = write!(
         line,
         "] \u{feff}{} {} {}: {}",
@@ -166,25 +170,25 @@ fn format(entry: &Entry, host: &str, process: u32) -> String {
     line
 }
 
-/// RFC 5424 allows six digits behind the point.
+/// Formats a time with at most six fractional digits, the maximum of RFC 5424.
 fn to_microseconds(time: i64) -> String {
     rfc3339(time.div_euclid(1000).saturating_mul(1000))
 }
 
 fn escape(text: &str) -> String {
     let mut out = String::new();
-    for letter in plain(text).chars() {
-        if matches!(letter, '"' | '\\' | ']') {
+    for character in plain(text).chars() {
+        if matches!(character, '"' | '\\' | ']') {
             out.push('\\');
         }
-        out.push(letter);
+        out.push(character);
     }
     out
 }
 
-/// Without line breaks: one entry is one line, whatever a client called itself.
+/// Replaces control characters, so that a client-supplied name cannot add a line.
 fn plain(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
 
 #[cfg(test)]
@@ -235,11 +239,11 @@ mod tests {
         assert!(bytes[..length].starts_with(b"<108>1 2026-01-01T00:00:00.123456Z "));
 
         let nowhere = Syslog::start(Target::Unix("/nowhere/at/all".into())).unwrap();
-        for _ in 0..3 * WAITING {
+        for _ in 0..3 * QUEUE_CAPACITY {
             nowhere.send(&entry());
         }
         let began = std::time::Instant::now();
-        while nowhere.lost() < 3 * WAITING as u64 {
+        while nowhere.lost() < 3 * QUEUE_CAPACITY as u64 {
             assert!(began.elapsed().as_secs() < 10, "{}", nowhere.lost());
             thread::yield_now();
         }

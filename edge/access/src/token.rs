@@ -1,4 +1,5 @@
-//! Our own tokens: HS256 under the newest key of the keyring, good under all that are not retired.
+//! Tokens issued by this host: signed with HS256 and the newest key of the keyring, verified with every key that is not
+//! retired.
 
 use jsonwebtoken::{
     Algorithm, DecodingKey, EncodingKey, Header, Validation, dangerous::insecure_decode_claims, decode,
@@ -8,12 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{AccessError, AuthError, Refusal, Role, keyring::Ring};
 
-/// Who issues our tokens, and whom they are for.
+/// Value of `iss` and `aud` in tokens of this host.
 pub(crate) const ISSUER: &str = "wheeltapper";
-/// So many nanoseconds are a second.
+/// Nanoseconds per second.
 pub(crate) const SECOND: i64 = 1_000_000_000;
 
-/// What our tokens say. Roles and sites are for who looks into one: what counts is what the user has now.
+/// Claims of a token of this host. Roles and sites are informative only; requests use the current ones of the user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Claims {
     pub(crate) user_id: String,
@@ -21,18 +22,18 @@ pub(crate) struct Claims {
     pub(crate) sites: Option<Vec<String>>,
     pub(crate) iss: String,
     pub(crate) aud: String,
-    /// Times in seconds since 1970.
+    /// Time of issue. All times are in seconds since 1970.
     pub(crate) iat: i64,
     pub(crate) nbf: i64,
     pub(crate) exp: i64,
     pub(crate) jti: String,
-    /// The login it comes from.
+    /// Id of the login that the token belongs to.
     pub(crate) sid: String,
-    /// Goes up with each new password, and the old tokens are no good.
+    /// Generation of the user's password. A new password increases it, which invalidates older tokens.
     pub(crate) generation: i64,
 }
 
-/// Signs.
+/// Signs claims with the newest key.
 pub(crate) fn sign(ring: &Ring, claims: &Claims) -> Result<String, AccessError> {
     let key = ring.newest()?;
     let header = Header { kid: Some(key.id.clone()), ..Header::new(Algorithm::HS256) };
@@ -40,7 +41,7 @@ pub(crate) fn sign(ring: &Ring, claims: &Claims) -> Result<String, AccessError> 
         .map_err(|_| AccessError::Crypto("a token could not be signed"))
 }
 
-/// Who says to have issued a token; nothing of it is checked.
+/// Returns the claim `iss` of a token without verifying anything.
 pub(crate) fn claimed_issuer(token: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct Issuer {
@@ -62,7 +63,8 @@ pub(crate) fn verify(ring: &Ring, header: &Header, token: &str, now: i64) -> Res
     Ok(claims)
 }
 
-/// What jsonwebtoken is to check; times are checked by [`timely`], against the host's clock.
+/// Validation rules for jsonwebtoken. It does not check times: [`timely`] does, against the time that the caller
+/// passes.
 pub(crate) fn validation(algorithm: Algorithm, issuer: &str, audience: &str) -> Validation {
     let mut validation = Validation::new(algorithm);
     validation.set_issuer(&[issuer]);
@@ -72,7 +74,7 @@ pub(crate) fn validation(algorithm: Algorithm, issuer: &str, audience: &str) -> 
     validation
 }
 
-/// Whether a token's times (seconds) hold at `now` (nanoseconds), give or take `leeway` seconds.
+/// Checks the times of a token (in seconds) at `now` (in nanoseconds), with a tolerance of `leeway` seconds.
 pub(crate) fn timely(
     exp: Option<i64>,
     nbf: Option<i64>,
@@ -84,14 +86,14 @@ pub(crate) fn timely(
     if exp.is_none_or(|exp| now >= exp.saturating_add(leeway)) {
         return Err(Refusal::Expired);
     }
-    let begins = nbf.into_iter().chain(iat).max();
-    if begins.is_some_and(|begins| now < begins.saturating_sub(leeway)) {
+    let valid_from = nbf.into_iter().chain(iat).max();
+    if valid_from.is_some_and(|valid_from| now < valid_from.saturating_sub(leeway)) {
         return Err(Refusal::NotYetValid);
     }
     Ok(())
 }
 
-/// jsonwebtoken's errors as ours.
+/// Converts an error of jsonwebtoken.
 #[allow(clippy::needless_pass_by_value, reason = "for map_err")]
 pub(crate) fn refusal(error: jsonwebtoken::errors::Error) -> Refusal {
     match error.kind() {

@@ -1,5 +1,5 @@
-//! When API keys were last used: kept in memory, and written down by a thread of its own now and then, as each write waits
-//! for the disk.
+//! Last use of each API key. Uses are collected in memory, and a background thread writes them in batches, because each
+//! write waits for the disk.
 
 use std::{
     collections::HashMap,
@@ -12,10 +12,10 @@ use rusqlite::params;
 
 use crate::{AccessError, database::Database};
 
-/// How long uses gather before they are written down, all in one transaction.
-const BETWEEN: Duration = Duration::from_secs(10);
+/// Interval between two writes; each write is one transaction.
+const WRITE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Uses by the key's id that are not written down yet.
+/// Uses that are not written yet: key id to time.
 type Pending = Arc<Mutex<HashMap<String, i64>>>;
 
 #[derive(Debug)]
@@ -25,7 +25,7 @@ struct Writer {
     thread: thread::JoinHandle<()>,
 }
 
-/// When keys were used.
+/// Last use of API keys, with the background thread that writes it.
 #[derive(Debug, Default)]
 pub(crate) struct Usage {
     pending: Pending,
@@ -33,7 +33,7 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
-    /// A key was used. Does not wait for the disk. Only ids of keys that exist come here, so that these bound the memory.
+    /// Records a use of a key without waiting for the disk. Only called for keys that exist, which bounds the memory.
     pub(crate) fn used(&self, id: &str, now: i64, database: &Arc<Database>) {
         {
             let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
@@ -44,7 +44,7 @@ impl Usage {
                     pending.insert(id.to_owned(), now);
                 }
             }
-            // The writer goes on until nothing is left.
+            // The writer thread is running and continues until nothing is pending.
             if !first {
                 return;
             }
@@ -54,12 +54,12 @@ impl Usage {
             *writer = Writer::start(Arc::clone(&self.pending), Arc::clone(database)).ok();
         }
         if let Some(writer) = &*writer {
-            // Full: it wakes up anyway.
+            // A full channel means that the thread wakes up anyway.
             let _ = writer.wake.try_send(());
         }
     }
 
-    /// The last use that is not written down yet.
+    /// Returns the last use of a key that is not written yet.
     pub(crate) fn last(&self, id: &str) -> Option<i64> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner).get(id).copied()
     }
@@ -80,16 +80,16 @@ impl Writer {
         let (wake, woken) = mpsc::sync_channel(1);
         let run = move || {
             while woken.recv().is_ok() {
-                let mut left = true;
-                while left {
-                    // More gathers meanwhile; the end of the process does not wait so long.
-                    let ended = woken.recv_timeout(BETWEEN) == Err(mpsc::RecvTimeoutError::Disconnected);
-                    // What cannot be written now is tried again.
+                let mut is_pending = true;
+                while is_pending {
+                    // Collect more uses for the interval; shutdown interrupts the wait.
+                    let ended = woken.recv_timeout(WRITE_INTERVAL) == Err(mpsc::RecvTimeoutError::Disconnected);
+                    // After an error the uses stay pending and are written with the next batch.
                     let _ = write(&pending, &database);
                     if ended {
                         return;
                     }
-                    left = !pending.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+                    is_pending = !pending.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
                 }
             }
         };

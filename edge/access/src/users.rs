@@ -1,4 +1,4 @@
-//! Users of this host.
+//! User accounts: creation, changes, one-time passwords and removal.
 
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
@@ -12,34 +12,34 @@ use crate::{
 /// A user, without the password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
-    /// Name; upper and lower case are the same.
+    /// Name of the user; case-insensitive.
     pub name: String,
-    /// Roles.
+    /// Roles of the user, at least one.
     pub roles: Vec<Role>,
-    /// Sites that are seen; all without a list.
+    /// Path prefixes of the assets that are visible; `None` means all.
     pub sites: Option<Vec<String>>,
-    /// Whether they may not sign in.
+    /// Whether the user may not sign in.
     pub disabled: bool,
-    /// Whether the password is a one-time password still.
+    /// Whether the password is still the one-time password.
     pub must_change_password: bool,
-    /// When made, in nanoseconds since 1970.
+    /// When the user was created, in nanoseconds since 1970.
     pub created: i64,
-    /// When last signed in.
+    /// When the user signed in last, in nanoseconds since 1970.
     pub last_login: Option<i64>,
 }
 
-/// What to change of a user; what is none stays.
+/// Changes of a user; fields that are `None` stay as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UserChange {
-    /// Roles.
+    /// New roles.
     pub roles: Option<Vec<Role>>,
-    /// Sites; `Some(None)` means all.
+    /// New sites; `Some(None)` means all sites.
     pub sites: Option<Option<Vec<String>>>,
-    /// Whether they may not sign in.
+    /// Whether the user may not sign in.
     pub disabled: Option<bool>,
 }
 
-/// A user with what only this crate sees.
+/// A user with the password hash and its generation.
 #[derive(Clone, Debug)]
 pub(crate) struct Account {
     pub(crate) user: User,
@@ -74,24 +74,25 @@ fn account(raw: Raw) -> Result<Account, AccessError> {
 }
 
 pub(crate) fn find(connection: &rusqlite::Connection, name: &str) -> Result<Option<Account>, AccessError> {
-    let mut asked = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM users WHERE name = ?1"))?;
-    asked.query_row([name], raw).optional()?.map(account).transpose()
+    let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM users WHERE name = ?1"))?;
+    statement.query_row([name], raw).optional()?.map(account).transpose()
 }
 
 fn missing(name: &str) -> AccessError {
     AccessError::Missing { what: "user", name: name.to_owned() }
 }
 
-/// A name that is safe in logs, paths and beside names of other kinds.
+/// Checks that a name is safe in logs and paths and cannot be confused with API keys or users of an issuer.
 fn check_name(name: &str) -> Result<(), AccessError> {
-    let letters =
-        name.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-' | '@' | '+'));
+    let letters = name
+        .chars()
+        .all(|character| character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-' | '@' | '+'));
     if name.is_empty() || name.chars().count() > 64 || !letters {
         return Err(AccessError::Invalid(format!(
-            "{name:?} cannot be a user's name; write 1 to 64 letters from a to z, digits, or . _ - + @"
+            "{name:?} is not a valid user name; write 1 to 64 characters: letters from a to z, digits, or . _ - + @"
         )));
     }
-    // Whoever asks where nobody has to sign in.
+    // `local` is the identity of all requests while access control is off.
     if name.eq_ignore_ascii_case("local") {
         return Err(AccessError::Exists(name.to_owned()));
     }
@@ -106,10 +107,11 @@ fn check_roles(roles: &[Role]) -> Result<(), AccessError> {
 }
 
 impl Access {
-    /// Where there is no user yet, makes `admin` and gives its one-time password, to be shown once.
+    /// Creates the user `admin` if there are no users, and returns its one-time password. Returns `None` if there are
+    /// users.
     ///
     /// # Errors
-    /// [`AccessError`] when it could not be written.
+    /// [`AccessError`] when the user could not be written.
     pub fn first_admin(&self, now: i64) -> Result<Option<String>, AccessError> {
         let any = |connection: &rusqlite::Connection| {
             connection.query_row("SELECT EXISTS (SELECT 1 FROM users)", [], |row| row.get::<_, bool>(0))
@@ -129,30 +131,30 @@ impl Access {
         Ok(made.then_some(password))
     }
 
-    /// All users, by name.
+    /// Lists all users, ordered by name.
     ///
     /// # Errors
-    /// [`AccessError`] when they cannot be read.
+    /// [`AccessError`] when the database cannot be read.
     pub fn users(&self) -> Result<Vec<User>, AccessError> {
         self.database.read(|connection| {
-            let mut asked = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM users ORDER BY name"))?;
-            let rows = asked.query_map([], raw)?;
+            let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM users ORDER BY name"))?;
+            let rows = statement.query_map([], raw)?;
             rows.map(|row| Ok(account(row?)?.user)).collect()
         })
     }
 
-    /// A user, if there is one of that name.
+    /// Returns the user with this name, if there is one.
     ///
     /// # Errors
-    /// [`AccessError`] when it cannot be read.
+    /// [`AccessError`] when the database cannot be read.
     pub fn user(&self, name: &str) -> Result<Option<User>, AccessError> {
         Ok(self.database.read(|connection| find(connection, name))?.map(|account| account.user))
     }
 
-    /// Makes a user and gives the one-time password, to be shown once.
+    /// Creates a user and returns its one-time password, which is not stored in plain text.
     ///
     /// # Errors
-    /// [`AccessError`] when the name, a role or a site does not do, or the name is taken.
+    /// [`AccessError`] when the name, the roles or a site are invalid, or the name is taken.
     pub fn add_user(
         &self,
         name: &str,
@@ -174,10 +176,10 @@ impl Access {
         Ok(password)
     }
 
-    /// Changes a user; it holds from the next request on.
+    /// Changes a user; the change takes effect with the next request.
     ///
     /// # Errors
-    /// [`AccessError`] when there is none, a value does not do, or no admin would be left.
+    /// [`AccessError`] when there is no such user, a value is invalid, or no enabled admin would be left.
     pub fn change_user(&self, name: &str, change: UserChange) -> Result<User, AccessError> {
         if let Some(roles) = &change.roles {
             check_roles(roles)?;
@@ -191,7 +193,7 @@ impl Access {
             if user.disabled || !user.roles.contains(&Role::Admin) {
                 keep_an_admin(write, &user.name)?;
             }
-            // Who was disabled signs in anew afterwards.
+            // Sessions from before the user was disabled stay invalid after the user is enabled again.
             let generation = generation + i64::from(user.disabled);
             write
                 .prepare_cached(
@@ -208,8 +210,8 @@ impl Access {
         })
     }
 
-    /// Gives a user a one-time password, to be shown once; whoever is signed in as them is signed out. Failed logins before it
-    /// do not count any more, in a running host too.
+    /// Sets a new one-time password and returns it. Ends all sessions of the user, and resets the count of failed
+    /// logins, also in a host that is running.
     ///
     /// # Errors
     /// [`AccessError`] when there is no such user.
@@ -220,10 +222,10 @@ impl Access {
         Ok(password)
     }
 
-    /// Removes a user.
+    /// Removes a user and ends all sessions of that user.
     ///
     /// # Errors
-    /// [`AccessError`] when there is none, or it is the last admin.
+    /// [`AccessError`] when there is no such user, or it is the last admin.
     pub fn remove_user(&self, name: &str) -> Result<(), AccessError> {
         self.database.write(|write| {
             let account = find(write, name)?.ok_or_else(|| missing(name))?;
@@ -243,7 +245,7 @@ fn insert(
     sites: Option<&Vec<String>>,
     now: i64,
 ) -> Result<(), AccessError> {
-    // A name that was there before must not give its old tokens to the new one: the time is above any old generation.
+    // Tokens of a removed user with this name must stay invalid: the time is above any earlier generation.
     let sites = sites.map(to_json).transpose()?;
     write.execute(
         "INSERT INTO users (name, password, roles, sites, must_change, generation, created) VALUES (?1, ?2, ?3, ?4, 1, ?5, ?5)",
@@ -252,7 +254,7 @@ fn insert(
     Ok(())
 }
 
-/// Sets a new password; tokens made with the old one are no good any more.
+/// Sets a new password hash and invalidates all tokens of the user.
 pub(crate) fn set_password(write: &Transaction<'_>, name: &str, hash: &str, one_time: bool) -> Result<(), AccessError> {
     let changed = write.execute(
         "UPDATE users SET password = ?2, must_change = ?3, generation = generation + 1 WHERE name = ?1",
@@ -265,16 +267,16 @@ pub(crate) fn set_password(write: &Transaction<'_>, name: &str, hash: &str, one_
     Ok(())
 }
 
-/// Whether another admin may sign in, where `name` no longer is one.
+/// Returns an error if `name` is the last admin who can sign in.
 fn keep_an_admin(write: &Transaction<'_>, name: &str) -> Result<(), AccessError> {
-    let mut asked = write.prepare_cached("SELECT name, roles FROM users WHERE disabled = 0")?;
-    let rows = asked.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
-    let (mut was, mut another) = (false, false);
+    let mut statement = write.prepare_cached("SELECT name, roles FROM users WHERE disabled = 0")?;
+    let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+    let (mut is_admin, mut has_other_admin) = (false, false);
     for row in rows {
         let (other, roles) = row?;
         if from_json::<Vec<Role>>(&roles)?.contains(&Role::Admin) {
-            if other.eq_ignore_ascii_case(name) { was = true } else { another = true }
+            if other.eq_ignore_ascii_case(name) { is_admin = true } else { has_other_admin = true }
         }
     }
-    if was && !another { Err(AccessError::LastAdmin(name.to_owned())) } else { Ok(()) }
+    if is_admin && !has_other_admin { Err(AccessError::LastAdmin(name.to_owned())) } else { Ok(()) }
 }

@@ -1,4 +1,4 @@
-//! Going through the audit to see whether anybody changed it.
+//! Verification of the audit log: finds the first entry that was changed, removed or inserted.
 
 use rusqlite::Connection;
 
@@ -8,35 +8,36 @@ use crate::{
     keyring::Ring,
 };
 
-/// What was found.
+/// The result of [`Access::verify_audit`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verification {
-    /// How many entries there are.
+    /// Number of entries in the audit log.
     pub entries: u64,
-    /// The first thing that is wrong.
+    /// The first defect, or `None` when the audit log is intact.
     pub first_bad: Option<Bad>,
 }
 
 impl Verification {
-    /// Whether all is as it was written.
+    /// Whether the audit log is intact.
     pub fn ok(&self) -> bool {
         self.first_bad.is_none()
     }
 }
 
-/// Something that is wrong.
+/// A defect in the audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bad {
-    /// With which entry.
+    /// Number of the defective or missing entry.
     pub seq: i64,
-    /// What.
+    /// What is wrong with the entry.
     pub why: String,
 }
 
 impl Access {
-    /// Checks every entry, the chain, and that the end is there. Others may write meanwhile.
+    /// Checks every entry, the hash chain and the head record. Other threads and processes can write at the same time.
     ///
-    /// An older copy of the whole file is as sound as it was then: that it is old shows beside the export or syslog only.
+    /// An older copy of the whole file passes this check. Only a comparison with an export or with syslog shows that it
+    /// is old.
     ///
     /// # Errors
     /// [`AccessError`] when the file cannot be read.
@@ -52,8 +53,8 @@ impl Access {
 fn verify(connection: &Connection, ring: &Ring) -> Result<Verification, AccessError> {
     let (mut entries, mut last, mut previous) = (0, 0, BEGINNING);
     let mut bad = None;
-    let mut asked = connection.prepare(&format!("SELECT {COLUMNS} FROM audit ORDER BY seq"))?;
-    let mut rows = asked.query([])?;
+    let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM audit ORDER BY seq"))?;
+    let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         entries += 1;
         if bad.is_some() {
@@ -73,29 +74,32 @@ fn verify(connection: &Connection, ring: &Ring) -> Result<Verification, AccessEr
 fn check(row: rusqlite::Result<Stored>, ring: &Ring, last: i64, previous: &[u8; 32]) -> Result<(i64, [u8; 32]), Bad> {
     let expected = last + 1;
     let bad = |seq: i64, why: &str| Err(Bad { seq, why: why.to_owned() });
-    let Ok(stored) = row else { return bad(expected, "the row does not hold what it should") };
+    let Ok(stored) = row else { return bad(expected, "the row has invalid content") };
     let seq = stored.seq;
     if seq > expected {
-        return bad(expected, "it is missing");
+        return bad(expected, "the entry is missing");
     }
     if seq < expected {
-        return bad(seq, "it was put in");
+        return bad(seq, "the entry was inserted");
     }
     let Some(key) = ring.find(&stored.key) else {
-        return bad(seq, &format!("it names the key {}, which is not in the keyring", stored.key));
+        return bad(seq, &format!("the entry names key {}, which is not in the keyring", stored.key));
     };
     let Ok(found) = <[u8; 32]>::try_from(stored.hash.as_slice()) else {
-        return bad(seq, "its hash is none");
+        return bad(seq, "the hash of the entry is not 32 bytes long");
     };
     let entry = match stored.opened(ring) {
         Ok(entry) => entry,
         Err(error) => return bad(seq, &error.to_string()),
     };
     if seq == 1 && entry.action != audit::FIRST {
-        return bad(seq, "the audit does not begin with its beginning; all that was before is missing");
+        return bad(seq, "the audit log does not start with its first entry; all earlier entries are missing");
     }
     if audit::hash(&key.for_audit(), previous, &entry) != found {
-        return bad(seq, "it was changed, put in, or moved: its hash does not fit it and the entry before");
+        return bad(
+            seq,
+            "the entry was changed, inserted or moved: its hash does not match its content and the previous entry",
+        );
     }
     Ok((seq, found))
 }
@@ -108,15 +112,15 @@ fn check_head(
 ) -> Result<Option<Bad>, AccessError> {
     let bad = |seq: i64, why: &str| Ok(Some(Bad { seq, why: why.to_owned() }));
     let Some((seq, key, found)) = head? else {
-        // The first entry is written when the file is made, so there never is none.
-        return bad(last + 1, "the record of the last entry is missing; entries may be too");
+        // The first entry is written when the file is created, so a head record always exists.
+        return bad(last + 1, "the head record is missing; entries may be missing too");
     };
     if seq > last {
-        return bad(last + 1, &format!("it is missing, with all up to {seq}"));
+        return bad(last + 1, &format!("the entries from here to {seq} are missing"));
     }
     let Some(key) = ring.find(&key) else {
-        return bad(last, &format!("the record of the last entry names the key {key}, which is not in the keyring"));
+        return bad(last, &format!("the head record names key {key}, which is not in the keyring"));
     };
     let fits = seq == last && audit::hash_of_head(&key.for_audit(), last, hash).as_slice() == found;
-    if fits { Ok(None) } else { bad(last, "the record of the last entry does not fit it; entries may be missing") }
+    if fits { Ok(None) } else { bad(last, "the head record does not match the last entry; entries may be missing") }
 }

@@ -1,4 +1,4 @@
-//! The audit: each way of changing the file is found, and where.
+//! Verification of the audit log: each kind of change of the file is found, at the right entry.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -11,7 +11,7 @@ use wheeltapper_access::{Access, Bad, Event, Settings};
 
 const S: i64 = 1_000_000_000;
 const NOW: i64 = 1_767_225_600 * S;
-/// With the first entry, which the file begins with.
+/// Number of entries, including the first one, which is written when the file is created.
 const ENTRIES: i64 = 8;
 
 fn filled() -> (TempDir, Access) {
@@ -29,12 +29,12 @@ fn filled() -> (TempDir, Access) {
         };
         assert_eq!(access.record(&event, NOW + number * S).unwrap(), number);
     }
-    let sound = access.verify_audit().unwrap();
-    assert!(sound.ok() && sound.entries == ENTRIES as u64, "{sound:?}");
+    let verification = access.verify_audit().unwrap();
+    assert!(verification.ok() && verification.entries == ENTRIES as u64, "{verification:?}");
     (folder, access)
 }
 
-/// The file, as somebody has it who can write it but has no keyring.
+/// Opens the file like an attacker who can write it but does not have the keyring.
 fn tamper(folder: &Path) -> Connection {
     let file = Connection::open(folder.join("access.db")).unwrap();
     file.execute_batch("DROP TRIGGER IF EXISTS audit_stays; DROP TRIGGER IF EXISTS audit_stays_so").unwrap();
@@ -46,7 +46,7 @@ fn found(access: &Access) -> Bad {
 }
 
 #[test]
-fn the_file_itself_refuses_changes() {
+fn triggers_of_the_file_prevent_changes() {
     let (folder, _access) = filled();
     let file = Connection::open(folder.path().join("access.db")).unwrap();
     for change in ["DELETE FROM audit", "UPDATE audit SET actor = 'x'", "UPDATE audit SET hash = x'00' WHERE seq = 3"] {
@@ -55,7 +55,7 @@ fn the_file_itself_refuses_changes() {
 }
 
 #[test]
-fn an_edited_entry_is_found_whatever_was_edited() {
+fn an_edit_of_any_column_is_found() {
     for edit in [
         "time = time + 1",
         "actor = 'bob'",
@@ -79,7 +79,7 @@ fn an_edited_entry_is_found_whatever_was_edited() {
 }
 
 #[test]
-fn a_removed_entry_is_found_also_the_first_and_the_last() {
+fn a_removed_entry_is_found_even_the_first_or_last() {
     for seq in 1..=ENTRIES {
         let (folder, access) = filled();
         tamper(folder.path()).execute("DELETE FROM audit WHERE seq = ?1", [seq]).unwrap();
@@ -89,7 +89,7 @@ fn a_removed_entry_is_found_also_the_first_and_the_last() {
 }
 
 #[test]
-fn a_tail_that_was_cut_off_is_found_also_when_the_audit_goes_on() {
+fn a_truncated_log_is_found_even_after_new_entries() {
     for head in [
         "SELECT 1",
         "UPDATE audit_head SET seq = 5",
@@ -103,7 +103,7 @@ fn a_tail_that_was_cut_off_is_found_also_when_the_audit_goes_on() {
         assert!((5..=6).contains(&found(&access).seq), "{head}");
         access.record(&Event { actor: "ada", action: "login", ..Event::default() }, NOW).unwrap();
         access.record(&Event { actor: "ada", action: "login", ..Event::default() }, NOW).unwrap();
-        assert_eq!(found(&access).seq, 6, "{head}: the next entry must not mend it");
+        assert_eq!(found(&access).seq, 6, "{head}: new entries must not hide it");
     }
 }
 
@@ -125,7 +125,7 @@ fn reordered_entries_are_found() {
         )
         .unwrap();
     assert_eq!(found(&access).seq, 4);
-    // Only who did what, and the numbers, times and hashes left where they are.
+    // Swap only the content; numbers, times and hashes stay.
     let (folder, access) = filled();
     let columns = "actor, action, target, outcome, address, detail, key";
     tamper(folder.path())
@@ -160,12 +160,12 @@ fn an_inserted_entry_is_found() {
 }
 
 #[test]
-fn entries_are_sealed_listed_exported_and_resealed() {
+fn entries_are_encrypted_listed_exported_and_re_encrypted() {
     let (folder, access) = filled();
     let bytes = |name: &str| std::fs::read(folder.path().join(name)).unwrap_or_default();
     let file = [bytes("access.db"), bytes("access.db-wal")].concat();
     for secret in [b"192.0.2.1".as_slice(), b"seen by hand"] {
-        assert!(!file.windows(secret.len()).any(|window| window == secret), "it lies there in the clear");
+        assert!(!file.windows(secret.len()).any(|window| window == secret), "the database contains it in plain text");
     }
     let listed = access.audit(None, 3).unwrap();
     assert_eq!(listed.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [8, 7, 6]);
@@ -208,12 +208,12 @@ fn two_processes_write_one_chain() {
             });
         }
     });
-    let sound = access.verify_audit().unwrap();
-    assert!(sound.ok() && sound.entries == ENTRIES as u64 + 100, "{sound:?}");
+    let verification = access.verify_audit().unwrap();
+    assert!(verification.ok() && verification.entries == ENTRIES as u64 + 100, "{verification:?}");
 }
 
 #[test]
-fn a_long_text_of_a_client_is_cut() {
+fn a_long_text_is_truncated() {
     let (_folder, access) = filled();
     let long = "ü".repeat(100_000);
     access.record(&Event { actor: &long, action: "login", ..Event::default() }, NOW).unwrap();
@@ -224,7 +224,7 @@ fn a_long_text_of_a_client_is_cut() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
     #[test]
-    fn any_changed_byte_of_a_sealed_column_is_found(seq in 1..=ENTRIES, detail: bool, at in 0_usize..60, by in 1_u8..255) {
+    fn any_changed_byte_of_an_encrypted_column_is_found(seq in 1..=ENTRIES, detail: bool, at in 0_usize..60, by in 1_u8..255) {
         let (folder, access) = filled();
         let file = tamper(folder.path());
         let column = if detail { "detail" } else { "address" };
@@ -244,7 +244,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_sealed_opens_only_where_it_belongs(plain: Vec<u8>, table in "[a-z]{1,8}", row in "[a-z0-9/]{1,8}") {
+    fn an_encrypted_value_can_only_be_decrypted_for_its_row(plain: Vec<u8>, table in "[a-z]{1,8}", row in "[a-z0-9/]{1,8}") {
         let folder = tempfile::tempdir().unwrap();
         let access = Access::open(folder.path(), Settings::default(), NOW).unwrap();
         let sealed = access.seal(&table, &row, &plain).unwrap();

@@ -1,4 +1,4 @@
-//! Most requests are known from memory, and what changes holds from the next request on, whichever process changes it.
+//! Most requests are answered from the cache, and a change by any process takes effect with the next request.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -13,17 +13,17 @@ fn open(folder: &TempDir) -> Access {
     Access::open(folder.path(), Settings::default(), NOW).unwrap()
 }
 
-/// What memory tells; `None` where it does not know.
+/// The result from the cache; `None` on a cache miss.
 fn cached(access: &Access, credential: &str) -> Option<Result<Identity, Refusal>> {
-    access.authenticate_cached(credential, NOW).map(|told| {
-        told.map_err(|error| match error {
+    access.authenticate_cached(credential, NOW).map(|result| {
+        result.map_err(|error| match error {
             AuthError::Refused(refusal) => refusal,
             other => panic!("{other}"),
         })
     })
 }
 
-fn refused(access: &Access, credential: &str) -> Option<Refusal> {
+fn reject_reason(access: &Access, credential: &str) -> Option<Refusal> {
     match access.authenticate(credential, NOW) {
         Ok(_) => None,
         Err(AuthError::Refused(refusal)) => Some(refusal),
@@ -32,7 +32,7 @@ fn refused(access: &Access, credential: &str) -> Option<Refusal> {
 }
 
 #[test]
-fn what_was_asked_before_is_known_without_the_database() {
+fn a_repeated_request_needs_no_database() {
     let folder = tempfile::tempdir().unwrap();
     let (access, command) = (open(&folder), open(&folder));
     let first = access.add_user("ada", &[Role::Engineer], None, NOW).unwrap();
@@ -43,18 +43,18 @@ fn what_was_asked_before_is_known_without_the_database() {
         let identity = access.authenticate(credential, NOW).unwrap();
         assert_eq!(cached(&access, credential), Some(Ok(identity)));
     }
-    // Sign-ins and the audit change nothing of that, and they are what is written most.
+    // Logins and audit entries are the most frequent writes; they do not invalidate the cache.
     command.login("ada", PASSWORD, NOW).unwrap();
     command.record(&Event { actor: "ada", action: "test", ..Event::default() }, NOW).unwrap();
     for credential in [session.token.as_str(), &key] {
         assert!(matches!(cached(&access, credential), Some(Ok(_))));
     }
-    // A wrong secret of a known key is refused without the database too.
+    // A wrong secret of a cached key is rejected without the database too.
     assert_eq!(cached(&access, &format!("{}0", key)), Some(Err(Refusal::Signature)));
 }
 
 #[test]
-fn a_change_by_another_process_holds_from_the_next_request_on() {
+fn a_change_by_another_process_takes_effect_with_the_next_request() {
     let folder = tempfile::tempdir().unwrap();
     let (access, command) = (open(&folder), open(&folder));
     for changer in [&command, &access] {
@@ -73,39 +73,39 @@ fn a_change_by_another_process_holds_from_the_next_request_on() {
 
         known(&session.token);
         changer.logout(&session.identity, NOW).unwrap();
-        assert_eq!(refused(&access, &session.token), Some(Refusal::Revoked));
+        assert_eq!(reject_reason(&access, &session.token), Some(Refusal::Revoked));
 
         session = fresh();
         known(&session.token);
         let off = |disabled| UserChange { disabled: Some(disabled), ..UserChange::default() };
         changer.change_user("ada", off(true)).unwrap();
-        assert_eq!(refused(&access, &session.token), Some(Refusal::Account));
+        assert_eq!(reject_reason(&access, &session.token), Some(Refusal::Account));
         changer.change_user("ada", off(false)).unwrap();
 
         session = fresh();
         known(&session.token);
         changer.reset_password("ada").unwrap();
-        assert_eq!(refused(&access, &session.token), Some(Refusal::Account));
+        assert_eq!(reject_reason(&access, &session.token), Some(Refusal::Account));
         changer.remove_user("ada").unwrap();
-        assert_eq!(refused(&access, &session.token), Some(Refusal::Account));
+        assert_eq!(reject_reason(&access, &session.token), Some(Refusal::Account));
 
         let (key, text) = access.add_api_key("gateway", &[Scope::Ingest], None, None, NOW).unwrap();
         known(&text);
         assert!(access.api_key_identity(&key.id, NOW).is_ok());
         changer.remove_api_key(&key.id).unwrap();
-        assert_eq!(refused(&access, &text), Some(Refusal::Key));
+        assert_eq!(reject_reason(&access, &text), Some(Refusal::Key));
         assert!(matches!(access.api_key_identity(&key.id, NOW), Err(AuthError::Refused(Refusal::Key))));
     }
 }
 
 #[test]
-fn uses_of_keys_are_written_down_later_and_at_the_end() {
+fn uses_of_keys_are_written_later_and_at_shutdown() {
     let folder = tempfile::tempdir().unwrap();
     let access = open(&folder);
     let (_, key) = access.add_api_key("gateway", &[Scope::Ingest], None, None, NOW).unwrap();
     access.authenticate(&key, NOW).unwrap();
     access.authenticate(&key, NOW + S).unwrap();
-    assert_eq!(access.api_keys().unwrap()[0].last_used, Some(NOW + S), "known here at once");
+    assert_eq!(access.api_keys().unwrap()[0].last_used, Some(NOW + S), "visible at once in this process");
     let command = open(&folder);
     assert_eq!(command.api_keys().unwrap()[0].last_used, None, "no write for each use");
     drop(access);
@@ -113,7 +113,7 @@ fn uses_of_keys_are_written_down_later_and_at_the_end() {
 }
 
 #[test]
-fn a_file_of_version_1_is_taken_on() {
+fn a_file_of_version_1_is_migrated() {
     let folder = tempfile::tempdir().unwrap();
     let access = open(&folder);
     let first = access.add_user("ada", &[Role::Engineer], None, NOW).unwrap();
@@ -128,5 +128,5 @@ fn a_file_of_version_1_is_taken_on() {
     let token = access.login("ada", &first, NOW).unwrap().token;
     access.authenticate(&token, NOW).unwrap();
     open(&folder).change_user("ada", UserChange { disabled: Some(true), ..UserChange::default() }).unwrap();
-    assert_eq!(refused(&access, &token), Some(Refusal::Account));
+    assert_eq!(reject_reason(&access, &token), Some(Refusal::Account));
 }

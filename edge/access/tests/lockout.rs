@@ -1,4 +1,4 @@
-//! Who guesses waits; nobody else does, whatever strangers do and the wall clock shows.
+//! Lockout after wrong passwords: only the guessing address waits, whatever other addresses and the wall clock do.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -6,7 +6,7 @@ mod common;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use common::Hand;
+use common::ManualClock;
 use tempfile::TempDir;
 use wheeltapper_access::{Access, Class, LoginError, Settings};
 
@@ -14,9 +14,9 @@ const S: i64 = 1_000_000_000;
 const NOW: i64 = 1_767_225_600 * S;
 const PASSWORD: &str = "correct horse battery";
 
-fn admin() -> (TempDir, Access, Arc<Hand>) {
+fn admin() -> (TempDir, Access, Arc<ManualClock>) {
     let folder = tempfile::tempdir().unwrap();
-    let clock = Arc::new(Hand::default());
+    let clock = Arc::new(ManualClock::default());
     let access = clock.open(&folder);
     let first = access.first_admin(NOW).unwrap().unwrap();
     access.change_password("admin", &first, PASSWORD, NOW).unwrap();
@@ -32,16 +32,16 @@ fn wrong(access: &Access, name: &str, address: IpAddr) -> LoginError {
 }
 
 #[test]
-fn strangers_lock_nobody_out() {
+fn failures_from_one_address_do_not_lock_out_others() {
     let (_folder, access, _) = admin();
     let session = access.login_from("admin", PASSWORD, from(1), NOW).unwrap();
     for _ in 0..5 {
         assert!(matches!(wrong(&access, "admin", from(66)), LoginError::Wrong));
     }
-    // The stranger waits, also with the right password.
-    let told = access.login_from("admin", PASSWORD, from(66), NOW).unwrap_err();
-    assert!(matches!(told, LoginError::Locked(left) if left == Duration::from_secs(60)), "{told}");
-    // The admin does not: not where they were, not anew from elsewhere, not where they are signed in.
+    // The guessing address waits, even with the right password.
+    let error = access.login_from("admin", PASSWORD, from(66), NOW).unwrap_err();
+    assert!(matches!(error, LoginError::Locked(wait) if wait == Duration::from_secs(60)), "{error}");
+    // The admin does not wait: not at the known address, not at a new address, not in a session.
     access.login_from("admin", PASSWORD, from(1), NOW).unwrap();
     access.login_from("admin", PASSWORD, from(2), NOW).unwrap();
     assert!(access.authenticate(&session.token, NOW).is_ok());
@@ -55,7 +55,7 @@ fn strangers_lock_nobody_out() {
 }
 
 #[test]
-fn guesses_from_everywhere_slow_a_name_down_but_not_the_addresses_it_is_known_at() {
+fn guesses_from_many_addresses_lock_a_name_but_not_at_its_known_addresses() {
     let (_folder, access, clock) = admin();
     access.login_from("admin", PASSWORD, from(1), NOW).unwrap();
     let mut slowed = 0;
@@ -64,17 +64,17 @@ fn guesses_from_everywhere_slow_a_name_down_but_not_the_addresses_it_is_known_at
     }
     assert!(slowed > 0);
     access.login_from("admin", PASSWORD, from(1), NOW).unwrap();
-    // From a new address the wait is short, and shorter than what a guesser would need.
+    // At a new address the wait is a minute at most.
     match access.login_from("admin", PASSWORD, from(3), NOW) {
-        Err(LoginError::Locked(left)) => assert!(left <= Duration::from_secs(60), "{left:?}"),
+        Err(LoginError::Locked(wait)) => assert!(wait <= Duration::from_secs(60), "{wait:?}"),
         other => panic!("{other:?}"),
     }
-    clock.forward(Duration::from_secs(60));
+    clock.advance(Duration::from_secs(60));
     access.login_from("admin", PASSWORD, from(3), NOW).unwrap();
 }
 
 #[test]
-fn a_reset_by_another_process_begins_anew() {
+fn a_password_reset_by_another_process_ends_the_lockout() {
     let (folder, access, _) = admin();
     for _ in 0..5 {
         wrong(&access, "admin", from(1));
@@ -86,7 +86,7 @@ fn a_reset_by_another_process_begins_anew() {
 }
 
 #[test]
-fn a_step_of_the_wall_clock_locks_nobody_out_and_lets_nobody_in() {
+fn a_step_of_the_wall_clock_does_not_change_a_lockout() {
     let (_folder, access, clock) = admin();
     let day = 24 * 3600 * S;
     let at = |wall: i64| access.login_from("admin", PASSWORD, from(1), wall);
@@ -100,13 +100,13 @@ fn a_step_of_the_wall_clock_locks_nobody_out_and_lets_nobody_in() {
         wrong(&access, "admin", from(1));
     }
     for wall in [NOW, NOW + 365 * day, NOW - 365 * day] {
-        assert!(matches!(at(wall), Err(LoginError::Locked(left)) if left == Duration::from_secs(60)));
+        assert!(matches!(at(wall), Err(LoginError::Locked(wait)) if wait == Duration::from_secs(60)));
     }
-    clock.forward(Duration::from_secs(60));
+    clock.advance(Duration::from_secs(60));
     at(NOW - 365 * day).unwrap();
-    // Limits have no other clock either: what is used up comes back when time has passed.
+    // Rate limits use the monotonic clock too: a bucket refills when time has passed.
     while access.limits().take(Class::Login, "10.0.0.1", 1).allowed {}
     assert!(!access.limits().take(Class::Login, "10.0.0.1", 1).allowed);
-    clock.forward(Duration::from_secs(60));
+    clock.advance(Duration::from_secs(60));
     assert!(access.limits().take(Class::Login, "10.0.0.1", 1).allowed);
 }

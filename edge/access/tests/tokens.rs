@@ -1,4 +1,4 @@
-//! Tokens that are taken, and each kind that is not.
+//! Tokens that are accepted, and each kind of token that is rejected.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -22,14 +22,14 @@ use wheeltapper_access::{
 const S: i64 = 1_000_000_000;
 const NOW: i64 = 1_767_225_600 * S;
 const PASSWORD: &str = "correct horse battery";
-/// PKCS#1, 2048 bits; made for this test alone.
+/// PKCS#1, 2048 bits; generated for this test only.
 const RSA_KEY: &[u8] = include_bytes!("rsa.der");
 
-fn part(value: &Value) -> String {
+fn encode(value: &Value) -> String {
     URL_SAFE_NO_PAD.encode(value.to_string())
 }
 
-fn refused(access: &Access, token: &str, now: i64) -> Refusal {
+fn reject_reason(access: &Access, token: &str, now: i64) -> Refusal {
     match access.authenticate(token, now) {
         Err(AuthError::Refused(refusal)) => refusal,
         other => panic!("{other:?}"),
@@ -45,7 +45,7 @@ fn with_user() -> (TempDir, Access) {
 }
 
 #[test]
-fn a_login_gives_a_token_for_a_day() {
+fn a_login_returns_a_token_for_a_day() {
     let (_folder, access) = with_user();
     let session = access.login("Ada", PASSWORD, NOW).unwrap();
     let ada = access.authenticate(&session.token, NOW).unwrap();
@@ -62,37 +62,37 @@ fn a_login_gives_a_token_for_a_day() {
         assert!(claims.get(claim).is_some(), "{claim}");
     }
     assert!(access.authenticate(&session.token, session.expires - 1).is_ok());
-    assert_eq!(refused(&access, &session.token, session.expires), Refusal::Expired);
-    assert_eq!(refused(&access, &session.token, NOW - S), Refusal::NotYetValid);
+    assert_eq!(reject_reason(&access, &session.token, session.expires), Refusal::Expired);
+    assert_eq!(reject_reason(&access, &session.token, NOW - S), Refusal::NotYetValid);
 }
 
 #[test]
-fn what_is_no_token_of_ours_is_refused() {
+fn forged_and_malformed_tokens_are_rejected() {
     let (_folder, access) = with_user();
     let token = access.login("ada", PASSWORD, NOW).unwrap().token;
     let parts: Vec<&str> = token.split('.').collect();
     let [head, claims, sign] = parts[..] else { panic!() };
     for garbage in ["", ".", "..", "...", "x", "a.b.c", "wt_", "wt_x", "wt_0_0", &token[1..], &format!("{token}.x")] {
-        let refusal = refused(&access, garbage, NOW);
+        let refusal = reject_reason(&access, garbage, NOW);
         assert!(matches!(refusal, Refusal::Malformed | Refusal::Key), "{garbage:?}: {refusal}");
     }
-    let none = format!("{}.{claims}.", part(&json!({"alg": "none", "typ": "JWT"})));
-    assert_eq!(refused(&access, &none, NOW), Refusal::Malformed);
-    let other = format!("{}.{claims}.{sign}", part(&json!({"alg": "HS384", "kid": "x"})));
-    assert_eq!(refused(&access, &other, NOW), Refusal::Algorithm);
-    let kid = format!("{}.{claims}.{sign}", part(&json!({"alg": "HS256", "kid": "00000000"})));
-    assert_eq!(refused(&access, &kid, NOW), Refusal::Key);
-    let bare = format!("{}.{claims}.{sign}", part(&json!({"alg": "HS256"})));
-    assert_eq!(refused(&access, &bare, NOW), Refusal::Key);
-    let admin = part(&json!({"iss": "wheeltapper", "aud": "wheeltapper", "user_id": "admin"}));
-    assert_eq!(refused(&access, &format!("{head}.{admin}.{sign}"), NOW), Refusal::Signature);
-    assert_eq!(refused(&access, &format!("{head}.{claims}."), NOW), Refusal::Signature);
-    let stranger = part(&json!({"iss": "https://elsewhere", "aud": "wheeltapper"}));
-    assert_eq!(refused(&access, &format!("{head}.{stranger}.{sign}"), NOW), Refusal::Issuer);
+    let none = format!("{}.{claims}.", encode(&json!({"alg": "none", "typ": "JWT"})));
+    assert_eq!(reject_reason(&access, &none, NOW), Refusal::Malformed);
+    let other = format!("{}.{claims}.{sign}", encode(&json!({"alg": "HS384", "kid": "x"})));
+    assert_eq!(reject_reason(&access, &other, NOW), Refusal::Algorithm);
+    let kid = format!("{}.{claims}.{sign}", encode(&json!({"alg": "HS256", "kid": "00000000"})));
+    assert_eq!(reject_reason(&access, &kid, NOW), Refusal::Key);
+    let bare = format!("{}.{claims}.{sign}", encode(&json!({"alg": "HS256"})));
+    assert_eq!(reject_reason(&access, &bare, NOW), Refusal::Key);
+    let admin = encode(&json!({"iss": "wheeltapper", "aud": "wheeltapper", "user_id": "admin"}));
+    assert_eq!(reject_reason(&access, &format!("{head}.{admin}.{sign}"), NOW), Refusal::Signature);
+    assert_eq!(reject_reason(&access, &format!("{head}.{claims}."), NOW), Refusal::Signature);
+    let stranger = encode(&json!({"iss": "https://elsewhere", "aud": "wheeltapper"}));
+    assert_eq!(reject_reason(&access, &format!("{head}.{stranger}.{sign}"), NOW), Refusal::Issuer);
 
     let (_other_folder, other) = with_user();
     let foreign = other.login("ada", PASSWORD, NOW).unwrap().token;
-    assert_eq!(refused(&access, &foreign, NOW), Refusal::Key, "another host's token");
+    assert_eq!(reject_reason(&access, &foreign, NOW), Refusal::Key, "another host's token");
 }
 
 #[test]
@@ -101,30 +101,30 @@ fn logging_out_a_new_password_and_disabling_end_tokens() {
     let login = || access.login("ada", PASSWORD, NOW).unwrap();
     let (first, second) = (login(), login());
     access.logout(&first.identity, NOW).unwrap();
-    assert_eq!(refused(&access, &first.token, NOW), Refusal::Revoked);
+    assert_eq!(reject_reason(&access, &first.token, NOW), Refusal::Revoked);
     assert!(access.refresh(&first.refresh_token, NOW).is_err());
-    assert!(access.authenticate(&second.token, NOW).is_ok(), "another login goes on");
+    assert!(access.authenticate(&second.token, NOW).is_ok(), "another login stays valid");
     access.revoke(second.identity.jti.as_ref().unwrap(), second.expires).unwrap();
-    assert_eq!(refused(&access, &second.token, NOW), Refusal::Revoked);
+    assert_eq!(reject_reason(&access, &second.token, NOW), Refusal::Revoked);
 
     let third = login();
     let changed = access.change_password("ada", PASSWORD, "another good password", NOW).unwrap();
-    assert_eq!(refused(&access, &third.token, NOW), Refusal::Account);
+    assert_eq!(reject_reason(&access, &third.token, NOW), Refusal::Account);
     assert!(access.authenticate(&changed.token, NOW).is_ok());
     let disable = |disabled| wheeltapper_access::UserChange { disabled: Some(disabled), ..Default::default() };
     access.change_user("ada", disable(true)).unwrap();
-    assert_eq!(refused(&access, &changed.token, NOW), Refusal::Account);
+    assert_eq!(reject_reason(&access, &changed.token, NOW), Refusal::Account);
     access.change_user("ada", disable(false)).unwrap();
-    assert_eq!(refused(&access, &changed.token, NOW), Refusal::Account, "not even when enabled again");
+    assert_eq!(reject_reason(&access, &changed.token, NOW), Refusal::Account, "not even when enabled again");
     let last = access.login("ada", "another good password", NOW).unwrap();
     access.remove_user("ada").unwrap();
     let again = access.add_user("ada", &[Role::Admin], None, NOW + S).unwrap();
-    assert_eq!(refused(&access, &last.token, NOW + S), Refusal::Account, "the name is somebody else's now");
+    assert_eq!(reject_reason(&access, &last.token, NOW + S), Refusal::Account, "the name belongs to another user now");
     assert!(access.login("ada", &again, NOW + S).is_ok());
 }
 
 #[test]
-fn roles_and_sites_count_as_they_are_now() {
+fn current_roles_and_sites_apply() {
     let (_folder, access) = with_user();
     let token = access.login("ada", PASSWORD, NOW).unwrap().token;
     let change = wheeltapper_access::UserChange {
@@ -138,15 +138,15 @@ fn roles_and_sites_count_as_they_are_now() {
 }
 
 #[test]
-fn a_refresh_token_is_good_once_and_a_stolen_one_ends_the_login() {
+fn a_refresh_token_works_once_and_reuse_ends_the_login() {
     let (_folder, access) = with_user();
     let first = access.login("ada", PASSWORD, NOW).unwrap();
     let second = access.refresh(&first.refresh_token, NOW + S).unwrap();
     assert!(access.authenticate(&second.token, NOW + S).is_ok());
     let reused = access.refresh(&first.refresh_token, NOW + 2 * S).unwrap_err();
     assert!(matches!(reused, AuthError::Refused(Refusal::Reused)), "{reused}");
-    assert!(access.refresh(&second.refresh_token, NOW + 2 * S).is_err(), "the thief's is no good either");
-    assert_eq!(refused(&access, &second.token, NOW + 2 * S), Refusal::Revoked);
+    assert!(access.refresh(&second.refresh_token, NOW + 2 * S).is_err(), "the thief's token is revoked too");
+    assert_eq!(reject_reason(&access, &second.token, NOW + 2 * S), Refusal::Revoked);
     assert!(access.refresh("wtr_0", NOW).is_err());
 
     let late = access.login("ada", PASSWORD, NOW).unwrap();
@@ -158,21 +158,21 @@ fn a_refresh_token_is_good_once_and_a_stolen_one_ends_the_login() {
 fn rotated_keys_verify_until_they_are_retired() {
     let (folder, access) = with_user();
     let old = access.login("ada", PASSWORD, NOW).unwrap().token;
-    // Another process, as the command is.
+    // A second instance, like the command line tool.
     let command = Access::open(folder.path(), Settings::default(), NOW).unwrap();
     command.rotate_keys(false, NOW).unwrap();
     let new = access.login("ada", PASSWORD, NOW).unwrap().token;
     assert_ne!(old.split('.').next(), new.split('.').next(), "the newest signs");
     assert!(access.authenticate(&old, NOW).is_ok() && access.authenticate(&new, NOW).is_ok());
     command.rotate_keys(true, NOW).unwrap();
-    assert_eq!(refused(&access, &old, NOW), Refusal::Key);
-    assert_eq!(refused(&access, &new, NOW), Refusal::Key);
+    assert_eq!(reject_reason(&access, &old, NOW), Refusal::Key);
+    assert_eq!(reject_reason(&access, &new, NOW), Refusal::Key);
     assert_eq!(access.keys().unwrap().len(), 3);
-    assert!(access.verify_audit().unwrap().ok(), "retired keys still prove the audit");
+    assert!(access.verify_audit().unwrap().ok(), "retired keys still verify the audit log");
 }
 
 #[test]
-fn an_api_key_works_within_its_scope_until_it_ends() {
+fn an_api_key_works_within_its_scope_until_it_expires() {
     let (_folder, access) = with_user();
     let scopes = [wheeltapper_access::Scope::Ingest];
     let (key, text) = access.add_api_key("gateway", &scopes, Some(vec!["plant".into()]), Some(NOW + S), NOW).unwrap();
@@ -183,10 +183,10 @@ fn an_api_key_works_within_its_scope_until_it_ends() {
     let mut wrong = text.clone().into_bytes();
     let last = wrong.last_mut().unwrap();
     *last = if *last == b'0' { b'1' } else { b'0' };
-    assert_eq!(refused(&access, &String::from_utf8(wrong).unwrap(), NOW), Refusal::Signature);
-    assert_eq!(refused(&access, &text, NOW + S), Refusal::Expired);
+    assert_eq!(reject_reason(&access, &String::from_utf8(wrong).unwrap(), NOW), Refusal::Signature);
+    assert_eq!(reject_reason(&access, &text, NOW + S), Refusal::Expired);
     access.remove_api_key(&key.id).unwrap();
-    assert_eq!(refused(&access, &text, NOW), Refusal::Key);
+    assert_eq!(reject_reason(&access, &text, NOW), Refusal::Key);
     assert!(access.add_api_key("late", &scopes, None, Some(NOW), NOW).is_err());
     assert!(access.add_api_key("nothing", &[], None, None, NOW).is_err());
 }
@@ -233,7 +233,7 @@ impl Issuer {
     }
 
     fn sign(&self, head: &Value, claims: &Value) -> String {
-        let message = format!("{}.{}", part(head), part(claims));
+        let message = format!("{}.{}", encode(head), encode(claims));
         let bytes = message.as_bytes();
         let signed = match head["alg"].as_str().unwrap() {
             "RS256" => {
@@ -271,7 +271,7 @@ fn open_with(issuers: &[&Issuer]) -> (TempDir, Access) {
 }
 
 #[test]
-fn an_issuers_tokens_are_taken() {
+fn valid_tokens_of_an_issuer_are_accepted() {
     let issuer = Issuer::new("https://id.example");
     let (_folder, access) = open_with(&[&issuer]);
     for (algorithm, kid) in [("RS256", "rsa"), ("ES256", "ec")] {
@@ -283,16 +283,16 @@ fn an_issuers_tokens_are_taken() {
         let mut claims = issuer.claims();
         claims.as_object_mut().unwrap().remove("sites");
         let token = issuer.sign(&json!({"alg": algorithm, "kid": issuer.name(kid)}), &claims);
-        assert!(!access.authenticate(&token, NOW).unwrap().sees("plant"), "a claim that lacks shows nothing");
+        assert!(!access.authenticate(&token, NOW).unwrap().sees("plant"), "without the claim, no site is visible");
     }
     let token = issuer.sign(&json!({"alg": "ES256", "kid": issuer.name("ec")}), &issuer.claims());
     let grace = access.authenticate(&token, NOW).unwrap();
     access.logout(&grace, NOW).unwrap();
-    assert_eq!(refused(&access, &token, NOW), Refusal::Revoked);
+    assert_eq!(reject_reason(&access, &token, NOW), Refusal::Revoked);
 }
 
 #[test]
-fn an_issuers_tokens_that_are_not_right_are_refused() {
+fn invalid_tokens_of_an_issuer_are_rejected() {
     let (issuer, other) = (Issuer::new("https://id.example"), Issuer::new("https://other.example"));
     let (_folder, access) = open_with(&[&issuer, &other]);
     let head = json!({"alg": "ES256", "kid": issuer.name("ec")});
@@ -302,12 +302,12 @@ fn an_issuers_tokens_that_are_not_right_are_refused() {
         issuer.sign(&head, &claims)
     };
     let now = NOW / S;
-    assert_eq!(refused(&access, &with("exp", json!(now - 61)), NOW), Refusal::Expired);
-    assert_eq!(refused(&access, &with("nbf", json!(now + 61)), NOW), Refusal::NotYetValid);
-    assert_eq!(refused(&access, &with("iat", json!(now + 61)), NOW), Refusal::NotYetValid);
-    assert_eq!(refused(&access, &with("aud", json!("somebody else")), NOW), Refusal::Audience);
-    assert_eq!(refused(&access, &with("iss", json!("https://elsewhere")), NOW), Refusal::Issuer);
-    assert_eq!(refused(&access, &with("sub", json!("")), NOW), Refusal::Malformed);
+    assert_eq!(reject_reason(&access, &with("exp", json!(now - 61)), NOW), Refusal::Expired);
+    assert_eq!(reject_reason(&access, &with("nbf", json!(now + 61)), NOW), Refusal::NotYetValid);
+    assert_eq!(reject_reason(&access, &with("iat", json!(now + 61)), NOW), Refusal::NotYetValid);
+    assert_eq!(reject_reason(&access, &with("aud", json!("somebody else")), NOW), Refusal::Audience);
+    assert_eq!(reject_reason(&access, &with("iss", json!("https://elsewhere")), NOW), Refusal::Issuer);
+    assert_eq!(reject_reason(&access, &with("sub", json!("")), NOW), Refusal::Malformed);
     for claim in ["exp", "aud", "iss", "sub"] {
         let mut claims = issuer.claims();
         claims.as_object_mut().unwrap().remove(claim);
@@ -315,28 +315,28 @@ fn an_issuers_tokens_that_are_not_right_are_refused() {
     }
     let mut signed = issuer.sign(&head, &issuer.claims());
     signed.replace_range(signed.len() - 8..signed.len() - 4, "AAAA");
-    assert_eq!(refused(&access, &signed, NOW), Refusal::Signature);
+    assert_eq!(reject_reason(&access, &signed, NOW), Refusal::Signature);
     let forged = other.sign(&json!({"alg": "ES256", "kid": issuer.name("ec")}), &issuer.claims());
-    assert_eq!(refused(&access, &forged, NOW), Refusal::Signature, "signed with another key");
+    assert_eq!(reject_reason(&access, &forged, NOW), Refusal::Signature, "signed with another key");
     let none = issuer.sign(&json!({"alg": "none", "kid": issuer.name("ec")}), &issuer.claims());
-    assert_eq!(refused(&access, &none, NOW), Refusal::Malformed);
+    assert_eq!(reject_reason(&access, &none, NOW), Refusal::Malformed);
     let crossed = issuer.sign(&json!({"alg": "RS256", "kid": issuer.name("ec")}), &issuer.claims());
-    assert_eq!(refused(&access, &crossed, NOW), Refusal::Algorithm);
+    assert_eq!(reject_reason(&access, &crossed, NOW), Refusal::Algorithm);
     let critical = issuer.sign(&json!({"alg": "ES256", "kid": issuer.name("ec"), "crit": ["exp"]}), &issuer.claims());
-    assert_eq!(refused(&access, &critical, NOW), Refusal::Algorithm);
+    assert_eq!(reject_reason(&access, &critical, NOW), Refusal::Algorithm);
     for kid in [other.name("ec"), issuer.name("oct"), issuer.name("enc"), "unknown".into()] {
         let token = issuer.sign(&json!({"alg": "ES256", "kid": kid}), &issuer.claims());
-        let told = access.authenticate(&token, NOW).unwrap_err();
-        assert!(matches!(told, AuthError::KeysNeeded(0)), "{kid}: {told}");
+        let error = access.authenticate(&token, NOW).unwrap_err();
+        assert!(matches!(error, AuthError::KeysNeeded(0)), "{kid}: {error}");
     }
     let fetch: Fetch = Box::new(|_| Err("a file needs no fetching".into()));
     assert!(access.fetch_keys(0, &fetch).unwrap());
     let token = issuer.sign(&json!({"alg": "ES256", "kid": other.name("ec")}), &issuer.claims());
-    assert_eq!(refused(&access, &token, NOW), Refusal::Key, "a key of another issuer");
+    assert_eq!(reject_reason(&access, &token, NOW), Refusal::Key, "a key of another issuer");
 }
 
 #[test]
-fn times_and_sites_of_another_kind_are_refused() {
+fn times_and_sites_of_another_type_are_rejected() {
     let issuer = Issuer::new("https://id.example");
     let (_folder, access) = open_with(&[&issuer]);
     let head = json!({"alg": "ES256", "kid": issuer.name("ec")});
@@ -348,12 +348,12 @@ fn times_and_sites_of_another_kind_are_refused() {
     let now = NOW / S;
     for name in ["nbf", "iat"] {
         for value in [json!((now + 3600).to_string()), json!("soon"), json!([now]), json!(true), json!(null)] {
-            assert_eq!(refused(&access, &with(name, value.clone()), NOW), Refusal::Malformed, "{name} {value}");
+            assert_eq!(reject_reason(&access, &with(name, value.clone()), NOW), Refusal::Malformed, "{name} {value}");
         }
         assert!(access.authenticate(&with(name, json!(now as f64 - 0.5)), NOW).is_ok());
     }
     for sites in [json!(["hall 1"]), json!(["plant", ""]), json!("plant//x")] {
-        assert_eq!(refused(&access, &with("sites", sites.clone()), NOW), Refusal::Malformed, "{sites}");
+        assert_eq!(reject_reason(&access, &with("sites", sites.clone()), NOW), Refusal::Malformed, "{sites}");
     }
 }
 
@@ -369,14 +369,18 @@ fn a_token_without_an_id_can_be_revoked() {
     claims["exp"] = json!(NOW / S + 601);
     let other = issuer.sign(&head, &claims);
     access.logout(&grace, NOW).unwrap();
-    assert_eq!(refused(&access, &token, NOW), Refusal::Revoked);
+    assert_eq!(reject_reason(&access, &token, NOW), Refusal::Revoked);
     claims["exp"] = json!(NOW / S + 600);
-    assert_eq!(refused(&access, &issuer.sign(&head, &claims), NOW), Refusal::Revoked, "another signature of the same");
+    assert_eq!(
+        reject_reason(&access, &issuer.sign(&head, &claims), NOW),
+        Refusal::Revoked,
+        "another signature of the same claims"
+    );
     assert!(access.authenticate(&other, NOW).is_ok(), "another token of the same person");
 }
 
 #[test]
-fn names_of_two_issuers_are_two_and_can_be_read() {
+fn names_of_two_issuers_differ_and_are_printable() {
     let (first, second) = (Issuer::new("https://id.example/"), Issuer::new("https://id.example/realms/two"));
     let (_folder, access) = open_with(&[&first, &second]);
     let name = |issuer: &Issuer, username: &str| {
@@ -387,12 +391,12 @@ fn names_of_two_issuers_are_two_and_can_be_read() {
     };
     assert_eq!(name(&first, "ada"), "oidc:ada@id.example");
     assert_eq!(name(&second, "ada"), "oidc:ada@id.example/realms/two");
-    let told = name(&first, "ad\u{202e}a\r\n\u{200b}\u{7f}é");
-    assert_eq!(told, "oidc:ad\u{fffd}a\u{fffd}\u{fffd}\u{fffd}\u{fffd}é@id.example");
+    let printable = name(&first, "ad\u{202e}a\r\n\u{200b}\u{7f}é");
+    assert_eq!(printable, "oidc:ad\u{fffd}a\u{fffd}\u{fffd}\u{fffd}\u{fffd}é@id.example");
 }
 
 #[test]
-fn a_public_key_is_no_shared_secret() {
+fn a_public_key_is_not_accepted_as_hmac_secret() {
     let issuer = Issuer::new("https://id.example");
     let (_folder, access) = open_with(&[&issuer]);
     let jwks = issuer.jwks();
@@ -406,40 +410,41 @@ fn a_public_key_is_no_shared_secret() {
     ];
     for secret in secrets {
         for kid in [issuer.name("rsa"), issuer.name("ec")] {
-            let message = format!("{}.{}", part(&json!({"alg": "HS256", "kid": kid})), part(&issuer.claims()));
+            let message = format!("{}.{}", encode(&json!({"alg": "HS256", "kid": kid})), encode(&issuer.claims()));
             let key = hmac::Key::new(hmac::HMAC_SHA256, &secret);
             let signed = URL_SAFE_NO_PAD.encode(hmac::sign(&key, message.as_bytes()));
-            assert_eq!(refused(&access, &format!("{message}.{signed}"), NOW), Refusal::Algorithm);
+            assert_eq!(reject_reason(&access, &format!("{message}.{signed}"), NOW), Refusal::Algorithm);
         }
     }
 }
 
 #[test]
-fn keys_behind_a_url_are_fetched_at_most_once_a_minute() {
+fn keys_at_a_url_are_fetched_at_most_once_a_minute() {
     let issuer = Issuer::new("https://id.example");
     let folder = tempfile::tempdir().unwrap();
     let settings =
         Settings { issuers: vec![issuer.settings(Jwks::Url("https://id.example/jwks".into()))], ..Settings::default() };
-    let clock = Arc::new(common::Hand::default());
-    let access = Access::open_with_clock(folder.path(), settings, NOW, Arc::<common::Hand>::clone(&clock)).unwrap();
+    let clock = Arc::new(common::ManualClock::default());
+    let access =
+        Access::open_with_clock(folder.path(), settings, NOW, Arc::<common::ManualClock>::clone(&clock)).unwrap();
     let token = issuer.sign(&json!({"alg": "ES256", "kid": issuer.name("ec")}), &issuer.claims());
     let needed = access.authenticate(&token, NOW).unwrap_err();
     let AuthError::KeysNeeded(number) = needed else { panic!("{needed}") };
-    let asked = Arc::new(Mutex::new(0));
-    let (counted, answer) = (Arc::clone(&asked), issuer.jwks().to_string());
+    let fetches = Arc::new(Mutex::new(0));
+    let (counter, jwks) = (Arc::clone(&fetches), issuer.jwks().to_string());
     let fetch: Fetch = Box::new(move |url| {
         assert_eq!(url, "https://id.example/jwks");
-        *counted.lock().unwrap() += 1;
-        Ok(answer.clone())
+        *counter.lock().unwrap() += 1;
+        Ok(jwks.clone())
     });
     assert!(access.fetch_keys(number, &fetch).unwrap());
     assert!(access.authenticate(&token, NOW).is_ok());
     let unknown = issuer.sign(&json!({"alg": "ES256", "kid": "new"}), &issuer.claims());
-    // Not sooner because the wall clock was put forward.
-    assert_eq!(refused(&access, &unknown, NOW + 60 * S), Refusal::Key);
+    // A step of the wall clock does not allow an earlier fetch.
+    assert_eq!(reject_reason(&access, &unknown, NOW + 60 * S), Refusal::Key);
     assert!(!access.fetch_keys(number, &fetch).unwrap());
-    assert_eq!(*asked.lock().unwrap(), 1);
-    clock.forward(std::time::Duration::from_secs(60));
+    assert_eq!(*fetches.lock().unwrap(), 1);
+    clock.advance(std::time::Duration::from_secs(60));
     assert!(matches!(access.authenticate(&unknown, NOW), Err(AuthError::KeysNeeded(_))));
     let broken: Fetch = Box::new(|_| Ok("<html>".into()));
     assert!(access.fetch_keys(number, &broken).is_err());

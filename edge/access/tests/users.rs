@@ -1,4 +1,4 @@
-//! Users: the first one, logins that tell nothing, and who may be removed.
+//! Users: the first admin, logins that do not reveal which users exist, and the last admin.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -6,7 +6,7 @@ mod common;
 
 use std::{os::unix::fs::PermissionsExt, sync::Arc, time::Duration};
 
-use common::Hand;
+use common::ManualClock;
 use tempfile::TempDir;
 use wheeltapper_access::{Access, AccessError, LoginError, Permission, Role, Settings, UserChange};
 
@@ -19,7 +19,7 @@ fn open(folder: &TempDir) -> Access {
 }
 
 #[test]
-fn the_first_start_makes_an_admin_who_has_to_change_the_password() {
+fn the_first_start_creates_an_admin_who_has_to_change_the_password() {
     let folder = tempfile::tempdir().unwrap();
     let access = open(&folder);
     let first = access.first_admin(NOW).unwrap().unwrap();
@@ -28,8 +28,8 @@ fn the_first_start_makes_an_admin_who_has_to_change_the_password() {
     let session = access.login("admin", &first, NOW).unwrap();
     assert!(session.identity.must_change_password && session.identity.may(Permission::Configure));
     for bad in ["short", "admin", first.as_str()] {
-        let told = access.change_password("admin", &first, bad, NOW).unwrap_err();
-        assert!(matches!(told, LoginError::Access(AccessError::Password(_))), "{bad}: {told}");
+        let error = access.change_password("admin", &first, bad, NOW).unwrap_err();
+        assert!(matches!(error, LoginError::Access(AccessError::Password(_))), "{bad}: {error}");
     }
     assert!(matches!(access.change_password("admin", "wrong", PASSWORD, NOW), Err(LoginError::Wrong)));
     let session = access.change_password("admin", &first, PASSWORD, NOW).unwrap();
@@ -42,12 +42,15 @@ fn the_first_start_makes_an_admin_who_has_to_change_the_password() {
     ]
     .concat();
     for secret in [PASSWORD, &first, &session.token, &session.refresh_token] {
-        assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "a secret lies there");
+        assert!(
+            !bytes.windows(secret.len()).any(|window| window == secret.as_bytes()),
+            "the database contains a secret in plain text"
+        );
     }
 }
 
 #[test]
-fn files_are_the_owners_alone_and_a_missing_key_is_told() {
+fn files_are_private_and_a_missing_key_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     drop(open(&folder));
     for name in ["access.db", "access.key"] {
@@ -55,16 +58,18 @@ fn files_are_the_owners_alone_and_a_missing_key_is_told() {
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
     let key = folder.path().join("access.key");
-    let kept = std::fs::read_to_string(&key).unwrap();
-    let refused = |settings: Settings| Access::open(folder.path(), settings, NOW).unwrap_err().to_string();
+    let keyring = std::fs::read_to_string(&key).unwrap();
+    let error = |settings: Settings| Access::open(folder.path(), settings, NOW).unwrap_err().to_string();
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
-    assert!(refused(Settings::default()).contains("chmod 600"));
+    assert!(error(Settings::default()).contains("chmod 600"));
     std::fs::remove_file(&key).unwrap();
-    assert!(refused(Settings::default()).contains("put it back"));
+    assert!(error(Settings::default()).contains("put it back"));
     let other = format!("abcd:0:{}", "07".repeat(32));
-    assert!(refused(Settings { keyring: Some(other.clone()), ..Settings::default() }).contains("WHEELTAPPER_KEY"));
-    assert!(refused(Settings { keyring: Some("nonsense".into()), ..Settings::default() }).contains("line 1 is no key"));
-    let line = kept.lines().last().unwrap();
+    assert!(error(Settings { keyring: Some(other.clone()), ..Settings::default() }).contains("WHEELTAPPER_KEY"));
+    assert!(
+        error(Settings { keyring: Some("nonsense".into()), ..Settings::default() }).contains("line 1 is not a key")
+    );
+    let line = keyring.lines().last().unwrap();
     let both = Settings { keyring: Some(format!("{line}, {other}")), ..Settings::default() };
     let access = Access::open(folder.path(), both, NOW).unwrap();
     assert!(access.verify_audit().unwrap().ok());
@@ -72,40 +77,40 @@ fn files_are_the_owners_alone_and_a_missing_key_is_told() {
     assert!(access.rotate_keys(false, NOW).unwrap_err().to_string().contains("add a comma"));
 }
 
-/// How long this thread has had a processor.
-fn worked() -> Duration {
+/// CPU time of this thread.
+fn cpu_time() -> Duration {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap())
 }
 
 #[test]
-fn a_login_takes_as_long_whether_or_not_there_is_such_a_user() {
+fn a_login_takes_equally_long_for_unknown_users() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = Arc::new(Hand::default());
+    let clock = Arc::new(ManualClock::default());
     let access = clock.open(&folder);
     access.first_admin(NOW).unwrap();
     access.add_user("disabled", &[Role::Viewer], None, NOW).unwrap();
     access.change_user("disabled", UserChange { disabled: Some(true), ..UserChange::default() }).unwrap();
-    // The fastest of several, in turn, by the time this thread had: what else runs here only adds.
+    // Take the fastest of several logins, by CPU time: other load on this machine can only add to it.
     let mut times = [Duration::MAX; 3];
     for round in 0..16 {
         for (name, fastest) in ["admin", "nobody", "disabled"].into_iter().zip(&mut times) {
-            let began = worked();
-            // Hours apart, so that nobody is locked out.
+            let began = cpu_time();
+            // Two hours apart, so that there is no lockout.
             clock.set(Duration::from_secs(round * 7200));
-            let told = access.login(name, "some wrong password", NOW).unwrap_err();
-            assert!(matches!(told, LoginError::Wrong), "{told}");
-            *fastest = (worked() - began).min(*fastest);
+            let error = access.login(name, "some wrong password", NOW).unwrap_err();
+            assert!(matches!(error, LoginError::Wrong), "{error}");
+            *fastest = (cpu_time() - began).min(*fastest);
         }
     }
-    let (least, most) = (times.iter().min().unwrap(), times.iter().max().unwrap());
-    assert!(*least > Duration::from_millis(3), "{times:?}: Argon2 was not run");
-    // Without Argon2 one would be a hundred times as fast; a busy machine makes thirds.
-    assert!(most.as_secs_f64() < 2.0 * least.as_secs_f64(), "{times:?}");
+    let (fastest, slowest) = (times.iter().min().unwrap(), times.iter().max().unwrap());
+    assert!(*fastest > Duration::from_millis(3), "{times:?}: Argon2 was not run");
+    // Without Argon2 one of them would be a hundred times as fast; a busy machine causes differences of a third.
+    assert!(slowest.as_secs_f64() < 2.0 * fastest.as_secs_f64(), "{times:?}");
 }
 
 #[test]
-fn an_admin_always_stays() {
+fn the_last_admin_cannot_be_removed() {
     let folder = tempfile::tempdir().unwrap();
     let access = open(&folder);
     access.first_admin(NOW).unwrap();
@@ -116,7 +121,7 @@ fn an_admin_always_stays() {
     assert!(matches!(access.change_user("admin", demote), Err(AccessError::LastAdmin(_))));
     access.add_user("grace", &[Role::Admin], None, NOW).unwrap();
     access.change_user("grace", disable).unwrap();
-    assert!(matches!(access.remove_user("admin"), Err(AccessError::LastAdmin(_))), "a disabled one does not count");
+    assert!(matches!(access.remove_user("admin"), Err(AccessError::LastAdmin(_))), "a disabled admin does not count");
     access.change_user("grace", UserChange { disabled: Some(false), ..UserChange::default() }).unwrap();
     access.remove_user("admin").unwrap();
     assert_eq!(access.users().unwrap().len(), 1);

@@ -1,4 +1,4 @@
-//! Who may come in.
+//! Settings of access control.
 
 use std::path::PathBuf;
 
@@ -6,21 +6,21 @@ use serde::Deserialize;
 
 use crate::{ByteSize, Duration};
 
-/// `[access]`
+/// `[access]`: access control.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Access {
-    /// Whether one has to sign in.
+    /// When users have to sign in.
     pub mode: AccessMode,
-    /// How long a token is good.
+    /// Lifetime of a token.
     pub token_lifetime: Duration,
-    /// How long a refresh token is good.
+    /// Lifetime of a refresh token.
     pub refresh_lifetime: Duration,
-    /// Rate limits.
+    /// Rate limits of requests.
     pub limits: AccessLimits,
-    /// Trusted issuers of tokens.
+    /// Trusted OpenID Connect issuers.
     pub oidc: Vec<Oidc>,
-    /// The audit.
+    /// The audit log.
     pub audit: Audit,
 }
 
@@ -37,31 +37,31 @@ impl Default for Access {
     }
 }
 
-/// Whether one has to sign in.
+/// When users have to sign in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AccessMode {
-    /// Where others than this machine can reach HTTP.
+    /// Only if HTTP listens on an address that other machines can reach.
     Auto,
     /// Always.
     On,
-    /// Never: something before this host sees to it.
+    /// Never: another system in front of this host controls access.
     Off,
 }
 
-/// `[access.limits]`
+/// `[access.limits]`: rate limits of each identity.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AccessLimits {
-    /// Samples to judge, a minute.
+    /// Scoring requests per minute.
     pub detect: u64,
-    /// Plans, a minute.
+    /// Planning requests per minute.
     pub schedule: u64,
-    /// Passwords from one address, a minute.
+    /// Logins per minute, from one client address.
     pub login: u64,
-    /// All else, a minute.
+    /// Other requests per minute.
     pub other: u64,
-    /// Readings, a second.
+    /// Bytes of readings per second.
     pub ingest: ByteSize,
 }
 
@@ -71,36 +71,36 @@ impl Default for AccessLimits {
     }
 }
 
-/// `[access.audit]`
+/// `[access.audit]`: the audit log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Audit {
-    /// Where entries go besides: `udp://host:514` or `unix:/dev/log`.
+    /// Syslog target to which entries are also sent: `udp://host:514` or `unix:/dev/log`.
     pub syslog: Option<String>,
 }
 
-/// `[[access.oidc]]`
+/// `[[access.oidc]]`: a trusted OpenID Connect issuer.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Oidc {
-    /// What `iss` of its tokens says.
+    /// Value of the claim `iss` in its tokens.
     pub issuer: String,
-    /// What `aud` has to say.
+    /// Required value of the claim `aud`.
     pub audience: String,
-    /// A file with its keys.
+    /// JWKS file with its keys.
     #[serde(default)]
     pub jwks_file: Option<PathBuf>,
-    /// Where it publishes its keys.
+    /// https URL of its JWKS.
     #[serde(default)]
     pub jwks_url: Option<String>,
-    /// The claim that names roles; dots lead inwards.
-    #[serde(default = "roles")]
+    /// Claim with the roles; dots separate nested names.
+    #[serde(default = "default_roles_claim")]
     pub roles_claim: String,
-    /// The claim that names sites; all are seen without.
+    /// Claim with the sites; `None` makes all sites visible.
     #[serde(default)]
     pub sites_claim: Option<String>,
 }
 
-fn roles() -> String {
+fn default_roles_claim() -> String {
     "roles".into()
 }

@@ -1,4 +1,5 @@
-//! What a parser cannot see: names that clash, limits the wrong way round, times that are none.
+//! Validation after parsing: duplicate names, values out of range, invalid times and addresses, and conflicting
+//! settings.
 
 mod access;
 mod address;
@@ -17,7 +18,7 @@ use crate::{Config, ConfigError, Listen, words::nearest};
 struct Checker<'a> {
     text: &'a str,
     file: &'a str,
-    /// The same file, read once more for the places of what is checked.
+    /// The parsed file with spans, to find the position of each checked value.
     root: DeValue<'a>,
     errors: Vec<ConfigError>,
 }
@@ -28,49 +29,50 @@ impl Checker<'_> {
         self.errors.push(error);
     }
 
-    /// Says it at the value of a path such as `mqtt.topic.0.filter`, or else at the table where it is missing.
+    /// Reports an error at the value with a path such as `mqtt.topic.0.filter`, or at its table if the value is
+    /// missing.
     fn at(&mut self, path: &str, message: impl Into<String>, help: &str) {
         self.say(self.place(path), message, help);
     }
 
     fn place(&self, path: &str) -> Range<usize> {
-        let (mut here, mut span) = (&self.root, 0..0);
-        for part in path.split('.') {
-            let next = match part.parse::<usize>() {
-                Ok(number) if here.is_array() => here.get(number),
-                _ => here.get(part),
+        let (mut value, mut span) = (&self.root, 0..0);
+        for key in path.split('.') {
+            let next = match key.parse::<usize>() {
+                Ok(number) if value.is_array() => value.get(number),
+                _ => value.get(key),
             };
             let Some(next) = next else { break };
-            (here, span) = (next.get_ref(), next.span());
+            (value, span) = (next.get_ref(), next.span());
         }
         span
     }
 
-    /// Whether the file itself says it.
+    /// Whether the file sets the value with this path, so that it is not a default.
     fn written(&self, path: &str) -> bool {
         let (table, key) = path.rsplit_once('.').unwrap_or(("", path));
-        let mut here = Some(&self.root);
-        for part in table.split('.').filter(|part| !part.is_empty()) {
-            here = here.and_then(|value| value.get(part)).map(toml::Spanned::get_ref);
+        let mut current = Some(&self.root);
+        for name in table.split('.').filter(|name| !name.is_empty()) {
+            current = current.and_then(|value| value.get(name)).map(toml::Spanned::get_ref);
         }
-        here.is_some_and(|value| value.get(key).is_some())
+        current.is_some_and(|value| value.get(key).is_some())
     }
 
-    /// Says it unless `word` is one of `known`; then tells whether it is.
+    /// Reports an error with a suggestion unless `word` is one of `known`. Returns whether it is.
     fn one_of(&mut self, path: &str, word: &str, known: &[&str], message: &str) -> bool {
-        let found = known.contains(&word);
-        if !found {
+        let is_known = known.contains(&word);
+        if !is_known {
             let help = match nearest(word, known) {
-                Some(near) => format!("did you mean {near:?}? Known here: {}", known.join(", ")),
+                Some(near) => format!("did you mean {near:?}? Known values: {}", known.join(", ")),
                 None => format!("write one of {}", known.join(", ")),
             };
             self.at(path, message, &help);
         }
-        found
+        is_known
     }
 }
 
-/// `listen`: where the host will listen whatever the file says.
+/// Validates a configuration. The addresses that `listen` overrides are not checked.
 pub(crate) fn check(config: &Config, text: &str, file: &str, listen: &Listen) -> Vec<ConfigError> {
     let Ok(root) = DeTable::parse(text) else { return Vec::new() };
     let mut checker = Checker { text, file, root: DeValue::Table(root.into_inner()), errors: Vec::new() };

@@ -1,28 +1,28 @@
-//! Errors as a compiler tells them.
+//! Errors of the configuration, displayed like those of a compiler.
 
 use std::{fmt, ops::Range};
 
 use crate::words::explain;
 
-/// One thing that is wrong.
+/// One error in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    /// What.
+    /// What is wrong.
     pub message: String,
-    /// Where: file, line and column from 1; none when it concerns the whole file.
+    /// Name of the file.
     pub file: String,
-    /// Line and column, from 1.
+    /// Line and column, from 1; `None` when the error concerns the whole file.
     pub position: Option<(usize, usize)>,
-    /// The line itself, and how many characters of it are meant.
+    /// The text of the line, and the number of characters to mark.
     source: Option<(String, usize)>,
     /// What to write instead.
     pub help: Option<String>,
 }
 
-/// All that is wrong.
+/// All errors of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigErrors {
-    /// In the order of the file.
+    /// The errors, in the order of the file.
     pub errors: Vec<ConfigError>,
 }
 
@@ -56,7 +56,7 @@ impl fmt::Display for ConfigError {
 }
 
 impl ConfigError {
-    /// An error at `span` (bytes) of `text`.
+    /// Creates an error at the byte range `span` of `text`.
     pub(crate) fn at(
         message: String,
         help: Option<String>,
@@ -69,11 +69,11 @@ impl ConfigError {
             let before = text.get(..span.start).unwrap_or(text);
             let line = before.matches('\n').count() + 1;
             let start = before.rfind('\n').map_or(0, |at| at + 1);
-            let whole = text.get(start..).unwrap_or("").lines().next().unwrap_or("");
+            let source_line = text.get(start..).unwrap_or("").lines().next().unwrap_or("");
             let column = before.get(start..).unwrap_or("").chars().count() + 1;
-            let meant = text.get(span.start..span.end).unwrap_or("").lines().next().unwrap_or("").chars().count();
+            let width = text.get(span.start..span.end).unwrap_or("").lines().next().unwrap_or("").chars().count();
             position = Some((line, column));
-            source = Some((whole.replace('\t', " "), meant));
+            source = Some((source_line.replace('\t', " "), width));
         }
         Self { message, file: file.to_owned(), position, source, help }
     }
@@ -90,8 +90,8 @@ impl ConfigErrors {
     }
 
     pub(crate) fn from_toml(error: &toml::de::Error, text: &str, file: &str) -> Self {
-        let came = error.span().and_then(|span| text.get(span)).unwrap_or("");
-        let (message, help) = explain(error.message().trim(), came);
+        let found = error.span().and_then(|span| text.get(span)).unwrap_or("");
+        let (message, help) = explain(error.message().trim(), found);
         Self::new(vec![ConfigError::at(message, Some(help), error.span(), text, file)])
     }
 }

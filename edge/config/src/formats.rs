@@ -1,7 +1,7 @@
-//! The formats of payloads.
+//! Payload formats.
 
-/// What `format` of `[[mqtt.topic]]` may say: the short names and media types that the stage ingest knows, in lower case.
-/// A media type that says nothing leaves it to the payload.
+/// Valid values of `format` in `[[mqtt.topic]]`: the short names and media types that the ingest stage knows, in lower
+/// case. Generic media types such as `*/*` let ingest detect the format from the payload.
 pub const FORMATS: &[&str] = &[
     "json",
     "ndjson",

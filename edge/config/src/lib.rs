@@ -1,7 +1,7 @@
-//! `wheeltapper.toml`: what it may say, and what to tell who wrote it when it cannot be used.
+//! The configuration file `wheeltapper.toml`: its settings, defaults and validation.
 //!
-//! [`load`] and [`parse`] give a [`Config`] or [`ConfigErrors`], which render as a compiler would: the line, a caret, and
-//! what to write instead.
+//! [`load`] and [`parse`] return a [`Config`] or [`ConfigErrors`]. Errors are displayed like those of a compiler: with
+//! the line, a caret, and what to write instead.
 
 mod access;
 mod advice;
@@ -31,20 +31,20 @@ pub use wheeltapper_condition::wave::iso20816::MachineClass;
 
 use std::{fs, path::Path};
 
-/// A configuration with every setting explained; it is what `wheeltapper config example` prints.
+/// An example configuration that explains every setting; `wheeltapper config example` prints it.
 pub const EXAMPLE: &str = include_str!("../examples/wheeltapper.toml");
 
-/// Where to listen instead of where the configuration says.
+/// Listen addresses from the command line, which override the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listen {
-    /// For HTTP.
+    /// Address for HTTP.
     pub http: Option<String>,
-    /// For the embedded MQTT broker.
+    /// Address for the embedded MQTT broker.
     pub mqtt: Option<String>,
 }
 
 impl Listen {
-    /// Goes before what `config` says.
+    /// Overrides the addresses in `config`.
     pub fn apply(&self, config: &mut Config) {
         if let Some(http) = &self.http {
             config.http.listen.clone_from(http);
@@ -55,10 +55,11 @@ impl Listen {
     }
 }
 
-/// Reads the configuration in `path`; paths in it are relative to its own folder, and `listen` has to go before it.
+/// Reads the configuration file at `path` and resolves relative paths against its folder. Addresses that `listen`
+/// overrides are not validated; the caller applies `listen` afterwards.
 ///
 /// # Errors
-/// [`ConfigErrors`] when the file cannot be read or used.
+/// [`ConfigErrors`] when the file cannot be read or is invalid.
 pub fn load(path: &Path, listen: &Listen) -> Result<Config, ConfigErrors> {
     let name = path.display().to_string();
     match fs::read_to_string(path) {
@@ -71,10 +72,10 @@ pub fn load(path: &Path, listen: &Listen) -> Result<Config, ConfigErrors> {
     }
 }
 
-/// Reads a configuration; `name` is what errors call it.
+/// Parses a configuration; `name` is the file name for error messages.
 ///
 /// # Errors
-/// [`ConfigErrors`]: the first error of syntax or type, or else all errors of meaning.
+/// [`ConfigErrors`]: the first syntax or type error, or else all validation errors.
 pub fn parse(text: &str, name: &str) -> Result<Config, ConfigErrors> {
     read(text, name, &Listen::default())
 }

@@ -1,17 +1,17 @@
-//! What depends on the machine: variables, files, and the data folder that was made before.
+//! Checks that depend on this computer: environment variables, files, and an existing data folder.
 
 use std::{env, fmt, fs, path::Path};
 
 use crate::Config;
 
-/// What of a configuration does not work on this machine.
+/// A part of the configuration that does not work on this computer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MachineProblem {
-    /// Whether the host would not start here; else it would start and lack something.
+    /// Whether it prevents the host from starting. If not, the host starts, but something does not work.
     pub stops: bool,
-    /// Which setting, and what is wrong.
+    /// The setting, and what is wrong with it.
     pub message: String,
-    /// What to do.
+    /// What to do about it.
     pub help: String,
 }
 
@@ -23,9 +23,9 @@ impl fmt::Display for MachineProblem {
     }
 }
 
-/// What of a configuration does not work on this machine, now and for whoever runs this: variables that are not set,
-/// files that cannot be read, another number of partitions in the data folder. Its paths are taken as they are, and as the
-/// host takes them: [`crate::load`] resolves those that are relative to the file.
+/// Checks whether a configuration works on this computer, for the current user: finds environment variables that are
+/// not set, files that cannot be read, and a data folder with another number of partitions. Paths are used as they are;
+/// [`crate::load`] resolves relative ones.
 pub fn check_machine(config: &Config) -> Vec<MachineProblem> {
     let mut machine = Machine::default();
     partitions(&mut machine, config);
@@ -56,19 +56,19 @@ impl Machine {
         self.problems.push(MachineProblem { stops, message, help: help.into() });
     }
 
-    /// The text of a file, or a word on why there is none.
+    /// Returns the text of a file, or reports why it cannot be read.
     fn file(&mut self, stops: bool, setting: &str, file: &Path) -> Option<String> {
         match fs::read(file) {
             Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
             Err(error) => {
                 let message = format!("{setting}: {} cannot be read: {error}", file.display());
-                self.say(stops, message, "write its path as it is here, and let this user read it");
+                self.say(stops, message, "correct the path, and give this user permission to read the file");
                 None
             }
         }
     }
 
-    /// The value of a variable, or a word on why there is none.
+    /// Returns the value of an environment variable, or reports why it cannot be used.
     fn variable(&mut self, stops: bool, setting: &str, variable: &str) -> Option<String> {
         match env::var(variable) {
             Ok(value) => Some(value),
@@ -78,14 +78,14 @@ impl Machine {
                 None
             }
             Err(env::VarError::NotUnicode(_)) => {
-                let message = format!("{setting}: the environment variable {variable} is no UTF-8");
-                self.say(stops, message, "set it to a text");
+                let message = format!("{setting}: the environment variable {variable} is not UTF-8");
+                self.say(stops, message, "set it to UTF-8 text");
                 None
             }
         }
     }
 
-    /// A secret that lies in a variable or a file; an empty one protects nothing.
+    /// Checks a secret in an environment variable or a file, and warns if it is empty.
     fn secret(&mut self, stops: bool, setting: &str, variable: Option<&str>, file: Option<&Path>) {
         let secret = match (variable, file) {
             (Some(variable), _) => self.variable(stops, setting, variable),
@@ -93,30 +93,31 @@ impl Machine {
             (None, None) => None,
         };
         if secret.is_some_and(|secret| secret.trim().is_empty()) {
-            let help = "put a long random text there, such as `openssl rand -hex 32` prints";
-            self.say(false, format!("{setting}: the secret is empty, so anybody can know it"), help);
+            let help = "set it to a long random text, such as the output of `openssl rand -hex 32`";
+            self.say(false, format!("{setting}: the secret is empty and protects nothing"), help);
         }
     }
 
     fn pem(&mut self, setting: &str, file: &Path, label: &str, stops: bool) {
-        let begun = |text: &str| text.lines().any(|line| line.starts_with("-----BEGIN ") && line.contains(label));
-        if self.file(stops, setting, file).is_some_and(|text| !begun(&text)) {
-            let message = format!("{setting}: {} holds no {}", file.display(), label.to_lowercase());
-            self.say(stops, message, format!("name a PEM file: it has a line \"-----BEGIN {label}-----\""));
+        let has_begin_line =
+            |text: &str| text.lines().any(|line| line.starts_with("-----BEGIN ") && line.contains(label));
+        if self.file(stops, setting, file).is_some_and(|text| !has_begin_line(&text)) {
+            let message = format!("{setting}: {} contains no {}", file.display(), label.to_lowercase());
+            self.say(stops, message, format!("name a PEM file, with a line \"-----BEGIN {label}-----\""));
         }
     }
 }
 
 fn partitions(machine: &mut Machine, config: &Config) {
-    let made = fs::read_to_string(config.data.join("partitions"));
-    let made = made.ok().and_then(|text| text.trim().parse::<u16>().ok());
-    if let Some(made) = made.filter(|made| config.partitions != 0 && *made != config.partitions) {
+    let created = fs::read_to_string(config.data.join("partitions"));
+    let created = created.ok().and_then(|text| text.trim().parse::<u16>().ok());
+    if let Some(created) = created.filter(|created| config.partitions != 0 && *created != config.partitions) {
         let message = format!(
-            "the data folder {} was made with {made} partitions, the configuration wants {}",
+            "the data folder {} was created with {created} partitions, but the configuration says {}",
             config.data.display(),
             config.partitions
         );
-        machine.say(true, message, format!("set partitions = {made}, or start with a new data folder"));
+        machine.say(true, message, format!("set partitions = {created}, or use a new data folder"));
     }
 }
 
@@ -136,7 +137,7 @@ fn secrets(machine: &mut Machine, config: &Config) {
         let url = route.webhook_env.as_deref().and_then(|variable| machine.variable(true, &setting, variable));
         if url.is_some_and(|url| !(url.starts_with("http://") || url.starts_with("https://"))) {
             let message =
-                format!("{setting}: what its environment variable holds is no URL, so that no alert gets there");
+                format!("{setting}: the value of its environment variable is not a URL, so no alert is delivered");
             machine.say(false, message, "set it to https://host/path");
         }
     }
@@ -151,7 +152,7 @@ fn certificates(machine: &mut Machine, config: &Config) {
     }
 }
 
-/// What the servers want that are called.
+/// Checks secrets and certificates of the servers that the host connects to.
 fn called(machine: &mut Machine, config: &Config) {
     for client in &config.mqtt.clients {
         let setting = format!("[[mqtt.client]] {}", client.url);
@@ -160,7 +161,7 @@ fn called(machine: &mut Machine, config: &Config) {
             machine.pem(&format!("{setting}: ca_file"), file, "CERTIFICATE", false);
         }
     }
-    // They are tried again until they work.
+    // Warnings only: the host retries connections to NATS until they succeed.
     for nats in &config.nats {
         let setting = format!("[[nats]] {}", nats.url);
         for variable in [&nats.password_env, &nats.token_env].into_iter().flatten() {

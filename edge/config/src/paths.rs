@@ -1,12 +1,12 @@
-//! The files that a configuration names.
+//! Resolves the relative paths in a configuration.
 
 use std::path::{Path, PathBuf};
 
 use crate::Config;
 
 impl Config {
-    /// Takes what is relative as relative to `folder`, where the configuration lies: it means the same wherever the host is
-    /// started.
+    /// Makes each relative path relative to `folder`, the folder of the configuration file, so that it does not depend
+    /// on the working directory of the host.
     pub(crate) fn resolve(&mut self, folder: &Path) {
         for path in self.paths().into_iter().filter(|path| path.is_relative()) {
             *path = folder.join(&*path);

@@ -1,71 +1,71 @@
-//! The plant: sites, areas, machines, sensors, technicians.
+//! Settings of the plant: sites, areas, machines, sensors and technicians.
 
 use serde::Deserialize;
 use wheeltapper_condition::{bearing::geometry::Geometry, wave::iso20816::MachineClass};
 
 use crate::Config;
 
-/// `[[site]]`
+/// `[[site]]`: a site of the plant.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Site {
-    /// Name, a part of sensor ids.
+    /// Name, the first level of sensor ids.
     pub name: String,
-    /// Its areas.
+    /// Areas of the site.
     #[serde(default, rename = "area")]
     pub areas: Vec<Area>,
 }
 
-/// `[[site.area]]`
+/// `[[site.area]]`: an area of a site.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Area {
-    /// Name, a part of sensor ids.
+    /// Name, the second level of sensor ids.
     pub name: String,
-    /// Its machines.
+    /// Machines in the area.
     #[serde(default, rename = "machine")]
     pub machines: Vec<Machine>,
 }
 
-/// `[[site.area.machine]]`
+/// `[[site.area.machine]]`: a machine.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Machine {
-    /// Name, a part of sensor ids.
+    /// Name, the third level of sensor ids.
     pub name: String,
-    /// `pump`, `motor`, `fan`, `gearbox` and so on.
+    /// Kind of machine: `pump`, `motor`, `fan`, `gearbox` and so on.
     #[serde(default)]
     pub kind: String,
-    /// Rated shaft speed, in revolutions a minute.
+    /// Rated shaft speed, in revolutions per minute.
     #[serde(default)]
     pub rated_rpm: Option<f64>,
-    /// 1 (hardly matters) to 5 (the plant stops).
-    #[serde(default = "criticality")]
+    /// Criticality, from 1 (a failure hardly matters) to 5 (a failure stops the plant).
+    #[serde(default = "default_criticality")]
     pub criticality: u8,
-    /// Designation of its bearing, such as `6205`.
+    /// Designation of the bearing, such as `6205`.
     #[serde(default)]
     pub bearing: Option<String>,
-    /// The inside of its bearing; it comes before the designation's.
+    /// Geometry of the bearing; takes precedence over the geometry of the designation.
     #[serde(default)]
     pub bearing_geometry: Option<BearingGeometry>,
-    /// Teeth of the gear wheel on its shaft.
+    /// Number of teeth of the gear on the shaft.
     #[serde(default)]
     pub teeth: Option<u32>,
-    /// Class by which its vibration is judged, after ISO 20816-3.
+    /// Machine class of ISO 20816-3, which determines the vibration zones.
     #[serde(default)]
     pub iso_class: Option<MachineClass>,
-    /// Its sensors.
+    /// Sensors of the machine.
     #[serde(default, rename = "sensor")]
     pub sensors: Vec<Sensor>,
 }
 
-/// `bearing_geometry`: the inside of a rolling bearing.
+/// `bearing_geometry`: the geometry of a rolling bearing.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BearingGeometry {
-    /// Balls or rollers (of one row).
+    /// Number of balls or rollers in one row.
     pub balls: u32,
-    /// Their diameter, in mm.
+    /// Diameter of a ball or roller, in mm.
     pub ball_diameter: f64,
     /// Pitch diameter, in mm.
     pub pitch_diameter: f64,
@@ -86,85 +86,85 @@ impl BearingGeometry {
     }
 }
 
-fn criticality() -> u8 {
+fn default_criticality() -> u8 {
     3
 }
 
-/// `[[site.area.machine.sensor]]`
+/// `[[site.area.machine.sensor]]`: a sensor of a machine.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sensor {
     /// Name; the id is `site/area/machine/name`.
     pub name: String,
-    /// `vibration`, `temperature`, `current`, `pressure`, `flow`, `speed` and so on.
+    /// Kind of quantity: `vibration`, `temperature`, `current`, `pressure`, `flow`, `speed` and so on.
     #[serde(default)]
     pub kind: String,
-    /// Unit of its values.
+    /// Unit of the values, such as `degC`.
     #[serde(default)]
     pub unit: String,
-    /// Readings a second.
+    /// Readings per second.
     #[serde(default)]
     pub sampling_hz: Option<f64>,
-    /// What it can read.
+    /// Physically possible values.
     #[serde(default)]
     pub limits: Option<Limits>,
 }
 
-/// What a sensor can physically read; anything else is refused.
+/// The range of values that a sensor can physically measure; readings outside are rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
-    /// Lowest.
+    /// Lowest possible value.
     #[serde(default)]
     pub min: Option<f64>,
-    /// Highest.
+    /// Highest possible value.
     #[serde(default)]
     pub max: Option<f64>,
 }
 
-/// `[[technician]]`
+/// `[[technician]]`: a technician for maintenance work.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Technician {
-    /// Name.
+    /// Unique name.
     pub name: String,
-    /// What they can do.
+    /// Skills, such as `mechanic`.
     pub skills: Vec<String>,
-    /// An hour's cost.
+    /// Cost of one hour, in the currency of `[schedule]`.
     #[serde(default)]
     pub hourly_cost: f64,
-    /// When they work.
+    /// Working hours; if there are none, the technician is always available.
     #[serde(default)]
     pub shifts: Vec<Shift>,
 }
 
-/// A shift.
+/// Working hours on certain days of the week.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Shift {
-    /// `mon` to `sun`.
+    /// Days on which the shift begins, `mon` to `sun`.
     pub days: Vec<String>,
-    /// `06:00`.
+    /// Start time, such as `06:00`.
     pub start: String,
-    /// `14:00`; before the start it is on the next day.
+    /// End time, such as `14:00`. If it is before the start, it is on the next day.
     pub end: String,
 }
 
-/// A sensor, and where it sits.
+/// A configured sensor with its machine and ids.
 #[derive(Clone, Debug)]
 pub struct SensorRef<'a> {
-    /// `site/area/machine/sensor`.
+    /// Id of the sensor: `site/area/machine/sensor`.
     pub id: String,
-    /// `site/area/machine`.
+    /// Id of the asset: `site/area/machine`.
     pub asset: String,
-    /// The machine.
+    /// Settings of the machine.
     pub machine: &'a Machine,
-    /// The sensor.
+    /// Settings of the sensor.
     pub sensor: &'a Sensor,
 }
 
 impl Config {
-    /// All configured sensors.
+    /// Iterates over all configured sensors.
     pub fn sensors(&self) -> impl Iterator<Item = SensorRef<'_>> {
         self.machines().flat_map(|(asset, machine)| {
             machine.sensors.iter().map(move |sensor| SensorRef {
@@ -176,7 +176,7 @@ impl Config {
         })
     }
 
-    /// All configured machines, with their ids.
+    /// Iterates over all configured machines with their ids, `site/area/machine`.
     pub fn machines(&self) -> impl Iterator<Item = (String, &Machine)> {
         self.sites.iter().flat_map(|site| {
             site.areas.iter().flat_map(move |area| {
@@ -188,7 +188,7 @@ impl Config {
     }
 }
 
-/// The asset of a sensor that is not configured: what stands before the last `/` of its id, or the id itself.
+/// Returns the asset of a sensor that is not configured: its id up to the last `/`, or the whole id if there is none.
 pub fn asset_of(sensor: &str) -> &str {
     match sensor.rsplit_once('/') {
         Some((asset, _)) if !asset.is_empty() => asset,

@@ -1,14 +1,15 @@
-//! What each stage is told, as JSON.
+//! The configuration of each stage, as JSON.
 
 use serde_json::{Map, Value, json};
 
 use crate::{Config, Machine, UnknownSensors};
 
 impl Config {
-    /// All of it as one JSON object: what the line wants to know of the plant on platforms that keep no instance (their
-    /// variable `plant`). `runs` as for [`Self::detect_json`].
+    /// Returns the configurations of all stages as one JSON object, with the asset of each sensor. Platforms that do
+    /// not keep component instances pass it to the line in the variable `plant`. `runs`: see [`Self::detect_json`].
     pub fn plant_json(&self, runs: &[Vec<Vec<f64>>]) -> String {
-        let assets: Map<String, Value> = self.sensors().map(|each| (each.id, Value::String(each.asset))).collect();
+        let assets: Map<String, Value> =
+            self.sensors().map(|sensor| (sensor.id, Value::String(sensor.asset))).collect();
         let stages = [
             ("ingest", self.ingest_json()),
             ("featurize", self.featurize_json()),
@@ -16,27 +17,27 @@ impl Config {
             ("alert", self.alert_json()),
             ("schedule", self.schedule_json()),
         ];
-        let mut all = Map::new();
+        let mut object = Map::new();
         for (stage, json) in stages {
-            // They were JSON a moment ago.
-            all.insert(stage.into(), serde_json::from_str(&json).unwrap_or_default());
+            // Never fails: the text was serialised above.
+            object.insert(stage.into(), serde_json::from_str(&json).unwrap_or_default());
         }
-        all.insert("assets".into(), Value::Object(assets));
-        Value::Object(all).to_string()
+        object.insert("assets".into(), Value::Object(assets));
+        Value::Object(object).to_string()
     }
 
-    /// For ingest.
+    /// Returns the configuration of the ingest stage.
     pub fn ingest_json(&self) -> String {
         let sensors: Map<String, Value> = self
             .sensors()
-            .map(|each| {
-                let limits = each.sensor.limits;
-                let mut about = Map::new();
-                put(&mut about, "min", limits.and_then(|limits| limits.min));
-                put(&mut about, "max", limits.and_then(|limits| limits.max));
-                put(&mut about, "sampling_hz", each.sensor.sampling_hz);
-                about.insert("unit".into(), json!(each.sensor.unit));
-                (each.id, Value::Object(about))
+            .map(|sensor| {
+                let limits = sensor.sensor.limits;
+                let mut properties = Map::new();
+                put(&mut properties, "min", limits.and_then(|limits| limits.min));
+                put(&mut properties, "max", limits.and_then(|limits| limits.max));
+                put(&mut properties, "sampling_hz", sensor.sensor.sampling_hz);
+                properties.insert("unit".into(), json!(sensor.sensor.unit));
+                (sensor.id, Value::Object(properties))
             })
             .collect();
         let unknown = match self.unknown_sensors {
@@ -55,7 +56,7 @@ impl Config {
         .to_string()
     }
 
-    /// For featurize: what is known of the machine goes to its vibration sensors.
+    /// Returns the configuration of the featurize stage. Vibration sensors get the properties of their machine.
     pub fn featurize_json(&self) -> String {
         let mut sensors = Map::new();
         for (asset, machine) in self.machines() {
@@ -64,20 +65,20 @@ impl Config {
                 .iter()
                 .find(|sensor| sensor.kind == "speed" && wheeltapper_condition::speed::hertz(&sensor.unit).is_some());
             for sensor in &machine.sensors {
-                let mut about = Map::new();
-                put(&mut about, "sampling_hz", sensor.sampling_hz);
+                let mut properties = Map::new();
+                put(&mut properties, "sampling_hz", sensor.sampling_hz);
                 if sensor.kind == "vibration" {
-                    put(&mut about, "unit", (!sensor.unit.is_empty()).then_some(sensor.unit.as_str()));
-                    put(&mut about, "rpm", machine.rated_rpm);
-                    put(&mut about, "speed_sensor", speed.map(|speed| format!("{asset}/{}", speed.name)));
-                    put(&mut about, "bearing", bearing(machine));
-                    put(&mut about, "teeth", machine.teeth);
-                    put(&mut about, "iso_class", machine.iso_class.map(|class| json!(class)));
+                    put(&mut properties, "unit", (!sensor.unit.is_empty()).then_some(sensor.unit.as_str()));
+                    put(&mut properties, "rpm", machine.rated_rpm);
+                    put(&mut properties, "speed_sensor", speed.map(|speed| format!("{asset}/{}", speed.name)));
+                    put(&mut properties, "bearing", bearing(machine));
+                    put(&mut properties, "teeth", machine.teeth);
+                    put(&mut properties, "iso_class", machine.iso_class.map(|class| json!(class)));
                 } else if speed.is_some_and(|speed| speed.name == sensor.name) {
-                    about.insert("unit".into(), json!(sensor.unit));
+                    properties.insert("unit".into(), json!(sensor.unit));
                 }
-                if !about.is_empty() {
-                    sensors.insert(format!("{asset}/{}", sensor.name), Value::Object(about));
+                if !properties.is_empty() {
+                    sensors.insert(format!("{asset}/{}", sensor.name), Value::Object(properties));
                 }
             }
         }
@@ -90,39 +91,40 @@ impl Config {
         .to_string()
     }
 
-    /// For detect. `runs`: what the files of `[detect.lives]` hold, rows of its sensors.
+    /// Returns the configuration of the detect stage. `runs` is the content of the files of `[detect.lives]`: for each
+    /// file a list of rows, with one value for each sensor.
     pub fn detect_json(&self, runs: &[Vec<Vec<f64>>]) -> String {
         let sensors: Map<String, Value> = self
             .sensors()
-            .map(|each| (each.id, json!({ "unit": each.sensor.unit, "kind": each.sensor.kind })))
+            .map(|sensor| (sensor.id, json!({ "unit": sensor.sensor.unit, "kind": sensor.sensor.kind })))
             .collect();
-        let mut all = Map::new();
-        all.insert("model".into(), json!(self.detect.model));
-        all.insert("warmup_windows".into(), json!(self.detect.warmup_windows));
-        put(&mut all, "threshold", self.detect.threshold);
-        put(&mut all, "spread_windows", self.detect.spread_windows);
-        put(&mut all, "life_limit", self.detect.life_limit);
+        let mut object = Map::new();
+        object.insert("model".into(), json!(self.detect.model));
+        object.insert("warmup_windows".into(), json!(self.detect.warmup_windows));
+        put(&mut object, "threshold", self.detect.threshold);
+        put(&mut object, "spread_windows", self.detect.spread_windows);
+        put(&mut object, "life_limit", self.detect.life_limit);
         if let Some(lives) = &self.detect.lives {
             let lives = json!({ "sensors": lives.sensors, "runs": runs, "horizon_windows": lives.horizon_windows });
-            all.insert("lives".into(), lives);
+            object.insert("lives".into(), lives);
         }
-        all.insert("sensors".into(), Value::Object(sensors));
-        Value::Object(all).to_string()
+        object.insert("sensors".into(), Value::Object(sensors));
+        Value::Object(object).to_string()
     }
 
-    /// For alert.
+    /// Returns the configuration of the alert stage.
     pub fn alert_json(&self) -> String {
-        let mut all = Map::new();
-        put(&mut all, "open_after", self.alerts.open_after);
-        put(&mut all, "within", self.alerts.within);
-        put(&mut all, "close_after", self.alerts.close_after);
-        put(&mut all, "close_below", self.alerts.close_below);
-        put(&mut all, "cooldown_seconds", self.alerts.cooldown.map(|cooldown| cooldown.seconds()));
-        put(&mut all, "minimum_severity", self.alerts.minimum_severity.as_deref());
-        Value::Object(all).to_string()
+        let mut object = Map::new();
+        put(&mut object, "open_after", self.alerts.open_after);
+        put(&mut object, "within", self.alerts.within);
+        put(&mut object, "close_after", self.alerts.close_after);
+        put(&mut object, "close_below", self.alerts.close_below);
+        put(&mut object, "cooldown_seconds", self.alerts.cooldown.map(|cooldown| cooldown.seconds()));
+        put(&mut object, "minimum_severity", self.alerts.minimum_severity.as_deref());
+        Value::Object(object).to_string()
     }
 
-    /// For schedule.
+    /// Returns the configuration of the schedule stage.
     pub fn schedule_json(&self) -> String {
         let technicians: Vec<Value> = self
             .technicians
@@ -154,14 +156,14 @@ impl Config {
     }
 }
 
-/// Its inside, where that is given, else its designation.
+/// Returns the bearing as the featurize stage expects it: the geometry if it is configured, or else the designation.
 fn bearing(machine: &Machine) -> Option<Value> {
     match (machine.bearing_geometry, &machine.bearing) {
-        (Some(inside), _) => Some(json!({
-            "balls": inside.balls,
-            "ball_diameter": inside.ball_diameter,
-            "pitch_diameter": inside.pitch_diameter,
-            "contact_angle": inside.contact_angle,
+        (Some(geometry), _) => Some(json!({
+            "balls": geometry.balls,
+            "ball_diameter": geometry.ball_diameter,
+            "pitch_diameter": geometry.pitch_diameter,
+            "contact_angle": geometry.contact_angle,
         })),
         (None, designation) => designation.as_deref().map(Value::from),
     }

@@ -1,30 +1,30 @@
-//! Durations and sizes as people write them.
+//! Durations and sizes in human-readable form.
 
 use std::{fmt, str::FromStr, time};
 
 use serde::{Deserialize, Deserializer, de};
 
-/// A length of time, written as `"30s"`, `"1h 30m"`, `"7 days"`.
+/// A duration, written as `"30s"`, `"1h 30m"` or `"7 days"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Duration(time::Duration);
 
 impl Duration {
-    /// So many seconds.
+    /// Creates a duration of whole seconds.
     pub const fn from_secs(seconds: u64) -> Self {
         Self(time::Duration::from_secs(seconds))
     }
 
-    /// So many milliseconds.
+    /// Creates a duration of whole milliseconds.
     pub const fn from_millis(milliseconds: u64) -> Self {
         Self(time::Duration::from_millis(milliseconds))
     }
 
-    /// As the standard library has it.
+    /// Converts to the duration type of the standard library.
     pub const fn get(self) -> time::Duration {
         self.0
     }
 
-    /// In seconds.
+    /// Converts to seconds.
     pub fn seconds(self) -> f64 {
         self.0.as_secs_f64()
     }
@@ -53,17 +53,17 @@ impl<'de> Deserialize<'de> for Duration {
 pub struct ByteSize(u64);
 
 impl ByteSize {
-    /// So many kibibytes.
+    /// Creates a size of `count` KiB.
     pub const fn kib(count: u64) -> Self {
         Self(count << 10)
     }
 
-    /// So many mebibytes.
+    /// Creates a size of `count` MiB.
     pub const fn mib(count: u64) -> Self {
         Self(count << 20)
     }
 
-    /// In bytes.
+    /// Converts to bytes.
     pub const fn bytes(self) -> u64 {
         self.0
     }
@@ -111,19 +111,19 @@ impl<'de> Deserialize<'de> for ByteSize {
     }
 }
 
-/// A thread and instances of the stages for each: more would only wait for each other.
-const MOST_PARTITIONS: u16 = 1024;
+/// Each partition has a thread and instances of the stages, so a higher number would only cause contention.
+const MAX_PARTITIONS: u16 = 1024;
 
-/// A number of partitions.
-pub(crate) fn partitions<'de, D: Deserializer<'de>>(from: D) -> Result<u16, D::Error> {
+/// Deserialises a number of partitions; 0 means one per core.
+pub(crate) fn deserialize_partitions<'de, D: Deserializer<'de>>(from: D) -> Result<u16, D::Error> {
     struct Visitor;
     impl de::Visitor<'_> for Visitor {
         type Value = u16;
         fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write!(out, "a whole number from 0 (one a core) to {MOST_PARTITIONS}")
+            write!(out, "a whole number from 0 (one per core) to {MAX_PARTITIONS}")
         }
         fn visit_i64<E: de::Error>(self, number: i64) -> Result<u16, E> {
-            let partitions = u16::try_from(number).ok().filter(|partitions| *partitions <= MOST_PARTITIONS);
+            let partitions = u16::try_from(number).ok().filter(|partitions| *partitions <= MAX_PARTITIONS);
             partitions.ok_or_else(|| E::invalid_value(de::Unexpected::Signed(number), &self))
         }
         fn visit_u64<E: de::Error>(self, number: u64) -> Result<u16, E> {

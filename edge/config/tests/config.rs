@@ -1,4 +1,4 @@
-//! What people write, and what they are told.
+//! Parsing and validation of configurations, and the configurations of the stages.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -13,12 +13,12 @@ fn told(text: &str) -> String {
 }
 
 #[test]
-fn nothing_at_all_is_a_configuration() {
+fn an_empty_file_is_the_default_configuration() {
     assert_eq!(parse("", "x").unwrap(), Config::default());
 }
 
 #[test]
-fn the_example_is_sound_and_says_the_defaults() {
+fn the_example_is_valid_and_shows_the_defaults() {
     let example = parse(EXAMPLE, "example").unwrap();
     let default = Config::default();
     assert_eq!(example.http, default.http);
@@ -33,7 +33,7 @@ fn the_example_is_sound_and_says_the_defaults() {
 }
 
 #[test]
-fn a_typo_is_shown_with_what_was_meant() {
+fn a_typo_is_reported_with_a_suggestion() {
     assert_eq!(
         told("data = \"d\"\npartitons = 2\n"),
         "error: unknown key `partitons`\n --> wheeltapper.toml:2:1\n  |\n2 | partitons = 2\n  | ^^^^^^^^^\n  help: did you mean `partitions`?\n\n"
@@ -41,26 +41,26 @@ fn a_typo_is_shown_with_what_was_meant() {
 }
 
 #[test]
-fn a_wrong_type_and_a_bad_duration_name_what_was_expected() {
+fn a_wrong_type_or_duration_is_reported_with_the_expected_one() {
     let text = told("[windows]\nsize = \"30 parsecs\"\n");
     assert!(text.contains("wheeltapper.toml:2:8") && text.contains("a duration such as \"30s\""), "{text}");
     let text = told("[log]\nsegment = \"many\"\n");
     assert!(text.contains("wheeltapper.toml:2:11") && text.contains("a size such as \"64 MiB\""), "{text}");
     let text = told("partitions = \"two\"\n");
     assert!(
-        text.contains("wheeltapper.toml:1:14") && text.contains("a whole number from 0 (one a core) to 1024"),
+        text.contains("wheeltapper.toml:1:14") && text.contains("a whole number from 0 (one per core) to 1024"),
         "{text}"
     );
 }
 
 #[test]
-fn secrets_in_the_file_are_refused_with_advice() {
+fn secrets_in_the_file_are_rejected_with_help() {
     let text = told("[[mqtt.broker.user]]\nname = \"a\"\npassword = \"hunter2\"\n");
     assert!(text.contains("password_env"), "{text}");
 }
 
 #[test]
-fn all_errors_of_meaning_are_told_at_once() {
+fn all_validation_errors_are_reported_at_once() {
     let text = told(
         r#"
 [windows]
@@ -86,11 +86,11 @@ name = "t"
     );
     for expected in [
         "wheeltapper.toml:4:9",
-        "\"monday\" is no day",
-        "is no time of day",
-        "criticality is 1",
+        "\"monday\" is not a day",
+        "is not a time of day",
+        "criticality must be from 1",
         "min 5 is not below max 1",
-        "the sensor s/a/m/t is there twice",
+        "the sensor s/a/m/t occurs twice",
     ] {
         assert!(text.contains(expected), "{expected} is not in:\n{text}");
     }
@@ -103,7 +103,7 @@ fn alert_routes_are_checked() {
         "[[alerts.route]]\nname = \"a\"\nwebhook = \"ftp://x\"\nseverity = \"huge\"\n[[alerts.route]]\nname = \"a\"\n",
     );
     for expected in
-        ["the webhook is no URL", "no severity `huge`", "the route a is there twice", "webhook or webhook_env"]
+        ["the webhook is not a URL", "the severity `huge`", "the route a occurs twice", "webhook or webhook_env"]
     {
         assert!(text.contains(expected), "{expected} is not in:\n{text}");
     }
@@ -111,53 +111,64 @@ fn alert_routes_are_checked() {
 }
 
 #[test]
-fn access_is_checked_with_its_places() {
-    for (text, place, message) in [
+fn errors_of_access_are_reported() {
+    for (text, position, message) in [
         ("[access]\nmode = \"of\"\n", "2:8", "did you mean `off`?"),
-        ("[access]\ntoken_lifetime = \"10s\"\n", "2:18", "at least a minute"),
-        ("[access]\nrefresh_lifetime = \"1h\"\n", "2:20", "longer than a token"),
+        ("[access]\ntoken_lifetime = \"10s\"\n", "2:18", "at least 1 minute"),
+        ("[access]\nrefresh_lifetime = \"1h\"\n", "2:20", "must not expire before a token"),
         ("[access]\ntoken_livetime = \"1h\"\n", "2:1", "did you mean `token_lifetime`?"),
-        ("[access.limits]\ndetect = 0\n", "2:10", "lets nothing through"),
-        ("[access.limits]\ningest = \"0\"\n", "2:10", "lets nothing through"),
+        ("[access.limits]\ndetect = 0\n", "2:10", "rejects all requests"),
+        ("[access.limits]\ningest = \"0\"\n", "2:10", "rejects all requests"),
         ("[access.audit]\nsyslog = \"tcp://siem:514\"\n", "2:10", "udp://host:514"),
-        ("[[access.oidc]]\nissuer = \"id\"\naudience = \"w\"\njwks_file = \"f\"\n", "2:10", "as its tokens write it"),
-        ("[[access.oidc]]\nissuer = \"https://i\"\naudience = \"\"\njwks_file = \"f\"\n", "3:12", "meant for somebody"),
+        (
+            "[[access.oidc]]\nissuer = \"id\"\naudience = \"w\"\njwks_file = \"f\"\n",
+            "2:10",
+            "exactly the value of the claim `iss`",
+        ),
+        (
+            "[[access.oidc]]\nissuer = \"https://i\"\naudience = \"\"\njwks_file = \"f\"\n",
+            "3:12",
+            "audience must not be empty",
+        ),
         ("[[access.oidc]]\nissuer = \"https://i\"\naudience = \"w\"\n", "2:10", "jwks_file or jwks_url"),
         (
             "[[access.oidc]]\nissuer = \"https://i\"\naudience = \"w\"\njwks_url = \"http://i/k\"\n",
             "4:12",
-            "anybody on the way",
+            "an attacker could replace the keys",
         ),
     ] {
-        let told = told(text);
-        assert!(told.contains(&format!("wheeltapper.toml:{place}")) && told.contains(message), "{text}\n{told}");
-        assert_eq!(told.matches("error:").count(), 1, "{told}");
+        let errors = told(text);
+        assert!(
+            errors.contains(&format!("wheeltapper.toml:{position}")) && errors.contains(message),
+            "{text}\n{errors}"
+        );
+        assert_eq!(errors.matches("error:").count(), 1, "{errors}");
     }
     let twice = "[[access.oidc]]\nissuer = \"https://i\"\naudience = \"w\"\njwks_file = \"f\"\n".repeat(2);
     assert!(told(&twice).contains("wheeltapper.toml:6:10"), "{}", told(&twice));
 }
 
 #[test]
-fn broken_toml_points_at_the_place() {
+fn a_syntax_error_has_a_position() {
     let text = told("[http\nlisten = 1\n");
     assert!(text.contains("wheeltapper.toml:1:"), "{text}");
 }
 
 #[test]
-fn a_missing_file_is_named() {
+fn a_missing_file_is_reported_with_its_name() {
     let error = wheeltapper_config::load(std::path::Path::new("no/such/file.toml"), &Listen::default()).unwrap_err();
     assert!(error.to_string().contains("no/such/file.toml"), "{error}");
 }
 
 #[test]
-fn unknown_sensors_belong_to_what_stands_before_the_last_slash() {
+fn the_asset_of_an_unknown_sensor_is_its_id_up_to_the_last_slash() {
     assert_eq!(asset_of("site/area/pump/temperature"), "site/area/pump");
     assert_eq!(asset_of("lonely"), "lonely");
     assert_eq!(asset_of("/odd"), "/odd");
 }
 
 #[test]
-fn the_stages_are_told_what_they_need() {
+fn the_stages_get_their_configuration() {
     let config = parse(EXAMPLE, "example").unwrap();
     let ingest: serde_json::Value = serde_json::from_str(&config.ingest_json()).unwrap();
     assert_eq!(ingest["sensors"]["plant/hall-1/pump-7/temperature"]["max"], 200.0);
@@ -167,14 +178,14 @@ fn the_stages_are_told_what_they_need() {
 }
 
 #[test]
-fn what_no_bearing_can_be_is_told_with_its_place() {
+fn errors_of_bearings_and_machines_are_reported() {
     let machine = |line: &str| {
         told(&format!(
             "[[site]]\nname = \"s\"\n[[site.area]]\nname = \"a\"\n[[site.area.machine]]\nname = \"m\"\n{line}\n"
         ))
     };
-    for (line, place, message) in [
-        ("bearing = \"62O5\"", "7:11", "known here: 6203, 6204, 6205,"),
+    for (line, position, message) in [
+        ("bearing = \"62O5\"", "7:11", "known bearings: 6203, 6204, 6205,"),
         (
             "bearing_geometry = { balls = 9, ball_diameter = 40, pitch_diameter = 39 }",
             "7:20",
@@ -187,7 +198,7 @@ fn what_no_bearing_can_be_is_told_with_its_place() {
         ("iso_class = \"medium_rigged\"", "7:13", "did you mean `medium_rigid`?"),
     ] {
         let text = machine(line);
-        assert!(text.contains(&format!("wheeltapper.toml:{place}")) && text.contains(message), "{line}:\n{text}");
+        assert!(text.contains(&format!("wheeltapper.toml:{position}")) && text.contains(message), "{line}:\n{text}");
     }
     let own = "bearing = \"own make\"\nbearing_geometry = { balls = 9, ball_diameter = 7.9, pitch_diameter = 39.0 }";
     for line in ["bearing = \"SKF 6205-2RS\"", own, "teeth = 23", "iso_class = \"small\"", "rated_rpm = 1475"] {
@@ -196,11 +207,11 @@ fn what_no_bearing_can_be_is_told_with_its_place() {
 }
 
 #[test]
-fn vibration_sensors_are_told_of_their_machine() {
+fn vibration_sensors_get_the_properties_of_their_machine() {
     let config = parse(EXAMPLE, "example").unwrap();
     let text = config.featurize_json();
-    let told: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let sensor = |name: &str| &told["sensors"][format!("plant/hall-1/pump-7/{name}")];
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let sensor = |name: &str| &json["sensors"][format!("plant/hall-1/pump-7/{name}")];
     assert_eq!(
         *sensor("vibration"),
         serde_json::json!({
@@ -217,28 +228,28 @@ fn vibration_sensors_are_told_of_their_machine() {
 }
 
 #[test]
-fn platforms_are_told_of_the_plant_in_one_object() {
+fn the_plant_json_contains_the_configurations_of_all_stages() {
     let config = parse(EXAMPLE, "example").unwrap();
-    let told: serde_json::Value = serde_json::from_str(&config.plant_json(&[])).unwrap();
-    let keys: Vec<&String> = told.as_object().unwrap().keys().collect();
+    let json: serde_json::Value = serde_json::from_str(&config.plant_json(&[])).unwrap();
+    let keys: Vec<&String> = json.as_object().unwrap().keys().collect();
     assert_eq!(keys, ["alert", "assets", "detect", "featurize", "ingest", "schedule"]);
-    let part = |text: String| serde_json::from_str::<serde_json::Value>(&text).unwrap();
-    assert_eq!(told["ingest"], part(config.ingest_json()));
-    assert_eq!(told["featurize"], part(config.featurize_json()));
-    assert_eq!(told["detect"], part(config.detect_json(&[])));
-    assert_eq!(told["alert"], part(config.alert_json()));
-    assert_eq!(told["schedule"], part(config.schedule_json()));
-    assert_eq!(told["assets"]["plant/hall-1/pump-7/vibration"], "plant/hall-1/pump-7");
+    let parsed = |text: String| serde_json::from_str::<serde_json::Value>(&text).unwrap();
+    assert_eq!(json["ingest"], parsed(config.ingest_json()));
+    assert_eq!(json["featurize"], parsed(config.featurize_json()));
+    assert_eq!(json["detect"], parsed(config.detect_json(&[])));
+    assert_eq!(json["alert"], parsed(config.alert_json()));
+    assert_eq!(json["schedule"], parsed(config.schedule_json()));
+    assert_eq!(json["assets"]["plant/hall-1/pump-7/vibration"], "plant/hall-1/pump-7");
 }
 
 proptest! {
     #[test]
-    fn no_text_makes_it_panic(text in "\\PC{0,200}") {
+    fn no_text_causes_a_panic(text in "\\PC{0,200}") {
         let _ = told(&text);
     }
 
     #[test]
-    fn no_damage_to_the_example_makes_it_panic(at in 0..EXAMPLE.len(), with in "\\PC{0,3}", cut in 0usize..20) {
+    fn no_damage_to_the_example_causes_a_panic(at in 0..EXAMPLE.len(), with in "\\PC{0,3}", cut in 0usize..20) {
         if EXAMPLE.is_char_boundary(at) && EXAMPLE.is_char_boundary((at + cut).min(EXAMPLE.len())) {
             let mut text = EXAMPLE.to_owned();
             text.replace_range(at..(at + cut).min(EXAMPLE.len()), &with);

@@ -1,8 +1,9 @@
 //! C-MAPSS, NASA's simulated turbofans (Saxena et al. 2008), run to failure.
 //!
-//! The truths of the test units are mostly kept apart, so the training units are split into folds of whole units by a seeded
-//! shuffle: a line learns from the others' histories, and estimates the life left of each held-back unit, cut at seeded random
-//! cycles. Where `RUL_FD001.txt` is there as well, the benchmark's own test is done too.
+//! The true remaining lives of the test units are often not available. So the training units are split into folds of
+//! whole units by a seeded shuffle. For each fold, the pipeline learns from the other units and estimates the remaining
+//! useful life (RUL) of each held-back unit, truncated at seeded random cycles. If `RUL_FD001.txt` exists, the
+//! benchmark's own test is run too.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -13,30 +14,35 @@ use crate::{
     read,
 };
 
-/// Folds of whole units.
+/// Number of folds of whole units.
 pub const FOLDS: usize = 5;
-/// Cuts of each held-back unit.
+/// Number of truncations of each held-back unit.
 pub const CUTS: usize = 3;
-/// The shortest part of a life that is judged, cycles: the shortest test unit of FD001 has 31.
+/// Minimum number of cycles before a truncation; the shortest test unit of FD001 has 31.
 pub const LEAST: usize = 31;
-/// Lives are told apart up to here, cycles.
+/// Cap of the remaining useful life, in cycles; larger values count as this.
 pub const CAP: f64 = 125.0;
 const SEED: u64 = 1;
-/// Between cycles, nanoseconds: an hour.
+/// Time between cycles in nanoseconds: one hour.
 const STEP: i64 = 3_600_000_000_000;
 
-const PROTOCOL: &str = "5 folds of whole training units (seeded), each held-back unit cut at 3 random cycles from 31 on to its \
-                        last but one; target min(RUL, 125), estimates capped alike; estimates are the medians";
+const PROTOCOL: &str = "5 folds of whole training units (seeded), each held-back unit truncated at 3 random cycles from 31 to \
+                        its last but one; target min(RUL, 125), estimates capped likewise; estimates are the medians";
 
 const COLUMNS: [Column; 8] = [
-    Column { key: "units", title: "cuts", meaning: "estimates that were made", digits: 0 },
+    Column { key: "units", title: "cuts", meaning: "number of estimates", digits: 0 },
     Column { key: "rmse", title: "RMSE", meaning: "against min(RUL, 125), cycles", digits: 2 },
-    Column { key: "rmse_uncapped", title: "uncapped", meaning: "RMSE against the RUL itself, cycles", digits: 2 },
+    Column { key: "rmse_uncapped", title: "uncapped", meaning: "RMSE against the uncapped RUL, cycles", digits: 2 },
     Column { key: "phm08", title: "PHM08", meaning: "sum of exp(-d/13)-1 early, exp(d/10)-1 late, capped", digits: 0 },
-    Column { key: "phm08_mean", title: "per unit", meaning: "the same by estimate", digits: 2 },
-    Column { key: "within", title: "in band %", meaning: "min(RUL, 125) within 10-90; 80 is right", digits: 1 },
-    Column { key: "within_uncapped", title: "uncapped", meaning: "RUL itself within 10-90", digits: 1 },
-    Column { key: "width", title: "width", meaning: "of the capped 10-90 band, mean, cycles", digits: 1 },
+    Column { key: "phm08_mean", title: "per unit", meaning: "PHM08 per estimate", digits: 2 },
+    Column {
+        key: "within",
+        title: "in band %",
+        meaning: "min(RUL, 125) within the 10-90 band; 80 is ideal",
+        digits: 1,
+    },
+    Column { key: "within_uncapped", title: "uncapped", meaning: "uncapped RUL within the 10-90 band", digits: 1 },
+    Column { key: "width", title: "width", meaning: "mean width of the capped 10-90 band, cycles", digits: 1 },
 ];
 
 const NAMES: [&str; 24] = [
@@ -66,7 +72,7 @@ const NAMES: [&str; 24] = [
     "W32",
 ];
 
-/// Estimates and truths.
+/// Estimated and true remaining lives, in the same order.
 #[derive(Debug, Default)]
 struct Estimates {
     lives: Vec<Life>,
@@ -98,11 +104,11 @@ impl Estimates {
     }
 }
 
-/// Evaluates `line` on a folder with `train_FD001.txt`, or others of the four sets.
+/// Evaluates a pipeline on a folder with `train_FD001.txt` or other sets of the four.
 ///
 /// # Errors
-/// [`Error`] when there is none or it is of another shape, or the line fails.
-pub fn evaluate(line: &mut dyn Line, folder: &Path) -> Result<Report, Error> {
+/// [`Error`] if no set is true_lives, a file has another layout, or the pipeline fails.
+pub fn evaluate(pipeline: &mut dyn Line, folder: &Path) -> Result<Report, Error> {
     let mut report = Report::new(Profile::Cmapss, PROTOCOL, &COLUMNS);
     let sets = read::files(folder, &[".txt"])?;
     let sets = sets.iter().filter_map(|path| {
@@ -114,14 +120,14 @@ pub fn evaluate(line: &mut dyn Line, folder: &Path) -> Result<Report, Error> {
         if units.len() < FOLDS {
             return Err(Error::layout(folder, format!("{FOLDS} units in train_{set}.txt"), units.len().to_string()));
         }
-        let all = folds(line, &set, &units, &mut report)?;
+        let all = folds(pipeline, &set, &units, &mut report)?;
         report.ours.push(all.row(&format!("{set}, held-back training units")));
         let (test, truths) = (folder.join(format!("test_{set}.txt")), folder.join(format!("RUL_{set}.txt")));
         if test.is_file() && truths.is_file() {
-            let estimates = official(line, &units, &test, &truths)?;
+            let estimates = official(pipeline, &units, &test, &truths)?;
             report.ours.push(estimates.row(&format!("{set}, test units at their last cycle")));
         } else {
-            report.notes.push(format!("{set}: no true lives of the test units here, so they were not judged"));
+            report.notes.push(format!("{set}: no true lives of the test units found; they are not evaluated"));
         }
     }
     if report.ours.is_empty() {
@@ -143,38 +149,38 @@ pub fn evaluate(line: &mut dyn Line, folder: &Path) -> Result<Report, Error> {
         ],
     );
     report.notes.push(
-        "published figures are of the test units, some with truths above 125 left as they are; ours are of held-back training \
-         units unless it says so"
+        "published figures are for the test units, some with uncapped truths above 125; ours are for held-back training \
+         units unless stated otherwise"
             .to_owned(),
     );
     Ok(report)
 }
 
-fn folds(line: &mut dyn Line, set: &str, units: &[Recording], report: &mut Report) -> Result<Estimates, Error> {
+fn folds(pipeline: &mut dyn Line, set: &str, units: &[Recording], report: &mut Report) -> Result<Estimates, Error> {
     let mut random = Random::new(SEED, 0);
     let mut order: Vec<usize> = (0..units.len()).collect();
     random.shuffle(&mut order);
     let mut all = Estimates::default();
     for fold in 0..FOLDS {
-        let held = |place: usize| place % FOLDS == fold;
-        let of = |wanted: bool| {
-            let places = order.iter().enumerate().filter(move |(place, _)| held(*place) == wanted);
-            places.filter_map(|(_, unit)| units.get(*unit))
+        let is_held_back = |index: usize| index % FOLDS == fold;
+        let units_of = |held_back: bool| {
+            let chosen = order.iter().enumerate().filter(move |(index, _)| is_held_back(*index) == held_back);
+            chosen.filter_map(|(_, unit)| units.get(*unit))
         };
-        let histories: Vec<Recording> = of(false).cloned().collect();
+        let histories: Vec<Recording> = units_of(false).cloned().collect();
         let (mut running, mut truths) = (Vec::new(), Vec::new());
-        for unit in of(true) {
+        for unit in units_of(true) {
             let cycles = unit.rows.len();
             for cut in 1..=CUTS {
-                // From the least on to the last but one, so that some life is left.
-                let least = LEAST.min(cycles.saturating_sub(1));
-                let kept = least + random.below(u32::try_from(cycles - least).unwrap_or(1)) as usize;
-                let part = unit.head(kept);
-                running.push(Recording { asset: format!("{}-cut-{cut}", unit.asset), ..part });
-                truths.push((cycles - kept) as f64);
+                // From the minimum to the last but one cycle, so that some life remains.
+                let minimum = LEAST.min(cycles.saturating_sub(1));
+                let length = minimum + random.below(u32::try_from(cycles - minimum).unwrap_or(1)) as usize;
+                let truncated = unit.head(length);
+                running.push(Recording { asset: format!("{}-cut-{cut}", unit.asset), ..truncated });
+                truths.push((cycles - length) as f64);
             }
         }
-        let lives = lives(line, &format!("{set}, fold {}", fold + 1), &histories, &running)?;
+        let lives = lives(pipeline, &format!("{set}, fold {}", fold + 1), &histories, &running)?;
         let estimates = Estimates { lives, truths };
         report.files.push(estimates.row(&format!("{set}, fold {}", fold + 1)));
         all.lives.extend(estimates.lives);
@@ -183,20 +189,25 @@ fn folds(line: &mut dyn Line, set: &str, units: &[Recording], report: &mut Repor
     Ok(all)
 }
 
-/// The benchmark's own test.
-fn official(line: &mut dyn Line, histories: &[Recording], test: &Path, truths: &Path) -> Result<Estimates, Error> {
+/// Runs the benchmark's own test on the test units.
+fn official(pipeline: &mut dyn Line, histories: &[Recording], test: &Path, truths: &Path) -> Result<Estimates, Error> {
     let running = units(test)?;
     let rows = read::blank_separated(truths)?;
-    let found: Vec<f64> = rows.iter().filter_map(|row| row.first().copied()).collect();
-    if found.len() != running.len() {
-        return Err(Error::layout(truths, format!("{} lives", running.len()), found.len().to_string()));
+    let true_lives: Vec<f64> = rows.iter().filter_map(|row| row.first().copied()).collect();
+    if true_lives.len() != running.len() {
+        return Err(Error::layout(truths, format!("{} lives", running.len()), true_lives.len().to_string()));
     }
-    let lives = lives(line, &read::name(test), histories, &running)?;
-    Ok(Estimates { lives, truths: found })
+    let lives = lives(pipeline, &read::name(test), histories, &running)?;
+    Ok(Estimates { lives, truths: true_lives })
 }
 
-fn lives(line: &mut dyn Line, what: &str, histories: &[Recording], running: &[Recording]) -> Result<Vec<Life>, Error> {
-    let lives = line.lives(histories, running)?;
+fn lives(
+    pipeline: &mut dyn Line,
+    what: &str,
+    histories: &[Recording],
+    running: &[Recording],
+) -> Result<Vec<Life>, Error> {
+    let lives = pipeline.lives(histories, running)?;
     if lives.len() != running.len() {
         return Err(Error::answer(what, format!("{} lives", running.len()), lives.len().to_string()));
     }
@@ -206,7 +217,7 @@ fn lives(line: &mut dyn Line, what: &str, histories: &[Recording], running: &[Re
     }
 }
 
-/// The units of a file, in order.
+/// Reads the units of a file, ordered by number.
 fn units(path: &Path) -> Result<Vec<Recording>, Error> {
     let mut units: BTreeMap<u32, Recording> = BTreeMap::new();
     for (at, row) in read::blank_separated(path)?.into_iter().enumerate() {

@@ -1,46 +1,48 @@
-//! What can go wrong.
+//! Errors of an evaluation.
 
 use std::{io, path::PathBuf};
 
 /// Why a benchmark could not be evaluated.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file system refused.
-    #[error("{what} {path}: {source}; check that it is there and may be read or written", path = path.display())]
+    /// A file operation failed.
+    #[error("{what} {path}: {source}; check that it exists and that its permissions are sufficient", path = path.display())]
     Io {
-        /// What was tried.
+        /// The operation, such as `reading`.
         what: &'static str,
-        /// On which file or folder.
+        /// The file or folder.
         path: PathBuf,
-        /// The system's answer.
+        /// Error of the operating system.
         source: io::Error,
     },
-    /// A file or folder is not laid out as its benchmark is.
-    #[error("{path}: expected {expected}, found {found}; fetch the benchmark's files anew", path = path.display())]
+    /// A file or folder does not have the benchmark's layout.
+    #[error("{path}: expected {expected}, found {found}; download the benchmark's files again", path = path.display())]
     Layout {
         /// The file or folder.
         path: PathBuf,
-        /// What should be there.
+        /// The expected content.
         expected: String,
-        /// What is there.
+        /// The actual content.
         found: String,
     },
-    /// The line failed.
-    #[error("the line failed on {recording}: {reason}")]
+    /// The pipeline failed.
+    #[error("the pipeline failed on {recording}: {reason}")]
     Line {
-        /// What it was running.
+        /// The recording that it was running.
         recording: String,
-        /// In its own words.
+        /// Error message of the pipeline.
         reason: String,
     },
-    /// The line answered, but not what was asked.
-    #[error("the line's answer on {recording}: expected {expected}, got {found}; this is a fault of the line's host")]
+    /// The pipeline returned a result of the wrong shape.
+    #[error(
+        "invalid result of the pipeline on {recording}: expected {expected}, got {found}; this is a bug of the host"
+    )]
     Answer {
-        /// What it was running.
+        /// The recording that it was running.
         recording: String,
-        /// What was asked.
+        /// The expected result.
         expected: String,
-        /// What came.
+        /// The actual result.
         found: String,
     },
 }

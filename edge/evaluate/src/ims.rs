@@ -1,10 +1,10 @@
 //! The IMS bearings (J. Lee et al. 2007, NASA prognostics data repository), run to failure: features of snapshots.
 //!
-//! A line learns from the first quarter of the live run, and judges each later snapshot, each bearing by itself. An alarm is
-//! sustained where any one bearing has it in three snapshots in a row; it stands from the third on. Lead time is from there to
-//! the last live snapshot. Snapshots after the rig stopped (every bearing's RMS below a fifth of its median over the first fifth
-//! of the run) are dropped. The stretch from a quarter to two fifths of the run is healthy in all three tests, and the same that
-//! the published false-alarm counts are of.
+//! The pipeline learns from the first quarter of the live run and scores each later snapshot, separately for each
+//! bearing. An alarm is sustained if one bearing has an alarm in three consecutive snapshots; it counts from the third
+//! one. The lead time is from there to the last live snapshot. Snapshots after the rig stopped (every bearing's RMS
+//! below a fifth of its median over the first fifth of the run) are dropped. The range from a quarter to two fifths of
+//! the run is healthy in all three tests; the published false-alarm counts are for the same range.
 
 use std::path::{Path, PathBuf};
 
@@ -14,31 +14,31 @@ use crate::{
     read::{self, Csv},
 };
 
-/// Snapshots in a row that make an alarm sustained.
+/// Number of consecutive snapshots with an alarm that make it sustained.
 pub const SUSTAINED: usize = 3;
 const BASELINE: f64 = 0.20;
 const FIT: f64 = 0.25;
 const HEALTHY: f64 = 0.40;
-/// Of the baseline's RMS: below, the rig stands still.
+/// Share of the baseline RMS below which the rig is considered stopped.
 const STOPPED: f64 = 0.2;
 
-const PROTOCOL: &str = "learn from the first quarter of the live run; lead time from the first sustained alarm (3 snapshots in a \
-                        row of one bearing) to the last live snapshot; healthy is from a quarter to two fifths of the run";
+const PROTOCOL: &str = "learn from the first quarter of the live run; lead time from the first sustained alarm (3 consecutive \
+                        snapshots of one bearing) to the last live snapshot; healthy is from a quarter to two fifths of the run";
 
 const COLUMNS: [Column; 7] = [
-    Column { key: "snapshots", title: "snapshots", meaning: "live ones, all bearings alike", digits: 0 },
-    Column { key: "alarm_at", title: "alarm at", meaning: "snapshot, from 0, of the first sustained alarm", digits: 0 },
-    Column { key: "lead", title: "lead h", meaning: "hours from it to the last live snapshot", digits: 1 },
-    Column { key: "false_before", title: "before", meaning: "alarms before it that were not part of it", digits: 0 },
-    Column { key: "healthy", title: "healthy", meaning: "snapshots known to be healthy", digits: 0 },
-    Column { key: "false", title: "false", meaning: "alarms among those", digits: 0 },
-    Column { key: "false_sustained", title: "sustained", meaning: "sustained alarms among those", digits: 0 },
+    Column { key: "snapshots", title: "snapshots", meaning: "number of live snapshots", digits: 0 },
+    Column { key: "alarm_at", title: "alarm at", meaning: "index, from 0, of the first sustained alarm", digits: 0 },
+    Column { key: "lead", title: "lead h", meaning: "hours from that alarm to the last live snapshot", digits: 1 },
+    Column { key: "false_before", title: "before", meaning: "earlier alarms that are not part of it", digits: 0 },
+    Column { key: "healthy", title: "healthy", meaning: "number of snapshots known to be healthy", digits: 0 },
+    Column { key: "false", title: "false", meaning: "alarms in healthy snapshots", digits: 0 },
+    Column { key: "false_sustained", title: "sustained", meaning: "sustained alarms in healthy snapshots", digits: 0 },
 ];
 
-/// A bearing's name, its features' names and their columns.
+/// A bearing: its name, the names of its features, and their columns.
 type Bearing = (String, Vec<String>, Vec<Vec<f64>>);
 
-/// One test: its snapshots' times and its bearings.
+/// One run-to-failure test of several bearings.
 #[derive(Debug)]
 struct Test {
     name: String,
@@ -46,21 +46,22 @@ struct Test {
     dropped: usize,
 }
 
-/// What the alarms of a run amount to.
+/// Summary of the alarms of a run.
 #[derive(Debug, Default, PartialEq)]
 struct Found {
-    /// The snapshot from which on an alarm was sustained, of those judged.
+    /// Index of the first snapshot with a sustained alarm, counted from the first scored snapshot.
     at: Option<usize>,
     before: usize,
     false_alarms: usize,
     false_sustained: usize,
 }
 
-/// Evaluates `line` on a folder with `testN_raw.csv`, and `testN_spectral.csv` where it is there; packed (`.gz`) or not.
+/// Evaluates a pipeline on a folder with `testN_raw.csv` and optionally `testN_spectral.csv`, each plain or compressed
+/// (`.gz`).
 ///
 /// # Errors
-/// [`Error`] when there is no table or it is of another shape, or the line fails.
-pub fn evaluate(line: &mut dyn Line, folder: &Path) -> Result<Report, Error> {
+/// [`Error`] if no table is found, a table has another layout, or the pipeline fails.
+pub fn evaluate(pipeline: &mut dyn Line, folder: &Path) -> Result<Report, Error> {
     let mut report = Report::new(Profile::Ims, PROTOCOL, &COLUMNS);
     for path in read::files(folder, &["_raw.csv", "_raw.csv.gz"])? {
         let test = test(&path)?;
@@ -69,17 +70,16 @@ pub fn evaluate(line: &mut dyn Line, folder: &Path) -> Result<Report, Error> {
         let (fit, healthy) = ((live as f64 * FIT) as usize, (live as f64 * HEALTHY) as usize);
         let mut alarms = Vec::new();
         for bearing in &test.bearings {
-            let of_bearing = split(&rows(line, Profile::Ims, fit, bearing)?).1;
+            let of_bearing = split(&rows(pipeline, Profile::Ims, fit, bearing)?).1;
             let found = found(std::slice::from_ref(&of_bearing), healthy - fit);
             report.files.push(row(&bearing.asset, &found, times, fit, healthy));
             alarms.push(of_bearing);
         }
         let found = found(&alarms, healthy - fit);
         if found.false_sustained > 0 {
-            report.notes.push(format!(
-                "{}: sustained alarms among the healthy, so the lead time is not to be trusted",
-                test.name
-            ));
+            report
+                .notes
+                .push(format!("{}: sustained alarms in healthy snapshots; the lead time is not reliable", test.name));
         }
         if test.dropped > 0 {
             report.notes.push(format!("{}: {} snapshots after the rig stopped were dropped", test.name, test.dropped));
@@ -117,8 +117,8 @@ fn row(name: &str, found: &Found, times: &[i64], fit: usize, healthy: usize) -> 
     )
 }
 
-/// `alarms` by bearing; the first `healthy` snapshots are known to be so. A snapshot's alarms count once, of however many
-/// bearings.
+/// Summarises the alarms of all bearings. The first `healthy` snapshots are known to be healthy. Alarms of several
+/// bearings in one snapshot count once.
 fn found(alarms: &[Vec<bool>], healthy: usize) -> Found {
     let count = alarms.iter().map(Vec::len).max().unwrap_or(0);
     let any: Vec<bool> = (0..count).map(|at| alarms.iter().any(|alarms| alarms.get(at) == Some(&true))).collect();
@@ -130,7 +130,7 @@ fn found(alarms: &[Vec<bool>], healthy: usize) -> Found {
         })
         .collect();
     let at = sustained.iter().position(|sustained| *sustained);
-    // Those of the sustained alarm itself begin two earlier.
+    // The alarms of the sustained alarm itself start two snapshots earlier.
     let end = at.map_or(count, |at| at + 1 - SUSTAINED);
     let number = |of: &[bool], end: usize| of.iter().take(end).filter(|alarm| **alarm).count();
     Found {
@@ -141,7 +141,7 @@ fn found(alarms: &[Vec<bool>], healthy: usize) -> Found {
     }
 }
 
-/// Reads a test's tables; each bearing is an asset.
+/// Reads the tables of a test; each bearing becomes an asset.
 fn test(path: &Path) -> Result<Test, Error> {
     let raw = Csv::read(path, b',')?;
     let stamps = raw.times(raw.required("timestamp")?)?;
@@ -154,7 +154,6 @@ fn test(path: &Path) -> Result<Test, Error> {
         tables.push(table);
     }
     let name = read::name(path).split('_').next().unwrap_or_default().to_owned();
-    // Bearing, then its columns.
     let mut found: Vec<Bearing> = Vec::new();
     for table in &tables {
         for (place, column) in table.head.iter().enumerate() {
@@ -188,7 +187,7 @@ fn test(path: &Path) -> Result<Test, Error> {
     Ok(Test { bearings: bearings.collect(), dropped: stamps.len() - live, name })
 }
 
-/// The table of spectral features that belongs to a raw one.
+/// Path of the table of spectral features that belongs to a raw table, if it exists.
 fn spectral(raw: &Path) -> Option<PathBuf> {
     let name = read::name(raw);
     let stem = name.split("_raw").next()?;
@@ -196,7 +195,7 @@ fn spectral(raw: &Path) -> Option<PathBuf> {
     places.into_iter().map(|name| raw.with_file_name(name)).find(|place| place.is_file())
 }
 
-/// How many snapshots at the end are of a rig that stands still: the loudest bearing's RMS is below a fifth of its baseline.
+/// Number of snapshots at the end with a stopped rig: the highest RMS of all bearings is below a fifth of its baseline.
 fn stopped(bearings: &[Bearing]) -> usize {
     let rms: Vec<&Vec<f64>> = bearings
         .iter()
@@ -224,11 +223,11 @@ mod tests {
     }
 
     #[test]
-    fn sustained_is_three_in_a_row_of_one_bearing() {
+    fn a_sustained_alarm_is_three_in_a_row_of_one_bearing() {
         let one = alarms("!..!!..!!!!");
         let expected = Found { at: Some(9), before: 3, false_alarms: 1, false_sustained: 0 };
         assert_eq!(found(std::slice::from_ref(&one), 3), expected);
-        // Two bearings that take turns sustain nothing together.
+        // Alternating alarms of two bearings are not sustained.
         let turns = [alarms("!.!.!.!.!.!"), alarms(".!.!.!.!.!.")];
         assert_eq!(found(&turns, 4), Found { at: None, before: 11, false_alarms: 4, false_sustained: 0 });
         let early = alarms("!!!!.......");

@@ -1,15 +1,16 @@
-//! How well the line does on public benchmarks, by each benchmark's own protocol.
+//! Evaluates an anomaly detection pipeline on public benchmarks, with each benchmark's own protocol.
 //!
-//! The crate reads a benchmark's folder, cuts it into recordings, has a [`Line`] run them, and scores what came back.
-//! It knows nothing of components or of their host: whoever implements [`Line`] is scored. No label ever reaches a line.
+//! The crate reads the folder of a benchmark, splits it into recordings, runs them through a [`Pipeline`] and scores
+//! the results. It is independent of components and of their host: it scores any implementation of [`Pipeline`]. A
+//! pipeline never gets labels.
 //!
 //! | benchmark | protocol |
 //! |---|---|
 //! | [`skab`] | fit on 400 rows, pooled F1, FAR, MAR; the same after random shifts; AUC-PR, VUS-PR |
 //! | [`nab`] | NAB v1.1: probation, scaled sigmoid, one threshold for all files, three profiles |
-//! | [`cwru`] | fit on half of the healthy recording; detection and race naming by windows of 0.25 s |
-//! | [`cmapss`] | folds of whole units, cut at random cycles; RMSE, PHM08 score, band coverage |
-//! | [`tep`] | fit on `d00`; detection rate by fault, false-alarm rate on what is healthy |
+//! | [`cwru`] | fit on half of the healthy recording; detection and identification of the race in windows of 0.25 s |
+//! | [`cmapss`] | folds of whole units, truncated at random cycles; RMSE, PHM08 score, band coverage |
+//! | [`tep`] | fit on `d00`; detection rate per fault, false-alarm rate on healthy rows |
 //! | [`ims`] | fit on the first quarter of the run; lead time of the first sustained alarm |
 
 pub mod cmapss;
@@ -33,17 +34,17 @@ pub use report::{Column, Report, Row};
 
 use std::path::Path;
 
-/// Evaluates `line` on the benchmark whose folder is `folder`.
+/// Evaluates a pipeline on the benchmark in `folder`.
 ///
 /// # Errors
-/// [`Error`] when the folder is not laid out as the benchmark is, or the line fails or answers what was not asked.
-pub fn evaluate(profile: Profile, line: &mut dyn Line, folder: &Path) -> Result<Report, Error> {
+/// [`Error`] if the folder does not have the benchmark's layout, or the pipeline fails or returns an invalid result.
+pub fn evaluate(profile: Profile, pipeline: &mut dyn Line, folder: &Path) -> Result<Report, Error> {
     match profile {
-        Profile::Skab => skab::evaluate(line, folder),
-        Profile::Nab => nab::evaluate(line, folder, None),
-        Profile::Cwru => cwru::evaluate(line, folder),
-        Profile::Cmapss => cmapss::evaluate(line, folder),
-        Profile::Tep => tep::evaluate(line, folder),
-        Profile::Ims => ims::evaluate(line, folder),
+        Profile::Skab => skab::evaluate(pipeline, folder),
+        Profile::Nab => nab::evaluate(pipeline, folder, None),
+        Profile::Cwru => cwru::evaluate(pipeline, folder),
+        Profile::Cmapss => cmapss::evaluate(pipeline, folder),
+        Profile::Tep => tep::evaluate(pipeline, folder),
+        Profile::Ims => ims::evaluate(pipeline, folder),
     }
 }

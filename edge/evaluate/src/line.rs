@@ -1,4 +1,4 @@
-//! What is evaluated: a line that takes recordings and gives verdicts.
+//! The interface of the pipeline under test: it gets recordings and returns verdicts.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::Error;
 
-/// Which benchmark a recording is of, for the host to pick the window and the sampling interval by.
+/// The benchmark of a recording. The host selects the window and the sampling interval by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Profile {
@@ -16,19 +16,19 @@ pub enum Profile {
     Nab,
     /// Case Western Reserve University: bearing vibration at 12 and 48 kHz; SKF 6205-2RS.
     Cwru,
-    /// NASA C-MAPSS: turbofans, one row a flight.
+    /// NASA C-MAPSS: turbofans, one row per flight.
     Cmapss,
     /// Tennessee Eastman process: 52 channels at 3 minutes.
     Tep,
-    /// IMS bearings: features of one snapshot in 10 minutes.
+    /// IMS bearings: features of one snapshot per 10 minutes.
     Ims,
 }
 
 impl Profile {
-    /// All of them.
+    /// All benchmarks.
     pub const ALL: [Self; 6] = [Self::Skab, Self::Nab, Self::Cwru, Self::Cmapss, Self::Tep, Self::Ims];
 
-    /// The folder's usual name.
+    /// Usual name of the benchmark's folder.
     #[must_use]
     pub const fn folder(self) -> &'static str {
         match self {
@@ -47,21 +47,21 @@ impl Profile {
 pub struct Recording {
     /// The asset.
     pub asset: String,
-    /// The sensors' names, one a column.
+    /// Names of the sensors, one per column.
     pub sensors: Vec<String>,
-    /// Nanoseconds since 1970, one a row. In the order of the file; some benchmarks' clocks repeat themselves.
+    /// Times in nanoseconds since 1970, one per row, in the order of the file. In some benchmarks times repeat.
     pub times: Vec<i64>,
-    /// The rows; NaN is a missing value.
+    /// Values by row and column; NaN is a missing value.
     pub rows: Vec<Vec<f64>>,
 }
 
 impl Recording {
-    /// The first `rows` rows.
+    /// Returns the first `rows` rows.
     pub(crate) fn head(&self, rows: usize) -> Self {
         self.joined(0..rows, self.rows.len())
     }
 
-    /// The rows of `first`, then those from `rest` on.
+    /// Returns the rows of the range `first`, followed by the rows from `rest` on.
     pub(crate) fn joined(&self, first: Range<usize>, rest: usize) -> Self {
         fn kept<T: Clone>(of: &[T], first: Range<usize>, rest: usize) -> Vec<T> {
             [of.get(first).unwrap_or_default(), of.get(rest..).unwrap_or_default()].concat()
@@ -82,56 +82,57 @@ pub struct Waveform {
     pub asset: String,
     /// The sensor.
     pub sensor: String,
-    /// Of the first sample, nanoseconds since 1970.
+    /// Time of the first sample, in nanoseconds since 1970.
     pub start: i64,
-    /// Samples a second.
+    /// Sampling rate in Hz.
     pub rate: f64,
-    /// The shaft's speed as the benchmark states it, revolutions a minute.
+    /// Shaft speed according to the benchmark, in rpm.
     pub rpm: f64,
-    /// In g.
+    /// Acceleration in g.
     pub samples: Vec<f32>,
 }
 
-/// What the line said of one window.
+/// Result of the pipeline for one window.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
-    /// The window's end, nanoseconds since 1970.
+    /// End of the window, in nanoseconds since 1970.
     pub end: i64,
-    /// Higher is less normal, from 0 on; of one scale over all recordings.
+    /// Anomaly score, at least 0; higher is more anomalous. All recordings use the same scale.
     pub score: f64,
-    /// Whether the line would raise an anomaly.
+    /// Whether the pipeline would raise an anomaly.
     pub alarm: bool,
-    /// What it takes the fault for.
+    /// The diagnosed fault mode, if any.
     pub fault_mode: Option<String>,
 }
 
-/// Remaining life: quantiles, in cycles.
+/// Estimate of the remaining useful life: quantiles in cycles.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Life {
-    /// When it was estimated, nanoseconds since 1970.
+    /// Time of the estimate, in nanoseconds since 1970.
     pub end: i64,
-    /// One in ten fails before.
+    /// 10 % quantile.
     pub q10: f64,
-    /// The median.
+    /// Median.
     pub q50: f64,
-    /// Nine in ten fail before.
+    /// 90 % quantile.
     pub q90: f64,
 }
 
-/// The line under evaluation. Each call is a fresh start: nothing learned in one may be known in another.
+/// The pipeline under test. Each call starts from an untrained state: nothing learned in one call may be used in
+/// another.
 pub trait Line {
-    /// Runs one recording; the first `fit` rows are the warm-up, to learn from. One verdict for each row after them, in
-    /// order, made from that row and those before it.
+    /// Runs one recording. The first `fit` rows are for learning. Returns one verdict for each later row, in order,
+    /// computed from that row and the rows before it.
     ///
     /// # Errors
-    /// [`Error::Line`].
+    /// [`Error::Pipeline`].
     fn rows(&mut self, profile: Profile, fit: usize, recording: &Recording) -> Result<Vec<Verdict>, Error>;
 
-    /// Runs waveforms of one asset, each cut into bursts of `seconds`; learns from those marked `true`, which come first.
-    /// For each recording one verdict for each whole burst, in order.
+    /// Runs waveforms of one asset, each split into windows of `seconds`. Learns from those marked `true`, which come
+    /// first. Returns, for each waveform, one verdict per complete window, in order.
     ///
     /// # Errors
-    /// [`Error::Line`].
+    /// [`Error::Pipeline`].
     fn bursts(
         &mut self,
         profile: Profile,
@@ -139,27 +140,27 @@ pub trait Line {
         seconds: f64,
     ) -> Result<Vec<Vec<Verdict>>, Error>;
 
-    /// Learns from `histories`, each of which ends in failure; estimates the life that is left after the last row of each
-    /// of `running`, which know nothing of each other.
+    /// Learns from `histories`, each of which ends with a failure. Estimates the remaining life after the last row of
+    /// each recording in `running`, independently of each other.
     ///
     /// # Errors
-    /// [`Error::Line`].
+    /// [`Error::Pipeline`].
     fn lives(&mut self, histories: &[Recording], running: &[Recording]) -> Result<Vec<Life>, Error>;
 }
 
-/// Has the line run a recording, and checks that it answered what was asked.
+/// Runs a recording and validates the verdicts.
 pub(crate) fn rows(
-    line: &mut dyn Line,
+    pipeline: &mut dyn Line,
     profile: Profile,
     fit: usize,
     recording: &Recording,
 ) -> Result<Vec<Verdict>, Error> {
-    let verdicts = line.rows(profile, fit, recording)?;
+    let verdicts = pipeline.rows(profile, fit, recording)?;
     checked(&recording.asset, recording.rows.len().saturating_sub(fit), &verdicts)?;
     Ok(verdicts)
 }
 
-/// Whether there are `expected` verdicts, all with a score.
+/// Checks that there are `expected` verdicts and that all scores are valid.
 pub(crate) fn checked(recording: &str, expected: usize, verdicts: &[Verdict]) -> Result<(), Error> {
     if verdicts.len() != expected {
         return Err(Error::answer(recording, format!("{expected} verdicts"), verdicts.len().to_string()));
@@ -167,14 +168,14 @@ pub(crate) fn checked(recording: &str, expected: usize, verdicts: &[Verdict]) ->
     match verdicts.iter().position(|verdict| verdict.score.is_nan() || verdict.score < 0.0) {
         Some(at) => Err(Error::answer(
             recording,
-            "scores from 0 on",
+            "scores of at least 0",
             format!("{} in verdict {at}", verdicts.get(at).map_or(f64::NAN, |verdict| verdict.score)),
         )),
         None => Ok(()),
     }
 }
 
-/// Scores and alarms of verdicts.
+/// Returns the scores and the alarms of the verdicts.
 pub(crate) fn split(verdicts: &[Verdict]) -> (Vec<f64>, Vec<bool>) {
     verdicts.iter().map(|verdict| (verdict.score, verdict.alarm)).unzip()
 }

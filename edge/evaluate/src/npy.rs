@@ -1,11 +1,11 @@
-//! NumPy's `.npy` files: one-dimensional arrays of little-endian floats.
+//! Reads NumPy's `.npy` files: one-dimensional arrays of little-endian floats.
 //! Source: NumPy, "The NPY format" (NEP 1), versions 1 to 3.
 
 use std::{fs, path::Path};
 
 use crate::Error;
 
-/// The samples, as float32.
+/// Reads the samples, converted to float32.
 pub(crate) fn read(path: &Path) -> Result<Vec<f32>, Error> {
     let bytes = fs::read(path).map_err(Error::io("reading", path))?;
     let wrong = |found: String| Error::layout(path, "a one-dimensional .npy array of <f4 or <f8", found);
@@ -19,12 +19,16 @@ pub(crate) fn read(path: &Path) -> Result<Vec<f32>, Error> {
     };
     let count = length(head).ok_or_else(|| wrong(head.trim().to_owned()))?;
     if count != samples.len() {
-        return Err(Error::layout(path, format!("{count} samples, as its header says"), samples.len().to_string()));
+        return Err(Error::layout(
+            path,
+            format!("{count} samples, as declared by its header"),
+            samples.len().to_string(),
+        ));
     }
     Ok(samples)
 }
 
-/// Header and data.
+/// Splits a file into header and data.
 fn parts(bytes: &[u8]) -> Option<(&str, &[u8])> {
     let rest = bytes.strip_prefix(b"\x93NUMPY")?;
     let (length, rest) = match rest.first()? {
@@ -34,7 +38,7 @@ fn parts(bytes: &[u8]) -> Option<(&str, &[u8])> {
     Some((std::str::from_utf8(rest.get(..length)?).ok()?, rest.get(length..)?))
 }
 
-/// Elements of a shape such as `(243938,)` or `(243938, 1)`.
+/// Number of elements of a one-dimensional shape such as `(243938,)` or `(243938, 1)`.
 fn length(head: &str) -> Option<usize> {
     let shape = head.split_once("'shape':")?.1.split_once('(')?.1.split_once(')')?.0;
     let sides: Vec<usize> = shape.split(',').filter_map(|side| side.trim().parse().ok()).collect();
@@ -59,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn both_widths() {
+    fn four_and_eight_byte_floats_are_read() {
         let four: Vec<u8> = [1.5_f32, -2.0].iter().flat_map(|sample| sample.to_le_bytes()).collect();
         let eight: Vec<u8> = [1.5_f64, -2.0].iter().flat_map(|sample| sample.to_le_bytes()).collect();
         assert_eq!(written("<f4", "(2,)", &four).unwrap(), [1.5, -2.0]);
@@ -67,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_something_else_is_refused() {
+    fn unsupported_arrays_are_rejected() {
         assert!(written("<f4", "(3,)", &[0; 8]).unwrap_err().to_string().contains("3 samples"));
         assert!(written("<i2", "(4,)", &[0; 8]).is_err());
         assert!(written("<f4", "(2, 2)", &[0; 16]).is_err());

@@ -1,6 +1,6 @@
-//! Random numbers that are the same for the same seed, on every machine.
+//! Random numbers that are reproducible on every machine.
 
-/// PCG32, XSH-RR with 64 bits of state (M. E. O'Neill 2014, HMC-CS-2014-0905).
+/// The PCG32 generator, XSH-RR with 64 bits of state (M. E. O'Neill 2014, HMC-CS-2014-0905).
 #[derive(Clone, Debug)]
 pub(crate) struct Random {
     state: u64,
@@ -10,7 +10,7 @@ pub(crate) struct Random {
 const MULTIPLIER: u64 = 6_364_136_223_846_793_005;
 
 impl Random {
-    /// Streams of one seed are independent of each other.
+    /// Creates a generator. Different streams of one seed are independent.
     pub(crate) fn new(seed: u64, stream: u64) -> Self {
         let mut random = Self { state: 0, increment: (stream << 1) | 1 };
         random.next();
@@ -26,7 +26,7 @@ impl Random {
         shifted.rotate_right((old >> 59) as u32)
     }
 
-    /// 0 to `count`, without `count`, all equally likely (D. Lemire 2019); 0 for an empty range.
+    /// A uniform integer in [0, `count`) without bias (D. Lemire 2019); 0 if `count` is 0.
     pub(crate) fn below(&mut self, count: u32) -> u32 {
         if count == 0 {
             return 0;
@@ -39,7 +39,7 @@ impl Random {
         }
     }
 
-    /// Fisher and Yates.
+    /// Shuffles the items (Fisher and Yates).
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             let other = self.below(u32::try_from(last + 1).unwrap_or(u32::MAX)) as usize;
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn every_number_below_comes_up() {
+    fn numbers_are_uniform() {
         let mut random = Random::new(1, 0);
         let mut seen = [0; 7];
         for _ in 0..7000 {

@@ -1,4 +1,4 @@
-//! Reading the benchmarks' files.
+//! Helpers for reading the benchmarks' files.
 
 use std::{
     fs,
@@ -10,20 +10,20 @@ use jiff::{civil::DateTime, tz::Offset};
 
 use crate::Error;
 
-/// The file's text; unpacked where its name ends in `.gz`.
+/// Reads a text file; decompresses it if its name ends in `.gz`.
 pub(crate) fn text(path: &Path) -> Result<String, Error> {
     let bytes = fs::read(path).map_err(Error::io("reading", path))?;
     let mut text = String::new();
     if path.extension().is_some_and(|extension| extension == "gz") {
         flate2::read::MultiGzDecoder::new(bytes.as_slice())
             .read_to_string(&mut text)
-            .map_err(Error::io("unpacking", path))?;
+            .map_err(Error::io("decompressing", path))?;
         return Ok(text);
     }
     String::from_utf8(bytes).map_err(|error| Error::layout(path, "text in UTF-8", error.to_string()))
 }
 
-/// What lies in a folder, by name: folders, or files whose names end in one of `endings`.
+/// Lists the entries of a folder that pass the filter, sorted by path.
 fn entries(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>, Error> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).map_err(Error::io("listing", folder))? {
@@ -36,39 +36,39 @@ fn entries(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>
     Ok(found)
 }
 
-/// The files of a folder whose names end in one of `endings`, by name.
+/// Lists the files of a folder whose names end in one of `endings`, sorted by name.
 pub(crate) fn files(folder: &Path, endings: &[&str]) -> Result<Vec<PathBuf>, Error> {
     entries(folder, |path| path.is_file() && endings.iter().any(|ending| name(path).ends_with(ending)))
 }
 
-/// The folders of a folder, by name.
+/// Lists the subfolders of a folder, sorted by name.
 pub(crate) fn folders(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     entries(folder, Path::is_dir)
 }
 
-/// The first of `names` that is in the folder.
+/// Returns the first of `names` that exists in the folder.
 pub(crate) fn first(folder: &Path, names: &[&str]) -> Result<PathBuf, Error> {
     let found = names.iter().map(|name| folder.join(name)).find(|path| path.is_file());
     found.ok_or_else(|| Error::layout(folder, names.join(" or "), "neither"))
 }
 
-/// The last part of a path.
+/// The file name of a path.
 pub(crate) fn name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// `folder/file`, as benchmarks name their files.
+/// `folder/file`, the form in which benchmarks name their files.
 pub(crate) fn relative(path: &Path) -> String {
     format!("{}/{}", path.parent().map(name).unwrap_or_default(), name(path))
 }
 
-/// A time such as `2014-04-10 07:15:00.000000`, taken for UTC; nanoseconds since 1970.
+/// Parses a time such as `2014-04-10 07:15:00.000000` as UTC, to nanoseconds since 1970.
 pub(crate) fn time(text: &str) -> Option<i64> {
     let civil: DateTime = text.trim().parse().ok()?;
     i64::try_from(Offset::UTC.to_timestamp(civil).ok()?.as_nanosecond()).ok()
 }
 
-/// A number; nothing, `nan` and the like are a missing value.
+/// Parses a number. An empty text, `NA`, `null` and `nan` are missing values (NaN).
 pub(crate) fn number(text: &str) -> Option<f64> {
     match text.trim() {
         "" | "NA" | "null" => Some(f64::NAN),
@@ -76,7 +76,7 @@ pub(crate) fn number(text: &str) -> Option<f64> {
     }
 }
 
-/// A table with a head.
+/// A table with a header.
 #[derive(Debug)]
 pub(crate) struct Csv {
     pub(crate) path: PathBuf,
@@ -119,13 +119,13 @@ impl Csv {
     }
 }
 
-/// Columns as rows.
+/// Transposes columns to rows.
 pub(crate) fn transposed(columns: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let rows = columns.iter().map(Vec::len).min().unwrap_or(0);
     (0..rows).map(|row| columns.iter().filter_map(|column| column.get(row).copied()).collect()).collect()
 }
 
-/// A table without a head, cells parted by blanks.
+/// Reads a table of numbers without a header, separated by blanks. All rows must have the same length.
 pub(crate) fn blank_separated(path: &Path) -> Result<Vec<Vec<f64>>, Error> {
     let text = text(path)?;
     let mut rows: Vec<Vec<f64>> = Vec::new();
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn ragged_tables_are_refused() {
+    fn ragged_tables_are_rejected() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t");
         fs::write(&path, "1 2\n\n3\n").unwrap();

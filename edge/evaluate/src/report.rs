@@ -1,4 +1,4 @@
-//! What an evaluation found.
+//! The report of an evaluation.
 
 use std::collections::BTreeMap;
 
@@ -6,54 +6,54 @@ use serde::Serialize;
 
 use crate::Profile;
 
-/// A column of figures.
+/// A column of the report: one metric.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Column {
-    /// Under which name rows hold it.
+    /// Key of the metric in the rows.
     pub key: &'static str,
-    /// What a reader sees.
+    /// Title in the table.
     pub title: &'static str,
-    /// What is measured, and in what unit.
+    /// Description of the metric, with its unit.
     pub meaning: &'static str,
-    /// Digits after the point.
+    /// Number of digits after the decimal point.
     pub digits: usize,
 }
 
-/// Figures of one thing. Those that are not defined, as a false-alarm rate where nothing is normal, are NaN here, `null` in
-/// JSON, and a dash in the table; those that were not measured are absent.
+/// The figures of one file, group or method. A figure that is not defined, such as a false-alarm rate without normal
+/// rows, is NaN here, `null` in JSON and a dash in the table. A figure that was not measured is absent.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
-    /// Of what.
+    /// Name of the file, group or method.
     pub name: String,
-    /// The figures.
+    /// Figures by column key.
     #[serde(flatten)]
     pub figures: BTreeMap<&'static str, f64>,
 }
 
 impl Row {
-    /// A row of these figures.
+    /// Creates a row with these figures.
     #[must_use]
     pub fn new(name: impl Into<String>, figures: &[(&'static str, f64)]) -> Self {
         Self { name: name.into(), figures: figures.iter().copied().collect() }
     }
 }
 
-/// What an evaluation found.
+/// The report of an evaluation.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
-    /// Which benchmark.
+    /// The benchmark.
     pub benchmark: Profile,
-    /// How it was measured, in a sentence or two.
+    /// Short description of the protocol.
     pub protocol: &'static str,
-    /// The figures, in the order to be shown.
+    /// The columns, in display order.
     pub columns: Vec<Column>,
-    /// The line's, over all files.
+    /// Figures of the evaluated pipeline over all files.
     pub ours: Vec<Row>,
-    /// Others', from the benchmark's README.
+    /// Published figures of other methods, from the benchmark's README.
     pub published: Vec<Row>,
-    /// The line's, by file.
+    /// Figures of the evaluated pipeline by file.
     pub files: Vec<Row>,
-    /// What a reader has to know, such as files that were left out.
+    /// Notes for the reader, such as files that were skipped.
     pub notes: Vec<String>,
 }
 
@@ -70,19 +70,19 @@ impl Report {
         }
     }
 
-    /// A figure of the line's over all files.
+    /// Returns a figure of the evaluated pipeline over all files.
     #[must_use]
     pub fn ours(&self, row: &str, key: &str) -> Option<f64> {
         self.ours.iter().find(|found| found.name == row)?.figures.get(key).copied()
     }
 
-    /// A figure of the line's on one file.
+    /// Returns a figure of the evaluated pipeline for one file.
     #[must_use]
     pub fn file(&self, file: &str, key: &str) -> Option<f64> {
         self.files.iter().find(|found| found.name == file)?.figures.get(key).copied()
     }
 
-    /// Adds published figures: names, and values in the order of `keys`; NaN where none was published.
+    /// Adds published figures: names, and values in the order of `keys`. NaN means not published.
     pub(crate) fn publish<const N: usize>(&mut self, keys: [&'static str; N], rows: &[(&str, [f64; N])]) {
         self.published.extend(rows.iter().map(|(name, values)| {
             let figures = keys.into_iter().zip(*values).filter(|(_, value)| !value.is_nan()).collect();

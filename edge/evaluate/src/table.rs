@@ -1,11 +1,11 @@
-//! A report as a table for people.
+//! Formats a report as a text table.
 
 use std::fmt::{self, Write as _};
 
 use crate::{Column, Report, Row};
 
 impl Report {
-    /// The table: ours, the published figures beside them, and by file where `files`.
+    /// Formats the report: figures of the evaluated pipeline, published figures, and figures by file if `files` is set.
     #[must_use]
     pub fn table(&self, files: bool) -> String {
         let mut table = String::new();
@@ -16,9 +16,9 @@ impl Report {
 
     fn write(&self, to: &mut String, files: bool) -> fmt::Result {
         let sections: [(&str, &[Row]); 3] = [
-            ("this line", &self.ours),
+            ("this host", &self.ours),
             ("published", &self.published),
-            ("this line, by file", if files { &self.files } else { &[] }),
+            ("this host, by file", if files { &self.files } else { &[] }),
         ];
         let rows = || sections.iter().flat_map(|(_, rows)| rows.iter());
         let shown: Vec<&Column> =
@@ -45,7 +45,7 @@ impl Report {
                 for (column, width) in shown.iter().zip(&widths) {
                     write!(to, "  {:>width$}", cell(row, column))?;
                 }
-                // No blanks at the line's end.
+                // Remove trailing blanks.
                 to.truncate(to.trim_end().len());
                 writeln!(to)?;
             }
@@ -61,7 +61,7 @@ impl Report {
     }
 }
 
-/// Text in lines of up to 100 characters.
+/// Writes text in lines of at most 100 characters.
 fn wrapped(to: &mut String, text: &str) -> fmt::Result {
     let mut width = 0;
     for word in text.split_whitespace() {
@@ -79,7 +79,7 @@ fn wrapped(to: &mut String, text: &str) -> fmt::Result {
     writeln!(to)
 }
 
-/// Nothing where it was not measured, a dash where it is not defined.
+/// Formats a figure: empty if not measured, a dash if not defined.
 fn cell(row: &Row, column: &Column) -> String {
     match row.figures.get(column.key) {
         None => String::new(),
@@ -112,7 +112,7 @@ mod tests {
         let expected = "\
 skab: as its README says
 
-this line              F1  FAR %
+this host              F1  FAR %
 --------------------------------
 plain               0.500      -
 
@@ -121,7 +121,7 @@ published              F1  FAR %
 Conv-AE             0.781   14.2
 other                      100.0
 
-this line, by file     F1  FAR %
+this host, by file     F1  FAR %
 --------------------------------
 valve1/0.csv        1.000
 

@@ -1,7 +1,8 @@
-//! The Tennessee Eastman process (Downs and Vogel 1993), in the recordings of the Braatz group (Chiang, Russell and Braatz
-//! 2001).
+//! The Tennessee Eastman process (Downs and Vogel 1993), with the recordings of the Braatz group (Chiang, Russell and
+//! Braatz 2001).
 //!
-//! A line is fitted on `d00` only, and judges `d00_te` and each fault's recording, in which the fault begins at row 160.
+//! The pipeline is fitted on `d00` only. It scores `d00_te` and the recording of each fault; the fault starts at row
+//! 160.
 
 use std::path::Path;
 
@@ -12,30 +13,30 @@ use crate::{
     read,
 };
 
-/// Measured (1 to 41) and manipulated (1 to 11) variables.
+/// Number of measured variables (1 to 41), and of all columns including the manipulated variables (1 to 11).
 const MEASURED: usize = 41;
 const COLUMNS_OF_DATA: usize = 52;
-/// Where the fault begins.
+/// Row at which the fault starts.
 const ONSET: usize = 160;
-/// Between rows, nanoseconds: 3 minutes.
+/// Time between rows in nanoseconds: 3 minutes.
 const STEP: i64 = 180_000_000_000;
-/// Held to be undetectable.
+/// Faults that are considered undetectable.
 const HARD: [u32; 3] = [3, 9, 15];
 
 const PROTOCOL: &str = "fit on d00 only; detection rate over the rows from 160 on of each fault, false-alarm rate over d00_te \
-                        and the rows before; means are without faults 3, 9 and 15, which are held to be undetectable";
+                        and the rows before; means exclude faults 3, 9 and 15, which are considered undetectable";
 
 const COLUMNS: [Column; 3] = [
     Column { key: "fdr", title: "FDR %", meaning: "faulty rows with an alarm", digits: 1 },
     Column { key: "far", title: "FAR %", meaning: "healthy rows with an alarm", digits: 1 },
-    Column { key: "faults", title: "faults", meaning: "that the mean is of", digits: 0 },
+    Column { key: "faults", title: "faults", meaning: "number of faults in the mean", digits: 0 },
 ];
 
-/// Evaluates `line` on a folder with `d00.dat`, and `dNN_te.dat` of any faults; packed (`.gz`) or not.
+/// Evaluates a pipeline on a folder with `d00.dat` and `dNN_te.dat` of any faults, plain or compressed (`.gz`).
 ///
 /// # Errors
-/// [`Error`] when a file is missing or of another shape, or the line fails.
-pub fn evaluate(line: &mut dyn Line, folder: &Path) -> Result<Report, Error> {
+/// [`Error`] if a file is missing or has another layout, or the pipeline fails.
+pub fn evaluate(pipeline: &mut dyn Line, folder: &Path) -> Result<Report, Error> {
     let mut report = Report::new(Profile::Tep, PROTOCOL, &COLUMNS);
     let training = table(&read::first(folder, &["d00.dat", "d00.dat.gz"])?)?;
     let mut before = Confusion::default();
@@ -46,7 +47,7 @@ pub fn evaluate(line: &mut dyn Line, folder: &Path) -> Result<Report, Error> {
         let number =
             name.strip_prefix('d').and_then(|rest| rest.split_once('_')).and_then(|(fault, _)| fault.parse().ok());
         let Some(fault) = number else {
-            report.notes.push(format!("{name} is not named as a fault is (d01_te.dat) and was left out"));
+            report.notes.push(format!("{name} is skipped: it is not named like a fault recording (d01_te.dat)"));
             continue;
         };
         let test = table(&path)?;
@@ -54,7 +55,7 @@ pub fn evaluate(line: &mut dyn Line, folder: &Path) -> Result<Report, Error> {
         let onset = if fault == 0 { judged } else { ONSET };
         let labels: Vec<bool> = (0..judged).map(|row| row >= onset).collect();
         let recording = recording(&name, &training, test);
-        let counts = Confusion::of(&split(&rows(line, Profile::Tep, training.len(), &recording)?).1, &labels);
+        let counts = Confusion::of(&split(&rows(pipeline, Profile::Tep, training.len(), &recording)?).1, &labels);
         if fault == 0 {
             healthy = Some(counts);
             report.files.push(Row::new("d00_te (healthy)", &[("far", counts.far())]));
@@ -90,11 +91,11 @@ pub fn evaluate(line: &mut dyn Line, folder: &Path) -> Result<Report, Error> {
             ("PCA 34, limits set on d00_te, odd faults", [68.0, 2.0, 8.0]),
         ],
     );
-    report.notes.push("a detection rate means nothing without its false-alarm rate".to_owned());
+    report.notes.push("a detection rate is meaningless without its false-alarm rate".to_owned());
     Ok(report)
 }
 
-/// Rows of 52; `d00` lies on its side.
+/// Reads a table with 52 columns. `d00` is stored transposed.
 fn table(path: &Path) -> Result<Vec<Vec<f64>>, Error> {
     let rows = read::blank_separated(path)?;
     let width = rows.first().map_or(0, Vec::len);
@@ -107,7 +108,7 @@ fn table(path: &Path) -> Result<Vec<Vec<f64>>, Error> {
     }
 }
 
-/// The fitted rows, and those to be judged.
+/// Joins the training rows and the test rows to one recording.
 fn recording(name: &str, training: &[Vec<f64>], test: Vec<Vec<f64>>) -> Recording {
     let variable = |column: usize| match column.checked_sub(MEASURED) {
         None => format!("XMEAS({})", column + 1),

@@ -1,4 +1,4 @@
-//! The protocols on small made folders, which need no data.
+//! The protocols on small generated folders; no benchmark data is needed.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -9,7 +9,7 @@ use std::{fs, path::Path};
 use common::{Blind, ZScore};
 use wheeltapper_evaluate::{Error, Life, Line, Profile, Recording, Verdict, Waveform, cmapss, evaluate};
 
-/// Knows how long its histories lived on average, and that nothing lives longer than the cap.
+/// Estimates the remaining life from the mean length of the histories.
 struct Mean;
 
 impl Line for Mean {
@@ -23,7 +23,7 @@ impl Line for Mean {
 
     fn lives(&mut self, histories: &[Recording], running: &[Recording]) -> Result<Vec<Life>, Error> {
         let whole = histories.iter().map(|unit| unit.rows.len() as f64).sum::<f64>() / histories.len() as f64;
-        // No held-back unit may be among what is learned from.
+        // No held-back unit may be in the training data.
         for unit in running {
             let name = unit.asset.split("-cut").next().unwrap();
             assert!(unit.asset == name || histories.iter().all(|history| history.asset != name));
@@ -52,7 +52,7 @@ fn cmapss_with_and_without_the_true_lives() {
     units(&folder.path().join("train_FD003.txt"), &[200; 10]);
     let report = evaluate(Profile::Cmapss, &mut Mean, folder.path()).unwrap();
     let row = "FD003, held-back training units";
-    // All live alike, so the mean is right.
+    // All units have the same life, so the mean is exact.
     for (key, expected) in [("units", 30.0), ("rmse", 0.0), ("phm08", 0.0), ("within_uncapped", 100.0)] {
         assert_eq!(report.ours(row, key), Some(expected), "{key}");
     }
@@ -63,7 +63,7 @@ fn cmapss_with_and_without_the_true_lives() {
     fs::write(folder.path().join("RUL_FD003.txt"), "13\n160\n").unwrap();
     let report = evaluate(Profile::Cmapss, &mut Mean, folder.path()).unwrap();
     let row = "FD003, test units at their last cycle";
-    // 10 for 13; 150 for 160, both 125 by the cap.
+    // 10 for 13; 150 for 160, both capped at 125.
     let figure = |key| report.ours(row, key).unwrap();
     assert!((figure("rmse") - (9.0_f64 / 2.0).sqrt()).abs() < 1e-12);
     assert!((figure("rmse_uncapped") - (109.0_f64 / 2.0).sqrt()).abs() < 1e-12);
@@ -73,7 +73,7 @@ fn cmapss_with_and_without_the_true_lives() {
 }
 
 #[test]
-fn cmapss_with_a_missing_cycle_is_refused() {
+fn cmapss_with_a_missing_cycle_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("train_FD001.txt");
     units(&path, &[40; 5]);
@@ -83,7 +83,7 @@ fn cmapss_with_a_missing_cycle_is_refused() {
     assert!(message.contains("expected cycle 7 of unit 3") && message.contains("found 8"), "{message}");
 }
 
-/// 52 columns of noise that is the same each time; the fault lifts the third.
+/// 52 columns of deterministic noise; the fault raises the third column.
 fn process(rows: usize, onset: usize) -> Vec<Vec<f64>> {
     let value = |row: usize, column: usize| {
         let noise = ((row * 7919 + column * 104_729) % 1000) as f64 / 1000.0;
@@ -98,7 +98,7 @@ fn table(rows: &[Vec<f64>]) -> String {
 }
 
 #[test]
-fn tep_with_an_even_fault_and_training_data_on_its_side() {
+fn tep_with_an_even_fault_and_transposed_training_data() {
     let folder = tempfile::tempdir().unwrap();
     let training = process(500, usize::MAX);
     let on_its_side: Vec<Vec<f64>> = (0..52).map(|column| training.iter().map(|row| row[column]).collect()).collect();
@@ -115,7 +115,7 @@ fn tep_with_an_even_fault_and_training_data_on_its_side() {
     assert_eq!(report.ours("all healthy rows", "far"), Some(0.0));
 }
 
-/// An array of float32 as NumPy writes it.
+/// Writes an array of float32 in NumPy's format.
 fn samples(path: &Path, samples: &[f32]) {
     let head = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({},), }}\n", samples.len());
     let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
@@ -173,17 +173,16 @@ fn skab_of_another_valve() {
     }
     assert_eq!(report.ours("plain", "auc_pr"), Some(1.0));
     assert_eq!(report.ours("anomaly-free", "far"), Some(0.0));
-    // Short files are in the plain protocol, where the fault of this one never comes.
+    // Short files are only in the plain protocol; this file ends before its fault.
     assert!(report.notes.iter().any(|note| note.starts_with("short/0.csv has fewer than")));
     assert!(report.notes.iter().any(|note| note.starts_with("tiny/0.csv has no rows after")));
     assert_eq!(report.file("short/0.csv", "far"), Some(0.0));
-    // The fault comes at 600 and goes at 900.
+    // The fault starts at 600 and ends at 900.
     assert_eq!((report.ours("plain", "cp"), report.ours("plain", "cp_all")), (Some(100.0), Some(2.0)));
 }
 
-/// Wants more verdicts than it gets.
 #[test]
-fn a_line_that_answers_too_little_is_told_so() {
+fn too_few_verdicts_are_reported() {
     struct Silent;
     impl Line for Silent {
         fn rows(&mut self, profile: Profile, fit: usize, recording: &Recording) -> Result<Vec<Verdict>, Error> {

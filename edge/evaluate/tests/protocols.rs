@@ -1,4 +1,4 @@
-//! The protocols on the benchmarks' data, with trivial lines.
+//! The protocols on the benchmarks' data, with trivial pipelines.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -14,7 +14,7 @@ fn close(found: Option<f64>, expected: f64, tolerance: f64) {
     assert!((found - expected).abs() <= tolerance, "{found}, expected {expected}");
 }
 
-/// With all figures in it, and none that is not a number where one is due.
+/// Prints the report and checks its JSON.
 fn shown(report: &Report) {
     println!("{}", report.table(true));
     let json = serde_json::to_string(report).unwrap();
@@ -28,9 +28,9 @@ fn z_score(profile: Profile) -> Option<Report> {
     Some(report)
 }
 
-/// The README tells what rules that read no sensor score.
+/// Rules that use no sensor reach the scores stated in the README.
 #[test]
-fn skab_blind_rules_score_what_the_readme_says() {
+fn skab_blind_rules_score_as_stated_in_the_readme() {
     let Some(folder) = data(Profile::Skab) else { return };
     let clock = evaluate(Profile::Skab, &mut Blind { rows: 560..=974 }, &folder).unwrap();
     close(clock.ours("plain", "f1"), 0.956, 0.0005);
@@ -46,7 +46,7 @@ fn skab_blind_rules_score_what_the_readme_says() {
     close(always.ours("anomaly-free", "far"), 100.0, 0.0);
 }
 
-/// Gives the verdicts that were published: files' names with a 0 or 1 for each row judged.
+/// Returns published verdicts: a 0 or 1 for each scored row, by file name.
 struct Published(std::collections::BTreeMap<String, String>);
 
 impl Line for Published {
@@ -59,7 +59,7 @@ impl Line for Published {
             fault_mode: None,
         };
         let mut verdicts: Vec<Verdict> = alarms.zip(&recording.times[fit..]).map(verdict).collect();
-        // Shifted recordings are shorter, and the healthy one is not published: those figures mean nothing.
+        // Shifted recordings are shorter, and the healthy one is not published; their figures are meaningless.
         verdicts.resize(recording.rows.len() - fit, Verdict { end: 0, score: 0.0, alarm: false, fault_mode: None });
         Ok(verdicts)
     }
@@ -73,8 +73,8 @@ impl Line for Published {
     }
 }
 
-/// The methods' verdicts that come with SKAB (`results/*.pkl`, as lines `group/file,0010...`) score what SKAB's own table and
-/// the README of the data tell of them. For a folder with `<method>.csv` and `data` in `WHEELTAPPER_SKAB`.
+/// The published verdicts of the methods in SKAB (`results/*.pkl`, as lines `group/file,0010...`) reach the scores in
+/// SKAB's own table and in the README of the data. Needs a folder with `<method>.csv` and `data` in `WHEELTAPPER_SKAB`.
 #[test]
 fn skab_scores_its_own_results_as_skab_does() {
     let Some(root) = std::env::var_os("WHEELTAPPER_SKAB").map(std::path::PathBuf::from) else {
@@ -96,12 +96,13 @@ fn skab_scores_its_own_results_as_skab_does() {
         let text = std::fs::read_to_string(root.join(method).with_extension("csv")).unwrap();
         let verdicts =
             text.lines().filter_map(|line| line.split_once(',')).map(|(name, rows)| (name.into(), rows.into()));
-        let mut line = Published(verdicts.collect());
-        let report = evaluate(Profile::Skab, &mut line, &root.join("data")).unwrap();
+        let mut pipeline = Published(verdicts.collect());
+        let report = evaluate(Profile::Skab, &mut pipeline, &root.join("data")).unwrap();
         let keys = ["f1", "far", "mar", "cp", "cp_low_fp", "cp_low_fn", "cp_missed", "cp_false"];
         for (key, told) in keys.into_iter().zip(whole) {
             let ours = report.ours("plain", key).unwrap();
-            // The forest's notebook smooths before it looks for changes; T2's table row has other counts than its scores.
+            // The notebook of the forest smooths before it detects changes; the counts of T2 in the table do not match
+            // its scores.
             if told.is_nan() || (method == "Isolation_Forest" && key.starts_with("cp")) {
                 println!("{method} {key}: {ours}, not compared");
                 continue;
@@ -114,7 +115,7 @@ fn skab_scores_its_own_results_as_skab_does() {
             assert!((ours - told).abs() < digits, "{method} {key}: {ours}, SKAB {told}");
         }
         if let Some(folder) = data(Profile::Skab) {
-            let report = evaluate(Profile::Skab, &mut line, &folder).unwrap();
+            let report = evaluate(Profile::Skab, &mut pipeline, &folder).unwrap();
             for (key, told) in keys.into_iter().zip(part).filter(|(_, told)| !told.is_nan()) {
                 close(report.ours("plain", key), told, if key == "f1" { 0.00051 } else { 0.0051 });
             }
@@ -126,7 +127,7 @@ fn skab_scores_its_own_results_as_skab_does() {
 fn skab() {
     let Some(report) = z_score(Profile::Skab) else { return };
     assert_eq!(report.files.len(), 23 + 5 + 1);
-    // What shows at all shows in spite of the shifts.
+    // The shifts hardly change the score.
     let (plain, shifted) = (report.ours("plain", "f1").unwrap(), report.ours("shifted", "f1").unwrap());
     assert!(plain > 0.3 && (plain - shifted).abs() < 0.15, "{plain} {shifted}");
 }
@@ -140,7 +141,7 @@ fn nab_by_group_and_in_nabs_own_layout() {
     close(report.ours(nab::TOTAL, "windows"), 58.0, 0.0);
     let score = report.ours(nab::TOTAL, "standard").unwrap();
     assert!((5.0..60.0).contains(&score), "{score}");
-    // Choosing by the labels cannot be worse than not.
+    // A threshold chosen with labels cannot be worse than one chosen without.
     assert!(score >= report.ours("own alarms, no label read", "standard").unwrap());
     assert!(report.ours("artificialNoAnomaly", "standard").unwrap().is_nan());
 
@@ -151,7 +152,7 @@ fn nab_by_group_and_in_nabs_own_layout() {
     assert_eq!(lines.next(), Some(head));
     assert_eq!(lines.next(), Some("2014-07-01 00:00:00,10844,0.0,0,-0.22,-0.11,-0.11"));
     assert_eq!(text.lines().count(), 10_321);
-    // Read back they score the same.
+    // Results that are read back have the same score.
     let corpus = nab::Corpus::read(&folder).unwrap();
     let labels = corpus.series.iter().map(|series| (series.name.clone(), series.windows.clone())).collect();
     let read = nab::read_results(&results.path().join("zscore"), &labels).unwrap();
@@ -161,7 +162,7 @@ fn nab_by_group_and_in_nabs_own_layout() {
     assert!(total.1.iter().any(|(key, value)| *key == "standard" && (value - score).abs() < 1e-9));
 }
 
-/// No alarm scores 0, and the first row of each window alone 100.
+/// No alarm scores 0; alarms only in the first row of each window score 100.
 #[test]
 fn nab_null_and_perfect() {
     let Some(folder) = data(Profile::Nab) else { return };
@@ -186,9 +187,10 @@ fn nab_null_and_perfect() {
     }
 }
 
-/// All detectors whose results come with NAB, against the scores that NAB gives them: every file of every detector and
-/// profile, the normalised totals, and what the README of the data tells of the 28 files in it. For a checkout of
-/// numenta/NAB (commit ea702d7) in `WHEELTAPPER_NAB`. Older results have no worth by row; ARTime's do.
+/// Compares the scores of all detectors whose results are part of NAB with NAB's own scores: every file of every
+/// detector and profile, the normalised totals, and the scores of the 28 files in the README of the data. Needs a
+/// checkout of numenta/NAB (commit ea702d7) in `WHEELTAPPER_NAB`. Only the results of ARTime contain rewards by row;
+/// older ones do not.
 #[test]
 fn nab_scores_its_own_results_as_nab_does() {
     let Some(root) = std::env::var_os("WHEELTAPPER_NAB").map(std::path::PathBuf::from) else {
@@ -246,7 +248,7 @@ fn nab_scores_its_own_results_as_nab_does() {
                 "{detector} {profile}: {ours:.6} NAB {theirs:.6}, by file within {furthest:.1e}; refitted {refitted:.3}"
             );
             assert!((ours - theirs).abs() < 1e-9 && furthest < 1e-9, "{detector} {profile}");
-            // Its optimiser climbed hills then; ours looks at every threshold.
+            // NAB's optimiser used hill climbing at that time; this implementation tries every threshold.
             assert!(refitted >= theirs - 1e-9);
 
             let here = ["realKnownCause", "realTweets", "artificialWithAnomaly", "artificialNoAnomaly"];
@@ -272,7 +274,7 @@ fn nab_scores_its_own_results_as_nab_does() {
 #[test]
 fn cwru() {
     let Some(report) = z_score(Profile::Cwru) else { return };
-    // 5.08 s: 10 windows in the second half, at either rate.
+    // 5.08 s: 10 windows in the second half at both rates.
     close(report.file("1797_Normal, second half, 12000 Hz", "windows"), 10.0, 0.0);
     close(report.file("1797_Normal, second half, 48000 Hz", "windows"), 10.0, 0.0);
     close(report.file("1797_IR_7_DE12.npy", "windows"), 40.0, 0.0);
@@ -311,11 +313,11 @@ fn ims() {
     close(report.ours("test2", "snapshots"), 982.0, 0.0);
     close(report.ours("test2", "healthy"), 147.0, 0.0);
     let folder = data(Profile::Ims).unwrap();
-    // The published first sustained alarms, and their lead times in hours; the third in a row is where it stands.
+    // The published first sustained alarms and their lead times in hours; an alarm counts from its third snapshot.
     for (test, at, lead) in [("test1", 1830, 79.5), ("test2", 659, 53.7), ("test3", 5980, 57.0)] {
         let blind = evaluate(Profile::Ims, &mut Blind { rows: at - 2..=usize::MAX }, &folder).unwrap();
         if report.ours(test, "lead").is_none() {
-            println!("skipped: {test} is not there");
+            println!("skipped: {test} does not exist");
             continue;
         }
         close(blind.ours(test, "alarm_at"), at as f64, 0.0);
@@ -325,7 +327,7 @@ fn ims() {
 }
 
 #[test]
-fn folders_of_something_else_are_refused() {
+fn folders_with_another_layout_are_rejected() {
     let empty = tempfile::tempdir().unwrap();
     for profile in Profile::ALL {
         let error = evaluate(profile, &mut ZScore { margin: 1.0 }, empty.path()).unwrap_err();

@@ -1,4 +1,4 @@
-//! Settings of the broker and of the client.
+//! Configuration of the broker and of the client.
 
 use std::{fmt, io, path::PathBuf, time::Duration};
 
@@ -7,54 +7,55 @@ use crate::topic::TopicError;
 /// Settings of the embedded broker.
 #[derive(Clone, Debug)]
 pub struct BrokerConfig {
-    /// Address and port to listen on without TLS, such as `127.0.0.1:1883`; port 0 takes a free one.
+    /// Address and port to listen on without TLS, such as `127.0.0.1:1883`; port 0 selects a free port.
     pub listen: String,
     /// A second listener, with TLS.
     pub tls: Option<BrokerTls>,
-    /// Whether clients may come without a user name. `None`: only while no users are configured, and only from this
-    /// machine's own (loopback) addresses.
+    /// Whether clients may connect without a user name. `None` allows it only if no users are configured, and only from
+    /// loopback addresses.
     pub anonymous: Option<bool>,
-    /// Who may come with a user name and password. While it is empty, the name and password of a client that may come
-    /// anonymously are not looked at.
+    /// Users that may connect with a name and password. If empty, the name and password of a client that may connect
+    /// anonymously are ignored.
     pub users: Vec<User>,
-    /// Filters of the topics whose messages go to the sink. Topics that begin with `$` never do; to `wheeltapper` and below
-    /// nobody may publish but the host.
+    /// Filters of the topics whose messages go to the sink. Topics that begin with `$` never do. Only the host may
+    /// publish to `wheeltapper` and below.
     pub ingest: Vec<String>,
-    /// The largest packet taken from a client, in bytes with its header.
+    /// Maximum size of a packet from a client, in bytes including its header.
     pub max_packet: usize,
-    /// Connections at a time; one more is told that the quota is exceeded (0x97) and closed.
+    /// Maximum number of open connections. Further ones are rejected with "quota exceeded" (0x97).
     pub max_connections: usize,
-    /// Connections at a time from one address (of IPv6: from one /64), with the same refusal.
+    /// Maximum number of open connections from one address (IPv6: one /64 prefix); further ones are rejected likewise.
     pub max_connections_per_address: usize,
-    /// Bytes of packets that are not complete yet, of all connections together; a connection that would exceed it is closed
-    /// (0x97). Packets of up to 64 KiB do not count.
+    /// Maximum total size of incomplete packets of all connections, in bytes. A connection that would exceed it is
+    /// closed (0x97). Packets of up to 64 KiB do not count.
     pub max_input_bytes: usize,
-    /// Bytes of messages that wait for subscribers, of all sessions together; beyond it new ones are dropped.
+    /// Maximum total size of the messages queued for subscribers in all sessions, in bytes. Beyond it, new messages are
+    /// dropped.
     pub max_queued_bytes: usize,
-    /// Within this a packet that has begun must be complete, and a client must take some of what waits for it. A large packet
-    /// has a second longer for each 16 KiB that have come.
+    /// Time within which a started packet must be complete, and within which a client must read some of its pending
+    /// output. A large packet gets one second more for each 16 KiB received.
     pub packet_timeout: Duration,
-    /// Sessions kept, of connected and absent clients together.
+    /// Maximum number of sessions, of connected and disconnected clients together.
     pub max_sessions: usize,
-    /// Longest that the session of an absent client is kept, whatever it asked for.
+    /// Maximum time for which the session of a disconnected client is kept; it limits the requested session expiry.
     pub max_session_expiry: Duration,
-    /// Subscriptions of one session.
+    /// Maximum number of subscriptions of one session.
     pub max_subscriptions: usize,
-    /// Messages that wait for one slow or absent subscriber; beyond it new ones are dropped for it. Those of QoS 0 wait
-    /// only for a connected one, and take at most half of the room.
+    /// Maximum number of messages queued for one slow or disconnected subscriber; beyond it, new messages for it are
+    /// dropped. QoS 0 messages are queued only for a connected subscriber, and use at most half of the queue.
     pub max_offline_messages: usize,
-    /// The same in bytes of topic, payload and properties.
+    /// The same limit in bytes of topic, payload and properties.
     pub max_offline_bytes: usize,
-    /// Unacknowledged messages in flight for each connection, each way: MQTT 5's receive maximum; from a 3.1.1 client no
-    /// more is read from the socket meanwhile. 1 to 65535.
+    /// Maximum number of unacknowledged messages of one connection, in each direction: the receive maximum of MQTT 5.
+    /// For a 3.1.1 client, reading from the socket pauses instead. 1 to 65535.
     pub max_inflight: u16,
-    /// Bytes of payload of one connection that wait for the sink, beyond which no more is read from its socket.
+    /// Maximum payload in bytes of one connection that waits for the sink; beyond it, reading from its socket pauses.
     pub max_inflight_bytes: usize,
-    /// Retained messages kept; beyond it a new topic's message is delivered but not retained.
+    /// Maximum number of retained messages; beyond it, a message of a new topic is delivered but not retained.
     pub max_retained: usize,
-    /// The same in bytes of topic, payload and properties.
+    /// The same limit in bytes of topic, payload and properties.
     pub max_retained_bytes: usize,
-    /// Within this a new connection must have finished its TLS handshake and sent its CONNECT.
+    /// Time within which a new connection must complete its TLS handshake and send its CONNECT.
     pub connect_timeout: Duration,
 }
 
@@ -86,18 +87,18 @@ impl Default for BrokerConfig {
     }
 }
 
-/// The TLS listener.
+/// Configuration of the TLS listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokerTls {
     /// Address and port, such as `0.0.0.0:8883`.
     pub listen: String,
-    /// PEM file with the server's certificate, then those that sign it.
+    /// PEM file with the server's certificate, followed by its issuers' certificates.
     pub cert: PathBuf,
-    /// PEM file with its private key.
+    /// PEM file with the private key of the certificate.
     pub key: PathBuf,
 }
 
-/// A client that may come.
+/// A user that may connect to the broker.
 #[derive(Clone, PartialEq, Eq)]
 pub struct User {
     /// User name.
@@ -115,15 +116,15 @@ impl fmt::Debug for User {
 /// Settings of the client of one external broker.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ClientConfig {
-    /// `mqtt://host:1883` or `mqtts://host:8883`; the ports may be left out.
+    /// `mqtt://host:1883` or `mqtts://host:8883`; the port is optional.
     pub url: String,
-    /// The name under which the broker keeps our session.
+    /// Client id; the broker stores this client's session under it.
     pub client_id: String,
     /// 4 for MQTT 3.1.1, 5 for MQTT 5.0.
     pub version: u8,
-    /// Filters to subscribe to; may begin with `$share/group/`.
+    /// Topic filters to subscribe to; a filter may begin with `$share/group/`.
     pub topics: Vec<String>,
-    /// Quality of service asked for, 0 to 2.
+    /// Requested quality of service, 0 to 2.
     pub qos: u8,
     /// User name.
     pub user: Option<String>,
@@ -149,35 +150,35 @@ impl fmt::Debug for ClientConfig {
 /// Why the broker could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
-    /// The address is taken or not ours.
+    /// The address is in use, or is not an address of this machine.
     #[error("cannot listen on {address} for MQTT: {source}; choose a free port and an address of this machine")]
     Listen {
-        /// What was configured.
+        /// The configured address.
         address: String,
-        /// The system's answer.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The certificate or the key.
+    /// The certificate or the key cannot be used.
     #[error("{path}: {reason}; expected a PEM file with {expected}", path = path.display())]
     Tls {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What should be in it.
+        /// The expected content.
         expected: &'static str,
         /// What is wrong.
         reason: String,
     },
-    /// One of the filters of `ingest`.
+    /// A filter of `ingest` is invalid.
     #[error("ingest: {0}")]
     Ingest(#[from] TopicError),
-    /// A limit out of its range.
+    /// A limit is out of range.
     #[error("{name} is {value}, but must be {expected}")]
     Limit {
-        /// Which setting.
+        /// Name of the setting.
         name: &'static str,
-        /// What it was.
+        /// The configured value.
         value: usize,
-        /// Its range.
+        /// The allowed range.
         expected: &'static str,
     },
 }

@@ -1,15 +1,15 @@
-//! MQTT 3.1.1 and 5.0: an embedded broker, a client of external brokers, and the mapping of topics to sensors.
+//! MQTT 3.1.1 and 5.0: an embedded broker, a client for external brokers, and a mapping of topics to sensors.
 //!
-//! Both the broker and the client hand every message to a [`Sink`] and acknowledge it (PUBACK, PUBREC) only when the sink
-//! says that it is stored. That is the difference from the embeddable brokers, which acknowledge as soon as a message is
-//! in their own memory, and from the client libraries, which forget on reconnecting which QoS 2 messages they had taken.
+//! Both the broker and the client pass every message to a [`Sink`] and acknowledge it (PUBACK, PUBREC) only after the
+//! sink has stored it. Existing embeddable brokers acknowledge a message as soon as it is in their own memory. Existing
+//! client libraries forget on reconnect which QoS 2 messages they have received.
 //!
-//! Sessions, queues and retained messages live in memory and are gone after a restart of this process. A message that had
-//! not been acknowledged is then sent again by its publisher. At QoS 2 the sink is told which exchange a message belongs
-//! to ([`Exchange`]), so that it can keep the exchange with the message and know a resend for what it is.
+//! Sessions, queues and retained messages are kept in memory and are lost when this process restarts. The publisher
+//! then resends each message that was not acknowledged. At QoS 2 the sink gets the exchange of each message
+//! ([`Exchange`]). It can store the exchange together with the message and so recognise a resend.
 //!
-//! What a client may publish and read is decided by its [`Grant`], which an [`Authenticator`] gives at the connect and
-//! renews every few seconds.
+//! The rights of a client to publish and to read are its [`Grant`]. An [`Authenticator`] provides it at CONNECT; the
+//! broker refreshes it every few seconds.
 //!
 //! Sources: MQTT Version 3.1.1 and MQTT Version 5.0, OASIS standards of 2014-10-29 and 2019-03-07.
 
@@ -35,74 +35,76 @@ pub use mapping::{Mapping, MappingError, MappingRule};
 pub use rights::{Authenticator, FullGrant, Grant, Login, LoginAnswer, LoginRefusal, Users};
 pub use topic::{TopicError, overlap};
 
-/// A message on its way to the sink.
+/// A message passed to the sink.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Publish {
-    /// The topic it was published to; no wildcards.
+    /// The topic name.
     pub topic: Arc<str>,
-    /// The application's bytes.
+    /// The payload.
     pub payload: Bytes,
-    /// Quality of service of its delivery to us, 0 to 2.
+    /// Quality of service with which it was received, 0 to 2.
     pub qos: u8,
-    /// Whether the publisher asked for it to be retained.
+    /// The retain flag of the PUBLISH.
     pub retain: bool,
-    /// A number that no other connection of this process has.
+    /// Number of the connection, unique in this process.
     pub connection: u64,
-    /// The client it came from; for a message from an external broker, our own client id there.
+    /// Client id of the publisher. For a message from an external broker, this host's own client id there.
     pub client_id: String,
     /// MQTT 5 content type, such as `application/json`.
     pub content_type: Option<String>,
-    /// Whose rights the client has: see [`Grant::owner`]; empty for a message from an external broker.
+    /// Owner of the client's rights, see [`Grant::owner`]; empty for a message from an external broker.
     pub owner: String,
-    /// The sites that its content has to keep to; `None`: any.
+    /// The sites whose data the message may contain; `None` means all sites.
     pub sites: Option<Arc<[String]>>,
-    /// The exchange it belongs to, at QoS 2 from a client whose session outlasts its connection.
+    /// The exchange of the message, at QoS 2 from a client whose session outlives its connection.
     pub exchange: Option<Exchange>,
 }
 
-/// One QoS 2 exchange, from PUBLISH to PUBCOMP. The same client may use the packet id again after it.
+/// One QoS 2 exchange, from PUBLISH to PUBCOMP. Afterwards the same client may reuse the packet id.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Exchange {
-    /// Owner and client id of the session, distinct from every other session's.
+    /// Owner and client id of the session; unique among all sessions.
     pub session: Arc<str>,
-    /// Packet id.
+    /// The packet identifier.
     pub id: u16,
-    /// Whether the client says that it sends the message again.
+    /// The DUP flag: whether the client marks the message as a resend.
     pub dup: bool,
 }
 
-/// What became of a message.
+/// The sink's verdict on a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is durable; acknowledge it.
+    /// The message is stored durably; it is acknowledged.
     Stored,
-    /// It is durable but for a part of it, which is kept as a dead letter for this reason. Acknowledge it as taken: who
-    /// sent it again would store the rest twice.
+    /// Part of the message is stored durably, the rest is kept as a dead letter for this reason. It is acknowledged as
+    /// successful, because a resend would store the good part twice.
     Partly(String),
-    /// It is durably kept as a dead letter, for this reason; acknowledge it, and where the protocol can (MQTT 5) say why.
+    /// The message is rejected and kept durably as a dead letter, for this reason. It is acknowledged, in MQTT 5 with
+    /// the reason.
     Refused(String),
-    /// It could not be taken now; do not acknowledge it, so that it is sent again.
+    /// The message could not be accepted now. It is not acknowledged, so that it is sent again.
     Busy,
 }
 
-/// The future a sink answers with.
+/// The future of [`Sink::accept`].
 pub type Answer = Pin<Box<dyn Future<Output = Verdict> + Send>>;
 
-/// Where messages go.
+/// The consumer of the messages.
 pub trait Sink: Send + Sync + 'static {
-    /// Takes one message. Called in the order of a connection's packets; many answers of one connection are awaited at
-    /// the same time. An answer may be dropped unfinished when the broker stops.
+    /// Accepts one message. The calls follow the order of a connection's packets; many verdicts of one connection can
+    /// be pending at the same time. A pending verdict may be dropped when the broker stops.
     fn accept(&self, publish: Publish) -> Answer;
 
-    /// The client has released a QoS 2 message (PUBREL). PUBCOMP is sent when the future says `true`: from then on the
-    /// client uses the packet id for another message, which must not be taken for this one after a restart. `false`: it
-    /// could not be kept now; the client is closed and sends PUBREL again.
+    /// Stores that the client has released a QoS 2 message (PUBREL). PUBCOMP is sent when the future returns `true`.
+    /// From then on the client may reuse the packet id for another message, which must not be mistaken for this one
+    /// after a restart. `false` means that the release could not be stored now; the connection is closed, and the
+    /// client sends PUBREL again.
     fn release(&self, exchange: Exchange) -> Released {
         drop(exchange);
         Box::pin(std::future::ready(true))
     }
 
-    /// A session has ended, or its client has begun a new one: its exchanges are over.
+    /// Forgets the exchanges of a session that has ended or was replaced by a new one.
     fn forget(&self, session: &str) {
         let _ = session;
     }

@@ -1,52 +1,52 @@
-//! Which sensor and which format a topic stands for.
+//! Maps topics to sensors and payload formats.
 
 use crate::topic::{self, TopicError};
 
-/// One rule: what the topics that match a filter mean.
+/// A rule that assigns a sensor and a format to the topics that match a filter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MappingRule {
     /// Topic filter with `+` and `#`.
     pub filter: String,
-    /// Template of the sensor's name: `{1}`, `{2}` and so on are what the first, second `+` stood for, `{#}` what the `#`
-    /// stood for, `{topic}` the whole topic.
+    /// Template of the sensor's name: `{1}`, `{2}` and so on are replaced by the level that matched the first, second
+    /// `+`, `{#}` by the levels that matched the `#`, `{topic}` by the whole topic.
     pub sensor: Option<String>,
-    /// Name of the payload's format, taken as it is.
+    /// Name of the payload's format; it is passed on unchanged.
     pub format: Option<String>,
 }
 
-/// What is wrong with a rule.
+/// Why a rule is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MappingError {
-    /// Its filter.
+    /// The filter is invalid.
     #[error("rule {rule}: {source}")]
     Filter {
         /// Number of the rule, from 1.
         rule: usize,
-        /// What is wrong with it.
+        /// Why the filter is invalid.
         source: TopicError,
     },
-    /// The template names a wildcard that the filter lacks.
+    /// The template uses a wildcard that the filter does not have.
     #[error("rule {rule}: the sensor {template:?} uses {{{name}}}, but the filter {filter:?} has {has}")]
     Wildcard {
         /// Number of the rule, from 1.
         rule: usize,
         /// The template.
         template: String,
-        /// What it names.
+        /// The placeholder in the template.
         name: String,
         /// The filter.
         filter: String,
-        /// What wildcards that filter has.
+        /// Description of the wildcards that the filter has.
         has: String,
     },
-    /// Something else in braces, or a brace left open.
+    /// The template has an unknown placeholder or an unclosed brace.
     #[error("rule {rule}: the sensor {template:?} must use {{1}}, {{2}}, ..., {{#}} or {{topic}}, not {name:?}")]
     Template {
         /// Number of the rule, from 1.
         rule: usize,
         /// The template.
         template: String,
-        /// What was found.
+        /// The invalid placeholder.
         name: String,
     },
 }
@@ -56,7 +56,7 @@ enum Piece {
     Text(String),
     /// Index of a level of the topic.
     Level(usize),
-    /// All levels from this index on.
+    /// All levels of the topic from this index on.
     Rest(usize),
     Topic,
 }
@@ -68,23 +68,23 @@ struct Rule {
     format: Option<String>,
 }
 
-/// Rules in their order; the first that matches a topic counts. The default has none.
+/// An ordered list of rules; the first rule that matches a topic applies. The default has no rules.
 #[derive(Clone, Debug, Default)]
 pub struct Mapping {
     rules: Vec<Rule>,
 }
 
 impl Mapping {
-    /// Checks the rules.
+    /// Validates and compiles the rules.
     ///
     /// # Errors
-    /// An invalid filter, or a template that names a wildcard which its filter lacks.
+    /// A filter is invalid, or a template uses an unknown placeholder or a wildcard that its filter does not have.
     pub fn new(rules: Vec<MappingRule>) -> Result<Self, MappingError> {
         let rules = rules.into_iter().zip(1..).map(|(rule, number)| compile(rule, number)).collect::<Result<_, _>>()?;
         Ok(Self { rules })
     }
 
-    /// The sensor and the format of the first rule whose filter matches `topic`; `None` when none does.
+    /// Returns the sensor and the format of the first rule whose filter matches `topic`, or `None` if no rule matches.
     pub fn map(&self, topic: &str) -> Option<(Option<String>, Option<String>)> {
         let rule = self.rules.iter().find(|rule| topic::matches(&rule.filter, topic))?;
         let sensor = rule.sensor.as_ref().map(|pieces| render(pieces, topic));
@@ -180,22 +180,23 @@ mod tests {
     }
 
     #[test]
-    fn wrong_rules_are_told() {
-        let told = |filter, sensor| Mapping::new(vec![rule("ok", "ok"), rule(filter, sensor)]).unwrap_err().to_string();
-        assert!(told("a/#/b", "x").starts_with("rule 2: in the topic filter"));
+    fn invalid_rules_are_reported() {
+        let error =
+            |filter, sensor| Mapping::new(vec![rule("ok", "ok"), rule(filter, sensor)]).unwrap_err().to_string();
+        assert!(error("a/#/b", "x").starts_with("rule 2: in the topic filter"));
         assert_eq!(
-            told("a/+", "{2}"),
+            error("a/+", "{2}"),
             "rule 2: the sensor \"{2}\" uses {2}, but the filter \"a/+\" has 1 \"+\" and no \"#\""
         );
-        assert!(told("a/+", "{0}").contains("uses {0}"));
-        assert!(told("a/+", "{#}").contains("uses {#}"));
-        assert!(told("a/+", "{name}").contains("{name}"));
-        assert!(told("a/+", "{1").contains("{1"));
+        assert!(error("a/+", "{0}").contains("uses {0}"));
+        assert!(error("a/+", "{#}").contains("uses {#}"));
+        assert!(error("a/+", "{name}").contains("{name}"));
+        assert!(error("a/+", "{1").contains("{1"));
     }
 
     proptest! {
         #[test]
-        fn any_rule_is_judged_without_panic(filter in ".{0,20}", sensor in "[{}#a-z0-9]{0,20}", topic in ".{0,20}") {
+        fn any_rule_is_handled_without_panic(filter in ".{0,20}", sensor in "[{}#a-z0-9]{0,20}", topic in ".{0,20}") {
             if let Ok(mapping) = Mapping::new(vec![rule(&filter, &sensor)]) {
                 let _ = mapping.map(&topic);
             }

@@ -1,4 +1,4 @@
-//! Who may connect, and what a client may publish and read.
+//! Authentication of clients, and their rights to publish and subscribe.
 
 use std::{fmt, future::Future, net::SocketAddr, pin::Pin, sync::Arc};
 
@@ -8,11 +8,11 @@ use subtle::{Choice, ConstantTimeEq};
 
 use crate::config::{BrokerConfig, User};
 
-/// The rights of one client. The broker asks before each publish and each delivery, so an answer must be quick and must not
-/// block.
+/// The rights of one client. The broker calls these methods before each publish and each delivery, so they must be fast
+/// and must not block.
 pub trait Grant: fmt::Debug + Send + Sync {
-    /// Whose rights these are. Clients of one owner share the name space of client ids: a client can neither take over nor
-    /// end the session of another owner's client, whatever id it sends.
+    /// The owner of these rights. Client ids are scoped by owner: a client can neither take over nor end the session of
+    /// another owner's client, even with the same client id.
     fn owner(&self) -> &str;
 
     /// Whether the client may publish to this topic name.
@@ -21,15 +21,15 @@ pub trait Grant: fmt::Debug + Send + Sync {
     /// Whether the client may receive messages of this topic name.
     fn may_read(&self, topic: &str) -> bool;
 
-    /// Whether any topic that matches this filter could be read. `false` refuses the subscription; where it is `true`, each
-    /// message is still checked by [`Grant::may_read`].
+    /// Whether the client may read at least one topic that matches this filter. `false` rejects the subscription. With
+    /// `true`, each message is still checked with [`Grant::may_read`].
     fn may_subscribe(&self, filter: &str) -> bool;
 
-    /// The sites that the content of a publish has to keep to; `None`: any.
+    /// The sites whose data the client may publish; `None` means all sites.
     fn sites(&self) -> Option<Arc<[String]>>;
 }
 
-/// The rights of a client that may do everything.
+/// Unrestricted rights; the field is the owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FullGrant(pub String);
 
@@ -55,12 +55,12 @@ impl Grant for FullGrant {
     }
 }
 
-/// What a CONNECT shows.
+/// The identity and credentials of a CONNECT.
 #[derive(Clone)]
 pub struct Login {
-    /// Where the client connects from.
+    /// Address and port of the client.
     pub peer: SocketAddr,
-    /// The client id it asks for.
+    /// The requested client id.
     pub client_id: String,
     /// User name.
     pub user: Option<String>,
@@ -78,33 +78,33 @@ impl fmt::Debug for Login {
     }
 }
 
-/// Why a client is not let in.
+/// Why a login is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoginRefusal {
-    /// It has to show who it is.
+    /// The client sent no credentials, but they are required.
     Anonymous,
-    /// What it shows is wrong, revoked or expired.
+    /// The credentials are wrong, revoked or expired.
     Wrong,
-    /// It cannot be checked now.
+    /// The credentials cannot be checked at the moment.
     Unavailable,
 }
 
 /// The future of [`Authenticator::authenticate`].
 pub type LoginAnswer = Pin<Box<dyn Future<Output = Result<Arc<dyn Grant>, LoginRefusal>> + Send>>;
 
-/// Decides who may connect.
+/// Authenticates clients and provides their rights.
 pub trait Authenticator: fmt::Debug + Send + Sync + 'static {
-    /// Checks what a client shows.
+    /// Checks the credentials of a client and returns its rights.
     fn authenticate(&self, login: Login) -> LoginAnswer;
 
-    /// The rights that the owner of `grant` has now; `None` where the owner is no longer let in, which ends the owner's
-    /// connections and sessions. Called every [`crate::REVALIDATE`] for each owner, on a thread that may block. The same
-    /// `Arc` says that nothing has changed.
+    /// Returns the current rights of the owner of `grant`, or `None` if the owner has lost access, which ends the
+    /// owner's connections and sessions. Called every [`crate::REVALIDATE_INTERVAL`] for each owner, on a thread that
+    /// may block. Returning the same `Arc` means that nothing has changed.
     fn current(&self, grant: &Arc<dyn Grant>) -> Option<Arc<dyn Grant>>;
 }
 
-/// Configured users by the digests of their names and passwords: all digests have the same length, so comparing them takes
-/// the same time whatever a client sends.
+/// Configured users, stored as SHA-256 digests of their names and passwords. All digests have the same length, so a
+/// comparison takes the same time for any input of a client.
 #[derive(Debug, Default)]
 pub struct Users(Vec<Entry>);
 
@@ -130,12 +130,13 @@ impl Users {
         self.0.push(Entry { name: digest(user.name.as_bytes()), password: digest(user.password.as_bytes()), grant });
     }
 
-    /// Whether there is none.
+    /// Whether no user is configured.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The rights of the user with this name and password.
+    /// Returns the rights of the user with this name and password, or `None` if there is no such user. The comparison
+    /// takes constant time.
     pub fn find(&self, name: &str, password: &[u8]) -> Option<Arc<dyn Grant>> {
         let (name, password) = (digest(name.as_bytes()), digest(password));
         let mut found = None;
@@ -149,7 +150,8 @@ impl Users {
     }
 }
 
-/// The users of [`BrokerConfig`], each with all rights, and anonymous clients where it allows them.
+/// The users of [`BrokerConfig`], each with full rights. Anonymous clients are accepted if the configuration allows
+/// them.
 #[derive(Debug)]
 pub(crate) struct ConfiguredUsers {
     users: Users,

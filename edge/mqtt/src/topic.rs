@@ -2,40 +2,40 @@
 
 use crate::codec::MAX_STRING;
 
-/// Levels of a filter, so that the walk through the subscriptions stays shallow.
+/// Maximum number of levels of a filter; it bounds the recursion depth in the subscription tree.
 pub(crate) const MAX_LEVELS: usize = 128;
 
-/// What is wrong with a topic filter.
+/// Why a topic filter is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TopicError {
-    /// Nothing in it.
-    #[error("the topic filter is empty; write a topic, or \"#\" for all")]
+    /// The filter is empty.
+    #[error("the topic filter is empty; write a topic, or \"#\" for all topics")]
     Empty,
-    /// Longer than the wire allows.
+    /// The filter is longer than the wire format allows; the value is its length in bytes.
     #[error("the topic filter has {0} bytes; at most 65535 are allowed")]
     Long(usize),
-    /// Deeper than the broker allows.
+    /// The filter has more levels than the broker allows.
     #[error("the topic filter {0:?} has more than 128 levels; shorten it")]
     Deep(String),
-    /// `#` not at the end or not alone, or `+` not alone.
+    /// `#` is not at the end or not alone in its level, or `+` is not alone in its level.
     #[error(
         "in the topic filter {0:?} a \"+\" must stand alone between slashes, and \"#\" alone at the end, as in \"a/+/b/#\""
     )]
     Wildcard(String),
-    /// U+0000.
+    /// The filter contains U+0000.
     #[error("the topic filter {0:?} contains a NUL character")]
     Nul(String),
-    /// `$share` without group or filter.
+    /// A `$share` filter without a group or without a filter.
     #[error("the shared subscription {0:?} must look like \"$share/group/filter\", the group without wildcards")]
     Share(String),
 }
 
-/// Whether `topic` may be published to.
+/// Whether `topic` is a valid topic name for a PUBLISH: not empty, without wildcards.
 pub(crate) fn is_name(topic: &str) -> bool {
     !topic.is_empty() && topic.len() <= MAX_STRING && !topic.bytes().any(|byte| matches!(byte, b'+' | b'#' | 0))
 }
 
-/// Checks a filter without `$share`.
+/// Validates a filter that has no `$share` prefix.
 pub(crate) fn check_filter(filter: &str) -> Result<(), TopicError> {
     if filter.is_empty() {
         return Err(TopicError::Empty);
@@ -60,14 +60,14 @@ pub(crate) fn check_filter(filter: &str) -> Result<(), TopicError> {
     Ok(())
 }
 
-/// A subscription's filter, and the group when it is shared.
+/// The filter of a subscription, and its group if it is a shared subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Filter<'a> {
     pub(crate) group: Option<&'a str>,
     pub(crate) filter: &'a str,
 }
 
-/// Takes `$share/group/filter` apart and checks the filter.
+/// Parses a filter, with or without a `$share/group/` prefix, and validates it.
 pub(crate) fn parse_filter(text: &str) -> Result<Filter<'_>, TopicError> {
     let parsed = match text.strip_prefix("$share/") {
         Some(shared) => match shared.split_once('/') {
@@ -83,7 +83,7 @@ pub(crate) fn parse_filter(text: &str) -> Result<Filter<'_>, TopicError> {
     Ok(parsed)
 }
 
-/// Whether a checked filter matches a topic name. A wildcard at the start does not match topics that begin with `$`.
+/// Whether a valid filter matches a topic name. A leading wildcard does not match topics that begin with `$`.
 pub(crate) fn matches(filter: &str, topic: &str) -> bool {
     if topic.starts_with('$') && filter.starts_with(['+', '#']) {
         return false;
@@ -107,7 +107,7 @@ pub(crate) fn matches(filter: &str, topic: &str) -> bool {
     levels.next().is_none()
 }
 
-/// Whether some topic matches both filters, which must be valid and without `$share`.
+/// Whether at least one topic matches both filters. The filters must be valid and without `$share`.
 pub fn overlap(one: &str, other: &str) -> bool {
     let wild = |filter: &str| filter.starts_with(['+', '#']);
     if (one.starts_with('$') && wild(other)) || (other.starts_with('$') && wild(one)) {
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_filters_are_refused() {
+    fn invalid_filters_are_rejected() {
         for filter in ["", "a#", "a/#/b", "a+/b", "+a", "##", "a\0"] {
             assert!(check_filter(filter).is_err(), "{filter:?}");
         }
@@ -181,7 +181,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_judged_without_panic(filter in ".{0,40}", topic in ".{0,40}") {
+        fn any_text_is_parsed_without_panic(filter in ".{0,40}", topic in ".{0,40}") {
             let _ = parse_filter(&filter);
             let _ = matches(&filter, &topic);
         }

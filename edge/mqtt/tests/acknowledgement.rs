@@ -1,4 +1,4 @@
-//! An acknowledgement says that the message is stored: never before, in order, and once.
+//! A message is acknowledged only after it is stored, in order, and once.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -30,7 +30,7 @@ fn nothing_is_acknowledged_before_it_is_stored() {
 }
 
 #[test]
-fn a_qos_2_message_that_comes_again_is_not_taken_again() {
+fn a_resent_qos_2_message_is_not_stored_again() {
     for v5 in [false, true] {
         let sink = Recorder::storing();
         let broker = start(config(), sink.clone());
@@ -41,7 +41,7 @@ fn a_qos_2_message_that_comes_again_is_not_taken_again() {
         client.publish(0xC, "a", 5, "once");
         assert_eq!(client.read(), Some((0x50, vec![0, 5])));
         drop(client);
-        // The session remembers it.
+        // The session remembers the packet id.
         let (mut client, connack) = Raw::connect(broker.address, &connect);
         assert_eq!(connack[..2], [1, 0]);
         client.publish(0xC, "a", 5, "once");
@@ -49,7 +49,7 @@ fn a_qos_2_message_that_comes_again_is_not_taken_again() {
         client.send(0x62, &[0, 5]);
         assert_eq!(client.read(), Some((0x70, vec![0, 5])));
         assert_eq!(sink.payloads(), ["once"]);
-        // After PUBREL the id is a new message's.
+        // After PUBREL the packet id belongs to a new message.
         client.publish(4, "a", 5, "next");
         assert_eq!(client.read(), Some((0x50, vec![0, 5])));
         assert_eq!(sink.payloads(), ["once", "next"]);
@@ -57,7 +57,7 @@ fn a_qos_2_message_that_comes_again_is_not_taken_again() {
 }
 
 #[test]
-fn a_qos_2_message_stored_after_its_connection_is_not_taken_again() {
+fn a_qos_2_message_stored_after_its_connection_ended_is_not_stored_again() {
     let sink = Recorder::storing();
     let broker = start(config(), sink.clone());
     sink.gate(false);
@@ -81,7 +81,7 @@ fn a_qos_2_message_stored_after_its_connection_is_not_taken_again() {
 }
 
 #[test]
-fn busy_closes_without_acknowledging() {
+fn a_busy_sink_closes_the_connection_without_acknowledgement() {
     for v5 in [false, true] {
         for (flags, acknowledgement) in [(2, 0x40), (4, 0x50)] {
             let busy = std::sync::atomic::AtomicBool::new(true);
@@ -114,11 +114,11 @@ fn a_dead_letter_is_acknowledged_with_its_reason() {
     assert_eq!(client.read(), Some((0x40, why.clone())));
     client.publish(4, "a", 1, "x");
     assert_eq!(client.read(), Some((0x50, why)));
-    // That ended the exchange: the id is free.
+    // That ended the exchange: the packet id is free.
     client.publish(4, "a", 1, "y");
     assert_eq!(client.read().unwrap().0, 0x50);
     assert_eq!(sink.payloads(), ["x", "x", "y"]);
-    // A client that does not want reasons gets the code alone.
+    // A client that does not accept reason strings gets the code alone.
     let mut client = Raw::join(broker.address, &Connect { properties: &[0x17, 0], ..as_client(true, "terse") });
     client.publish(2, "a", 1, "x");
     assert_eq!(client.read(), Some((0x40, vec![0, 1, 0x99])));
@@ -128,7 +128,7 @@ fn a_dead_letter_is_acknowledged_with_its_reason() {
 }
 
 #[test]
-fn what_is_not_for_the_sink_does_not_go_there() {
+fn only_ingest_topics_go_to_the_sink() {
     let sink = Recorder::storing();
     let broker = start(BrokerConfig { ingest: vec!["plant/#".into()], ..config() }, sink.clone());
     for v5 in [false, true] {
@@ -137,7 +137,7 @@ fn what_is_not_for_the_sink_does_not_go_there() {
             client.publish(2, topic, id, topic);
             assert_eq!(client.read(), Some((0x40, vec![0, id as u8])), "{topic}");
         }
-        // The product's own topics: nobody publishes there but the host.
+        // Reserved topics: only the host may publish to them.
         for topic in ["wheeltapper", "wheeltapper/events/alert/plant/a", "$SYS", "$SYS/broker"] {
             client.publish(2, topic, 9, "forged");
             if v5 {
@@ -172,7 +172,7 @@ fn subscribers_get_a_message_when_it_is_stored_and_qos_0_at_once() {
 }
 
 #[test]
-fn what_waits_for_the_sink_is_bounded() {
+fn messages_that_wait_for_the_sink_are_bounded() {
     let sink = Recorder::storing();
     let broker = start(BrokerConfig { max_inflight: 10, ..config() }, sink.clone());
     sink.gate(false);
@@ -187,7 +187,7 @@ fn what_waits_for_the_sink_is_bounded() {
     for id in 1..=50 {
         assert_eq!(client.read(), Some((0x40, vec![0, id])));
     }
-    // MQTT 5 has been told the receive maximum and is closed when it does not keep to it.
+    // An MQTT 5 client knows the receive maximum and is closed when it exceeds it.
     sink.gate(false);
     let (mut client, connack) = Raw::connect(broker.address, &as_client(true, "five"));
     assert!(connack.windows(3).any(|window| window == [0x21, 0, 10]), "{connack:?}");
@@ -222,7 +222,7 @@ fn bytes_that_wait_for_the_sink_are_bounded() {
 }
 
 #[test]
-fn pubcomp_waits_until_the_sink_has_kept_the_release() {
+fn pubcomp_is_sent_after_the_sink_has_stored_the_release() {
     for v5 in [false, true] {
         let sink = Recorder::storing();
         let broker = start(config(), sink.clone());
@@ -242,12 +242,12 @@ fn pubcomp_waits_until_the_sink_has_kept_the_release() {
         let unknown = if v5 { vec![0, 6, 0x92] } else { vec![0, 6] };
         assert_eq!(client.read(), Some((0x70, unknown)));
         let released: Vec<u16> = sink.released().iter().map(|exchange| exchange.id).collect();
-        assert_eq!(released, [5, 6], "also one that only the sink may know, from before a restart");
-        // A message that comes again is told as one: after a restart only the sink knows it.
+        assert_eq!(released, [5, 6], "including one that only the sink may know, from before a restart");
+        // A resend is marked as such for the sink: after a restart only the sink knows the exchange.
         client.publish(0xC, "a", 7, "again");
         assert_eq!(client.read(), Some((0x50, vec![0, 7])));
         assert!(sink.taken()[1].exchange.as_ref().is_some_and(|exchange| exchange.dup));
-        // A clean start ends the exchanges, and has none of its own.
+        // A clean start ends the exchanges; its own messages have no exchange.
         drop(client);
         let own = Connect { clean: true, properties: &[], ..lasting };
         let before = sink.forgotten().len();
@@ -260,7 +260,7 @@ fn pubcomp_waits_until_the_sink_has_kept_the_release() {
 }
 
 #[test]
-fn an_empty_retained_message_clears_and_is_no_event() {
+fn an_empty_retained_message_clears_and_is_not_ingested() {
     let sink = Recorder::new(|_| Verdict::Refused("the event is empty".into()));
     let broker = start(config(), sink.clone());
     broker.handle.publish("a", "old".into(), 1, true);
@@ -272,7 +272,7 @@ fn an_empty_retained_message_clears_and_is_no_event() {
 }
 
 #[test]
-fn what_is_taken_in_part_is_acknowledged_as_taken() {
+fn a_partly_stored_message_is_acknowledged_as_successful() {
     let sink = Recorder::new(|_| Verdict::Partly("mode: no number".into()));
     let broker = start(config(), sink.clone());
     let mut client = Raw::join(broker.address, &as_client(true, "five"));

@@ -1,4 +1,4 @@
-//! Whatever clients do, the broker's connections, memory and patience end somewhere, and who is refused is told why.
+//! The limits of the broker for connections, memory and time; a rejected client gets the reason.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -25,12 +25,12 @@ fn failed_logins_are_slowed_down_by_name_and_address() {
     for _ in 0..5 {
         assert_eq!(connect(true, "ann", "wrong")[1], 0x86);
     }
-    // Not even the right password is looked at now.
-    let refused = connect(true, "ann", "secret");
-    assert_eq!(refused[1], 0x9F);
-    assert!(words(&refused).contains("too many failed logins; try again in"), "{refused:?}");
+    // Now even the right password is rejected.
+    let rejected = connect(true, "ann", "secret");
+    assert_eq!(rejected[1], 0x9F);
+    assert!(words(&rejected).contains("too many failed logins; try again in"), "{rejected:?}");
     assert_eq!(connect(false, "ann", "secret")[1], 3);
-    assert_eq!(connect(true, "bob", "secret")[1], 0, "another name goes on");
+    assert_eq!(connect(true, "bob", "secret")[1], 0, "another name is not affected");
     assert_eq!(broker.handle.stats().refused_logins, 7);
     let start = Instant::now();
     eventually("the wait ends", || connect(true, "ann", "secret")[1] == 0);
@@ -45,11 +45,11 @@ fn connections_of_one_address_and_of_all_are_bounded() {
         let broker = start(limits, Recorder::storing());
         let first = Raw::join(broker.address, &as_client(true, "a"));
         let _second = Raw::join(broker.address, &as_client(true, "b"));
-        let (_, refused) = Raw::connect(broker.address, &as_client(true, "c"));
-        assert_eq!(refused[1], 0x97);
-        assert!(words(&refused).contains("max_connections"), "{refused:?}");
-        let (_, refused) = Raw::connect(broker.address, &as_client(false, "c"));
-        assert_eq!(refused[1], 3);
+        let (_, rejected) = Raw::connect(broker.address, &as_client(true, "c"));
+        assert_eq!(rejected[1], 0x97);
+        assert!(words(&rejected).contains("max_connections"), "{rejected:?}");
+        let (_, rejected) = Raw::connect(broker.address, &as_client(false, "c"));
+        assert_eq!(rejected[1], 3);
         assert_eq!(broker.handle.stats().refused_connections, 2);
         drop(first);
         eventually("there is room", || broker.handle.connections() == 1);
@@ -58,11 +58,11 @@ fn connections_of_one_address_and_of_all_are_bounded() {
 }
 
 #[test]
-fn a_connect_that_does_not_come_whole_is_cut() {
+fn an_incomplete_connect_times_out() {
     let broker = start(BrokerConfig { connect_timeout: Duration::from_millis(300), ..config() }, Recorder::storing());
     let start = Instant::now();
     let mut client = Raw::open(broker.address, true);
-    // Byte by byte it does not last longer.
+    // Sending it byte by byte does not extend the timeout.
     let half = [&[0x10, 200, 1][..], &field("MQTT"), &[5, 2, 0, 0, 0]].concat();
     for byte in half.iter().cycle() {
         if client.stream.write_all(&[*byte]).is_err() || start.elapsed() > Duration::from_secs(5) {
@@ -75,13 +75,13 @@ fn a_connect_that_does_not_come_whole_is_cut() {
 }
 
 #[test]
-fn half_a_packet_is_not_waited_for_for_ever() {
+fn an_incomplete_packet_times_out() {
     let limits = BrokerConfig { packet_timeout: Duration::from_millis(400), ..config() };
     let broker = start(limits, Recorder::storing());
     for v5 in [false, true] {
         let before = broker.handle.stats().slow;
         let mut client = Raw::join(broker.address, &as_client(v5, "half"));
-        // A whole packet may come at any time: only what has begun must end.
+        // A packet may start at any time; the timeout applies only to a started packet.
         std::thread::sleep(Duration::from_millis(600));
         client.publish(2, "a", 1, "whole");
         assert_eq!(client.read().unwrap().0, 0x40);
@@ -103,7 +103,7 @@ fn half_a_packet_is_not_waited_for_for_ever() {
 }
 
 #[test]
-fn a_client_that_takes_nothing_is_closed() {
+fn a_client_that_does_not_read_is_closed() {
     let limits = BrokerConfig { packet_timeout: Duration::from_millis(500), ..config() };
     let broker = start(limits, Recorder::storing());
     let mut screen = Raw::join(broker.address, &as_client(true, "asleep"));
@@ -117,7 +117,7 @@ fn a_client_that_takes_nothing_is_closed() {
 }
 
 #[test]
-fn unfinished_large_packets_have_a_bound_together() {
+fn incomplete_large_packets_have_a_common_limit() {
     let limits = BrokerConfig { max_input_bytes: 1 << 20, ..config() };
     let broker = start(limits, Recorder::storing());
     let begin = [&[0x32, 0x80, 0x80, 0x3C][..], &field("a"), &vec![0; 700_000]].concat();
@@ -127,7 +127,7 @@ fn unfinished_large_packets_have_a_bound_together() {
     let mut second = Raw::join(broker.address, &as_client(true, "second"));
     let _ = second.stream.write_all(&begin);
     second.closed(0x97);
-    // Small packets go on, and the room comes back.
+    // Small packets are still accepted, and the memory is released.
     let mut third = Raw::join(broker.address, &as_client(true, "third"));
     third.publish(2, "a", 1, "small");
     assert_eq!(third.read(), Some((0x40, vec![0, 1])));
@@ -136,7 +136,7 @@ fn unfinished_large_packets_have_a_bound_together() {
 }
 
 #[test]
-fn queues_of_all_sessions_have_a_bound_together() {
+fn queues_of_all_sessions_have_a_common_limit() {
     let broker = start(BrokerConfig { max_queued_bytes: 100_000, ..config() }, Recorder::storing());
     let connect = |id| Connect { clean: false, ..as_client(false, id) };
     for id in ["a", "b", "c"] {
@@ -149,7 +149,7 @@ fn queues_of_all_sessions_have_a_bound_together() {
     let stats = broker.handle.stats();
     assert!((50_000..=100_000).contains(&stats.queued_bytes), "{stats:?}");
     assert!(stats.dropped > 0, "{stats:?}");
-    // Whoever comes back empties its own.
+    // A client that reconnects empties its own queue.
     let mut client = Raw::join(broker.address, &connect("a"));
     while broker.handle.stats().queued_bytes == stats.queued_bytes {
         client.message();
@@ -170,17 +170,17 @@ fn filters_of_one_session_are_bounded_in_number_and_bytes() {
         assert_eq!(client.subscribe(&format!("t/{number}"), 0), 0);
     }
     assert_eq!(client.subscribe("one/more", 0), 0x97);
-    assert_eq!(client.subscribe("t/0", 1), 1, "one that is there may change");
+    assert_eq!(client.subscribe("t/0", 1), 1, "an existing subscription may change");
     let mut client = Raw::join(broker.address, &as_client(true, "long"));
     let codes: Vec<u8> = (0..6).map(|number| client.subscribe(&format!("{number}{}", "x".repeat(60_000)), 0)).collect();
     assert_eq!(codes, [0, 0, 0, 0, 0x97, 0x97]);
 }
 
 #[test]
-fn a_session_more_than_there_is_room_for_is_told() {
+fn a_session_above_the_limit_is_rejected() {
     let broker = start(BrokerConfig { max_sessions: 2, ..config() }, Recorder::storing());
     let _first = Raw::join(broker.address, &as_client(true, "a"));
     let _second = Raw::join(broker.address, &as_client(true, "b"));
-    let (_, refused) = Raw::connect(broker.address, &as_client(true, "c"));
-    assert_eq!(refused[1], 0x97);
+    let (_, rejected) = Raw::connect(broker.address, &as_client(true, "c"));
+    assert_eq!(rejected[1], 0x97);
 }

@@ -1,4 +1,4 @@
-//! The broker's side of the protocol, byte by byte.
+//! The broker's side of the protocol, tested with raw packets.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -9,7 +9,7 @@ use common::*;
 use wheeltapper_mqtt::{Broker, BrokerConfig, BrokerTls, User};
 
 #[test]
-fn what_is_in_flight_is_sent_again_on_resuming() {
+fn in_flight_messages_are_resent_when_a_session_resumes() {
     for v5 in [false, true] {
         let broker = start(config(), Recorder::storing());
         let connect = Connect { clean: false, properties: &[0x11, 0, 0, 0, 60], ..as_client(v5, "screen") };
@@ -37,7 +37,7 @@ fn what_is_in_flight_is_sent_again_on_resuming() {
         screen.send(0x70, &three.2.to_be_bytes());
         screen.send(0x40, &one.2.to_be_bytes());
         screen.silent();
-        // A clean start forgets all that.
+        // A clean start discards the session.
         drop(screen);
         let (mut screen, connack) = Raw::connect(broker.address, &Connect { clean: true, ..connect });
         assert_eq!(connack[..2], [0, 0]);
@@ -47,7 +47,7 @@ fn what_is_in_flight_is_sent_again_on_resuming() {
 }
 
 #[test]
-fn the_subscribers_receive_maximum_is_kept() {
+fn the_receive_maximum_of_a_subscriber_is_respected() {
     let broker = start(config(), Recorder::storing());
     let mut screen = Raw::join(broker.address, &Connect { properties: &[0x21, 0, 2], ..as_client(true, "screen") });
     screen.subscribe("a", 1);
@@ -62,7 +62,7 @@ fn the_subscribers_receive_maximum_is_kept() {
 }
 
 #[test]
-fn queues_of_absent_and_slow_subscribers_are_bounded() {
+fn queues_of_disconnected_and_slow_subscribers_are_bounded() {
     let broker = start(BrokerConfig { max_offline_messages: 5, ..config() }, Recorder::storing());
     let connect = Connect { clean: false, ..as_client(false, "screen") };
     let mut screen = Raw::join(broker.address, &connect);
@@ -83,7 +83,7 @@ fn subscription_options_and_identifiers() {
     let broker = start(config(), Recorder::storing());
     broker.handle.publish("kept", "old".into(), 1, true);
     let mut client = Raw::join(broker.address, &as_client(true, "both"));
-    // Retain handling 2: none; 1: only when new; 0: always.
+    // Retain handling 2: never; 1: only for a new subscription; 0: always.
     client.subscribe("kept", 0x21);
     client.silent();
     client.subscribe("kept", 0x11);
@@ -91,7 +91,7 @@ fn subscription_options_and_identifiers() {
     client.subscribe("kept", 0x01);
     let message = client.message();
     assert_eq!((message.0, &*message.4), (0x33, "old"));
-    // No local, retain as published, two subscriptions with identifiers.
+    // No local, retain as published, and two subscriptions with identifiers.
     client.subscribe_with("own/#", 0x04 | 0x08, &[0x0B, 5]);
     client.publish(0, "own/a", 0, "mine");
     client.silent();
@@ -157,7 +157,7 @@ fn wills() {
     let connect = Connect { will: Some(("will/b", "asked", 0, &[])), ..as_client(true, "asks") };
     Raw::join(broker.address, &connect).send(0xE0, &[0x04]);
     assert_eq!(watcher.message().4, "asked");
-    // With a delay it comes later, and not at all when the client is back before.
+    // With a delay the will is published later, and not at all if the client reconnects before.
     let delayed = Connect {
         clean: false,
         properties: &[0x11, 0, 0, 0, 60],
@@ -188,7 +188,7 @@ fn the_same_client_id_takes_over() {
 }
 
 #[test]
-fn shared_subscriptions_take_turns() {
+fn shared_subscriptions_rotate() {
     for v5 in [false, true] {
         let broker = start(config(), Recorder::storing());
         let mut members: Vec<Raw> =
@@ -209,7 +209,7 @@ fn shared_subscriptions_take_turns() {
 }
 
 #[test]
-fn who_may_come() {
+fn logins_are_checked() {
     let users = vec![User { name: "ann".into(), password: "secret".into() }];
     assert!(!format!("{users:?}").contains("secret"));
     let broker = start(BrokerConfig { users, ..config() }, Recorder::storing());
@@ -229,7 +229,7 @@ fn who_may_come() {
 }
 
 #[test]
-fn what_breaks_the_protocol_is_closed_with_its_reason() {
+fn protocol_errors_close_the_connection_with_a_reason() {
     let broker = start(BrokerConfig { max_packet: 200, ..config() }, Recorder::storing());
     let publish = |properties: &[u8]| [&field("a")[..], &[properties.len() as u8], properties].concat();
     for (first, body, reason) in [
@@ -269,7 +269,7 @@ fn silent_clients_are_closed() {
 }
 
 #[test]
-fn a_packet_larger_than_the_subscriber_takes_is_left_out() {
+fn a_packet_above_the_subscribers_maximum_is_skipped() {
     let broker = start(config(), Recorder::storing());
     let mut screen =
         Raw::join(broker.address, &Connect { properties: &[0x27, 0, 0, 0, 30], ..as_client(true, "small") });
@@ -288,14 +288,16 @@ fn stopping_closes_all_connections() {
 }
 
 #[test]
-fn wrong_settings_are_told() {
+fn invalid_settings_are_reported() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let told = |config| runtime.block_on(Broker::bind(config, Recorder::storing())).unwrap_err().to_string();
-    assert!(told(BrokerConfig { ingest: vec!["a/#/b".into()], ..config() }).starts_with("ingest: in the topic filter"));
-    assert!(told(BrokerConfig { max_inflight: 0, ..config() }).contains("1 to 65535"));
-    assert!(told(BrokerConfig { listen: "nowhere".into(), ..config() }).contains("cannot listen on nowhere"));
+    let error = |config| runtime.block_on(Broker::bind(config, Recorder::storing())).unwrap_err().to_string();
+    assert!(
+        error(BrokerConfig { ingest: vec!["a/#/b".into()], ..config() }).starts_with("ingest: in the topic filter")
+    );
+    assert!(error(BrokerConfig { max_inflight: 0, ..config() }).contains("1 to 65535"));
+    assert!(error(BrokerConfig { listen: "nowhere".into(), ..config() }).contains("cannot listen on nowhere"));
     let tls = BrokerTls { listen: "127.0.0.1:0".into(), cert: "absent.pem".into(), key: "absent.key".into() };
-    assert!(told(BrokerConfig { tls: Some(tls), ..config() }).contains("absent.pem"));
+    assert!(error(BrokerConfig { tls: Some(tls), ..config() }).contains("absent.pem"));
 }
 
 #[test]
@@ -312,11 +314,11 @@ fn a_subscriber_that_does_not_read_loses_qos_0_first() {
     while screen.message().4 != "assured" {
         got += 1;
     }
-    assert!(got < 400, "{got} waited");
+    assert!(got < 400, "{got} messages were queued");
 }
 
 #[test]
-fn a_dead_letter_whose_acknowledgement_was_lost_is_not_taken_again() {
+fn a_dead_letter_whose_acknowledgement_was_lost_is_not_stored_again() {
     let sink = Recorder::new(|_| wheeltapper_mqtt::Verdict::Refused("no number".into()));
     let broker = start(config(), sink.clone());
     let connect = Connect { clean: false, properties: &[0x11, 0, 0, 0, 60], ..as_client(true, "pump") };
@@ -334,7 +336,7 @@ fn a_dead_letter_whose_acknowledgement_was_lost_is_not_taken_again() {
 }
 
 #[test]
-fn a_wills_expiry_counts_from_its_publication() {
+fn the_expiry_of_a_will_starts_at_its_publication() {
     let broker = start(config(), Recorder::storing());
     let mut watcher = Raw::join(broker.address, &as_client(true, "watcher"));
     watcher.subscribe("will", 1);
@@ -349,7 +351,7 @@ proptest::proptest! {
     #![proptest_config(proptest::test_runner::Config::with_cases(1))]
 
     #[test]
-    fn garbage_closes_one_connection_and_no_other(all in proptest::collection::vec((proptest::bool::ANY, proptest::collection::vec((0u8..=255, proptest::collection::vec(0u8..=255, 0..40)), 1..6)), 150)) {
+    fn invalid_input_closes_only_its_own_connection(all in proptest::collection::vec((proptest::bool::ANY, proptest::collection::vec((0u8..=255, proptest::collection::vec(0u8..=255, 0..40)), 1..6)), 150)) {
         let broker = start(config(), Recorder::storing());
         let mut other = Raw::join(broker.address, &as_client(true, "other"));
         for (v5, packets) in all {

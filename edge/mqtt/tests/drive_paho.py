@@ -1,4 +1,4 @@
-"""Drives the broker on localhost:PORT with Eclipse Paho. Usage: drive_paho.py PORT 4|5"""
+"""Tests the broker on localhost:PORT with Eclipse Paho. Usage: drive_paho.py PORT 4|5"""
 
 import queue
 import sys
@@ -66,7 +66,7 @@ class Client:
         self.client.loop_stop()
 
     def die(self):
-        """Without a DISCONNECT."""
+        """Closes the connection without a DISCONNECT."""
         self.client.loop_stop()
         self.client.socket().close()
 
@@ -164,7 +164,7 @@ def takeover():
 
 
 def many():
-    """More than fit into one window, both ways."""
+    """Publishes more messages than fit into one in-flight window, in both directions."""
     a, b = Client("a"), Client("b")
     a.subscribe("many", 2)
     sent = [b.client.publish("many", f"{n}", 1 + n % 2) for n in range(900)]

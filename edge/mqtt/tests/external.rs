@@ -1,4 +1,4 @@
-//! The client of an external broker, under a real mosquitto that is killed and started again: nothing is lost.
+//! The client for an external broker, tested against a real mosquitto that is killed and restarted: no message is lost.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -31,7 +31,7 @@ impl Mosquitto {
             folder.display()
         );
         std::fs::write(&settings, text).unwrap();
-        // Debian has it in /usr/sbin, which is not on every PATH.
+        // Debian installs it in /usr/sbin, which is not on every PATH.
         let path = format!("{}:/usr/sbin:/usr/local/sbin", std::env::var("PATH").unwrap_or_default());
         let mut command = Command::new("mosquitto");
         if let Some(found) =
@@ -69,7 +69,7 @@ fn free_port() -> u16 {
 
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    // mosquitto started by root works as its own user.
+    // If root starts mosquitto, it runs as its own user, which needs access to the folder.
     #[cfg(unix)]
     std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
     folder
@@ -123,29 +123,29 @@ fn survives_restarts(version: u8, qos: u8) {
     let runtime = runtime();
     runtime.spawn(run_client(client(port, version, qos), sink.clone()));
     publish(mosquitto.address(), qos, 0..1);
-    // Subscribed by now, or the message came before; then publish until one comes.
+    // The first message may have been published before the client subscribed; publish until one arrives.
     eventually("the client takes messages", || {
         publish(mosquitto.address(), qos, 0..1);
         !sink.payloads().is_empty()
     });
     publish(mosquitto.address(), qos, 1..100);
-    // Stopped in the middle: the sink holds messages that are not acknowledged yet.
+    // Stopped while the sink holds messages that are not acknowledged yet.
     sink.gate(false);
     publish(mosquitto.address(), qos, 100..200);
     mosquitto.stop("-TERM");
     sink.gate(true);
     let mosquitto = Mosquitto::start(folder.path(), port);
     publish(mosquitto.address(), qos, 200..300);
-    eventually("all come", || (1..300).all(|number| counts(&sink).contains_key(&number.to_string())));
-    // Killed after it has saved what it holds (it does at every change, from its main loop).
+    eventually("all messages arrive", || (1..300).all(|number| counts(&sink).contains_key(&number.to_string())));
+    // Killed after it has saved its state (its main loop saves it after every change).
     std::thread::sleep(Duration::from_secs(2));
     mosquitto.stop("-KILL");
     let mosquitto = Mosquitto::start(folder.path(), port);
     publish(mosquitto.address(), qos, 300..400);
-    eventually("the last come too", || (300..400).all(|number| counts(&sink).contains_key(&number.to_string())));
+    eventually("the last messages arrive", || (300..400).all(|number| counts(&sink).contains_key(&number.to_string())));
     if qos == 2 {
         let twice: Vec<_> = counts(&sink).into_iter().filter(|(payload, count)| payload != "0" && *count > 1).collect();
-        assert!(twice.is_empty(), "taken more than once: {twice:?}");
+        assert!(twice.is_empty(), "stored more than once: {twice:?}");
     }
 }
 
@@ -160,17 +160,17 @@ fn nothing_is_lost_with_5_and_qos_1() {
 }
 
 #[test]
-fn nothing_is_lost_or_taken_twice_with_3_1_1_and_qos_2() {
+fn nothing_is_lost_or_stored_twice_with_3_1_1_and_qos_2() {
     survives_restarts(4, 2);
 }
 
 #[test]
-fn nothing_is_lost_or_taken_twice_with_5_and_qos_2() {
+fn nothing_is_lost_or_stored_twice_with_5_and_qos_2() {
     survives_restarts(5, 2);
 }
 
 #[test]
-fn a_busy_sink_is_asked_again() {
+fn a_message_is_offered_again_to_a_busy_sink() {
     let folder = folder();
     let mosquitto = Mosquitto::start(folder.path(), free_port());
     let offers = Arc::new(AtomicUsize::new(0));
@@ -212,7 +212,7 @@ fn the_embedded_broker_can_be_the_external_one_over_tls() {
     assert!(!format!("{settings:?}").contains("secret"));
     let runtime = runtime();
     runtime.spawn(run_client(settings, sink.clone()));
-    eventually("a message comes", || {
+    eventually("a message arrives", || {
         broker.handle.publish("plant/x", "over TLS".into(), 2, false);
         !sink.payloads().is_empty()
     });

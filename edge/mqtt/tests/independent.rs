@@ -1,4 +1,4 @@
-//! The broker under clients that others wrote: Eclipse Paho, mosquitto_pub and mosquitto_sub.
+//! The broker with third-party clients: Eclipse Paho, mosquitto_pub and mosquitto_sub.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -19,10 +19,10 @@ fn run(command: &mut Command) -> Output {
 }
 
 fn paho(version: u8) {
-    // A Python that has Paho 2; Debian's package is version 1.
+    // A Python with Paho 2; Debian's package is version 1.
     let python = std::env::var_os("WHEELTAPPER_PYTHON").unwrap_or_else(|| "python3".into());
     let probe = run(Command::new(&python).args(["-c", "from paho.mqtt.enums import CallbackAPIVersion"]));
-    assert!(probe.status.success(), "Paho is not there: {MISSING}\n{}", String::from_utf8_lossy(&probe.stderr));
+    assert!(probe.status.success(), "Paho is not installed: {MISSING}\n{}", String::from_utf8_lossy(&probe.stderr));
     let sink = Recorder::storing();
     let broker = start(config(), sink.clone());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/drive_paho.py");
@@ -31,7 +31,7 @@ fn paho(version: u8) {
     assert!(output.status.success(), "{out}\n{err}");
     assert_eq!(out.lines().count(), 8, "{out}\n{err}");
     let many = sink.taken().iter().filter(|publish| &*publish.topic == "many").count();
-    assert_eq!(many, 900, "each taken once");
+    assert_eq!(many, 900, "each message is stored once");
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn paho_with_5() {
 fn mosquitto(version: &str, port: u16, extra: &[&str]) {
     let common = ["-V", version, "-h", "localhost", "-p", &port.to_string()];
     for qos in ["0", "1", "2"] {
-        // Without stdbuf, what it prints comes only when it ends.
+        // Without stdbuf its output is buffered until it ends.
         let mut subscriber = Command::new("stdbuf")
             .args(["-oL", "mosquitto_sub"])
             .args(common)
@@ -92,7 +92,7 @@ fn mosquitto_clients_over_tls_with_a_password() {
     let cert = cert.to_str().unwrap();
     let port = broker.tls.unwrap().port();
     mosquitto("mqttv5", port, &["--cafile", cert, "-u", "ann", "-P", "secret"]);
-    let refused = run(Command::new("mosquitto_pub").args([
+    let rejected = run(Command::new("mosquitto_pub").args([
         "-h",
         "localhost",
         "-p",
@@ -110,5 +110,5 @@ fn mosquitto_clients_over_tls_with_a_password() {
         "-q",
         "1",
     ]));
-    assert!(!refused.status.success());
+    assert!(!rejected.status.success());
 }

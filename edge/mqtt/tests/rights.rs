@@ -1,4 +1,4 @@
-//! What a client may not read does not reach it, and what it may not send reaches nobody.
+//! A client receives only messages that it may read, and can publish only to topics that its rights allow.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -12,7 +12,7 @@ use common::*;
 use proptest::prelude::*;
 use wheeltapper_mqtt::{Authenticator, Grant, Login, LoginAnswer, LoginRefusal, overlap};
 
-/// May publish and read below some topics.
+/// Rights to publish and read below some topics.
 #[derive(Debug)]
 struct Below {
     owner: String,
@@ -90,13 +90,13 @@ fn of<'a>(v5: bool, user: &'a str) -> Connect<'a> {
 }
 
 #[test]
-fn a_denied_publish_is_told_and_goes_nowhere() {
+fn a_denied_publish_is_reported_and_not_delivered() {
     let (_, sink, broker) = plant();
     let mut screen = Raw::join(broker.address, &of(true, "all"));
     assert_eq!(screen.subscribe("#", 1), 1);
     let mut client = Raw::join(broker.address, &of(true, "north"));
     for (flags, ack) in [(2, 0x40), (4, 0x50), (4, 0x50)] {
-        // The id is free again after such a PUBREC.
+        // The packet id is free again after such a PUBREC.
         client.publish(flags, "south/m/t", 3, "forged");
         let (first, body) = client.read().unwrap();
         assert_eq!((first, &body[..3]), (ack, &[0, 3, 0x87][..]));
@@ -112,7 +112,7 @@ fn a_denied_publish_is_told_and_goes_nowhere() {
     assert_eq!(sink.payloads(), ["real"]);
     assert_eq!(sink.taken()[0].sites.as_deref(), Some(&["north".to_owned()][..]));
     assert_eq!(broker.handle.stats().denied_publishes, 5);
-    // Nothing of it was retained.
+    // The denied message was not retained.
     assert_eq!(broker.handle.stats().retained, 0);
 }
 
@@ -126,7 +126,8 @@ fn mqtt_3_is_closed_and_nothing_denied_is_acknowledged() {
         client.publish(flags, "south/m/t", 2, "forged");
         client.silent();
         sink.gate(true);
-        // What came before is acknowledged all the same: else it would be sent, and stored, again.
+        // The earlier message is still acknowledged: otherwise the client would resend it, and it would be stored
+        // twice.
         assert_eq!(client.read(), Some((0x40, vec![0, 1])));
         client.closed(0x87);
     }
@@ -138,7 +139,7 @@ fn mqtt_3_is_closed_and_nothing_denied_is_acknowledged() {
 }
 
 #[test]
-fn a_subscription_shows_only_what_may_be_read() {
+fn a_subscription_delivers_only_readable_messages() {
     let (_, _, broker) = plant();
     for (topic, payload) in [("north/m", "n"), ("south/m", "s"), ("wheeltapper/events/alert/south/m", "e")] {
         broker.handle.publish(topic, payload.into(), 1, true);
@@ -211,14 +212,14 @@ fn a_will_needs_the_right_at_the_connect_and_when_it_is_sent() {
 }
 
 #[test]
-fn changed_and_revoked_rights_hold_for_open_connections() {
+fn changed_and_revoked_rights_apply_to_open_connections() {
     let (table, _, broker) = plant();
     for v5 in [false, true] {
         table.set("north", &["north"], &["north"]);
         let mut client = Raw::join(broker.address, &of(v5, "north"));
         client.subscribe("#", 1);
         table.set("north", &["north"], &["north/m"]);
-        // Both were asked for by now; a message tells when the narrower rights hold.
+        // Waits until a delivered message shows that the narrower rights are in force.
         let mut probe = 0;
         loop {
             broker.handle.publish("north/other", "no".into(), 1, false);
@@ -242,7 +243,7 @@ fn changed_and_revoked_rights_hold_for_open_connections() {
 }
 
 #[test]
-fn what_waits_for_an_absent_client_goes_with_its_rights() {
+fn queued_messages_of_a_disconnected_client_follow_its_rights() {
     let (table, _, broker) = plant();
     let connect = Connect { clean: false, properties: &[0x11, 0, 0, 0, 60], ..of(true, "north") };
     let mut client = Raw::join(broker.address, &connect);
@@ -257,7 +258,7 @@ fn what_waits_for_an_absent_client_goes_with_its_rights() {
     assert_eq!(connack[..2], [1, 0]);
     assert_eq!(client.message().4, "north/b");
     client.silent();
-    // A revoked owner's session is gone.
+    // The session of a revoked owner is removed.
     drop(client);
     eventually("the broker notices", || broker.handle.connections() == 0);
     table.revoke("north");
@@ -265,7 +266,7 @@ fn what_waits_for_an_absent_client_goes_with_its_rights() {
 }
 
 #[test]
-fn a_client_id_of_another_owner_takes_nothing_over() {
+fn a_client_id_of_another_owner_does_not_take_over_the_session() {
     let (_, _, broker) = plant();
     let session = |user| Connect { clean: false, login: Some((user, "x")), ..as_client(false, "same") };
     let mut north = Raw::join(broker.address, &session("north"));
@@ -286,7 +287,8 @@ fn a_client_id_of_another_owner_takes_nothing_over() {
 proptest! {
     #![proptest_config(proptest::test_runner::Config::with_cases(24))]
 
-    /// Live and retained: a subscription gives just the topics that match its filter and may be read, one by one.
+    /// For live and retained messages, a subscription delivers exactly the topics that match its filter and may be
+    /// read.
     #[test]
     fn wildcards_equal_checks_topic_by_topic(
         filter in "([abc+]/){0,2}[abc+#]",
@@ -315,7 +317,7 @@ proptest! {
             let got: BTreeSet<String> = (0..expected.len()).map(|_| client.message().1).collect();
             prop_assert_eq!(&got, &expected);
             client.send(0xC0, &[]);
-            prop_assert_eq!(client.read(), Some((0xD0, vec![])), "nothing more came");
+            prop_assert_eq!(client.read(), Some((0xD0, vec![])), "unexpected further packet");
         }
     }
 }

@@ -1,10 +1,11 @@
-//! A simulated fleet with physics in it, what publishes it, load for benchmarks, and readers of recordings.
+//! A physical simulation of a fleet of machines, publishers for its readings, a load generator for benchmarks, and
+//! readers of recordings.
 //!
-//! - [`Fleet`]: pumps, motors, fans and gearboxes whose speed, load, heat and vibration hang together, and whose faults
-//!   grow from an onset; [`Fleet::labels_csv`] says which, [`Fleet::config_toml`] describes the plant.
-//! - [`publish_http`] and [`publish_mqtt`] send it at a [`Pace`].
-//! - [`LoadGenerator`]: plausible bodies, as fast as a benchmark wants them.
-//! - [`CsvRecording`] and [`NpyRecording`]: recordings as [`Chunk`]s in formats that ingest takes.
+//! - [`Fleet`]: pumps, motors, fans and gearboxes with coupled speed, load, temperature and vibration. Faults grow from
+//!   an onset; [`Fleet::labels_csv`] lists them. [`Fleet::config_toml`] returns the configuration of the plant.
+//! - [`publish_http`] and [`publish_mqtt`] publish a fleet at a [`Pace`].
+//! - [`LoadGenerator`] writes plausible readings at maximum speed.
+//! - [`CsvRecording`] and [`NpyRecording`] read recordings as [`Chunk`]s in formats that ingest accepts.
 
 mod fleet;
 mod load;

@@ -1,20 +1,20 @@
-//! Load for benchmarks: plausible readings, written as fast as memory takes them.
+//! Load generator for benchmarks: writes plausible readings at maximum speed.
 
 use std::f64::consts::TAU;
 
 use crate::{ndjson, random::Random};
 
-/// Values of one period, in thousandths.
+/// Number of values in the table.
 const TABLE: usize = 4096;
 
-/// Writes bodies of readings of sensors `bench/line-<k>/machine-<m>/s<i>`: ten sensors a machine, ten machines a line.
-/// Readings go round all sensors; after each round the time moves on by a step, so that no sensor and time come twice.
-/// Values are a sine around a level of each sensor's own, with noise, to three decimals.
+/// Writes readings of the sensors `bench/line-<k>/machine-<m>/s<i>`: ten sensors per machine, ten machines per line. It
+/// cycles through all sensors and advances the time by one step per cycle, so no pair of sensor and time repeats.
+/// Values are a sine around a level specific to the sensor, with noise, to three decimals.
 #[derive(Clone, Debug)]
 pub struct LoadGenerator {
     prefixes: Vec<Vec<u8>>,
     names: Vec<String>,
-    /// A sine and noise, in thousandths.
+    /// A sine with noise, in thousandths.
     table: Vec<i64>,
     readings_per_body: usize,
     sensor: usize,
@@ -25,8 +25,8 @@ pub struct LoadGenerator {
 }
 
 impl LoadGenerator {
-    /// For so many sensors (at least 1) and readings a body (at least 1); `step_ns` is from one reading of a sensor to its
-    /// next. Two generators made alike write the same.
+    /// Creates a generator for a number of sensors (at least 1) and of readings per body (at least 1). `step_ns` is the
+    /// time between two readings of a sensor. Generators with the same arguments write the same output.
     pub fn new(sensors: usize, readings_per_body: usize, start_ns: i64, step_ns: i64) -> Self {
         let names: Vec<String> =
             (0..sensors.max(1)).map(|at| format!("bench/line-{}/machine-{}/s{}", at / 100, at / 10, at % 10)).collect();
@@ -49,12 +49,12 @@ impl LoadGenerator {
         new
     }
 
-    /// The sensors' ids, in the order of their readings.
+    /// Ids of the sensors, in the order of their readings.
     pub fn sensor_ids(&self) -> &[String] {
         &self.names
     }
 
-    /// The sensor whose reading comes next: the topic of a message of one.
+    /// Id of the sensor of the next reading; it is the topic of a message with one reading.
     pub fn next_sensor(&self) -> &str {
         self.names.get(self.sensor).map_or("", String::as_str)
     }
@@ -64,7 +64,7 @@ impl LoadGenerator {
         self.time
     }
 
-    /// Puts the next NDJSON body into `out`, in place of what was in it; gives how many readings it has.
+    /// Replaces the content of `out` by the next NDJSON body. Returns its number of readings.
     pub fn next_body(&mut self, out: &mut Vec<u8>) -> u64 {
         out.clear();
         for _ in 0..self.readings_per_body {
@@ -74,8 +74,8 @@ impl LoadGenerator {
         self.readings_per_body as u64
     }
 
-    /// Puts a message of so many readings (at least 1) into `out`, in place of what was in it: an object, or an array of
-    /// them when there is more than one.
+    /// Replaces the content of `out` by a message with this number of readings (at least 1): a JSON object for one
+    /// reading, an array of objects for more.
     pub fn next_json(&mut self, readings: usize, out: &mut Vec<u8>) {
         out.clear();
         if readings <= 1 {
@@ -92,7 +92,7 @@ impl LoadGenerator {
         let prefix = self.prefixes.get(self.sensor).map(Vec::as_slice).unwrap_or_default();
         out.extend_from_slice(prefix);
         out.extend_from_slice(&self.stamp);
-        // 37 shares no factor with the table's size: sensors are out of phase with each other.
+        // 37 is coprime to the table size, so the sensors are out of phase.
         let wave = self.table.get((self.round + 37 * self.sensor) % TABLE).copied().unwrap_or_default();
         thousandths(out, 20_000 + 500 * (self.sensor % 10) as i64 + wave);
         out.push(b'}');
@@ -112,7 +112,7 @@ impl LoadGenerator {
     }
 }
 
-/// A number of thousandths, with three decimals.
+/// Writes a number of thousandths as a decimal with three digits after the point.
 fn thousandths(out: &mut Vec<u8>, number: i64) {
     if number < 0 {
         out.push(b'-');
@@ -134,7 +134,7 @@ mod tests {
     const START: i64 = 1_700_000_000_000_000_000;
 
     #[test]
-    fn bodies_are_json_and_no_sensor_and_time_comes_twice() {
+    fn bodies_are_json_and_no_pair_of_sensor_and_time_repeats() {
         let mut load = LoadGenerator::new(23, 50, START, 1_000_000);
         let (mut body, mut seen) = (Vec::new(), BTreeSet::new());
         for _ in 0..4 {
@@ -148,7 +148,7 @@ mod tests {
                 assert!(seen.insert(key), "{line}");
             }
         }
-        // 200 readings of 23 sensors: round 8 has begun.
+        // 200 readings of 23 sensors: cycle 8 has begun.
         assert_eq!(load.time_ns(), START + 8_000_000);
         assert!(load.sensor_ids().contains(&"bench/line-0/machine-2/s2".to_owned()));
     }

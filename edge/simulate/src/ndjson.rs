@@ -1,11 +1,11 @@
-//! Lines of `{"sensor_id":…,"timestamp":…,"values":…}`.
+//! Writes readings as NDJSON lines of `{"sensor_id":…,"timestamp":…,"values":…}`.
 
 use std::io::Write as _;
 
-/// A plain number of ns from here on; ingest reads smaller ones as µs, ms or s.
+/// Minimum plain number that ingest interprets as nanoseconds; it interprets smaller numbers as µs, ms or s.
 const LEAST_NS: u64 = 100_000_000_000_000_000;
 
-/// `{"sensor_id":"…","timestamp":`
+/// The start of a sensor's lines: `{"sensor_id":"…","timestamp":`.
 pub(crate) fn prefix(sensor: &str) -> Vec<u8> {
     let mut bytes = b"{\"sensor_id\":".to_vec();
     text(&mut bytes, sensor);
@@ -13,7 +13,7 @@ pub(crate) fn prefix(sensor: &str) -> Vec<u8> {
     bytes
 }
 
-/// A JSON string.
+/// Writes a JSON string.
 pub(crate) fn text(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     for character in text.chars() {
@@ -28,7 +28,8 @@ pub(crate) fn text(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
-/// A time that ingest reads as these nanoseconds since 1970, whatever their size.
+/// Writes a time so that ingest interprets it as this number of nanoseconds since 1970. Small numbers are written as
+/// RFC 3339 text.
 pub(crate) fn time(out: &mut Vec<u8>, nanoseconds: i64) {
     if nanoseconds.unsigned_abs() >= LEAST_NS {
         integer(out, nanoseconds);
@@ -59,19 +60,19 @@ pub(crate) fn integer(out: &mut Vec<u8>, number: i64) {
     out.extend_from_slice(&digits[at..]);
 }
 
-/// A line of one reading, with its line feed. The prefix is that of [`prefix`].
+/// Writes one reading with a line feed. `prefix` is the result of [`prefix`].
 pub(crate) fn line(out: &mut Vec<u8>, prefix: &[u8], nanoseconds: i64, value: f64) {
     object(out, prefix, nanoseconds, value);
     out.push(b'\n');
 }
 
-/// One reading; a value that is no number comes as `null`, as from JavaScript.
+/// Writes one reading. A value that is not finite is written as `null`, as JavaScript does.
 pub(crate) fn object(out: &mut Vec<u8>, prefix: &[u8], nanoseconds: i64, value: f64) {
     out.extend_from_slice(prefix);
     time(out, nanoseconds);
     out.extend_from_slice(b",\"values\":");
     if value.is_finite() {
-        // The shortest decimal that is read back as the same double.
+        // The shortest decimal that parses to the same double.
         drop(write!(out, "{value}"));
     } else {
         out.extend_from_slice(b"null");
@@ -87,7 +88,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_json_with_the_same_name_and_value(name in "\\PC{0,20}|[\\x00-\\x7f]{0,20}", at: i64, value: f64) {
+        fn readings_are_json_with_the_same_name_and_value(name in "\\PC{0,20}|[\\x00-\\x7f]{0,20}", at: i64, value: f64) {
             let mut out = Vec::new();
             object(&mut out, &prefix(&name), at, value);
             let read: serde_json::Value = serde_json::from_slice(&out).unwrap();
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn times_that_ingest_would_take_for_microseconds_are_spelled_out() {
+    fn times_that_ingest_would_read_as_microseconds_are_written_as_text() {
         let mut out = Vec::new();
         time(&mut out, 700_000_000_000_000);
         assert_eq!(out, b"\"1970-01-09T02:26:40Z\"");

@@ -1,8 +1,8 @@
-//! Random numbers that are the same for the same seed.
+//! Reproducible random numbers.
 
 use rand_pcg::{Lcg128CmDxsm64, rand_core::Rng as _};
 
-/// PCG64 DXSM (O'Neill 2014, and her DXSM output function), with normal deviates.
+/// The PCG64 DXSM generator (O'Neill 2014, with her DXSM output function), with normal deviates.
 #[derive(Clone, Debug)]
 pub(crate) struct Random {
     source: Lcg128CmDxsm64,
@@ -10,12 +10,12 @@ pub(crate) struct Random {
 }
 
 impl Random {
-    /// Streams of one seed are independent of each other.
+    /// Creates a generator. Different streams of one seed are independent.
     pub(crate) fn new(seed: u64, stream: u64) -> Self {
         Self { source: Lcg128CmDxsm64::new(u128::from(seed) ^ 0x9e37_79b9_7f4a_7c15, u128::from(stream)), spare: None }
     }
 
-    /// 0 to 1, without 1.
+    /// A uniform number in [0, 1).
     pub(crate) fn unit(&mut self) -> f64 {
         (self.source.next_u64() >> 11) as f64 * (1.0 / (1_u64 << 53) as f64)
     }
@@ -24,12 +24,12 @@ impl Random {
         low + (high - low) * self.unit()
     }
 
-    /// 0 to `count`, without `count`; 0 for an empty range.
+    /// A uniform integer in [0, `count`); 0 if `count` is 0.
     pub(crate) fn below(&mut self, count: usize) -> usize {
         ((u128::from(self.source.next_u64()) * count as u128) >> 64) as usize
     }
 
-    /// Mean 0, standard deviation 1: Marsaglia's polar method (1964).
+    /// A normal deviate with mean 0 and standard deviation 1 (Marsaglia's polar method, 1964).
     pub(crate) fn normal(&mut self) -> f64 {
         if let Some(spare) = self.spare.take() {
             return spare;
@@ -45,7 +45,7 @@ impl Random {
         }
     }
 
-    /// Fisher and Yates.
+    /// Shuffles the items (Fisher and Yates).
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             let other = self.below(last + 1);

@@ -1,13 +1,13 @@
-//! Bursts of samples as ingest's `waveform` format takes them.
+//! Encodes waveforms in the `waveform` format of ingest (`WTW1`).
 
-/// Media type of what [`encode_waveform`] writes.
+/// Media type of the output of [`encode_waveform`].
 pub const WAVEFORM_CONTENT_TYPE: &str = "application/vnd.wheeltapper.waveform";
 
-/// A burst as bytes: `WTW1`, length of the name (u16), name, time of the first sample in ns since 1970 (i64), samples a
-/// second (f64), their number (u32), samples (f32); little-endian.
+/// Encodes a waveform: `WTW1`, length of the name (u16), name, time of the first sample in ns since 1970 (i64),
+/// sampling rate in Hz (f64), number of samples (u32), samples (f32); little-endian.
 ///
-/// A name of more than 65,535 bytes is cut at a character, and samples beyond 2³² − 1 are left out: neither can be told in
-/// the header, and ingest takes neither.
+/// A name longer than 65,535 bytes is truncated at a character boundary, and samples beyond 2³² − 1 are omitted: the
+/// header cannot represent them, and ingest rejects both.
 pub fn encode_waveform(name: &str, start_ns: i64, rate_hz: f64, samples: &[f32]) -> Vec<u8> {
     let name = name.get(..name.floor_char_boundary(usize::from(u16::MAX))).unwrap_or(name);
     let count = u32::try_from(samples.len()).unwrap_or(u32::MAX);
@@ -30,7 +30,7 @@ mod tests {
 
     use super::*;
 
-    /// Reads it back by the format's description.
+    /// Decodes the bytes by the description of the format.
     fn decode(bytes: &[u8]) -> (String, i64, f64, Vec<f32>) {
         let (magic, rest) = bytes.split_at(4);
         assert_eq!(magic, b"WTW1");
@@ -47,7 +47,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn comes_back_as_it_went(
+        fn waveforms_round_trip(
             name in ".{0,40}", start: i64, rate in 0.1..1e6, samples in prop::collection::vec(-1e6_f32..1e6, 0..300),
         ) {
             let back = decode(&encode_waveform(&name, start, rate, &samples));
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_too_long_is_cut_at_a_character() {
+    fn a_long_name_is_truncated_at_a_character() {
         let (name, ..) = decode(&encode_waveform(&"é".repeat(40_000), 0, 1.0, &[1.0]));
         assert_eq!(name, "é".repeat(32_767));
     }

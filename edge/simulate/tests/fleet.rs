@@ -1,12 +1,12 @@
-//! The fleet: the same seed, the same readings; faults that show where they should.
-#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+//! The fleet: the same seed gives the same readings, and faults show in the expected signals.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 
 use realfft::RealFftPlanner;
 use wheeltapper_simulate::{Burst, Fault, Fleet, FleetSpec, MachineKind, Tick, bearing_named};
 
-/// Machines that all have this fault from second `onset` on, at full strength at once.
+/// Machines that all have this fault from second `onset` on, immediately at full severity.
 fn faulty(fault: Fault, onset: f64) -> FleetSpec {
     FleetSpec {
         machines: 8,
@@ -24,7 +24,7 @@ fn ticks(fleet: &mut Fleet, count: usize) -> Vec<Tick> {
     (0..count).map(|_| fleet.step()).collect()
 }
 
-/// Values of each sensor.
+/// The values of each sensor.
 fn series(fleet: &Fleet, ticks: &[Tick]) -> BTreeMap<String, Vec<f64>> {
     let mut all: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for reading in ticks.iter().flat_map(|tick| &tick.readings) {
@@ -42,7 +42,7 @@ fn deviation(values: &[f64]) -> f64 {
     (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / values.len() as f64).sqrt()
 }
 
-/// Magnitudes, and Hz of a line.
+/// Magnitude spectrum, and its resolution in Hz.
 fn spectrum(samples: &[f64], rate: f64) -> (Vec<f64>, f64) {
     let plan = RealFftPlanner::<f64>::new().plan_fft_forward(samples.len());
     let mean = mean(samples);
@@ -52,23 +52,23 @@ fn spectrum(samples: &[f64], rate: f64) -> (Vec<f64>, f64) {
     (lines.iter().map(|line| line.norm()).collect(), rate / samples.len() as f64)
 }
 
-/// Spectrum of the envelope above 2 kHz, where the housing rings: squared, after a filter in the frequency domain.
-fn envelope_spectrum(burst: &Burst) -> (Vec<f64>, f64) {
+/// Spectrum of the squared envelope above 2 kHz, the range of the housing resonance; filtered in the frequency domain.
+fn envelope_spectrum(waveform: &Burst) -> (Vec<f64>, f64) {
     let mut planner = RealFftPlanner::<f64>::new();
-    let count = burst.samples.len();
+    let count = waveform.samples.len();
     let (forward, inverse) = (planner.plan_fft_forward(count), planner.plan_fft_inverse(count));
-    let mut time: Vec<f64> = burst.samples.iter().map(|&sample| f64::from(sample)).collect();
+    let mut time: Vec<f64> = waveform.samples.iter().map(|&sample| f64::from(sample)).collect();
     let mut lines = forward.make_output_vec();
     forward.process(&mut time, &mut lines).unwrap();
-    let low = (2000.0 * count as f64 / burst.rate_hz) as usize;
+    let low = (2000.0 * count as f64 / waveform.rate_hz) as usize;
     lines[..low].fill(0.0.into());
     lines[count / 2] = 0.0.into();
     inverse.process(&mut lines, &mut time).unwrap();
     let squares: Vec<f64> = time.iter().map(|sample| (sample / count as f64).powi(2)).collect();
-    spectrum(&squares, burst.rate_hz)
+    spectrum(&squares, waveform.rate_hz)
 }
 
-/// The strongest line between these frequencies.
+/// Frequency and magnitude of the strongest line between these frequencies.
 fn peak((lines, width): &(Vec<f64>, f64), low: f64, high: f64) -> (f64, f64) {
     let range = (low / width).ceil() as usize..(high / width) as usize;
     let at = range.max_by(|&one, &other| lines[one].total_cmp(&lines[other])).unwrap();
@@ -81,9 +81,9 @@ fn median((lines, width): &(Vec<f64>, f64), low: f64, high: f64) -> f64 {
     part[part.len() / 2]
 }
 
-/// Shaft frequency and bearing of the burst's machine.
-fn machine(fleet: &Fleet, tick: &Tick, burst: &Burst) -> (f64, wheeltapper_simulate::Bearing) {
-    let id = &fleet.sensors()[burst.sensor].id;
+/// Shaft frequency in Hz and bearing of the waveform's machine.
+fn machine(fleet: &Fleet, tick: &Tick, waveform: &Burst) -> (f64, wheeltapper_simulate::Bearing) {
+    let id = &fleet.sensors()[waveform.sensor].id;
     let asset = id.rsplit_once('/').unwrap().0;
     let speed = tick.readings.iter().find(|reading| fleet.sensors()[reading.sensor].id == format!("{asset}/speed"));
     let config = wheeltapper_config::parse(&fleet.config_toml(), "fleet.toml").unwrap();
@@ -92,7 +92,7 @@ fn machine(fleet: &Fleet, tick: &Tick, burst: &Burst) -> (f64, wheeltapper_simul
 }
 
 #[test]
-fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
+fn the_same_seed_gives_the_same_readings_and_another_seed_does_not() {
     let run = |seed| {
         let mut fleet = Fleet::new(FleetSpec { seed, fault_onset: (10.0, 20.0), ..FleetSpec::default() });
         let ticks = ticks(&mut fleet, 90);
@@ -103,17 +103,17 @@ fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
 }
 
 #[test]
-fn ticks_are_in_order_and_bursts_keep_their_interval() {
+fn ticks_are_in_order_and_waveforms_keep_their_interval() {
     let mut fleet = Fleet::new(FleetSpec { scalar_hz: 3.0, start_ns: 1_000, machines: 5, ..FleetSpec::default() });
     let ticks = ticks(&mut fleet, 3 * 240);
     assert_eq!(ticks[1].time_ns, 1_000 + 333_333_333);
     assert_eq!(ticks[3].time_ns, 1_000 + 1_000_000_000);
     assert!(ticks.is_sorted_by(|one, other| one.time_ns < other.time_ns));
-    // Four minutes: four bursts a machine.
-    let bursts: Vec<&Burst> = ticks.iter().flat_map(|tick| &tick.bursts).collect();
-    assert_eq!(bursts.len(), 20);
-    assert!(bursts.iter().all(|burst| burst.samples.len() == 2048 && burst.rate_hz == 12_800.0));
-    assert!(bursts.iter().all(|burst| fleet.sensors()[burst.sensor].id.ends_with("/vibration")));
+    // Four minutes: four waveforms per machine.
+    let waveforms: Vec<&Burst> = ticks.iter().flat_map(|tick| &tick.bursts).collect();
+    assert_eq!(waveforms.len(), 20);
+    assert!(waveforms.iter().all(|waveform| waveform.samples.len() == 2048 && waveform.rate_hz == 12_800.0));
+    assert!(waveforms.iter().all(|waveform| fleet.sensors()[waveform.sensor].id.ends_with("/vibration")));
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn the_configuration_parses_and_knows_every_sensor() {
         let ids: Vec<String> = config.sensors().map(|sensor| sensor.id).collect();
         assert_eq!(ids, fleet.sensors().iter().map(|sensor| sensor.id.clone()).collect::<Vec<_>>());
         for sensor in config.sensors() {
-            // A rate would make of a sensor's scalars a stretch of samples.
+            // With a rate, scalar readings would be treated as samples of a waveform.
             assert_eq!(sensor.sensor.sampling_hz.is_none(), sensor.sensor.name == "vibration", "{}", sensor.id);
             assert!(sensor.sensor.limits.is_some() && !sensor.sensor.unit.is_empty());
         }
@@ -157,9 +157,9 @@ fn every_reading_lies_within_its_sensors_limits() {
                 reading.value
             );
         }
-        for burst in &tick.bursts {
-            let limits = fleet.sensors()[burst.sensor].limits;
-            assert!(burst.samples.iter().all(|&sample| (limits.min..=limits.max).contains(&f64::from(sample))));
+        for waveform in &tick.bursts {
+            let limits = fleet.sensors()[waveform.sensor].limits;
+            assert!(waveform.samples.iter().all(|&sample| (limits.min..=limits.max).contains(&f64::from(sample))));
         }
     }
 }
@@ -193,15 +193,15 @@ fn labels_name_each_faulty_machine_once_and_all_faults_in_turn() {
 }
 
 #[test]
-fn what_is_learnt_in_five_minutes_holds_for_the_hours_after() {
+fn a_baseline_of_five_minutes_holds_for_hours() {
     let mut fleet = Fleet::new(FleetSpec { machines: 12, faulty_fraction: 0.0, ..FleetSpec::default() });
     let learnt = ticks(&mut fleet, 300);
-    // Not near the start alone.
+    // Skip three hours.
     ticks(&mut fleet, 3 * 3600);
     let later = ticks(&mut fleet, 600);
     let (learnt, later) = (series(&fleet, &learnt), series(&fleet, &later));
     for (sensor, values) in &later {
-        // Means of windows of 30 s.
+        // Means over windows of 30 s.
         let of = |values: &[f64]| values.chunks_exact(30).map(mean).collect::<Vec<_>>();
         let (before, after) = (of(&learnt[sensor]), of(values));
         let (center, scale) = (mean(&before), deviation(&before).max(1e-3 * mean(&before).abs()));
@@ -225,28 +225,28 @@ fn check_race(fault: Fault, multiple: impl Fn(&wheeltapper_simulate::Bearing) ->
     let mut fleet = Fleet::new(faulty(fault, 0.0));
     let mut seen = 0;
     for tick in ticks(&mut fleet, 11) {
-        for burst in &tick.bursts {
-            let (shaft, bearing) = machine(&fleet, &tick, burst);
+        for waveform in &tick.bursts {
+            let (shaft, bearing) = machine(&fleet, &tick, waveform);
             let expected = shaft * multiple(&bearing);
-            let envelope = envelope_spectrum(burst);
-            // Above the shaft's own modulation, below the second harmonic.
+            let envelope = envelope_spectrum(waveform);
+            // Above the modulation by the shaft, below the second harmonic.
             let (found, height) = peak(&envelope, 0.6 * expected, 1.5 * expected);
             assert!((found / expected - 1.0).abs() < 0.02, "found {found} Hz, expected {expected} Hz");
             assert!(height > 10.0 * median(&envelope, 10.0, 1000.0), "no more than the background");
             seen += 1;
         }
     }
-    // A machine whose first burst came at once has sent its second.
+    // A machine whose first waveform was at the start has sent a second one.
     assert!(seen >= 8);
 }
 
 #[test]
-fn a_ball_defect_shows_at_twice_the_balls_spin() {
+fn a_ball_defect_shows_at_twice_the_ball_spin_frequency() {
     let mut fleet = Fleet::new(faulty(Fault::Ball, 0.0));
     for tick in ticks(&mut fleet, 11) {
-        for burst in &tick.bursts {
-            let (shaft, bearing) = machine(&fleet, &tick, burst);
-            let envelope = envelope_spectrum(burst);
+        for waveform in &tick.bursts {
+            let (shaft, bearing) = machine(&fleet, &tick, waveform);
+            let envelope = envelope_spectrum(waveform);
             let expected = 2.0 * bearing.bsf() * shaft;
             let (_, at) = peak(&envelope, 0.96 * expected, 1.04 * expected);
             assert!(at > 8.0 * median(&envelope, 10.0, 1000.0), "{expected} Hz");
@@ -255,12 +255,12 @@ fn a_ball_defect_shows_at_twice_the_balls_spin() {
 }
 
 #[test]
-fn a_healthy_bearing_shows_no_line_there() {
+fn a_healthy_bearing_shows_no_line_at_the_defect_frequency() {
     let mut fleet = Fleet::new(FleetSpec { faulty_fraction: 0.0, ..faulty(Fault::OuterRace, 0.0) });
     for tick in ticks(&mut fleet, 11) {
-        for burst in &tick.bursts {
-            let (shaft, bearing) = machine(&fleet, &tick, burst);
-            let envelope = envelope_spectrum(burst);
+        for waveform in &tick.bursts {
+            let (shaft, bearing) = machine(&fleet, &tick, waveform);
+            let envelope = envelope_spectrum(waveform);
             let expected = shaft * bearing.bpfo();
             let (_, at) = peak(&envelope, 0.97 * expected, 1.03 * expected);
             assert!(at < 5.0 * median(&envelope, 10.0, 1000.0));
@@ -274,11 +274,11 @@ fn imbalance_and_misalignment_raise_their_orders_of_the_shaft() {
         let mut fleet = Fleet::new(FleetSpec { faulty_fraction: share, ..faulty(fault, 0.0) });
         let mut heights = Vec::new();
         for tick in ticks(&mut fleet, 11) {
-            for burst in &tick.bursts {
-                let (shaft, _) = machine(&fleet, &tick, burst);
-                let samples: Vec<f64> = burst.samples.iter().map(|&sample| f64::from(sample)).collect();
+            for waveform in &tick.bursts {
+                let (shaft, _) = machine(&fleet, &tick, waveform);
+                let samples: Vec<f64> = waveform.samples.iter().map(|&sample| f64::from(sample)).collect();
                 let at = order * shaft;
-                heights.push(peak(&spectrum(&samples, burst.rate_hz), at - 1.5, at + 1.5).1);
+                heights.push(peak(&spectrum(&samples, waveform.rate_hz), at - 1.5, at + 1.5).1);
             }
         }
         mean(&heights)
@@ -288,7 +288,8 @@ fn imbalance_and_misalignment_raise_their_orders_of_the_shaft() {
     assert!(order(Fault::Misalignment, 1.0, 2.0) > 4.0 * order(Fault::Misalignment, 0.0, 2.0));
 }
 
-/// Means of the sensors of this name, over machines: in the last two minutes of ten with the fault, and without it.
+/// Means of the sensors with this name over all machines, with the fault and without it; taken in the last two of ten
+/// minutes.
 fn with_and_without(fault: Fault, sensor: &str) -> (f64, f64) {
     let of = |share| {
         let mut fleet = Fleet::new(FleetSpec { faulty_fraction: share, ..faulty(fault, 0.0) });
@@ -306,7 +307,7 @@ fn with_and_without(fault: Fault, sensor: &str) -> (f64, f64) {
 }
 
 #[test]
-fn faults_act_on_the_scalars_they_should() {
+fn faults_affect_the_expected_scalar_sensors() {
     let rises = |fault, sensor, by: f64| {
         let (with, without) = with_and_without(fault, sensor);
         assert!(with > by * without, "{fault:?} {sensor}: {with} against {without}");
@@ -351,7 +352,7 @@ fn a_stuck_sensor_is_constant_from_its_onset_on() {
 }
 
 #[test]
-fn a_dropping_sensor_loses_more_and_more() {
+fn a_dropping_sensor_loses_an_increasing_share() {
     let spec = FleetSpec { degrade_over_seconds: 600.0, ..faulty(Fault::DroppingSensor, 100.0) };
     let mut fleet = Fleet::new(spec);
     let counts: Vec<BTreeMap<String, usize>> = (0..8)
@@ -369,7 +370,7 @@ fn a_dropping_sensor_loses_more_and_more() {
 }
 
 #[test]
-fn specifications_that_cannot_be_are_put_right() {
+fn invalid_parameters_are_replaced() {
     for odd in [f64::NAN, f64::INFINITY, 0.0, -1.0, 1e300] {
         let mut fleet = Fleet::new(FleetSpec {
             machines: 3,

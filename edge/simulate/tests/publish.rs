@@ -1,5 +1,5 @@
-//! Publishing, against a server and a broker that are no more than their protocols.
-#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+//! Publishing to minimal implementations of an HTTP server and an MQTT broker.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     collections::BTreeSet,
@@ -27,17 +27,17 @@ fn fleet() -> Fleet {
     Fleet::new(spec)
 }
 
-/// What the fleet says in 30 s: scalars as (sensor, time), and the number of bursts.
+/// The output of the fleet in 30 s: scalars as (sensor, time), and the number of waveforms.
 fn said() -> (BTreeSet<(String, i64)>, usize) {
     let mut fleet = fleet();
-    let (mut scalars, mut bursts) = (BTreeSet::new(), 0);
+    let (mut scalars, mut waveforms) = (BTreeSet::new(), 0);
     for _ in 0..30 {
         let tick = fleet.step();
         scalars
             .extend(tick.readings.iter().map(|reading| (fleet.sensors()[reading.sensor].id.clone(), reading.time_ns)));
-        bursts += tick.bursts.len();
+        waveforms += tick.bursts.len();
     }
-    (scalars, bursts)
+    (scalars, waveforms)
 }
 
 fn reading(json: &[u8]) -> (String, i64) {
@@ -52,7 +52,7 @@ struct Request {
     body: Vec<u8>,
 }
 
-/// Answers with these statuses, then with 202, on a connection at a time.
+/// Answers with these statuses, then with 202. Serves one connection at a time.
 fn serve(listener: TcpListener, statuses: &'static [(u16, &'static str)]) -> Receiver<Request> {
     let (sender, receiver) = channel();
     thread::spawn(move || {
@@ -64,7 +64,7 @@ fn serve(listener: TcpListener, statuses: &'static [(u16, &'static str)]) -> Rec
             while let Some(request) = request(&mut reader) {
                 let (status, headers) = statuses.next().copied().unwrap_or((202, ""));
                 let answer = format!("HTTP/1.1 {status} x\r\n{headers}content-length: 2\r\n\r\n{{}}");
-                // Noted before it is answered: the publisher may be done, and the test counting, right after.
+                // Recorded before the answer: the publisher may end, and the test may count, directly afterwards.
                 if status == 202 && sender.send(request).is_err() {
                     return;
                 }
@@ -90,14 +90,14 @@ fn request(reader: &mut BufReader<TcpStream>) -> Option<Request> {
 }
 
 #[test]
-fn http_sends_everything_once_though_the_server_is_busy_at_first() {
+fn http_sends_everything_once_if_the_server_is_busy_at_first() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let requests = serve(listener, &[(503, "retry-after: 0\r\n"), (429, "retry-after: 1\r\n"), (503, "")]);
     let began = Instant::now();
     let sent = publish_http(&url, Some("secret"), &mut fleet(), &FAST).unwrap();
     assert!(began.elapsed() >= Duration::from_secs(1), "Retry-After was not waited for");
-    let (mut scalars, mut bursts) = (BTreeSet::new(), 0);
+    let (mut scalars, mut waveforms) = (BTreeSet::new(), 0);
     for request in requests.try_iter() {
         assert!(request.head.starts_with("post /api/v1/ingest http/1.1"), "{}", request.head);
         assert!(request.head.contains("x-api-key: secret"), "{}", request.head);
@@ -108,11 +108,11 @@ fn http_sends_everything_once_though_the_server_is_busy_at_first() {
         } else {
             assert!(request.head.contains("content-type: application/vnd.wheeltapper.waveform"), "{}", request.head);
             assert!(request.body.starts_with(b"WTW1"));
-            bursts += 1;
+            waveforms += 1;
         }
     }
-    assert_eq!((scalars.clone(), bursts), said());
-    assert_eq!(sent, scalars.len() as u64 + 100 * bursts as u64);
+    assert_eq!((scalars.clone(), waveforms), said());
+    assert_eq!(sent, scalars.len() as u64 + 100 * waveforms as u64);
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn http_waits_for_a_server_that_is_still_starting() {
 }
 
 #[test]
-fn http_says_what_the_server_did_not_want() {
+fn http_reports_why_the_server_rejected_readings() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let _requests = serve(listener, &[(415, "")]);
@@ -155,11 +155,11 @@ fn the_present_is_published_in_real_time() {
     let began = Instant::now();
     publish_http(&url, None, &mut Fleet::new(spec), &Pace { speed: 1e9, run_for: Some(Duration::from_secs(1)) })
         .unwrap();
-    // Ten ticks, the first of them at once.
+    // Ten ticks, the first of them immediately.
     assert!((850..2500).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
 }
 
-/// A packet of MQTT 3.1.1: its first byte and what follows its length.
+/// Reads an MQTT 3.1.1 packet: its first byte, and its body after the length.
 fn packet(reader: &mut impl std::io::Read) -> Option<(u8, Vec<u8>)> {
     let mut byte = [0];
     reader.read_exact(&mut byte).ok()?;
@@ -177,7 +177,8 @@ fn packet(reader: &mut impl std::io::Read) -> Option<(u8, Vec<u8>)> {
     Some((kind, rest))
 }
 
-/// A broker that forgets sessions. It breaks its first connection after some messages, of which it acknowledges a few.
+/// A broker that does not keep sessions. It closes its first connection after some messages and acknowledges only a few
+/// of them.
 fn broker(listener: TcpListener, acknowledged: Sender<(String, Vec<u8>)>) {
     for (connection, stream) in listener.incoming().enumerate() {
         let stream = stream.unwrap();
@@ -209,24 +210,24 @@ fn broker(listener: TcpListener, acknowledged: Sender<(String, Vec<u8>)>) {
 }
 
 #[test]
-fn mqtt_sends_again_what_was_not_acknowledged() {
+fn mqtt_resends_unacknowledged_messages() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("mqtt://{}", listener.local_addr().unwrap());
     let (sender, messages) = channel();
     let broker = thread::spawn(move || broker(listener, sender));
     let sent = publish_mqtt(&url, None, &mut fleet(), &FAST).unwrap();
     broker.join().unwrap();
-    let (mut scalars, mut bursts) = (BTreeSet::new(), BTreeSet::new());
+    let (mut scalars, mut waveforms) = (BTreeSet::new(), BTreeSet::new());
     for (topic, payload) in messages.try_iter() {
         if payload.starts_with(b"WTW1") {
             assert!(topic.ends_with("/vibration"), "{topic}");
-            bursts.insert(payload);
+            waveforms.insert(payload);
         } else {
             let reading = reading(&payload);
             assert_eq!(topic, reading.0);
             scalars.insert(reading);
         }
     }
-    assert_eq!((scalars.clone(), bursts.len()), said());
-    assert_eq!(sent, scalars.len() as u64 + 100 * bursts.len() as u64);
+    assert_eq!((scalars.clone(), waveforms.len()), said());
+    assert_eq!(sent, scalars.len() as u64 + 100 * waveforms.len() as u64);
 }

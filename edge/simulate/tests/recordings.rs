@@ -1,5 +1,5 @@
-//! Recordings, as files written here.
-#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+//! Readers of recordings, tested with small generated files.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{fs, path::PathBuf};
 
@@ -37,7 +37,7 @@ fn csv_lines(text: &str, options: CsvOptions) -> Vec<String> {
 }
 
 #[test]
-fn a_recording_with_semicolons_becomes_a_line_a_cell() {
+fn a_recording_with_semicolons_becomes_one_line_per_cell() {
     let text = "datetime;Accelerometer1RMS;Volume Flow RateRMS;anomaly\n\
                 2020-03-09 10:14:33;0.0265878;32.0;0.0\n\
                 2020-03-09 10:14:34;0.0261697;32.10;0.0\n";
@@ -57,7 +57,7 @@ fn a_recording_with_semicolons_becomes_a_line_a_cell() {
             "\n",
             r#"{"sensor_id":"rig/0/accelerometer1rms","timestamp":1583748874000000000,"values":0.0261697}"#,
             "\n",
-            // As it stands in the file.
+            // Unchanged from the file.
             r#"{"sensor_id":"rig/0/volume-flow-raterms","timestamp":1583748874000000000,"values":32.10}"#,
             "\n"
         )
@@ -65,7 +65,7 @@ fn a_recording_with_semicolons_becomes_a_line_a_cell() {
 }
 
 #[test]
-fn chunks_end_after_so_many_rows_and_lose_none() {
+fn chunks_have_the_configured_number_of_rows_and_lose_none() {
     let rows: String = (0..25).map(|second| format!("2020-01-01 00:00:{second:02},1,2\n")).collect();
     let options = CsvOptions { rows_per_chunk: 10, ..csv_options() };
     let chunks = csv_chunks(format!("\u{feff}Time,a,b\r\n{rows}").as_bytes(), options).unwrap();
@@ -75,7 +75,7 @@ fn chunks_end_after_so_many_rows_and_lose_none() {
 }
 
 #[test]
-fn cells_that_are_no_numbers_are_passed_on_and_empty_ones_are_not() {
+fn cells_that_are_not_numbers_are_passed_on_and_empty_ones_are_not() {
     let text = "time\ta\tb\n1583748873\t\tNaN\n1583748874\t1,5\tsay \"x\"\n1583748875\t+.5\tinf\nyesterday\t7\t\n";
     let lines = csv_lines(text, csv_options());
     let values: Vec<&str> = lines.iter().map(|line| line.rsplit_once("\"values\":").unwrap().1).collect();
@@ -85,18 +85,18 @@ fn cells_that_are_no_numbers_are_passed_on_and_empty_ones_are_not() {
 }
 
 #[test]
-fn rows_of_other_lengths_lose_nothing() {
+fn rows_of_different_lengths_lose_no_cells() {
     let lines = csv_lines("time,a,b\n1583748873,1\n1583748874,1,2,3,\n", csv_options());
     assert_eq!(lines.len(), 4);
     let beyond: Value = serde_json::from_str(&lines[3]).unwrap();
     assert!(beyond["values"].as_str().unwrap().ends_with(": 3"), "{beyond}");
-    // Unless only some columns are wanted.
+    // Unless only some columns are requested.
     let options = CsvOptions { columns: vec!["b".into()], ..csv_options() };
     assert_eq!(csv_lines("time,a,b\n1583748873,1\n1583748874,1,2,3,\n", options).len(), 1);
 }
 
 #[test]
-fn columns_of_like_names_are_sensors_of_their_own() {
+fn columns_with_similar_names_are_separate_sensors() {
     let lines = csv_lines("time,T °C,t_(c),,é\n1583748873,1,2,3,4\n", csv_options());
     let sensors: Vec<String> =
         lines.iter().map(|line| serde_json::from_str::<Value>(line).unwrap()["sensor_id"].to_string()).collect();
@@ -104,7 +104,7 @@ fn columns_of_like_names_are_sensors_of_their_own() {
 }
 
 #[test]
-fn rows_without_a_cell_make_no_chunk_and_do_not_end_the_recording() {
+fn rows_without_values_make_no_chunk_and_do_not_end_the_recording() {
     let text = format!("time,a\n{}1583748873,1\n", "1583748000,\n".repeat(30));
     let chunks = csv_chunks(text.as_bytes(), CsvOptions { rows_per_chunk: 10, ..csv_options() }).unwrap();
     assert_eq!(chunks.len(), 1);
@@ -112,22 +112,22 @@ fn rows_without_a_cell_make_no_chunk_and_do_not_end_the_recording() {
 }
 
 #[test]
-fn what_is_missing_is_told_with_what_to_do() {
-    let told = |text: &str, options: CsvOptions| csv_chunks(text.as_bytes(), options).unwrap_err().to_string();
-    assert!(told("", csv_options()).contains("got an empty file"));
-    let no_time = told("a,b\n1,2\n", csv_options());
+fn missing_columns_are_reported_with_a_hint() {
+    let error = |text: &str, options: CsvOptions| csv_chunks(text.as_bytes(), options).unwrap_err().to_string();
+    assert!(error("", csv_options()).contains("got an empty file"));
+    let no_time = error("a,b\n1,2\n", csv_options());
     assert!(no_time.contains("a.csv, line 1") && no_time.contains("\"a, b\"") && no_time.contains("--time-column"));
     let options = CsvOptions { columns: vec!["c".into()], ..csv_options() };
-    assert!(told("time,b\n1,2\n", options).contains("no column \"c\""));
+    assert!(error("time,b\n1,2\n", options).contains("no column \"c\""));
     let options = CsvOptions { ignore: vec!["b".into()], ..csv_options() };
-    assert!(told("time,b\n1,2\n", options).contains("--ignore"));
+    assert!(error("time,b\n1,2\n", options).contains("--ignore"));
     let options = CsvOptions { time_column: Some("B".into()), ..csv_options() };
     assert!(csv_chunks(b"a,b\n1,2\n", options).is_ok());
     let missing = CsvRecording::open("/nowhere/a.csv".as_ref(), csv_options()).unwrap_err();
     assert!(matches!(missing, RecordingError::Io { .. }));
 }
 
-/// A `.npy` file of format 1 (2 and 3 have a longer length).
+/// The bytes of a `.npy` file. Formats 2 and 3 have a longer length field than format 1.
 fn npy(version: u8, descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
     let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
     let mut bytes = b"\x93NUMPY".to_vec();
@@ -151,7 +151,7 @@ fn npy_chunks(bytes: &[u8], options: NpyOptions) -> Result<Vec<Chunk>, Recording
 }
 
 #[test]
-fn an_array_becomes_bursts_and_the_last_is_shorter() {
+fn an_array_becomes_waveforms_and_the_last_is_shorter() {
     let samples: Vec<f32> = (0..50).map(|at| at as f32 / 3.0).collect();
     let data: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
     for version in 1..=3 {
@@ -164,7 +164,7 @@ fn an_array_becomes_bursts_and_the_last_is_shorter() {
 }
 
 #[test]
-fn every_kind_of_number_and_order_of_bytes_is_read() {
+fn every_element_type_and_byte_order_is_read() {
     let values = [-3.0_f64, 0.0, 1.0, 100.0];
     let same = |descr: &str, data: Vec<u8>| {
         let chunks = npy_chunks(&npy(1, descr, "(4, 1)", &data), npy_options(10.0, 1.0)).unwrap();
@@ -180,8 +180,8 @@ fn every_kind_of_number_and_order_of_bytes_is_read() {
 }
 
 #[test]
-fn bursts_of_an_odd_rate_do_not_drift() {
-    // 10⁹ / 44,100 is no whole number; after an hour's worth of bursts the start is still the nearest nanosecond.
+fn waveforms_with_a_fractional_sample_interval_do_not_drift() {
+    // 10⁹ / 44,100 is not an integer; after many waveforms the time is still correct to the nanosecond.
     let data = vec![0; 2 * 100_000];
     let chunks = npy_chunks(&npy(1, "<i2", "(100000,)", &data), npy_options(44_100.0, 0.001)).unwrap();
     for (at, chunk) in chunks.iter().enumerate() {
@@ -196,24 +196,24 @@ fn bursts_of_an_odd_rate_do_not_drift() {
 }
 
 #[test]
-fn arrays_that_are_no_recording_are_told_with_what_to_do() {
-    let told = |bytes: &[u8], rate| npy_chunks(bytes, npy_options(rate, 1.0)).unwrap_err().to_string();
-    let two = told(&npy(1, "<f4", "(2, 3)", &[0; 24]), 1.0);
+fn unsupported_arrays_are_reported_with_a_hint() {
+    let error = |bytes: &[u8], rate| npy_chunks(bytes, npy_options(rate, 1.0)).unwrap_err().to_string();
+    let two = error(&npy(1, "<f4", "(2, 3)", &[0; 24]), 1.0);
     assert!(two.contains("one dimension") && two.contains("(2, 3)") && two.contains("array[:, 0]"), "{two}");
-    assert!(told(&npy(1, "<c8", "(1,)", &[0; 8]), 1.0).contains("astype('f4')"));
-    assert!(told(&npy(1, "<f4", "(3,)", &[0; 11]), 1.0).contains("11 bytes for 3 samples of 4 bytes"));
-    assert!(told(&npy(1, "<f8", "(18446744073709551615,)", &[0; 8]), 1.0).contains("as many samples"));
-    assert!(told(&npy(9, "<f4", "(1,)", &[0; 4]), 1.0).contains("format [9, 0]"));
-    assert!(told(b"\x93NUMPY", 1.0).contains("ends within its header"));
-    assert!(told(b"datetime;a;b\n", 1.0).contains("expected a .npy file"));
-    assert!(told(&npy(1, "<f4", "(1,)", &[0; 4]), 0.0).contains("--rate"));
-    assert!(told(&npy(1, "<f4", "(2,)", &[0; 8]), 1e-10).contains("2262"));
+    assert!(error(&npy(1, "<c8", "(1,)", &[0; 8]), 1.0).contains("astype('f4')"));
+    assert!(error(&npy(1, "<f4", "(3,)", &[0; 11]), 1.0).contains("11 bytes for 3 samples of 4 bytes"));
+    assert!(error(&npy(1, "<f8", "(18446744073709551615,)", &[0; 8]), 1.0).contains("as many samples"));
+    assert!(error(&npy(9, "<f4", "(1,)", &[0; 4]), 1.0).contains("format [9, 0]"));
+    assert!(error(b"\x93NUMPY", 1.0).contains("ends within its header"));
+    assert!(error(b"datetime;a;b\n", 1.0).contains("expected a .npy file"));
+    assert!(error(&npy(1, "<f4", "(1,)", &[0; 4]), 0.0).contains("--rate"));
+    assert!(error(&npy(1, "<f4", "(2,)", &[0; 8]), 1e-10).contains("2262"));
     assert!(npy_chunks(&npy(1, "<f4", "(0,)", &[]), npy_options(1.0, 1.0)).unwrap().is_empty());
 }
 
 proptest! {
     #[test]
-    fn no_bytes_make_the_csv_reader_panic_and_readings_are_lines(
+    fn any_bytes_are_read_as_csv_without_panic_and_readings_are_lines(
         bytes in prop::collection::vec(any::<u8>(), 0..300), cells in "[0-9a-zN;,\t\n\r\" .:eE+-]{0,300}",
     ) {
         for text in [bytes.clone(), [b"time;a;b\n".as_slice(), &bytes].concat(), [b"a,time\n", cells.as_bytes()].concat()] {
@@ -232,7 +232,7 @@ proptest! {
     }
 
     #[test]
-    fn finite_numbers_come_out_as_they_went_in(values in prop::collection::vec(-1e300..1e300, 1..40)) {
+    fn finite_numbers_are_unchanged(values in prop::collection::vec(-1e300..1e300, 1..40)) {
         let rows: String = values.iter().map(|value| format!("1583748873;{value:?}\n")).collect();
         let lines = csv_lines(&format!("time;a\n{rows}"), csv_options());
         let back: Vec<f64> =
@@ -241,7 +241,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_the_npy_reader_panic(
+    fn any_bytes_are_read_as_npy_without_panic(
         bytes in prop::collection::vec(any::<u8>(), 0..200), version in 0_u8..5, header in "\\PC{0,60}", rate: f64,
     ) {
         let framed = npy(version, &header, "(3,)", &bytes);

@@ -1,4 +1,4 @@
-//! `[access]`.
+//! Validation of `[access]`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use toml::Spanned;
 use super::{Checker, address::Address};
 use crate::{ByteSize, Duration};
 
-/// Where `[access]` says what.
+/// `[access]` with the spans of its values.
 #[derive(Debug, Deserialize)]
 #[serde(default)]
 struct AccessPlaces {
@@ -62,32 +62,28 @@ pub(super) fn check(checker: &mut Checker<'_>) {
     let Ok(Places { access: places }) = toml::from_str(checker.text) else { return };
     let (token, refresh) = (&places.token_lifetime, &places.refresh_lifetime);
     if token.get_ref().seconds() < 60.0 {
-        checker.say(token.span(), "a token has to be good for at least a minute", "leave it out for 24 hours");
+        checker.say(token.span(), "the lifetime of a token must be at least 1 minute", "leave it out for 24 hours");
     }
     if refresh.get_ref() < token.get_ref() {
         let at = if refresh.span().is_empty() { token.span() } else { refresh.span() };
-        checker.say(
-            at,
-            "a refresh token has to be good for longer than a token",
-            "leave both out for 30 days and 24 hours",
-        );
+        checker.say(at, "a refresh token must not expire before a token", "leave both out for 30 days and 24 hours");
     }
     let LimitPlaces { detect, schedule, login, other, ingest } = &places.limits;
     let limits = [detect, schedule, login, other].into_iter().flatten();
     let limits = limits.filter(|limit| *limit.get_ref() == 0).map(Spanned::span);
     let ingest = ingest.iter().filter(|limit| limit.get_ref().bytes() == 0).map(Spanned::span);
     for span in limits.chain(ingest) {
-        checker.say(span, "a limit of 0 lets nothing through", "write a large number for no limit");
+        checker.say(span, "a limit of 0 rejects all requests", "write a large number for no limit");
     }
     if let Some(syslog) = places.audit.get("syslog").filter(|target| !is_syslog(target.get_ref())) {
-        let message = format!("{:?} is no target for syslog", syslog.get_ref());
+        let message = format!("{:?} is not a syslog target", syslog.get_ref());
         checker.say(syslog.span(), message, "write \"udp://host:514\" or \"unix:/dev/log\"");
     }
     let mut seen = BTreeSet::new();
     for oidc in &places.oidc {
         issuer(checker, oidc);
         if !seen.insert(oidc.issuer.get_ref()) {
-            checker.say(oidc.issuer.span(), "this issuer is there twice", "name each once");
+            checker.say(oidc.issuer.span(), "this issuer occurs twice", "remove one of the two tables");
         }
     }
 }
@@ -95,25 +91,29 @@ pub(super) fn check(checker: &mut Checker<'_>) {
 fn issuer(checker: &mut Checker<'_>, oidc: &OidcPlaces) {
     let issuer = oidc.issuer.get_ref();
     if !(issuer.starts_with("https://") || issuer.starts_with("http://")) {
-        checker.say(oidc.issuer.span(), "an issuer is a URL", "write it just as its tokens write it in `iss`");
+        checker.say(
+            oidc.issuer.span(),
+            "an issuer must be a URL",
+            "write exactly the value of the claim `iss` in its tokens",
+        );
     }
     if oidc.audience.get_ref().is_empty() {
-        let help = "write what its tokens say in `aud` when they are for this program";
-        checker.say(oidc.audience.span(), "a token has to be meant for somebody", help);
+        let help = "write the value of the claim `aud` in tokens for this program";
+        checker.say(oidc.audience.span(), "the audience must not be empty", help);
     }
     match (&oidc.jwks_file, &oidc.jwks_url) {
         (None, Some(url)) if !url.get_ref().starts_with("https://") => {
-            let message = "keys that come without TLS can be anybody's";
+            let message = "keys must be fetched with TLS";
             checker.say(
                 url.span(),
                 message,
-                "write an https URL, or a jwks_file: anybody on the way could change them",
+                "write an https URL, or a jwks_file: without TLS an attacker could replace the keys",
             );
         }
         (Some(_), None) | (None, Some(_)) => {}
         _ => {
-            let message = "an issuer needs jwks_file or jwks_url, and not both";
-            checker.say(oidc.issuer.span(), message, "jwks_url is what its discovery document calls jwks_uri");
+            let message = "an issuer needs either jwks_file or jwks_url";
+            checker.say(oidc.issuer.span(), message, "jwks_url is the jwks_uri of its discovery document");
         }
     }
 }

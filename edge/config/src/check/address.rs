@@ -1,8 +1,8 @@
-//! Addresses: `host:port` to listen on, URLs to call.
+//! Parsing of listen addresses (`host:port`) and of URLs of servers.
 
 use std::net::{IpAddr, SocketAddr};
 
-/// A host and a port.
+/// A listen address: host and port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Address {
     host: String,
@@ -10,7 +10,8 @@ pub(super) struct Address {
 }
 
 impl Address {
-    /// Reads what can be bound: an IP address or a name, and a port.
+    /// Parses an IP address or host name with a port. The error completes a sentence that begins with the address, such
+    /// as "has no port".
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
         if let Ok(address) = text.parse::<SocketAddr>() {
             return Ok(Self { host: address.ip().to_string(), port: address.port() });
@@ -22,7 +23,7 @@ impl Address {
             return Err("has no port");
         }
         let Some((host, port)) = text.rsplit_once(':') else { return Err("has no port") };
-        let Some(port) = port_of(port) else { return Err("has a port that is no number from 0 to 65535") };
+        let Some(port) = port_of(port) else { return Err("has a port that is not a number from 0 to 65535") };
         match host {
             "" => Err("has no host"),
             _ if host.contains(':') => Err("is an IPv6 address without brackets"),
@@ -31,20 +32,22 @@ impl Address {
         }
     }
 
-    /// Whether both cannot be listened on at once.
+    /// Whether two sockets cannot listen on both addresses at the same time.
     pub(super) fn clashes(&self, other: &Self) -> bool {
-        let (one, two) = (self.ip(), other.ip());
+        let (first, second) = (self.ip(), other.ip());
         let any = |ip: Option<IpAddr>| ip.is_some_and(|ip| ip.is_unspecified());
         let loopback = |ip: Option<IpAddr>| ip.is_some_and(|ip| ip.is_loopback());
-        // On Linux `[::]` takes IPv4 as well; `0.0.0.0` leaves IPv6 alone.
-        let takes = |any_of: Option<IpAddr>, other: Option<IpAddr>| {
+        // On Linux `[::]` also covers IPv4; `0.0.0.0` does not cover IPv6.
+        let covers = |any_of: Option<IpAddr>, other: Option<IpAddr>| {
             any(any_of)
                 && (any_of.is_some_and(|ip| ip.is_ipv6()) || other.is_none_or(|ip| ip.is_ipv4() || any(Some(ip))))
         };
-        let here = |name: &Self, ip: Option<IpAddr>| name.host == "localhost" && loopback(ip);
-        let same = self.host == other.host || takes(one, two) || takes(two, one);
-        // Port 0 is any that is free.
-        self.port != 0 && self.port == other.port && (same || here(self, two) || here(other, one))
+        let is_loopback_name = |name: &Self, ip: Option<IpAddr>| name.host == "localhost" && loopback(ip);
+        let same = self.host == other.host || covers(first, second) || covers(second, first);
+        // Port 0 means any free port.
+        self.port != 0
+            && self.port == other.port
+            && (same || is_loopback_name(self, second) || is_loopback_name(other, first))
     }
 
     fn ip(&self) -> Option<IpAddr> {
@@ -52,7 +55,7 @@ impl Address {
     }
 }
 
-/// What to write instead of an address that cannot be listened on; `port` is usual there.
+/// Suggests a valid listen address for an invalid one; `port` is the default port.
 pub(super) fn instead(text: &str, port: u16) -> String {
     let bare = text.split_once("://").map_or(text, |(_, rest)| rest);
     let bare = bare.split('/').next().unwrap_or(bare);
@@ -79,18 +82,19 @@ pub(super) fn instead(text: &str, port: u16) -> String {
     }
 }
 
-/// Whether `text` is `scheme://host[:port]` with one of `schemes`, perhaps with a path; else what is wrong with it.
+/// Checks that `text` is `scheme://host[:port]` with one of `schemes` and an optional path. The error completes a
+/// sentence that begins with the URL, such as "has no host".
 pub(super) fn url(text: &str, schemes: &[&str]) -> Result<(), &'static str> {
     let Some((scheme, rest)) = text.split_once("://") else { return Err("has no scheme") };
     if !schemes.contains(&scheme.to_ascii_lowercase().as_str()) {
-        return Err("has another scheme");
+        return Err("has an unsupported scheme");
     }
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     if authority.contains('@') {
         return Err("has a user name in it");
     }
     let bracketed = authority.strip_prefix('[').and_then(|rest| rest.split_once(']'));
-    let (host, port, well) = match bracketed {
+    let (host, port, is_host) = match bracketed {
         Some((ip, port)) => (ip, port, ip.parse::<std::net::Ipv6Addr>().is_ok()),
         None => {
             let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
@@ -99,9 +103,11 @@ pub(super) fn url(text: &str, schemes: &[&str]) -> Result<(), &'static str> {
     };
     match port.strip_prefix(':') {
         _ if host.is_empty() => Err("has no host"),
-        _ if !well => Err("has a host that is neither a name nor an IP address"),
-        Some(port) if port_of(port).is_none_or(|port| port == 0) => Err("has a port that is no number from 1 to 65535"),
-        None if !port.is_empty() => Err("has something behind its host that is no port"),
+        _ if !is_host => Err("has a host that is neither a name nor an IP address"),
+        Some(port) if port_of(port).is_none_or(|port| port == 0) => {
+            Err("has a port that is not a number from 1 to 65535")
+        }
+        None if !port.is_empty() => Err("has text after the host that is not a port"),
         _ => Ok(()),
     }
 }
@@ -110,7 +116,7 @@ fn port_of(text: &str) -> Option<u16> {
     text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Whether it may be the name of a host. Numbers alone are an IP address, or none.
+/// Whether the text can be a host name. Text of only digits and dots is not: it is an IP address or invalid.
 fn is_name(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     let numbers = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
@@ -122,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_can_be_bound_is_an_address() {
+    fn listen_addresses_are_parsed_or_corrected() {
         for good in ["127.0.0.1:0", "0.0.0.0:8080", "[::]:80", "localhost:8080", "gate_way.plant:1883"] {
             assert!(Address::parse(good).is_ok(), "{good}");
         }
@@ -143,20 +149,20 @@ mod tests {
             ("http://plant.example:80/x", "URL", "write \"plant.example:80\""),
             ("", "no port", "write \"0.0.0.0:8080\""),
         ] {
-            let told = Address::parse(bad).unwrap_err();
-            let instead = instead(bad, 8080);
-            assert!(told.contains(why) && instead.starts_with(help), "{bad}: {told}; {instead}");
+            let error = Address::parse(bad).unwrap_err();
+            let suggestion = instead(bad, 8080);
+            assert!(error.contains(why) && suggestion.starts_with(help), "{bad}: {error}; {suggestion}");
         }
     }
 
     #[test]
-    fn addresses_clash_where_one_socket_would_take_both() {
-        let clash = |one: &str, two: &str| {
-            let (one, two) = (Address::parse(one).unwrap(), Address::parse(two).unwrap());
-            assert_eq!(one.clashes(&two), two.clashes(&one));
-            one.clashes(&two)
+    fn addresses_conflict_if_one_socket_covers_both() {
+        let clash = |first: &str, second: &str| {
+            let (first, second) = (Address::parse(first).unwrap(), Address::parse(second).unwrap());
+            assert_eq!(first.clashes(&second), second.clashes(&first));
+            first.clashes(&second)
         };
-        for (one, two, clashes) in [
+        for (first, second, clashes) in [
             ("127.0.0.1:80", "127.0.0.1:80", true),
             ("127.0.0.1:80", "127.0.0.1:81", false),
             ("127.0.0.1:0", "127.0.0.1:0", false),
@@ -170,7 +176,7 @@ mod tests {
             ("localhost:80", "127.0.0.1:80", true),
             ("localhost:80", "192.0.2.1:80", false),
         ] {
-            assert_eq!(clash(one, two), clashes, "{one} {two}");
+            assert_eq!(clash(first, second), clashes, "{first} {second}");
         }
     }
 

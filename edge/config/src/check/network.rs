@@ -1,4 +1,4 @@
-//! What listens, and whom it calls: `[http]`, `[mqtt.broker]`, `[[mqtt.client]]`, `[[nats]]`.
+//! Validation of listen addresses and connections: `[http]`, `[mqtt.broker]`, `[[mqtt.client]]` and `[[nats]]`.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -9,9 +9,9 @@ use super::{
 };
 use crate::{AccessMode, Broker, Config, HttpSource, Listen, MqttClient, Nats};
 
-const SOURCE_SECRET: &str =
+const SOURCE_SECRET_HELP: &str =
     "write secret_env = \"VARIABLE\" (an environment variable that holds it) or secret_file = \"FILE\" (a file)";
-const PASSWORD: &str =
+const PASSWORD_HELP: &str =
     "write password_env = \"VARIABLE\" (an environment variable that holds it) or password_file = \"FILE\" (a file)";
 
 pub(super) fn check(checker: &mut Checker<'_>, config: &Config, listen: &Listen) {
@@ -28,10 +28,10 @@ pub(super) fn check(checker: &mut Checker<'_>, config: &Config, listen: &Listen)
         self::client(checker, &at, client);
         if !sessions.insert((client.url.as_str(), client.client_id.as_str())) {
             let message = format!(
-                "two clients of one broker are both called {:?}: each would end the other's connection",
+                "two clients of one broker have the client_id {:?}: each would end the connection of the other",
                 client.client_id
             );
-            checker.at(&format!("{at}.url"), message, "give each its own client_id, or one of them all the topics");
+            checker.at(&format!("{at}.url"), message, "give each its own client_id, or move all topics to one of them");
         }
     }
     for (number, nats) in config.nats.iter().enumerate() {
@@ -39,41 +39,42 @@ pub(super) fn check(checker: &mut Checker<'_>, config: &Config, listen: &Listen)
     }
 }
 
-/// Each on an address that can be, and no two on the same. An address that is not the file's own is tried when the host starts.
+/// Checks that the listen addresses are valid and do not conflict. Addresses from the command line are checked when the
+/// host starts.
 fn listeners(checker: &mut Checker<'_>, config: &Config, other: &Listen) {
-    let mut wanted = Vec::new();
+    let mut addresses = Vec::new();
     if other.http.is_none() {
-        wanted.push(("http.listen", config.http.listen.as_str(), 8080));
+        addresses.push(("http.listen", config.http.listen.as_str(), 8080));
     }
     if let Some(broker) = config.mqtt.broker.as_ref().filter(|broker| broker.enabled) {
         if other.mqtt.is_none() {
-            wanted.push(("mqtt.broker.listen", &broker.listen, 1883));
+            addresses.push(("mqtt.broker.listen", &broker.listen, 1883));
         }
-        wanted.extend(broker.tls_listen.as_deref().map(|listen| ("mqtt.broker.tls_listen", listen, 8883)));
+        addresses.extend(broker.tls_listen.as_deref().map(|listen| ("mqtt.broker.tls_listen", listen, 8883)));
     }
     let mut taken: Vec<(&str, Address)> = Vec::new();
-    for (path, listen, port) in wanted {
+    for (path, listen, port) in addresses {
         let address = match Address::parse(listen) {
             Ok(address) => address,
             Err(why) => {
-                let message = format!("{listen:?} {why}, so that nothing can listen there");
+                let message = format!("cannot listen on {listen:?}: it {why}");
                 checker.at(path, message, &address::instead(listen, port));
                 continue;
             }
         };
         if let Some((other, _)) = taken.iter().find(|(_, other)| other.clashes(&address)) {
-            // A default clashes with what was written, not the other way round.
+            // Report the conflict at the address that the file sets, not at a default.
             let (at, with) = if checker.written(path) { (path, *other) } else { (*other, path) };
             let message = format!("{} has the same port as {}", shown(at), shown(with));
             let help =
-                format!("give each its own; {} usually has {port}, and port 0 takes any that is free", shown(path));
+                format!("give each its own port; {} usually has {port}, and port 0 takes any free port", shown(path));
             checker.at(at, message, &help);
         }
         taken.push((path, address));
     }
 }
 
-/// `[mqtt.broker] listen` for `mqtt.broker.listen`.
+/// Formats the path `mqtt.broker.listen` as `[mqtt.broker] listen`.
 fn shown(path: &str) -> String {
     path.rsplit_once('.').map_or_else(|| path.to_owned(), |(table, key)| format!("[{table}] {key}"))
 }
@@ -87,7 +88,7 @@ fn sources(checker: &mut Checker<'_>, sources: &[HttpSource]) {
             checker,
             &at,
             &source.name,
-            ("secret", SOURCE_SECRET),
+            ("secret", SOURCE_SECRET_HELP),
             (source.secret_env.as_deref(), source.secret_file.as_deref()),
         );
     }
@@ -96,13 +97,13 @@ fn sources(checker: &mut Checker<'_>, sources: &[HttpSource]) {
 fn name<'a>(checker: &mut Checker<'_>, at: &str, name: &'a str, what: &str, seen: &mut BTreeSet<&'a str>) {
     let at = format!("{at}.name");
     if name.trim().is_empty() {
-        checker.at(&at, format!("{what} has an empty name"), "write the name that it gives when it comes");
+        checker.at(&at, format!("{what} has an empty name"), "write the name that it sends to the host");
     } else if !seen.insert(name) {
-        checker.at(&at, format!("{what} {name} is there twice"), "give each its own name");
+        checker.at(&at, format!("{what} {name} occurs twice"), "give each its own name");
     }
 }
 
-/// A secret lies in a variable or in a file: in one of them, and not in both.
+/// Checks that a secret is in either an environment variable or a file.
 fn secret(
     checker: &mut Checker<'_>,
     at: &str,
@@ -116,18 +117,18 @@ fn secret(
     }
 }
 
-/// The places of a secret, where there are any.
+/// Checks the environment variable and the file of an optional secret.
 fn places(checker: &mut Checker<'_>, at: &str, what: &str, (variable, file): (Option<&str>, Option<&Path>)) {
     if variable.is_some() && file.is_some() {
-        let message = format!("there are {what}_env and {what}_file, and only one of them can hold");
+        let message = format!("both {what}_env and {what}_file are set, but only one of them can be used");
         checker.at(&format!("{at}.{what}_file"), message, "remove one of them");
     }
     if variable.is_some_and(|name| name.is_empty() || name.contains(['=', '\0', ' ', '$'])) {
-        let help = "write just its name, such as \"PLC_PASSWORD\"; the value does not belong into this file";
-        checker.at(&format!("{at}.{what}_env"), "this is no name of an environment variable", help);
+        let help = "write just its name, such as \"PLC_PASSWORD\"; do not put the secret in this file";
+        checker.at(&format!("{at}.{what}_env"), "this is not the name of an environment variable", help);
     }
     if file.is_some_and(|file| file.as_os_str().is_empty()) {
-        checker.at(&format!("{at}.{what}_file"), "a file has a name", "write the path of the file");
+        checker.at(&format!("{at}.{what}_file"), "the path of the file is empty", "write the path of the file");
     }
 }
 
@@ -140,30 +141,29 @@ fn origins(checker: &mut Checker<'_>, origins: &[String]) {
             Ok(()) => continue,
             Err(why) => why,
         };
-        let help =
-            "write scheme, host and perhaps port of the pages, such as \"https://plant.example\", or \"*\" for all";
-        checker.at(&format!("http.origins.{number}"), format!("{origin:?} {why}, and no browser would send it"), help);
+        let help = "write scheme, host and optional port, such as \"https://plant.example\", or \"*\" for all";
+        checker.at(&format!("http.origins.{number}"), format!("{origin:?} {why}, so no browser would send it"), help);
     }
 }
 
-/// Everybody has to sign in, or not.
+/// Checks that anonymous clients are not allowed while everybody has to sign in.
 fn anonymous(checker: &mut Checker<'_>, broker: &Broker, mode: AccessMode) {
     if mode == AccessMode::On && broker.anonymous == Some(true) {
         let help =
             "remove it, and give clients a [[mqtt.broker.user]] or an API key as password (`wheeltapper key add`)";
-        let message =
-            "anonymous clients would be let in, while [access] mode = \"on\" says that everybody has to sign in";
+        let message = "anonymous clients are allowed, but [access] mode = \"on\" requires everybody to sign in";
         checker.at("mqtt.broker.anonymous", message, help);
     }
 }
 
-/// The first part of an asset's path.
+/// Checks a site: the first levels of an asset's path.
 fn site(checker: &mut Checker<'_>, at: &str, site: &str) {
-    let whole = site.chars().count() <= 256 && site.split('/').all(|part| !part.is_empty());
-    let wild = |letter: char| letter.is_whitespace() || letter.is_control() || matches!(letter, '+' | '#');
-    if !whole || site.contains(wild) {
-        let help = "write the first part of an asset's path, such as \"plant\" or \"plant/hall-1\"";
-        checker.at(at, format!("there is no site {site:?}"), help);
+    let well_formed = site.chars().count() <= 256 && site.split('/').all(|level| !level.is_empty());
+    let invalid =
+        |character: char| character.is_whitespace() || character.is_control() || matches!(character, '+' | '#');
+    if !well_formed || site.contains(invalid) {
+        let help = "write the first levels of an asset's path, such as \"plant\" or \"plant/hall-1\"";
+        checker.at(at, format!("{site:?} is not a valid site"), help);
     }
 }
 
@@ -176,16 +176,20 @@ fn broker(checker: &mut Checker<'_>, broker: &Broker) {
             checker,
             &at,
             &user.name,
-            ("password", PASSWORD),
+            ("password", PASSWORD_HELP),
             (user.password_env.as_deref(), user.password_file.as_deref()),
         );
         if user.scopes.is_empty() {
             let help = "write \"ingest\" (publish), \"read\" (subscribe) or both, or leave scopes out for both";
-            checker.at(&format!("{at}.scopes"), format!("{} may do nothing", user.name), help);
+            checker.at(&format!("{at}.scopes"), format!("{} has no scopes and may do nothing", user.name), help);
         }
         if user.sites.as_ref().is_some_and(Vec::is_empty) {
             let help = "write sites, such as [\"plant\"], or leave them out for all";
-            checker.at(&format!("{at}.sites"), format!("{} is kept to no site at all", user.name), help);
+            checker.at(
+                &format!("{at}.sites"),
+                format!("{} has an empty list of sites and may use no topic", user.name),
+                help,
+            );
         }
         for (number, site) in user.sites.iter().flatten().enumerate() {
             self::site(checker, &format!("{at}.sites.{number}"), site);
@@ -196,18 +200,18 @@ fn broker(checker: &mut Checker<'_>, broker: &Broker) {
         ("max_connections_per_address", broker.max_connections_per_address),
     ] {
         if !(1..=1_000_000).contains(&limit) {
-            let message = format!("`{key}` goes from 1 to 1000000, and is {limit}");
+            let message = format!("`{key}` must be from 1 to 1000000, but is {limit}");
             checker.at(&format!("mqtt.broker.{key}"), message, "leave it out for 10000, and 2000 from one address");
         }
     }
     match (&broker.tls_listen, &broker.tls) {
         (Some(_), None) => {
             let help = "add tls = { cert = \"cert.pem\", key = \"key.pem\" }";
-            checker.at("mqtt.broker.tls_listen", "there is no certificate for TLS", help);
+            checker.at("mqtt.broker.tls_listen", "the certificate for TLS is missing", help);
         }
         (None, Some(_)) => {
-            let help = "add tls_listen = \"0.0.0.0:8883\": without it nothing would be encrypted";
-            checker.at("mqtt.broker.tls", "there is a certificate, but no address for TLS", help);
+            let help = "add tls_listen = \"0.0.0.0:8883\": without it the broker does not use TLS";
+            checker.at("mqtt.broker.tls", "there is a certificate, but no listen address for TLS", help);
         }
         _ => {}
     }
@@ -225,20 +229,24 @@ fn client(checker: &mut Checker<'_>, at: &str, client: &MqttClient) {
         checker.at(&format!("{at}.url"), format!("{:?} {why}", hidden(&client.url)), help);
     }
     if client.qos > 2 {
-        checker.at(&format!("{at}.qos"), "qos is 0, 1 or 2", "write 1: each message is acknowledged once it is stored");
+        checker.at(
+            &format!("{at}.qos"),
+            "qos must be 0, 1 or 2",
+            "write 1: each message is acknowledged once it is stored",
+        );
     }
     if !matches!(client.version, 4 | 5) {
-        checker.at(&format!("{at}.version"), "version is 4 (MQTT 3.1.1) or 5", "leave it out for 5");
+        checker.at(&format!("{at}.version"), "version must be 4 (MQTT 3.1.1) or 5", "leave it out for 5");
     }
     if client.client_id.is_empty() {
         checker.at(
             &format!("{at}.client_id"),
-            "the broker keeps the session under a name",
+            "the client_id must not be empty, because it identifies the session",
             "leave it out for \"wheeltapper\"",
         );
     }
     if client.topics.is_empty() {
-        checker.at(&format!("{at}.topics"), "there is nothing to subscribe to", "write topics, such as [\"plant/#\"]");
+        checker.at(&format!("{at}.topics"), "the list of topics is empty", "write topics, such as [\"plant/#\"]");
     }
     for (number, topic) in client.topics.iter().enumerate() {
         topics::subscription(checker, &format!("{at}.topics.{number}"), topic);
@@ -247,16 +255,16 @@ fn client(checker: &mut Checker<'_>, at: &str, client: &MqttClient) {
     places(checker, at, "password", secret);
     let key = if client.password_env.is_some() { "password_env" } else { "password_file" };
     if client.version == 4 && client.user.is_none() && secret != (None, None) {
-        checker.at(&format!("{at}.{key}"), "MQTT 3.1.1 knows no password without a user", "add user = \"NAME\"");
+        checker.at(&format!("{at}.{key}"), "MQTT 3.1.1 allows no password without a user", "add user = \"NAME\"");
     }
     let secure = ["mqtts://", "ssl://"].iter().any(|scheme| client.url.to_ascii_lowercase().starts_with(scheme));
     if client.ca_file.is_some() && !secure {
         let help = "write mqtts:// in the url, usually with port 8883, or remove ca_file";
-        checker.at(&format!("{at}.ca_file"), "certificates are only looked at where there is TLS", help);
+        checker.at(&format!("{at}.ca_file"), "ca_file is only used with TLS", help);
     }
 }
 
-/// A URL without the password in it.
+/// Removes user name and password from a URL.
 fn hidden(url: &str) -> String {
     match (url.find("://"), url.rfind('@')) {
         (Some(scheme), Some(at)) if scheme < at => format!("{}://...{}", &url[..scheme], &url[at..]),
@@ -273,13 +281,14 @@ fn nats(checker: &mut Checker<'_>, at: &str, nats: &Nats) {
         checker.at(&format!("{at}.url"), format!("{:?} {why}", hidden(&nats.url)), help);
     }
     for (key, name) in [("stream", &nats.stream), ("durable", &nats.durable)] {
-        let odd = |character: char| character.is_whitespace() || character.is_control() || ".*>/\\".contains(character);
-        if name.is_empty() || name.contains(odd) {
-            let message = format!("{name:?} cannot be the name of a {key} in NATS");
+        let invalid =
+            |character: char| character.is_whitespace() || character.is_control() || ".*>/\\".contains(character);
+        if name.is_empty() || name.contains(invalid) {
+            let message = format!("{name:?} is not a valid name of a {key} in NATS");
             checker.at(
                 &format!("{at}.{key}"),
                 message,
-                "use letters, digits, dashes: no dots, wildcards, slashes, spaces",
+                "use letters, digits and dashes: no dots, wildcards, slashes or spaces",
             );
         }
     }
@@ -291,10 +300,10 @@ fn nats(checker: &mut Checker<'_>, at: &str, nats: &Nats) {
     match (&nats.user, &nats.password_env) {
         (Some(_), None) => {
             let help = "write password_env = \"VARIABLE\": an environment variable that holds it";
-            checker.at(&format!("{at}.user"), "a user without a password is not told to the server", help);
+            checker.at(&format!("{at}.user"), "a user without a password is not sent to the server", help);
         }
         (None, Some(_)) => {
-            let message = "a password without a user is not told to the server";
+            let message = "a password without a user is not sent to the server";
             checker.at(&format!("{at}.password_env"), message, "add user = \"NAME\"");
         }
         _ => {}

@@ -1,4 +1,4 @@
-//! `[[site]]` and `[[technician]]`.
+//! Validation of `[[site]]` and `[[technician]]`.
 
 use std::collections::BTreeSet;
 
@@ -7,8 +7,8 @@ use wheeltapper_condition::bearing::{geometry::Geometry, table};
 use super::Checker;
 use crate::{Config, Machine, Sensor, Shift};
 
-/// What ingest takes as a sensor's id, in bytes.
-const LONGEST_ID: usize = 512;
+/// Maximum length of a sensor id that ingest accepts, in bytes.
+const MAX_SENSOR_ID_BYTES: usize = 512;
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 pub(super) fn check(checker: &mut Checker<'_>, config: &Config) {
@@ -41,22 +41,22 @@ fn sites(checker: &mut Checker<'_>, config: &Config) {
     }
 }
 
-/// Says it of a name that was there before.
+/// Reports a name that occurs twice.
 fn once<'a>(checker: &mut Checker<'_>, at: &str, seen: &mut BTreeSet<&'a str>, name: &'a str, what: &str) {
     if !seen.insert(name) {
         let help = if what.starts_with("the machine") || what.starts_with("the sensor") {
             "give each its own name"
         } else {
-            "give each its own name, or write what both hold below the first"
+            "give each its own name, or move the content of both below the first"
         };
-        checker.at(&format!("{at}.name"), format!("{what} is there twice"), help);
+        checker.at(&format!("{at}.name"), format!("{what} occurs twice"), help);
     }
 }
 
 fn part(checker: &mut Checker<'_>, at: &str, name: &str) {
     let at = format!("{at}.name");
     if name.trim().is_empty() || name.contains(['/', '+', '#']) || name.chars().any(char::is_control) {
-        checker.at(&at, format!("{name:?} cannot be a part of a sensor's id"), "use letters, digits, dashes");
+        checker.at(&at, format!("{name:?} is not a valid level of a sensor id"), "use letters, digits and dashes");
     } else if name.trim() != name {
         let help = format!("write {:?}", name.trim());
         checker.at(&at, format!("{name:?} begins or ends with a space, which no device would send"), &help);
@@ -65,26 +65,27 @@ fn part(checker: &mut Checker<'_>, at: &str, name: &str) {
 
 fn physics(checker: &mut Checker<'_>, at: &str, machine: &Machine) {
     if !(1..=5).contains(&machine.criticality) {
-        let message = "criticality is 1 (hardly matters) to 5 (the plant stops)";
+        let message = "criticality must be from 1 (hardly matters) to 5 (the plant stops)";
         checker.at(&format!("{at}.criticality"), message, "leave it out for 3");
     }
     if machine.rated_rpm.is_some_and(|rpm| !(rpm.is_finite() && rpm > 0.0)) {
-        checker.at(&format!("{at}.rated_rpm"), "rated_rpm is above 0", "leave it out when it is not known");
+        checker.at(&format!("{at}.rated_rpm"), "rated_rpm must be above 0", "leave it out if it is unknown");
     }
     if machine.teeth.is_some_and(|teeth| teeth < 2) {
-        checker.at(&format!("{at}.teeth"), "a gear wheel has 2 teeth or more", "leave it out when there is none");
+        checker.at(&format!("{at}.teeth"), "a gear has 2 teeth or more", "leave it out if there is no gear");
     }
     match (&machine.bearing_geometry, &machine.bearing) {
         (Some(geometry), _) if !geometry.possible() => {
             let help = format!("a bearing has {}", Geometry::POSSIBLE);
-            checker.at(&format!("{at}.bearing_geometry"), "there is no such bearing", &help);
+            checker.at(&format!("{at}.bearing_geometry"), "this bearing geometry is impossible", &help);
         }
         (None, Some(designation)) if table::find(designation).is_none() => {
             let known = table::BEARINGS.map(|entry| entry.name).join(", ");
             let help = format!(
-                "known here: {known}; of another, write bearing_geometry = {{ balls = 9, ball_diameter = 7.94, pitch_diameter = 39.04 }} (mm) beside it"
+                "known bearings: {known}; for another one, add its geometry in mm: \
+                 bearing_geometry = {{ balls = 9, ball_diameter = 7.94, pitch_diameter = 39.04 }}"
             );
-            let message = format!("the inside of a bearing {designation:?} is not known");
+            let message = format!("the geometry of bearing {designation:?} is unknown");
             checker.at(&format!("{at}.bearing"), message, &help);
         }
         _ => {}
@@ -98,9 +99,10 @@ fn sensors(checker: &mut Checker<'_>, at: &str, machine: &Machine, asset: &str) 
         let id = format!("{asset}/{}", sensor.name);
         part(checker, &at, &sensor.name);
         once(checker, &at, &mut seen, &sensor.name, &format!("the sensor {id}"));
-        if id.len() > LONGEST_ID {
-            let message = format!("the sensor's id has {} bytes, and readings of it would be refused", id.len());
-            let help = format!("shorten the names of site, area, machine or sensor to {LONGEST_ID} bytes in all");
+        if id.len() > MAX_SENSOR_ID_BYTES {
+            let message = format!("the sensor id has {} bytes, so its readings would be rejected", id.len());
+            let help =
+                format!("shorten the names of site, area, machine or sensor to {MAX_SENSOR_ID_BYTES} bytes in total");
             checker.at(&format!("{at}.name"), message, &help);
         }
         readings(checker, &at, sensor);
@@ -111,7 +113,7 @@ fn readings(checker: &mut Checker<'_>, at: &str, sensor: &Sensor) {
     if let Some(limits) = sensor.limits {
         let at = format!("{at}.limits");
         if [limits.min, limits.max].into_iter().flatten().any(|limit| !limit.is_finite()) {
-            checker.at(&at, "a limit is a finite number", "leave min or max out where there is none");
+            checker.at(&at, "a limit must be a finite number", "leave min or max out for no limit");
         } else if let (Some(min), Some(max)) = (limits.min, limits.max)
             && min >= max
         {
@@ -119,7 +121,7 @@ fn readings(checker: &mut Checker<'_>, at: &str, sensor: &Sensor) {
         }
     }
     if sensor.sampling_hz.is_some_and(|rate| !(rate.is_finite() && rate > 0.0)) {
-        checker.at(&format!("{at}.sampling_hz"), "sampling_hz is above 0", "leave it out and it is estimated");
+        checker.at(&format!("{at}.sampling_hz"), "sampling_hz must be above 0", "leave it out to have it estimated");
     }
 }
 
@@ -128,15 +130,19 @@ fn technicians(checker: &mut Checker<'_>, config: &Config) {
     for (number, technician) in config.technicians.iter().enumerate() {
         let at = format!("technician.{number}");
         if technician.name.trim().is_empty() {
-            checker.at(&format!("{at}.name"), "a technician has a name", "write it, such as \"Ada\"");
+            checker.at(&format!("{at}.name"), "the name of the technician is empty", "write one, such as \"Ada\"");
         } else if !seen.insert(technician.name.as_str()) {
-            checker.at(&format!("{at}.name"), "this technician is there twice", "give each their own name");
+            checker.at(&format!("{at}.name"), "this technician occurs twice", "give each their own name");
         }
         for (number, _) in technician.skills.iter().enumerate().filter(|(_, skill)| skill.trim().is_empty()) {
-            checker.at(&format!("{at}.skills.{number}"), "this skill is empty", "remove it, or write what it is");
+            checker.at(
+                &format!("{at}.skills.{number}"),
+                "this skill is empty",
+                "remove it, or write a skill such as \"mechanic\"",
+            );
         }
         if !(0.0..=1e9).contains(&technician.hourly_cost) {
-            let message = format!("an hour costs from 0 to 1000000000, not {}", technician.hourly_cost);
+            let message = format!("hourly_cost must be from 0 to 1000000000, but is {}", technician.hourly_cost);
             checker.at(&format!("{at}.hourly_cost"), message, "leave it out for 0");
         }
         for (number, shift) in technician.shifts.iter().enumerate() {
@@ -147,21 +153,21 @@ fn technicians(checker: &mut Checker<'_>, config: &Config) {
 
 fn hours(checker: &mut Checker<'_>, at: &str, shift: &Shift) {
     if shift.days.is_empty() {
-        let help = "name its days, such as [\"mon\", \"tue\"]; leave shifts out for somebody who always works";
-        checker.at(&format!("{at}.days"), "a shift on no day never begins", help);
+        let help = "write its days, such as [\"mon\", \"tue\"]; leave shifts out if the technician is always available";
+        checker.at(&format!("{at}.days"), "the shift has no days", help);
     }
     for (number, day) in shift.days.iter().enumerate() {
-        checker.one_of(&format!("{at}.days.{number}"), day, &DAYS, &format!("{day:?} is no day"));
+        checker.one_of(&format!("{at}.days.{number}"), day, &DAYS, &format!("{day:?} is not a day"));
     }
     for (key, time) in [("start", &shift.start), ("end", &shift.end)] {
         if !is_time_of_day(time) {
-            let message = format!("{time:?} is no time of day");
-            checker.at(&format!("{at}.{key}"), message, "write it as \"06:00\"; the day ends at \"23:59\"");
+            let message = format!("{time:?} is not a time of day");
+            checker.at(&format!("{at}.{key}"), message, "write it like \"06:00\"; the last time of a day is \"23:59\"");
         }
     }
 }
 
-/// As the schedule stage reads it.
+/// Whether the schedule stage can parse the time.
 fn is_time_of_day(text: &str) -> bool {
     let number = |digits: &str, below: u32| {
         let plain = (1..=2).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());

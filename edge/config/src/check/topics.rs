@@ -1,12 +1,13 @@
-//! Topic filters, as `wheeltapper-mqtt` takes them, and what `[[mqtt.topic]]` makes of topics.
+//! Validation of topic filters, subscriptions, NATS subjects, and the templates and formats of `[[mqtt.topic]]`. The
+//! rules for filters are those of `wheeltapper-mqtt`.
 
 use super::Checker;
 use crate::{Config, FORMATS, words::nearest};
 
-/// A topic's length in MQTT, in bytes.
-const LONGEST: usize = 65_535;
-/// Levels that the broker takes.
-const DEEPEST: usize = 128;
+/// Maximum length of a topic in MQTT, in bytes.
+const MAX_TOPIC_BYTES: usize = 65_535;
+/// Maximum number of topic levels that the broker accepts.
+const MAX_TOPIC_LEVELS: usize = 128;
 
 pub(super) fn check(checker: &mut Checker<'_>, config: &Config) {
     for (number, rule) in config.mqtt.topics.iter().enumerate() {
@@ -21,40 +22,42 @@ pub(super) fn check(checker: &mut Checker<'_>, config: &Config) {
     }
 }
 
-/// A filter with `+` and `#`.
+/// Checks a topic filter.
 pub(super) fn filter(checker: &mut Checker<'_>, at: &str, filter: &str) {
     if filter.is_empty() {
         return checker.at(at, "the topic filter is empty", "write a topic, or \"#\" for all");
     }
-    if filter.len() > LONGEST || filter.split('/').count() > DEEPEST {
-        let help = format!("shorten it to {LONGEST} bytes and {DEEPEST} levels");
-        return checker.at(at, "the topic filter is longer than MQTT allows", &help);
+    if filter.len() > MAX_TOPIC_BYTES || filter.split('/').count() > MAX_TOPIC_LEVELS {
+        let help = format!("shorten it to {MAX_TOPIC_BYTES} bytes and {MAX_TOPIC_LEVELS} levels");
+        return checker.at(at, "the topic filter is too long", &help);
     }
     if filter.contains('\0') {
-        return checker.at(at, "a topic has no NUL character", "remove \\u0000");
+        return checker.at(at, "a topic must not contain a NUL character", "remove \\u0000");
     }
     let levels: Vec<&str> = filter.split('/').collect();
     let last = levels.len() - 1;
-    let message = format!("there is no topic filter {filter:?}");
+    let message = format!("{filter:?} is not a valid topic filter");
     if let Some((_, level)) = levels.iter().enumerate().find(|(_, level)| level.len() > 1 && level.contains(['+', '#']))
     {
         let help = format!(
-            "in {level:?} a wildcard is not alone: + stands for one whole level, # for all that follow, as in \"a/+/b/#\""
+            "the level {level:?} mixes a wildcard and text: + stands for one whole level, \
+             # for all levels that follow, as in \"a/+/b/#\""
         );
         return checker.at(at, message, &help);
     }
-    if let Some(place) = levels.iter().position(|level| *level == "#").filter(|place| *place < last) {
-        let short = levels.get(..=place).unwrap_or_default().join("/");
+    if let Some(index) = levels.iter().position(|level| *level == "#").filter(|index| *index < last) {
+        let short = levels.get(..=index).unwrap_or_default().join("/");
         let single = levels.iter().enumerate().map(|(at, level)| if *level == "#" && at < last { "+" } else { level });
         let single = single.collect::<Vec<_>>().join("/");
         let help = format!(
-            "# stands for all levels that follow, so nothing comes behind it: write {short:?}, or {single:?} for just one level"
+            "# stands for all levels that follow, so it must be the last one: \
+             write {short:?}, or {single:?} for one level"
         );
         checker.at(at, message, &help);
     }
 }
 
-/// What a client subscribes to: a filter, perhaps shared.
+/// Checks a subscription of a client: a topic filter or a shared subscription.
 pub(super) fn subscription(checker: &mut Checker<'_>, at: &str, text: &str) {
     let own = match text.strip_prefix("$share/") {
         None if text == "$share" => None,
@@ -67,62 +70,63 @@ pub(super) fn subscription(checker: &mut Checker<'_>, at: &str, text: &str) {
     match own {
         Some(own) => filter(checker, at, own),
         None => {
-            let message = format!("there is no shared subscription {text:?}");
-            checker.at(at, message, "write \"$share/group/filter\", the group without wildcards");
+            let message = format!("{text:?} is not a valid shared subscription");
+            checker.at(at, message, "write \"$share/group/filter\", with no wildcards in the group");
         }
     }
 }
 
-/// A subject of NATS.
+/// Checks a NATS subject.
 pub(super) fn subject(checker: &mut Checker<'_>, at: &str, subject: &str) {
     let mut tokens = subject.split('.').peekable();
-    let mut well = true;
+    let mut is_valid = true;
     while let Some(token) = tokens.next() {
         let wild = token.contains(['*', '>']) && token != "*" && (token != ">" || tokens.peek().is_some());
-        well &= !(token.is_empty()
+        is_valid &= !(token.is_empty()
             || wild
             || token.contains(|character: char| character.is_whitespace() || character.is_control()));
     }
-    if !well {
+    if !is_valid {
         let help =
-            "write words between dots, * for one of them, > at the end for all that follow, such as \"plant.*.>\"";
-        checker.at(at, format!("there is no subject {subject:?}"), help);
+            "write tokens separated by dots, * for one token, > at the end for all that follow, such as \"plant.*.>\"";
+        checker.at(at, format!("{subject:?} is not a valid NATS subject"), help);
     }
 }
 
-/// What a sensor is called after its topic.
+/// Checks the template of a sensor id.
 fn template(checker: &mut Checker<'_>, at: &str, template: &str, filter: &str) {
     let singles = filter.split('/').filter(|level| *level == "+").count();
     let rest = filter.split('/').any(|level| level == "#");
     if template.trim().is_empty() {
-        return checker.at(at, "a sensor has a name", "write it, such as \"plant/{1}/{2}\", or leave sensor out");
+        return checker.at(at, "the sensor id is empty", "write one, such as \"plant/{1}/{2}\", or leave sensor out");
     }
     let mut remaining = template;
     while let Some((_, tail)) = remaining.split_once('{') {
         let Some((name, tail)) = tail.split_once('}') else {
-            return checker.at(at, format!("in {template:?} a brace is not closed"), "write {1}, {2}, {#} or {topic}");
+            return checker.at(at, format!("{template:?} has an unclosed brace"), "write {1}, {2}, {#} or {topic}");
         };
         remaining = tail;
         let number = name.parse::<usize>().ok().filter(|_| name.bytes().all(|digit| digit.is_ascii_digit()));
-        let there = match (name, number) {
+        let exists = match (name, number) {
             ("topic", _) => true,
             ("#", _) => rest,
             (_, Some(number)) => (1..=singles).contains(&number),
             _ => {
-                let message = format!("{{{name}}} stands for nothing");
+                let message = format!("the placeholder {{{name}}} is unknown");
                 return checker.at(
                     at,
                     message,
-                    "write {1}, {2} for what the first, second + stood for, {#} for the rest, {topic} for all of it",
+                    "write {1}, {2} for the levels of the first and second +, {#} for those of #, \
+                     {topic} for the whole topic",
                 );
             }
         };
-        if !there {
+        if !exists {
             let message = format!(
-                "{{{name}}} stands for nothing: the filter {filter:?} has {singles} \"+\" and {} \"#\"",
+                "the placeholder {{{name}}} has no wildcard: the filter {filter:?} has {singles} \"+\" and {} \"#\"",
                 if rest { "a" } else { "no" }
             );
-            return checker.at(at, message, "put the wildcard into the filter, or use {topic} for all of the topic");
+            return checker.at(at, message, "add the wildcard to the filter, or use {topic} for the whole topic");
         }
     }
 }
@@ -132,12 +136,12 @@ fn format(checker: &mut Checker<'_>, at: &str, format: &str) {
     if FORMATS.contains(&essence.as_str()) {
         return;
     }
-    // Media types are as good, but nobody needs to be told all of them.
+    // Media types are valid too, but listing them would make the message too long.
     let short: Vec<&str> = FORMATS.iter().copied().filter(|name| !name.contains('/')).collect();
-    let known = format!("known are {}; without one it is found out from the payload", short.join(", "));
+    let known = format!("known formats: {}; leave it out to detect the format", short.join(", "));
     let help = match nearest(&essence, &short) {
         Some(near) => format!("did you mean {near:?}? {known}"),
         None => known,
     };
-    checker.at(at, format!("there is no format {format:?}"), &help);
+    checker.at(at, format!("the format {format:?} is unknown"), &help);
 }

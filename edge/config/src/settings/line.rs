@@ -1,4 +1,4 @@
-//! What is done with readings: the log, the stages, alerts, the store.
+//! Settings of the processing of readings: the log, the stages, alerts and the store.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -6,17 +6,17 @@ use serde::Deserialize;
 
 use crate::{ByteSize, Duration};
 
-/// `[log]`
+/// `[log]`: the durable log.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
-    /// Size of a file of the log.
+    /// Size of a segment file.
     pub segment: ByteSize,
-    /// What is older goes, unless the line still needs it.
+    /// Maximum age of segments; older ones are deleted unless the line still needs them.
     pub retention_age: Duration,
-    /// A partition larger than this loses its oldest files, unless the line still needs them.
+    /// Maximum size of a partition; its oldest segments are deleted unless the line still needs them.
     pub retention_size: ByteSize,
-    /// How long a commit waits for company.
+    /// How long a commit waits for further records, to write them together.
     pub group_commit: Duration,
 }
 
@@ -31,29 +31,29 @@ impl Default for Log {
     }
 }
 
-/// `[line]`
+/// `[line]`: the line, which runs the stages.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Line {
-    /// Readings a call takes, at most about.
+    /// Approximate maximum number of readings in one call of a stage.
     pub max_batch: usize,
-    /// How much CPU time a call of a component may take.
+    /// Maximum CPU time of one call of a component.
     pub deadline: Duration,
-    /// How much memory an instance may have.
+    /// Maximum memory of a component instance.
     pub memory: ByteSize,
-    /// Between two checkpoints.
+    /// Interval between two checkpoints.
     pub checkpoint: Duration,
-    /// Between two ticks of the timer, which close the windows of idle sensors.
+    /// Interval between two timer ticks, which close the windows of idle sensors.
     pub tick: Duration,
-    /// How many bytes of events may wait to be decoded.
+    /// Maximum bytes of events that wait to be decoded.
     pub queue: ByteSize,
-    /// Sensors that the host takes at most; readings of a new one beyond are refused.
+    /// Maximum number of sensors; readings of further sensors are rejected.
     pub max_sensors: usize,
-    /// Sensors of one machine at most.
+    /// Maximum number of sensors of one machine.
     pub max_sensors_per_machine: usize,
-    /// Sensors at most that one sender (API key or user) may bring.
+    /// Maximum number of sensors that one sender (API key or user) can add.
     pub max_sensors_per_sender: usize,
-    /// Components to run instead of the built-in ones, by stage.
+    /// Component files to run instead of the built-in ones, by stage.
     pub components: BTreeMap<String, PathBuf>,
 }
 
@@ -74,17 +74,17 @@ impl Default for Line {
     }
 }
 
-/// `[ingest]`
+/// `[ingest]`: limits of incoming events.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ingest {
-    /// The earliest time that is taken, RFC 3339.
+    /// Earliest accepted time of a reading, in RFC 3339.
     pub earliest: String,
-    /// How far a reading's time may be ahead of its arrival.
+    /// How far the time of a reading may be ahead of its arrival.
     pub max_future: Duration,
-    /// Sensors that one event may name beside those of the configuration.
+    /// Maximum number of sensors in one event, not counting configured ones.
     pub max_sensors_per_event: usize,
-    /// Readings and samples that one event may hold.
+    /// Maximum number of readings and samples in one event.
     pub max_readings_per_event: usize,
 }
 
@@ -99,15 +99,15 @@ impl Default for Ingest {
     }
 }
 
-/// `[windows]`
+/// `[windows]`: the windows over which features are computed.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Windows {
     /// Length of a window.
     pub size: Duration,
-    /// From one window's start to the next one's; the size itself makes tumbling windows.
+    /// Time between the starts of two windows; a slide equal to the size makes tumbling windows.
     pub slide: Duration,
-    /// How much later than newer ones a reading may come.
+    /// How far behind newer readings a reading may be and still be accepted.
     pub lateness: Duration,
 }
 
@@ -117,34 +117,34 @@ impl Default for Windows {
     }
 }
 
-/// `[detect]`
+/// `[detect]`: anomaly detection.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Detect {
-    /// Which detector scores the scalars: `ensemble`, `process`, `stream`, `zscore`, `pca` and so on.
+    /// Detector for scalar readings: `ensemble`, `process`, `stream`, `zscore`, `pca` and so on.
     pub model: String,
-    /// Windows of each asset to learn from.
+    /// Number of windows of each asset in the training set.
     pub warmup_windows: u32,
-    /// The score, 0 to 1, from which a window is an anomaly.
+    /// Score, from 0 to 1, at or above which a window is an anomaly.
     pub threshold: Option<f64>,
-    /// Assets learn up to so many windows later, each its own, so that they do not all learn at once; by default half the
-    /// warm-up.
+    /// Maximum delay of the training, in windows. Each asset has its own delay, so that not all assets train at the
+    /// same time; by default half the warm-up.
     pub spread_windows: Option<u32>,
-    /// The health index (about 1 at the beginning) at which an asset counts as failed.
+    /// Health index (about 1 when new) at which an asset counts as failed.
     pub life_limit: Option<f64>,
-    /// Runs to failure that remaining lives are learnt from.
+    /// Runs to failure for the prediction of remaining useful life.
     pub lives: Option<Lives>,
 }
 
-/// `[detect.lives]`
+/// `[detect.lives]`: runs to failure from which the remaining useful life is learnt.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lives {
-    /// Sensors, by id or its last part: columns of the files.
+    /// The columns of the files: ids of sensors, or the last level of their ids.
     pub sensors: Vec<String>,
-    /// CSV files: one run each, one row a window, the last one at the failure.
+    /// CSV files, one for each run, with one row for each window; the last row is at the failure.
     pub files: Vec<PathBuf>,
-    /// Remaining windows beyond which no difference shows.
+    /// Maximum number of remaining windows to predict; longer lives look all the same.
     pub horizon_windows: f64,
 }
 
@@ -161,58 +161,58 @@ impl Default for Detect {
     }
 }
 
-/// `[alerts]`
+/// `[alerts]`: when alerts open and resolve, and where they are sent.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Alerts {
-    /// Anomalous windows that open an alert ...
+    /// Number of anomalous windows, among the newest `within`, that open an alert.
     pub open_after: Option<u32>,
-    /// ... among so many.
+    /// Number of newest windows that `open_after` applies to.
     pub within: Option<u32>,
-    /// Quiet windows that resolve it.
+    /// Number of quiet windows that resolve an alert.
     pub close_after: Option<u32>,
-    /// A window is quiet below this share of the threshold.
+    /// A window is quiet if its score is below this share of the threshold.
     pub close_below: Option<f64>,
-    /// An alert that comes back within this time is the same one.
+    /// An alert that opens again within this time after it was resolved is the same alert.
     pub cooldown: Option<Duration>,
-    /// Milder anomalies open none.
+    /// Minimum severity of anomalies that open an alert.
     pub minimum_severity: Option<String>,
-    /// Where alerts go.
+    /// Destinations of alerts.
     #[serde(rename = "route")]
     pub routes: Vec<AlertRoute>,
 }
 
-/// `[[alerts.route]]`
+/// `[[alerts.route]]`: a destination of alerts.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AlertRoute {
-    /// Name, for logs.
+    /// Unique name. The delivery position is stored under it.
     pub name: String,
-    /// The mildest severity that goes this way.
-    #[serde(default = "any_severity")]
+    /// Minimum severity of the alerts to send.
+    #[serde(default = "default_severity")]
     pub severity: String,
-    /// Sites; none means all.
+    /// Sites whose alerts to send; empty means all.
     #[serde(default)]
     pub sites: Vec<String>,
-    /// Gets the alert as JSON by POST; a URL that holds a secret belongs into `webhook_env`.
+    /// URL that receives each alert as JSON by POST. Use `webhook_env` if the URL contains a secret.
     pub webhook: Option<String>,
-    /// The environment variable that holds the URL.
+    /// Environment variable that holds the URL.
     pub webhook_env: Option<String>,
 }
 
-fn any_severity() -> String {
+fn default_severity() -> String {
     "low".into()
 }
 
-/// `[schedule]`
+/// `[schedule]`: planning of maintenance.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Schedule {
     /// How far ahead work is planned.
     pub horizon: Duration,
-    /// Of costs.
+    /// Currency of all costs.
     pub currency: String,
-    /// Of the shifts, from UTC.
+    /// Offset of the time zone of the shifts from UTC, in minutes.
     pub utc_offset_minutes: i32,
 }
 
@@ -222,21 +222,23 @@ impl Default for Schedule {
     }
 }
 
-/// `[store]`: how long what is kept. Ages count from the newest that is stored, or from the clock where that is earlier.
+/// `[store]`: retention of stored data. Ages are relative to the newest stored data, or to the clock if that is
+/// earlier.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Store {
-    /// Raw readings, waveforms and windows.
+    /// Retention of raw readings, waveforms and windows.
     pub retention: Duration,
-    /// Hourly aggregates of readings.
+    /// Retention of hourly aggregates of readings.
     pub hourly_retention: Duration,
-    /// Anomalies, resolved alerts, drifts, prognoses, closed work orders, actions and finished tasks.
+    /// Retention of anomalies, resolved alerts, drifts, prognoses, closed work orders, actions and finished tasks.
     pub findings_retention: Duration,
-    /// Dead letters.
+    /// Retention of dead letters.
     pub dead_letters_retention: Duration,
-    /// Payloads of dead letters, all together; the oldest go first.
+    /// Maximum total size of the payloads of dead letters; the oldest are deleted first.
     pub dead_letters_size: ByteSize,
-    /// The database; above it the oldest raw data goes first, then dead letters, then hourly aggregates.
+    /// Maximum size of the database. If it is exceeded, the oldest raw data is deleted first, then dead letters, then
+    /// hourly aggregates.
     pub max_size: ByteSize,
 }
 

@@ -1,4 +1,4 @@
-//! The settings and their defaults.
+//! All settings and their defaults.
 
 mod line;
 mod sources;
@@ -13,45 +13,45 @@ pub use sources::{
     Broker, Http, HttpLimits, HttpSource, Mqtt, MqttClient, MqttScope, MqttUser, Nats, SignatureScheme, Tls, TopicRule,
 };
 
-/// Everything. Paths are relative to the configuration file; [`crate::load`] resolves them.
+/// The whole configuration. Paths are relative to the configuration file; [`crate::load`] resolves them.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The data folder.
+    /// Folder for all data of the host.
     pub data: PathBuf,
-    /// How many partitions the line has, up to 1024; 0 is one a core. Fixed once the data folder is made.
-    #[serde(deserialize_with = "units::partitions")]
+    /// Number of partitions of the line, up to 1024; 0 means one per core. Fixed once the data folder is created.
+    #[serde(deserialize_with = "units::deserialize_partitions")]
     pub partitions: u16,
-    /// What becomes of readings of sensors that are not configured.
+    /// Whether readings of sensors that are not configured are accepted.
     pub unknown_sensors: UnknownSensors,
-    /// HTTP.
+    /// HTTP server.
     pub http: Http,
-    /// Who may come in.
+    /// Access control.
     pub access: Access,
-    /// MQTT.
+    /// MQTT broker and clients.
     pub mqtt: Mqtt,
     /// NATS JetStream servers to consume from.
     pub nats: Vec<Nats>,
     /// The durable log.
     pub log: Log,
-    /// The stages' host.
+    /// The line, which runs the stages.
     pub line: Line,
-    /// What is taken in.
+    /// Limits of incoming events.
     pub ingest: Ingest,
-    /// Windows.
+    /// Windows over which features are computed.
     pub windows: Windows,
-    /// Detection.
+    /// Anomaly detection.
     pub detect: Detect,
-    /// Alerts.
+    /// Alerts and where they are sent.
     pub alerts: Alerts,
-    /// Planning.
+    /// Planning of maintenance.
     pub schedule: Schedule,
-    /// What is kept.
+    /// Retention of stored data.
     pub store: Store,
-    /// Who repairs.
+    /// Technicians for maintenance work.
     #[serde(rename = "technician")]
     pub technicians: Vec<Technician>,
-    /// The plant.
+    /// The plant: sites with areas, machines and sensors.
     #[serde(rename = "site")]
     pub sites: Vec<Site>,
 }
@@ -80,12 +80,12 @@ impl Default for Config {
     }
 }
 
-/// What becomes of readings of sensors that are not configured.
+/// Whether readings of sensors that are not configured are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UnknownSensors {
-    /// They are taken; the part before the last `/` of the sensor's id is its asset.
+    /// They are accepted; the asset is the sensor's id up to the last `/`.
     Accept,
-    /// They go to the dead letters.
+    /// They are rejected and kept as dead letters.
     Reject,
 }

@@ -1,4 +1,4 @@
-//! By which ways readings come in: HTTP, MQTT and NATS.
+//! Settings of the inputs for readings: HTTP, MQTT and NATS.
 
 use std::path::PathBuf;
 
@@ -6,22 +6,22 @@ use serde::Deserialize;
 
 use crate::{ByteSize, Duration};
 
-/// `[http]`
+/// `[http]`: the HTTP server.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Http {
-    /// Where to listen.
+    /// Address to listen on, `host:port`.
     pub listen: String,
-    /// The largest body, packed or unpacked.
+    /// Maximum size of a request body, compressed and decompressed.
     pub max_body: ByteSize,
-    /// Webhooks that sign what they send.
+    /// Sources of signed webhooks.
     #[serde(rename = "source")]
     pub sources: Vec<HttpSource>,
-    /// HTTPS instead of HTTP.
+    /// Certificate for HTTPS; `None` means plain HTTP.
     pub tls: Option<Tls>,
-    /// Origins whose pages may ask, such as `https://plant.example`; `*` for all.
+    /// Origins for cross-origin requests (CORS), such as `https://plant.example`; `*` allows all.
     pub origins: Vec<String>,
-    /// What clients may hold.
+    /// Limits for the resources of clients.
     pub limits: HttpLimits,
 }
 
@@ -39,32 +39,34 @@ impl Default for Http {
 }
 
 impl Http {
-    /// Bytes of bodies that are held in memory at once. One address may have half of it, and a body is held packed and
-    /// unpacked, so that it is four of the largest at least.
+    /// Returns the bytes of request bodies that may be in memory at the same time: by default 256 MiB, or four times
+    /// the maximum body if that is more. Four, because one address may use half of it, and a body can be in memory both
+    /// compressed and decompressed.
     pub fn body_memory(&self) -> u64 {
-        let least = self.max_body.bytes().saturating_mul(4);
-        self.limits.body_memory.map_or(ByteSize::mib(256).bytes().max(least), ByteSize::bytes)
+        let minimum = self.max_body.bytes().saturating_mul(4);
+        self.limits.body_memory.map_or(ByteSize::mib(256).bytes().max(minimum), ByteSize::bytes)
     }
 }
 
-/// `[http.limits]`: what clients may hold of the host, so that none can hold all of it.
+/// `[http.limits]`: limits for the resources of clients, so that no client can use up those of the host.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HttpLimits {
-    /// Connections that are open at once.
+    /// Maximum number of open connections.
     pub connections: usize,
-    /// Connections of one address (of a /64 of IPv6). Behind a reverse proxy all clients have the proxy's address.
+    /// Maximum number of open connections from one address (one /64 of IPv6). Behind a reverse proxy, all clients have
+    /// the address of the proxy.
     pub connections_per_address: usize,
-    /// A client has this long for the head of a request, also for the next one on a connection that is kept open.
+    /// Timeout for the head of a request, also for the next request on a keep-alive connection.
     pub head_timeout: Duration,
-    /// A client has this long for a whole body.
+    /// Timeout for the whole body of a request.
     pub body_timeout: Duration,
-    /// Bytes of a body that have to come in each second, after the first half minute.
+    /// Minimum transfer rate of a body, in bytes per second, after the first 30 seconds.
     pub body_min_rate: ByteSize,
-    /// Bytes of bodies that are held in memory at once, beyond the first 64 KiB of each; one address may have half. By
-    /// default 256 MiB, or four of the largest bodies where that is more.
+    /// Maximum bytes of bodies in memory at the same time, without the first 64 KiB of each body; one address may use
+    /// half. By default 256 MiB, or four times the maximum body if that is more.
     pub body_memory: Option<ByteSize>,
-    /// A client that takes nothing of its answer for this long is cut off.
+    /// Timeout after which a client that does not read its response is disconnected.
     pub write_timeout: Duration,
 }
 
@@ -82,22 +84,22 @@ impl Default for HttpLimits {
     }
 }
 
-/// What a source signs.
+/// Which parts of a request a source signs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SignatureScheme {
-    /// Time, nonce, method, path, query and body: it can be neither changed nor repeated.
+    /// Time, nonce, method, path, query and body: the request can be neither changed nor replayed.
     #[default]
     Request,
-    /// The body alone, as `X-Hub-Signature-256` has it: whoever sees a request can repeat it.
+    /// The body alone, like `X-Hub-Signature-256`: anyone who sees the request can replay it.
     Body,
 }
 
-/// `[[http.source]]`
+/// `[[http.source]]`: a source of signed webhooks.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HttpSource {
-    /// What `X-Wheeltapper-Source` says.
+    /// Name of the source in the header `X-Wheeltapper-Source`.
     pub name: String,
     /// Environment variable that holds the secret.
     #[serde(default)]
@@ -105,10 +107,10 @@ pub struct HttpSource {
     /// File that holds the secret.
     #[serde(default)]
     pub secret_file: Option<PathBuf>,
-    /// Refuse what is not signed by any source.
+    /// Whether to reject requests that no source has signed.
     #[serde(default)]
     pub required: bool,
-    /// What it signs; `body` only for senders that cannot do more.
+    /// Which parts it signs; `body` only for senders that cannot sign more.
     #[serde(default)]
     pub signature: SignatureScheme,
 }
@@ -117,22 +119,22 @@ pub struct HttpSource {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tls {
-    /// Certificate chain.
+    /// PEM file with the certificate chain.
     pub cert: PathBuf,
-    /// Private key.
+    /// PEM file with the private key.
     pub key: PathBuf,
 }
 
-/// `[mqtt]`
+/// `[mqtt]`: the embedded broker, and clients of other brokers.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Mqtt {
     /// The embedded broker.
     pub broker: Option<Broker>,
-    /// External brokers.
+    /// Connections to external brokers.
     #[serde(rename = "client")]
     pub clients: Vec<MqttClient>,
-    /// What topics mean; the first rule that matches counts.
+    /// Rules that map topics to sensors and formats; the first matching rule applies.
     #[serde(rename = "topic")]
     pub topics: Vec<TopicRule>,
 }
@@ -143,31 +145,31 @@ impl Default for Mqtt {
     }
 }
 
-/// `[mqtt.broker]`
+/// `[mqtt.broker]`: the embedded MQTT broker.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Broker {
-    /// Whether it runs.
+    /// Whether the broker runs.
     pub enabled: bool,
-    /// Where to listen, without TLS.
+    /// Address to listen on without TLS, `host:port`.
     pub listen: String,
-    /// Where to listen with TLS.
+    /// Address to listen on with TLS, `host:port`.
     pub tls_listen: Option<String>,
-    /// The certificate for it.
+    /// Certificate for `tls_listen`.
     pub tls: Option<Tls>,
-    /// Whether clients may connect without showing who they are. By default from this machine's own addresses only, while
-    /// nobody has to sign in (`[access] mode`) and there are no users.
+    /// Whether clients may connect without credentials. By default only clients on this machine may, and only while
+    /// there are no users and nobody has to sign in (`[access] mode`).
     pub anonymous: Option<bool>,
-    /// Who may come.
+    /// Users who may connect.
     #[serde(rename = "user")]
     pub users: Vec<MqttUser>,
-    /// Topics whose messages are readings.
+    /// Topic filters; messages on matching topics are readings.
     pub ingest: Vec<String>,
-    /// The largest packet.
+    /// Maximum size of an MQTT packet.
     pub max_packet: ByteSize,
-    /// Connections at a time.
+    /// Maximum number of open connections.
     pub max_connections: usize,
-    /// Connections at a time from one address.
+    /// Maximum number of open connections from one address.
     pub max_connections_per_address: usize,
 }
 
@@ -188,11 +190,11 @@ impl Default for Broker {
     }
 }
 
-/// `[[mqtt.broker.user]]`
+/// `[[mqtt.broker.user]]`: a user of the embedded broker.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MqttUser {
-    /// Name.
+    /// User name.
     pub name: String,
     /// Environment variable that holds the password.
     #[serde(default)]
@@ -200,21 +202,21 @@ pub struct MqttUser {
     /// File that holds the password.
     #[serde(default)]
     pub password_file: Option<PathBuf>,
-    /// What it may do.
+    /// What the user may do; by default publish and subscribe.
     #[serde(default = "MqttScope::all")]
     pub scopes: Vec<MqttScope>,
-    /// The sites that it is kept to; all, where none are given.
+    /// Sites whose topics the user may use; `None` means all.
     #[serde(default)]
     pub sites: Option<Vec<String>>,
 }
 
-/// What a user of the broker may do, as the scopes of API keys.
+/// What a user of the broker may do; corresponds to the scopes of API keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MqttScope {
-    /// Publish.
+    /// Publish messages.
     Ingest,
-    /// Subscribe.
+    /// Subscribe to topics.
     Read,
 }
 
@@ -224,22 +226,22 @@ impl MqttScope {
     }
 }
 
-/// `[[mqtt.client]]`
+/// `[[mqtt.client]]`: a connection to an external MQTT broker.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MqttClient {
-    /// `mqtt://host:1883` or `mqtts://host:8883`.
+    /// URL of the broker: `mqtt://host:1883` or `mqtts://host:8883`.
     pub url: String,
-    /// Under this name the broker keeps the session.
-    #[serde(default = "client_id")]
+    /// Client id, which identifies the session at the broker.
+    #[serde(default = "default_client_id")]
     pub client_id: String,
-    /// 4 for MQTT 3.1.1, or 5.
-    #[serde(default = "mqtt_version")]
+    /// Protocol version: 4 for MQTT 3.1.1, or 5.
+    #[serde(default = "default_mqtt_version")]
     pub version: u8,
-    /// What to subscribe to; `$share/group/topic` shares the load with other hosts.
+    /// Topic filters to subscribe to; `$share/group/topic` shares the load with other hosts.
     pub topics: Vec<String>,
-    /// Quality of service, 0 to 2; below 1 messages can be lost.
-    #[serde(default = "quality")]
+    /// Quality of service, 0 to 2; with 0, messages can be lost.
+    #[serde(default = "default_qos")]
     pub qos: u8,
     /// User name.
     #[serde(default)]
@@ -250,49 +252,49 @@ pub struct MqttClient {
     /// File that holds the password.
     #[serde(default)]
     pub password_file: Option<PathBuf>,
-    /// Certificates to trust instead of the well-known ones.
+    /// PEM file with CA certificates to trust instead of the public ones.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
 }
 
-fn client_id() -> String {
+fn default_client_id() -> String {
     "wheeltapper".into()
 }
-fn mqtt_version() -> u8 {
+fn default_mqtt_version() -> u8 {
     5
 }
-fn quality() -> u8 {
+fn default_qos() -> u8 {
     1
 }
 
-/// `[[mqtt.topic]]`
+/// `[[mqtt.topic]]`: a rule that maps topics to a sensor and a format.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TopicRule {
     /// Topic filter with `+` and `#`.
     pub filter: String,
-    /// The sensor for payloads that name none: `{1}`, `{2}` are what the first, second `+` stood for, `{#}` the rest,
-    /// `{topic}` all of it.
+    /// Template of the sensor id, for payloads that name no sensor. `{1}`, `{2}` are the levels matched by the first
+    /// and second `+`, `{#}` the levels matched by `#`, and `{topic}` the whole topic.
     #[serde(default)]
     pub sensor: Option<String>,
-    /// The payload's format.
+    /// Payload format, one of [`crate::FORMATS`]; `None` detects it.
     #[serde(default)]
     pub format: Option<String>,
 }
 
-/// `[[nats]]`
+/// `[[nats]]`: a NATS JetStream server to consume readings from.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Nats {
-    /// `nats://host:4222`.
+    /// URL of the server: `nats://host:4222`.
     pub url: String,
-    /// The stream; it is made when there is none.
+    /// Name of the stream; it is created if it does not exist.
     pub stream: String,
-    /// Its subjects, when it is made.
-    #[serde(default = "subjects")]
+    /// Subjects of the stream, if it is created.
+    #[serde(default = "default_subjects")]
     pub subjects: Vec<String>,
     /// Name of the durable consumer.
-    #[serde(default = "client_id")]
+    #[serde(default = "default_client_id")]
     pub durable: String,
     /// User name.
     #[serde(default)]
@@ -303,17 +305,17 @@ pub struct Nats {
     /// Environment variable that holds the token.
     #[serde(default)]
     pub token_env: Option<String>,
-    /// Credentials file.
+    /// NATS credentials file.
     #[serde(default)]
     pub creds_file: Option<PathBuf>,
-    /// Messages to ask for at once.
-    #[serde(default = "batch")]
+    /// Number of messages in one fetch.
+    #[serde(default = "default_batch")]
     pub batch: usize,
 }
 
-fn subjects() -> Vec<String> {
+fn default_subjects() -> Vec<String> {
     vec!["raw-sensor-data.>".into()]
 }
-fn batch() -> usize {
+fn default_batch() -> usize {
     500
 }

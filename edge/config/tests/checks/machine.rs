@@ -1,4 +1,4 @@
-//! What does not work on this machine, and what can be run but is hardly meant so.
+//! Checks of environment variables and files on this computer, and plausibility warnings.
 
 use std::fs;
 
@@ -13,7 +13,7 @@ fn advice(text: &str) -> String {
 }
 
 #[test]
-fn a_machine_with_all_of_it_has_no_problem() {
+fn existing_files_and_variables_cause_no_problem() {
     assert_eq!(problems(""), "");
     assert_eq!(problems(EXAMPLE), "");
     let folder = tempfile::tempdir().unwrap();
@@ -24,7 +24,7 @@ fn a_machine_with_all_of_it_has_no_problem() {
     let secret = write("secret", "hunter2\n");
     let cert = write("cert.pem", "-----BEGIN CERTIFICATE-----\n");
     let key = write("key.pem", "-----BEGIN RSA PRIVATE KEY-----\n");
-    // cargo sets this one.
+    // Cargo sets the variable CARGO_MANIFEST_DIR.
     let text = format!(
         "[http]\ntls = {{ cert = {cert:?}, key = {key:?} }}\n[[http.source]]\nname = \"a\"\nsecret_file = {secret:?}\n\
          [[http.source]]\nname = \"b\"\nsecret_env = \"CARGO_MANIFEST_DIR\"\n"
@@ -33,7 +33,7 @@ fn a_machine_with_all_of_it_has_no_problem() {
 }
 
 #[test]
-fn what_is_missing_on_this_machine_is_told() {
+fn missing_files_and_variables_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("empty"), "\n").unwrap();
     fs::write(folder.path().join("partitions"), "4\n").unwrap();
@@ -76,9 +76,9 @@ jwks_file = "{data}/none.json"
     insta::assert_snapshot!(problems(&text).replace(data, "DATA"));
 }
 
-/// Where the tests are started there are none of these files.
+/// None of these files exists in the working directory of the tests.
 #[test]
-fn files_are_looked_for_beside_the_configuration() {
+fn paths_are_relative_to_the_configuration_file() {
     let folder = tempfile::tempdir().unwrap();
     let runs = ["\"secret\""; 10].join(", ");
     let text = &format!(
@@ -126,22 +126,22 @@ jwks_file = "secret"
         fs::write(folder.path().join(name), text).unwrap();
     }
     let config = load(&folder.path().join("wheeltapper.toml"), &Listen::default()).unwrap();
-    let told: String = check_machine(&config).iter().map(ToString::to_string).collect();
-    assert_eq!(told, "");
+    let problems: String = check_machine(&config).iter().map(ToString::to_string).collect();
+    assert_eq!(problems, "");
     assert_eq!(config.data, folder.path().join("d"));
-    // Each file that is named was looked for.
+    // Every path in the configuration was resolved and checked.
     assert_eq!(format!("{config:?}").matches(folder.path().to_str().unwrap()).count(), 22);
     assert_eq!(check_machine(&parse(text, "x").unwrap()).len(), 21);
 }
 
 #[test]
-fn a_broker_that_is_off_needs_nothing() {
+fn a_disabled_broker_needs_no_secrets() {
     let off = "[mqtt.broker]\nenabled = false\n[[mqtt.broker.user]]\nname = \"a\"\npassword_file = \"/none\"\n";
     assert_eq!(problems(off), "");
 }
 
 #[test]
-fn what_is_hardly_meant_so_is_told() {
+fn implausible_settings_are_warned_about() {
     assert_eq!(advice(""), "");
     let text = r#"
 unknown_sensors = "reject"
@@ -180,22 +180,22 @@ sampling_hz = 10000001.0
     insta::assert_snapshot!(advice(text));
     let fastest = text.replace("10000001.0", "10000000.0");
     assert!(!advice(&fastest).contains("pump/d"), "{}", advice(&fastest));
-    let nobody = "unknown_sensors = \"reject\"\n[mqtt.broker]\nanonymous = false\n";
-    assert!(advice(nobody).contains("every reading ends in the dead letters"), "{}", advice(nobody));
-    assert!(advice(nobody).contains("nobody can come in"), "{}", advice(nobody));
+    let closed = "unknown_sensors = \"reject\"\n[mqtt.broker]\nanonymous = false\n";
+    assert!(advice(closed).contains("every reading becomes a dead letter"), "{}", advice(closed));
+    assert!(advice(closed).contains("no client can connect"), "{}", advice(closed));
 }
 
-/// What the stage schedule cannot place for want of a skill, by fault.
+/// Compares the known skills with the built-in jobs of the schedule stage.
 #[test]
-fn the_skills_are_those_that_jobs_ask_for() {
+fn the_known_skills_are_those_of_the_built_in_jobs() {
     let source = include_str!("../../../../components/schedule/src/catalogue.rs");
     let built_in = source.split("fn built_in").nth(1).unwrap().split("fn check").next().unwrap();
     for skill in ["mechanic", "vibration-analyst", "electrician", "instrumentation"] {
-        assert!(built_in.contains(&format!("{skill:?}")), "no job asks for {skill}");
+        assert!(built_in.contains(&format!("{skill:?}")), "no job requires {skill}");
     }
-    let asked = built_in.split("job(").skip(1).filter_map(|job| job.split('"').nth(3));
+    let required = built_in.split("job(").skip(1).filter_map(|job| job.split('"').nth(3));
     let missing = advice("[[technician]]\nname = \"A\"\nskills = [\"x\"]\n");
-    for skill in asked.filter(|skill| !skill.is_empty()) {
+    for skill in required.filter(|skill| !skill.is_empty()) {
         assert!(missing.contains(skill), "{skill} is not known");
     }
 }

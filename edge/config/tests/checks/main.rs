@@ -1,13 +1,13 @@
-//! What `wheeltapper config check` tells of configurations that would not run, or do harm.
+//! The errors and warnings of `wheeltapper config check` for invalid or harmful configurations.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod machine;
+mod messages;
 mod network;
 mod sizes;
 mod stages;
 mod topics;
-mod words;
 
 fn told(text: &str) -> String {
     match wheeltapper_config::parse(text, "wheeltapper.toml") {
@@ -16,13 +16,13 @@ fn told(text: &str) -> String {
     }
 }
 
-/// Each text has just one error, at this place and with these words in it.
+/// Asserts that each text has exactly one error, at this position and with this text in its message or help.
 fn each(cases: &[(&str, &str, &str)]) {
-    for (text, place, words) in cases {
-        let told = told(text);
-        assert!(told.contains(&format!("wheeltapper.toml:{place}\n")), "{place} of\n{text}\n{told}");
-        assert!(told.contains(words), "{words} of\n{text}\n{told}");
-        assert!(told.contains("  help: "), "{text}\n{told}");
-        assert_eq!(told.matches("error:").count(), 1, "{text}\n{told}");
+    for (text, position, expected) in cases {
+        let errors = told(text);
+        assert!(errors.contains(&format!("wheeltapper.toml:{position}\n")), "{position} of\n{text}\n{errors}");
+        assert!(errors.contains(expected), "{expected} of\n{text}\n{errors}");
+        assert!(errors.contains("  help: "), "{text}\n{errors}");
+        assert_eq!(errors.matches("error:").count(), 1, "{text}\n{errors}");
     }
 }

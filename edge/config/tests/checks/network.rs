@@ -1,11 +1,11 @@
-//! What listens, whom it calls, and with which secrets.
+//! Validation of listen addresses, connections to servers, and secrets.
 
 use wheeltapper_config::{Listen, load};
 
 use crate::{each, told};
 
 #[test]
-fn addresses_that_nothing_can_listen_on_are_told() {
+fn invalid_listen_addresses_are_reported() {
     each(&[
         ("[http]\nlisten = \"127.0.0.1\"\n", "2:10", "write \"127.0.0.1:8080\""),
         ("[http]\nlisten = \"localhost\"\n", "2:10", "write \"localhost:8080\""),
@@ -23,7 +23,7 @@ fn addresses_that_nothing_can_listen_on_are_told() {
 }
 
 #[test]
-fn two_listeners_on_one_port_are_told() {
+fn two_listeners_on_one_port_are_reported() {
     let tls = "tls = { cert = \"c\", key = \"k\" }";
     each(&[
         ("[http]\nlisten = \"0.0.0.0:1883\"\n", "2:10", "as [mqtt.broker] listen"),
@@ -41,7 +41,7 @@ fn two_listeners_on_one_port_are_told() {
 }
 
 #[test]
-fn addresses_named_elsewhere_are_not_looked_for_in_the_file() {
+fn addresses_from_the_command_line_are_not_checked_in_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("wheeltapper.toml");
     let listen = |http: Option<&str>, mqtt: Option<&str>| Listen {
@@ -56,7 +56,7 @@ fn addresses_named_elsewhere_are_not_looked_for_in_the_file() {
     assert!(told(clash, &listen(None, None)).contains("same port"));
     assert_eq!(told(clash, &listen(Some("127.0.0.1:8080"), None)), "");
     assert_eq!(told(clash, &listen(None, Some("127.0.0.1:1884"))), "");
-    // What is still listened on is still looked at.
+    // Addresses that are not overridden are still checked.
     let tls = "tls_listen = \"127.0.0.1:1883\"\ntls = { cert = \"c\", key = \"k\" }\n";
     let both = format!("{clash}[mqtt.broker]\n{tls}");
     assert!(told(&both, &listen(None, Some("127.0.0.1:1884"))).contains("same port as [http] listen"));
@@ -64,7 +64,7 @@ fn addresses_named_elsewhere_are_not_looked_for_in_the_file() {
 }
 
 #[test]
-fn secrets_have_one_place() {
+fn a_secret_is_in_a_variable_or_a_file() {
     each(&[
         ("[[http.source]]\nname = \"gateway\"\n", "2:8", "secret_env = \"VARIABLE\""),
         ("[[http.source]]\nname = \"\"\nsecret_env = \"A\"\n", "2:8", "empty name"),
@@ -72,9 +72,9 @@ fn secrets_have_one_place() {
         ("[[http.source]]\nname = \"a\"\nsecret_env = \"\"\n", "3:14", "just its name"),
         ("[[http.source]]\nname = \"a\"\nsecret_env = \"$A\"\n", "3:14", "just its name"),
         ("[[http.source]]\nname = \"a\"\nsecret_file = \"\"\n", "3:15", "path of the file"),
-        (&"[[http.source]]\nname = \"a\"\nsecret_env = \"A\"\n".repeat(2), "5:8", "there twice"),
+        (&"[[http.source]]\nname = \"a\"\nsecret_env = \"A\"\n".repeat(2), "5:8", "occurs twice"),
         ("[[mqtt.broker.user]]\nname = \"plc\"\n", "2:8", "password_env = \"VARIABLE\""),
-        (&"[[mqtt.broker.user]]\nname = \"a\"\npassword_env = \"A\"\n".repeat(2), "5:8", "there twice"),
+        (&"[[mqtt.broker.user]]\nname = \"a\"\npassword_env = \"A\"\n".repeat(2), "5:8", "occurs twice"),
         ("[mqtt.broker]\ntls_listen = \"0.0.0.0:8883\"\n", "2:14", "add tls"),
         ("[mqtt.broker]\ntls = { cert = \"c\", key = \"k\" }\n", "2:7", "add tls_listen"),
         ("[http]\norigins = [\"https://plant.example/app\"]\n", "2:12", "has a path"),
@@ -84,16 +84,16 @@ fn secrets_have_one_place() {
 }
 
 #[test]
-fn rights_and_limits_of_the_broker_are_checked() {
+fn permissions_and_limits_of_the_broker_are_checked() {
     let user = |rest: &str| format!("[[mqtt.broker.user]]\nname = \"a\"\npassword_env = \"A\"\n{rest}\n");
     each(&[
         (&user("scopes = []"), "4:10", "or leave scopes out"),
-        (&user("scopes = [\"write\"]"), "4:11", "known here: ingest, read"),
+        (&user("scopes = [\"write\"]"), "4:11", "known values: ingest, read"),
         (&user("sites = []"), "4:9", "leave them out for all"),
         (&user("sites = [\"plant\", \"/hall\"]"), "4:19", "such as \"plant\""),
         (&user("sites = [\"plant/+\"]"), "4:10", "such as \"plant\""),
-        ("[mqtt.broker]\nmax_connections = 0\n", "2:19", "goes from 1 to 1000000"),
-        ("[mqtt.broker]\nmax_connections_per_address = 0\n", "2:31", "goes from 1 to 1000000"),
+        ("[mqtt.broker]\nmax_connections = 0\n", "2:19", "must be from 1 to 1000000"),
+        ("[mqtt.broker]\nmax_connections_per_address = 0\n", "2:31", "must be from 1 to 1000000"),
         ("[access]\nmode = \"on\"\n[mqtt.broker]\nanonymous = true\n", "4:13", "API key"),
     ]);
     for good in [
@@ -106,18 +106,18 @@ fn rights_and_limits_of_the_broker_are_checked() {
 }
 
 #[test]
-fn brokers_that_cannot_be_called_are_told() {
+fn invalid_connections_to_servers_are_reported() {
     let client = |url: &str, rest: &str| format!("[[mqtt.client]]\nurl = {url:?}\ntopics = [\"a\"]\n{rest}\n");
     each(&[
         (&client("broker:1883", ""), "2:7", "mqtt://host:1883"),
-        (&client("http://broker", ""), "2:7", "another scheme"),
+        (&client("http://broker", ""), "2:7", "unsupported scheme"),
         (&client("mqtt://broker:0", ""), "2:7", "1 to 65535"),
         (&client("mqtt://broker", "qos = 3"), "4:7", "0, 1 or 2"),
         (&client("mqtt://broker", "version = 3"), "4:11", "4 (MQTT 3.1.1)"),
-        (&client("mqtt://broker", "client_id = \"\""), "4:13", "under a name"),
+        (&client("mqtt://broker", "client_id = \"\""), "4:13", "identifies the session"),
         (&client("mqtt://broker", "ca_file = \"ca.pem\""), "4:11", "mqtts://"),
         (&client("mqtt://broker", "version = 4\npassword_env = \"A\""), "5:16", "without a user"),
-        (&client("mqtt://broker", "").replace("[\"a\"]", "[]"), "3:10", "nothing to subscribe to"),
+        (&client("mqtt://broker", "").replace("[\"a\"]", "[]"), "3:10", "list of topics is empty"),
         (&client("mqtt://broker", "").replace("[\"a\"]", "[\"$share/a\"]"), "3:11", "$share/group/filter"),
         (&client("mqtt://broker", "").replace("[\"a\"]", "[\"a\", \"$share/g/a/#/b\"]"), "3:16", "\"a/#\""),
         (&client("mqtt://broker", "").repeat(2), "6:7", "own client_id"),

@@ -1,4 +1,4 @@
-//! Topic filters, templates of sensors' names, formats.
+//! Validation of topic filters, templates of sensor ids, and formats.
 
 use proptest::prelude::*;
 use wheeltapper_config::FORMATS;
@@ -7,11 +7,11 @@ use wheeltapper_ingest::formats::Format;
 use crate::{each, told};
 
 #[test]
-fn topic_rules_are_told_with_their_place() {
+fn errors_of_topic_rules_are_reported() {
     let rule = |rest: &str| format!("[[mqtt.topic]]\n{rest}\n");
     let sensor = |sensor: &str| rule(&format!("filter = \"a/+/#\"\nsensor = {sensor:?}"));
     each(&[
-        (&rule("filter = \"a/#/b\""), "2:10", "write \"a/#\", or \"a/+/b\" for just one level"),
+        (&rule("filter = \"a/#/b\""), "2:10", "write \"a/#\", or \"a/+/b\" for one level"),
         (&rule("filter = \"a/b+/c\""), "2:10", "stands for one whole level"),
         (&rule("filter = \"a/b#\""), "2:10", "stands for one whole level"),
         (&rule("filter = \"\""), "2:10", "\"#\" for all"),
@@ -20,9 +20,9 @@ fn topic_rules_are_told_with_their_place() {
         ("[mqtt.broker]\ningest = [\"a\", \"b/#/#\"]\n", "2:16", "write \"b/#\", or \"b/+/#\""),
         (&sensor("m/{2}"), "3:10", "has 1 \"+\" and a \"#\""),
         (&sensor("m/{0}"), "3:10", "has 1 \"+\""),
-        (&sensor("m/{1"), "3:10", "not closed"),
-        (&sensor("m/{name}"), "3:10", "{topic} for all of it"),
-        (&sensor(""), "3:10", "has a name"),
+        (&sensor("m/{1"), "3:10", "unclosed brace"),
+        (&sensor("m/{name}"), "3:10", "{topic} for the whole topic"),
+        (&sensor(""), "3:10", "is empty"),
         (&rule("filter = \"a\"\nsensor = \"{#}\""), "3:10", "no \"#\""),
         (&rule("filter = \"a\"\nformat = \"jsn\""), "3:10", "did you mean \"json\"?"),
         (&rule("filter = \"a\"\nformat = \"image/png\""), "3:10", "json, ndjson, line-protocol,"),
@@ -43,9 +43,9 @@ fn the_formats_are_those_of_ingest() {
     for format in FORMATS {
         assert!(Format::named(format).is_ok(), "ingest does not know {format}");
     }
-    // What it knows it tells of whoever asks for something else.
-    let told = Format::named("nonsense").unwrap_err().message;
-    let (_, known) = told.split_once("expected one of ").unwrap();
+    // The error for an unknown format lists the known ones.
+    let error = Format::named("nonsense").unwrap_err().message;
+    let (_, known) = error.split_once("expected one of ").unwrap();
     for word in known.split([',', ' ']).filter(|word| !["", "or", "a", "short", "name:"].contains(word)) {
         assert!(FORMATS.contains(&word), "{word} is missing in FORMATS");
     }
@@ -53,13 +53,13 @@ fn the_formats_are_those_of_ingest() {
 
 proptest! {
     #[test]
-    fn what_is_no_format_of_ingest_is_told(format in "[a-z/+*-]{0,12}") {
+    fn formats_that_ingest_does_not_know_are_reported(format in "[a-z/+*-]{0,12}") {
         let text = format!("[[mqtt.topic]]\nfilter = \"a\"\nformat = {format:?}\n");
         prop_assert_eq!(told(&text) == "nothing", !format.is_empty() && Format::named(&format).is_ok());
     }
 
     #[test]
-    fn no_rule_makes_it_panic(filter in "[a+#/$é]{0,9}", sensor in "[{}#a-z0-9é]{0,9}", url in "[a-z:/@\\[\\]é.0-9]{0,12}") {
+    fn no_rule_causes_a_panic(filter in "[a+#/$é]{0,9}", sensor in "[{}#a-z0-9é]{0,9}", url in "[a-z:/@\\[\\]é.0-9]{0,12}") {
         told(&format!(
             "[http]\nlisten = {url:?}\n[[mqtt.topic]]\nfilter = {filter:?}\nsensor = {sensor:?}\n\
              [[mqtt.client]]\nurl = {url:?}\ntopics = [{filter:?}]\n[[nats]]\nurl = {url:?}\nstream = {filter:?}\nsubjects = [{filter:?}]\n"

@@ -1,15 +1,16 @@
-//! Fewer samples a second, without aliases.
+//! Decimation with an anti-aliasing filter.
 
 use std::f64::consts::PI;
 
-/// Attenuation in the stop band, dB.
+/// Attenuation in the stop band in dB.
 const ATTENUATION: f64 = 80.0;
-/// The transition band's width, as a share of the new Nyquist frequency.
+/// Width of the transition band, as a share of the new Nyquist frequency.
 const TRANSITION: f64 = 0.1;
 
-/// Every `factor`th sample after a linear-phase low-pass: a sinc in a Kaiser window (J. F. Kaiser 1974; Oppenheim and Schafer,
-/// "Discrete-Time Signal Processing", 7.6), 80 dB down from the new Nyquist frequency on, flat to 0.9 of it. Only where the
-/// filter lies within the signal: the result is shorter by its length at the old rate.
+/// Returns every `factor`th sample after a linear-phase low-pass filter: a sinc with a Kaiser window (J. F. Kaiser
+/// 1974; Oppenheim and Schafer, "Discrete-Time Signal Processing", 7.6), with 80 dB attenuation from the new Nyquist
+/// frequency on and flat up to 0.9 of it. Only samples for which the filter lies within the signal are returned, so the
+/// result is shorter by the filter's length at the old rate.
 #[must_use]
 pub fn decimated(samples: &[f32], factor: usize) -> Vec<f32> {
     if factor <= 1 {
@@ -21,7 +22,7 @@ pub fn decimated(samples: &[f32], factor: usize) -> Vec<f32> {
     samples.windows(taps.len()).step_by(factor).map(value).collect()
 }
 
-/// The filter's taps; they sum to 1.
+/// The taps of the filter; their sum is 1.
 fn low_pass(factor: usize) -> Vec<f64> {
     let nyquist = 1.0 / factor as f64;
     let width = PI * nyquist * TRANSITION;
@@ -54,7 +55,7 @@ fn bessel(x: f64) -> f64 {
 mod tests {
     use super::*;
 
-    /// Root mean square after decimation by 4 of a sine of this frequency, in Hz at 48 kHz.
+    /// Root mean square of a sine with this frequency in Hz, sampled at 48 kHz, after decimation by 4.
     fn left(frequency: f64) -> f64 {
         let wave: Vec<f32> =
             (0..48_000).map(|at| (2.0 * PI * frequency * f64::from(at) / 48_000.0).sin() as f32).collect();

@@ -1,8 +1,9 @@
 //! The bearing recordings of Case Western Reserve University (bearing data center; drive-end bearing SKF 6205-2RS).
 //!
-//! A line learns from the first half of the healthy recording of the same speed, and judges its second half and the faults by
-//! windows of 0.25 s. No window of a fault is ever learned from, so nothing leaks from training to test. For the recordings
-//! at 12 kHz the healthy one, which is at 48, is decimated, as the rate alone would tell them apart.
+//! The pipeline learns from the first half of the healthy recording with the same speed. It scores the second half and
+//! the faults in windows of 0.25 s. It never learns from a window of a fault, so nothing leaks from training to test.
+//! For fault recordings at 12 kHz, the healthy recording (48 kHz) is decimated: otherwise the rate alone would
+//! distinguish them.
 
 mod decimate;
 mod name;
@@ -17,27 +18,22 @@ use std::{
 
 use crate::{Column, Error, Line, Profile, Report, Row, Verdict, Waveform, line::checked, npy, read};
 
-/// The windows' length, seconds.
+/// Length of a window in seconds.
 pub const WINDOW: f64 = 0.25;
-/// Between recordings, nanoseconds: an hour.
+/// Time between recordings in nanoseconds: one hour.
 const APART: i64 = 3_600_000_000_000;
 
-const PROTOCOL: &str = "learn from the first half of the healthy recording only, judge windows of 0.25 s; a race counts as named \
-                        where the window's alarm names it (inner, outer, ball); ball faults apart";
+const PROTOCOL: &str = "learn from the first half of the healthy recording only, score windows of 0.25 s; a race counts as named \
+                        if the window's alarm names it (inner, outer, ball); ball faults are separate";
 
 const COLUMNS: [Column; 4] = [
-    Column { key: "windows", title: "windows", meaning: "that were judged", digits: 0 },
-    Column { key: "found", title: "found %", meaning: "windows of faults with an alarm", digits: 1 },
-    Column {
-        key: "named",
-        title: "named %",
-        meaning: "windows of faults whose alarm names the race or ball",
-        digits: 1,
-    },
+    Column { key: "windows", title: "windows", meaning: "number of scored windows", digits: 0 },
+    Column { key: "found", title: "found %", meaning: "fault windows with an alarm", digits: 1 },
+    Column { key: "named", title: "named %", meaning: "fault windows whose alarm names the race or ball", digits: 1 },
     Column { key: "far", title: "FAR %", meaning: "windows of the healthy second half with an alarm", digits: 1 },
 ];
 
-/// Counts of windows.
+/// Numbers of windows: all, with an alarm, and with the right race named.
 #[derive(Clone, Copy, Debug, Default)]
 struct Counts {
     windows: u64,
@@ -73,40 +69,40 @@ impl Counts {
     }
 }
 
-/// Evaluates `line` on a folder of `.npy` files named `rpm_fault_diameter_rate`, with at least one `rpm_Normal`.
+/// Evaluates a pipeline on a folder of `.npy` files named `rpm_fault_diameter_rate`, with at least one `rpm_Normal`.
 ///
 /// # Errors
-/// [`Error`] when there is no healthy recording or a file is no `.npy`, or the line fails.
-pub fn evaluate(line: &mut dyn Line, folder: &Path) -> Result<Report, Error> {
+/// [`Error`] if there is no healthy recording, a file is not a `.npy` file, or the pipeline fails.
+pub fn evaluate(pipeline: &mut dyn Line, folder: &Path) -> Result<Report, Error> {
     let mut report = Report::new(Profile::Cwru, PROTOCOL, &COLUMNS);
     let mut healthy: BTreeMap<u32, PathBuf> = BTreeMap::new();
-    // Of one speed and rate.
+    // By speed and rate.
     let mut faults: BTreeMap<(u32, u32), Vec<(Name, PathBuf)>> = BTreeMap::new();
     for path in read::files(folder, &[".npy"])? {
         match Name::read(&read::name(&path)) {
             Some(name) if name.race.is_none() => drop(healthy.insert(name.rpm, path)),
             Some(name) => faults.entry((name.rpm, name.rate)).or_default().push((name, path)),
-            None => {
-                report.notes.push(format!("{} is not named as a drive-end recording is; left out", read::name(&path)))
-            }
+            None => report
+                .notes
+                .push(format!("{} is skipped: it is not named like a drive-end recording", read::name(&path))),
         }
     }
     if healthy.is_empty() {
         return Err(Error::layout(folder, "a healthy recording, such as 1797_Normal.npy", "none"));
     }
     if faults.is_empty() {
-        // The false alarms can still be told.
+        // The false-alarm rate can still be measured.
         faults.extend(healthy.keys().map(|rpm| ((*rpm, name::HEALTHY_RATE), Vec::new())));
     }
     let (mut races, mut balls, mut normal) = (Counts::default(), Counts::default(), Counts::default());
     for ((rpm, rate), files) in faults {
-        // Of the nearest speed, where there is none of the same.
+        // If no healthy recording has the same speed, use the nearest one.
         let nearest = healthy.iter().min_by_key(|(other, _)| other.abs_diff(rpm));
         let Some((base, path)) = nearest else { continue };
         if *base != rpm {
-            report.notes.push(format!("no healthy recording at {rpm} rpm: that at {base} was learned from"));
+            report.notes.push(format!("no healthy recording at {rpm} rpm: the one at {base} rpm is used for learning"));
         }
-        let verdicts = run(line, (rpm, rate), (*base, path), &files)?;
+        let verdicts = run(pipeline, (rpm, rate), (*base, path), &files)?;
         let mut verdicts = verdicts.iter();
         let of_healthy = Counts::of(verdicts.next().map_or(&[], Vec::as_slice), None);
         let name = format!("{base}_Normal, second half, {rate} Hz");
@@ -135,15 +131,15 @@ pub fn evaluate(line: &mut dyn Line, folder: &Path) -> Result<Report, Error> {
         ],
     );
     report.notes.push(
-        "published classifiers mostly have windows of one recording in training and test (Hendriks et al. 2022)"
+        "most published classifiers use windows of the same recording for training and test (Hendriks et al. 2022)"
             .to_owned(),
     );
     Ok(report)
 }
 
-/// Verdicts of the healthy second half, then of each fault.
+/// Returns the verdicts of the healthy second half, then of each fault.
 fn run(
-    line: &mut dyn Line,
+    pipeline: &mut dyn Line,
     (rpm, rate): (u32, u32),
     (base, healthy): (u32, &Path),
     faults: &[(Name, PathBuf)],
@@ -168,7 +164,7 @@ fn run(
     for (at, (_, path)) in faults.iter().enumerate() {
         recordings.push((waveform(at + 2, rpm, &npy::read(path)?), false));
     }
-    let mut verdicts = line.bursts(Profile::Cwru, &recordings, WINDOW)?;
+    let mut verdicts = pipeline.bursts(Profile::Cwru, &recordings, WINDOW)?;
     let what = format!("{rpm} rpm at {rate} Hz");
     if verdicts.len() != recordings.len() {
         return Err(Error::answer(
@@ -181,7 +177,7 @@ fn run(
     for (verdicts, (waveform, _)) in verdicts.iter().zip(&recordings) {
         checked(&what, waveform.samples.len() / samples.max(1), verdicts)?;
     }
-    // What it said while it learned does not count.
+    // The verdicts of the learning phase do not count.
     verdicts.remove(0);
     Ok(verdicts)
 }

@@ -1,6 +1,6 @@
-//! The recordings' names: `rpm_fault_diameter_rate`.
+//! Parses the file names of the recordings: `rpm_fault_diameter_rate`.
 
-/// The part of a bearing that is damaged.
+/// The damaged part of a bearing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Race {
     /// Inner race.
@@ -12,7 +12,8 @@ pub enum Race {
 }
 
 impl Race {
-    /// The one that a line's fault mode names, by word or by its characteristic frequency.
+    /// The part named in a fault mode, by a word or by its characteristic frequency. `None` if no part or several are
+    /// named.
     #[must_use]
     pub fn named(fault_mode: &str) -> Option<Self> {
         let mode = fault_mode.to_lowercase();
@@ -23,29 +24,29 @@ impl Race {
             (is(&["ball", "roller", "rolling", "bsf"]), Self::Ball),
         ];
         let mut named = named.iter().filter(|(is, _)| *is);
-        // Naming several is naming none.
+        // Several named parts count as none.
         named.next().filter(|_| named.next().is_none()).map(|(_, race)| *race)
     }
 }
 
-/// The rate of the healthy recordings, Hz.
+/// Sampling rate of the healthy recordings in Hz.
 pub(crate) const HEALTHY_RATE: u32 = 48_000;
 
-/// What a recording is of.
+/// Parameters of a recording, from its file name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Name {
-    /// Revolutions a minute.
+    /// Shaft speed in rpm.
     pub rpm: u32,
-    /// None where it is healthy.
+    /// The damaged part; `None` for a healthy bearing.
     pub race: Option<Race>,
-    /// The fault's diameter, in mil (1/1000 inch).
+    /// Diameter of the fault in mil (1/1000 inch); 0 for a healthy bearing.
     pub diameter: u32,
-    /// Samples a second.
+    /// Sampling rate in Hz.
     pub rate: u32,
 }
 
 impl Name {
-    /// Reads `1797_IR_7_DE12.npy`, `1797_OR_at_6_7_DE48.npy`, `1797_Normal.npy`.
+    /// Parses names such as `1797_IR_7_DE12.npy`, `1797_OR_at_6_7_DE48.npy` and `1797_Normal.npy`.
     #[must_use]
     pub fn read(file: &str) -> Option<Self> {
         let parts: Vec<&str> = file.strip_suffix(".npy")?.split('_').collect();

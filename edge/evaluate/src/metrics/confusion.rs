@@ -1,20 +1,20 @@
-//! Alarms against labels, row by row.
+//! Compares alarms with labels, row by row.
 
-/// Counts of rows. No point adjustment: a row counts for itself alone.
+/// Confusion matrix: counts of rows. There is no point adjustment; each row counts separately.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Confusion {
-    /// Anomalous, alarm.
+    /// True positives: anomalous rows with an alarm.
     pub tp: u64,
-    /// Normal, alarm.
+    /// False positives: normal rows with an alarm.
     pub fp: u64,
-    /// Anomalous, no alarm.
+    /// False negatives: anomalous rows without an alarm.
     pub fn_: u64,
-    /// Normal, no alarm.
+    /// True negatives: normal rows without an alarm.
     pub tn: u64,
 }
 
 impl Confusion {
-    /// Of alarms and labels in the same order.
+    /// Counts the rows. Alarms and labels are in the same order.
     #[must_use]
     pub fn of(alarms: &[bool], labels: &[bool]) -> Self {
         let mut counts = Self::default();
@@ -29,7 +29,7 @@ impl Confusion {
         counts
     }
 
-    /// Adds another's counts: pooling, not averaging.
+    /// Adds the counts of another matrix: pooling, not averaging.
     pub fn add(&mut self, other: Self) {
         self.tp += other.tp;
         self.fp += other.fp;
@@ -37,37 +37,37 @@ impl Confusion {
         self.tn += other.tn;
     }
 
-    /// `2 TP / (2 TP + FP + FN)`, 0 to 1; NaN where nothing is anomalous and no alarm was raised.
+    /// `2 TP / (2 TP + FP + FN)`, 0 to 1; NaN if no row is anomalous and no alarm was raised.
     #[must_use]
     pub fn f1(&self) -> f64 {
         share(2 * self.tp, 2 * self.tp + self.fp + self.fn_)
     }
 
-    /// False-alarm rate `FP / (FP + TN)`, in percent; NaN where no row is normal.
+    /// False-alarm rate `FP / (FP + TN)`, in percent; NaN if no row is normal.
     #[must_use]
     pub fn far(&self) -> f64 {
         100.0 * share(self.fp, self.fp + self.tn)
     }
 
-    /// Missed-alarm rate `FN / (FN + TP)`, in percent; NaN where no row is anomalous.
+    /// Missed-alarm rate `FN / (FN + TP)`, in percent; NaN if no row is anomalous.
     #[must_use]
     pub fn mar(&self) -> f64 {
         100.0 * share(self.fn_, self.fn_ + self.tp)
     }
 
-    /// Fault-detection rate `TP / (TP + FN)`, in percent; NaN where no row is anomalous.
+    /// Fault-detection rate `TP / (TP + FN)`, in percent; NaN if no row is anomalous.
     #[must_use]
     pub fn fdr(&self) -> f64 {
         100.0 * share(self.tp, self.fn_ + self.tp)
     }
 }
 
-/// `part / whole`; NaN of nothing.
+/// `part / whole`; NaN if both are 0.
 pub(crate) fn share(part: u64, whole: u64) -> f64 {
     part as f64 / whole as f64
 }
 
-/// The mean; NaN of nothing.
+/// The mean; NaN if there are no values.
 pub(crate) fn mean(values: impl IntoIterator<Item = f64>) -> f64 {
     let (sum, count) = values.into_iter().fold((0.0, 0_u64), |(sum, count), value| (sum + value, count + 1));
     sum / count as f64
@@ -92,7 +92,7 @@ mod tests {
     }
 
     proptest! {
-        /// F1 is the harmonic mean of precision and recall; pooling is the same as counting all at once.
+        /// F1 is the harmonic mean of precision and recall; pooling equals counting all rows at once.
         #[test]
         fn f1_and_pooling(rows in proptest::collection::vec(any::<(bool, bool)>(), 1..200), cut in 0_usize..200) {
             let (alarms, labels): (Vec<bool>, Vec<bool>) = rows.into_iter().unzip();

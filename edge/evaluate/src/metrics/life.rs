@@ -1,24 +1,25 @@
-//! Estimates of remaining life against the truth. All lives are in cycles, in the same order.
+//! Metrics for estimates of remaining life. All lives are in cycles, in the same order.
 
 use super::confusion::{mean, share};
 
-/// Root mean square of estimate less truth, in cycles; NaN of nothing.
+/// Root mean square of estimate minus truth, in cycles; NaN if there are no values.
 #[must_use]
 pub fn rmse(estimates: &[f64], truths: &[f64]) -> f64 {
     mean(estimates.iter().zip(truths).map(|(estimate, truth)| (estimate - truth).powi(2))).sqrt()
 }
 
 /// The score of the PHM 2008 data challenge (Saxena et al. 2008, "Damage propagation modeling for aircraft engine
-/// run-to-failure simulation"): the sum of `exp(-d / 13) - 1` for `d < 0` and `exp(d / 10) - 1` otherwise, with `d` estimate
-/// less truth. Late costs more than early; it grows with the number of units; 0 is best.
+/// run-to-failure simulation"): the sum of `exp(-d / 13) - 1` for `d < 0` and `exp(d / 10) - 1` otherwise, with `d` the
+/// estimate minus the truth. Late estimates cost more than early ones. The score grows with the number of units; 0 is
+/// best.
 #[must_use]
 pub fn phm08(estimates: &[f64], truths: &[f64]) -> f64 {
     let cost = |d: f64| if d < 0.0 { (-d / 13.0).exp_m1() } else { (d / 10.0).exp_m1() };
     estimates.iter().zip(truths).map(|(estimate, truth)| cost(estimate - truth)).sum()
 }
 
-/// Share of the truths that lie within their band, ends included, in percent; NaN of nothing. A 10-90 band that is honest
-/// holds 80.
+/// Share of the truths within their band, ends included, in percent; NaN if there are no values. A calibrated 10-90
+/// band has 80 %.
 #[must_use]
 pub fn coverage(bands: &[(f64, f64)], truths: &[f64]) -> f64 {
     let within = bands.iter().zip(truths).filter(|((low, high), truth)| (low..=high).contains(truth)).count();

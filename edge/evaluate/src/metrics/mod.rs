@@ -1,4 +1,4 @@
-//! The figures, each with its formula and source.
+//! Metrics, each with its formula and source.
 
 mod confusion;
 mod life;

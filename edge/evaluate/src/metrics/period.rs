@@ -1,22 +1,23 @@
-//! A series' period, as TSB-AD takes it for the VUS window.
+//! The period of a series, as TSB-AD estimates it for the VUS window.
 
-/// Rows looked at.
+/// Maximum number of rows used.
 const ROWS: usize = 20_000;
-/// The longest lag.
+/// Maximum lag.
 const LAGS: usize = 400;
-/// The shortest.
+/// Minimum lag.
 const BASE: usize = 3;
-/// Where no period shows.
+/// Period if none is found.
 const DEFAULT: usize = 125;
 
-/// The lag, from 4 on, of the highest local maximum of the autocorrelation up to lag 400 of the first 20,000 values; 125
-/// where there is none, or it is shorter than 6 or longer than 303 (TSB-AD 1.5, `find_length_rank`, rank 1).
+/// Estimates the period: the lag, from 4 on, of the highest local maximum of the autocorrelation up to lag 400, over
+/// the first 20,000 values. Returns 125 if there is no maximum, or if the lag is less than 6 or greater than 303
+/// (TSB-AD 1.5, `find_length_rank`, rank 1).
 #[must_use]
 pub fn period(values: &[f64]) -> usize {
     let values = values.get(..ROWS.min(values.len())).unwrap_or_default();
     let mean = super::confusion::mean(values.iter().copied());
     let centred: Vec<f64> = values.iter().map(|value| value - mean).collect();
-    // Not divided by the variance, which all lags share.
+    // Not divided by the variance, which is the same for all lags.
     let lags = BASE..=LAGS.min(values.len().saturating_sub(1));
     let correlation: Vec<f64> = lags
         .map(|lag| centred.iter().zip(centred.get(lag..).unwrap_or_default()).map(|(one, other)| one * other).sum())
@@ -39,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_wave_and_of_none() {
+    fn periodic_and_constant_series() {
         let wave: Vec<f64> = (0..5000).map(|row| (f64::from(row) * std::f64::consts::TAU / 48.0).sin()).collect();
         assert_eq!(period(&wave), 48);
         assert_eq!(period(&[1.0; 500]), 125);

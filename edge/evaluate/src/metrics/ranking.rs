@@ -1,8 +1,8 @@
-//! How well scores put the anomalous rows first, whatever the threshold.
+//! Metrics of how well scores rank anomalous rows first, independent of a threshold.
 
-/// Area under the precision-recall curve as average precision: the sum over distinct thresholds, from the highest down, of
-/// `(recall - recall before) * precision`, without interpolation (as scikit-learn's `average_precision_score`). 0 to 1; the
-/// share of anomalous rows is what chance gets. NaN where no row is anomalous.
+/// Area under the precision-recall curve as average precision: the sum over distinct thresholds, from the highest down,
+/// of `(recall - recall before) * precision`, without interpolation (like scikit-learn's `average_precision_score`). 0
+/// to 1; a random score gives the share of anomalous rows. NaN if no row is anomalous.
 #[must_use]
 pub fn auc_pr(scores: &[f64], labels: &[bool]) -> f64 {
     let mut rows: Vec<(f64, bool)> = scores.iter().copied().zip(labels.iter().copied()).collect();
@@ -34,7 +34,7 @@ mod tests {
     }
 
     proptest! {
-        /// By definition: precision and recall counted anew for each threshold.
+        /// By definition: precision and recall computed separately for each threshold.
         #[test]
         fn as_defined(rows in proptest::collection::vec((0_u8..20, any::<bool>()), 1..60)) {
             let scores: Vec<f64> = rows.iter().map(|(score, _)| f64::from(*score)).collect();

@@ -1,19 +1,20 @@
 //! VUS-PR: the volume under the precision-recall surface.
 //!
 //! Source: Paparrizos et al. 2022, "Volume Under the Surface: A New Accuracy Evaluation Measure for Time-Series Anomaly
-//! Detection", PVLDB 15(11), in the form that TSB-AD 1.5 computes (`generate_curve`, version `opt`): an anomaly from `s` to
-//! `e` is widened by `w / 2` rows (rounded down) on both sides, where the label at distance `d` is `sqrt(1 - d / w)`; labels
-//! of several anomalies add up, to 1 at most. For each width `w` from 0 to the window, and each of 250 thresholds at evenly
-//! spaced ranks:
+//! Detection", PVLDB 15(11), in the form that TSB-AD 1.5 computes (`generate_curve`, version `opt`): an anomaly from
+//! `s` to `e` is widened by `w / 2` rows (rounded down) on both sides; the label at distance `d` is `sqrt(1 - d / w)`.
+//! Labels of several anomalies are added, up to 1. For each width `w` from 0 to the window, and each of 250 thresholds
+//! at evenly spaced ranks:
 //!
-//! - `N` predicted rows, `TP` the sum of labels over them,
+//! - `N` is the number of predicted rows, `TP` the sum of their labels,
 //! - precision `TP / N`,
-//! - recall `min(1, TP / P) * existence`, where `P` is the mean of the anomalous rows' count and of that count plus the labels
-//!   of the predicted rows beside the anomalies, and `existence` the share of widened anomalies in which a row is predicted,
+//! - recall `min(1, TP / P) * existence`, where `P` is the mean of the anomalous rows' count and of that count plus the
+//!   labels of the predicted rows outside the anomalies, and `existence` the share of widened anomalies with a
+//!   predicted row,
 //! - the area is the sum of `(recall - recall before) * precision`, from recall 0.
 //!
-//! VUS-PR is the mean of the areas. Here it is computed in one pass a width over the rows near anomalies only, since nothing
-//! else depends on the width.
+//! VUS-PR is the mean of the areas. This implementation needs one pass per width over only the rows near anomalies,
+//! because nothing else depends on the width.
 
 /// TSB-AD's default window, in rows.
 pub const VOLUME_WINDOW: usize = 100;
@@ -21,13 +22,14 @@ pub const VOLUME_WINDOW: usize = 100;
 /// TSB-AD's number of thresholds.
 pub const VOLUME_THRESHOLDS: usize = 250;
 
-/// VUS-PR, 0 to 1, of series that share their thresholds (one series, or files pooled: an anomaly is not widened into the
-/// next file). NaN where no row is anomalous.
+/// VUS-PR, 0 to 1, of series with common thresholds: one series, or pooled files. An anomaly is not widened into the
+/// next file. NaN if no row is anomalous.
 #[must_use]
 pub fn vus_pr(series: &[(&[f64], &[bool])], window: usize) -> f64 {
     let thresholds = thresholds(series.iter().flat_map(|(scores, _)| scores.iter().copied()).collect());
     let rank = |score: f64| thresholds.partition_point(|threshold| *threshold > score);
-    // A row is predicted from its rank on. The last threshold is the least score, so that every row has one.
+    // A row is predicted at all thresholds from its rank on. The last threshold is the lowest score, so every row has a
+    // rank.
     let ranks: Vec<Vec<usize>> =
         series.iter().map(|(scores, _)| scores.iter().map(|score| rank(*score)).collect()).collect();
     let count = thresholds.len();
@@ -77,7 +79,7 @@ pub fn vus_pr(series: &[(&[f64], &[bool])], window: usize) -> f64 {
     volume / (window + 1) as f64
 }
 
-/// Scores at evenly spaced ranks, from the highest to the least.
+/// Scores at evenly spaced ranks, from the highest to the lowest.
 fn thresholds(mut scores: Vec<f64>) -> Vec<f64> {
     scores.sort_by(|one, other| other.total_cmp(one));
     let last = scores.len().saturating_sub(1) as f64;
@@ -100,7 +102,7 @@ fn accumulate(counts: &mut [f64]) {
     }
 }
 
-/// First and last rows of the runs of `true`.
+/// First and last row of each run of `true`.
 fn runs(labels: &[bool]) -> Vec<(usize, usize)> {
     let mut start = 0;
     let mut runs = Vec::new();
@@ -114,12 +116,12 @@ fn runs(labels: &[bool]) -> Vec<(usize, usize)> {
     runs
 }
 
-/// Rows beside the anomalies with their labels.
+/// Rows next to the anomalies, with their labels.
 fn widened(anomalies: &[(usize, usize)], rows: usize, width: usize) -> Vec<(usize, f64)> {
     let mut labels: Vec<(usize, f64)> = Vec::new();
     let label = |distance: usize| (1.0 - distance as f64 / width as f64).sqrt();
     for (at, &(start, end)) in anomalies.iter().enumerate() {
-        // As far as the neighbours; from beyond them, labels reach over.
+        // Labels extend across neighbouring anomalies, but not onto the rows of those.
         let reach = width / 2;
         let before = (start.saturating_sub(reach)..start).map(|row| (row, label(start - row)));
         let after = (end + 1..rows.min(end + reach + 1)).map(|row| (row, label(row - end)));
@@ -142,7 +144,7 @@ fn widened(anomalies: &[(usize, usize)], rows: usize, width: usize) -> Vec<(usiz
         .collect()
 }
 
-/// The widened anomalies, first and last rows; those that touch are one.
+/// First and last row of the widened anomalies; anomalies that touch are merged.
 fn merged(anomalies: &[(usize, usize)], rows: usize, width: usize) -> Vec<(usize, usize)> {
     let reach = width / 2;
     let joined = anomalies.chunk_by(|one, next| one.1 + reach >= next.0.saturating_sub(reach));

@@ -2,14 +2,14 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// The definition at the module's head, row by row, with no shortcut.
+/// Direct implementation of the definition in the module documentation, row by row.
 fn by_definition(scores: &[f64], labels: &[bool], window: usize) -> f64 {
     let rows = scores.len();
     let runs = runs(labels);
     let anomalous = labels.iter().filter(|label| **label).count() as f64;
     let mut volume = 0.0;
     for width in 0..=window {
-        // Labels, widened.
+        // Widened labels.
         let reach = width / 2;
         let mut wide: Vec<f64> = labels.iter().map(|label| f64::from(u8::from(*label))).collect();
         for (row, wide) in wide.iter_mut().enumerate() {
@@ -21,7 +21,7 @@ fn by_definition(scores: &[f64], labels: &[bool], window: usize) -> f64 {
             }
             *wide = wide.min(1.0);
         }
-        // Widened anomalies; those that share a row are one.
+        // Widened anomalies; those that share a row are merged.
         let mut ranges: Vec<(usize, usize)> = Vec::new();
         for &(start, end) in &runs {
             let (start, end) = (start.saturating_sub(reach), (end + reach).min(rows - 1));
@@ -46,15 +46,15 @@ fn by_definition(scores: &[f64], labels: &[bool], window: usize) -> f64 {
     volume / (window + 1) as f64
 }
 
-/// The series that the reference values were computed on.
+/// The series for which the reference values were computed.
 fn series(rows: usize, runs: &[(usize, usize)], shift: i64, bonus: f64, levels: usize) -> (Vec<f64>, Vec<bool>) {
     let within = |row: i64| runs.iter().any(|&(start, end)| (start as i64..=end as i64).contains(&row));
     let score = |row: usize| (row * 7919 % levels) as f64 + if within(row as i64 - shift) { bonus } else { 0.0 };
     ((0..rows).map(score).collect(), (0..rows).map(|row| within(row as i64)).collect())
 }
 
-/// Computed by `generate_curve(labels, scores, window, 'opt', 250)` and `metric_PR` of the PyPI package TSB-AD 1.5 (NumPy
-/// 2.4.6, scikit-learn 1.9.1) on the same series: VUS-PR, AUC-PR.
+/// Computed by `generate_curve(labels, scores, window, 'opt', 250)` and `metric_PR` of the PyPI package TSB-AD 1.5
+/// (NumPy 2.4.6, scikit-learn 1.9.1) on the same series: VUS-PR, AUC-PR.
 #[test]
 fn as_tsb_ad() {
     type Case<'a> = (usize, &'a [(usize, usize)], i64, f64, usize, usize, f64, f64);
@@ -87,7 +87,7 @@ fn as_tsb_ad() {
 fn bounds() {
     let labels: Vec<bool> = (0..500).map(|row| (200..300).contains(&row)).collect();
     let perfect: Vec<f64> = labels.iter().map(|label| f64::from(u8::from(*label))).collect();
-    // With the widened labels no 0/1 score reaches 1, and the reverse is worse than constant.
+    // With widened labels no 0/1 score reaches 1, and the reversed score is worse than a constant one.
     let reverse: Vec<f64> = perfect.iter().map(|score| 1.0 - score).collect();
     let (high, low) = (vus_pr(&[(&perfect, &labels)], 100), vus_pr(&[(&reverse, &labels)], 100));
     let constant = vus_pr(&[(&[0.5; 500], &labels)], 100);
@@ -114,7 +114,7 @@ proptest! {
         prop_assert!((fast - slow).abs() < 1e-9, "{} by definition {}", fast, slow);
     }
 
-    /// Files far apart in one series are the same as files pooled.
+    /// Anomalies far apart in one series give the same result as pooled files.
     #[test]
     fn pooled(rows in proptest::collection::vec(0_u8..200, 120..121), at in 30_usize..80) {
         let scores: Vec<f64> = rows.iter().map(|score| f64::from(*score)).collect();

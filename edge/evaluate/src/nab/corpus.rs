@@ -1,4 +1,4 @@
-//! NAB's files and labels.
+//! Reads NAB's files and labels.
 
 use std::{
     collections::BTreeMap,
@@ -10,36 +10,37 @@ use crate::{
     read::{self, Csv},
 };
 
-/// Anomaly windows by file, such as `realTweets/Twitter_volume_AAPL.csv`: first and last time, nanoseconds since 1970.
+/// Anomaly windows by file, such as `realTweets/Twitter_volume_AAPL.csv`: first and last time in nanoseconds since
+/// 1970.
 pub type Labels = BTreeMap<String, Vec<(i64, i64)>>;
 
-/// One file.
+/// One file of the corpus.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Series {
     /// `group/file`.
     pub name: String,
-    /// The times as they are written.
+    /// Times as text, unchanged from the file.
     pub stamps: Vec<String>,
-    /// Nanoseconds since 1970. Some files repeat an hour.
+    /// Times in nanoseconds since 1970. Some files repeat an hour.
     pub times: Vec<i64>,
-    /// The values as they are written.
+    /// Values as text, unchanged from the file.
     pub texts: Vec<String>,
-    /// The values.
+    /// Parsed values; NaN if missing.
     pub values: Vec<f64>,
-    /// Anomaly windows, in order.
+    /// Anomaly windows in order: first and last time.
     pub windows: Vec<(i64, i64)>,
-    /// Which rows are within one.
+    /// Whether each row is within an anomaly window.
     pub labels: Vec<bool>,
 }
 
 impl Series {
-    /// The group it is in.
+    /// The group of the file: the folder name.
     #[must_use]
     pub fn group(&self) -> &str {
         self.name.split_once('/').map_or("", |(group, _)| group)
     }
 
-    /// A file with its windows.
+    /// Creates a series from its columns and windows.
     #[must_use]
     pub fn new(name: &str, stamps: Vec<String>, times: Vec<i64>, texts: Vec<String>, windows: Vec<(i64, i64)>) -> Self {
         let values = texts.iter().map(|text| read::number(text).unwrap_or(f64::NAN)).collect();
@@ -49,20 +50,21 @@ impl Series {
     }
 }
 
-/// All files that are there.
+/// All labelled files of a folder.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Corpus {
-    /// By name.
+    /// The series, sorted by name.
     pub series: Vec<Series>,
-    /// Files that were left out.
+    /// Notes about skipped and missing files.
     pub notes: Vec<String>,
 }
 
 impl Corpus {
-    /// Reads a folder of groups. Labels lie in `combined_windows.json` in it, or in `labels` in it or beside it.
+    /// Reads a folder of groups. The labels are in `combined_windows.json`: in the folder, in its subfolder `labels`,
+    /// or in `labels` next to it.
     ///
     /// # Errors
-    /// [`Error`] when labels are missing or a file is no series.
+    /// [`Error`] if labels are missing or a file is not a series.
     pub fn read(folder: &Path) -> Result<Self, Error> {
         let labels = read_labels(&labels_file(folder)?)?;
         let mut corpus = Self::default();
@@ -71,21 +73,17 @@ impl Corpus {
                 let name = read::relative(&path);
                 match labels.get(&name) {
                     Some(windows) => corpus.series.push(read_series(&path, &name, windows.clone())?),
-                    None => corpus.notes.push(format!("{name} has no entry among the labels and was left out")),
+                    None => corpus.notes.push(format!("{name} is skipped: it has no labels")),
                 }
             }
         }
         let missing: Vec<&String> =
             labels.keys().filter(|name| corpus.series.iter().all(|series| series.name != **name)).collect();
         if let Some(first) = missing.first() {
-            corpus.notes.push(format!("{} labelled files are not here, such as {first}", missing.len()));
+            corpus.notes.push(format!("{} labelled files are missing, such as {first}", missing.len()));
         }
         if corpus.series.is_empty() {
-            return Err(Error::layout(
-                folder,
-                "folders of NAB's CSV files, such as realTweets",
-                "none that is labelled",
-            ));
+            return Err(Error::layout(folder, "folders of NAB's CSV files, such as realTweets", "no labelled file"));
         }
         Ok(corpus)
     }
@@ -100,7 +98,7 @@ fn labels_file(folder: &Path) -> Result<PathBuf, Error> {
 /// Reads `combined_windows.json`.
 ///
 /// # Errors
-/// [`Error`] when it is not laid out so.
+/// [`Error`] if the file has another layout.
 pub(crate) fn read_labels(path: &Path) -> Result<Labels, Error> {
     let wrong = |found: String| Error::layout(path, "files with lists of first and last times, in JSON", found);
     let written: BTreeMap<String, Vec<(String, String)>> =
@@ -117,7 +115,7 @@ pub(crate) fn read_labels(path: &Path) -> Result<Labels, Error> {
     Ok(labels)
 }
 
-/// Reads a file of times and values.
+/// Reads a CSV file with columns `timestamp` and `value`.
 pub(crate) fn read_series(path: &Path, name: &str, windows: Vec<(i64, i64)>) -> Result<Series, Error> {
     let csv = Csv::read(path, b',')?;
     let (stamp, value) = (csv.required("timestamp")?, csv.required("value")?);

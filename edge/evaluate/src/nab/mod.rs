@@ -1,8 +1,9 @@
 //! NAB v1.1, the Numenta Anomaly Benchmark (A. Lavin and S. Ahmad 2015, arXiv 1510.03336; numenta/NAB, commit ea702d7).
 //!
-//! A line streams each file once; the first 15 % of a file, 750 rows at most, is probation: it may learn from it and is not
-//! scored. One threshold serves all files; it is the one with the best total, which reads the labels. So the score of the
-//! line's own alarms, which read none, is told beside it.
+//! The pipeline streams each file once. The first 15 % of a file, at most 750 rows, are the probation period: they are
+//! for learning and are not scored. One threshold is used for all files: the one with the best total score, so it
+//! depends on the labels. Therefore the report also has the score of the pipeline's own alarms, which do not depend on
+//! labels.
 
 mod corpus;
 mod results;
@@ -20,36 +21,47 @@ use crate::{
     metrics::{auc_pr, period, vus_pr},
 };
 
-const PROTOCOL: &str = "stream each file once, first 15 % (at most 750 rows) unscored; one threshold for all files, the best \
-                        for these files (reads the labels); normalised 100 (sum - null) / (perfect - null)";
+const PROTOCOL: &str = "stream each file once, first 15 % (at most 750 rows) unscored; one threshold for all files, optimal \
+                        for these files (uses the labels); normalised 100 (sum - null) / (perfect - null)";
 
 const COLUMNS: [Column; 6] = [
     Column {
         key: "standard",
         title: "standard",
-        meaning: "NAB score, 100 is perfect, 0 is no alarm at all",
+        meaning: "NAB score; 100 is perfect, 0 is without any alarm",
         digits: 1,
     },
-    Column { key: "reward_low_FP_rate", title: "low FP", meaning: "the same, false alarms cost double", digits: 1 },
-    Column { key: "reward_low_FN_rate", title: "low FN", meaning: "the same, missed windows cost double", digits: 1 },
-    Column { key: "windows", title: "windows", meaning: "anomaly windows labelled", digits: 0 },
+    Column {
+        key: "reward_low_FP_rate",
+        title: "low FP",
+        meaning: "NAB score with double cost of false alarms",
+        digits: 1,
+    },
+    Column {
+        key: "reward_low_FN_rate",
+        title: "low FN",
+        meaning: "NAB score with double cost of missed windows",
+        digits: 1,
+    },
+    Column { key: "windows", title: "windows", meaning: "number of labelled anomaly windows", digits: 0 },
     Column { key: "auc_pr", title: "AUC-PR", meaning: "average precision after probation, 0 to 1", digits: 3 },
     Column {
         key: "vus_pr",
         title: "VUS-PR",
-        meaning: "volume under the PR surface after probation, width to the period; over files the mean",
+        meaning: "volume under the PR surface after probation, widths up to the period; mean over files",
         digits: 3,
     },
 ];
 
-/// Where to put results in NAB's own layout, and the detector's name in it.
+/// Folder for results in NAB's own layout, and the detector's name; `None` writes no results.
 pub type Results<'a> = Option<(&'a Path, &'a str)>;
 
-/// Evaluates `line` on a folder laid out as NAB's `data`, with `combined_windows.json` in it, or in `labels` beside it.
+/// Evaluates a pipeline on a folder with the layout of NAB's `data`. `combined_windows.json` is in it or in `labels`
+/// next to it.
 ///
 /// # Errors
-/// [`Error`] when a file is not NAB's, or the line fails.
-pub fn evaluate(line: &mut dyn Line, folder: &Path, results: Results<'_>) -> Result<Report, Error> {
+/// [`Error`] if a file does not have NAB's layout, or the pipeline fails.
+pub fn evaluate(pipeline: &mut dyn Line, folder: &Path, results: Results<'_>) -> Result<Report, Error> {
     let corpus = Corpus::read(folder)?;
     let mut report = Report::new(Profile::Nab, PROTOCOL, &COLUMNS);
     report.notes.extend(corpus.notes.iter().cloned());
@@ -63,17 +75,19 @@ pub fn evaluate(line: &mut dyn Line, folder: &Path, results: Results<'_>) -> Res
             times: series.times.clone(),
             rows: series.values.iter().map(|value| vec![*value]).collect(),
         };
-        let (scores, alarms) = split(&rows(line, Profile::Nab, fit, &recording)?);
+        let (scores, alarms) = split(&rows(pipeline, Profile::Nab, fit, &recording)?);
         let whole = |after: Vec<f64>| [vec![0.0; fit], after].concat();
         scored.push(whole(scores));
         alarmed.push(whole(alarms.into_iter().map(|alarm| f64::from(u8::from(alarm))).collect()));
     }
-    // NAB's scores are 0 to 1; what goes beyond is mapped, which keeps the order and so the result.
+    // NAB requires scores from 0 to 1. Larger scores are mapped; this keeps their order, and so the result.
     if scored.iter().flatten().any(|score| *score > 1.0) {
         for score in scored.iter_mut().flatten() {
             *score = if score.is_finite() { *score / (1.0 + *score) } else { 1.0 };
         }
-        report.notes.push("scores above 1 came, so all were mapped by s / (1 + s), which keeps their order".to_owned());
+        report
+            .notes
+            .push("some scores were above 1, so all were mapped by s / (1 + s), which keeps their order".to_owned());
     }
 
     let scored: Vec<Scored<'_>> =
@@ -88,7 +102,7 @@ pub fn evaluate(line: &mut dyn Line, folder: &Path, results: Results<'_>) -> Res
     }
     let names = ["standard", "reward_low_FP_rate", "reward_low_FN_rate"];
     report.notes.push(format!(
-        "thresholds: {}; refitted to the files at hand they score higher than at a corpus threshold",
+        "thresholds: {}; they are fitted to these files and score higher than a threshold fitted to the whole corpus",
         names.iter().zip(&best.thresholds).map(|(name, at)| format!("{name} {at:.6}")).collect::<Vec<_>>().join(", ")
     ));
     if let Some((_, values)) = own.rows.into_iter().find(|(name, _)| name == TOTAL) {
@@ -132,7 +146,7 @@ pub fn evaluate(line: &mut dyn Line, folder: &Path, results: Results<'_>) -> Res
     Ok(report)
 }
 
-/// Puts normalised figures into the row they belong to.
+/// Adds normalised figures to the row with this name, or appends the row.
 fn place(report: &mut Report, name: &str, values: &[(&'static str, f64)]) {
     let rows = if name.contains(".csv") { &mut report.files } else { &mut report.ours };
     match rows.iter_mut().find(|row| row.name == name) {
@@ -141,7 +155,7 @@ fn place(report: &mut Report, name: &str, values: &[(&'static str, f64)]) {
     }
 }
 
-/// AUC-PR and VUS-PR by file, and their means over the files with anomalies.
+/// Adds AUC-PR and VUS-PR by file, and their means over the files with anomalies.
 fn ranked(scored: &[Scored<'_>], report: &mut Report) {
     let (mut areas, mut volumes) = (Vec::new(), Vec::new());
     for Scored { series, scores } in scored {
@@ -158,22 +172,23 @@ fn ranked(scored: &[Scored<'_>], report: &mut Report) {
     report.ours.push(Row::new(TOTAL, &[("auc_pr", mean(&areas)), ("vus_pr", mean(&volumes))]));
 }
 
-/// The row of all files.
+/// Name of the row for all files.
 pub const TOTAL: &str = "all files";
 
-/// NAB scores.
+/// Normalised NAB scores.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Normalised {
-    /// Of the profiles, as in [`PROFILES`].
+    /// Thresholds by profile, in the order of [`PROFILES`].
     pub thresholds: Vec<f64>,
-    /// By file, by group, and of [`TOTAL`]: the score of each profile, and the number of windows.
+    /// Rows for [`ALL_FILES`], each group and each file: the score of each profile, and the number of windows.
     pub rows: Vec<(String, Vec<(&'static str, f64)>)>,
 }
 
-/// Scores files at `threshold`, or at the one that is best for them together; normalises by file, by group and in total.
+/// Scores files at `threshold`, or at the threshold that is best for all files together. Normalises by file, by group
+/// and in total.
 ///
 /// # Errors
-/// [`Error`] where a window's bounds are not in its file.
+/// [`Error`] if the bounds of a window are not in its file.
 pub fn normalised(files: &[Scored<'_>], threshold: Option<f64>) -> Result<Normalised, Error> {
     let groups: BTreeSet<&str> = files.iter().map(|file| file.series.group()).collect();
     let mut thresholds = Vec::new();
@@ -197,7 +212,7 @@ pub fn normalised(files: &[Scored<'_>], threshold: Option<f64>) -> Result<Normal
         }
         let threshold = threshold.unwrap_or_else(|| best(&sweep(&all, weights)).threshold);
         thresholds.push(threshold);
-        // Score, what no alarm at all scores, and what is perfect.
+        // Score, score without any alarm, and perfect score.
         let parts: Vec<[f64; 3]> = by_file
             .iter()
             .zip(files)
@@ -214,7 +229,7 @@ pub fn normalised(files: &[Scored<'_>], threshold: Option<f64>) -> Result<Normal
                 let [x, y, z] = parts;
                 [a + x, b + y, c + z]
             });
-            // Without windows there is nothing to gain.
+            // Without windows the perfect score equals the null score.
             if perfect > null { 100.0 * (score - null) / (perfect - null) } else { f64::NAN }
         };
         for (name, values) in &mut rows {

@@ -1,4 +1,5 @@
-//! Results in NAB's own layout: `<detector>/<group>/<detector>_<file>.csv`, one line a row of the data.
+//! Reads and writes results in NAB's own layout: `<detector>/<group>/<detector>_<file>.csv`, one line per row of the
+//! data.
 
 use std::{fs, path::Path};
 
@@ -12,24 +13,24 @@ use crate::{
     read::{self, Csv},
 };
 
-/// A file with a detector's scores, one a row.
+/// A file with the scores of a detector, one per row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scored<'a> {
     /// The file.
     pub series: &'a Series,
-    /// 0 to 1; 0 in probation.
+    /// Scores from 0 to 1; 0 in the probation period.
     pub scores: Vec<f64>,
 }
 
-/// Writes results into a folder as NAB's runner leaves them: `timestamp`, `value`, `anomaly_score`, `label`, and each row's
-/// worth as an alarm by the three profiles.
+/// Writes results to a folder like NAB's runner: `timestamp`, `value`, `anomaly_score`, `label`, and the reward of each
+/// row as an alarm in the three profiles.
 ///
 /// # Errors
-/// [`Error`] when a file cannot be written.
+/// [`Error`] if a file cannot be written.
 pub fn write_results(to: &Path, detector: &str, files: &[Scored<'_>]) -> Result<(), Error> {
     for Scored { series, scores } in files {
         let folder = to.join(detector).join(series.group());
-        fs::create_dir_all(&folder).map_err(Error::io("making", &folder))?;
+        fs::create_dir_all(&folder).map_err(Error::io("creating", &folder))?;
         let file = series.name.rsplit('/').next().unwrap_or_default();
         let path = folder.join(format!("{detector}_{file}"));
         let mut rewards = Vec::new();
@@ -52,10 +53,10 @@ pub fn write_results(to: &Path, detector: &str, files: &[Scored<'_>]) -> Result<
     Ok(())
 }
 
-/// Reads a detector's results back: files, and scores of each.
+/// Reads the results of a detector: files with their scores.
 ///
 /// # Errors
-/// [`Error`] when the folder does not hold results, or one is of a file that `labels` does not know.
+/// [`Error`] if the folder does not contain results, or `labels` has no entry for a file.
 pub fn read_results(folder: &Path, labels: &Labels) -> Result<Vec<(Series, Vec<f64>)>, Error> {
     let detector = format!("{}_", read::name(folder));
     let mut results = Vec::new();

@@ -1,18 +1,18 @@
-//! NAB's scorer: what each row is worth if it is an alarm, and what all alarms at a threshold are worth together.
+//! NAB's scorer: the reward of each row as an alarm, and the total score of all alarms at a threshold.
 
 use std::collections::BTreeMap;
 
 use super::Series;
 use crate::Error;
 
-/// What the kinds of rows are worth; true negatives count nothing.
+/// Weights of an application profile; true negatives have no weight.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Weights {
-    /// The first detection in a window, at most.
+    /// Maximum reward of the first detection in a window.
     pub tp: f64,
-    /// A false alarm, at most.
+    /// Maximum cost of a false alarm.
     pub fp: f64,
-    /// A missed window.
+    /// Cost of a missed window.
     pub fn_: f64,
 }
 
@@ -23,28 +23,28 @@ pub const PROFILES: [(&str, Weights); 3] = [
     ("standard", Weights { tp: 1.0, fp: 0.11, fn_: 1.0 }),
 ];
 
-/// Above every score, so that nothing is an alarm.
+/// A threshold above every score: no row is an alarm.
 const NOTHING: f64 = 1.1;
 
-/// Where a row lies.
+/// Position of a row relative to the anomaly windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// In probation, where it is not scored, within a window or not.
+    /// In the probation period; the row is not scored, even if it is within a window.
     Probation,
     /// Outside all windows.
     Outside,
-    /// In the window of this number.
+    /// In the window with this number.
     Window(usize),
 }
 
-/// A row.
+/// A row with its score and reward.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Point {
-    /// The detector's.
+    /// Score of the detector.
     pub score: f64,
-    /// What it is worth as an alarm.
+    /// Reward if the row is an alarm; negative for a false alarm.
     pub reward: f64,
-    /// Where it lies.
+    /// Position relative to the windows.
     pub place: Place,
 }
 
@@ -57,24 +57,25 @@ impl Point {
     }
 }
 
-/// Rows at a file's start that are not scored: 15 %, rounded down, 750 at most.
+/// Number of unscored rows at the start of a file: 15 %, rounded down, at most 750.
 #[must_use]
 pub const fn probation(rows: usize) -> usize {
     let share = rows * 3 / 20;
     if share < 750 { share } else { 750 }
 }
 
-/// `2 / (1 + exp(5 x)) - 1`: 0.98661 at a window's left edge (`x` = -1), 0 at its right one, and towards -1 with the distance
-/// after it, in window lengths; -1 beyond 3.
+/// NAB's scaled sigmoid `2 / (1 + exp(5 x)) - 1`: 0.98661 at the left edge of a window (`x` = -1), 0 at its right edge,
+/// and towards -1 after it, with `x` the distance in window lengths; -1 beyond 3.
 #[must_use]
 pub fn scaled_sigmoid(x: f64) -> f64 {
     if x > 3.0 { -1.0 } else { 2.0 / (1.0 + (5.0 * x).exp()) - 1.0 }
 }
 
-/// What each row is worth. Windows are numbered from `first` on.
+/// Computes the reward of each row. Windows are numbered from `first` on.
 ///
 /// # Errors
-/// [`Error::Layout`] where a window's last time is not in the file, and [`Error::Answer`] where there is not one score a row.
+/// [`Error::Layout`] if the last time of a window is not in the file, and [`Error::InvalidResult`] if the number of
+/// scores is not the number of rows.
 pub fn points(series: &Series, scores: &[f64], weights: Weights, first: usize) -> Result<Vec<Point>, Error> {
     let rows = series.times.len();
     if scores.len() != rows {
@@ -82,13 +83,13 @@ pub fn points(series: &Series, scores: &[f64], weights: Weights, first: usize) -
     }
     let row_of = |time: i64| {
         let row = series.times.iter().position(|other| *other == time);
-        row.ok_or_else(|| Error::layout(&*series.name, "the windows' first and last times among its own", "not so"))
+        row.ok_or_else(|| Error::layout(&*series.name, "the first and last times of all windows", "a missing time"))
     };
     let most = scaled_sigmoid(-1.0);
     let unscored = probation(rows);
     let mut waiting = series.windows.iter().enumerate();
     let mut next = waiting.next();
-    // Number, last row and length of the window that the row is in; last row and length of the one before.
+    // Number, last row and length of the current window; last row and length of the previous window.
     let mut within: Option<(usize, usize, f64)> = None;
     let mut before: Option<(usize, f64)> = None;
     let mut points = Vec::with_capacity(rows);
@@ -113,7 +114,7 @@ pub fn points(series: &Series, scores: &[f64], weights: Weights, first: usize) -
             Some((number, ..)) => Place::Window(number),
             None => Place::Outside,
         };
-        // Plus zero, as a negative zero would sort below.
+        // Adding zero turns a negative zero, which would sort lower, into a positive one.
         points.push(Point { score: score + 0.0, reward, place });
         if let Some((number, _, length)) = within
             && series.windows.get(number - first).is_some_and(|(_, end)| *end == time)
@@ -128,24 +129,24 @@ pub fn points(series: &Series, scores: &[f64], weights: Weights, first: usize) -
     Ok(points)
 }
 
-/// What alarms at a threshold are worth.
+/// Score and counts at a threshold.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Step {
-    /// Rows of this score and above are alarms.
+    /// Rows with this score or a higher one are alarms.
     pub threshold: f64,
-    /// Sum of the windows' best alarms, missed windows and false alarms.
+    /// Total score: best alarm of each window, missed windows and false alarms.
     pub score: f64,
-    /// Rows in windows with an alarm.
+    /// Number of rows in windows with an alarm.
     pub tp: u64,
-    /// Rows outside without.
+    /// Number of rows outside windows without an alarm.
     pub tn: u64,
-    /// Rows outside with.
+    /// Number of rows outside windows with an alarm.
     pub fp: u64,
-    /// Rows in windows without.
+    /// Number of rows in windows without an alarm.
     pub fn_: u64,
 }
 
-/// All thresholds, from the highest down; the first is above every score.
+/// Scores all thresholds, from the highest to the lowest; the first is above every score.
 #[must_use]
 pub fn sweep(points: &[Point], weights: Weights) -> Vec<Step> {
     let mut scored: Vec<&Point> = points.iter().filter(|point| point.place != Place::Probation).collect();
@@ -179,14 +180,14 @@ pub fn sweep(points: &[Point], weights: Weights) -> Vec<Step> {
     steps
 }
 
-/// The step of the highest score; of equal ones that of the highest threshold.
+/// The step with the highest score; among equal scores, the one with the highest threshold.
 #[must_use]
 pub fn best(steps: &[Step]) -> Step {
     let better = |best: Step, step: &Step| if step.score > best.score { *step } else { best };
     steps.iter().fold(steps.first().copied().unwrap_or_default(), better)
 }
 
-/// The step at a threshold: the last whose own is not below it.
+/// The step at a threshold: the last one whose threshold is not below it.
 #[must_use]
 pub fn at_threshold(steps: &[Step], threshold: f64) -> Step {
     let last = steps.iter().rfind(|step| step.threshold >= threshold);

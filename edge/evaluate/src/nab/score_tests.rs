@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Rows a minute apart, windows by first and last row.
+/// A series with one row per minute; windows are given by first and last row.
 fn series(rows: usize, windows: &[(usize, usize)]) -> Series {
     let time = |row: usize| row as i64 * 60_000_000_000;
     Series::new(
@@ -18,7 +18,7 @@ const STANDARD: Weights = Weights { tp: 1.0, fp: 0.11, fn_: 1.0 };
 
 #[test]
 fn sigmoid() {
-    // The values in NAB's own comments.
+    // Values from the comments in NAB's source.
     assert!((scaled_sigmoid(-1.0) - 0.98661).abs() < 1e-5);
     assert!((scaled_sigmoid(-0.5) - 0.84828).abs() < 1e-5);
     assert_eq!(scaled_sigmoid(0.0), 0.0);
@@ -27,7 +27,7 @@ fn sigmoid() {
 }
 
 #[test]
-fn probation_is_15_percent_and_750_at_most() {
+fn probation_is_15_percent_and_at_most_750() {
     assert_eq!([0, 6, 7, 100, 4032, 5000, 22_695].map(probation), [0, 0, 1, 15, 604, 750, 750]);
 }
 
@@ -42,7 +42,7 @@ fn rewards_by_hand() {
         assert_eq!(points[row].place, Place::Window(0));
     }
     assert_eq!(points[10].reward, 1.0);
-    // Before any window the full cost; after it the distance in units of its length less one: 1/3, 2/3, 1, ...
+    // Before the first window: the full cost. After it: the distance in units of its length minus one: 1/3, 2/3, 1, ...
     assert_eq!(points[5].reward, -0.11);
     for (row, position) in [(14, 1.0 / 3.0), (15, 2.0 / 3.0), (16, 1.0)] {
         assert!((points[row].reward - 0.11 * scaled_sigmoid(position)).abs() < 1e-15, "row {row}");
@@ -50,7 +50,7 @@ fn rewards_by_hand() {
     assert_eq!((points[2].place, points[3].place), (Place::Probation, Place::Outside));
 }
 
-/// One early detection, one false alarm just after the window, one far before.
+/// One early detection, one false alarm just after the window, and one long before it.
 #[test]
 fn scores_by_hand() {
     let mut scores = vec![0.1; 20];
@@ -69,7 +69,7 @@ fn scores_by_hand() {
     for (step, score) in steps.iter().zip(expected) {
         assert!((step.score - score).abs() < 1e-12, "{step:?}, by hand {score}");
     }
-    // With all rows alarms the window's first is worth 1.
+    // If all rows are alarms, the first row of the window has reward 1.
     let all: f64 = 1.0 - 7.0 * 0.11 + 0.11 * (1..=6).map(|row| scaled_sigmoid(f64::from(row) / 3.0)).sum::<f64>();
     assert!((steps[5].score - all).abs() < 1e-12);
     let counts = |step: &Step| (step.tp, step.fp, step.fn_, step.tn);
@@ -83,7 +83,7 @@ fn scores_by_hand() {
 }
 
 #[test]
-fn a_window_missed_costs_by_profile() {
+fn the_cost_of_a_missed_window_depends_on_the_profile() {
     let series = series(40, &[(10, 13), (20, 29)]);
     for (profile, weights) in PROFILES {
         let steps = sweep(&points(&series, &[0.5; 40], weights, 0).unwrap(), weights);
@@ -92,7 +92,7 @@ fn a_window_missed_costs_by_profile() {
 }
 
 #[test]
-fn a_window_that_is_not_in_the_file_is_refused() {
+fn a_window_that_is_not_in_the_file_is_rejected() {
     let mut series = series(20, &[(10, 13)]);
     series.windows[0].1 += 1;
     assert!(points(&series, &[0.0; 20], STANDARD, 0).is_err());
@@ -101,7 +101,7 @@ fn a_window_that_is_not_in_the_file_is_refused() {
 }
 
 proptest! {
-    /// The sweep against each threshold's score counted anew from the rows.
+    /// Compares the sweep with the score of each threshold computed directly from the rows.
     #[test]
     fn sweep_as_defined(levels in proptest::collection::vec(0_u8..12, 60..61), at in 5_usize..20, length in 2_usize..8) {
         let scores: Vec<f64> = levels.iter().map(|level| f64::from(*level) / 12.0).collect();

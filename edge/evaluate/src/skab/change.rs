@@ -1,36 +1,37 @@
-//! SKAB's score of change points: NAB's idea, with windows by time and a curve of its own.
+//! SKAB's score of change points. It follows NAB's score, with windows in time and a different curve.
 //!
-//! Where the verdict turns, from normal to anomalous or back, a change is predicted; also at the first row judged, where that
-//! is anomalous. A window reaches from each true change 60 s on; where two overlap the later begins where the earlier ends.
-//! The first prediction in a window is worth, at the share `p` of its width (taken in steps of a thousandth),
-//! `m - h tanh(x) / tanh(pi/2)` with `x = pi (p - 1/2)`, half height `h = (1 + a) / 2` and middle `m = (1 - a) / 2`: 1 at the
-//! left edge, `-a` at the right one, where `a` is the cost of a prediction outside all windows. A window without one costs 1,
-//! or 2. Normalised as NAB is: 100 is perfect, 0 predicts nothing.
+//! A change is predicted where the verdict changes from normal to anomalous or back, and at the first scored row if
+//! that is anomalous. A window covers 60 s from each true change; if two overlap, the later one starts where the
+//! earlier one ends. The reward of the first prediction in a window, at the share `p` of its width (in steps of a
+//! thousandth), is `m - h tanh(x) / tanh(pi/2)` with `x = pi (p - 1/2)`, half height `h = (1 + a) / 2` and middle `m =
+//! (1 - a) / 2`: 1 at the left edge, `-a` at the right one, where `a` is the cost of a prediction outside all windows.
+//! A window without a prediction costs 1 or 2. The score is normalised as in NAB: 100 is perfect, 0 is without any
+//! prediction.
 
 use std::f64::consts::{FRAC_PI_2, PI};
 
-/// The windows' width, nanoseconds.
+/// Width of a window in nanoseconds.
 const WIDTH: i64 = 60_000_000_000;
 const STEPS: f64 = 1000.0;
 
-/// Costs by profile: of a false prediction, of a missed change. Standard, low FP, low FN.
+/// Cost of a false prediction and of a missed change, by profile: standard, low FP, low FN.
 const PROFILES: [(f64, f64); 3] = [(0.11, 1.0), (0.22, 1.0), (0.11, 2.0)];
 
-/// Sums over files.
+/// Score and counts of change points, summed over files.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Changes {
-    /// By profile, not normalised.
+    /// Score by profile, not normalised.
     sums: [f64; 3],
-    /// True changes.
+    /// Number of true changes.
     pub(crate) all: u32,
-    /// Those without a prediction.
+    /// Number of true changes without a prediction.
     pub(crate) missed: u32,
-    /// Predictions outside all windows.
+    /// Number of predictions outside all windows.
     pub(crate) false_alarms: u32,
 }
 
 impl Changes {
-    /// Of one file: when rows were, whether they got an alarm, and whether they are true changes.
+    /// Scores one file. For each row: its time, whether it has an alarm, and whether it is a true change.
     pub(crate) fn of(times: &[i64], alarms: &[bool], changes: &[bool]) -> Self {
         let before = std::iter::once(&false).chain(alarms);
         let turned = alarms.iter().zip(before).map(|(now, before)| now != before);
@@ -58,7 +59,7 @@ impl Changes {
         found
     }
 
-    /// Pools.
+    /// Adds the score and the counts of another file.
     pub(crate) fn add(&mut self, other: Self) {
         self.sums.iter_mut().zip(other.sums).for_each(|(sum, other)| *sum += other);
         self.all += other.all;
@@ -66,7 +67,7 @@ impl Changes {
         self.false_alarms += other.false_alarms;
     }
 
-    /// Standard, low FP, low FN; NaN where nothing changes.
+    /// Normalised scores: standard, low FP, low FN. NaN if there is no true change.
     pub(crate) fn normalised(&self) -> [f64; 3] {
         let all = f64::from(self.all);
         let mut scores = self.sums;
@@ -77,7 +78,7 @@ impl Changes {
     }
 }
 
-/// What the first prediction at this share of its window is worth.
+/// Reward of the first prediction at this share of its window.
 fn worth(share: f64, cost: f64) -> f64 {
     let step = (share * STEPS).floor().min(STEPS - 1.0);
     let x = PI * (step / (STEPS - 1.0) - 0.5);
@@ -92,7 +93,7 @@ mod tests {
     fn worth_by_hand() {
         assert!((worth(0.0, 0.11) - 1.0).abs() < 1e-12);
         assert!((worth(1.0, 0.11) + 0.11).abs() < 1e-12);
-        // Half a step beside the middle.
+        // Half a step from the middle.
         assert!((worth(0.5, 0.11) - 0.445).abs() < 1e-3);
     }
 
@@ -106,13 +107,13 @@ mod tests {
         assert!(perfect.normalised().iter().all(|score| (score - 100.0).abs() < 1e-9));
         let nothing = Changes::of(&times, &[false; 300], &changes);
         assert_eq!((nothing.missed, nothing.normalised()), (2, [0.0; 3]));
-        // From the first row on: one false prediction, and at 190 another.
+        // Anomalous from the first row on: one false prediction there and one at 190.
         let false_ = Changes::of(&times, &rows(&|row| row < 190), &changes);
         assert_eq!((false_.missed, false_.false_alarms), (2, 2));
         for (score, expected) in false_.normalised().iter().zip([-0.22 / 4.0, -0.44 / 4.0, -0.22 / 6.0]) {
             assert!((score - 100.0 * expected).abs() < 1e-9);
         }
-        // Windows that overlap: the second begins at 160.
+        // Overlapping windows: the second starts at 160.
         let close = rows(&|row| row == 100 || row == 130);
         let found = Changes::of(&times, &rows(&|row| (100..170).contains(&row)), &close);
         assert_eq!((found.all, found.missed, found.false_alarms), (2, 0, 0));

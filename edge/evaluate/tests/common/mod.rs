@@ -1,18 +1,21 @@
-//! Lines to put the protocols through, and the data.
+//! Trivial pipelines for testing the protocols, and access to the benchmark data.
 
-#![allow(dead_code, reason = "each test program uses some of it")]
+#![allow(dead_code, reason = "each test file uses only some of the helpers")]
 
 use std::path::PathBuf;
 
 use wheeltapper_evaluate::{Error, Life, Line, Profile, Recording, Verdict, Waveform};
 
-/// The benchmark's folder; none, with the reason printed, where it is absent.
+/// The folder of a benchmark. If it does not exist, prints a note and returns `None`.
 pub fn data(profile: Profile) -> Option<PathBuf> {
     let root = std::env::var_os("WHEELTAPPER_TEST_DATA")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
     let folder = root.join(profile.folder());
     if !folder.is_dir() {
-        println!("skipped: {} is not there; set WHEELTAPPER_TEST_DATA to the folder of benchmarks", folder.display());
+        println!(
+            "skipped: {} does not exist; set WHEELTAPPER_TEST_DATA to the folder of the benchmarks",
+            folder.display()
+        );
         return None;
     }
     Some(folder)
@@ -22,13 +25,13 @@ fn verdict(end: i64, score: f64, limit: f64) -> Verdict {
     Verdict { end, score, alarm: score > limit, fault_mode: None }
 }
 
-/// Judges each row by itself: the root mean square of its columns' z-scores, against the highest among the fitted rows times
-/// a margin.
+/// Scores each row separately: the root mean square of the z-scores of its columns. The limit is the maximum over the
+/// fitted rows, times a margin.
 pub struct ZScore {
     pub margin: f64,
 }
 
-/// Means and deviations by column.
+/// Mean and standard deviation of each column.
 fn scales(rows: &[Vec<f64>]) -> Vec<(f64, f64)> {
     let columns = rows.first().map_or(0, Vec::len);
     (0..columns)
@@ -57,7 +60,7 @@ impl Line for ZScore {
         Ok(verdicts.map(|(row, end)| verdict(*end, distance(row, &scales), limit)).collect())
     }
 
-    /// By the level and the peaks of a burst; a fault whose peaks stand out most is said to be of the inner race.
+    /// Scores RMS and kurtosis of a window; a fault with high kurtosis is reported as an inner race fault.
     fn bursts(
         &mut self,
         _: Profile,
@@ -66,9 +69,9 @@ impl Line for ZScore {
     ) -> Result<Vec<Vec<Verdict>>, Error> {
         let features = |waveform: &Waveform| -> Vec<Vec<f64>> {
             let length = (waveform.rate * seconds) as usize;
-            let feature = |burst: &[f32]| {
-                let rms = (burst.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / burst.len() as f64).sqrt();
-                let fourth = burst.iter().map(|x| f64::from(*x).powi(4)).sum::<f64>() / burst.len() as f64;
+            let feature = |window: &[f32]| {
+                let rms = (window.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / window.len() as f64).sqrt();
+                let fourth = window.iter().map(|x| f64::from(*x).powi(4)).sum::<f64>() / window.len() as f64;
                 vec![rms, fourth / rms.powi(4)]
             };
             waveform.samples.chunks_exact(length).map(feature).collect()
@@ -87,7 +90,7 @@ impl Line for ZScore {
         Ok(recordings.iter().map(judge).collect())
     }
 
-    /// The lives left in the histories after as many cycles.
+    /// Quantiles of the remaining lives of the histories at the same age.
     fn lives(&mut self, histories: &[Recording], running: &[Recording]) -> Result<Vec<Life>, Error> {
         let life = |unit: &Recording| {
             let age = unit.rows.len();
@@ -106,7 +109,7 @@ impl Line for ZScore {
     }
 }
 
-/// Reads no sensor: an alarm in these rows.
+/// Raises alarms in these rows, without using a sensor.
 pub struct Blind {
     pub rows: std::ops::RangeInclusive<usize>,
 }

@@ -1,4 +1,4 @@
-//! How many connections may be open, in all and from one address.
+//! Limits for open connections, in total and from one address.
 
 use std::{
     collections::HashMap,
@@ -11,10 +11,11 @@ use std::{
 
 use super::throttle::AddressKey;
 
-/// Connections that are being told that there are too many; more are closed without a word.
+/// Maximum number of connections above the limit that get an answer at the same time; further ones are closed without
+/// one.
 const REFUSING: usize = 64;
 
-/// The open connections.
+/// Counts open connections and enforces the limits.
 #[derive(Debug)]
 pub(crate) struct Admission {
     open: AtomicUsize,
@@ -24,13 +25,13 @@ pub(crate) struct Admission {
     max_per_address: usize,
 }
 
-/// What becomes of a new connection.
+/// The decision on a new connection.
 #[derive(Debug)]
 pub(crate) enum Admitted {
     Served(Place),
-    /// Too many: it is told so and closed.
+    /// A limit is reached: the client gets the reason, then the connection is closed.
     Refused(Refusing),
-    /// Too many of these as well.
+    /// Too many connections are being rejected already: it is closed without an answer.
     Closed,
 }
 
@@ -45,7 +46,7 @@ impl Admission {
         }
     }
 
-    /// Open connections.
+    /// Number of open connections.
     pub(crate) fn open(&self) -> usize {
         self.open.load(Ordering::Acquire)
     }
@@ -67,7 +68,7 @@ impl Admission {
     }
 }
 
-/// A place among the open connections; dropping it frees the place.
+/// Permit for an open connection; dropping it frees the slot.
 #[derive(Debug)]
 pub(crate) struct Place {
     admission: Arc<Admission>,
@@ -87,7 +88,7 @@ impl Drop for Place {
     }
 }
 
-/// A place among those that are told that there are too many.
+/// Permit for a connection that is being rejected; dropping it frees the slot.
 #[derive(Debug)]
 pub(crate) struct Refusing(Arc<Admission>);
 

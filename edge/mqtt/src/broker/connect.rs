@@ -1,4 +1,4 @@
-//! From a new connection to its session: CONNECT and CONNACK.
+//! The start of a connection: CONNECT, login, session and CONNACK.
 
 use std::{
     net::SocketAddr,
@@ -24,20 +24,20 @@ use crate::{
     topic,
 };
 
-/// Topic aliases that a client may set.
+/// Number of topic aliases that a client may set (topic alias maximum).
 pub(crate) const ALIASES: u16 = 64;
 
-/// The longest client id.
+/// Maximum length of a client id in bytes.
 const MAX_CLIENT_ID: usize = 1_024;
 
-/// The largest CONNECT, in bytes: nobody has been let in yet.
+/// Maximum size of a CONNECT in bytes; the limit is low because the client is not authenticated yet.
 const MAX_CONNECT: usize = 256 << 10;
 
-/// The largest CONNECT, and the longest wait for it, of a client that is only told that there are too many.
+/// Maximum size in bytes of a CONNECT above the connection limit, and the time to wait for it.
 const REFUSED_CONNECT: usize = 16 << 10;
 const REFUSED_WAIT: Duration = Duration::from_secs(2);
 
-/// Why a CONNECT is refused: a reason code of MQTT 5, and words where there is more to say.
+/// Why a CONNECT is rejected: the MQTT 5 reason code, and a reason string if it adds information.
 struct Rejected(u8, Option<String>);
 
 impl From<u8> for Rejected {
@@ -46,15 +46,16 @@ impl From<u8> for Rejected {
     }
 }
 
-/// Tells a client that there are too many connections: waits for its CONNECT, as the answer depends on its version.
-pub(crate) async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(place: Refusing, mut stream: S) {
+/// Rejects a client above the connection limit. Waits for its CONNECT, because the answer depends on the protocol
+/// version.
+pub(crate) async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(permit: Refusing, mut stream: S) {
     let mut input = BytesMut::new();
     let read = tokio::time::timeout(REFUSED_WAIT, read_connect(&mut stream, &mut input, REFUSED_CONNECT));
     if let Ok(Ok(connect)) = read.await {
         let why = "there are too many connections, in all or from this address; close some, or raise [mqtt.broker] max_connections or max_connections_per_address";
         answer(&mut stream, connect.version, reason::QUOTA, false, told(why.to_owned())).await;
     }
-    drop(place);
+    drop(permit);
 }
 
 fn told(why: String) -> Option<Box<Properties>> {
@@ -71,7 +72,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<Hub>, mut 
     let connect = match read.await {
         Ok(Ok(connect)) => connect,
         Ok(Err(Some(error))) => {
-            tracing::debug!(%peer, %error, "no MQTT CONNECT");
+            tracing::debug!(%peer, %error, "the first MQTT packet is not a valid CONNECT");
             if let DecodeError::Version(level) = error {
                 let (version, code) =
                     if level > 5 { (Version::V5, reason::UNSUPPORTED_VERSION) } else { (Version::V3, 1) };
@@ -104,7 +105,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<Hub>, mut 
             }
         }
         Err(Rejected(code, why)) => {
-            tracing::debug!(%peer, code, "an MQTT client is refused");
+            tracing::debug!(%peer, code, "an MQTT client is rejected");
             answer(&mut stream, version, code, false, why.and_then(told)).await;
         }
     }
@@ -136,7 +137,7 @@ async fn read_connect<S: AsyncRead + Unpin>(
     }
 }
 
-/// Writes the CONNACK; whether that went.
+/// Writes the CONNACK. Returns whether that succeeded within 5 s.
 async fn answer<S: AsyncWrite + Unpin>(
     stream: &mut S,
     version: Version,
@@ -160,14 +161,15 @@ async fn answer<S: AsyncWrite + Unpin>(
     matches!(tokio::time::timeout(Duration::from_secs(5), write).await, Ok(Ok(())))
 }
 
-/// What CONNACK and the connection need beside the session.
+/// Negotiated parameters for the CONNACK and the connection.
 struct Setup {
     keep_alive: Option<Duration>,
     problem_information: bool,
     properties: Option<Box<Properties>>,
 }
 
-/// Finds out who connects. Who failed too often waits before the next try is even looked at.
+/// Authenticates the client. After too many failed logins, further attempts are rejected unchecked until a delay is
+/// over.
 async fn log_in(hub: &Arc<Hub>, connect: &Connect, peer: SocketAddr) -> Result<Arc<dyn Grant>, Rejected> {
     let (address, name) = (AddressKey::of(peer.ip()), connect.user.as_deref().unwrap_or_default());
     let throttle = || hub.throttle.lock().unwrap_or_else(PoisonError::into_inner);
@@ -195,14 +197,14 @@ async fn log_in(hub: &Arc<Hub>, connect: &Connect, peer: SocketAddr) -> Result<A
     }
     throttle().failed(address, name, Instant::now());
     count(&hub.counters.refused_logins);
-    tracing::warn!(%peer, client = %connect.client_id, "an MQTT client's user name, password or key is not right");
+    tracing::warn!(%peer, client = %connect.client_id, "an MQTT client sent a wrong user name, password or key");
     Err(match refusal {
         LoginRefusal::Anonymous => reason::NOT_AUTHORIZED.into(),
         LoginRefusal::Wrong | LoginRefusal::Unavailable => reason::BAD_PASSWORD.into(),
     })
 }
 
-/// Checks the CONNECT and takes the session.
+/// Validates the CONNECT, authenticates the client and attaches to its session.
 async fn enter(
     hub: &Arc<Hub>,
     mut connect: Connect,
@@ -210,8 +212,8 @@ async fn enter(
     number: u64,
 ) -> Result<(Attachment, PeerLimits, Setup), Rejected> {
     let v5 = connect.version == Version::V5;
-    let asked = connect.properties.take().map(|properties| *properties).unwrap_or_default();
-    if asked.authentication_method.is_some() {
+    let requested = connect.properties.take().map(|properties| *properties).unwrap_or_default();
+    if requested.authentication_method.is_some() {
         return Err(reason::BAD_AUTHENTICATION.into());
     }
     let grant = log_in(hub, &connect, peer).await?;
@@ -225,7 +227,7 @@ async fn enter(
         properties.assigned_client_id = Some(connect.client_id.clone());
     }
     let wanted_expiry = match (v5, connect.clean_start) {
-        (true, _) => Duration::from_secs(asked.session_expiry.unwrap_or(0).into()),
+        (true, _) => Duration::from_secs(requested.session_expiry.unwrap_or(0).into()),
         (false, true) => Duration::ZERO,
         (false, false) => Duration::MAX,
     };
@@ -235,8 +237,8 @@ async fn enter(
     }
     let will = connect.will.take();
     let will = will.map(|will| will_of(hub, &*grant, will, &connect.client_id, number)).transpose()?;
-    let max_packet = asked.maximum_packet.map_or(usize::MAX, |size| size as usize);
-    let window = asked.receive_maximum.unwrap_or(u16::MAX).min(hub.config.max_inflight);
+    let max_packet = requested.maximum_packet.map_or(usize::MAX, |size| size as usize);
+    let window = requested.receive_maximum.unwrap_or(u16::MAX).min(hub.config.max_inflight);
     let limits = PeerLimits { version: connect.version, receive_maximum: window.into(), max_packet };
     properties.receive_maximum = Some(hub.config.max_inflight);
     properties.maximum_packet = Some(u32::try_from(hub.config.max_packet).unwrap_or(u32::MAX));
@@ -246,7 +248,7 @@ async fn enter(
     let attachment = hub.attach(wanted).await?;
     let setup = Setup {
         keep_alive: (connect.keep_alive > 0).then(|| Duration::from_secs(connect.keep_alive.into())),
-        problem_information: asked.request_problem != Some(0),
+        problem_information: requested.request_problem != Some(0),
         properties: v5.then(|| Box::new(properties)),
     };
     Ok((attachment, limits, setup))
@@ -270,7 +272,7 @@ fn will_of(
         ));
     }
     let delay = will.properties.as_ref().and_then(|properties| properties.will_delay).unwrap_or(0);
-    // The expiry counts from the publication, which the connection and the delay put off.
+    // The expiry starts when the will is published: after the connection has ended and the delay is over.
     let expiry = will.properties.as_ref().and_then(|properties| properties.message_expiry);
     let expiry = expiry.map(|seconds| Duration::from_secs(seconds.into()));
     let (properties, _) = passed_on(will.properties);

@@ -1,4 +1,4 @@
-//! One connection after its CONNACK: reading, the sink's verdicts, deliveries and writing, all in one task.
+//! One connection after its CONNACK. One task reads packets, awaits the sink's verdicts, delivers messages and writes.
 
 use std::{
     collections::HashSet,
@@ -24,35 +24,35 @@ use super::{
 };
 use crate::codec::{self, DecodeError, Disconnect, Packet, Properties, Version, reason};
 
-/// Output at which it is written even though there is more to read.
+/// Output size in bytes at which output is written even if there is more to read.
 const WRITE_AT: usize = 32 << 10;
-/// Output at which no more is read, as the client does not read either.
+/// Output size in bytes at which reading stops, because the client does not read either.
 const OUTPUT_MAX: usize = 1 << 20;
-/// Room for each read: at first, and for a connection that fills it.
+/// Read buffer size in bytes: the initial size, and the maximum for a connection that fills its buffer.
 const READ_MIN: usize = 4 << 10;
 const READ_MAX: usize = 64 << 10;
 
-/// Bytes of a packet for which it has a second longer to be complete.
+/// Minimum transfer rate in bytes per second: a packet gets one second more for each such number of received bytes.
 const SLOWEST: usize = 16 << 10;
 
-/// How long a client that we close may take to close as well.
+/// How long to wait for the client to close its side after the broker closes the connection.
 const LINGER: Duration = Duration::from_millis(100);
 
-/// Reads what still comes: closing a socket with unread bytes makes the peer lose what it has not yet read, such as our
-/// last acknowledgements and the reason.
+/// Reads and discards the remaining input. Closing a socket with unread bytes makes the peer lose data that it has not
+/// read yet, such as the last acknowledgements and the reason.
 async fn discard<S: AsyncRead + Unpin>(stream: &mut S) {
     let mut scratch = [0; 4 << 10];
     while matches!(stream.read(&mut scratch).await, Ok(read) if read > 0) {}
 }
 
-/// How a connection ends.
+/// Why a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// The network ended it.
+    /// The network connection was lost.
     Gone,
-    /// The client took its leave.
+    /// The client sent a DISCONNECT.
     Left { with_will: bool },
-    /// We close it; MQTT 5 is told this reason.
+    /// The broker closes it; an MQTT 5 client gets this reason code.
     Close(u8),
 }
 
@@ -62,33 +62,33 @@ pub(crate) struct Connection {
     pub(crate) number: u64,
     pub(crate) client_id: String,
     pub(crate) peer: PeerLimits,
-    /// Reason strings are wanted.
+    /// Whether the client accepts reason strings.
     pub(crate) problem_information: bool,
     pub(crate) input: BytesMut,
     pub(crate) output: BytesMut,
-    /// Messages at the sink, answered in the order in which they came.
+    /// Messages that wait for the sink's verdict; they are acknowledged in the order of their arrival.
     pub(crate) pending: FuturesOrdered<Waiting>,
     pub(crate) pending_bytes: usize,
-    /// Packet ids of the QoS 2 messages among them.
+    /// Packet ids of the QoS 2 messages in `pending`.
     pub(crate) awaited: HashSet<u16>,
-    /// Messages of QoS 1 and 2 that the client awaits an acknowledgement of.
+    /// Number of QoS 1 and 2 messages that are not acknowledged yet.
     pub(crate) unacknowledged: usize,
     pub(crate) aliases: Vec<Option<Arc<str>>>,
-    /// QoS 2 messages that the client released, until the sink has kept that.
+    /// QoS 2 messages that the client has released, until the sink has stored the release.
     pub(crate) releasing: FuturesOrdered<Releasing>,
-    /// Nothing more is sent to the client.
+    /// Whether the connection is ending; nothing more is sent to the client.
     pub(crate) closing: bool,
-    /// There may be more to send to the client.
+    /// Whether there may be more messages to send to the client.
     pub(crate) fill_due: bool,
     read_size: usize,
     unflushed: bool,
     heard: Instant,
     patience: Option<Duration>,
-    /// Since when the packet at the end of `input` is incomplete.
+    /// Start time of the incomplete packet at the end of `input`.
     incomplete: Option<Instant>,
-    /// Since when the client has taken nothing of `output`.
+    /// Time since which the client has not read any of `output`.
     stalled: Option<Instant>,
-    /// Large input that is counted in [`Hub::input_bytes`].
+    /// Bytes of this connection that are counted in [`Hub::input_bytes`].
     counted: usize,
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -109,7 +109,7 @@ impl Connection {
         problem_information: bool,
         input: BytesMut,
     ) -> Self {
-        // A client is given half again the time it promised: MQTT 5.0, section 3.1.2.10.
+        // The timeout is one and a half times the keep-alive: MQTT 5.0, section 3.1.2.10.
         let patience = keep_alive.map(|keep_alive| keep_alive * 3 / 2);
         let unacknowledged = attachment.session.lock().received.len();
         Self {
@@ -140,14 +140,14 @@ impl Connection {
         }
     }
 
-    /// Serves it to its end, then lets go of the session.
+    /// Serves the connection until it ends, then releases the session.
     pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut self, mut stream: S) {
         let end = poll_fn(|cx| self.poll(&mut stream, cx)).await;
         tracing::debug!(client = %self.client_id, ?end, "an MQTT connection ends");
         let (version, output) = (self.peer.version, &mut self.output);
         match end {
             End::Close(code) if version == Version::V5 => {
-                // In words as well: some clients read the code only where properties follow it.
+                // With a reason string: some clients read the code only if properties follow it.
                 let properties = reason::words(code)
                     .map(|words| Box::new(Properties { reason_string: Some(words.into()), ..Properties::default() }));
                 codec::encode(output, version, &Packet::Disconnect(Disconnect { reason: code, properties }));
@@ -170,15 +170,15 @@ impl Connection {
         self.drain().await;
     }
 
-    /// Awaits the verdicts on what was handed to the sink: subscribers are to get what is stored, and the session must
-    /// know which QoS 2 messages not to take again.
+    /// Awaits the remaining verdicts of the sink: subscribers must get the stored messages, and the session must know
+    /// which QoS 2 messages are already stored.
     async fn drain(&mut self) {
         let deadline = Instant::now() + DRAIN;
         while let Ok(Some((taken, outcome))) = tokio::time::timeout_at(deadline, self.pending.next()).await {
             self.settle(taken, outcome);
             self.output.clear();
         }
-        // What has no verdict by now must be taken again when it comes again.
+        // A message without a verdict by now must be accepted again when the client resends it.
         let mut state = self.attachment.session.lock();
         for id in self.awaited.drain() {
             state.received.remove(&id);
@@ -251,12 +251,12 @@ impl Connection {
                 return self.poll_timer(cx);
             }
         }
-        // Others' turn.
+        // Yield to other tasks.
         cx.waker().wake_by_ref();
         self.poll_timer(cx)
     }
 
-    /// `false`: nothing more comes.
+    /// Returns `false` at the end of the stream or after an error.
     fn poll_read<S: AsyncRead + Unpin>(&mut self, stream: &mut S, cx: &mut Context<'_>) -> Poll<bool> {
         let room = self.input.capacity() - self.input.len();
         if room < self.read_size / 4 {
@@ -277,7 +277,8 @@ impl Connection {
 
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         if self.at_sink_limit() || self.output.len() >= OUTPUT_MAX {
-            // It is we who do not listen; a client that does not take what it is sent is told from that.
+            // The broker has stopped reading, so an incomplete packet is not the client's fault. A client that does not
+            // read its output is detected by `stalled`.
             self.incomplete = self.incomplete.map(|_| Instant::now());
             if self.at_sink_limit() {
                 self.heard = Instant::now();
@@ -302,7 +303,7 @@ impl Connection {
         Poll::Pending
     }
 
-    /// When the connection ends unless something happens, and why.
+    /// The earliest deadline of the connection, and the reason code for closing it then.
     fn deadline(&self) -> Option<(Instant, u8)> {
         let timeout = self.hub.config.packet_timeout;
         let quiet = self.patience.map(|patience| (self.heard + patience, reason::KEEP_ALIVE));
@@ -312,7 +313,8 @@ impl Connection {
         [quiet, incomplete, stalled].into_iter().flatten().min_by_key(|(until, _)| *until)
     }
 
-    /// Counts what a large packet takes while it is incomplete.
+    /// Updates the count of bytes that an incomplete large packet takes. Fails if the limit for all connections is
+    /// exceeded.
     fn count_input(&mut self) -> Result<(), End> {
         let held = Some(self.input.capacity()).filter(|held| *held > READ_MAX).unwrap_or(0);
         if held == self.counted {
@@ -325,17 +327,17 @@ impl Connection {
         if grew && total - before > self.hub.config.max_input_bytes { Err(End::Close(reason::QUOTA)) } else { Ok(()) }
     }
 
-    /// Takes the packets that are all there; whether there was one.
+    /// Handles all complete packets in the input buffer. Returns whether there was one.
     fn take_packets(&mut self) -> Result<bool, End> {
         let mut took = false;
         while !self.at_sink_limit() && self.output.len() < OUTPUT_MAX {
-            let refused = |error: DecodeError| {
-                tracing::debug!(client = %self.client_id, %error, "an MQTT client is closed");
+            let rejected = |error: DecodeError| {
+                tracing::debug!(client = %self.client_id, %error, "an MQTT connection is closed after an invalid packet");
                 End::Close(error.reason())
             };
-            let Some(frame) = codec::frame(&self.input, self.hub.config.max_packet).map_err(refused)? else { break };
+            let Some(frame) = codec::frame(&self.input, self.hub.config.max_packet).map_err(rejected)? else { break };
             let Some(body) = self.input.get(frame.header..frame.length) else { break };
-            let packet = codec::decode(frame.first, body, self.peer.version).map_err(refused)?;
+            let packet = codec::decode(frame.first, body, self.peer.version).map_err(rejected)?;
             self.input.advance(frame.length);
             took = true;
             self.take(packet)?;
@@ -354,7 +356,7 @@ impl Connection {
         Ok(took)
     }
 
-    /// Acknowledges, delivers or gives up, as the verdict says.
+    /// Acknowledges and delivers the message, or ends the connection, depending on the verdict.
     pub(crate) fn settle(&mut self, taken: Taken, outcome: Outcome) -> Option<End> {
         self.pending_bytes = self.pending_bytes.saturating_sub(taken.size);
         if taken.qos == 2 {

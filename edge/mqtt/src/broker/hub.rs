@@ -1,4 +1,4 @@
-//! What all connections share: sessions, subscriptions, retained messages, and the way to the sink.
+//! State shared by all connections: sessions, subscriptions, retained messages and the sink.
 
 use std::{
     collections::HashMap,
@@ -27,10 +27,10 @@ use crate::{
     topic::{self, Filter, TopicError},
 };
 
-/// How long a closed connection's messages may still wait for the sink's verdict.
+/// How long the messages of a closed connection may still wait for the sink's verdict.
 pub(crate) const DRAIN: Duration = Duration::from_secs(5);
 
-/// Bytes of all filters of one session.
+/// Maximum total size of the filters of one session in bytes.
 const MAX_FILTER_BYTES: usize = 256 << 10;
 
 pub(crate) struct Hub {
@@ -38,18 +38,18 @@ pub(crate) struct Hub {
     pub(crate) auth: Arc<dyn Authenticator>,
     pub(crate) throttle: Mutex<Throttle>,
     pub(crate) counters: Counters,
-    /// Bytes of packets that are not complete, of all connections.
+    /// Bytes of incomplete packets of all connections.
     pub(crate) input_bytes: AtomicUsize,
     pub(super) queued_bytes: Arc<AtomicUsize>,
     sink: Arc<dyn Sink>,
     ingest_all: bool,
     pub(super) sessions: Mutex<HashMap<Arc<str>, Arc<Session>>>,
     subscriptions: RwLock<Subscriptions<Arc<Session>>>,
-    /// Kept beside the tree, so that without subscribers a publish takes no lock.
+    /// Number of subscriptions, kept outside the tree: without subscribers a publish takes no lock.
     pub(super) subscribed: AtomicUsize,
     pub(super) retained: Mutex<Retained>,
     numbers: AtomicU64,
-    /// Messages of QoS 0 that the sink was too busy for.
+    /// QoS 0 messages lost because the sink was busy.
     pub(super) lost: AtomicU64,
     wills: mpsc::Sender<Will>,
 }
@@ -67,13 +67,13 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A connection's hold of a session; on dropping it the session is free for the client's next connection.
+/// Exclusive use of a session by a connection. Dropping it frees the session for the client's next connection.
 #[derive(Debug)]
 pub(crate) struct Attachment {
     hub: Arc<Hub>,
     pub(crate) session: Arc<Session>,
     pub(crate) link: Arc<Link>,
-    /// The session is from an earlier connection.
+    /// Whether the session existed before this connection.
     pub(crate) present: bool,
     _gone: watch::Sender<()>,
 }
@@ -84,7 +84,7 @@ impl Drop for Attachment {
     }
 }
 
-/// What a CONNECT asks of its session.
+/// The session parameters that a CONNECT requests.
 #[derive(Debug)]
 pub(crate) struct Wanted {
     pub(crate) client_id: Arc<str>,
@@ -127,14 +127,14 @@ impl Hub {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Tells now and then that messages of QoS 0 are lost.
+    /// Counts a lost QoS 0 message. Logs a warning whenever the count is a power of two.
     pub(crate) fn lose(&self, client_id: &str) {
         let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
         if lost.is_power_of_two() {
             tracing::warn!(
                 client = client_id,
                 lost,
-                "MQTT messages of QoS 0 could not be taken in time and are lost; publish with QoS 1"
+                "MQTT messages of QoS 0 are lost because the sink was busy; publish with QoS 1"
             );
         }
     }
@@ -147,8 +147,8 @@ impl Hub {
         }
     }
 
-    /// Whether messages of this topic go to the sink. The broker's own and what the host publishes do not, so that
-    /// findings are not taken for readings.
+    /// Whether messages of this topic go to the sink. Topics of the broker and of the host do not, so that findings are
+    /// not ingested as readings.
     pub(crate) fn ingests(&self, name: &str) -> bool {
         !name.starts_with('$')
             && !super::inbound::is_reserved(name)
@@ -177,12 +177,12 @@ impl Hub {
         })
     }
 
-    /// Tells the sink that the client released a QoS 2 message.
+    /// Informs the sink that the client has released a QoS 2 message (PUBREL).
     pub(crate) fn release(&self, session: &Session, id: u16) -> Released {
         self.sink.release(Exchange { session: Arc::clone(&session.name), id, dup: false })
     }
 
-    /// Delivers a message to the subscribers and retains it where it asks for that.
+    /// Delivers a message to its subscribers, and retains it if its retain flag is set.
     pub(crate) fn route(&self, message: Message) {
         let subscribed = self.subscribed.load(Ordering::Acquire) > 0;
         if !subscribed && !message.retain {
@@ -190,7 +190,7 @@ impl Hub {
         }
         let message = Arc::new(message);
         if message.retain && !lock(&self.retained).set(&message) {
-            tracing::warn!(topic = %message.topic, "there is no room to retain more MQTT messages");
+            tracing::warn!(topic = %message.topic, "an MQTT message is not retained: the limit for retained messages is reached");
         }
         if !subscribed {
             return;
@@ -200,7 +200,7 @@ impl Hub {
         let may = |session: &Arc<Session>| session.may_read(&message.topic);
         tree.matches(&message.topic, &may, &|session| session.is_connected(), &mut matches);
         drop(tree);
-        // A client with overlapping subscriptions gets one copy, at the highest QoS, with all its identifiers.
+        // A client with overlapping subscriptions gets one copy with the highest QoS and all subscription identifiers.
         matches.sort_by_key(|found: &Match<Arc<Session>>| (found.shared, found.key));
         let mut matches =
             matches.into_iter().filter(|found| !(found.options.no_local && found.key == message.publisher)).peekable();
@@ -224,7 +224,7 @@ impl Hub {
         }
     }
 
-    /// Enters a subscription; whether it is new. `None`: the session has too many.
+    /// Adds a subscription. Returns whether it is new, or `None` if the session has too many subscriptions.
     pub(crate) fn subscribe(
         &self,
         session: &Arc<Session>,
@@ -262,7 +262,7 @@ impl Hub {
         removed
     }
 
-    /// Queues the retained messages that a new subscription is to get.
+    /// Queues the retained messages that match a new subscription.
     pub(crate) fn send_retained(&self, session: &Session, filter: &str, options: Options) {
         let mut state = session.lock();
         lock(&self.retained).matching(filter, |message| {
@@ -275,7 +275,8 @@ impl Hub {
         });
     }
 
-    /// Gives the client's session to a new connection, after taking it from an earlier one. `Err`: a reason code.
+    /// Attaches a new connection to the client's session. An earlier connection of the session is closed first. The
+    /// error is a reason code.
     pub(crate) async fn attach(self: &Arc<Self>, mut wanted: Wanted) -> Result<Attachment, u8> {
         let deadline = tokio::time::Instant::now() + DRAIN * 2;
         loop {
@@ -283,14 +284,15 @@ impl Hub {
                 Ok(attached) => return attached,
                 Err(taken) => taken,
             };
-            // The sender is dropped, never used, when the earlier connection has let go.
+            // The earlier connection drops the sender when it has released the session; it never sends a value.
             if tokio::time::timeout_at(deadline, taken.changed()).await.is_err() {
                 return Err(reason::SERVER_BUSY);
             }
         }
     }
 
-    /// `Err`: an earlier connection has the session; it has been told to close, and closes the channel when it has.
+    /// The outer `Err` means that an earlier connection still uses the session. That connection has been asked to
+    /// close, and the channel closes when it has.
     fn try_attach(self: &Arc<Self>, wanted: &mut Wanted) -> Result<Result<Attachment, u8>, watch::Receiver<()>> {
         let name: Arc<str> = format!("{}\0{}", wanted.grant.owner(), wanted.client_id).into();
         let mut sessions = lock(&self.sessions);
@@ -312,7 +314,7 @@ impl Hub {
             return Ok(Err(reason::QUOTA));
         }
         if wanted.clean_start {
-            // Exchanges of a session before the last restart of this process are over too.
+            // This also ends exchanges of a session from before the last restart of this process.
             self.sink.forget(&name);
         }
         let session = Arc::clone(sessions.entry(Arc::clone(&name)).or_insert_with(|| {
@@ -366,7 +368,7 @@ impl Hub {
         }
     }
 
-    /// Ends a session that is no longer among the sessions.
+    /// Ends a session that has been removed from `sessions`.
     pub(super) fn forget(&self, session: &Session) {
         let mut state = session.lock();
         let filters = std::mem::take(&mut state.filters);
@@ -386,7 +388,7 @@ impl Hub {
         }
     }
 
-    /// Publishes a will by what its client may do now: its rights may have changed since it connected.
+    /// Publishes a will if the client still has the right to: its rights may have changed since it connected.
     fn publish_will(&self, will: Option<Will>, session: &Session) {
         if let Some(will) = will {
             if !session.grant().may_publish(&will.message.topic) {
@@ -396,12 +398,12 @@ impl Hub {
             }
             let topic = Arc::clone(&will.message.topic);
             if self.wills.try_send(will).is_err() {
-                tracing::warn!(%topic, "too many MQTT wills at once; one is dropped");
+                tracing::warn!(%topic, "an MQTT will is dropped: too many wills are waiting to be published");
             }
         }
     }
 
-    /// Ends the sessions whose time is over and publishes the wills that are due.
+    /// Ends expired sessions and publishes the wills that are due. Called once per second.
     pub(crate) fn keep_house(&self) {
         let now = Instant::now();
         let mut sessions = lock(&self.sessions);
@@ -426,13 +428,14 @@ impl Hub {
         }
     }
 
-    /// Takes a will the way of any message: to the sink, then to the subscribers.
+    /// Handles a will like any other message: sends it to the sink, then to the subscribers.
     pub(crate) async fn take_will(&self, will: Will) {
         let mut message = will.message;
         message.expires = will.expiry.and_then(|expiry| Instant::now().checked_add(expiry));
         if self.ingests(&message.topic) {
             let mut pause = Duration::from_millis(100);
-            let accept = || self.accept(&message, &will.client_id, will.connection, (&will.owner, will.sites.clone()), None);
+            let accept =
+                || self.accept(&message, &will.client_id, will.connection, (&will.owner, will.sites.clone()), None);
             while accept().await == Verdict::Busy {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(DRAIN);

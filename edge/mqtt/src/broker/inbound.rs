@@ -1,4 +1,4 @@
-//! What the broker does with each packet from a client.
+//! Handles the packets of a client.
 
 use std::{
     future::Future,
@@ -21,43 +21,43 @@ use crate::{
     topic,
 };
 
-/// Longest reason told of a refused message, in bytes.
+/// Maximum length in bytes of the reason string for a rejected message.
 const MAX_REASON: usize = 512;
 
-/// What a client is told whose publish is denied.
-const DENIED: &str = "this client may not publish to this topic: its user or key lacks the ingest right, or the topic is at none of its sites";
+/// Reason string for a publish that the client's rights do not allow.
+const DENIED: &str = "this client may not publish to this topic: its user or key lacks the ingest right, or the topic does not belong to one of its sites";
 
-/// Topics, with all below, to which only the broker itself and its host publish.
+/// Topics to which only the broker and its host publish, including all topics below them.
 const RESERVED: [&str; 2] = ["$SYS", "wheeltapper"];
 
-/// Whether only the broker itself and its host may publish to this topic.
+/// Whether only the broker and its host may publish to this topic.
 pub(crate) fn is_reserved(topic: &str) -> bool {
     RESERVED.iter().any(|name| topic.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
-/// A PUBLISH that is taken but not yet acknowledged.
+/// A received PUBLISH that is not acknowledged yet.
 #[derive(Debug)]
 pub(crate) struct Taken {
-    /// What subscribers are still to get.
+    /// The message, if it still has to be delivered to subscribers.
     message: Option<Message>,
     pub(crate) id: u16,
     pub(crate) qos: u8,
     pub(crate) size: usize,
 }
 
-/// What became of it.
+/// The result of handling a PUBLISH.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Sink(Verdict),
-    /// It was not for the sink; this reason code goes into the acknowledgement.
+    /// The message is not for the sink; the acknowledgement carries this reason code.
     Code(u8),
     /// The client may not publish to this topic.
     Denied,
-    /// A QoS 2 message that came again before its PUBREL.
+    /// A QoS 2 message that the client sent again before its PUBREL.
     Again,
 }
 
-/// A taken message and the verdict it waits for.
+/// A received message and its pending verdict.
 pub(crate) struct Waiting {
     taken: Option<Taken>,
     answer: Result<Answer, Option<Outcome>>,
@@ -73,35 +73,35 @@ impl Future for Waiting {
         };
         match self.taken.take() {
             Some(taken) => Poll::Ready((taken, outcome)),
-            // Polled after it was ready.
+            // Polled again after completion.
             None => Poll::Pending,
         }
     }
 }
 
-/// A released QoS 2 message, and the sink's word that it is kept as released.
+/// A released QoS 2 message whose release the sink has not stored yet.
 pub(crate) struct Releasing {
     id: u16,
     code: u8,
-    known: bool,
+    was_known: bool,
     answer: Released,
 }
 
-/// What a [`Releasing`] ends with.
+/// The result of a [`PendingRelease`].
 #[derive(Debug)]
 pub(crate) struct Release {
     id: u16,
     code: u8,
-    known: bool,
-    kept: bool,
+    was_known: bool,
+    is_stored: bool,
 }
 
 impl Future for Releasing {
     type Output = Release;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Release> {
-        let kept = std::task::ready!(self.answer.as_mut().poll(cx));
-        Poll::Ready(Release { id: self.id, code: self.code, known: self.known, kept })
+        let is_stored = std::task::ready!(self.answer.as_mut().poll(cx));
+        Poll::Ready(Release { id: self.id, code: self.code, was_known: self.was_known, is_stored })
     }
 }
 
@@ -176,7 +176,7 @@ impl Connection {
             tracing::debug!(client = %self.client_id, topic = %message.topic, "an MQTT client may not publish to this topic");
             return self.enqueue(Taken { message: None, id, qos, size: 0 }, Err(Outcome::Denied));
         }
-        // An empty retained message clears what is retained; there is nothing in it to store.
+        // An empty retained message removes the retained message of the topic; it has no content to store.
         let clears = message.retain && message.payload.is_empty();
         let answer = if self.hub.ingests(&message.topic) && !clears {
             let exchange =
@@ -192,7 +192,7 @@ impl Connection {
         self.enqueue(Taken { message, id, qos, size }, answer)
     }
 
-    /// Gives the publish the topic that its alias stands for, or the alias the topic.
+    /// Resolves the topic alias of a PUBLISH, or assigns the topic to the alias.
     fn resolve_alias(&mut self, publish: &mut Publish) -> Result<(), End> {
         let properties = publish.properties.as_ref();
         if properties.is_some_and(|properties| !properties.subscription_ids.is_empty()) {
@@ -220,7 +220,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Settles it at once where its verdict is there and none goes before; else puts it at the end of those that wait.
+    /// Completes the message at once if its verdict is available and no earlier message is pending. Otherwise adds it
+    /// to the end of the pending messages.
     fn enqueue(&mut self, taken: Taken, answer: Result<Answer, Outcome>) -> Result<(), End> {
         let mut answer = answer.map_err(Some);
         if self.pending.is_empty() {
@@ -243,7 +244,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Acknowledges a message and hands it to the subscribers, as its outcome says.
+    /// Acknowledges a message and delivers it to the subscribers, depending on its outcome.
     pub(crate) fn conclude(&mut self, taken: Taken, outcome: Outcome) -> Option<End> {
         let Taken { message, id, qos, .. } = taken;
         let (code, why) = match outcome {
@@ -255,7 +256,7 @@ impl Connection {
                 if qos == 2 {
                     self.attachment.session.lock().received.remove(&id);
                 }
-                tracing::debug!(client = %self.client_id, "an MQTT client must send again later");
+                tracing::debug!(client = %self.client_id, "an MQTT connection is closed: the sink is busy, and the client must send the message again");
                 return Some(End::Close(reason::QUOTA));
             }
             Outcome::Sink(Verdict::Stored) => (reason::SUCCESS, None),
@@ -265,7 +266,8 @@ impl Connection {
             Outcome::Again => (reason::SUCCESS, None),
             Outcome::Denied if qos == 0 => return None,
             Outcome::Denied if self.peer.version == Version::V3 => {
-                // 3.1.1 has no other way to say it: section 3.3.5. What was not taken is never acknowledged.
+                // In 3.1.1, closing the connection is the only way to report this (section 3.3.5). A message that was
+                // not accepted is never acknowledged.
                 if qos == 2 {
                     self.attachment.session.lock().received.remove(&id);
                 }
@@ -302,13 +304,13 @@ impl Connection {
 
     fn pubrel(&mut self, id: u16) -> Result<(), End> {
         let session = Arc::clone(&self.attachment.session);
-        let known = session.lock().received.remove(&id);
-        let code = if known { reason::SUCCESS } else { reason::ID_NOT_FOUND };
+        let was_known = session.lock().received.remove(&id);
+        let code = if was_known { reason::SUCCESS } else { reason::ID_NOT_FOUND };
         if !session.is_lasting() {
-            return self.released(&Release { id, code, known, kept: true }).map_or(Ok(()), Err);
+            return self.released(&Release { id, code, was_known, is_stored: true }).map_or(Ok(()), Err);
         }
-        // Also where the session does not know it: before the last restart of this process it may have.
-        let mut releasing = Releasing { id, code, known, answer: self.hub.release(&session, id) };
+        // Also if the session does not know the id: it may be from before the last restart of this process.
+        let mut releasing = Releasing { id, code, was_known, answer: self.hub.release(&session, id) };
         if self.releasing.is_empty()
             && let Poll::Ready(release) = Pin::new(&mut releasing).poll(&mut Context::from_waker(Waker::noop()))
         {
@@ -318,11 +320,11 @@ impl Connection {
         Ok(())
     }
 
-    /// Ends the exchange: PUBCOMP, or the connection's end where the release could not be kept.
+    /// Ends the exchange with PUBCOMP, or closes the connection if the release could not be stored.
     pub(crate) fn released(&mut self, release: &Release) -> Option<End> {
-        let Release { id, code, known, kept } = *release;
-        self.unacknowledged = self.unacknowledged.saturating_sub(known.into());
-        if !kept {
+        let Release { id, code, was_known, is_stored } = *release;
+        self.unacknowledged = self.unacknowledged.saturating_sub(was_known.into());
+        if !is_stored {
             return Some(End::Close(reason::QUOTA));
         }
         codec::ack(&mut self.output, self.peer.version, 0x70, id, code);
@@ -347,35 +349,36 @@ impl Connection {
         let mut codes = Vec::with_capacity(subscribe.filters.len());
         let session = Arc::clone(&self.attachment.session);
         let mut retained = Vec::new();
-        for asked in &subscribe.filters {
-            let filter = match topic::parse_filter(&asked.filter) {
+        for request in &subscribe.filters {
+            let filter = match topic::parse_filter(&request.filter) {
                 Ok(filter) => filter,
                 Err(error) => {
-                    tracing::debug!(client = %self.client_id, %error, "a subscription is refused");
+                    tracing::debug!(client = %self.client_id, %error, "an MQTT subscription is rejected");
                     codes.push(if v5 { reason::FILTER_INVALID } else { 0x80 });
                     continue;
                 }
             };
             if !session.grant().may_subscribe(filter.filter) {
                 count(&self.hub.counters.denied_subscriptions);
-                tracing::debug!(client = %self.client_id, filter = filter.filter, "an MQTT client may not subscribe to this");
+                tracing::debug!(client = %self.client_id, filter = filter.filter, "an MQTT client may not subscribe to this filter");
                 codes.push(if v5 { reason::NOT_AUTHORIZED } else { 0x80 });
                 continue;
             }
-            if filter.group.is_some() && asked.no_local {
+            if filter.group.is_some() && request.no_local {
                 return Err(End::Close(reason::PROTOCOL));
             }
             let options = Options {
-                qos: asked.qos,
-                no_local: asked.no_local,
-                retain_as_published: asked.retain_as_published,
+                qos: request.qos,
+                no_local: request.no_local,
+                retain_as_published: request.retain_as_published,
                 id: identifier.unwrap_or(0),
             };
-            match self.hub.subscribe(&session, &asked.filter, filter, options) {
+            match self.hub.subscribe(&session, &request.filter, filter, options) {
                 None => codes.push(if v5 { reason::QUOTA } else { 0x80 }),
                 Some(new) => {
-                    codes.push(asked.qos);
-                    if filter.group.is_none() && (asked.retain_handling == 0 || (asked.retain_handling == 1 && new)) {
+                    codes.push(request.qos);
+                    if filter.group.is_none() && (request.retain_handling == 0 || (request.retain_handling == 1 && new))
+                    {
                         retained.push((filter.filter, options));
                     }
                 }

@@ -1,4 +1,4 @@
-//! A message within the broker.
+//! A message inside the broker.
 
 use std::{
     sync::Arc,
@@ -9,17 +9,18 @@ use bytes::Bytes;
 
 use crate::codec::{self, Properties};
 
-/// A message on its way to subscribers, which share it.
+/// A message for delivery; its subscribers share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Message {
     pub(crate) topic: Arc<str>,
     pub(crate) payload: Bytes,
     pub(crate) qos: u8,
     pub(crate) retain: bool,
-    /// Those that subscribers are to see; `message_expiry` is in `expires` instead.
+    /// Properties that are forwarded to subscribers. `message_expiry` is not among them; the expiry is stored
+    /// separately.
     pub(crate) properties: Option<Box<Properties>>,
     pub(crate) expires: Option<Instant>,
-    /// Key of the session that published it; 0 for the broker itself.
+    /// Key of the publishing session; 0 for the broker itself.
     pub(crate) publisher: u64,
 }
 
@@ -41,13 +42,13 @@ impl Message {
         self.expires.is_some_and(|at| at <= now)
     }
 
-    /// Seconds left, rounded up.
+    /// Seconds until the message expires, rounded up.
     pub(crate) fn expiry(&self, now: Instant) -> Option<u32> {
         let left = self.expires?.saturating_duration_since(now);
         Some(u32::try_from(left.as_secs() + u64::from(left.subsec_nanos() > 0)).unwrap_or(u32::MAX))
     }
 
-    /// Bytes that it holds in memory, nearly.
+    /// Approximate memory use in bytes.
     pub(crate) fn size(&self) -> usize {
         let properties = self.properties.as_ref().map_or(0, |properties| properties.size());
         self.topic.len() + self.payload.len() + properties
@@ -58,7 +59,8 @@ impl Message {
     }
 }
 
-/// What of a PUBLISH's or a will's properties goes on to subscribers, and when the message expires.
+/// Returns the properties of a PUBLISH or will that are forwarded to subscribers, and the time at which the message
+/// expires.
 pub(crate) fn passed_on(properties: Option<Box<Properties>>) -> (Option<Box<Properties>>, Option<Instant>) {
     let Some(mut properties) = properties else { return (None, None) };
     properties.topic_alias = None;

@@ -1,4 +1,4 @@
-//! The embedded broker.
+//! The embedded MQTT broker.
 
 mod admission;
 mod connect;
@@ -48,13 +48,13 @@ use crate::{
     topic,
 };
 
-/// Wills that wait to be published.
+/// Maximum number of wills that wait to be published.
 const WILLS: usize = 16_384;
 
-/// How often the rights of connected clients and kept sessions are looked up anew.
+/// Interval at which the rights of connected clients and stored sessions are refreshed.
 pub const REVALIDATE: Duration = Duration::from_secs(2);
 
-/// A broker that listens; [`run`](Broker::run) serves.
+/// A broker with open listeners; [`run`](Broker::run) serves the clients.
 #[derive(Debug)]
 pub struct Broker {
     hub: Arc<Hub>,
@@ -73,7 +73,7 @@ impl fmt::Debug for Acceptor {
     }
 }
 
-/// Publishes from inside, and tells how the broker is; clones are cheap.
+/// A handle for publishing from the host and for reading statistics. It is cheap to clone.
 #[derive(Clone, Debug)]
 pub struct BrokerHandle {
     hub: Arc<Hub>,
@@ -81,24 +81,24 @@ pub struct BrokerHandle {
 }
 
 impl BrokerHandle {
-    /// Sends a message to the subscribers, never to the sink. Does not wait: a subscriber that is too slow loses it when
-    /// its bounded queue is full. `qos` is 0 to 2 (a greater one counts as 2); a topic that is empty or has wildcards is
-    /// logged and not published.
+    /// Publishes a message to the subscribers, never to the sink. It does not block: a slow subscriber loses the
+    /// message if its bounded queue is full. `qos` is 0 to 2; a greater value counts as 2. If the topic is empty or has
+    /// wildcards, a warning is logged and nothing is published.
     pub fn publish(&self, topic: &str, payload: Bytes, qos: u8, retain: bool) {
         if !topic::is_name(topic) {
-            tracing::warn!(topic, "not a topic that can be published to");
+            tracing::warn!(topic, "a message is not published: the topic is empty or has wildcards");
             return;
         }
         self.hub.route(Message { topic: topic.into(), payload, qos: qos.min(2), retain, ..Message::default() });
     }
 
-    /// How many connections are open, those that have not said who they are among them. Once one no longer counts, its
-    /// session has been put away.
+    /// Number of open connections, including those that have not sent a CONNECT yet. A connection is counted until its
+    /// session is detached.
     pub fn connections(&self) -> usize {
         self.admission.open()
     }
 
-    /// What the broker holds, and what it has refused. Walks through the sessions: not for every message.
+    /// Returns the statistics. This iterates over all sessions, so do not call it for every message.
     pub fn stats(&self) -> BrokerStats {
         BrokerStats { connections: self.connections(), ..self.hub.stats() }
     }
@@ -112,18 +112,18 @@ async fn listen(address: &str) -> Result<(TcpListener, SocketAddr), BrokerError>
 }
 
 impl Broker {
-    /// Begins to listen. Clients can connect from now on, but are served by [`run`](Broker::run).
+    /// Opens the listeners. Clients can connect from now on, but are served only by [`run`](Broker::run).
     ///
     /// # Errors
-    /// The address cannot be listened on, the certificate or key cannot be read, a filter of `ingest` is wrong, or a limit
-    /// is out of its range.
+    /// An address cannot be bound, the certificate or key cannot be read, a filter of `ingest` is invalid, or a limit
+    /// is out of range.
     pub async fn bind(config: BrokerConfig, sink: Arc<dyn Sink>) -> Result<Self, BrokerError> {
         let auth = Arc::new(ConfiguredUsers::new(&config));
         Self::bind_with(config, sink, auth).await
     }
 
-    /// As [`Broker::bind`], but `auth` decides who may connect and what for; the configuration's users and whether it lets
-    /// anonymous clients in are not looked at.
+    /// Like [`Broker::bind`], but `auth` authenticates the clients and provides their rights. The settings `users` and
+    /// `anonymous` of the configuration are ignored.
     ///
     /// # Errors
     /// See [`Broker::bind`].
@@ -158,23 +158,23 @@ impl Broker {
         Ok(Self { hub, plain, tls, wills, admission })
     }
 
-    /// Where it listens without TLS.
+    /// Address of the listener without TLS.
     pub fn local_addr(&self) -> SocketAddr {
         self.plain.1
     }
 
-    /// Where it listens with TLS.
+    /// Address of the TLS listener, if there is one.
     pub fn tls_addr(&self) -> Option<SocketAddr> {
         self.tls.as_ref().map(|tls| tls.1)
     }
 
-    /// A way to publish from inside, and to see how it is.
+    /// Returns a handle for publishing and statistics.
     pub fn handle(&self) -> BrokerHandle {
         BrokerHandle { hub: Arc::clone(&self.hub), admission: Arc::clone(&self.admission) }
     }
 
-    /// Serves until the future is dropped, which closes all connections. It may be called again then: sessions, subscriptions
-    /// and retained messages are kept.
+    /// Serves clients until the future is dropped, which closes all connections. It can be called again afterwards:
+    /// sessions, subscriptions and retained messages are kept.
     pub async fn run(&mut self) {
         let mut tasks = JoinSet::new();
         let mut second = tokio::time::interval(Duration::from_secs(1));
@@ -218,7 +218,7 @@ impl Broker {
         match accepted {
             Ok(accepted) => Some(accepted),
             Err(error) => {
-                // Such as too many open files; the next attempt fails at once too.
+                // For example too many open files. The next attempt would fail at once too, so wait.
                 tracing::warn!(%error, "an MQTT connection could not be accepted");
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 None
@@ -227,15 +227,15 @@ impl Broker {
     }
 
     fn spawn(&self, tasks: &mut JoinSet<()>, stream: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>) {
-        let place = match self.admission.admit(peer.ip()) {
-            Admitted::Served(place) => place,
-            refused => {
+        let permit = match self.admission.admit(peer.ip()) {
+            Admitted::Served(permit) => permit,
+            rejected => {
                 count(&self.hub.counters.refused_connections);
                 let BrokerConfig { max_connections, max_connections_per_address, .. } = self.hub.config;
-                tracing::warn!(%peer, max_connections, max_connections_per_address, "too many MQTT connections; one is refused");
-                // With TLS the handshake would cost more than the word is worth.
-                if let (Admitted::Refused(place), None) = (refused, tls) {
-                    tasks.spawn(connect::refuse(place, stream));
+                tracing::warn!(%peer, max_connections, max_connections_per_address, "too many MQTT connections; one is rejected");
+                // With TLS a handshake only to send the reason would be too expensive.
+                if let (Admitted::Refused(permit), None) = (rejected, tls) {
+                    tasks.spawn(connect::refuse(permit, stream));
                 }
                 return;
             }
@@ -245,7 +245,7 @@ impl Broker {
         }
         let hub = Arc::clone(&self.hub);
         tasks.spawn(async move {
-            let _place = place;
+            let _permit = permit;
             match tls {
                 None => connect::serve(hub, stream, peer).await,
                 Some(acceptor) => match tokio::time::timeout(hub.config.connect_timeout, acceptor.accept(stream)).await

@@ -18,8 +18,8 @@ impl Retained {
         Self { messages: BTreeMap::new(), bytes: 0, max_messages, max_bytes }
     }
 
-    /// Keeps the message in place of its topic's earlier one; an empty payload only removes that. `false` when there is no
-    /// room: then the earlier one is gone all the same, as it is no longer true.
+    /// Replaces the retained message of the topic. An empty payload removes it. Returns `false` if a limit is reached;
+    /// the old message is removed in that case too, because it is outdated.
     pub(crate) fn set(&mut self, message: &Arc<Message>) -> bool {
         if let Some(earlier) = self.messages.remove(&message.topic) {
             self.bytes -= earlier.size();
@@ -35,14 +35,14 @@ impl Retained {
         true
     }
 
-    /// How many there are, and their bytes.
+    /// Number of retained messages and their size in bytes.
     pub(crate) fn held(&self) -> (usize, usize) {
         (self.messages.len(), self.bytes)
     }
 
-    /// Calls `each` with the messages whose topic matches. Expired ones are dropped.
+    /// Calls `each` for every message whose topic matches the filter. Expired messages are removed.
     pub(crate) fn matching(&mut self, filter: &str, mut each: impl FnMut(&Arc<Message>)) {
-        // All that can match begins with what stands before the first wildcard; "a/#" also matches "a".
+        // Every matching topic begins with the text before the first wildcard; "a/#" also matches "a".
         let literal = filter.split(['+', '#']).next().unwrap_or_default();
         let prefix = if literal.len() < filter.len() { literal.strip_suffix('/').unwrap_or(literal) } else { literal };
         let now = Instant::now();
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn filters_find_what_is_retained() {
+    fn filters_find_retained_messages() {
         let mut retained = Retained::new(10, 100);
         for topic in ["a", "a/b", "a/c/d", "ab", "b", "$x/y"] {
             assert!(retained.set(&message(topic, "1")));
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_bounded() {
+    fn number_and_bytes_are_bounded() {
         let mut retained = Retained::new(2, 6);
         assert!(retained.set(&message("a", "123")));
         assert!(!retained.set(&message("b", "123")));
@@ -103,7 +103,7 @@ mod tests {
         assert!(retained.set(&message("b", "1")));
         assert!(!retained.set(&message("c", "1")));
         assert_eq!(retained.held(), (2, 4));
-        // Properties count as well: else a payload of one byte could hold megabytes.
+        // Properties count too: otherwise a message with a payload of one byte could take megabytes.
         let properties = Properties { user: vec![("k".into(), "v".repeat(100))], ..Properties::default() };
         let fat = Message { properties: Some(Box::new(properties)), ..Message::clone(&message("a", "1")) };
         assert!(!retained.set(&Arc::new(fat)));

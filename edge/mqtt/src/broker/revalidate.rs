@@ -1,4 +1,4 @@
-//! Rights that change while clients are connected, or away with a session.
+//! Changes of rights while clients are connected, or disconnected with a session.
 
 use std::{
     collections::HashMap,
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{codec::reason, rights::Grant};
 
-/// Looks up the rights of all owners anew.
+/// Refreshes the rights of all owners that have a session.
 pub(super) async fn revalidate_all(hub: Arc<Hub>, revalidating: Arc<AtomicBool>) {
     let grants = hub.grants();
     let auth = Arc::clone(&hub.auth);
@@ -31,13 +31,13 @@ pub(super) async fn revalidate_all(hub: Arc<Hub>, revalidating: Arc<AtomicBool>)
                 }
             }
         }
-        Err(error) => tracing::error!(%error, "the rights of MQTT clients could not be looked up anew"),
+        Err(error) => tracing::error!(%error, "the rights of MQTT clients could not be refreshed"),
     }
     revalidating.store(false, Ordering::Release);
 }
 
 impl Hub {
-    /// The rights of each owner who has a session.
+    /// Returns the rights of each owner that has a session.
     pub(crate) fn grants(&self) -> Vec<Arc<dyn Grant>> {
         let mut grants = HashMap::new();
         for session in lock(&self.sessions).values() {
@@ -47,8 +47,8 @@ impl Hub {
         grants.into_values().collect()
     }
 
-    /// Gives the sessions of an owner changed rights; without any it ends them and their connections, and their wills are
-    /// not published.
+    /// Applies changed rights to the sessions of an owner. `None` ends these sessions and their connections, and drops
+    /// their wills.
     pub(crate) fn regrant(&self, owner: &str, grant: Option<&Arc<dyn Grant>>) {
         let mut sessions = lock(&self.sessions);
         let own: Vec<Arc<Session>> =
@@ -62,7 +62,7 @@ impl Hub {
             state.will = None;
             state.expiry = Duration::ZERO;
             match &state.link {
-                // Its connection ends, and the session with it.
+                // The session ends together with its connection.
                 Some((link, _)) => link.kick(reason::NOT_AUTHORIZED),
                 None => {
                     drop(state);

@@ -1,4 +1,4 @@
-//! A client's session: what outlives its connection.
+//! A client's session: the state that outlives a connection.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -19,7 +19,7 @@ use crate::{
     rights::Grant,
 };
 
-/// A message for one subscriber.
+/// A message to be delivered to one subscriber.
 #[derive(Clone, Debug)]
 pub(crate) struct Delivery {
     pub(crate) message: Arc<Message>,
@@ -28,11 +28,11 @@ pub(crate) struct Delivery {
     pub(crate) ids: Vec<u32>,
 }
 
-/// How far a delivery of QoS 1 or 2 has come.
+/// State of a QoS 1 or 2 delivery.
 #[derive(Debug)]
 enum Stage {
     Published(Delivery),
-    /// PUBREC has come; PUBCOMP is awaited.
+    /// PUBREC was received; PUBCOMP is awaited.
     Released,
 }
 
@@ -42,12 +42,12 @@ struct Inflight {
     stage: Stage,
 }
 
-/// A will that waits, because the client is connected or because it asked for a delay.
+/// A will that is not published yet: the client is still connected, or the requested delay is not over.
 #[derive(Clone, Debug)]
 pub(crate) struct Will {
     pub(crate) message: Message,
     pub(crate) delay: Duration,
-    /// How long subscribers may still get it once it is published.
+    /// How long the message stays valid after it is published.
     pub(crate) expiry: Option<Duration>,
     pub(crate) client_id: String,
     pub(crate) connection: u64,
@@ -55,7 +55,7 @@ pub(crate) struct Will {
     pub(crate) sites: Option<Arc<[String]>>,
 }
 
-/// The session's tie to the connection that has it.
+/// Wakes or closes the connection that is attached to a session.
 #[derive(Debug, Default)]
 pub(crate) struct Link {
     waker: AtomicWaker,
@@ -64,14 +64,14 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Says that there is something to send.
+    /// Signals that there are messages to send.
     pub(crate) fn wake(&self) {
         if !self.dirty.swap(true, Ordering::AcqRel) {
             self.waker.wake();
         }
     }
 
-    /// Makes the connection close with this reason.
+    /// Asks the connection to close with this reason code.
     pub(crate) fn kick(&self, reason: u8) {
         self.kicked.store(reason, Ordering::Release);
         self.waker.wake();
@@ -93,13 +93,13 @@ impl Link {
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) client_id: Arc<str>,
-    /// Owner and client id: distinct from the session of another owner's client of the same id.
+    /// Owner and client id. Clients of different owners with the same client id have different sessions.
     pub(crate) name: Arc<str>,
-    /// What its client may do now.
+    /// The current rights of the client.
     grant: RwLock<Arc<dyn Grant>>,
-    /// It outlasts its connection, as the last CONNECT asked.
+    /// Whether the session outlives its connection, as the last CONNECT requested.
     lasting: AtomicBool,
-    /// Distinct from every other session's, also from an earlier one of the same client.
+    /// Unique among all sessions, including earlier sessions of the same client.
     pub(crate) key: u64,
     connected: AtomicBool,
     state: Mutex<State>,
@@ -108,40 +108,40 @@ pub(crate) struct Session {
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) link: Option<(Arc<Link>, watch::Receiver<()>)>,
-    /// How long it is kept after the connection.
+    /// How long the session is kept after its connection has ended.
     pub(crate) expiry: Duration,
     pub(crate) expires: Option<Instant>,
     pub(crate) will: Option<Will>,
     pub(crate) will_due: Option<Instant>,
-    /// Filters as the client wrote them.
+    /// Filters as the client sent them.
     pub(crate) filters: HashSet<String>,
     pub(crate) filter_bytes: usize,
-    /// Packet ids of QoS 2 messages taken from the client and not yet released by it.
+    /// Packet ids of QoS 2 messages received from the client and not yet released by it.
     pub(crate) received: HashSet<u16>,
     queue: VecDeque<Delivery>,
-    /// Retained messages for new subscriptions go before the queue.
+    /// Retained messages for new subscriptions; they are sent before `queue`.
     retained: VecDeque<Delivery>,
     queued_bytes: usize,
-    /// Bytes queued for all sessions together.
+    /// Bytes queued for all sessions together; shared by all sessions.
     total: Arc<AtomicUsize>,
     dropped: u64,
     inflight: HashMap<u16, Inflight>,
-    /// Ids of in-flight deliveries to be sent again on this connection.
+    /// Packet ids of the in-flight deliveries that must be resent on this connection.
     resend: VecDeque<u16>,
     last_id: u16,
     sequence: u64,
 }
 
-/// Bounds of what waits for a subscriber.
+/// Limits for the queue of a subscriber.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct QueueLimits {
     pub(crate) messages: usize,
     pub(crate) bytes: usize,
-    /// Bytes of all sessions together.
+    /// Limit in bytes for the queues of all sessions together.
     pub(crate) total: usize,
 }
 
-/// What the connected client takes.
+/// Protocol version and limits of the connected client.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PeerLimits {
     pub(crate) version: Version,
@@ -149,7 +149,7 @@ pub(crate) struct PeerLimits {
     pub(crate) max_packet: usize,
 }
 
-/// Bytes of output at which filling stops until some are written.
+/// Output size in bytes above which no more messages are added until some output is written.
 pub(crate) const OUTPUT_HIGH: usize = 128 << 10;
 
 impl Session {
@@ -181,7 +181,7 @@ impl Session {
         self.grant.read().unwrap_or_else(PoisonError::into_inner).may_read(topic)
     }
 
-    /// Takes changed rights: what waits and may no longer be read is dropped.
+    /// Applies changed rights. Queued messages that the client may no longer read are dropped.
     pub(crate) fn set_grant(&self, grant: &Arc<dyn Grant>) {
         {
             let mut held = self.grant.write().unwrap_or_else(PoisonError::into_inner);
@@ -198,7 +198,7 @@ impl Session {
         self.lasting.store(lasting, Ordering::Release);
     }
 
-    /// Whether the session outlasts its connection.
+    /// Whether the session outlives its connection.
     pub(crate) fn is_lasting(&self) -> bool {
         self.lasting.load(Ordering::Acquire)
     }
@@ -215,19 +215,20 @@ impl Session {
         self.connected.store(connected, Ordering::Release);
     }
 
-    /// Queues a message for the client; drops it when its queue is full, or at QoS 0 when it is not connected.
+    /// Queues a message for the client. Drops it if the queue is full, or if it has QoS 0 and the client is not
+    /// connected.
     pub(crate) fn push(&self, delivery: Delivery, limits: QueueLimits) {
         let mut state = self.lock();
         let connected = self.is_connected();
         let size = delivery.message.size();
-        // Looked at under the lock of the state: rights that change meanwhile are set before the queue is gone through.
+        // Checked while the state is locked: a concurrent change of rights is stored before the queue is filtered.
         if !self.may_read(&delivery.message.topic) {
             return;
         }
         if !connected && (delivery.qos == 0 || state.expiry.is_zero()) {
             return;
         }
-        // Half of the room is kept for the messages that must not be lost.
+        // Half of the capacity is reserved for QoS 1 and 2.
         let share = if delivery.qos == 0 { 2 } else { 1 };
         let full = state.queue.len() >= limits.messages / share
             || state.queued_bytes.saturating_add(size) > limits.bytes / share
@@ -235,7 +236,7 @@ impl Session {
         if full {
             state.dropped += 1;
             if state.dropped.is_power_of_two() {
-                tracing::warn!(client = %self.client_id, dropped = state.dropped, "the queue of a slow or absent MQTT subscriber is full; messages for it are dropped");
+                tracing::warn!(client = %self.client_id, dropped = state.dropped, "the queue of a slow or disconnected MQTT subscriber is full; messages for it are dropped");
             }
             return;
         }
@@ -266,7 +267,8 @@ impl State {
         self.set_queued(bytes);
     }
 
-    /// Drops what waits and may not be read. What a connected client has been sent already it may acknowledge.
+    /// Drops queued messages that the client may not read. Messages already sent to a connected client are kept, so
+    /// that it can acknowledge them.
     fn keep_readable(&mut self, grant: &dyn Grant, connected: bool) {
         let readable = |delivery: &Delivery| grant.may_read(&delivery.message.topic);
         self.queue.retain(readable);
@@ -279,7 +281,7 @@ impl State {
         });
     }
 
-    /// Messages that were dropped because the queue was full.
+    /// Number of messages that were dropped because the queue was full.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped
     }
@@ -291,21 +293,22 @@ impl State {
         }
     }
 
-    /// What a new connection of the client begins with: all in flight is sent again, in its order.
+    /// Prepares a new connection of the client: all in-flight deliveries are resent in their original order.
     pub(crate) fn resume(&mut self) {
         let mut ids: Vec<(u64, u16)> = self.inflight.iter().map(|(id, inflight)| (inflight.sequence, *id)).collect();
         ids.sort_unstable();
         self.resend = ids.into_iter().map(|(_, id)| id).collect();
     }
 
-    /// Messages of QoS 0 do not wait for an absent client.
+    /// Drops queued QoS 0 messages; they are not kept for a disconnected client.
     pub(crate) fn forget_unassured(&mut self) {
         self.queue.retain(|delivery| delivery.qos > 0);
         self.retained.retain(|delivery| delivery.qos > 0);
         self.count_queued();
     }
 
-    /// Whether the client has acknowledged a PUBLISH (`released`: a PUBREC'd one) of this id, which ends here.
+    /// Completes the delivery with this packet id after PUBACK, or after PUBCOMP if `released`. Returns whether such a
+    /// delivery was in flight.
     pub(crate) fn acknowledged(&mut self, id: u16, released: bool) -> bool {
         let known = match self.inflight.get(&id) {
             Some(inflight) => matches!(inflight.stage, Stage::Released) == released,
@@ -317,7 +320,7 @@ impl State {
         known
     }
 
-    /// PUBREC has come: the message may be forgotten, its id not yet.
+    /// Handles a PUBREC: drops the message but keeps its packet id. Returns whether the id is known.
     pub(crate) fn released(&mut self, id: u16) -> bool {
         match self.inflight.get_mut(&id) {
             Some(inflight) => {
@@ -338,7 +341,7 @@ impl State {
         None
     }
 
-    /// Writes what may be sent now, until `out` is well filled.
+    /// Writes the messages that may be sent now, until `out` reaches its high-water mark.
     pub(crate) fn fill(&mut self, out: &mut BytesMut, peer: PeerLimits) {
         let now = Instant::now();
         while out.len() < OUTPUT_HIGH {
@@ -367,7 +370,7 @@ impl State {
             let id = if delivery.qos > 0 { self.next_id() } else { Some(0) };
             let Some(id) = id else { return };
             if !write(out, peer, &delivery, id, false, now) {
-                tracing::debug!(topic = %delivery.message.topic, "a message is larger than an MQTT subscriber takes");
+                tracing::debug!(topic = %delivery.message.topic, "a message is not delivered: it exceeds the maximum packet size of the subscriber");
                 continue;
             }
             if delivery.qos > 0 {

@@ -1,63 +1,63 @@
-//! What the broker holds, and what it has refused.
+//! Statistics: current resource use of the broker, and counters of rejections.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::hub::{Hub, lock};
 
-/// What was refused since the start.
+/// Rejections since the broker started.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    /// Connections beyond the limits.
+    /// Connections rejected because a connection limit was reached.
     pub(crate) refused_connections: AtomicU64,
-    /// CONNECTs whose login failed, or came too soon after others that failed.
+    /// CONNECTs whose login failed or was throttled after failed logins.
     pub(crate) refused_logins: AtomicU64,
     pub(crate) denied_publishes: AtomicU64,
     pub(crate) denied_subscriptions: AtomicU64,
-    /// Connections that were closed because they neither sent nor took.
+    /// Connections closed because the client did not complete a packet or did not read in time.
     pub(crate) slow: AtomicU64,
 }
 
-/// Adds one.
+/// Increments the counter by one.
 pub(crate) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
-/// What a broker holds now, and what it has refused since it started.
+/// Current resource use of a broker, and its rejections since it started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BrokerStats {
     /// Open connections.
     pub connections: usize,
-    /// Sessions of connected and absent clients.
+    /// Sessions of connected and disconnected clients.
     pub sessions: usize,
     /// Subscriptions of all sessions.
     pub subscriptions: usize,
-    /// Retained messages.
+    /// Number of retained messages.
     pub retained: usize,
-    /// Their bytes.
+    /// Size of the retained messages in bytes.
     pub retained_bytes: usize,
-    /// Bytes of messages that wait for subscribers.
+    /// Bytes of messages queued for subscribers.
     pub queued_bytes: usize,
-    /// Bytes of large packets that are not complete yet.
+    /// Bytes of large packets that are still incomplete.
     pub input_bytes: usize,
-    /// Messages dropped because a subscriber's queue was full, of the sessions that are there now.
+    /// Messages dropped because the queue of a subscriber was full; counts only sessions that still exist.
     pub dropped: u64,
-    /// Messages of QoS 0 that the sink was too busy for.
+    /// QoS 0 messages lost because the sink was busy.
     pub lost: u64,
-    /// Connections refused because there were too many, in all or from one address.
+    /// Connections rejected because of too many connections, in total or from one address.
     pub refused_connections: u64,
-    /// Logins that failed, or came too soon after others that failed.
+    /// Logins that failed or were throttled after failed logins.
     pub refused_logins: u64,
-    /// Publishes, wills included, to topics that the client may not publish to.
+    /// Publishes, including wills, to topics that the client may not publish to.
     pub denied_publishes: u64,
-    /// Subscriptions to filters that match nothing that the client may read.
+    /// Subscriptions rejected because the client may not read any matching topic.
     pub denied_subscriptions: u64,
-    /// Connections closed because a packet was not complete in time, or nothing was taken.
+    /// Connections closed because the client did not complete a packet or did not read in time.
     pub slow: u64,
 }
 
 impl Hub {
-    /// What is held now, and what was refused since the start.
+    /// Returns the statistics, except for the number of connections, which the caller fills in.
     pub(crate) fn stats(&self) -> BrokerStats {
         let (retained, retained_bytes) = lock(&self.retained).held();
         let counted = |counter: &AtomicU64| counter.load(Ordering::Relaxed);

@@ -1,5 +1,5 @@
-//! Who subscribed to what: a tree with one node for each level of the filters, so that a publish costs as many steps as
-//! its topic has levels (times the wildcards in use) and not as many as there are subscriptions.
+//! The subscriptions of all clients, as a tree with one node per filter level. The cost of a publish grows with the
+//! number of levels of its topic (times the wildcards in use), not with the number of subscriptions.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -11,17 +11,17 @@ use std::{
 
 use crate::topic::Filter;
 
-/// What a subscriber asked for.
+/// The options of a subscription.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Options {
     pub(crate) qos: u8,
     pub(crate) no_local: bool,
     pub(crate) retain_as_published: bool,
-    /// Subscription identifier; 0 is none.
+    /// Subscription identifier; 0 means none.
     pub(crate) id: u32,
 }
 
-/// A subscription that matches.
+/// A subscription that matches a topic.
 #[derive(Clone, Debug)]
 pub(crate) struct Match<T> {
     pub(crate) key: u64,
@@ -40,9 +40,9 @@ pub(crate) struct Subscriptions<T> {
 struct Node<T> {
     children: HashMap<Box<str>, Node<T>>,
     plus: Option<Box<Node<T>>>,
-    /// Filters that end here.
+    /// Filters that end at this node.
     here: Leaf<T>,
-    /// Filters that end in `#` here.
+    /// Filters whose last level, below this node, is `#`.
     deep: Leaf<T>,
 }
 
@@ -99,7 +99,7 @@ impl<T> Node<T> {
         &mut node.here
     }
 
-    /// Lets `change` work on the filter's leaf, and drops the nodes that are empty after it.
+    /// Calls `change` with the leaf of the filter, then removes empty nodes.
     fn prune(&mut self, filter: Option<&str>, change: &mut dyn FnMut(&mut Leaf<T>)) {
         let Some(filter) = filter else { return change(&mut self.here) };
         let (level, rest) = match filter.split_once('/') {
@@ -133,7 +133,7 @@ impl<T: Clone> Subscriptions<T> {
         self.count
     }
 
-    /// Adds or replaces a subscription; whether it is new.
+    /// Adds or replaces a subscription. Returns whether it is new.
     pub(crate) fn insert(&mut self, filter: Filter<'_>, key: u64, subscriber: T, options: Options) -> bool {
         let leaf = self.root.leaf(filter.filter);
         let new = match filter.group {
@@ -159,7 +159,7 @@ impl<T: Clone> Subscriptions<T> {
         new
     }
 
-    /// Removes a subscription; whether there was one.
+    /// Removes a subscription. Returns whether it existed.
     pub(crate) fn remove(&mut self, filter: Filter<'_>, key: u64) -> bool {
         let mut removed = false;
         self.root.prune(Some(filter.filter), &mut |leaf| match filter.group {
@@ -179,8 +179,9 @@ impl<T: Clone> Subscriptions<T> {
         removed
     }
 
-    /// Collects the subscriptions that match `topic`, of those subscribers who `may` have it. Of each shared group one
-    /// member is taken, in turn, those that `present` says are connected before the others.
+    /// Appends the subscriptions that match `topic` to `out`, except those of subscribers for which `may` is false. Of
+    /// each shared group it selects one member in round-robin order and prefers members for which `present` is true
+    /// (connected).
     pub(crate) fn matches(
         &self,
         topic: &str,
@@ -200,7 +201,7 @@ struct Walk<'a, T> {
 }
 
 impl<T: Clone> Walk<'_, T> {
-    /// As deep as the filters are, which [`crate::topic::MAX_LEVELS`] bounds.
+    /// The recursion depth is at most the number of filter levels, which [`crate::topic::MAX_LEVELS`] bounds.
     fn node(&mut self, node: &Node<T>, topic: Option<&str>, no_wildcard: bool) {
         if !no_wildcard {
             self.leaf(&node.deep);
@@ -255,7 +256,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_tree_agrees_with_matching_one_by_one(
+        fn the_tree_agrees_with_matching_each_filter(
             filters in vec("([ab+]/){0,3}[ab+#]", 1..20),
             topics in vec("(\\$)?[ab](/[ab]){0,4}", 1..10),
             gone in vec(any::<bool>(), 20),
@@ -286,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_takes_turns_among_those_present() {
+    fn a_shared_group_rotates_among_connected_members() {
         let mut tree = Subscriptions::default();
         let filter = Filter { group: Some("g"), filter: "a/#" };
         for key in 1..=3u64 {
@@ -301,7 +302,7 @@ mod tests {
         out.clear();
         tree.matches("a/b", &|_| true, &|_| false, &mut out);
         assert_eq!(out.len(), 1);
-        // Who may not read it is passed over, even where nobody else is connected.
+        // A member without the right to read is skipped, even if no other member is connected.
         out.clear();
         for _ in 0..3 {
             tree.matches("a/b", &|key| *key == 2, &|key| *key != 2, &mut out);

@@ -1,5 +1,5 @@
-//! Failed logins slow down whoever fails, by address and name. Time is monotonic, so a step of the wall clock neither locks
-//! anybody out nor lets anybody in.
+//! Delays logins after failures, per address and user name. It uses monotonic time, so a change of the wall clock
+//! neither extends nor cancels a delay.
 
 use std::{
     collections::HashMap,
@@ -7,22 +7,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Failures of one name from one address that are free.
+/// Number of failures of one name from one address without a delay.
 const FREE_OF_NAME: u32 = 5;
-/// Failures of one address, whatever the names, that are free. A site behind one address may have many devices.
+/// Number of failures from one address, over all names, without a delay. A site behind one address may have many
+/// devices.
 const FREE_OF_ADDRESS: u32 = 50;
-/// The first wait; each further failure doubles it.
+/// The first delay; each further failure doubles it.
 const FIRST: Duration = Duration::from_secs(1);
-/// The longest wait.
+/// The maximum delay.
 const LONGEST: Duration = Duration::from_secs(60);
-/// One failure is forgotten in this time.
+/// The failure count decreases by one per interval.
 const FORGIVE: Duration = Duration::from_secs(60);
-/// Entries of each table.
+/// Maximum number of entries of each table.
 const ENTRIES: usize = 16_384;
-/// Entries among which the one to give up is chosen when a table is full.
+/// Number of entries from which the entry to evict is chosen when a table is full.
 const SAMPLE: usize = 16;
 
-/// An address as it is counted: of IPv6 the /64, as one household or attacker has all of it.
+/// The part of an IP address that is counted. For IPv6 this is the /64 prefix, because one household or attacker owns
+/// all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct AddressKey(u128);
 
@@ -59,16 +61,16 @@ impl Failures {
     }
 }
 
-/// Who failed to log in, bounded in memory.
+/// Failed logins by name and address, with bounded memory.
 #[derive(Debug, Default)]
 pub(crate) struct Throttle {
     names: HashMap<(AddressKey, Box<str>), Failures>,
     addresses: HashMap<AddressKey, Failures>,
-    /// Names that logged in from an address: a stranger who shares the address does not slow them down.
+    /// Names that have logged in from an address. Failures of other names at the same address do not delay them.
     known: HashMap<(AddressKey, Box<str>), Instant>,
 }
 
-/// Makes room in a full table: of a few entries the one that was touched longest ago goes.
+/// Evicts an entry if the table is full: the least recently touched entry of a small sample.
 fn make_room<K: Clone + Eq + std::hash::Hash, V>(table: &mut HashMap<K, V>, key: &K, touched: impl Fn(&V) -> Instant) {
     if table.len() < ENTRIES || table.contains_key(key) {
         return;
@@ -80,7 +82,7 @@ fn make_room<K: Clone + Eq + std::hash::Hash, V>(table: &mut HashMap<K, V>, key:
 }
 
 impl Throttle {
-    /// How long this name has to wait at this address, if it has to.
+    /// The remaining delay for this name at this address, if any.
     pub(crate) fn wait(&self, address: AddressKey, name: &str, now: Instant) -> Option<Duration> {
         let key = (address, Box::from(name));
         let of_name = self.names.get(&key).map(|failures| failures.until);
@@ -115,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_is_of_a_name_at_an_address_and_grows() {
+    fn the_delay_applies_to_a_name_at_an_address_and_grows() {
         let mut throttle = Throttle::default();
         let now = Instant::now();
         for _ in 0..4 {
@@ -134,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_tries_many_names_waits_but_not_those_known_there() {
+    fn an_address_that_tries_many_names_is_delayed_but_not_its_known_names() {
         let mut throttle = Throttle::default();
         let now = Instant::now();
         throttle.succeeded(at("10.0.0.1"), "plc", now);
@@ -144,7 +146,7 @@ mod tests {
         assert!(throttle.wait(at("10.0.0.1"), "new", now).is_some());
         assert_eq!(throttle.wait(at("10.0.0.1"), "plc", now), None);
         assert_eq!(throttle.wait(at("10.0.0.2"), "new", now), None);
-        // One device with a wrong password, a try a minute, does not add up.
+        // One device with a wrong password and one attempt per minute does not block the address.
         let mut throttle = Throttle::default();
         for minute in 0..200 {
             throttle.failed(at("10.0.0.1"), "plc", now + FORGIVE * minute);
@@ -153,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn strangers_do_not_fill_the_memory() {
+    fn the_tables_are_bounded() {
         let mut throttle = Throttle::default();
         let now = Instant::now();
         for number in 0..40_000_u32 {
@@ -167,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_household_is_one_address() {
+    fn an_ipv6_prefix_counts_as_one_address() {
         assert_eq!(at("2001:db8:1:2:3:4:5:6"), at("2001:db8:1:2::9"));
         assert_ne!(at("2001:db8:1:2::9"), at("2001:db8:1:3::9"));
         assert_eq!(at("::ffff:192.0.2.1"), at("192.0.2.1"));

@@ -1,4 +1,4 @@
-//! The certificate and the key of the TLS listener.
+//! Loads the certificate and the private key of the TLS listener.
 
 use std::{path::Path, sync::Arc};
 
@@ -12,7 +12,7 @@ use tokio_rustls::{
 
 use crate::config::{BrokerError, BrokerTls};
 
-const CERTIFICATE: &str = "the server's certificate and those that sign it";
+const CERTIFICATE: &str = "the server's certificate, followed by its issuers' certificates";
 const KEY: &str = "the private key of the certificate";
 
 fn wrong(path: &Path, expected: &'static str) -> impl Fn(String) -> BrokerError {
@@ -20,14 +20,14 @@ fn wrong(path: &Path, expected: &'static str) -> impl Fn(String) -> BrokerError 
     move |reason| BrokerError::Tls { path: path.clone(), expected, reason }
 }
 
-/// Reads the PEM files.
+/// Reads the PEM files and builds the acceptor.
 pub(crate) fn acceptor(tls: &BrokerTls) -> Result<TlsAcceptor, BrokerError> {
     let (cert, key) = (wrong(&tls.cert, CERTIFICATE), wrong(&tls.key, KEY));
     let chain = CertificateDer::pem_file_iter(&tls.cert)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| cert(error.to_string()))?;
     if chain.is_empty() {
-        return Err(cert("no certificate in it".into()));
+        return Err(cert("the file contains no certificate".into()));
     }
     let secret = PrivateKeyDer::from_pem_file(&tls.key).map_err(|error| key(error.to_string()))?;
     let config = ServerConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))

@@ -15,19 +15,19 @@ use crate::{
     codec::{self, Connect, Packet, Properties, Subscribe, SubscribeFilter, Version, reason},
 };
 
-/// How long the broker may take to answer.
+/// Time to wait for an answer of the broker.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
-/// Messages that wait for the sink; also our receive maximum.
+/// Maximum number of messages that wait for the sink; also the receive maximum of this client.
 const WINDOW: u16 = 1_024;
-/// Bytes of payload that wait for the sink, beyond which no more is read.
+/// Maximum payload in bytes that waits for the sink; beyond it, reading pauses.
 const WINDOW_BYTES: usize = 8 << 20;
-/// The largest packet taken.
+/// Maximum packet size in bytes.
 const MAX_PACKET: usize = 16 << 20;
-/// Pauses before a busy sink is asked again.
+/// Delays before a message is offered to a busy sink again.
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
-/// How long a lost connection's messages may still wait for the sink.
+/// How long the messages of a lost connection may still wait for the sink.
 const DRAIN: Duration = Duration::from_secs(5);
 
 struct Taken {
@@ -38,7 +38,7 @@ struct Taken {
 
 type Waiting = Pin<Box<dyn Future<Output = (Taken, Verdict)> + Send>>;
 
-/// Ends an exchange: its packet id, the reason code of the answer, and whether the end was kept.
+/// The end of an exchange: packet id, reason code of the PUBCOMP, and whether the sink has stored the release.
 type Releasing = Pin<Box<dyn Future<Output = (u16, u8, bool)> + Send>>;
 
 pub(crate) struct Taking<'a> {
@@ -47,21 +47,22 @@ pub(crate) struct Taking<'a> {
     memory: &'a mut Memory,
     number: u64,
     version: Version,
-    /// Nothing more is sent to the broker.
+    /// Whether the connection is ending; nothing more is sent to the broker.
     closing: bool,
     input: BytesMut,
     output: BytesMut,
     pending: FuturesOrdered<Waiting>,
     pending_bytes: usize,
-    /// Ends of QoS 2 exchanges that the sink has not kept yet: packet id, code for the PUBCOMP, whether it is kept.
+    /// QoS 2 exchanges whose release the sink has not stored yet.
     releasing: FuturesOrdered<Releasing>,
-    /// Names our session there to the sink.
+    /// Name of this client's session at the broker, for the sink.
     session: Arc<str>,
-    /// QoS 2 ids at the sink.
+    /// Packet ids of QoS 2 messages that wait for the sink.
     awaited: std::collections::HashSet<u16>,
 }
 
-/// Offers a message until it is taken. The first offer is made at once, so that the sink sees them in order.
+/// Offers a message to the sink until the sink accepts or rejects it. The first offer is made immediately, so that the
+/// sink gets the messages in order.
 fn offer(sink: &Arc<dyn Sink>, publish: Publish, taken: Taken) -> Waiting {
     let mut answer: Answer = sink.accept(publish.clone());
     let sink = Arc::clone(sink);
@@ -69,7 +70,7 @@ fn offer(sink: &Arc<dyn Sink>, publish: Publish, taken: Taken) -> Waiting {
         let mut pause = FIRST_RETRY;
         loop {
             match answer.await {
-                Verdict::Busy => tracing::debug!(topic = %publish.topic, "the intake is busy; an MQTT message waits"),
+                Verdict::Busy => tracing::debug!(topic = %publish.topic, "the sink is busy; an MQTT message waits"),
                 verdict => return (taken, verdict),
             }
             tokio::time::sleep(pause).await;
@@ -98,7 +99,7 @@ impl<'a> Taking<'a> {
         }
     }
 
-    /// Connects, subscribes and takes messages until something fails.
+    /// Connects, subscribes and handles messages until an error occurs.
     pub(crate) async fn serve(&mut self, mut stream: Box<dyn Stream>) -> Result<Infallible, ClientError> {
         self.connect(&mut stream).await?;
         self.subscribe();
@@ -168,7 +169,7 @@ impl<'a> Taking<'a> {
             keep_alive: u16::try_from(KEEP_ALIVE.as_secs()).unwrap_or(u16::MAX),
             client_id: self.config.client_id.clone(),
             will: None,
-            // 3.1.1 has no password without a user name.
+            // 3.1.1 does not allow a password without a user name.
             user: self.config.user.clone().or_else(|| self.config.password.as_ref().map(|_| String::new())),
             password: self.config.password.clone().map(Bytes::from),
             properties,
@@ -211,7 +212,7 @@ impl<'a> Taking<'a> {
                 qos: self.config.qos.min(2),
                 no_local: false,
                 retain_as_published: true,
-                // What is retained was taken when we subscribed first.
+                // Retained messages were received with the first subscription.
                 retain_handling: 1,
             })
             .collect();
@@ -266,7 +267,7 @@ impl<'a> Taking<'a> {
         let taken = Taken { id, qos, size: payload.len() };
         self.pending_bytes += taken.size;
         if qos == 2 && !self.memory.received.insert(id) {
-            // It has been stored; only the PUBREC was lost.
+            // The message is already stored; only the PUBREC was lost.
             self.pending_bytes -= taken.size;
             let again = Taken { id, qos, size: 0 };
             self.pending.push_back(Box::pin(std::future::ready((again, Verdict::Stored))));
@@ -295,7 +296,7 @@ impl<'a> Taking<'a> {
         self.awaited.remove(&taken.id);
         let code = match verdict {
             Verdict::Refused(why) => {
-                tracing::debug!(why, "an MQTT message was refused");
+                tracing::debug!(why, "an MQTT message was rejected");
                 reason::PAYLOAD_INVALID
             }
             _ => reason::SUCCESS,
@@ -311,8 +312,8 @@ impl<'a> Taking<'a> {
         }
     }
 
-    /// After the connection: awaits the verdicts that are still out, so that a QoS 2 message which was stored is not
-    /// taken again when the broker sends it again.
+    /// Awaits the remaining verdicts after the connection has ended, so that a stored QoS 2 message is not stored twice
+    /// when the broker resends it.
     pub(crate) async fn drain(&mut self) {
         self.closing = true;
         let deadline = Instant::now() + DRAIN;

@@ -1,7 +1,7 @@
-//! A client of an external broker that acknowledges only what the sink has taken.
+//! A client for an external broker. It acknowledges a message only after the sink has stored it.
 //!
-//! It speaks through the broker's codec: the client libraries with manual acknowledgements forget on reconnecting which
-//! QoS 2 messages they had taken, and then take them twice or fail on the PUBREL that comes for them.
+//! It uses the codec of the embedded broker. Client libraries with manual acknowledgements forget on reconnect which
+//! QoS 2 messages they have received; they then receive them twice or fail on the PUBREL.
 
 mod connection;
 mod transport;
@@ -17,7 +17,7 @@ use crate::{
     topic::{self, TopicError},
 };
 
-/// Pauses between attempts to connect.
+/// Delays between connection attempts.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -32,7 +32,7 @@ pub(crate) enum ClientError {
     Tls(#[from] tokio_rustls::rustls::Error),
     #[error(transparent)]
     Topic(#[from] TopicError),
-    #[error("MQTT version {0} is not spoken; set 4 (for 3.1.1) or 5")]
+    #[error("MQTT version {0} is not supported; set 4 (for 3.1.1) or 5")]
     Version(u8),
     #[error("{0}")]
     Io(#[from] io::Error),
@@ -42,30 +42,33 @@ pub(crate) enum ClientError {
     Closed,
     #[error("the broker closed the connection with reason {0:#04x}")]
     Disconnected(u8),
-    #[error("the broker refuses the connection with code {0:#04x}; check user, password and client id")]
+    #[error("the broker rejects the connection with code {0:#04x}; check user, password and client id")]
     Refused(u8),
-    #[error("the broker refuses the subscription to {0:?}; check its rules for this user")]
+    #[error("the broker rejects the subscription to {0:?}; check its access rules for this user")]
     Subscription(String),
-    #[error("the broker sent a {0}")]
+    #[error("invalid packet from the broker: {0}")]
     Decode(#[from] DecodeError),
-    #[error("the end of a QoS 2 exchange could not be kept")]
+    #[error("the end of a QoS 2 exchange could not be stored")]
     Release,
-    #[error("the broker sent a packet that a client does not get")]
+    #[error("the broker sent a packet that is only valid from a client")]
     Unexpected,
 }
 
-/// What is remembered from one connection to the next.
+/// State that is kept across reconnects.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
-    /// Ids of QoS 2 messages that are stored and not yet released by the broker.
+    /// Packet ids of QoS 2 messages that are stored and not yet released by the broker.
     received: HashSet<u16>,
 }
 
-/// Subscribes to an external broker and hands its messages to the sink; each is acknowledged only when the sink has taken
-/// it. Never returns: after an error it connects again, with growing pauses, to the same session, so that messages of QoS
-/// 1 and 2 which came meanwhile are delivered. While the sink is busy, the message is offered to it again. Dropping the
-/// future closes the connection. A filter that is no longer configured stays subscribed in the broker's session until that
-/// is removed there, or another client id is chosen.
+/// Subscribes to an external broker and passes its messages to the sink. Each message is acknowledged only after the
+/// sink has stored it. While the sink is busy, the message is offered to it again.
+///
+/// Never returns: after an error it reconnects to the same session with increasing delays, so that QoS 1 and 2 messages
+/// which arrived in the meantime are delivered. Dropping the future closes the connection.
+///
+/// A filter that is removed from the configuration stays subscribed in the broker's session until the session is
+/// removed at the broker or another client id is chosen.
 pub async fn run_client(config: ClientConfig, sink: Arc<dyn Sink>) {
     let mut memory = Memory::default();
     let mut pause = FIRST_PAUSE;
@@ -83,13 +86,13 @@ pub async fn run_client(config: ClientConfig, sink: Arc<dyn Sink>) {
     }
 }
 
-/// The address without a user or password that may stand in it.
+/// The URL without user and password, for messages.
 fn shown(url: &str) -> String {
     match url::Url::parse(url) {
         Ok(url) => {
             format!("{}://{}:{}", url.scheme(), url.host_str().unwrap_or_default(), url.port().unwrap_or_default())
         }
-        Err(_) => "(not an address)".into(),
+        Err(_) => "(invalid URL)".into(),
     }
 }
 

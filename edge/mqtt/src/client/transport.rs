@@ -1,4 +1,4 @@
-//! TCP and TLS to the broker.
+//! TCP and TLS connections to the external broker.
 
 use std::{path::Path, sync::Arc};
 
@@ -17,11 +17,11 @@ use tokio_rustls::{
 use super::ClientError;
 use crate::ClientConfig;
 
-/// A stream of either kind.
+/// A TCP or TLS stream.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
-/// Where to connect, and how.
+/// Address and TLS settings of the broker.
 pub(crate) struct Target {
     host: String,
     port: u16,
@@ -68,7 +68,7 @@ fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, ClientError> {
                 .and_then(Iterator::collect::<Result<Vec<_>, _>>)
                 .map_err(|error| wrong(error.to_string()))?;
             if certificates.is_empty() {
-                return Err(wrong("no certificate in it".into()));
+                return Err(wrong("the file contains no certificate".into()));
             }
             for certificate in certificates {
                 roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
@@ -77,7 +77,7 @@ fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, ClientError> {
         None => {
             let system = rustls_native_certs::load_native_certs();
             for error in &system.errors {
-                tracing::warn!(%error, "a certificate of the system's cannot be read");
+                tracing::warn!(%error, "a certificate of the operating system's store cannot be read");
             }
             roots.add_parsable_certificates(system.certs);
         }

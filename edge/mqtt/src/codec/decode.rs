@@ -1,4 +1,4 @@
-//! Bytes to packets.
+//! Decodes packets from bytes.
 
 use std::sync::Arc;
 
@@ -12,18 +12,19 @@ use super::{
     wire::{Reader, variable},
 };
 
-/// Where a packet lies at the front of a buffer.
+/// The position of a packet at the front of a buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Frame {
-    /// First byte: type and flags.
+    /// First byte: packet type and flags.
     pub(crate) first: u8,
-    /// Bytes of the fixed header.
+    /// Length of the fixed header in bytes.
     pub(crate) header: usize,
-    /// Bytes of the whole packet.
+    /// Length of the whole packet in bytes, header included.
     pub(crate) length: usize,
 }
 
-/// Finds the packet at the front of `bytes`, which need not be all there; `None` when the fixed header is not.
+/// Finds the packet at the front of `bytes`. The packet itself may be incomplete; returns `None` if the fixed header is
+/// incomplete.
 pub(crate) fn frame(bytes: &[u8], max: usize) -> Result<Option<Frame>, DecodeError> {
     let Some((&first, rest)) = bytes.split_first() else { return Ok(None) };
     let Some((length, size)) = variable(rest)? else { return Ok(None) };
@@ -34,7 +35,7 @@ pub(crate) fn frame(bytes: &[u8], max: usize) -> Result<Option<Frame>, DecodeErr
     Ok(Some(frame))
 }
 
-/// Reads the packet with this first byte and body. For a CONNECT, `version` does not matter.
+/// Decodes the packet with this first byte and body. `version` is ignored for a CONNECT.
 pub(crate) fn decode(first: u8, body: &[u8], version: Version) -> Result<Packet, DecodeError> {
     let mut r = Reader(body);
     let flags = first & 0x0F;
@@ -55,7 +56,7 @@ pub(crate) fn decode(first: u8, body: &[u8], version: Version) -> Result<Packet,
                 return Err(DecodeError::Malformed("reserved flags of CONNACK"));
             }
             let code = r.u8()?;
-            // A broker that does not speak version 5 answers in the older format.
+            // A broker without support for version 5 answers in the older format.
             let properties = if v5 && !r.is_empty() { properties::read(&mut r, allowed::CONNACK)? } else { None };
             Packet::ConnAck(ConnAck { session_present: flags == 1, code, properties })
         }
@@ -78,7 +79,7 @@ pub(crate) fn decode(first: u8, body: &[u8], version: Version) -> Result<Packet,
             }
             Packet::Unsubscribe(Unsubscribe { id, filters, properties })
         }
-        // In 3.1.1 it has no codes, and nothing may follow the identifier.
+        // In 3.1.1 UNSUBACK has no codes; nothing may follow the identifier.
         11 if v5 => Packet::UnsubAck(suback(&mut r, v5)?),
         11 => Packet::UnsubAck(SubAck { id: r.id()?, codes: Vec::new(), properties: None }),
         12 => Packet::PingReq,
@@ -143,7 +144,7 @@ fn publish(flags: u8, r: &mut Reader<'_>, version: Version) -> Result<Publish, D
     let topic: Arc<str> = r.string()?.into();
     let id = if qos > 0 { r.id()? } else { 0 };
     let properties = if version == Version::V5 { properties::read(r, allowed::PUBLISH)? } else { None };
-    // Copied, so that a small message does not keep the connection's whole read buffer alive.
+    // Copied, so that a small message does not keep the whole read buffer of the connection alive.
     let payload = Bytes::copy_from_slice(r.rest());
     Ok(Publish { dup, qos, retain: flags & 1 != 0, topic, id, payload, properties })
 }

@@ -1,4 +1,4 @@
-//! Packets to bytes.
+//! Encodes packets to bytes.
 
 use bytes::{BufMut, BytesMut};
 
@@ -9,24 +9,24 @@ use super::{
     wire::{put_binary, put_variable, variable_length},
 };
 
-/// A PUBLISH to write, its parts borrowed: one message goes to many subscribers.
+/// A PUBLISH to write. It borrows its fields because one message goes to many subscribers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outgoing<'a> {
     pub(crate) dup: bool,
     pub(crate) qos: u8,
     pub(crate) retain: bool,
     pub(crate) topic: &'a str,
-    /// Not written with QoS 0.
+    /// Packet identifier; not written with QoS 0.
     pub(crate) id: u16,
     pub(crate) payload: &'a [u8],
     pub(crate) properties: Option<&'a Properties>,
-    /// Seconds, written in addition to `properties`.
+    /// Message expiry interval in seconds; written in addition to `properties`.
     pub(crate) expiry: Option<u32>,
     /// Written in addition to `properties`.
     pub(crate) subscription_ids: &'a [u32],
 }
 
-/// Writes a PUBLISH, unless it would be longer than `max` bytes; then `false`.
+/// Writes a PUBLISH. Writes nothing and returns `false` if the packet would be longer than `max` bytes.
 pub(crate) fn publish(out: &mut BytesMut, version: Version, message: &Outgoing<'_>, max: usize) -> bool {
     let mut properties = BytesMut::new();
     let mut length = 2 + message.topic.len() + message.payload.len() + if message.qos > 0 { 2 } else { 0 };
@@ -69,7 +69,7 @@ pub(crate) fn ack(out: &mut BytesMut, version: Version, first: u8, id: u16, reas
     }
 }
 
-/// Writes any packet.
+/// Appends the encoded packet to `out`.
 pub(crate) fn encode(out: &mut BytesMut, version: Version, packet: &Packet) {
     let v5 = version == Version::V5;
     let mut body = BytesMut::new();

@@ -1,7 +1,8 @@
-//! The wire format of MQTT 3.1, 3.1.1 and 5.0: one set of packets for all, so that broker and client are written once.
+//! The wire format of MQTT 3.1, 3.1.1 and 5.0. All versions share one set of packet types, so broker and client need
+//! only one implementation.
 //!
-//! Of the published codecs, those fit to be shared by a broker and a client come with a separate set of types for each
-//! version of the protocol, and copy or pin the read buffer under each message; hence this one.
+//! This codec exists because the published codecs that suit both a broker and a client have a separate set of types for
+//! each protocol version, and copy or pin the read buffer for each message.
 
 mod decode;
 mod encode;
@@ -18,10 +19,10 @@ pub(crate) use packet::{
 };
 pub(crate) use properties::Properties;
 
-/// Bytes of the longest string or binary field.
+/// Maximum length of a string or binary field in bytes.
 pub(crate) const MAX_STRING: usize = 65_535;
 
-/// Which rules a connection follows.
+/// The protocol version of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Version {
     /// 3.1 and 3.1.1.
@@ -37,7 +38,8 @@ pub(crate) mod reason {
     pub(crate) const NO_SUBSCRIPTION: u8 = 0x11;
     pub(crate) const MALFORMED: u8 = 0x81;
     pub(crate) const PROTOCOL: u8 = 0x82;
-    /// Implementation-specific error: a client that stops in the middle of a packet, or takes nothing of what waits for it.
+    /// Implementation-specific error (0x83): a client that stops in the middle of a packet or does not read its
+    /// messages.
     pub(crate) const SLOW: u8 = 0x83;
     pub(crate) const UNSUPPORTED_VERSION: u8 = 0x84;
     pub(crate) const CLIENT_ID: u8 = 0x85;
@@ -58,44 +60,44 @@ pub(crate) mod reason {
     pub(crate) const PAYLOAD_INVALID: u8 = 0x99;
     pub(crate) const RATE: u8 = 0x9F;
 
-    /// What to tell a client that is sent away, so that whoever reads its log knows what to do.
+    /// The reason string for a client whose connection the broker closes. It helps the reader of the client's log.
     pub(crate) fn words(code: u8) -> Option<&'static str> {
         Some(match code {
             MALFORMED => "a packet was malformed",
-            PROTOCOL => "a packet was not allowed here",
-            SLOW => "a packet was not complete in time, or nothing was taken of what waits for this client",
-            KEEP_ALIVE => "nothing came for one and a half times the keep-alive",
-            TAKEN_OVER => "another client connected with this client id; give each its own",
-            RECEIVE_MAXIMUM => "more messages were under way than the receive maximum allows",
+            PROTOCOL => "a packet was not allowed at this point",
+            SLOW => "a packet was not completed in time, or this client did not read its pending messages",
+            KEEP_ALIVE => "no packet arrived for one and a half times the keep-alive",
+            TAKEN_OVER => "another client connected with this client id; use a unique id for each client",
+            RECEIVE_MAXIMUM => "more messages were in flight than the receive maximum allows",
             ALIAS_INVALID => "a topic alias was above the maximum, or not set before",
             TOPIC_INVALID => "a topic name was empty or had wildcards",
             TOO_LARGE => "a packet was larger than the maximum; raise [mqtt.broker] max_packet or send less at a time",
-            NOT_AUTHORIZED => "this user or key may not do that, or no longer; see its rights and sites",
-            QUOTA => "too much waits for this client",
+            NOT_AUTHORIZED => "this user or key does not have this right, or lost it; check its rights and sites",
+            QUOTA => "a quota of the broker is exceeded",
             _ => return None,
         })
     }
 }
 
-/// Why bytes are not a packet.
+/// Why bytes cannot be decoded as a packet.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DecodeError {
     /// The bytes do not follow the format.
     #[error("malformed packet: {0}")]
     Malformed(&'static str),
-    /// Well-formed, but not allowed.
+    /// The packet is well-formed, but the protocol does not allow it.
     #[error("protocol error: {0}")]
     Protocol(&'static str),
-    /// Longer than we take.
-    #[error("packet of {size} bytes; at most {max} are taken")]
+    /// The packet is longer than the limit.
+    #[error("packet of {size} bytes; at most {max} are accepted")]
     TooLarge { size: usize, max: usize },
-    /// CONNECT of a version we do not speak.
-    #[error("protocol level {0} is not spoken here; use MQTT 3.1.1 or 5.0")]
+    /// A CONNECT with a protocol version that is not supported.
+    #[error("protocol level {0} is not supported; use MQTT 3.1.1 or 5.0")]
     Version(u8),
 }
 
 impl DecodeError {
-    /// The MQTT 5 reason code to close with.
+    /// The MQTT 5 reason code for closing the connection.
     pub(crate) fn reason(&self) -> u8 {
         match self {
             Self::Malformed(_) => reason::MALFORMED,

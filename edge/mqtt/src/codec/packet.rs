@@ -1,4 +1,4 @@
-//! The packets.
+//! The packet types of MQTT 3.1.1 and 5.0.
 
 use std::{fmt, sync::Arc};
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{Properties, Version};
 
-/// Properties are rare; none costs one word.
+/// Optional properties. Most packets have none, so they are boxed: an absent set takes one machine word.
 pub(crate) type Props = Option<Box<Properties>>;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -32,7 +32,7 @@ pub(crate) enum Packet {
 pub(crate) struct Connect {
     pub(crate) version: Version,
     pub(crate) clean_start: bool,
-    /// Seconds; 0 is none.
+    /// Seconds; 0 turns the keep-alive off.
     pub(crate) keep_alive: u16,
     pub(crate) client_id: String,
     pub(crate) will: Option<Will>,
@@ -62,7 +62,7 @@ pub(crate) struct Will {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct ConnAck {
     pub(crate) session_present: bool,
-    /// A return code of 3.1.1, or a reason code of 5.0.
+    /// A return code (3.1.1) or a reason code (5.0).
     pub(crate) code: u8,
     pub(crate) properties: Props,
 }
@@ -79,7 +79,7 @@ pub(crate) struct Publish {
     pub(crate) properties: Props,
 }
 
-/// PUBACK, PUBREC, PUBREL and PUBCOMP.
+/// A PUBACK, PUBREC, PUBREL or PUBCOMP.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Ack {
     pub(crate) id: u16,
@@ -104,7 +104,7 @@ pub(crate) struct SubscribeFilter {
     pub(crate) retain_handling: u8,
 }
 
-/// SUBACK, and UNSUBACK (whose codes 3.1.1 leaves out).
+/// A SUBACK or UNSUBACK. In 3.1.1, UNSUBACK has no codes.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SubAck {
     pub(crate) id: u16,

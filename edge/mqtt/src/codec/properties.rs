@@ -1,4 +1,4 @@
-//! Properties: MQTT 5.0, section 2.2.2.
+//! MQTT 5.0 properties (section 2.2.2).
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -8,7 +8,7 @@ use super::{
     wire::{Reader, put_binary, put_variable},
 };
 
-/// All properties of all packets.
+/// The union of the properties of all packet types.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Properties {
     pub(crate) payload_format: Option<u8>,
@@ -41,7 +41,7 @@ pub(crate) struct Properties {
 }
 
 impl Properties {
-    /// Bytes of the texts and data in them, and of the pairs that hold them.
+    /// Approximate heap size in bytes: the strings and binary data, plus the tuples of the user properties.
     pub(crate) fn size(&self) -> usize {
         let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         let pair = 2 * size_of::<String>();
@@ -62,7 +62,7 @@ const fn set(ids: &[u8]) -> u64 {
     mask
 }
 
-/// Which properties each packet may carry: table 2-4 of the standard, as sets of identifiers.
+/// The properties that each packet type allows: table 2-4 of the standard, as bit sets of property identifiers.
 pub(crate) mod allowed {
     use super::set;
 
@@ -71,7 +71,7 @@ pub(crate) mod allowed {
     pub(crate) const CONNACK: u64 =
         set(&[0x11, 0x12, 0x13, 0x15, 0x16, 0x1A, 0x1C, 0x1F, 0x21, 0x22, 0x24, 0x25, 0x26, 0x27, 0x28, 0x29, 0x2A]);
     pub(crate) const PUBLISH: u64 = set(&[0x01, 0x02, 0x03, 0x08, 0x09, 0x0B, 0x23, 0x26]);
-    /// All the acknowledgements.
+    /// All acknowledgement packets.
     pub(crate) const ACK: u64 = set(&[0x1F, 0x26]);
     pub(crate) const SUBSCRIBE: u64 = set(&[0x0B, 0x26]);
     pub(crate) const UNSUBSCRIBE: u64 = set(&[0x26]);
@@ -82,14 +82,14 @@ pub(crate) mod allowed {
 fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), DecodeError> {
     match slot.replace(value) {
         None => Ok(()),
-        Some(_) => Err(DecodeError::Protocol("a property is given twice")),
+        Some(_) => Err(DecodeError::Protocol("a property appears twice")),
     }
 }
 
 fn flag(reader: &mut Reader<'_>) -> Result<u8, DecodeError> {
     match reader.u8()? {
         value @ 0..=1 => Ok(value),
-        _ => Err(DecodeError::Protocol("a property that is 0 or 1 is neither")),
+        _ => Err(DecodeError::Protocol("a property that must be 0 or 1 has another value")),
     }
 }
 
@@ -97,7 +97,7 @@ fn positive(value: u16) -> Result<u16, DecodeError> {
     if value == 0 { Err(DecodeError::Protocol("receive maximum 0")) } else { Ok(value) }
 }
 
-/// Reads the properties of a packet that may carry those in `allowed`.
+/// Reads the properties of a packet and rejects any that is not in the bit set `allowed`.
 pub(crate) fn read(reader: &mut Reader<'_>, allowed: u64) -> Result<Props, DecodeError> {
     let length = reader.variable()?;
     if length == 0 {
@@ -108,7 +108,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, allowed: u64) -> Result<Props, Decod
     while !reader.is_empty() {
         let id = reader.u8()?;
         if id > 0x2A || allowed & (1 << id) == 0 {
-            return Err(DecodeError::Malformed("a property that this packet cannot have"));
+            return Err(DecodeError::Malformed("a property that this packet type does not allow"));
         }
         let r = &mut reader;
         match id {
@@ -179,7 +179,7 @@ fn field<T: AsRef<[u8]>>(out: &mut BytesMut, id: u8, value: &Option<T>) {
 }
 
 impl Properties {
-    /// Writes them without the length that goes before.
+    /// Writes the properties without their length prefix.
     pub(crate) fn write(&self, out: &mut BytesMut) {
         byte(out, 0x01, self.payload_format);
         long(out, 0x02, self.message_expiry);

@@ -1,4 +1,4 @@
-//! Whatever bytes come, the decoder answers; what is encoded is decoded again.
+//! The decoder handles any bytes without a panic, and decodes what the encoder writes.
 
 use bytes::{Bytes, BytesMut};
 use proptest::{collection::vec, option, prelude::*};
@@ -42,7 +42,7 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn any_bytes_are_decoded_or_refused(bytes in vec(any::<u8>(), 0..200), version in version()) {
+    fn any_bytes_are_decoded_or_rejected(bytes in vec(any::<u8>(), 0..200), version in version()) {
         if let Ok(Some(found)) = frame(&bytes, 1 << 20)
             && let Some(body) = bytes.get(found.header..found.length)
         {
@@ -51,12 +51,12 @@ proptest! {
     }
 
     #[test]
-    fn any_body_of_any_type_is_decoded_or_refused(first: u8, body in vec(any::<u8>(), 0..100), version in version()) {
+    fn any_body_of_any_type_is_decoded_or_rejected(first: u8, body in vec(any::<u8>(), 0..100), version in version()) {
         let _ = decode(first, &body, version);
     }
 
     #[test]
-    fn a_damaged_connect_is_decoded_or_refused(at in 0usize..60, with: u8, cut in 0usize..60) {
+    fn a_damaged_connect_is_decoded_or_rejected(at in 0usize..60, with: u8, cut in 0usize..60) {
         let connect = Connect {
             version: Version::V5,
             clean_start: true,
@@ -79,7 +79,7 @@ proptest! {
     }
 
     #[test]
-    fn a_publish_survives(
+    fn a_publish_round_trips(
         version in version(), dup: bool, qos in 0..3u8, retain: bool, topic in "[a-zä/]{1,20}", id in 1..=65535u16,
         payload in bytes(), properties in properties(),
     ) {
@@ -96,7 +96,7 @@ proptest! {
     }
 
     #[test]
-    fn acknowledgements_survive(version in version(), kind in 0..4, id in 1..=65535u16, code in any::<u8>(), why in option::of("[a-z]{1,9}")) {
+    fn acknowledgements_round_trip(version in version(), kind in 0..4, id in 1..=65535u16, code in any::<u8>(), why in option::of("[a-z]{1,9}")) {
         let reason = if version == Version::V5 { code } else { 0 };
         let properties = why
             .filter(|_| version == Version::V5)
@@ -114,7 +114,7 @@ proptest! {
     }
 
     #[test]
-    fn subscriptions_survive(version in version(), id in 1..=65535u16, filters in vec(("[a-z+#/]{1,9}", 0..3u8, any::<bool>(), 0..3u8), 1..4)) {
+    fn subscriptions_round_trip(version in version(), id in 1..=65535u16, filters in vec(("[a-z+#/]{1,9}", 0..3u8, any::<bool>(), 0..3u8), 1..4)) {
         let v5 = version == Version::V5;
         let filters = filters
             .into_iter()
@@ -132,7 +132,7 @@ proptest! {
 }
 
 #[test]
-fn wrong_packets_are_refused() {
+fn invalid_packets_are_rejected() {
     for (first, body, why) in [
         (0x36, &b"\0\x01a\0\x01"[..], "QoS 3"),
         (0x38, b"\0\x01a", "DUP with QoS 0"),
@@ -153,7 +153,7 @@ fn wrong_packets_are_refused() {
         assert!(decode(first, body, Version::V3).is_err(), "{why}");
     }
     assert_eq!(decode(0x10, b"\0\x04MQTT\x06\x02\0\0\0\x01a", Version::V3), Err(DecodeError::Version(6)));
-    // A property twice, one that PUBLISH cannot have, and one cut short.
+    // A repeated property, a property that PUBLISH does not allow, and a truncated property.
     for properties in [&b"\x04\x01\x01\x01\x01"[..], b"\x03\x21\0\x01", b"\x02\x02\0"] {
         let body = [b"\0\x01a", properties].concat();
         assert!(decode(0x30, &body, Version::V5).is_err(), "{properties:?}");

@@ -1,12 +1,12 @@
-//! The data types of MQTT 5.0, section 1.5.
+//! The data types of the wire format: MQTT 5.0, section 1.5.
 
 use bytes::{BufMut, BytesMut};
 
 use super::{DecodeError, MAX_STRING};
 
-const SHORT: DecodeError = DecodeError::Malformed("it ends too early");
+const SHORT: DecodeError = DecodeError::Malformed("unexpected end of the packet");
 
-/// Reads from the front of a packet's body.
+/// A cursor over a packet's body; each read consumes bytes from the front.
 #[derive(Debug)]
 pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
 
@@ -43,7 +43,7 @@ impl<'a> Reader<'a> {
         Ok(u32::from_be_bytes(*head))
     }
 
-    /// A packet identifier, which is never 0.
+    /// Reads a packet identifier, which must not be 0.
     pub(crate) fn id(&mut self) -> Result<u16, DecodeError> {
         match self.u16()? {
             0 => Err(DecodeError::Malformed("packet identifier 0")),
@@ -75,11 +75,16 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn end(&self) -> Result<(), DecodeError> {
-        if self.0.is_empty() { Ok(()) } else { Err(DecodeError::Malformed("it goes on after its end")) }
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(DecodeError::Malformed("trailing bytes after the end of the packet"))
+        }
     }
 }
 
-/// A variable byte integer at the front of `bytes` and its length; `None` when more bytes are needed.
+/// Decodes the variable byte integer at the front of `bytes`. Returns its value and its length in bytes, or `None` if
+/// more bytes are needed.
 pub(crate) fn variable(bytes: &[u8]) -> Result<Option<(u32, usize)>, DecodeError> {
     let mut value = 0;
     for (number, byte) in bytes.iter().enumerate().take(4) {
@@ -91,7 +96,7 @@ pub(crate) fn variable(bytes: &[u8]) -> Result<Option<(u32, usize)>, DecodeError
     if bytes.len() >= 4 { Err(DecodeError::Malformed("a length of more than four bytes")) } else { Ok(None) }
 }
 
-/// Bytes that [`put_variable`] takes for `value`.
+/// Number of bytes that [`put_varint`] writes for `value`.
 pub(crate) fn variable_length(value: usize) -> usize {
     match value {
         0..=0x7F => 1,
@@ -113,7 +118,7 @@ pub(crate) fn put_variable(out: &mut BytesMut, mut value: usize) {
     }
 }
 
-/// Writes a field with its length; what is beyond the longest field is cut off.
+/// Writes a length-prefixed field. A field longer than the maximum of 65,535 bytes is truncated.
 pub(crate) fn put_binary(out: &mut BytesMut, bytes: &[u8]) {
     let bytes = bytes.get(..MAX_STRING).unwrap_or(bytes);
     out.put_u16(u16::try_from(bytes.len()).unwrap_or(u16::MAX));

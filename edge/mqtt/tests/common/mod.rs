@@ -1,5 +1,5 @@
-//! A broker to test, sinks whose verdicts the test decides, and a client that sends bytes as the test writes them.
-#![allow(dead_code, reason = "each test file uses its part")]
+//! Test support: a running broker, a sink with verdicts set by the test, and a client that sends raw bytes.
+#![allow(dead_code, reason = "each test file uses only some of the helpers")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::{
@@ -14,15 +14,15 @@ use wheeltapper_mqtt::{Authenticator, Broker, BrokerConfig, BrokerHandle, Exchan
 
 type Answer = std::pin::Pin<Box<dyn Future<Output = Verdict> + Send>>;
 
-/// Keeps what it is given; the verdict on each is the test's.
+/// A sink that records all messages; the test provides the verdict function.
 pub struct Recorder {
     taken: Mutex<Vec<Publish>>,
     verdict: Box<dyn Fn(&Publish) -> Verdict + Send + Sync>,
-    /// Verdicts are given while this is open.
+    /// Verdicts are returned only while this is `true`.
     gate: watch::Sender<bool>,
     released: Mutex<Vec<Exchange>>,
     forgotten: Mutex<Vec<String>>,
-    /// Releases are kept while this is open.
+    /// Releases complete only while this is `true`.
     release_gate: watch::Sender<bool>,
 }
 
@@ -89,7 +89,7 @@ impl Sink for Recorder {
     }
 }
 
-/// A running broker; it stops when this is dropped.
+/// A running broker; it stops when this value is dropped.
 pub struct Running {
     pub address: SocketAddr,
     pub tls: Option<SocketAddr>,
@@ -108,7 +108,7 @@ pub fn start(config: BrokerConfig, sink: Arc<Recorder>) -> Running {
     serve(runtime, broker)
 }
 
-/// As [`start`], with an authenticator.
+/// Like `start`, with an authenticator.
 pub fn start_with(config: BrokerConfig, sink: Arc<Recorder>, auth: Arc<dyn Authenticator>) -> Running {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let broker = runtime.block_on(Broker::bind_with(config, sink, auth)).unwrap();
@@ -121,7 +121,7 @@ fn serve(runtime: Runtime, mut broker: Broker) -> Running {
     Running { address, tls, handle, runtime, task }
 }
 
-/// Waits until `done` says so.
+/// Waits until `done` returns true; fails after 20 s.
 pub fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     let start = Instant::now();
     while !done() {
@@ -130,7 +130,7 @@ pub fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// What a CONNECT says; the rest is written by hand.
+/// The variable fields of a CONNECT.
 pub struct Connect<'a> {
     pub v5: bool,
     pub id: &'a str,
@@ -166,7 +166,7 @@ pub fn packet(first: u8, body: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The wire, bare.
+/// A client that sends and receives raw packets.
 pub struct Raw {
     pub stream: TcpStream,
     pub v5: bool,
@@ -180,7 +180,7 @@ impl Raw {
         Self { stream, v5 }
     }
 
-    /// Sends a CONNECT; the CONNACK's flags and code, and what follows.
+    /// Sends a CONNECT. Returns the client and the body of the CONNACK: flags, code and properties.
     pub fn connect(address: SocketAddr, connect: &Connect<'_>) -> (Self, Vec<u8>) {
         let mut raw = Self::open(address, connect.v5);
         let mut flags = u8::from(connect.clean) << 1;
@@ -215,7 +215,7 @@ impl Raw {
         (raw, body)
     }
 
-    /// As [`Raw::connect`], which must succeed.
+    /// Like `connect`, but panics if the broker rejects the connection.
     pub fn join(address: SocketAddr, connect: &Connect<'_>) -> Self {
         let (raw, body) = Self::connect(address, connect);
         assert_eq!(body[1], 0, "CONNACK {body:?}");
@@ -226,7 +226,7 @@ impl Raw {
         self.stream.write_all(&packet(first, body)).unwrap();
     }
 
-    /// PUBLISH with these flags in the first byte.
+    /// Sends a PUBLISH with these flags in the first byte.
     pub fn publish(&mut self, flags: u8, topic: &str, id: u16, payload: &str) {
         self.publish_with(flags, topic, id, payload, &[]);
     }
@@ -244,7 +244,7 @@ impl Raw {
         self.send(0x30 | flags, &body);
     }
 
-    /// Subscribes with these options and returns the code.
+    /// Subscribes with these options and returns the reason code.
     pub fn subscribe(&mut self, filter: &str, options: u8) -> u8 {
         self.subscribe_with(filter, options, &[])
     }
@@ -263,14 +263,14 @@ impl Raw {
         *body.last().unwrap()
     }
 
-    /// The next packet; `None` when the broker has closed.
+    /// Reads the next packet; `None` if the broker has closed the connection.
     pub fn read(&mut self) -> Option<(u8, Vec<u8>)> {
         let mut first = [0; 1];
         match self.stream.read(&mut first) {
             Ok(0) => return None,
             Ok(_) => {}
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return None,
-            Err(error) => panic!("nothing came: {error}"),
+            Err(error) => panic!("no packet received: {error}"),
         }
         let (mut length, mut shift) = (0usize, 0);
         loop {
@@ -287,7 +287,7 @@ impl Raw {
         Some((first[0], body))
     }
 
-    /// The next packet, which must be a PUBLISH: first byte, topic, id, properties, payload.
+    /// Reads the next packet, which must be a PUBLISH. Returns first byte, topic, packet id, properties and payload.
     pub fn message(&mut self) -> (u8, String, u16, Vec<u8>, String) {
         let (first, body) = self.read().expect("a PUBLISH");
         assert_eq!(first & 0xF0, 0x30, "{first:#x} {body:?}");
@@ -309,7 +309,7 @@ impl Raw {
         (first, topic, id, properties, String::from_utf8(body[at..].to_vec()).unwrap())
     }
 
-    /// Nothing comes for a while.
+    /// Asserts that no packet arrives within 150 ms.
     pub fn silent(&mut self) {
         self.stream.set_read_timeout(Some(Duration::from_millis(150))).unwrap();
         let mut byte = [0; 1];
@@ -317,11 +317,11 @@ impl Raw {
         self.stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
         match got {
             Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {}
-            other => panic!("something came: {other:?} {:?}", self.read()),
+            other => panic!("unexpected packet: {other:?} {:?}", self.read()),
         }
     }
 
-    /// The broker closes; MQTT 5 is told this reason.
+    /// Asserts that the broker closes the connection, in MQTT 5 with this reason code.
     pub fn closed(&mut self, reason: u8) {
         if self.v5 {
             let (first, body) = self.read().expect("a DISCONNECT");

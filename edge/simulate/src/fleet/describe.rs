@@ -1,21 +1,21 @@
-//! What there is to know of a fleet: its configuration, and which machine has which fault.
+//! Describes a fleet: its configuration, and the faults of its machines.
 
 use std::fmt::Write as _;
 
 use super::{Fleet, fault::Fault, machine::Quantity};
 
-/// A machine's fault.
+/// The fault of a machine, as ground truth.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Label {
     /// `site/area/machine`.
     pub machine: String,
-    /// What goes wrong.
+    /// The kind of fault.
     pub fault: Fault,
-    /// When it sets in, in ns since 1970.
+    /// Start of the fault, in ns since 1970.
     pub onset_ns: i64,
-    /// From when it has its full strength, in ns since 1970.
+    /// Time at which the fault reaches its full severity, in ns since 1970.
     pub full_strength_ns: i64,
-    /// Id of the sensor, when it is a sensor's fault.
+    /// Id of the sensor, if it is a sensor fault.
     pub sensor: Option<String>,
 }
 
@@ -45,7 +45,7 @@ shifts = [{ days = ["sat", "sun"], start = "07:00", end = "19:00" }]
 "#;
 
 impl Fleet {
-    /// Which machine has which fault, by onset.
+    /// The faults of all machines, ordered by onset.
     pub fn labels(&self) -> Vec<Label> {
         let mut labels: Vec<Label> = self
             .machines
@@ -69,22 +69,23 @@ impl Fleet {
         labels
     }
 
-    /// The labels as CSV: `machine,fault,onset,full_strength,sensor`; times are RFC 3339, the sensor is empty unless it is
-    /// the sensor's fault.
+    /// The labels as CSV: `machine,fault,onset,full_strength,sensor`. Times are RFC 3339; `sensor` is empty unless it
+    /// is a sensor fault.
     pub fn labels_csv(&self) -> String {
         let mut csv = "machine,fault,onset,full_strength,sensor\n".to_owned();
         for label in self.labels() {
             let (onset, full) = (rfc3339(label.onset_ns), rfc3339(label.full_strength_ns));
             let sensor = label.sensor.unwrap_or_default();
-            // Writing to memory does not fail; no field has a comma.
+            // Writing to memory does not fail; no field contains a comma.
             let _ = writeln!(csv, "{},{},{onset},{full},{sensor}", label.machine, label.fault.name());
         }
         csv
     }
 
-    /// The fleet as `wheeltapper.toml`: technicians, sites, areas, machines, sensors. Every other setting has its default.
+    /// The fleet as `wheeltapper.toml`: technicians, sites, areas, machines and sensors. All other settings have
+    /// defaults.
     ///
-    /// Accelerometers have no `sampling_hz`: their bursts carry their rate.
+    /// Accelerometers have no `sampling_hz`, because each waveform contains its sampling rate.
     pub fn config_toml(&self) -> String {
         let mut toml = format!(
             "# A simulated fleet of {} machines, seed {}.\n\n{TECHNICIANS}",

@@ -1,34 +1,34 @@
-//! What goes wrong, and how far.
+//! Faults and their severity over time.
 
 use super::machine::MachineKind;
 
-/// A fault.
+/// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fault {
-    /// More vibration at the shaft's frequency.
+    /// More vibration at the shaft frequency.
     Imbalance,
-    /// More vibration at twice the shaft's frequency, and along the shaft.
+    /// More vibration at twice the shaft frequency, and in axial direction.
     Misalignment,
-    /// A spall on a bearing's outer race: an impact for each ball that passes it.
+    /// A spall on the outer race of a bearing: one impact for each passing ball.
     OuterRace,
-    /// A spall on the inner race: impacts that come and go as it turns through the load.
+    /// A spall on the inner race: impacts modulated by the rotation of the spall through the load zone.
     InnerRace,
-    /// A spall on a ball: two impacts for each of its turns, stronger as the cage carries it through the load.
+    /// A spall on a ball: two impacts per spin, modulated as the cage carries the ball through the load zone.
     Ball,
-    /// Bubbles: broadband noise in gusts, pressure low and unsteady. Pumps only.
+    /// Cavitation: broadband noise in gusts; low and unsteady pressure. Pumps only.
     Cavitation,
-    /// The bearing runs hot, and the motor draws more.
+    /// The bearing temperature and the motor current rise.
     Overheating,
-    /// The bearing runs dry: high-frequency noise, heat, friction.
+    /// The bearing runs dry: more high-frequency noise, temperature and friction.
     LubricationLoss,
-    /// A sensor gives the same value over and over.
+    /// A sensor repeats the same value.
     StuckSensor,
-    /// A sensor loses more and more of its readings.
+    /// A sensor loses an increasing share of its readings.
     DroppingSensor,
 }
 
 impl Fault {
-    /// All of them.
+    /// All faults, in the order in which they are assigned.
     pub const ALL: [Self; 10] = [
         Self::Imbalance,
         Self::OuterRace,
@@ -42,7 +42,7 @@ impl Fault {
         Self::DroppingSensor,
     ];
 
-    /// Name, as labels have it.
+    /// Name in the labels.
     pub fn name(self) -> &'static str {
         match self {
             Self::Imbalance => "imbalance",
@@ -58,25 +58,25 @@ impl Fault {
         }
     }
 
-    /// Whether machines of this kind can have it.
+    /// Whether machines of this kind can have this fault.
     pub fn befalls(self, kind: MachineKind) -> bool {
         self != Self::Cavitation || kind == MachineKind::Pump
     }
 }
 
-/// A machine's fault and when. Times are seconds since the fleet's start.
+/// The fault of a machine and its timing. Times are in seconds after the fleet's start.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Degradation {
     pub(crate) fault: Fault,
     pub(crate) onset: f64,
-    /// From onset to full strength.
+    /// Time from the onset to full severity.
     pub(crate) over: f64,
-    /// Which of the machine's scalar sensors a fault of a sensor befalls.
+    /// Index of the machine's sensor that a sensor fault affects.
     pub(crate) sensor: usize,
 }
 
 impl Degradation {
-    /// 0 before the onset, then evenly to 1 at full strength, where it stays. A sensor is stuck at once.
+    /// Severity at a time: 0 before the onset, then linear to 1. A stuck sensor has severity 1 from the onset.
     pub(crate) fn severity(&self, seconds: f64) -> f64 {
         if seconds < self.onset {
             0.0
@@ -87,13 +87,13 @@ impl Degradation {
         }
     }
 
-    /// Seconds after the start from which it has its full strength.
+    /// Time at which the severity reaches 1, in seconds after the start.
     pub(crate) fn full(&self) -> f64 {
         if self.fault == Fault::StuckSensor { self.onset } else { self.onset + self.over.max(0.0) }
     }
 }
 
-/// How far each fault of a machine has gone, 0 to 1.
+/// Severity of each fault of a machine, 0 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Severity {
     pub(crate) imbalance: f64,

@@ -1,4 +1,4 @@
-//! One machine: load, speed, heat, and what its sensors say of them.
+//! The model of one machine: load, speed, temperature, and the readings of its sensors.
 
 use std::f64::consts::TAU;
 
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::random::Random;
 
-/// What sort of machine.
+/// The kind of a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MachineKind {
     /// A centrifugal pump.
@@ -25,7 +25,7 @@ pub enum MachineKind {
 impl MachineKind {
     pub(crate) const ALL: [Self; 4] = [Self::Pump, Self::Motor, Self::Fan, Self::Gearbox];
 
-    /// Name, as in ids and the configuration.
+    /// Name in ids and in the configuration.
     pub fn name(self) -> &'static str {
         match self {
             Self::Pump => "pump",
@@ -45,7 +45,7 @@ impl MachineKind {
     }
 }
 
-/// What a sensor measures.
+/// The quantity that a sensor measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Quantity {
     Burst,
@@ -59,7 +59,7 @@ pub(crate) enum Quantity {
 }
 
 impl Quantity {
-    /// Name, kind, unit, lowest, highest, decimals.
+    /// Name, kind, unit, minimum, maximum, decimals.
     pub(crate) fn about(self) -> (&'static str, &'static str, &'static str, f64, f64, i32) {
         match self {
             Self::Burst => ("vibration", "vibration", "m/s2", -500.0, 500.0, 6),
@@ -74,13 +74,13 @@ impl Quantity {
     }
 }
 
-/// Time constants in s: of heat in a bearing's housing, and of the load's flutter.
+/// Time constants in s: of the temperature of a bearing housing, and of the random fluctuation of the load.
 const HEAT: f64 = 75.0;
 const FLUTTER: f64 = 4.0;
-/// What the fleet is thought to have run before its start, in s: bearings are warm.
+/// Time that the machine is simulated before the start, in s, so that bearings are warm.
 const RUN_BEFORE: u32 = 600;
 
-/// See the module.
+/// The state of a machine.
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
     pub(crate) site: &'static str,
@@ -100,12 +100,13 @@ pub(crate) struct Machine {
     ambient: f64,
     heating: f64,
     mean_load: f64,
-    /// Amplitude, period in s, phase: within three minutes the load has shown all it does.
+    /// Periodic load variations: amplitude, period in s, phase. All periods are below three minutes, so a short
+    /// baseline covers the full range of the load.
     swings: [(f64, f64, f64); 2],
     flutter: f64,
     load: f64,
     temperature: f64,
-    /// What a stuck sensor says.
+    /// The value that a stuck sensor repeats.
     stuck: Option<f64>,
 }
 
@@ -157,7 +158,7 @@ impl Machine {
         format!("{}/{}/{}", self.site, self.area, self.name)
     }
 
-    /// Load relative to its mean.
+    /// Load divided by its mean.
     fn relative_load(&self) -> f64 {
         self.load / self.mean_load
     }
@@ -166,7 +167,7 @@ impl Machine {
         Severity::at(self.degradation.as_ref(), seconds)
     }
 
-    /// Moves on by a step that ends at so many seconds after the start.
+    /// Advances the simulation by `step` seconds, to `seconds` after the start.
     pub(crate) fn advance(&mut self, seconds: f64, step: f64) {
         let fade = (-step / FLUTTER).exp();
         self.flutter = fade * self.flutter + 0.008 * (1.0 - fade * fade).sqrt() * self.random.normal();
@@ -184,25 +185,26 @@ impl Machine {
         self.temperature = lag * self.temperature + (1.0 - lag) * (self.ambient + heat);
     }
 
-    /// Speed in revolutions a minute: an induction motor slips with its load.
+    /// Speed in rpm; the slip of an induction motor grows with its load.
     fn speed(&self) -> f64 {
         self.synchronous_rpm - (self.synchronous_rpm - self.rated_rpm) * self.load
     }
 
-    /// What the scalar sensors say, in their order; none where a reading is missing.
+    /// Calls `each` with sensor index and value of each scalar reading. Readings that a faulty sensor loses are
+    /// omitted.
     pub(crate) fn readings(&mut self, seconds: f64, mut each: impl FnMut(usize, f64)) {
         let severity = self.severity(seconds);
         let degradation = self.degradation.filter(|degradation| seconds >= degradation.onset);
-        let (across, along) = self.signature.velocity(&severity, self.relative_load());
-        for (place, &quantity) in self.kind.quantities().iter().enumerate() {
+        let (radial, axial) = self.signature.velocity(&severity, self.relative_load());
+        for (index, &quantity) in self.kind.quantities().iter().enumerate() {
             if quantity == Quantity::Burst {
                 continue;
             }
             let noise = self.random.normal();
             let value = match quantity {
                 Quantity::Burst => continue,
-                Quantity::Rms => across * (1.0 + 0.04 * noise),
-                Quantity::Along => along * (1.0 + 0.04 * noise),
+                Quantity::Rms => radial * (1.0 + 0.04 * noise),
+                Quantity::Along => axial * (1.0 + 0.04 * noise),
                 Quantity::Temperature => self.temperature + 0.08 * noise,
                 Quantity::Current => {
                     let friction = 0.1 * severity.overheating + 0.07 * severity.dry + 0.04 * severity.misalignment
@@ -220,24 +222,24 @@ impl Machine {
             let scale = 10_f64.powi(decimals);
             let mut value = (value.clamp(low, high) * scale).round() / scale;
             match degradation {
-                Some(found) if found.sensor == place && found.fault == Fault::StuckSensor => {
+                Some(active) if active.sensor == index && active.fault == Fault::StuckSensor => {
                     value = *self.stuck.get_or_insert(value);
                 }
-                // At full strength one reading in twenty comes.
-                Some(found)
-                    if found.sensor == place
-                        && found.fault == Fault::DroppingSensor
-                        && self.random.unit() < 0.95 * found.severity(seconds) =>
+                // At full severity one reading in twenty is sent.
+                Some(active)
+                    if active.sensor == index
+                        && active.fault == Fault::DroppingSensor
+                        && self.random.unit() < 0.95 * active.severity(seconds) =>
                 {
                     continue;
                 }
                 _ => {}
             }
-            each(place, value);
+            each(index, value);
         }
     }
 
-    /// What the accelerometer hears from now on, in m/s².
+    /// Samples of the accelerometer from now on, in m/s².
     pub(crate) fn burst(&mut self, seconds: f64, count: usize, rate: f64) -> Vec<f32> {
         let running = Running {
             kind: self.kind,

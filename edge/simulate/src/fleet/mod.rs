@@ -1,4 +1,4 @@
-//! The fleet.
+//! The simulated fleet.
 
 mod bearing;
 mod describe;
@@ -21,30 +21,30 @@ use crate::random::Random;
 const SITES: [&str; 3] = ["rotterdam", "antwerp", "duisburg"];
 const MACHINES_OF_AN_AREA: usize = 8;
 
-/// What a fleet is made from. The same specification gives the same fleet and the same readings.
+/// Parameters of a fleet. The same parameters produce the same fleet and the same readings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FleetSpec {
-    /// How many machines.
+    /// Number of machines.
     pub machines: usize,
-    /// Which fleet.
+    /// Seed of the random numbers.
     pub seed: u64,
-    /// When its clock starts, in ns since 1970.
+    /// Start of the simulated time, in ns since 1970.
     pub start_ns: i64,
-    /// Readings a second of each scalar sensor; 1 if it is not above 0.
+    /// Sampling rate of the scalar sensors in Hz; a value that is not above 0 is replaced by 1.
     pub scalar_hz: f64,
-    /// Share of the machines that degrade, 0 to 1.
+    /// Share of machines with a fault, 0 to 1.
     pub faulty_fraction: f64,
-    /// Faults set in evenly between these times, in s after the start.
+    /// Range of the fault onsets in s after the start; onsets are uniformly distributed in it.
     pub fault_onset: (f64, f64),
-    /// From a fault's onset to its full strength, in s.
+    /// Time from the onset of a fault to its full severity, in s.
     pub degrade_over_seconds: f64,
-    /// From a machine's burst to its next one, in s; none if it is not above 0.
+    /// Interval between two waveforms of a machine, in s. No waveforms if it is not above 0.
     pub burst_every_seconds: f64,
-    /// Samples of a burst; none if 0. At most 2²⁰.
+    /// Number of samples of a waveform, at most 2²⁰. No waveforms if 0.
     pub burst_samples: usize,
-    /// Samples a second of a burst.
+    /// Sampling rate of a waveform in Hz.
     pub burst_hz: f64,
-    /// Only these faults; empty means all, in turn.
+    /// The faults to assign, in turn; empty means all.
     pub faults: Vec<Fault>,
 }
 
@@ -67,12 +67,12 @@ impl Default for FleetSpec {
 }
 
 impl FleetSpec {
-    /// With what cannot be put right.
+    /// Replaces invalid values by defaults.
     fn sound(mut self) -> Self {
-        let usual = Self::default();
-        let above_0 = |value: f64, usual: f64| if value.is_finite() && value > 0.0 { value } else { usual };
-        self.scalar_hz = above_0(self.scalar_hz, usual.scalar_hz);
-        self.burst_hz = above_0(self.burst_hz, usual.burst_hz);
+        let defaults = Self::default();
+        let above_0 = |value: f64, default: f64| if value.is_finite() && value > 0.0 { value } else { default };
+        self.scalar_hz = above_0(self.scalar_hz, defaults.scalar_hz);
+        self.burst_hz = above_0(self.burst_hz, defaults.burst_hz);
         self.burst_samples = self.burst_samples.min(1 << 20);
         if self.burst_every_seconds.is_nan() || self.burst_every_seconds <= 0.0 {
             self.burst_samples = 0;
@@ -81,12 +81,12 @@ impl FleetSpec {
     }
 }
 
-/// What a sensor can physically read.
+/// The physical range of a sensor.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
-    /// Lowest.
+    /// Minimum, in the sensor's unit.
     pub min: f64,
-    /// Highest.
+    /// Maximum, in the sensor's unit.
     pub max: f64,
 }
 
@@ -97,11 +97,11 @@ pub struct Sensor {
     pub id: String,
     /// `vibration`, `temperature`, `current`, `speed`, `pressure` or `flow`.
     pub kind: &'static str,
-    /// Of its values.
+    /// Unit of the values.
     pub unit: &'static str,
-    /// What it can read.
+    /// Physical range of the values.
     pub limits: Limits,
-    /// Whether it sends bursts instead of single readings.
+    /// Whether the sensor sends waveforms instead of scalar readings.
     pub bursts: bool,
 }
 
@@ -110,37 +110,37 @@ pub struct Sensor {
 pub struct Reading {
     /// Index into [`Fleet::sensors`].
     pub sensor: usize,
-    /// In ns since 1970.
+    /// Time in ns since 1970.
     pub time_ns: i64,
-    /// In the sensor's unit.
+    /// Value in the sensor's unit.
     pub value: f64,
 }
 
-/// A burst of an accelerometer.
+/// A waveform of an accelerometer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Burst {
     /// Index into [`Fleet::sensors`].
     pub sensor: usize,
     /// Time of the first sample, in ns since 1970.
     pub start_ns: i64,
-    /// Samples a second.
+    /// Sampling rate in Hz.
     pub rate_hz: f64,
-    /// In m/s².
+    /// Acceleration in m/s².
     pub samples: Vec<f32>,
 }
 
-/// What the fleet says at one time.
+/// All readings and waveforms of the fleet at one time.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tick {
-    /// In ns since 1970.
+    /// Time in ns since 1970.
     pub time_ns: i64,
-    /// Of the scalar sensors, by machine.
+    /// Readings of the scalar sensors, ordered by machine.
     pub readings: Vec<Reading>,
-    /// That start at this time.
+    /// Waveforms that start at this time.
     pub bursts: Vec<Burst>,
 }
 
-/// A simulated fleet: its machines, and a clock that moves on with each [`Fleet::step`].
+/// A simulated fleet: its machines, and a clock that advances with each [`Fleet::step`].
 #[derive(Clone, Debug)]
 pub struct Fleet {
     spec: FleetSpec,
@@ -148,23 +148,23 @@ pub struct Fleet {
     sensors: Vec<Sensor>,
     /// Index of each machine's first sensor.
     first_sensor: Vec<usize>,
-    /// When each machine's next burst is due, in s after the start.
+    /// Time of each machine's next waveform, in s after the start.
     next_burst: Vec<f64>,
     ticks: u64,
 }
 
 impl Fleet {
-    /// Makes the fleet; what a specification says that cannot be, such as a rate of 0, is as by default.
+    /// Creates a fleet. Invalid parameters, such as a rate of 0, are replaced by their defaults.
     pub fn new(spec: FleetSpec) -> Self {
         let spec = spec.sound();
         let mut random = Random::new(spec.seed, 0);
         let mut machines: Vec<Machine> = (0..spec.machines)
             .map(|number| {
                 let site = number * SITES.len() / spec.machines.max(1);
-                // The first machine of the site.
+                // Number of the first machine of the site.
                 let first = (site * spec.machines).div_ceil(SITES.len());
                 let area = format!("hall-{}", 1 + (number - first) / MACHINES_OF_AN_AREA);
-                // Not always the same kinds side by side.
+                // Vary the sequence of kinds, so that different kinds are neighbours.
                 let kind = MachineKind::ALL[(number + number / 7) % MachineKind::ALL.len()];
                 Machine::draw(spec.seed, number, kind, SITES[site % SITES.len()], area)
             })
@@ -184,22 +184,22 @@ impl Fleet {
                 });
             }
         }
-        // Bursts do not come all at once.
+        // Spread the waveforms of the machines over the interval.
         let next_burst = machines.iter().map(|_| random.between(0.0, spec.burst_every_seconds.max(0.0))).collect();
         Self { spec, machines, sensors, first_sensor, next_burst, ticks: 0 }
     }
 
-    /// What it is made from.
+    /// The parameters of the fleet, after validation.
     pub fn spec(&self) -> &FleetSpec {
         &self.spec
     }
 
-    /// All sensors, by machine.
+    /// All sensors, ordered by machine.
     pub fn sensors(&self) -> &[Sensor] {
         &self.sensors
     }
 
-    /// Seconds after the start of the next tick.
+    /// Time of the next tick, in seconds after the start.
     fn seconds(&self) -> f64 {
         self.ticks as f64 / self.spec.scalar_hz
     }
@@ -213,7 +213,8 @@ impl Fleet {
         self.spec.start_ns.saturating_add((seconds * 1e9).round() as i64)
     }
 
-    /// The next tick: one reading of each scalar sensor, and the bursts that are due. Ticks are 1 / `scalar_hz` apart.
+    /// Advances to the next tick: one reading of each scalar sensor, and the waveforms that are due. The interval
+    /// between ticks is 1 / `scalar_hz`.
     pub fn step(&mut self) -> Tick {
         let (seconds, time_ns) = (self.seconds(), self.now_ns());
         let step = self.spec.scalar_hz.recip();
@@ -222,12 +223,12 @@ impl Fleet {
             self.machines.iter_mut().zip(&self.first_sensor).zip(&mut self.next_burst)
         {
             machine.advance(seconds, step);
-            machine.readings(seconds, |place, value| {
-                tick.readings.push(Reading { sensor: first + place, time_ns, value });
+            machine.readings(seconds, |index, value| {
+                tick.readings.push(Reading { sensor: first + index, time_ns, value });
             });
             if self.spec.burst_samples > 0 && seconds >= *next_burst {
                 let samples = machine.burst(seconds, self.spec.burst_samples, self.spec.burst_hz);
-                // The accelerometer is each machine's first sensor.
+                // The accelerometer is the first sensor of each machine.
                 tick.bursts.push(Burst { sensor: first, start_ns: time_ns, rate_hz: self.spec.burst_hz, samples });
                 *next_burst = (*next_burst + self.spec.burst_every_seconds).max(seconds);
             }
@@ -237,7 +238,7 @@ impl Fleet {
     }
 }
 
-/// Gives some machines a fault each.
+/// Assigns one fault to each of some randomly chosen machines.
 fn degrade(machines: &mut [Machine], spec: &FleetSpec, random: &mut Random) {
     let share = if spec.faulty_fraction.is_nan() { 0.0 } else { spec.faulty_fraction.clamp(0.0, 1.0) };
     let count = (share * machines.len() as f64).round() as usize;
@@ -249,11 +250,11 @@ fn degrade(machines: &mut [Machine], spec: &FleetSpec, random: &mut Random) {
         let onset = random.between(spec.fault_onset.0, spec.fault_onset.1).max(0.0);
         let pick = random.unit();
         let Some(machine) = machines.get_mut(number) else { continue };
-        // One that does not fit stays in front for the next machine.
+        // A fault that does not suit this machine stays in the queue for the next one.
         let fitting = queue.iter().position(|fault| fault.befalls(machine.kind));
         let Some(fault) = fitting.and_then(|at| queue.remove(at)) else { continue };
         queue.push_back(fault);
-        // Any sensor but the accelerometer, which is the first.
+        // Any sensor except the accelerometer, which is the first.
         let scalars = machine.kind.quantities().len() - 1;
         let sensor = 1 + ((pick * scalars as f64) as usize).min(scalars - 1);
         machine.degradation = Some(Degradation { fault, onset, over: spec.degrade_over_seconds.max(0.0), sensor });

@@ -1,31 +1,31 @@
-//! What an accelerometer on the housing hears.
+//! The vibration model: the signal of an accelerometer on the bearing housing.
 
 use std::f64::consts::TAU;
 
 use super::{bearing::Bearing, fault::Severity, machine::MachineKind};
 use crate::random::Random;
 
-/// Impacts come this share of their period early or late, because balls slip.
+/// Standard deviation of the interval between impacts, as a share of the period: balls slip.
 const SLIP: f64 = 0.01;
-/// Of an impact at full strength, in m/s².
+/// Amplitude of an impact at full severity, in m/s².
 const IMPACT: f64 = 14.0;
-/// What an accelerometer of 50 g reads at most, in m/s².
+/// Range of a 50 g accelerometer, in m/s².
 pub(crate) const RANGE: f64 = 490.0;
-/// Lines from the current: twice the mains' frequency, in Hz.
+/// Electromagnetic line: twice the mains frequency, in Hz.
 const TWICE_MAINS: f64 = 100.0;
 
-/// A machine's own vibration when it is well.
+/// The vibration of a healthy machine.
 #[derive(Clone, Debug)]
 pub(crate) struct Signature {
-    /// Velocity amplitudes at 1, 2 and 3 times the shaft's frequency, in mm/s.
+    /// Velocity amplitudes at 1, 2 and 3 times the shaft frequency, in mm/s.
     pub(crate) shaft: [f64; 3],
-    /// Standard deviation of the velocity beside the lines, in mm/s.
+    /// Standard deviation of the broadband velocity, without the lines, in mm/s.
     pub(crate) rumble: f64,
-    /// Standard deviation of the acceleration's noise, in m/s².
+    /// Standard deviation of the acceleration noise, in m/s².
     pub(crate) hiss: f64,
-    /// Acceleration amplitude of gear mesh, blades, vanes or the current, in m/s².
+    /// Acceleration amplitude of the gear mesh, blade pass, vane pass or electromagnetic line, in m/s².
     pub(crate) mesh: f64,
-    /// Where the housing rings, in Hz, and how damped (share of critical).
+    /// Resonance frequency of the housing in Hz, and its damping ratio.
     pub(crate) resonance: f64,
     pub(crate) damping: f64,
 }
@@ -42,7 +42,7 @@ impl Signature {
         }
     }
 
-    /// Amplitudes at 1, 2, 3 times the shaft's frequency across the shaft, in mm/s.
+    /// Radial velocity amplitudes at 1, 2 and 3 times the shaft frequency, in mm/s.
     fn lines(&self, severity: &Severity, load: f64) -> [f64; 3] {
         let loaded = 0.8 + 0.2 * load;
         [
@@ -52,35 +52,35 @@ impl Signature {
         ]
     }
 
-    /// Vibration velocity, in mm/s RMS: across the shaft and along it. `load` is relative to its mean.
+    /// Radial and axial vibration velocity, in mm/s RMS. `load` is relative to its mean.
     pub(crate) fn velocity(&self, severity: &Severity, load: f64) -> (f64, f64) {
         let lines = self.lines(severity, load);
         let races = severity.outer + 0.9 * severity.inner + 0.7 * severity.ball;
         let rumble = self.rumble + 1.3 * races + 1.8 * severity.cavitation + 0.9 * severity.dry;
         let power: f64 = lines.iter().map(|line| line * line / 2.0).sum();
-        // Little of the shaft's vibration is along it, unless couplings push.
-        let along = 0.35 + 0.9 * severity.misalignment;
-        ((power + rumble * rumble).sqrt(), (along * along * power + 0.36 * rumble * rumble).sqrt())
+        // The axial share of the shaft vibration is small, unless a misaligned coupling pushes.
+        let axial = 0.35 + 0.9 * severity.misalignment;
+        ((power + rumble * rumble).sqrt(), (axial * axial * power + 0.36 * rumble * rumble).sqrt())
     }
 }
 
-/// What a burst is made of.
+/// The operating conditions of a waveform.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Running {
     pub(crate) kind: MachineKind,
     pub(crate) bearing: Bearing,
-    /// Shaft's frequency, in Hz.
+    /// Shaft frequency in Hz.
     pub(crate) shaft_hz: f64,
-    /// Relative to its mean.
+    /// Load relative to its mean.
     pub(crate) load: f64,
     pub(crate) severity: Severity,
 }
 
-/// Samples of acceleration, in m/s², at `rate` Hz.
+/// Generates `count` samples of acceleration in m/s² at `rate` Hz.
 ///
-/// Lines of the shaft; gear mesh with sidebands, blades, vanes, or the current; noise; and impacts of a damaged bearing,
-/// slipping a little, that make the housing ring (model of Randall, Antoni and Chobsaard, Mechanical Systems and Signal
-/// Processing 15 (2001) 945).
+/// The signal consists of lines at multiples of the shaft frequency; gear mesh with sidebands, blade pass, vane pass or
+/// electromagnetic line; noise; and the impacts of a damaged bearing, with slip, that excite the housing resonance
+/// (model of Randall, Antoni and Chobsaard, Mechanical Systems and Signal Processing 15 (2001) 945).
 pub(crate) fn burst(
     signature: &Signature,
     running: &Running,
@@ -109,14 +109,14 @@ pub(crate) fn burst(
         let turn = TAU * shaft_hz * time;
         let mut acceleration = 0.0;
         for ((order, amplitude), phase) in (1..).map(f64::from).zip(lines).zip(phases) {
-            // From velocity in mm/s to acceleration in m/s².
+            // Convert velocity in mm/s to acceleration in m/s².
             acceleration += amplitude * 1e-3 * TAU * order * shaft_hz * (order * turn + phase).sin();
         }
         let modulation = 1.0 + sidebands * (turn + phases[0]).cos();
         acceleration += signature.mesh * load * modulation * (TAU * mesh_hz * time + mesh_phase).sin();
         acceleration += hiss * random.normal();
         if severity.cavitation > 0.0 {
-            // Bubbles collapse in gusts of some milliseconds.
+            // Bubbles collapse in gusts of a few milliseconds.
             let fade = (-1.0 / (0.004 * rate)).exp();
             gust = fade * gust + (1.0 - fade * fade).sqrt() * random.normal();
             acceleration += 2.5 * severity.cavitation * (0.5 + gust.abs()) * random.normal();
@@ -128,15 +128,15 @@ pub(crate) fn burst(
     samples
 }
 
-/// The housing's resonance: a damped oscillator, sampled.
+/// The resonance of the housing: a damped oscillator as a digital filter of order 2.
 #[derive(Debug)]
 struct Ring {
-    first: f64,
-    second: f64,
+    feedback_1: f64,
+    feedback_2: f64,
     last: [f64; 2],
-    /// What to strike it with for an amplitude of 1.
+    /// Impulse that excites an amplitude of 1.
     strike: f64,
-    /// Standard deviation of white noise that it answers with one of 1.
+    /// Standard deviation of white input noise that gives an output with standard deviation 1.
     steady: f64,
 }
 
@@ -144,32 +144,33 @@ impl Ring {
     fn new(hz: f64, damping: f64, rate: f64) -> Self {
         let angle = TAU * hz / rate;
         let decay = (-damping * angle).exp();
-        let (first, second) = (2.0 * decay * angle.cos(), -decay * decay);
+        let (feedback_1, feedback_2) = (2.0 * decay * angle.cos(), -decay * decay);
         // Variance of an autoregressive process of order 2 (Box and Jenkins).
-        let variance = (1.0 - second) / ((1.0 + second) * ((1.0 - second).powi(2) - first * first));
-        Self { first, second, last: [0.0; 2], strike: angle.sin(), steady: variance.sqrt().recip() }
+        let variance =
+            (1.0 - feedback_2) / ((1.0 + feedback_2) * ((1.0 - feedback_2).powi(2) - feedback_1 * feedback_1));
+        Self { feedback_1, feedback_2, last: [0.0; 2], strike: angle.sin(), steady: variance.sqrt().recip() }
     }
 
     fn next(&mut self, input: f64) -> f64 {
-        let next = self.first * self.last[0] + self.second * self.last[1] + input;
+        let next = self.feedback_1 * self.last[0] + self.feedback_2 * self.last[1] + input;
         self.last = [next, self.last[0]];
         next
     }
 }
 
-/// A train of impacts from one spall.
+/// The impacts of one spall.
 #[derive(Debug)]
 struct Train {
     period: f64,
     next: f64,
     number: u64,
     size: f64,
-    /// How often a second the load on the spall comes and goes, and how deep.
+    /// Frequency in Hz and depth (0 to 1) of the modulation by the load.
     load_hz: f64,
     depth: f64,
     phase: f64,
-    /// Size of every second impact: a ball hits the other ring less hard.
-    second: f64,
+    /// Relative size of every second impact: a ball hits the other race less hard.
+    second_impact_ratio: f64,
 }
 
 #[derive(Debug)]
@@ -185,29 +186,38 @@ impl Impacts {
             (severity.ball, 2.0 * bearing.bsf(), bearing.ftf() * shaft_hz, 0.7, 0.7),
         ];
         let mut trains = Vec::new();
-        for (strength, multiple, load_hz, depth, second) in sites {
+        for (strength, multiple, load_hz, depth, second_impact_ratio) in sites {
             if strength > 0.0 && shaft_hz > 0.0 {
                 let period = (multiple * shaft_hz).recip();
                 let (next, phase) = (random.between(0.0, period), random.between(0.0, TAU));
-                trains.push(Train { period, next, number: 0, size: IMPACT * strength, load_hz, depth, phase, second });
+                trains.push(Train {
+                    period,
+                    next,
+                    number: 0,
+                    size: IMPACT * strength,
+                    load_hz,
+                    depth,
+                    phase,
+                    second_impact_ratio,
+                });
             }
         }
         Self { trains }
     }
 
-    /// The blow between the sample before and this one.
+    /// Sum of the impacts between the previous sample and this one.
     fn at(&mut self, time: f64, random: &mut Random) -> f64 {
-        let mut blow = 0.0;
+        let mut sum = 0.0;
         for train in &mut self.trains {
             while time >= train.next {
                 let load = 1.0 - train.depth * (0.5 - 0.5 * (TAU * train.load_hz * time + train.phase).cos());
-                let size = if train.number % 2 == 1 { train.second } else { 1.0 };
-                blow += train.size * load * size * (1.0 + 0.1 * random.normal());
-                // Never backwards, however far a ball slips.
+                let size = if train.number % 2 == 1 { train.second_impact_ratio } else { 1.0 };
+                sum += train.size * load * size * (1.0 + 0.1 * random.normal());
+                // The time never moves backwards, even with a large slip.
                 train.next += train.period * (1.0 + SLIP * random.normal()).max(0.5);
                 train.number += 1;
             }
         }
-        blow
+        sum
     }
 }

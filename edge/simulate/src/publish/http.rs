@@ -1,4 +1,4 @@
-//! By HTTP.
+//! Publishes a fleet over HTTP.
 
 use std::{
     thread,
@@ -13,20 +13,20 @@ use crate::{
 };
 
 const NDJSON: &str = "application/x-ndjson";
-/// A body of so many readings is not made longer.
+/// Number of readings after which a body is sent.
 const READINGS_OF_A_BODY: u64 = 10_000;
-/// A busy server is given so long; Retry-After of more than a minute is taken as a minute.
+/// How long to retry while the server is busy, and the maximum Retry-After that is honoured.
 const BUSY_PATIENCE: Duration = Duration::from_secs(600);
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
-/// One request, from the connection to the answer.
+/// Timeout of one request, from connecting to the end of the response.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Posts the fleet's readings to `{url}/api/v1/ingest`, at a pace: NDJSON bodies, and a `WTW1` body for each burst. Returns
-/// when the pace says so, with how many readings were sent: scalars, and samples of bursts. `key` is an API key, where the
-/// host wants one.
+/// Posts the fleet's readings to `{url}/api/v1/ingest` at the given pace: scalars as NDJSON, each waveform as a `WTW1`
+/// body. Returns after [`Pace::run_for`], with the number of readings that were sent: scalars plus samples of
+/// waveforms. `key` is an API key, if the host requires one.
 ///
-/// A server that cannot be reached is tried again for a minute, one that answers 429 or 503 for ten, after as long as its
-/// Retry-After says.
+/// Retries for one minute if the server cannot be reached, and for ten minutes if it answers 429 or 503. It waits as
+/// long as Retry-After demands.
 ///
 /// # Errors
 /// See [`PublishError`].
@@ -45,7 +45,7 @@ pub fn publish_http(url: &str, key: Option<&str>, fleet: &mut Fleet, pace: &Pace
             pending += 1;
         }
         if pending >= READINGS_OF_A_BODY || !bursts.is_empty() {
-            // Readings before a burst go before it.
+            // Send the readings that precede the waveform first.
             post.flush(&mut body, &mut pending)?;
         }
         for burst in bursts {
@@ -69,13 +69,13 @@ impl Post {
     fn new(url: &str, key: Option<&str>) -> Result<Self, PublishError> {
         let hint = match url.split_once("://") {
             Some(("http", rest)) if !rest.trim_matches('/').is_empty() => "",
-            Some(("https", _)) => "; the simulator speaks no TLS, so give it the plain address",
+            Some(("https", _)) => "; the simulator does not support TLS; use the plain address",
             _ => "; correct --to",
         };
         if !hint.is_empty() || !url.starts_with("http://") {
             return Err(PublishError::Address { expected: "http://127.0.0.1:8080", url: url.to_owned(), hint });
         }
-        // Answers such as 503 are not errors here.
+        // Responses such as 503 are handled here, not as errors of the client.
         let agent =
             ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(TIMEOUT)).build().into();
         Ok(Self {
@@ -86,7 +86,7 @@ impl Post {
         })
     }
 
-    /// Sends what there is.
+    /// Sends the pending readings, if there are any.
     fn flush(&mut self, body: &mut Vec<u8>, readings: &mut u64) -> Result<(), PublishError> {
         if *readings > 0 {
             self.send(NDJSON, body, *readings)?;
@@ -120,7 +120,7 @@ impl Post {
                         .get("retry-after")
                         .and_then(|value| value.to_str().ok()?.trim().parse().ok())
                         .map(Duration::from_secs);
-                    // Read to its end, so that the connection can be used again.
+                    // Read the body to its end, so that the connection can be reused.
                     let answer = response.body_mut().with_config().limit(1 << 20).read_to_string().unwrap_or_default();
                     match status {
                         200..300 => {
@@ -151,7 +151,7 @@ impl Post {
     }
 }
 
-/// Whether trying again may help.
+/// Whether a retry may succeed.
 fn passes(error: &ureq::Error) -> bool {
     matches!(
         error,

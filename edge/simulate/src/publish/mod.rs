@@ -1,4 +1,4 @@
-//! Sends a fleet's readings, at a pace.
+//! Publishes the readings of a fleet at a given pace.
 
 mod http;
 mod mqtt;
@@ -13,16 +13,16 @@ pub use mqtt::publish_mqtt;
 
 use crate::fleet::{Fleet, Tick};
 
-/// A server that is starting is waited for so long.
+/// How long to retry while the server cannot be reached.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How fast a fleet's clock runs.
+/// The speed and the duration of a simulation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pace {
-    /// Times real time while the fleet's clock is in the past; above 0, infinity is as fast as possible. Once it meets the
-    /// present it keeps real time.
+    /// Speed relative to real time while the fleet's clock is in the past; above 0. Infinity means as fast as possible.
+    /// Once the fleet's clock reaches the present, it runs in real time.
     pub speed: f64,
-    /// Stop when the fleet's clock has run so long; none is never.
+    /// Simulated time after which to stop; `None` means never.
     pub run_for: Option<Duration>,
 }
 
@@ -35,66 +35,66 @@ impl Default for Pace {
 /// Why a fleet could not be published.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
-    /// A speed that is none.
+    /// The speed is not above 0.
     #[error("expected a speed above 0, such as 1 for real time; got {speed}")]
     Speed {
-        /// What came.
+        /// The given speed.
         speed: f64,
     },
-    /// An address that is none.
+    /// The address is invalid.
     #[error("expected an address such as {expected}; got {url:?}{hint}")]
     Address {
-        /// What one looks like.
+        /// An example of a valid address.
         expected: &'static str,
-        /// What came.
+        /// The given address.
         url: String,
         /// What to do.
         hint: &'static str,
     },
-    /// Nobody answered for a minute.
+    /// The server did not answer for one minute.
     #[error("{url} could not be reached for {seconds} s: {message}; start the server there, or correct --to")]
     Unreachable {
-        /// Where to.
+        /// Address of the server.
         url: String,
-        /// How long it was tried.
+        /// Duration of the attempts in seconds.
         seconds: u64,
-        /// What the last attempt said.
+        /// Error of the last attempt.
         message: String,
     },
-    /// The server did not want the readings.
+    /// The server rejected the readings.
     #[error("{url} answered {status} instead of 202: {answer}; {sent} readings were sent before")]
     Refused {
-        /// Where to.
+        /// Address of the server.
         url: String,
         /// HTTP status.
         status: u16,
-        /// The start of the body.
+        /// The start of the response body.
         answer: String,
-        /// Readings that were taken before.
+        /// Number of readings that were accepted before.
         sent: u64,
     },
-    /// The server had no room for ten minutes.
+    /// The server was busy for ten minutes.
     #[error(
         "{url} was too busy for {seconds} s (last answer {status}); see its metrics, or publish at a lower --speed"
     )]
     Busy {
-        /// Where to.
+        /// Address of the server.
         url: String,
-        /// 429 or 503.
+        /// HTTP status of the last response: 429 or 503.
         status: u16,
-        /// How long it was tried.
+        /// Duration of the attempts in seconds.
         seconds: u64,
     },
 }
 
-/// Tells when each tick is due.
+/// Determines when each tick is due.
 #[derive(Debug)]
 struct Metronome {
     speed: f64,
-    /// The fleet's clock and the world's when both began, in ns since 1970.
+    /// Start of the fleet's clock and of real time, in ns since 1970.
     fleet_began: i64,
     world_began: i64,
-    /// The fleet's clock stops before this time.
+    /// The simulation stops before this time of the fleet's clock, in ns since 1970.
     until: i64,
 }
 
@@ -110,18 +110,19 @@ impl Metronome {
         Ok(Self { speed: pace.speed, fleet_began, world_began: now(), until })
     }
 
-    /// When a tick of this time is due, in ns since 1970: not before the time itself.
+    /// The real time at which a tick with this simulated time is due, in ns since 1970. Never before the simulated
+    /// time.
     fn due(&self, time: i64) -> i64 {
         let passed = time.saturating_sub(self.fleet_began) as f64 / self.speed;
         self.world_began.saturating_add(passed as i64).max(time)
     }
 
-    /// How long to wait for a tick of this time.
+    /// How long to wait until a tick with this simulated time is due.
     fn wait(&self, time: i64) -> Duration {
         Duration::from_nanos(u64::try_from(self.due(time).saturating_sub(now())).unwrap_or(0))
     }
 
-    /// The next tick when it is due; none at the end. `idle` is called once before a wait.
+    /// Waits until the next tick is due and returns it, or `None` at the end. Calls `idle` once before it waits.
     fn next<E>(&self, fleet: &mut Fleet, idle: impl FnOnce() -> Result<(), E>) -> Result<Option<Tick>, E> {
         let time = fleet.now_ns();
         if time >= self.until {
@@ -140,7 +141,7 @@ fn now() -> i64 {
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// Pauses that grow from attempt to attempt.
+/// Delays that double from attempt to attempt, up to a maximum.
 #[derive(Debug)]
 struct Backoff(Duration);
 
@@ -167,14 +168,14 @@ mod tests {
     const SECOND: i64 = 1_000_000_000;
 
     #[test]
-    fn the_past_runs_at_speed_and_the_present_in_real_time() {
-        // Began an hour ago, at 60 times real time.
+    fn the_past_runs_at_the_given_speed_and_the_present_in_real_time() {
+        // The simulation starts one hour in the past, at 60 times real time.
         let now = 1_000_000 * SECOND;
         let began = now - 3600 * SECOND;
         let metronome = Metronome { speed: 60.0, fleet_began: began, world_began: now, until: i64::MAX };
         assert_eq!(metronome.due(began), now);
         assert_eq!(metronome.due(began + 60 * SECOND), now + SECOND);
-        // After 61 s of the world's time the clocks meet; from then on a tick is due at its own time.
+        // After 61 s of real time the clocks meet; from then on a tick is due at its own time.
         let later = now + 600 * SECOND;
         assert_eq!(metronome.due(later), later);
         let fast = Metronome { speed: f64::INFINITY, ..metronome };
@@ -183,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_stops_when_it_has_run_so_long() {
+    fn the_clock_stops_after_run_for() {
         let mut fleet = Fleet::new(FleetSpec { machines: 1, ..FleetSpec::default() });
         let pace = Pace { speed: f64::INFINITY, run_for: Some(Duration::from_secs(5)) };
         let metronome = Metronome::start(&fleet, &pace).unwrap();
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn pauses_grow_to_a_limit() {
+    fn delays_grow_to_a_maximum() {
         let mut backoff = Backoff::new();
         assert_eq!(backoff.pause(), Backoff::FIRST);
         assert_eq!(backoff.pause(), 2 * Backoff::FIRST);

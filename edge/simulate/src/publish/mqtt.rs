@@ -1,4 +1,4 @@
-//! By MQTT.
+//! Publishes a fleet over MQTT.
 
 use std::{
     collections::VecDeque,
@@ -19,20 +19,21 @@ use crate::{
     waveform::encode_waveform,
 };
 
-/// Messages on their way without an acknowledgement.
+/// Maximum number of unacknowledged messages.
 const IN_FLIGHT: u16 = 500;
-/// Larger than any burst.
+/// Maximum packet size in bytes; larger than any waveform.
 const LARGEST_PACKET: usize = 16 << 20;
 const EXPECTED: &str = "mqtt://127.0.0.1:1883 or mqtt://user:password@host:1883";
 
-/// Publishes the fleet's readings at a pace, with quality of service 1: the topic is the sensor's id, the payload a JSON
-/// object, or `WTW1` for a burst. Returns when the pace says so and the broker has acknowledged all, with how many readings
-/// were sent: scalars, and samples of bursts. `key`: an API key, which is the password where the address names none.
+/// Publishes the fleet's readings at the given pace with quality of service 1. The topic is the sensor's id; the
+/// payload is a JSON object, or `WTW1` for a waveform. Returns after [`Pace::run_for`], when the broker has
+/// acknowledged all messages, with the number of readings that were sent: scalars plus samples of waveforms. `key` is
+/// an API key; it is used as the password if the address contains none.
 ///
-/// When the connection breaks, what was not acknowledged is sent again.
+/// After a lost connection, the unacknowledged messages are sent again.
 ///
 /// # Errors
-/// See [`PublishError`]; a broker that cannot be reached, or acknowledges nothing, is waited for a minute.
+/// See [`PublishError`]. Fails if the broker cannot be reached, or acknowledges nothing, for one minute.
 pub fn publish_mqtt(url: &str, key: Option<&str>, fleet: &mut Fleet, pace: &Pace) -> Result<u64, PublishError> {
     let metronome = Metronome::start(fleet, pace)?;
     let (client, connection) = Client::new(options(url, key, fleet.spec().seed)?, usize::from(IN_FLIGHT));
@@ -41,7 +42,7 @@ pub fn publish_mqtt(url: &str, key: Option<&str>, fleet: &mut Fleet, pace: &Pace
         let line = Arc::clone(&line);
         thread::spawn(move || line.run(connection))
     };
-    let gone = |line: &Line| {
+    let unreachable = |line: &Line| {
         let message = line.problem.lock().unwrap_or_else(PoisonError::into_inner).clone();
         PublishError::Unreachable { url: shown(url), seconds: PATIENCE.as_secs(), message }
     };
@@ -62,37 +63,37 @@ pub fn publish_mqtt(url: &str, key: Option<&str>, fleet: &mut Fleet, pace: &Pace
         });
         for (sensor, payload, count) in scalars.chain(bursts) {
             let topic = names.get(sensor).map_or("", String::as_str);
-            client.publish(topic, QoS::AtLeastOnce, false, payload).map_err(|_| gone(&line))?;
+            client.publish(topic, QoS::AtLeastOnce, false, payload).map_err(|_| unreachable(&line))?;
             messages += 1;
             sent += count;
         }
     }
-    line.settle(messages).map_err(|()| gone(&line))?;
+    line.settle(messages).map_err(|()| unreachable(&line))?;
     line.done.store(true, Ordering::Release);
-    // When this fails the line is down already, and all is acknowledged.
+    // An error here means that the connection is already closed; all messages are acknowledged.
     drop(client.disconnect());
     drop(worker.join());
     Ok(sent)
 }
 
-/// What the publisher and the connection's thread know of each other.
+/// State shared by the publisher and the thread of the connection.
 #[derive(Debug, Default)]
 struct Line {
     acknowledged: AtomicU64,
-    /// All is sent and acknowledged.
+    /// Whether all messages are sent and acknowledged.
     done: AtomicBool,
-    /// The thread has given up.
+    /// Whether the thread of the connection has ended.
     down: AtomicBool,
-    /// What the connection's last error said.
+    /// The last error of the connection.
     problem: Mutex<String>,
 }
 
 impl Line {
-    /// Keeps the connection up, until all is done or the broker cannot be reached for a minute.
+    /// Keeps the connection open until all messages are done, or until the broker cannot be reached for one minute.
     fn run(&self, mut connection: Connection) {
         let mut backoff = Backoff::new();
         let mut well = Instant::now();
-        // The library forgets what was not acknowledged when the broker's session is new; these are sent again.
+        // The library discards unacknowledged messages if the broker's session is new; they are sent again from here.
         let mut unacknowledged: VecDeque<Request> = VecDeque::new();
         while let Ok(event) = connection.recv() {
             match event {
@@ -126,7 +127,8 @@ impl Line {
         self.down.store(true, Ordering::Release);
     }
 
-    /// Waits until so many messages are acknowledged.
+    /// Waits until this number of messages is acknowledged. Fails if the connection ends or no acknowledgement arrives
+    /// for one minute.
     fn settle(&self, messages: u64) -> Result<(), ()> {
         let (mut last, mut moved) = (0, Instant::now());
         loop {
@@ -150,7 +152,7 @@ impl Line {
     }
 }
 
-/// The address without a password.
+/// The address without user and password, for messages.
 fn shown(url: &str) -> String {
     match url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?.1))) {
         Some((scheme, host)) => format!("{scheme}://{host}"),
@@ -162,22 +164,22 @@ fn options(url: &str, key: Option<&str>, seed: u64) -> Result<MqttOptions, Publi
     let wrong = |hint| PublishError::Address { expected: EXPECTED, url: shown(url), hint };
     let rest = match url.split_once("://") {
         Some(("mqtt", rest)) => rest.trim_end_matches('/'),
-        Some(("mqtts", _)) => return Err(wrong("; the simulator speaks no TLS, so give it the plain address")),
+        Some(("mqtts", _)) => return Err(wrong("; the simulator does not support TLS; use the plain address")),
         _ => return Err(wrong("; correct --to")),
     };
-    let (login, place) = rest.rsplit_once('@').map_or((None, rest), |(login, place)| (Some(login), place));
-    let (host, port) = match place.rsplit_once(':') {
-        // The colons of an IPv6 address stand in brackets.
+    let (login, address) = rest.rsplit_once('@').map_or((None, rest), |(login, address)| (Some(login), address));
+    let (host, port) = match address.rsplit_once(':') {
+        // The colons of an IPv6 address are inside brackets.
         Some((host, port)) if !port.ends_with(']') => {
-            (host, port.parse().map_err(|_| wrong("; the port is a number up to 65535"))?)
+            (host, port.parse().map_err(|_| wrong("; the port must be a number up to 65535"))?)
         }
-        _ => (place, 1883),
+        _ => (address, 1883),
     };
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     if host.is_empty() || host.contains('/') {
-        return Err(wrong("; it names no host"));
+        return Err(wrong("; the host is missing"));
     }
-    // Two simulators at once must not throw each other out.
+    // Two simulators that run at the same time must not take over each other's session.
     let client = format!("wheeltapper-simulate-{seed}-{}", std::process::id());
     let mut options = MqttOptions::new(client, host, port);
     options
@@ -202,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_say_host_port_and_login() {
+    fn addresses_contain_host_port_and_login() {
         let of = |url: &str| {
             let options = options(url, None, 1).unwrap();
             (options.broker_address(), options.credentials().map(|login| (login.username, login.password)))
@@ -215,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_address_is_told_without_its_password() {
+    fn an_invalid_address_is_reported_without_its_password() {
         for url in ["mqtts://a:secret@host", "host:1883", "mqtt://", "mqtt://a:secret@host:99999", "http://a:secret@b"]
         {
             let error = options(url, None, 1).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! Recordings as CSV: a time column, and a column for each sensor.
+//! Reads CSV recordings: a time column, and a column for each sensor.
 
 use std::{
     collections::BTreeMap,
@@ -12,62 +12,62 @@ use csv::{ByteRecord, Reader, ReaderBuilder};
 use super::{Chunk, RecordingError, excerpt, time};
 use crate::ndjson;
 
-/// A body is not made longer than about this.
+/// Approximate maximum length of a body in bytes.
 const BODY: usize = 4 << 20;
-/// Read ahead; a header is searched for separators so far.
+/// Size of the read buffer in bytes; the separator is detected within it.
 const BUFFER: usize = 64 << 10;
-/// Names of time columns, the likelier first.
+/// Names of time columns, in order of preference.
 const TIME_COLUMNS: [&str; 4] = ["datetime", "timestamp", "time", "date"];
 
-/// How to read a CSV recording.
+/// Options for reading a CSV recording.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CsvOptions {
     /// Name of the machine or test rig.
     pub asset: String,
-    /// Sensor ids: `{asset}` is the asset, `{column}` the column's name in lower case, with a dash for each run of
-    /// characters that are no letters or digits.
+    /// Template of the sensor ids. `{asset}` is replaced by the asset, `{column}` by the column's name in lower case,
+    /// with a dash for each run of characters that are not letters or digits.
     pub sensor: String,
-    /// The time column; by default `datetime`, `timestamp`, `time` or `date`. Case does not matter for columns' names.
+    /// The time column; by default `datetime`, `timestamp`, `time` or `date`. Column names are not case-sensitive.
     pub time_column: Option<String>,
-    /// Only these columns; empty means all.
+    /// Columns to read; empty means all.
     pub columns: Vec<String>,
-    /// Columns that are no sensors.
+    /// Columns that are not sensors.
     pub ignore: Vec<String>,
-    /// So many rows make a chunk (fewer when they are very long); at least 1.
+    /// Number of rows per chunk, at least 1. A chunk of very long rows has fewer.
     pub rows_per_chunk: usize,
-    /// Whether numbers have a decimal comma, as in `40,5`.
+    /// Whether numbers use a decimal comma, as in `40,5`.
     pub decimal_comma: bool,
 }
 
-/// A CSV file, chunk by chunk; each is a body of NDJSON.
+/// An iterator over the chunks of a CSV file; each chunk is an NDJSON body.
 ///
-/// The separator (`;`, `,` or tab) is told from the header. Each cell that is not empty is a reading. A number stands in the
-/// body as it stands in the file; what is no number, or a row's time that cannot be read, is passed on as text, so that
-/// ingest refuses it with the reason. So is a cell beyond the header's columns.
+/// The separator (`;`, `,` or tab) is detected from the header. Each cell that is not empty is a reading. Numbers are
+/// copied to the body unchanged. A cell that is not a number, a time that cannot be parsed, and a cell beyond the
+/// header's columns are passed on as text, so that ingest rejects them with a reason.
 #[derive(Debug)]
 pub struct CsvRecording {
     reader: Reader<BufReader<File>>,
     path: PathBuf,
     time: usize,
-    /// Column and the start of its lines.
+    /// Index of each sensor column, and the start of its NDJSON lines.
     columns: Vec<(usize, Vec<u8>)>,
     width: usize,
-    /// The start of lines for cells that no column names; none if only some columns are asked for.
+    /// The start of the lines for cells beyond the header; `None` if only some columns are read.
     beyond: Option<Vec<u8>>,
     rows: usize,
     record: ByteRecord,
     last_time: i64,
     ended: bool,
     decimal_comma: bool,
-    /// Cells that would be numbers if they had a decimal point.
+    /// Number of cells that would be numbers with a decimal point in place of the comma.
     with_comma: u64,
 }
 
 impl CsvRecording {
-    /// Reads the header.
+    /// Opens the file and reads the header.
     ///
     /// # Errors
-    /// When the file cannot be read, has no header or no time column, or has not the columns that are asked for.
+    /// If the file cannot be read, or has no header, no time column or not the requested columns.
     pub fn open(path: &Path, options: CsvOptions) -> Result<Self, RecordingError> {
         let failed = |source| RecordingError::Io { path: path.to_owned(), source };
         let mut file = BufReader::with_capacity(BUFFER, File::open(path).map_err(failed)?);
@@ -80,28 +80,24 @@ impl CsvRecording {
         let wrong =
             |expected, came, advice| RecordingError::Csv { path: path.to_owned(), line: 1, expected, came, advice };
         if !reader.read_byte_record(&mut record).map_err(|error| unreadable(path, error))? {
-            return Err(wrong("a header", "an empty file".to_owned(), "give a recording that has one"));
+            return Err(wrong("a header", "an empty file".to_owned(), "use a recording with a header"));
         }
         let names: Vec<String> = record.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
-        let find = |wanted: &str| names.iter().position(|name| name.eq_ignore_ascii_case(wanted.trim()));
+        let find = |requested: &str| names.iter().position(|name| name.eq_ignore_ascii_case(requested.trim()));
         let came = || excerpt(&names.join(", "));
         let time = match &options.time_column {
-            Some(wanted) => find(wanted).ok_or_else(|| {
-                wrong("the time column that was asked for", came(), "name one of these with --time-column")
+            Some(requested) => find(requested).ok_or_else(|| {
+                wrong("the requested time column", came(), "select one of these columns with --time-column")
             })?,
             None => TIME_COLUMNS.iter().find_map(|name| find(name)).ok_or_else(|| {
                 let expected = "a time column (datetime, timestamp, time or date)";
-                wrong(expected, came(), "name it with --time-column")
+                wrong(expected, came(), "select it with --time-column")
             })?,
         };
-        for wanted in &options.columns {
-            if find(wanted).is_none() {
-                let came = format!("no column {wanted:?} among {}", came());
-                return Err(wrong(
-                    "the columns that were asked for",
-                    came,
-                    "name columns of the header with --columns",
-                ));
+        for requested in &options.columns {
+            if find(requested).is_none() {
+                let came = format!("no column {requested:?} among {}", came());
+                return Err(wrong("the requested columns", came, "select columns of the header with --columns"));
             }
         }
         let among = |list: &[String], name: &str| list.iter().any(|other| other.trim().eq_ignore_ascii_case(name));
@@ -110,13 +106,13 @@ impl CsvRecording {
             .iter()
             .enumerate()
             .filter(|(at, name)| {
-                let wanted = options.columns.is_empty() || among(&options.columns, name);
-                *at != time && wanted && !among(&options.ignore, name)
+                let requested = options.columns.is_empty() || among(&options.columns, name);
+                *at != time && requested && !among(&options.ignore, name)
             })
             .map(|(at, name)| (at, ndjson::prefix(&sensor(&options, &part(name, at, &mut used)))))
             .collect();
         if columns.is_empty() {
-            return Err(wrong("a column that is a sensor", came(), "name fewer columns with --ignore"));
+            return Err(wrong("at least one sensor column", came(), "ignore fewer columns with --ignore"));
         }
         let beyond = options.columns.is_empty().then(|| ndjson::prefix(&sensor(&options, "beyond-the-header")));
         Ok(Self {
@@ -135,22 +131,22 @@ impl CsvRecording {
         })
     }
 
-    /// How many cells so far were passed on as text that would be numbers if they had a decimal point: 0 with
+    /// Number of cells so far that were passed on as text only because of a decimal comma. Always 0 with
     /// [`CsvOptions::decimal_comma`].
     pub fn with_decimal_comma(&self) -> u64 {
         self.with_comma
     }
 
-    /// Adds the record's cells; gives how many.
-    fn row(&mut self, body: &mut Vec<u8>, stamp: &mut Vec<u8>) -> u64 {
+    /// Writes the cells of the current record to `body`. Returns the number of readings.
+    fn row(&mut self, body: &mut Vec<u8>, time_text: &mut Vec<u8>) -> u64 {
         let text = String::from_utf8_lossy(self.record.get(self.time).unwrap_or_default());
-        stamp.clear();
+        time_text.clear();
         match time::parse(&text) {
             Some(time) => {
                 self.last_time = time;
-                ndjson::time(stamp, time);
+                ndjson::time(time_text, time);
             }
-            None => ndjson::text(stamp, &text),
+            None => ndjson::text(time_text, &text),
         }
         let mut readings = 0;
         for (at, prefix) in &self.columns {
@@ -159,15 +155,15 @@ impl CsvRecording {
                 let pointed = pointed(value);
                 self.with_comma += u64::from(pointed.is_some() && !self.decimal_comma);
                 let value = pointed.as_deref().filter(|_| self.decimal_comma).unwrap_or(value);
-                line(body, prefix, stamp, |body| cell(body, value));
+                line(body, prefix, time_text, |body| cell(body, value));
                 readings += 1;
             }
         }
         if let Some(prefix) = &self.beyond {
             for value in self.record.iter().skip(self.width).filter(|value| !value.trim_ascii().is_empty()) {
-                let told =
+                let message =
                     format!("a cell beyond the header's {} columns: {}", self.width, String::from_utf8_lossy(value));
-                line(body, prefix, stamp, |body| ndjson::text(body, &told));
+                line(body, prefix, time_text, |body| ndjson::text(body, &message));
                 readings += 1;
             }
         }
@@ -179,11 +175,11 @@ impl Iterator for CsvRecording {
     type Item = Result<Chunk, RecordingError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (mut body, mut stamp, mut readings, mut rows) = (Vec::new(), Vec::new(), 0, 0);
+        let (mut body, mut time_text, mut readings, mut rows) = (Vec::new(), Vec::new(), 0, 0);
         while !self.ended && rows < self.rows && body.len() < BODY {
             match self.reader.read_byte_record(&mut self.record) {
                 Ok(true) => {
-                    readings += self.row(&mut body, &mut stamp);
+                    readings += self.row(&mut body, &mut time_text);
                     rows += 1;
                 }
                 Ok(false) => self.ended = true,
@@ -192,7 +188,7 @@ impl Iterator for CsvRecording {
                     return Some(Err(unreadable(&self.path, error)));
                 }
             }
-            // Rows without any cell do not make a chunk.
+            // Rows without values do not make a chunk.
             if rows == self.rows && readings == 0 {
                 rows = 0;
             }
@@ -206,15 +202,15 @@ impl Iterator for CsvRecording {
     }
 }
 
-fn line(body: &mut Vec<u8>, prefix: &[u8], stamp: &[u8], value: impl FnOnce(&mut Vec<u8>)) {
+fn line(body: &mut Vec<u8>, prefix: &[u8], time_text: &[u8], value: impl FnOnce(&mut Vec<u8>)) {
     body.extend_from_slice(prefix);
-    body.extend_from_slice(stamp);
+    body.extend_from_slice(time_text);
     body.extend_from_slice(b",\"values\":");
     value(body);
     body.extend_from_slice(b"}\n");
 }
 
-/// A cell as a JSON value: numbers as they are written, `NaN` as it is, all else as text.
+/// Writes a cell as a JSON value: numbers unchanged, `NaN` as `NaN`, anything else as text.
 fn cell(body: &mut Vec<u8>, value: &[u8]) {
     if is_json_number(value) {
         body.extend_from_slice(value);
@@ -225,7 +221,7 @@ fn cell(body: &mut Vec<u8>, value: &[u8]) {
     }
 }
 
-/// A number with a decimal comma, with a point in its place.
+/// Replaces a decimal comma by a point. `None` if the cell is not a number with a decimal comma.
 fn pointed(value: &[u8]) -> Option<Vec<u8>> {
     if !value.contains(&b',') {
         return None;
@@ -235,7 +231,7 @@ fn pointed(value: &[u8]) -> Option<Vec<u8>> {
     is_json_number(&pointed).then_some(pointed)
 }
 
-/// RFC 8259, section 6.
+/// Whether the text is a JSON number: RFC 8259, section 6.
 fn is_json_number(text: &[u8]) -> bool {
     let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let rest = text.strip_prefix(b"-").unwrap_or(text);
@@ -261,7 +257,7 @@ fn is_json_number(text: &[u8]) -> bool {
     }
 }
 
-/// The one of `;`, tab and `,` that is most often in the first line, outside of quotes.
+/// Detects the separator: the most frequent of `;`, tab and `,` in the first line, outside of quotes.
 fn separator(start: &[u8]) -> u8 {
     let mut counts = [(b';', 0), (b'\t', 0), (b',', 0)];
     let mut quoted = false;
@@ -273,7 +269,7 @@ fn separator(start: &[u8]) -> u8 {
             _ => counts.iter_mut().filter(|(separator, _)| *separator == byte).for_each(|(_, count)| *count += 1),
         }
     }
-    // The first of the largest; a comma when there is none at all.
+    // The first separator with the maximum count; a comma if none occurs.
     let most = counts.iter().map(|(_, count)| *count).max().unwrap_or(0);
     counts.iter().find(|(_, count)| most > 0 && *count == most).map_or(b',', |(separator, _)| *separator)
 }
@@ -282,7 +278,7 @@ fn sensor(options: &CsvOptions, column: &str) -> String {
     options.sensor.replace("{column}", column).replace("{asset}", &options.asset)
 }
 
-/// A column's name as a part of a sensor's id. Names that would be the same get a number.
+/// Converts a column's name to a part of a sensor's id. Duplicate names get a number.
 fn part(name: &str, at: usize, used: &mut BTreeMap<String, usize>) -> String {
     let lower = name.to_lowercase();
     let mut part = lower.split(|character: char| !character.is_alphanumeric()).filter(|word| !word.is_empty()).fold(
@@ -312,12 +308,8 @@ fn unreadable(path: &Path, error: csv::Error) -> RecordingError {
     let came = error.to_string();
     match error.into_kind() {
         csv::ErrorKind::Io(source) => RecordingError::Io { path: path.to_owned(), source },
-        _ => RecordingError::Csv {
-            path: path.to_owned(),
-            line,
-            expected: "a row of cells",
-            came,
-            advice: "correct the file",
-        },
+        _ => {
+            RecordingError::Csv { path: path.to_owned(), line, expected: "a CSV row", came, advice: "correct the file" }
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Readers of recordings. They go through a file in pieces and give each as a body that ingest takes.
+//! Readers of recordings. They read a file in chunks and convert each chunk to a body for ingest.
 
 mod csv;
 mod npy;
@@ -9,16 +9,18 @@ use std::{io, path::PathBuf};
 pub use csv::{CsvOptions, CsvRecording};
 pub use npy::{NpyOptions, NpyRecording};
 
-/// A piece of a recording.
+/// A part of a recording.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chunk {
     /// Media type of the body: `application/x-ndjson`, or `application/vnd.wheeltapper.waveform`.
     pub content_type: &'static str,
-    /// What ingest takes.
+    /// Body of an ingest request.
     pub body: Vec<u8>,
-    /// How many readings are in it: cells that are not empty, or samples. Those that ingest will refuse count as well.
+    /// Number of readings in the body: cells that are not empty, or samples. Readings that ingest will reject count
+    /// too.
     pub readings: u64,
-    /// Time of its last reading, in ns since 1970; that of the chunk before (0 at first) when no time in it can be read.
+    /// Time of the last reading, in ns since 1970. If no time in the chunk can be parsed, the value of the previous
+    /// chunk (initially 0).
     pub last_time_ns: i64,
 }
 
@@ -30,38 +32,38 @@ pub enum RecordingError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         source: io::Error,
     },
-    /// Not a CSV file with a header, or not as asked for.
+    /// The file is not a CSV file with a header, or lacks the requested columns.
     #[error("{}, line {line}: expected {expected}; got {came}; {advice}", path.display())]
     Csv {
         /// The file.
         path: PathBuf,
-        /// From 1.
+        /// Line number, from 1.
         line: u64,
-        /// What should have been there.
+        /// The expected content.
         expected: &'static str,
-        /// What was there.
+        /// The actual content.
         came: String,
-        /// What to do.
+        /// How to correct it.
         advice: &'static str,
     },
-    /// Not a NumPy file, or of a kind that is no recording.
+    /// The file is not a NumPy file, or its array is not a recording of one sensor.
     #[error("{}: expected {expected}; got {came}; {advice}", path.display())]
     Npy {
         /// The file.
         path: PathBuf,
-        /// What should have been there.
+        /// The expected content.
         expected: &'static str,
-        /// What was there.
+        /// The actual content.
         came: String,
-        /// What to do.
+        /// How to correct it.
         advice: &'static str,
     },
 }
 
-/// The start of a text, for messages.
+/// The start of a text, quoted, for messages.
 fn excerpt(text: &str) -> String {
     let mut start: String = text.chars().take(120).collect();
     if start.len() < text.len() {

@@ -1,4 +1,4 @@
-//! Recordings as NumPy arrays: the samples of one sensor.
+//! Reads NumPy recordings: the samples of one sensor.
 
 use std::{
     fs::File,
@@ -10,30 +10,33 @@ use super::{Chunk, RecordingError, excerpt};
 use crate::waveform::{WAVEFORM_CONTENT_TYPE, encode_waveform};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
-/// NumPy itself reads no longer header by default.
+/// Maximum length of the header in bytes; NumPy rejects longer headers by default.
 const LONGEST_HEADER: usize = 64 << 10;
-/// Samples of a burst: below, features mean nothing; above, ingest would refuse its size.
+/// Minimum and maximum number of samples of a waveform: features of fewer samples are meaningless, and ingest rejects
+/// more.
 const FEWEST: u64 = 16;
 const MOST: u64 = 1 << 20;
 const SECOND: u128 = 1_000_000_000;
 
-/// How to read a NumPy recording.
+/// Options for reading a NumPy recording.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NpyOptions {
     /// The sensor's id.
     pub sensor: String,
-    /// Samples a second, above 0.
+    /// Sampling rate in Hz, above 0.
     pub rate: f64,
     /// Time of the first sample, in ns since 1970.
     pub start_ns: i64,
-    /// Length of a burst, in s; it has at least 16 samples and at most 2²⁰ all the same.
+    /// Length of a waveform in seconds. A waveform has at least 16 and at most 2²⁰ samples in any case.
     pub burst_seconds: f64,
 }
 
-/// A `.npy` file (format 1, 2 or 3), burst by burst; each is a `WTW1` body. The last one is as long as what is left.
+/// An iterator over the waveforms of a `.npy` file (format 1, 2 or 3); each chunk is a `WTW1` body. The last waveform
+/// has the remaining samples.
 ///
-/// Arrays of one dimension of f4, f8, i2 or i4, of either byte order. Samples become f32. Sample `i` was taken at
-/// `start_ns + i · 10⁹ / rate`, computed in whole numbers and rounded once, so that bursts do not drift.
+/// The array has one dimension and elements of type f4, f8, i2 or i4 in either byte order. Samples are converted to
+/// f32. The time of sample `i` is `start_ns + i · 10⁹ / rate`, computed in integers and rounded once, so that waveforms
+/// do not drift.
 #[derive(Debug)]
 pub struct NpyRecording {
     file: BufReader<File>,
@@ -60,10 +63,10 @@ struct Kind {
 }
 
 impl NpyRecording {
-    /// Reads the header.
+    /// Opens the file and reads the header.
     ///
     /// # Errors
-    /// When the file cannot be read, is no NumPy file, is cut off, or has an array of another kind or shape.
+    /// If the file cannot be read, is not a NumPy file, is truncated, or has an array of another type or shape.
     pub fn open(path: &Path, options: NpyOptions) -> Result<Self, RecordingError> {
         let failed = |source| RecordingError::Io { path: path.to_owned(), source };
         let file = File::open(path).map_err(failed)?;
@@ -72,25 +75,25 @@ impl NpyRecording {
         let wrong =
             |expected, came: String, advice| RecordingError::Npy { path: path.to_owned(), expected, came, advice };
         if !(options.rate.is_finite() && options.rate > 0.0) {
-            return Err(wrong("a sampling rate above 0 Hz", options.rate.to_string(), "give it with --rate"));
+            return Err(wrong("a sampling rate above 0 Hz", options.rate.to_string(), "set it with --rate"));
         }
         if options.burst_seconds.is_nan() || options.burst_seconds <= 0.0 {
-            return Err(wrong("bursts longer than 0 s", options.burst_seconds.to_string(), "give it with --burst"));
+            return Err(wrong("waveforms longer than 0 s", options.burst_seconds.to_string(), "set it with --burst"));
         }
         let (header, start) = header(&mut file).map_err(|problem| match problem {
             Problem::Io(error) if error.kind() != io::ErrorKind::UnexpectedEof => failed(error),
             Problem::Io(_) => {
-                wrong("a .npy file", "a file that ends within its header".into(), "save it anew with numpy.save")
+                wrong("a .npy file", "a file that ends within its header".into(), "save it again with numpy.save")
             }
-            Problem::Text(came) => wrong("a .npy file of format 1, 2 or 3", came, "save it anew with numpy.save"),
+            Problem::Text(came) => wrong("a .npy file of format 1, 2 or 3", came, "save it again with numpy.save"),
         })?;
         let (kind, samples) = array(&header).map_err(|(expected, advice)| wrong(expected, excerpt(&header), advice))?;
         let there = length.saturating_sub(start);
         if samples.checked_mul(kind.size()) != Some(there) {
             let came = format!("{there} bytes for {samples} samples of {} bytes", kind.size());
-            return Err(wrong("as many samples as the header says", came, "copy or save the file anew"));
+            return Err(wrong("as many samples as the header declares", came, "copy or save the file again"));
         }
-        // Saturates: a burst is no longer than the whole recording, or than ingest takes.
+        // The conversion saturates; a waveform is at most as long as ingest accepts.
         let burst = ((options.burst_seconds * options.rate).round() as u64).clamp(FEWEST, MOST);
         let new = Self { file, path: path.to_owned(), options, kind, samples, read: 0, burst };
         if new.time_of(samples.saturating_sub(1)).is_none() {
@@ -100,7 +103,7 @@ impl NpyRecording {
         Ok(new)
     }
 
-    /// When a sample was taken, in ns since 1970.
+    /// Time of a sample, in ns since 1970; `None` if it overflows.
     fn time_of(&self, sample: u64) -> Option<i64> {
         let after = i64::try_from(nanoseconds(sample, self.options.rate)?).ok()?;
         self.options.start_ns.checked_add(after)
@@ -112,7 +115,7 @@ impl NpyRecording {
         let mut bytes = vec![0; (count * self.kind.size()) as usize];
         self.file.read_exact(&mut bytes).map_err(|source| RecordingError::Io { path: self.path.clone(), source })?;
         let samples: Vec<f32> = self.kind.samples(&bytes);
-        // In range since the last sample's is.
+        // Does not overflow, because the time of the last sample does not.
         let start = self.time_of(self.read).unwrap_or(i64::MAX);
         self.read += count;
         Ok(Chunk {
@@ -193,7 +196,7 @@ impl From<io::Error> for Problem {
     }
 }
 
-/// The header's text, and where the samples begin.
+/// Reads the header. Returns its text and the offset of the samples.
 fn header(file: &mut impl io::Read) -> Result<(String, u64), Problem> {
     let mut start = [0; 8];
     file.read_exact(&mut start)?;
@@ -222,10 +225,10 @@ fn header(file: &mut impl io::Read) -> Result<(String, u64), Problem> {
     Ok((String::from_utf8_lossy(&text).trim().to_owned(), before + length as u64))
 }
 
-/// Kind and number of samples from `{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }`; else what is expected and
-/// what to do.
+/// Parses the element type and the number of samples from a header such as `{'descr': '<f4', 'fortran_order': False,
+/// 'shape': (3,), }`. The error is the expected content and how to correct it.
 fn array(header: &str) -> Result<(Kind, u64), (&'static str, &'static str)> {
-    const HEADER: (&str, &str) = ("a header with descr, fortran_order and shape", "save it anew with numpy.save");
+    const HEADER: (&str, &str) = ("a header with descr, fortran_order and shape", "save it again with numpy.save");
     let after = |key: &str| {
         let (_, rest) = header.split_once(&format!("'{key}'")).or(header.split_once(&format!("\"{key}\"")))?;
         rest.trim_start().strip_prefix(':').map(str::trim_start)
@@ -244,7 +247,7 @@ fn array(header: &str) -> Result<(Kind, u64), (&'static str, &'static str)> {
         .filter(|size| !size.is_empty())
         .map(|size| size.parse().map_err(|_| HEADER))
         .collect::<Result<_, _>>()?;
-    // An array of one column, or of one row, lies in the file as one of one dimension.
+    // An array with one column or one row has the same layout as one with one dimension.
     if sizes.is_empty() || sizes.iter().filter(|&&size| size != 1).count() > 1 {
         return Err((
             "an array of one dimension: the samples of one sensor",
@@ -254,14 +257,14 @@ fn array(header: &str) -> Result<(Kind, u64), (&'static str, &'static str)> {
     Ok((kind, sizes.iter().product()))
 }
 
-/// From the first sample to this one: `sample · 10⁹ / rate`, to the nearest; none beyond 128 bits. A double is a whole
-/// number times a power of two, so that this is a division of whole numbers.
+/// Nanoseconds from the first sample to this one: `sample · 10⁹ / rate`, rounded to the nearest; `None` if it overflows
+/// 128 bits. A double is an integer times a power of two, so this is a division of integers.
 fn nanoseconds(sample: u64, rate: f64) -> Option<u128> {
     let bits = rate.to_bits();
     let exponent = (bits >> 52) as i32 & 0x7ff;
     let fraction = bits & ((1 << 52) - 1);
     let (whole, exponent) = if exponent == 0 { (fraction, -1074) } else { (fraction | 1 << 52, exponent - 1075) };
-    // Without factors of two the numbers stay small.
+    // Removing factors of two keeps the numbers small.
     let twos = whole.trailing_zeros();
     let (whole, exponent) = (u128::from(whole.checked_shr(twos)?), exponent + i32::try_from(twos).ok()?);
     let above = u128::from(sample) * SECOND;
@@ -271,7 +274,7 @@ fn nanoseconds(sample: u64, rate: f64) -> Option<u128> {
     } else {
         match shifted(whole, shift) {
             Some(below) => (above, below),
-            // Beyond any number of samples.
+            // The rate is far larger than any number of samples.
             None => return Some(0),
         }
     };

@@ -1,16 +1,16 @@
-//! Times as recordings write them.
+//! Parses the time formats of recordings.
 
 use jiff::{Timestamp, civil::DateTime, tz::Offset};
 
-/// Nanoseconds since 1970 of an RFC 3339 time, a date and time without an offset (UTC), or a number since 1970 whose size
-/// tells its unit as ingest has it: below 10¹¹ s, below 10¹⁴ ms, below 10¹⁷ µs, else ns. None if it is no such thing, or
-/// beyond the years 1677 to 2262.
+/// Parses a time to nanoseconds since 1970. Accepts an RFC 3339 time, a date and time without an offset (UTC), or a
+/// number since 1970. The size of a number determines its unit, as in ingest: below 10¹¹ s, below 10¹⁴ ms, below 10¹⁷
+/// µs, else ns. `None` if the text is not a time, or outside the years 1677 to 2262.
 pub(super) fn parse(text: &str) -> Option<i64> {
     let text = text.trim();
     if let Some(number) = number(text) {
         return i64::try_from(number).ok();
     }
-    // Only years of four digits: a plain date such as 20200309 is a number.
+    // The year must have four digits and a dash: a plain date such as 20200309 is a number.
     if text.as_bytes().get(4) != Some(&b'-') {
         return None;
     }
@@ -23,7 +23,7 @@ pub(super) fn parse(text: &str) -> Option<i64> {
     i64::try_from(time.as_nanosecond()).ok()
 }
 
-/// Exactly, not by way of a double.
+/// Parses a decimal number of s, ms, µs or ns to nanoseconds, exactly: without conversion to a double.
 fn number(text: &str) -> Option<i128> {
     let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
@@ -41,7 +41,7 @@ fn number(text: &str) -> Option<i128> {
     let mut nanoseconds = whole * unit;
     let mut digit_unit = unit;
     for digit in fraction.bytes() {
-        // Digits beyond the nanosecond are cut.
+        // Digits below one nanosecond are truncated.
         digit_unit /= 10;
         nanoseconds += i128::from(digit - b'0') * digit_unit;
     }
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_time_in_many_ways() {
+    fn all_formats_of_a_time_are_parsed() {
         let expected = Some(1_583_748_873_250_000_000);
         for text in [
             "2020-03-09 10:14:33.25",
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_none() {
+    fn invalid_times_are_none() {
         for text in [
             "",
             "now",
@@ -93,14 +93,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_it_panic(text in "\\PC{0,30}|[0-9eE+\\-:TZ. ]{0,40}") {
+        fn any_text_is_parsed_without_panic(text in "\\PC{0,30}|[0-9eE+\\-:TZ. ]{0,40}") {
             parse(&text);
         }
 
         #[test]
-        fn what_is_written_is_read(at: i64) {
+        fn rfc_3339_times_round_trip(at: i64) {
             let text = Timestamp::from_nanosecond(i128::from(at)).unwrap().to_string();
-            // Years of other than four digits do not occur within 64 bits.
+            // All years within 64 bits of nanoseconds have four digits.
             prop_assert_eq!(parse(&text), Some(at));
         }
     }
