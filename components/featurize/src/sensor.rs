@@ -277,7 +277,7 @@ impl Sensor {
     }
 
     /// Cuts off readings that are in no open window and older than any that is not late, but for the last of them, when they
-    /// are most of all: so each is moved about once.
+    /// are more than a quarter of what is kept.
     fn trim(&mut self, needed: i64, rules: &Rules) {
         let before = |times: &[i64], kept: i64| times.partition_point(|&time| time < kept);
         let old = if self.about.speed.is_some() {
@@ -286,7 +286,8 @@ impl Sensor {
             before(&self.times, needed.min(self.watermark(rules)))
         };
         let old = old.saturating_sub(REMEMBERED);
-        if old > self.times.len() / 2 {
+        // Often enough that a sensor's readings stay in the processor's cache, seldom enough that each is moved a few times only.
+        if old > (self.times.len().saturating_sub(old) / 4).max(32) {
             self.times.drain(..old);
             self.values.drain(..old);
         }
