@@ -1,5 +1,5 @@
-// Bundles the page into dist/: node build.mjs. File names carry a hash of their content, so that a host may let browsers
-// keep them for ever; only index.html must be asked for anew.
+// Bundles the page into dist/: node build.mjs. File names contain a hash of their content, so browsers may cache them
+// without expiry. Only index.html must be revalidated on each visit.
 import { build } from 'esbuild'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { basename } from 'node:path'

@@ -1,9 +1,9 @@
-// Who is signed in, for components.
+// The signed-in user, as hooks for components.
 
 import { useEffect, useState } from 'preact/hooks'
-import { access, type Access, may, onChange, type Permission } from './api/session'
+import { access, type Access, hasPermission, onChange, type Permission } from './api/session'
 
-/** Who is signed in; drawn anew when that changes. */
+/** The access state; the component renders again when it changes. */
 export function useAccess(): Access {
   const [state, setState] = useState(access)
   useEffect(() => {
@@ -13,8 +13,8 @@ export function useAccess(): Access {
   return state
 }
 
-/** Whether the reader may do this. What they may not is not shown. */
-export function useMay(permission: Permission): boolean {
+/** Whether the user has this permission. Controls that need a missing permission are not rendered. */
+export function usePermission(permission: Permission): boolean {
   useAccess()
-  return may(permission)
+  return hasPermission(permission)
 }

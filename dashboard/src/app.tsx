@@ -1,28 +1,28 @@
-// The frame around every page: name, ways to the pages, whether the host answers; and the page itself.
+// The layout around every page (brand, navigation, host status), and the routing to the pages.
 
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { useAccess } from './access'
-import { forget } from './api/client'
-import { awake, logout, start } from './api/session'
-import * as live from './live'
+import { clearCache } from './api/client'
+import { onVisibilityChange, signOut, loadUser } from './api/session'
+import * as live from './live-events'
 import { AccountPage } from './pages/account'
 import { AlertsPage } from './pages/alerts'
 import { AnomalyPage } from './pages/anomaly'
 import { FleetPage } from './pages/fleet'
 import { AuditPage } from './pages/audit'
 import { KeysPage } from './pages/keys'
-import { ChangePage, LoginPage } from './pages/login'
+import { PasswordPage, LoginPage } from './pages/login'
 import { MachinePage } from './pages/machine'
 import { QualityPage } from './pages/quality'
 import { SchedulePage } from './pages/schedule'
 import { UsersPage } from './pages/users'
-import { Empty, Skeleton } from './parts/notes'
-import { Ago } from './parts/time'
-import { atClock, lastPart } from './format'
-import { link, parse, type Route } from './router'
-import { lastAnswer, useStatus } from './status'
-import * as scroll from './scroll'
-import { toggle, useDark } from './theme'
+import { Empty, Skeleton } from './components/load-state'
+import { Ago } from './components/time'
+import { formatClock, nameOf } from './format'
+import { link, parseRoute, type Route } from './router'
+import { lastResponseTime, useHostStatus } from './host-status'
+import * as scroll from './scroll-restoration'
+import { toggleTheme, useDark } from './theme'
 
 const PAGES = [
   { page: 'fleet', title: 'Fleet' },
@@ -32,52 +32,52 @@ const PAGES = [
   { page: 'users', title: 'Access' },
 ] as const
 
-/** Pages for who may configure. */
-const CONFIGURE = ['users', 'keys', 'audit']
+/** Pages that need the permission `configure`. */
+const ADMIN_PAGES = ['users', 'keys', 'audit']
 
-/** Which entry of the navigation a page belongs to. */
-const HOME: Record<string, string> = { machine: 'fleet', anomaly: 'alerts', keys: 'users', audit: 'users' }
+/** The navigation entry that a page belongs to, where it is not its own. */
+const PARENT_PAGES: Record<string, string> = { machine: 'fleet', anomaly: 'alerts', keys: 'users', audit: 'users' }
 
 function useRoute(): Route {
-  const [route, setRoute] = useState(() => parse(location.hash))
+  const [route, setRoute] = useState(() => parseRoute(location.hash))
   useEffect(() => {
-    const listener = () => setRoute(parse(location.hash))
+    const listener = () => setRoute(parseRoute(location.hash))
     addEventListener('hashchange', listener)
     return () => removeEventListener('hashchange', listener)
   }, [])
   return route
 }
 
-/** Asks who we are, and follows what happens once we are in. */
-function useStart(): ReturnType<typeof useAccess> {
+/** Loads the signed-in user, then follows the events of the host. */
+function useAppStart(): ReturnType<typeof useAccess> {
   const access = useAccess()
   useEffect(() => {
-    void start()
+    void loadUser()
     scroll.start()
-    document.addEventListener('visibilitychange', awake)
-    return () => document.removeEventListener('visibilitychange', awake)
+    document.addEventListener('visibilitychange', onVisibilityChange)
+    return () => document.removeEventListener('visibilitychange', onVisibilityChange)
   }, [])
   const user = access.stage === 'in' ? (access.me?.user ?? '') : undefined
   useEffect(() => {
-    if (user === undefined) return forget()
+    if (user === undefined) return clearCache()
     return live.start()
   }, [user])
   return access
 }
 
-function NotYours() {
+function NoAccess() {
   return (
     <>
-      <h1>Not for you</h1>
+      <h1>No access</h1>
       <Empty title="This page is for administrators">
-        <p>It needs the permission to configure. Ask an administrator, or sign in as one.</p>
+        <p>It requires the permission configure. Ask an administrator, or sign in as one.</p>
       </Empty>
     </>
   )
 }
 
-function Page({ route, configure }: { route: Route; configure: boolean }) {
-  if (CONFIGURE.includes(route.page) && !configure) return <NotYours />
+function Page({ route, canConfigure }: { route: Route; canConfigure: boolean }) {
+  if (ADMIN_PAGES.includes(route.page) && !canConfigure) return <NoAccess />
   switch (route.page) {
     case 'fleet':
       return <FleetPage query={route.query} />
@@ -102,8 +102,8 @@ function Page({ route, configure }: { route: Route; configure: boolean }) {
     default:
       return (
         <>
-          <h1>No such page</h1>
-          <Empty title="This address leads nowhere">
+          <h1>Page not found</h1>
+          <Empty title="There is no page at this address">
             <p>
               <a href={link('fleet')}>Go to the fleet</a>
             </p>
@@ -113,15 +113,15 @@ function Page({ route, configure }: { route: Route; configure: boolean }) {
   }
 }
 
-function Live() {
-  const host = useStatus()
-  const stream = live.useLive()
+function HostStatus() {
+  const host = useHostStatus()
+  const stream = live.useStreamState()
   const state = host === 'live' && stream === 'reconnecting' ? 'reconnecting' : host
-  const texts = {
+  const labels = {
     connecting: 'connecting',
     live: 'live',
     reconnecting: 'reconnecting',
-    failing: 'host fails',
+    failing: 'host error',
     silent: 'no answer',
   }
   return (
@@ -132,16 +132,19 @@ function Live() {
         state !== 'live'
           ? undefined
           : stream === 'live'
-            ? 'What happens is shown as it happens'
-            : 'The host is asked every few seconds'
+            ? 'Updates arrive live'
+            : 'The host is polled every few seconds'
       }
     >
-      {texts[state]}
+      {labels[state]}
     </span>
   )
 }
 
-/** Pages whose name is not that of the entry of the navigation. Machines and anomalies are told apart by tabs and in the history. */
+/**
+ * Titles of pages that differ from their navigation entry. Machines and anomalies have their own titles, so that tabs
+ * and history entries can be told apart.
+ */
 const TITLES: Record<string, string> = {
   anomaly: 'Anomaly',
   users: 'Users',
@@ -150,52 +153,56 @@ const TITLES: Record<string, string> = {
   account: 'Your account',
 }
 
-function titleOf(stage: string, { page, id }: Route): string {
+function pageTitle(stage: string, { page, id }: Route): string {
   if (stage === 'login') return 'Sign in'
   if (stage === 'change') return 'Choose a password'
-  if (page === 'machine') return lastPart(id)
-  return TITLES[page] ?? PAGES.find(each => each.page === page)?.title ?? 'No such page'
+  if (page === 'machine') return nameOf(id)
+  return TITLES[page] ?? PAGES.find(each => each.page === page)?.title ?? 'Page not found'
 }
 
-/** Nothing of what is shown is new: said over the whole width, as it is easily missed in the corner. */
-function Outage() {
-  const host = useStatus()
-  const since = lastAnswer()
+/**
+ * Banner shown while the host does not answer. It spans the full width because the status in the corner is easily
+ * missed.
+ */
+function OutageBanner() {
+  const host = useHostStatus()
+  const since = lastResponseTime()
   if (host !== 'silent' || since === undefined) return null
   return (
     <p class="outage" role="alert">
-      The host has not answered since {atClock(since, true)} (<Ago at={since} />). What you see is from then.
+      The host has not answered since {formatClock(since, true)} (<Ago at={since} />
+      ). The data shown is from then.
     </p>
   )
 }
 
-/** The whole. */
+/** The application. */
 export function App() {
   const route = useRoute()
-  const { stage, me } = useStart()
-  const inside = stage === 'in'
-  const configure = me?.permissions.includes('configure') ?? false
+  const { stage, me } = useAppStart()
+  const signedIn = stage === 'in'
+  const canConfigure = me?.permissions.includes('configure') ?? false
   const dark = useDark()
   const main = useRef<HTMLElement>(null)
-  const home = HOME[route.page] ?? route.page
-  const first = useRef(true)
+  const currentEntry = PARENT_PAGES[route.page] ?? route.page
+  const isFirstPage = useRef(true)
   useEffect(() => {
-    document.title = `${titleOf(stage, route)} · Wheeltapper`
-    // A new page begins at its top, for the eye and for a screen reader; the focus stays where it is on the first one,
-    // and on forms, whose first field takes it.
+    document.title = `${pageTitle(stage, route)} · Wheeltapper`
+    // A new page starts at its top, for sighted users and for screen readers. Focus stays where it is on the first
+    // page, and on forms, which focus their first field.
     scroll.restore()
-    if (first.current) first.current = false
+    if (isFirstPage.current) isFirstPage.current = false
     else if (stage !== 'login' && stage !== 'change') main.current?.focus({ preventScroll: true })
   }, [route.page, route.id, stage === 'login' || stage === 'change'])
-  const skip = (event: Event) => {
-    // The address is the page's own; a real link to #main would change it.
+  const skipToContent = (event: Event) => {
+    // The hash is used for routing; a real link to #main would change it.
     event.preventDefault()
     main.current?.focus()
   }
   return (
     <>
-      <a class="skip" href="#main" onClick={skip}>
-        Skip to the content
+      <a class="skip" href="#main" onClick={skipToContent}>
+        Skip to content
       </a>
       <header class="frame">
         <a class="brand" href={link('fleet')}>
@@ -205,23 +212,23 @@ export function App() {
           </svg>
           Wheeltapper
         </a>
-        {inside ? (
+        {signedIn ? (
           <nav aria-label="Pages">
-            {PAGES.filter(({ page }) => configure || !CONFIGURE.includes(page)).map(({ page, title }) => (
-              <a key={page} href={link(page)} aria-current={home === page ? 'page' : undefined}>
+            {PAGES.filter(({ page }) => canConfigure || !ADMIN_PAGES.includes(page)).map(({ page, title }) => (
+              <a key={page} href={link(page)} aria-current={currentEntry === page ? 'page' : undefined}>
                 {title}
               </a>
             ))}
           </nav>
         ) : null}
         <div class="frame-end">
-          {inside ? <Live /> : null}
+          {signedIn ? <HostStatus /> : null}
           {me && me.method !== 'open' && me.method !== 'none' ? (
             <>
-              <a class="who" href={link('account')} aria-label={`${me.user}, your account`}>
+              <a class="account-link" href={link('account')} aria-label={`${me.user}, your account`}>
                 {me.user}
               </a>
-              <button type="button" class="quiet sign-out" onClick={logout}>
+              <button type="button" class="quiet sign-out" onClick={signOut}>
                 Sign out
               </button>
             </>
@@ -229,7 +236,7 @@ export function App() {
           <button
             type="button"
             class="quiet icon"
-            onClick={toggle}
+            onClick={toggleTheme}
             aria-label={dark ? 'Use light colours' : 'Use dark colours'}
             title={dark ? 'Light' : 'Dark'}
           >
@@ -242,21 +249,22 @@ export function App() {
             </svg>
           </button>
         </div>
-        {inside ? <Outage /> : null}
+        {signedIn ? <OutageBanner /> : null}
       </header>
       <main id="main" ref={main} tabIndex={-1}>
         {stage === 'login' ? (
           <LoginPage />
         ) : stage === 'change' ? (
-          <ChangePage />
-        ) : stage === 'asking' ? (
+          <PasswordPage />
+        ) : stage === 'loading' ? (
           <Skeleton label="The page" lines={6} />
         ) : (
-          <Page route={route} configure={configure} />
+          <Page route={route} canConfigure={canConfigure} />
         )}
       </main>
       <footer class="faint">
-        Times are in {Intl.DateTimeFormat().resolvedOptions().timeZone}. <a href="/api/docs">API</a> <span id="printed" />
+        Times are in {Intl.DateTimeFormat().resolvedOptions().timeZone}. <a href="/api/docs">API</a>{' '}
+        <span id="printed" />
       </footer>
     </>
   )

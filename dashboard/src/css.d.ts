@@ -1,2 +1,2 @@
-// esbuild gathers what is imported so into one style sheet.
+// esbuild bundles these imports into one style sheet.
 declare module '*.css'

@@ -1,23 +1,27 @@
-// The page's own addresses: what stands after `#`. `#/machine/rotterdam%2Fhall-1%2Fpump-01?range=60` has the path
-// `machine`, the id, and a query.
+// Routes are in the URL's hash: `#/machine/rotterdam%2Fhall-1%2Fpump-01?range=60` has the page `machine`, an id and a
+// query.
 
-/** An address taken apart. */
+/** A parsed route. */
 export interface Route {
   page: string
   id: string
   query: URLSearchParams
 }
 
-/** Takes `location.hash` apart. */
-export function parse(hash: string): Route {
+/** Parses `location.hash`. */
+export function parseRoute(hash: string): Route {
   const [path = '', query = ''] = hash.replace(/^#\/?/, '').split('?', 2)
   const slash = path.indexOf('/')
   const page = slash < 0 ? path : path.slice(0, slash)
-  return { page: page || 'fleet', id: slash < 0 ? '' : decoded(path.slice(slash + 1)), query: new URLSearchParams(query) }
+  return {
+    page: page || 'fleet',
+    id: slash < 0 ? '' : decodeOrKeep(path.slice(slash + 1)),
+    query: new URLSearchParams(query),
+  }
 }
 
-// A hand-typed address may hold a lone per cent sign.
-function decoded(text: string): string {
+// A URL typed by hand may contain a lone percent sign.
+function decodeOrKeep(text: string): string {
   try {
     return decodeURIComponent(text)
   } catch {
@@ -25,16 +29,16 @@ function decoded(text: string): string {
   }
 }
 
-/** The address of a page. Parameters that are empty are left out. */
+/** The hash of a page. Empty query parameters are left out. */
 export function link(page: string, id = '', query: Record<string, string> = {}): string {
-  const given = Object.entries(query).filter(([, value]) => value !== '')
-  const tail = given.length ? `?${new URLSearchParams(given)}` : ''
-  return `#/${page}${id ? `/${encodeURIComponent(id)}` : ''}${tail}`
+  const params = Object.entries(query).filter(([, value]) => value !== '')
+  const search = params.length ? `?${new URLSearchParams(params)}` : ''
+  return `#/${page}${id ? `/${encodeURIComponent(id)}` : ''}${search}`
 }
 
-/** Replaces the query of the present address without a new entry in the history. */
+/** Replaces the query of the current URL without a new history entry. */
 export function setQuery(query: Record<string, string>): void {
-  const { page, id } = parse(location.hash)
+  const { page, id } = parseRoute(location.hash)
   history.replaceState(history.state, '', link(page, id, query))
   window.dispatchEvent(new HashChangeEvent('hashchange'))
 }

@@ -1,16 +1,16 @@
-// Light or dark: as the system has it, or as the reader chose.
+// Light or dark theme: the system's setting, or the user's choice.
 
 import { useEffect, useState } from 'preact/hooks'
 
-/** What can be chosen. */
+/** Available choices; `auto` follows the system. */
 export type Theme = 'auto' | 'light' | 'dark'
 
 const KEY = 'wheeltapper-theme'
 const listeners = new Set<() => void>()
 const system = matchMedia('(prefers-color-scheme: dark)')
 
-// The choice is kept for the next visit where the browser lets us.
-function kept(): Theme {
+// The choice is stored for the next visit if the browser allows it.
+function storedTheme(): Theme {
   try {
     const value = localStorage.getItem(KEY)
     return value === 'light' || value === 'dark' ? value : 'auto'
@@ -19,37 +19,37 @@ function kept(): Theme {
   }
 }
 
-let chosen: Theme = kept()
+let theme: Theme = storedTheme()
 
-function apply(): void {
-  if (chosen === 'auto') document.documentElement.removeAttribute('data-theme')
-  else document.documentElement.dataset.theme = chosen
+function update(): void {
+  if (theme === 'auto') document.documentElement.removeAttribute('data-theme')
+  else document.documentElement.dataset.theme = theme
   for (const listener of listeners) listener()
 }
 
-/** To be called once, before anything is drawn. */
-export function start(): void {
-  system.addEventListener('change', apply)
-  apply()
+/** Applies the theme. Called once, before anything is rendered. */
+export function applyTheme(): void {
+  system.addEventListener('change', update)
+  update()
 }
 
-/** Whether the page is dark now. */
-export const isDark = (): boolean => (chosen === 'auto' ? system.matches : chosen === 'dark')
+/** Whether the dark theme is active. */
+export const isDark = (): boolean => (theme === 'auto' ? system.matches : theme === 'dark')
 
-/** From light to dark and back; what the system has by itself is no choice. */
-export function toggle(): void {
+/** Switches between light and dark. Choosing the system's own theme stores `auto`. */
+export function toggleTheme(): void {
   const dark = !isDark()
-  chosen = dark === system.matches ? 'auto' : dark ? 'dark' : 'light'
+  theme = dark === system.matches ? 'auto' : dark ? 'dark' : 'light'
   try {
-    if (chosen === 'auto') localStorage.removeItem(KEY)
-    else localStorage.setItem(KEY, chosen)
+    if (theme === 'auto') localStorage.removeItem(KEY)
+    else localStorage.setItem(KEY, theme)
   } catch {
-    // It holds until the page is closed.
+    // Without storage, the choice is valid until the page is closed.
   }
-  apply()
+  update()
 }
 
-/** Whether the page is dark; drawn anew when that changes. */
+/** Whether the dark theme is active; the component renders again when that changes. */
 export function useDark(): boolean {
   const [dark, setDark] = useState(isDark)
   useEffect(() => {
@@ -60,7 +60,7 @@ export function useDark(): boolean {
   return dark
 }
 
-/** Colours that charts draw with; canvases know no CSS variables. */
+/** Colours for charts, because a canvas cannot use CSS variables. */
 export interface Colors {
   ink: string
   faint: string
@@ -74,7 +74,7 @@ export interface Colors {
   low: string
 }
 
-/** The colours of the present theme. */
+/** The colours of the active theme. */
 export function colors(): Colors {
   const probe = document.createElement('span')
   document.body.append(probe)
@@ -82,7 +82,7 @@ export function colors(): Colors {
     probe.style.color = `var(--${name})`
     return getComputedStyle(probe).color
   }
-  const made: Colors = {
+  const palette: Colors = {
     ink: resolved('ink'),
     faint: resolved('faint'),
     grid: resolved('grid'),
@@ -95,10 +95,10 @@ export function colors(): Colors {
     low: resolved('low'),
   }
   probe.remove()
-  return made
+  return palette
 }
 
 /** A colour with an opacity. */
-export function faded(color: string, opacity: number): string {
+export function withOpacity(color: string, opacity: number): string {
   return `color-mix(in srgb, ${color} ${Math.round(opacity * 100)}%, transparent)`
 }

@@ -1,59 +1,60 @@
-// Goes the way of a new administrator through a running host, in a real browser: first sign-in, live fleet, the failing machine,
-// its fault line, acknowledge, order a repair, pin it on the Gantt chart and see the new plan; then the reading part in dark and
-// at a phone's width, and once by keyboard alone. Asks axe on every page and leaves screenshots. node tests/journey.mjs
+// End-to-end journey of a new administrator through a running host, in a real browser: first sign-in, live fleet, the
+// failing machine, its fault frequency, acknowledge, order a repair, pin it on the Gantt chart and see the new plan.
+// Then the read-only part in dark mode and at phone width, and once by keyboard only. Runs axe on every page and saves
+// screenshots. Usage: node tests/journey.mjs
 //
-//   WHEELTAPPER_URL           of the host
-//   WHEELTAPPER_PASSWORD      admin's one-time password, which the host's first start printed
-//   WHEELTAPPER_MACHINE       the asset id of the machine with a failing bearing
-//   WHEELTAPPER_SHOTS         the folder for screenshots; shots/ otherwise
-//   WHEELTAPPER_NEW_PASSWORD  what admin's password becomes; one of ours otherwise
+//   WHEELTAPPER_URL           URL of the host
+//   WHEELTAPPER_PASSWORD      admin's one-time password, printed at the first start of the host
+//   WHEELTAPPER_MACHINE       asset id of the machine with a failing bearing
+//   WHEELTAPPER_SHOTS         folder for screenshots (default: shots/)
+//   WHEELTAPPER_NEW_PASSWORD  new password of admin (has a default)
 import { fileURLToPath } from 'node:url'
 import { start } from './browser.mjs'
 
-const given = name => {
+const requiredEnv = name => {
   const value = process.env[name]
   if (value) return value
-  console.error(`${name} is not set; tests/journey.mjs says what it needs at its top`)
+  console.error(`${name} is not set; see the comment at the top of tests/journey.mjs`)
   process.exit(2)
 }
-const [base, once, machine] = ['URL', 'PASSWORD', 'MACHINE'].map(name => given(`WHEELTAPPER_${name}`))
+const [base, oneTimePassword, machine] = ['URL', 'PASSWORD', 'MACHINE'].map(name => requiredEnv(`WHEELTAPPER_${name}`))
 const url = base.replace(/\/$/, '')
 const shots = process.env.WHEELTAPPER_SHOTS ?? fileURLToPath(new URL('../shots', import.meta.url))
-const own = process.env.WHEELTAPPER_NEW_PASSWORD ?? 'lamp-ferry-Copper-47-meadow'
-const { open, check, shoot, settled, end, problems } = await start(shots, { empty: false })
+const newPassword = process.env.WHEELTAPPER_NEW_PASSWORD ?? 'lamp-ferry-Copper-47-meadow'
+const { open, check, screenshot, waitUntilSettled, finish, problems } = await start(shots, { empty: false })
 
 const machineLink = `#/machine/${encodeURIComponent(machine)}`
-/** A phone by its width, a desk by its own. */
+/** Width of a phone, in pixels. */
 const PHONE = 390
-let step = 'the beginning'
+let step = 'start'
 
-/** Says what is expected before it is waited for, so that a failure is understood. */
+/** Runs a step. A failure is reported with what was expected. */
 async function expect(page, what, run) {
   step = what
   try {
     return await run()
   } catch (error) {
-    await shoot(page, 'failed').catch(() => undefined)
+    await screenshot(page, 'failed').catch(() => undefined)
     const text = await page
       .locator('main')
       .innerText({ timeout: 1_000 })
       .catch(() => '(no page)')
     throw new Error(
-      `expected ${what}, but it did not come at ${page.url()}.\n  The page says: ${text.replaceAll(/\s+/g, ' ').slice(0, 400)}\n  (${String(error.message).split('\n')[0]}; see failed.png)`,
+      `expected ${what}, but it did not happen at ${page.url()}.\n  The page shows: ${text.replaceAll(/\s+/g, ' ').slice(0, 400)}\n  (${String(error.message).split('\n')[0]}; see failed.png)`,
     )
   }
 }
 
-const truth = (value, text) => {
+const assertTrue = (value, text) => {
   if (!value) throw new Error(text)
 }
 
-/** Goes to a page by its address, and waits for a heading. */
+/** Opens a page by its URL and waits for a heading. */
 async function visit(page, hash, heading) {
   await expect(page, `the page ${hash} with the heading ${heading}`, async () => {
     await page.goto(`${url}/${hash}`)
     await page.getByRole('heading', { name: heading }).first().waitFor({ timeout: 15_000 })
-    await settled(page)
+    await waitUntilSettled(page)
   })
 }
 
@@ -70,14 +71,14 @@ async function signIn(page, password) {
 const fleet = page =>
   expect(page, 'the fleet, with its machines', async () => {
     await page.getByRole('heading', { name: 'All machines' }).waitFor({ timeout: 15_000 })
-    await settled(page)
+    await waitUntilSettled(page)
   })
 
-/** A text that changes by itself. */
-const changes = (page, selector, what, milliseconds) =>
+/** Waits until a text changes without any input. */
+const waitForChange = (page, selector, what, milliseconds) =>
   expect(page, `${what} to change by itself within ${milliseconds / 1000} s`, async () => {
     const before = await page.locator(selector).allInnerTexts()
-    truth(before.length, `there is no ${selector}`)
+    assertTrue(before.length, `there is no ${selector}`)
     await page.waitForFunction(
       ([selector, before]) => [...document.querySelectorAll(selector)].map(each => each.innerText).join('|') !== before,
       [selector, before.join('|')],
@@ -85,7 +86,7 @@ const changes = (page, selector, what, milliseconds) =>
     )
   })
 
-/** What `ask` gives, once it finds nothing wrong; what it found wrong at last, when half a minute has passed. */
+/** Repeats `ask` until it succeeds; after half a minute, throws its last error. */
 async function until(page, ask) {
   for (const end = Date.now() + 30_000; ; await page.waitForTimeout(200)) {
     try {
@@ -96,23 +97,30 @@ async function until(page, ask) {
   }
 }
 
-/** The bearing's line in the envelope spectrum: named for who cannot see it, named in the text, and drawn. */
+/** The bearing's fault frequency in the envelope spectrum: in the accessible label, in the text, and drawn. */
 async function faultLine(page) {
   const plot = page.getByRole('img', { name: /^Envelope spectrum/ }).first()
-  await expect(page, 'an envelope spectrum with a bearing’s line marked (BPFO, BPFI, BSF or FTF)', async () => {
-    await plot.waitFor({ timeout: 30_000 })
-    // A burst may be there a moment before what is said of it, and the next one soon after.
-    const marked = await until(page, async () => {
-      const label = await plot.getAttribute('aria-label')
-      const found = /marked: (.+ \((?:BPFO|BPFI|2 × BSF|FTF)\)) at ([\d.,]+) Hz/.exec(label)
-      truth(found, `its label is "${label}"; does the window of the newest burst name a part (bearing_named)?`)
-      const said = page.locator('.burst p', { hasText: `The ${found[1]} is at ${found[2]} Hz` })
-      truth((await said.count()) > 0, `no text says that the ${found[1]} is at ${found[2]} Hz`)
-      return found
-    })
-    console.log(`  the spectrum marks the ${marked[1]} at ${marked[2]} Hz`)
-  })
-  await expect(page, 'the line to be drawn in the colour of what is named', async () => {
+  await expect(
+    page,
+    'an envelope spectrum with a bearing fault frequency marked (BPFO, BPFI, BSF or FTF)',
+    async () => {
+      await plot.waitFor({ timeout: 30_000 })
+      // A waveform may arrive a moment before its window, and the next one soon after.
+      const marked = await until(page, async () => {
+        const label = await plot.getAttribute('aria-label')
+        const found = /marked: (.+ \((?:BPFO|BPFI|2 × BSF|FTF)\)) at ([\d.,]+) Hz/.exec(label)
+        assertTrue(
+          found,
+          `its label is "${label}"; does the window of the newest waveform name a bearing part (bearing_named)?`,
+        )
+        const text = page.locator('.waveform p', { hasText: `The ${found[1]} is at ${found[2]} Hz` })
+        assertTrue((await text.count()) > 0, `no text states that the ${found[1]} is at ${found[2]} Hz`)
+        return found
+      })
+      console.log(`  the spectrum marks the ${marked[1]} at ${marked[2]} Hz`)
+    },
+  )
+  await expect(page, 'the line to be drawn in the colour of the named fault', async () => {
     await until(page, async () => {
       const drawn = await plot.evaluate(place => {
         const probe = document.createElement('span')
@@ -131,12 +139,12 @@ async function faultLine(page) {
           if (data[n + 3] > 150 && [0, 1, 2].every(part => Math.abs(data[n + part] - wanted[part]) < 24)) found++
         return found
       })
-      truth(drawn > 60, `only ${drawn} pixels have that colour`)
+      assertTrue(drawn > 60, `only ${drawn} pixels have this colour`)
     })
   })
 }
 
-/** From the fleet to the machine, by its link; where it is not among the worst, by a search. */
+/** Opens the machine from the fleet by its link; if it is not among the worst, by a search. */
 async function openMachine(page) {
   await expect(page, `the machine ${machine} in the fleet, and its page`, async () => {
     const link = page.locator(`a[href="${machineLink}"]`).first()
@@ -147,7 +155,7 @@ async function openMachine(page) {
       .first()
       .waitFor()
     await page.getByRole('heading', { name: 'Trends' }).waitFor({ timeout: 15_000 })
-    await settled(page)
+    await waitUntilSettled(page)
   })
 }
 
@@ -161,7 +169,10 @@ const acknowledged = page =>
       .waitFor({ timeout: 10_000 })
   })
 
-/** Drags an order: onto the next one of the same technician, which then has to make room; else a little later. */
+/**
+ * Drags an order onto the next one of the same technician, which the planner then has to move; if there is none, a
+ * little later.
+ */
 async function drag(page, bar) {
   const from = await bar.boundingBox()
   const other = await bar.evaluate(mine => {
@@ -185,25 +196,25 @@ async function drag(page, bar) {
   return other !== null
 }
 
-async function desk() {
-  const page = await open({ quiet: [401] })
-  await signIn(page, once)
-  await expect(page, 'to be asked for a new password after the one-time password (was this host used before?)', () =>
+async function desktopJourney() {
+  const page = await open({ allowedMessages: [401] })
+  await signIn(page, oneTimePassword)
+  await expect(page, 'the form for a new password after the one-time password (was this host used before?)', () =>
     page.getByRole('heading', { name: 'Choose a password' }).waitFor({ timeout: 15_000 }),
   )
   await check(page, 'journey-password')
-  await page.getByLabel('New password', { exact: true }).fill(own)
-  await page.getByLabel('New password, once more').fill(own)
-  await page.getByRole('button', { name: 'Set the password' }).click()
+  await page.getByLabel('New password', { exact: true }).fill(newPassword)
+  await page.getByLabel('Repeat new password').fill(newPassword)
+  await page.getByRole('button', { name: 'Set password' }).click()
   await fleet(page)
-  await changes(page, '.figure b', 'a figure of the fleet', 20_000)
-  await expect(page, 'the line at the top to say live', () => page.locator('.host.live').waitFor({ timeout: 10_000 }))
+  await waitForChange(page, '.figure b', 'a figure of the fleet', 20_000)
+  await expect(page, 'the host status to be live', () => page.locator('.host.live').waitFor({ timeout: 10_000 }))
   await check(page, 'journey-fleet-light')
 
   await openMachine(page)
-  await changes(page, '.trend-value', 'the newest value of a trend', 30_000)
+  await waitForChange(page, '.trend-value', 'the newest value of a trend', 30_000)
   await faultLine(page)
-  await settled(page)
+  await waitUntilSettled(page)
   await check(page, 'journey-machine-light')
 
   await expect(page, 'an open alert of the machine, with a link to its reason', () =>
@@ -220,21 +231,21 @@ async function desk() {
     await page.getByRole('button', { name: '✓ Repair ordered' }).waitFor({ timeout: 15_000 })
     await page.locator('.repair a').first().waitFor({ timeout: 90_000 })
   })
-  await settled(page)
+  await waitUntilSettled(page)
   await check(page, 'journey-anomaly-light')
 
   await page.locator('.repair a[href*="order="]').first().click()
   const order = await expect(page, 'the order in the address of the schedule', async () => {
-    await page.getByRole('region', { name: 'The chosen order' }).waitFor({ timeout: 15_000 })
+    await page.getByRole('region', { name: 'Selected order' }).waitFor({ timeout: 15_000 })
     const id = new URLSearchParams(new URL(page.url()).hash.split('?')[1]).get('order')
-    truth(id, 'there is none')
+    assertTrue(id, 'the address has no order')
     return id
   })
   const bar = page.locator(`.bar[data-order="${order}"]`)
-  await expect(page, 'the order as a bar on the Gantt chart (has it a time and a technician?)', () =>
+  await expect(page, 'the order as a bar on the Gantt chart (does it have a time and a technician?)', () =>
     bar.waitFor({ timeout: 15_000 }),
   )
-  await settled(page)
+  await waitUntilSettled(page)
   await bar.scrollIntoViewIfNeeded()
   await check(page, 'journey-schedule-light')
   const before = await bar.getAttribute('aria-label')
@@ -242,35 +253,37 @@ async function desk() {
     await bar.scrollIntoViewIfNeeded()
     return await drag(page, bar)
   })
-  await expect(page, 'the order to be pinned where it was dropped, in words and by a pin', async () => {
-    await page.getByText(/is now with .* and pinned there/).waitFor({ timeout: 15_000 })
+  await expect(page, 'the order to be pinned where it was dropped, with a message and a pin', async () => {
+    await page.getByText(/is assigned to .* and pinned/).waitFor({ timeout: 15_000 })
     await page.locator(`.bar.pinned[data-order="${order}"]`).waitFor({ timeout: 15_000 })
-    truth((await bar.getAttribute('aria-label')) !== before, `it still is ${before}`)
+    assertTrue((await bar.getAttribute('aria-label')) !== before, `it is still ${before}`)
   })
   if (crowded)
-    await expect(page, 'the new plan to move what was in the way', () =>
-      page.getByText(/The rest is planned anew: .* moved/).waitFor({ timeout: 45_000 }),
+    await expect(page, 'the new plan to move the conflicting order', () =>
+      page.getByText(/The rest was replanned: .* moved/).waitFor({ timeout: 45_000 }),
     )
-  else console.log('  no other order of this technician lies behind it on the chart: nothing had to make room')
+  else console.log('  this technician has no later order on the chart: no order had to be moved')
   await check(page, 'journey-schedule-pinned-light')
   await page.reload()
-  await expect(page, 'the pin to be there after a reload, as the host has kept it', () =>
+  await expect(page, 'the pin to be there after a reload, as the host has stored it', () =>
     page.locator(`.bar.pinned[data-order="${order}"]`).waitFor({ timeout: 15_000 }),
   )
 
-  for (const [name, hash, heading] of REST) {
+  for (const [name, hash, heading] of OTHER_PAGES) {
     await visit(page, hash, heading)
     await check(page, `journey-${name}-light`)
   }
   await visit(page, '#/audit', 'Audit log')
   await page.getByRole('button', { name: 'Verify the chain' }).click()
-  await expect(page, 'the audit log’s chain to be whole', () => page.getByText('The chain is whole').waitFor({ timeout: 30_000 }))
+  await expect(page, 'the audit log’s chain to be intact', () =>
+    page.getByText('The chain is intact').waitFor({ timeout: 30_000 }),
+  )
   await page.context().close()
   return { anomaly, order }
 }
 
-/** Pages beside those that the way leads through. */
-const REST = [
+/** Pages that the journey does not lead through. */
+const OTHER_PAGES = [
   ['alerts', '#/alerts', 'Alerts'],
   ['quality', '#/quality', 'Data quality'],
   ['users', '#/users', 'Users'],
@@ -279,15 +292,15 @@ const REST = [
   ['account', '#/account', 'Your account'],
 ]
 
-/** All pages once more: to be read, nothing is changed. */
-async function reading(look, options, { anomaly, order }, pages) {
-  const page = await open({ ...options, quiet: [401] })
-  await signIn(page, own)
+/** All pages once more, without changing anything. */
+async function readOnlyPages(look, options, { anomaly, order }, pages) {
+  const page = await open({ ...options, allowedMessages: [401] })
+  await signIn(page, newPassword)
   await fleet(page)
   await check(page, `journey-fleet-${look}`)
   await openMachine(page)
   await faultLine(page)
-  await settled(page)
+  await waitUntilSettled(page)
   await check(page, `journey-machine-${look}`)
   await visit(page, anomaly, machine.slice(machine.lastIndexOf('/') + 1))
   await check(page, `journey-anomaly-${look}`)
@@ -300,48 +313,48 @@ async function reading(look, options, { anomaly, order }, pages) {
   await page.context().close()
 }
 
-/** Presses Tab until what has the focus fits. */
+/** Presses Tab until the focused element matches. */
 async function tabTo(page, selector, what, most = 600) {
   await expect(page, `${what} to be reached by Tab`, async () => {
     for (let n = 0; n < most; n++) {
       if (await page.evaluate(selector => document.activeElement?.matches(selector) ?? false, selector)) return
       await page.keyboard.press('Tab')
     }
-    throw new Error(`${most} times Tab did not lead to ${selector}`)
+    throw new Error(`${selector} was not reached after pressing Tab ${most} times`)
   })
 }
 
-/** The same by keyboard alone: no click, no script that sets the focus. */
+/** The same by keyboard only: no click, and no script that sets the focus. */
 async function keyboard({ anomaly }) {
-  const page = await open({ quiet: [401] })
+  const page = await open({ allowedMessages: [401] })
   await page.goto(`${url}/#/`)
   await expect(page, 'the form to sign in', () => page.getByLabel('User').waitFor({ timeout: 15_000 }))
   await tabTo(page, 'input[name="user"]', 'the field User')
   await page.keyboard.type('admin')
   await page.keyboard.press('Tab')
-  await page.keyboard.type(own)
+  await page.keyboard.type(newPassword)
   await page.keyboard.press('Enter')
   await fleet(page)
   await tabTo(page, `a[href="${machineLink}"]`, `the machine ${machine}`)
   await page.keyboard.press('Enter')
   await expect(page, 'the machine’s latest anomalies', async () => {
     await page.getByRole('heading', { name: 'Latest anomalies' }).waitFor({ timeout: 15_000 })
-    await settled(page)
+    await waitUntilSettled(page)
   })
-  await tabTo(page, `a[href^="#/anomaly/"][data-item]:not([href="${anomaly}"])`, 'an anomaly that nobody has acknowledged')
+  await tabTo(page, `a[href^="#/anomaly/"][data-item]:not([href="${anomaly}"])`, 'an anomaly that is not acknowledged')
   await page.keyboard.press('Enter')
   await expect(page, 'the anomaly with its buttons', () =>
     page.getByRole('button', { name: 'Acknowledge' }).waitFor({ timeout: 15_000 }),
   )
-  await tabTo(page, '.doings .actions button:first-child', 'the button Acknowledge')
+  await tabTo(page, '.anomaly-actions .actions button:first-child', 'the button Acknowledge')
   await page.keyboard.press('Enter')
   await acknowledged(page)
-  await shoot(page, 'journey-keyboard-anomaly')
+  await screenshot(page, 'journey-keyboard-anomaly')
   await expect(page, 'the repair’s order', () => page.locator('.repair a[href*="order="]').waitFor({ timeout: 30_000 }))
   await tabTo(page, '.repair a', 'the repair’s order')
   await page.keyboard.press('Enter')
   const id = await expect(page, 'the order on the schedule', async () => {
-    await page.getByRole('region', { name: 'The chosen order' }).waitFor({ timeout: 15_000 })
+    await page.getByRole('region', { name: 'Selected order' }).waitFor({ timeout: 15_000 })
     return new URLSearchParams(new URL(page.url()).hash.split('?')[1]).get('order')
   })
   const place = () => page.locator(`.bar[data-order="${id}"]`).getAttribute('aria-label')
@@ -349,28 +362,35 @@ async function keyboard({ anomaly }) {
   await tabTo(page, `.bar[data-order="${id}"]`, 'the order’s bar')
   const before = await place()
   await page.keyboard.press('ArrowRight')
-  await expect(page, 'to be told where the bar would go', () => page.getByText(/Enter pins it there/).waitFor({ timeout: 5_000 }))
-  await shoot(page, 'journey-keyboard-held')
+  await expect(page, 'an announcement of the new position', () =>
+    page.getByText(/Enter to pin it there/).waitFor({ timeout: 5_000 }),
+  )
+  await screenshot(page, 'journey-keyboard-held')
   await page.keyboard.press('Enter')
   await expect(page, 'the order to be pinned an hour later', async () => {
-    await page.getByText(/is now with .* and pinned there/).waitFor({ timeout: 15_000 })
+    await page.getByText(/is assigned to .* and pinned/).waitFor({ timeout: 15_000 })
     await page.locator(`.bar.pinned[data-order="${id}"]`).waitFor({ timeout: 15_000 })
-    truth((await place()) !== before, `it still is ${before}`)
+    assertTrue((await place()) !== before, `it is still ${before}`)
   })
   await check(page, 'journey-keyboard-pinned')
   await page.context().close()
 }
 
 try {
-  console.log('at the desk')
-  const known = await desk()
-  console.log('in dark')
-  await reading('dark', { dark: true }, known, REST)
-  console.log('on the phone')
-  await reading('phone', { width: PHONE, height: 844, hasTouch: true, isMobile: true }, known, REST.slice(0, 2))
-  console.log('by keyboard alone')
+  console.log('desktop, light')
+  const known = await desktopJourney()
+  console.log('desktop, dark')
+  await readOnlyPages('dark', { dark: true }, known, OTHER_PAGES)
+  console.log('phone')
+  await readOnlyPages(
+    'phone',
+    { width: PHONE, height: 844, hasTouch: true, isMobile: true },
+    known,
+    OTHER_PAGES.slice(0, 2),
+  )
+  console.log('keyboard only')
   await keyboard(known)
 } catch (error) {
   problems.push(error.message.startsWith('expected') ? error.message : `at "${step}": ${error.stack}`)
 }
-process.exit(await end())
+process.exit(await finish())

@@ -1,13 +1,13 @@
-//! The dashboard's own tests: its sums by Node.js, and a walk through its pages by a real browser, at desk and phone width,
-//! light and dark, with a check of its accessibility.
+//! Runs the dashboard's own tests: unit tests in Node.js, and a crawl of every page in a real browser, at desktop and phone
+//! width, light and dark, with an accessibility check.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{path::Path, process::Command};
 
 fn npm(script: &str) {
-    // `cargo xtask test` sets it, where there is Node.js.
+    // `cargo xtask test` sets this variable if Node.js is installed.
     if std::env::var_os("WHEELTAPPER_CHROMIUM").is_none() {
-        eprintln!("left out, as there is no browser; `cargo xtask test` installs one");
+        eprintln!("skipped: no browser; `cargo xtask test` installs one");
         return;
     }
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dashboard");
@@ -22,8 +22,8 @@ fn npm(script: &str) {
 }
 
 #[test]
-fn its_sums_are_right_and_its_pages_can_be_walked() {
-    // One after the other: both build it first.
+fn unit_tests_and_crawl_pass() {
+    // Sequentially, because both scripts build the page first.
     npm("test");
-    npm("walk");
+    npm("crawl");
 }

@@ -1,129 +1,129 @@
-// Asks the API. What has not changed since (ETag) is not sent again and not drawn again.
+// HTTP client of the API. A resource that has not changed (ETag) is neither sent nor rendered again.
 
-import { changeWanted, refused, renew, token } from './session'
+import { requirePasswordChange, onUnauthorized, renew, token } from './session'
 
-/** Why there is no answer; each kind has its own advice for people. */
+/** A failed request; each kind of failure has its own advice for the user. */
 export class ApiError extends Error {
   constructor(
-    /** 0: no answer at all. */
+    /** HTTP status; 0 when there was no response. */
     readonly status: number,
     message: string,
-    /** What kind of problem the host calls it. */
+    /** Problem type (RFC 9457) from the response. */
     readonly type = '',
   ) {
     super(message)
   }
 }
 
-interface Kept {
+interface CachedResponse {
   etag: string
   body: unknown
 }
 
-/** Answers by address, the latest used last. */
-const kept = new Map<string, Kept>()
-const MOST_KEPT = 60
+/** Cached responses by URL, least recently used first. */
+const cache = new Map<string, CachedResponse>()
+const MAX_CACHED = 60
 
 const BASE = '/api/v1'
 
-/** An address of the API. Parameters without value are left out. */
-export function address(path: string, query: Record<string, string | number | undefined> = {}): string {
-  const given = Object.entries(query).flatMap(([name, value]) =>
+/** URL of an API route. Query parameters without a value are left out. */
+export function apiUrl(path: string, query: Record<string, string | number | undefined> = {}): string {
+  const params = Object.entries(query).flatMap(([name, value]) =>
     value === undefined || value === '' ? [] : [[name, String(value)]],
   )
-  return `${BASE}${path}${given.length ? `?${new URLSearchParams(given)}` : ''}`
+  return `${BASE}${path}${params.length ? `?${new URLSearchParams(params)}` : ''}`
 }
 
-/** The address of the rows that follow: the API gives it whole, or a cursor for the address it was asked at. */
-export function following(of: string, next: string): string {
+/** URL of the next page. The API returns either a complete URL or a cursor for the URL of the current page. */
+export function nextPageUrl(currentUrl: string, next: string): string {
   if (next.startsWith('/')) return next
-  const url = new URL(of, location.origin)
+  const url = new URL(currentUrl, location.origin)
   url.searchParams.set('cursor', next)
   return url.pathname + url.search
 }
 
 function headers(): Record<string, string> {
-  const known = token()
-  return known ? { Authorization: `Bearer ${known}` } : {}
+  const bearer = token()
+  return bearer ? { Authorization: `Bearer ${bearer}` } : {}
 }
 
-/** The first part of it all: sends, and where the token has ended gets a new one and sends again. */
-async function ask(url: string, init: RequestInit & { headers: Record<string, string> }): Promise<Response> {
-  // A new request by ourselves, as the browser's own cache would hide what the host says.
-  const once = () => fetch(url, { cache: 'no-store', ...init, headers: { ...init.headers, ...headers() } })
+/** Sends a request. If the token has expired, renews it and sends the request once more. */
+async function request(url: string, init: RequestInit & { headers: Record<string, string> }): Promise<Response> {
+  // `no-store` because the browser's own cache would hide the response of the host.
+  const attempt = () => fetch(url, { cache: 'no-store', ...init, headers: { ...init.headers, ...headers() } })
   try {
-    const answer = await once()
-    if (answer.status !== 401) return answer
-    if (token() !== null && (await renew())) return await once()
-    refused()
-    return answer
+    const response = await attempt()
+    if (response.status !== 401) return response
+    if (token() !== null && (await renew())) return await attempt()
+    onUnauthorized()
+    return response
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') throw error
     throw new ApiError(0, 'no answer')
   }
 }
 
-const PASSWORD_FIRST = 'urn:wheeltapper:password-change-required'
+const PASSWORD_CHANGE_REQUIRED = 'urn:wheeltapper:password-change-required'
 
-/** What the host says went wrong: problem details (RFC 9457), or the status alone. */
-async function problem(answer: Response): Promise<ApiError> {
-  let said = answer.statusText
+/** The error of a failed response: problem details (RFC 9457), or the status alone. */
+async function toError(response: Response): Promise<ApiError> {
+  let message = response.statusText
   let type = ''
   try {
-    const body = (await answer.json()) as { detail?: unknown; title?: unknown; type?: unknown }
-    said = String(body.detail ?? body.title ?? said)
+    const body = (await response.json()) as { detail?: unknown; title?: unknown; type?: unknown }
+    message = String(body.detail ?? body.title ?? message)
     type = String(body.type ?? '')
   } catch {
-    // No JSON: the status must do.
+    // Not JSON: only the status is known.
   }
-  if (answer.status === 403 && type === PASSWORD_FIRST) changeWanted()
-  return new ApiError(answer.status, said, type)
+  if (response.status === 403 && type === PASSWORD_CHANGE_REQUIRED) requirePasswordChange()
+  return new ApiError(response.status, message, type)
 }
 
-/** GETs JSON. The same object as before when it has not changed. */
+/** GETs JSON. Returns the same object as before if the resource has not changed. */
 export async function get(url: string, signal?: AbortSignal): Promise<unknown> {
-  const before = kept.get(url)
-  const answer = await ask(url, {
-    headers: { Accept: 'application/json', ...(before ? { 'If-None-Match': before.etag } : {}) },
+  const cached = cache.get(url)
+  const response = await request(url, {
+    headers: { Accept: 'application/json', ...(cached ? { 'If-None-Match': cached.etag } : {}) },
     ...(signal ? { signal } : {}),
   })
-  if (answer.status === 304 && before) return before.body
-  if (!answer.ok) throw await problem(answer)
-  const body: unknown = await answer.json()
-  kept.delete(url)
-  const etag = answer.headers.get('ETag')
+  if (response.status === 304 && cached) return cached.body
+  if (!response.ok) throw await toError(response)
+  const body: unknown = await response.json()
+  cache.delete(url)
+  const etag = response.headers.get('ETag')
   if (etag) {
-    kept.set(url, { etag, body })
-    for (const oldest of kept.keys()) {
-      if (kept.size <= MOST_KEPT) break
-      kept.delete(oldest)
+    cache.set(url, { etag, body })
+    for (const oldest of cache.keys()) {
+      if (cache.size <= MAX_CACHED) break
+      cache.delete(oldest)
     }
   }
   return body
 }
 
-/** What was kept is somebody's: another one who signs in does not get it. */
-export const forget = (): void => kept.clear()
+/** Empties the cache. It belongs to one user; the next user to sign in must not see it. */
+export const clearCache = (): void => cache.clear()
 
-/** Sends a change; gives what the host answers, if anything. */
+/** Sends a change. Returns the response body, if any. */
 export async function send(method: 'POST' | 'PATCH' | 'DELETE', url: string, body?: unknown): Promise<unknown> {
-  const answer = await ask(url, {
+  const response = await request(url, {
     method,
     headers: { Accept: 'application/json', ...(body === undefined ? {} : { 'Content-Type': 'application/json' }) },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   })
-  if (!answer.ok) throw await problem(answer)
-  const text = await answer.text()
+  if (!response.ok) throw await toError(response)
+  const text = await response.text()
   return text ? JSON.parse(text) : undefined
 }
 
-/** Opens a stream of events from after the one of this id on. */
+/** Opens an event stream that resumes after the event with this id. */
 export const openStream = (url: string, lastId: string, signal: AbortSignal): Promise<Response> =>
-  ask(url, { signal, headers: { Accept: 'text/event-stream', ...(lastId ? { 'Last-Event-ID': lastId } : {}) } })
+  request(url, { signal, headers: { Accept: 'text/event-stream', ...(lastId ? { 'Last-Event-ID': lastId } : {}) } })
 
-/** A file, for the reader to keep. */
-export async function file(url: string): Promise<Blob> {
-  const answer = await ask(url, { headers: {} })
-  if (!answer.ok) throw await problem(answer)
-  return await answer.blob()
+/** Downloads a file. */
+export async function download(url: string): Promise<Blob> {
+  const response = await request(url, { headers: {} })
+  if (!response.ok) throw await toError(response)
+  return await response.blob()
 }

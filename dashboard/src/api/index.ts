@@ -1,15 +1,15 @@
-// The API's routes, as functions.
+// The routes of the API, as functions.
 
-import { address, file, following, get, openStream, send } from './client'
+import { apiUrl, download, nextPageUrl, get, openStream, send } from './client'
 import * as rows from './rows'
 import type {
   Alert,
-  Amendment,
+  WorkOrderChange,
   Anomaly,
-  Audited,
+  AuditVerification,
   AuditEntry,
   DeadLetter,
-  Deed,
+  ActionKind,
   Drift,
   Key,
   Machine,
@@ -18,7 +18,7 @@ import type {
   Prognosis,
   Readings,
   Sensor,
-  Task,
+  WhatIfTask,
   User,
   Waveform,
   Window,
@@ -28,29 +28,30 @@ import type {
 export { ApiError } from './client'
 export type * from './types'
 
-/** What narrows a list. */
+/** Query parameters of a list. */
 export type Query = Record<string, string | number | undefined>
 
-/** Each answer's rows are made once: what the client gives again is the same object. */
-const made = new WeakMap<object, unknown>()
+/** Parsed responses: the client returns the same object for an unchanged response, and so do these functions. */
+const parsed = new WeakMap<object, unknown>()
 
-async function read<T>(url: string, make: (answer: unknown) => T, signal?: AbortSignal): Promise<T> {
-  const answer = await get(url, signal)
-  if (typeof answer !== 'object' || answer === null) return make(answer)
-  if (!made.has(answer)) made.set(answer, make(answer))
-  return made.get(answer) as T
+async function getParsed<T>(url: string, parse: (response: unknown) => T, signal?: AbortSignal): Promise<T> {
+  const response = await get(url, signal)
+  if (typeof response !== 'object' || response === null) return parse(response)
+  if (!parsed.has(response)) parsed.set(response, parse(response))
+  return parsed.get(response) as T
 }
 
-/** A list's rows; its second function gives the rows after those of `query`. */
-function list<T>(path: string, each: (row: rows.Row) => T) {
-  const make = (answer: unknown) => rows.page(answer, each)
+/** The functions of a list route: `first` returns the first page, `more` the page after it. */
+function list<T>(path: string, parseRow: (row: rows.Row) => T) {
+  const parse = (response: unknown) => rows.page(response, parseRow)
   return {
-    first: (query: Query = {}, signal?: AbortSignal): Promise<Page<T>> => read(address(path, query), make, signal),
-    more: (query: Query, next: string): Promise<Page<T>> => read(following(address(path, query), next), make),
+    first: (query: Query = {}, signal?: AbortSignal): Promise<Page<T>> => getParsed(apiUrl(path, query), parse, signal),
+    more: (query: Query, next: string): Promise<Page<T>> => getParsed(nextPageUrl(apiUrl(path, query), next), parse),
   }
 }
 
-export const overview = (signal?: AbortSignal): Promise<Overview> => read(address('/overview'), rows.overview, signal)
+export const overview = (signal?: AbortSignal): Promise<Overview> =>
+  getParsed(apiUrl('/overview'), rows.overview, signal)
 export const { first: machines, more: moreMachines } = list<Machine>('/machines', rows.machine)
 export const { first: alerts, more: moreAlerts } = list<Alert>('/alerts', rows.alert)
 export const { first: deadLetters, more: moreDeadLetters } = list<DeadLetter>('/dead-letters', rows.deadLetter)
@@ -65,23 +66,23 @@ export const { first: users } = list<User>('/users', rows.user)
 export const { first: keys } = list<Key>('/keys', rows.key)
 export const { first: audit, more: moreAudit } = list<AuditEntry>('/audit', rows.auditEntry)
 
-/** One machine's sensors. */
+/** All sensors of a machine. */
 export const machineSensors = async (asset: string, signal?: AbortSignal): Promise<Sensor[]> =>
   (await sensors({ asset, limit: 1000 }, signal)).items
 
-/** One machine's work orders. */
+/** The work orders of a machine. */
 export const machineOrders = async (asset: string, signal?: AbortSignal): Promise<WorkOrder[]> =>
   (await workOrders({ asset, limit: 50 }, signal)).items
 
-const item = (path: string, id: string, tail = ''): string => address(`${path}/${encodeURIComponent(id)}${tail}`)
+const item = (path: string, id: string, tail = ''): string => apiUrl(`${path}/${encodeURIComponent(id)}${tail}`)
 
 export const anomaly = (id: string, signal?: AbortSignal): Promise<Anomaly> =>
-  read(item('/anomalies', id), answer => rows.anomaly(answer as rows.Row), signal)
+  getParsed(item('/anomalies', id), response => rows.anomaly(response as rows.Row), signal)
 
 export const workOrder = (id: string, signal?: AbortSignal): Promise<WorkOrder> =>
-  read(item('/work-orders', id), answer => rows.workOrder(answer as rows.Row), signal)
+  getParsed(item('/work-orders', id), response => rows.workOrder(response as rows.Row), signal)
 
-/** Readings of a stretch of time, thinned by the host to about `points`. */
+/** Readings of a time range, downsampled by the host to about `points`. */
 export const readings = (
   sensor: string,
   from: number,
@@ -89,8 +90,8 @@ export const readings = (
   points: number,
   signal?: AbortSignal,
 ): Promise<Readings> =>
-  read(
-    address(`/sensors/${encodeURIComponent(sensor)}/readings`, {
+  getParsed(
+    apiUrl(`/sensors/${encodeURIComponent(sensor)}/readings`, {
       from: new Date(from).toISOString(),
       to: to === undefined ? undefined : new Date(to).toISOString(),
       points,
@@ -99,53 +100,55 @@ export const readings = (
     signal,
   )
 
-/** What a sensor measures from now on, as it comes. */
+/** Stream of a sensor's new readings. */
 export const sensorStream = (sensor: string, lastId: string, signal: AbortSignal): Promise<Response> =>
   openStream(item('/sensors', sensor, '/stream'), lastId, signal)
 
-/** Anomalies, alerts and work orders, as they come. */
+/** Stream of anomalies, alerts and work orders. */
 export const eventStream = (lastId: string, signal: AbortSignal): Promise<Response> =>
-  openStream(address('/anomalies/stream'), lastId, signal)
+  openStream(apiUrl('/anomalies/stream'), lastId, signal)
 
-/** Does something about an anomaly; gives it with what was done. */
-export const act = async (id: string, deed: Deed, comment = ''): Promise<Anomaly> =>
-  rows.anomaly((await send('POST', item('/anomalies', id, `/${deed}`), comment ? { comment } : {})) as rows.Row)
+/** Performs an action on an anomaly. Returns the anomaly with its actions. */
+export const performAction = async (id: string, kind: ActionKind, comment = ''): Promise<Anomaly> =>
+  rows.anomaly((await send('POST', item('/anomalies', id, `/${kind}`), comment ? { comment } : {})) as rows.Row)
 
-/** Changes a work order; gives it as it is then. */
-export const amend = async (id: string, change: Amendment): Promise<WorkOrder> =>
+/** Changes a work order. Returns the changed order. */
+export const updateWorkOrder = async (id: string, change: WorkOrderChange): Promise<WorkOrder> =>
   rows.workOrder((await send('PATCH', item('/work-orders', id), change)) as rows.Row)
 
-/** What a plan is asked with. */
-export interface Wish {
+/** Parameters of a what-if plan. */
+export interface WhatIfParams {
   hours: number
   technicians: string[]
   notBefore: number | null
 }
 
-/** Asks what a plan would look like; gives its task's id. */
-export async function askPlan({ hours, technicians, notBefore }: Wish): Promise<string> {
+/** Requests a what-if plan. Returns the id of the planning task. */
+export async function requestWhatIf({ hours, technicians, notBefore }: WhatIfParams): Promise<string> {
   const constraints = {
     ...(technicians.length ? { technicians } : {}),
     ...(notBefore === null ? {} : { not_before: new Date(notBefore).toISOString() }),
   }
-  // No sensor stands for all of them.
-  const wish = { sensor_ids: [], time_horizon_hours: hours, constraints }
-  return rows.task(await send('POST', address('/maintenance/schedule'), wish)).id
+  // An empty list means all sensors.
+  const body = { sensor_ids: [], time_horizon_hours: hours, constraints }
+  return rows.whatIfTask(await send('POST', apiUrl('/maintenance/schedule'), body)).id
 }
 
-export const plan = (task: string, signal?: AbortSignal): Promise<Task> =>
-  read(item('/maintenance/status', task), rows.task, signal)
+export const whatIfTask = (task: string, signal?: AbortSignal): Promise<WhatIfTask> =>
+  getParsed(item('/maintenance/status', task), rows.whatIfTask, signal)
 
-/** The plan for a calendar. */
-export const calendar = (technician?: string): Promise<Blob> => file(address('/maintenance/plan.ics', { technician }))
+/** The plan as an iCalendar file. */
+export const calendar = (technician?: string): Promise<Blob> =>
+  download(apiUrl('/maintenance/plan.ics', { technician }))
 
-/** What is told once: a password or a key. */
-const secret = (answer: unknown, name: string): string => String((answer as Record<string, unknown> | undefined)?.[name] ?? '')
+/** A secret that the API returns once: a password or a key. */
+const secretOf = (response: unknown, name: string): string =>
+  String((response as Record<string, unknown> | undefined)?.[name] ?? '')
 
-export const addUser = async (user: string, roles: string[], sites: string[] | null): Promise<string> =>
-  secret(await send('POST', address('/users'), { user, roles, ...(sites ? { sites } : {}) }), 'one_time_password')
+export const createUser = async (user: string, roles: string[], sites: string[] | null): Promise<string> =>
+  secretOf(await send('POST', apiUrl('/users'), { user, roles, ...(sites ? { sites } : {}) }), 'one_time_password')
 
-/** What of a user can be changed. */
+/** The fields of a user that can be changed. */
 export interface UserChange {
   roles?: string[]
   sites?: string[] | null
@@ -153,17 +156,26 @@ export interface UserChange {
   reset_password?: true
 }
 
-/** Changes a user; gives the new password where one was asked for. */
+/** Changes a user. Returns the new one-time password if a reset was requested. */
 export const changeUser = async (user: string, change: UserChange): Promise<string> =>
-  secret(await send('PATCH', item('/users', user), change), 'one_time_password')
+  secretOf(await send('PATCH', item('/users', user), change), 'one_time_password')
 
 export const removeUser = (user: string): Promise<unknown> => send('DELETE', item('/users', user))
 
-export const addKey = async (name: string, scopes: string[], sites: string[] | null, expires: number | null): Promise<string> => {
-  const more = { ...(sites ? { sites } : {}), ...(expires === null ? {} : { expires: new Date(expires).toISOString() }) }
-  return secret(await send('POST', address('/keys'), { name, scopes, ...more }), 'key')
+export const createKey = async (
+  name: string,
+  scopes: string[],
+  sites: string[] | null,
+  expires: number | null,
+): Promise<string> => {
+  const more = {
+    ...(sites ? { sites } : {}),
+    ...(expires === null ? {} : { expires: new Date(expires).toISOString() }),
+  }
+  return secretOf(await send('POST', apiUrl('/keys'), { name, scopes, ...more }), 'key')
 }
 
 export const removeKey = (id: string): Promise<unknown> => send('DELETE', item('/keys', id))
 
-export const verifyAudit = async (): Promise<Audited> => rows.audited(await get(address('/audit/verify')))
+export const verifyAudit = async (): Promise<AuditVerification> =>
+  rows.auditVerification(await get(apiUrl('/audit/verify')))

@@ -1,13 +1,14 @@
-// Rows of the API, made into what the pages use. The API's times are RFC 3339; inside an anomaly's metadata, which the store
-// keeps as text, they are nanoseconds since 1970. Both are taken everywhere, and what is missing does not break a page.
+// Converts rows of the API into the types of the pages. The API's times are RFC 3339; inside an anomaly's metadata,
+// which the store keeps as text, they are nanoseconds since 1970. Both are accepted everywhere, and a missing field
+// does not break a page.
 
-import { spoken } from '../format'
+import { withDisplayUnits } from '../format'
 import type {
   Action,
   Alert,
   Anomaly,
   AuditEntry,
-  Audited,
+  AuditVerification,
   Contribution,
   DeadLetter,
   Drift,
@@ -19,7 +20,7 @@ import type {
   Readings,
   Sensor,
   Severity,
-  Task,
+  WhatIfTask,
   Trend,
   User,
   Waveform,
@@ -27,25 +28,26 @@ import type {
   WorkOrder,
 } from './types'
 
-/** A JSON object of which nothing is known. */
+/** A JSON object of unknown shape. */
 export type Row = Record<string, unknown>
 
 const isRow = (value: unknown): value is Row => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const row = (value: unknown): Row => (isRow(value) ? value : {})
 
-const text = (value: unknown, otherwise = ''): string => (typeof value === 'string' ? value : otherwise)
+const text = (value: unknown, fallback = ''): string => (typeof value === 'string' ? value : fallback)
 
 const textOrNull = (value: unknown): string | null => (typeof value === 'string' && value !== '' ? value : null)
 
-const numeric = (value: unknown): number | null => (typeof value === 'number' && Number.isFinite(value) ? value : null)
+const numberOrNull = (value: unknown): number | null =>
+  typeof value === 'number' && Number.isFinite(value) ? value : null
 
-const amount = (value: unknown): number => numeric(value) ?? 0
+const numberOrZero = (value: unknown): number => numberOrNull(value) ?? 0
 
 const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : [])
 
-/** What the store keeps as text: JSON, parsed; a list of words without brackets, split. */
-function unpacked(value: unknown): unknown {
+/** Decodes a list or object that the store keeps as text: JSON is parsed, comma-separated text is split. */
+function decoded(value: unknown): unknown {
   if (typeof value !== 'string') return value
   try {
     return JSON.parse(value)
@@ -54,9 +56,9 @@ function unpacked(value: unknown): unknown {
   }
 }
 
-const texts = (value: unknown): string[] => list(unpacked(value)).filter(item => typeof item === 'string')
+const stringList = (value: unknown): string[] => list(decoded(value)).filter(item => typeof item === 'string')
 
-/** Milliseconds since 1970 of RFC 3339 text or nanoseconds. */
+/** Milliseconds since 1970, from RFC 3339 text or nanoseconds. */
 export function time(value: unknown): number | null {
   if (typeof value === 'number' && Number.isFinite(value)) return value / 1e6
   if (typeof value !== 'string') return null
@@ -64,22 +66,23 @@ export function time(value: unknown): number | null {
   return Number.isNaN(parsed) ? null : parsed
 }
 
-const at = (value: unknown): number => time(value) ?? 0
+const timeOrZero = (value: unknown): number => time(value) ?? 0
 
-const yes = (value: unknown): boolean => value === true || value === 1
+const isTrue = (value: unknown): boolean => value === true || value === 1
 
-const severity = (value: unknown): Severity => (value === 'critical' || value === 'high' || value === 'medium' ? value : 'low')
+const severity = (value: unknown): Severity =>
+  value === 'critical' || value === 'high' || value === 'medium' ? value : 'low'
 
-/** What the host says of it. The fault's short name at its end is left out where the page has its full name. */
-function said(from: Row): string {
-  const message = spoken(text(from.message))
+/** The message of a row. The fault's identifier at its end is removed where the page shows the fault's name. */
+function messageOf(from: Row): string {
+  const message = withDisplayUnits(text(from.message))
   return textOrNull(from.fault_mode) ? message.replace(/ \(points to [\w-]+\)$/, '') : message
 }
 
-/** An answer of the shape `{items, next}`, or a bare list. */
-export function page<T>(answer: unknown, each: (row: Row) => T): Page<T> {
-  const items = Array.isArray(answer) ? answer : list(row(answer).items)
-  return { items: items.map(item => each(row(item))), next: textOrNull(row(answer).next) }
+/** A page of the shape `{items, next}`, or a bare list. */
+export function page<T>(response: unknown, each: (row: Row) => T): Page<T> {
+  const items = Array.isArray(response) ? response : list(row(response).items)
+  return { items: items.map(item => each(row(item))), next: textOrNull(row(response).next) }
 }
 
 export const sensor = (from: Row): Sensor => ({
@@ -89,21 +92,21 @@ export const sensor = (from: Row): Sensor => ({
   kind: text(from.kind),
 })
 
-/** Rows of one reading each, chunks with columns, or the columns themselves. Sorted by time. */
-export function readings(answer: unknown): Readings {
-  const whole = row(answer)
-  const parts = Array.isArray(answer) ? answer : Array.isArray(whole.items) ? whole.items : [whole]
+/** Readings as one row each, as chunks with columns, or as columns. Sorted by time. */
+export function readings(response: unknown): Readings {
+  const body = row(response)
+  const chunks = Array.isArray(response) ? response : Array.isArray(body.items) ? body.items : [body]
   const pairs: [number, number][] = []
-  const take = (when: unknown, value: unknown) => {
-    const [t, v] = [time(when), numeric(value)]
+  const add = (when: unknown, value: unknown) => {
+    const [t, v] = [time(when), numberOrNull(value)]
     if (t !== null && v !== null) pairs.push([t, v])
   }
-  for (const item of parts) {
+  for (const item of chunks) {
     const part = row(item)
     const times = list(part.times)
     const values = list(part.values ?? part.vals)
-    if (times.length) times.forEach((when, n) => take(when, values[n]))
-    else take(part.time ?? part.timestamp, part.value ?? part.avg ?? part.mean)
+    if (times.length) times.forEach((when, n) => add(when, values[n]))
+    else add(part.time ?? part.timestamp, part.value ?? part.avg ?? part.mean)
   }
   pairs.sort(([one], [other]) => one - other)
   return { times: pairs.map(([when]) => when), values: pairs.map(([, value]) => value) }
@@ -114,38 +117,38 @@ const contribution = (value: unknown): Contribution => {
   return {
     sensor: text(from.sensor),
     feature: text(from.feature),
-    share: amount(from.share),
-    expected: amount(from.expected),
-    seen: amount(from.seen),
+    share: numberOrZero(from.share),
+    expected: numberOrZero(from.expected),
+    actual: numberOrZero(from.seen),
     unit: text(from.unit),
   }
 }
 
 function trend(value: unknown): Trend | null {
   if (!isRow(value)) return null
-  const times = list(value.times).map(at)
-  const values = list(value.values).map(numeric)
+  const times = list(value.times).map(timeOrZero)
+  const values = list(value.values).map(numberOrNull)
   if (times.length === 0) return null
   return { sensor: text(value.sensor), feature: text(value.feature), unit: text(value.unit), times, values }
 }
 
 export function anomaly(from: Row): Anomaly {
-  const metadata = row(unpacked(from.metadata))
+  const metadata = row(decoded(from.metadata))
   return {
     id: text(from.id),
     asset: text(from.asset),
     sensor: text(from.sensor),
-    detected: at(from.detection_time),
-    start: at(from.start_time),
-    end: at(from.end_time),
-    score: amount(from.score),
-    threshold: amount(from.threshold),
-    confidence: amount(from.confidence),
+    detected: timeOrZero(from.detection_time),
+    start: timeOrZero(from.start_time),
+    end: timeOrZero(from.end_time),
+    score: numberOrZero(from.score),
+    threshold: numberOrZero(from.threshold),
+    confidence: numberOrZero(from.confidence),
     model: text(from.model),
     severity: severity(from.severity),
-    handled: yes(from.handled),
+    handled: isTrue(from.handled),
     fault: textOrNull(from.fault_mode),
-    message: said(from),
+    message: messageOf(from),
     contributions: list(metadata.contributions ?? from.contributions).map(contribution),
     trend: trend(metadata.trend ?? from.trend),
     actions: list(from.actions)
@@ -156,8 +159,8 @@ export function anomaly(from: Row): Anomaly {
 
 export const action = (from: Row): Action => ({
   id: text(from.id, String(from.id ?? '')),
-  time: at(from.time),
-  deed: text(from.deed),
+  time: timeOrZero(from.time),
+  kind: text(from.deed),
   target: text(from.target),
   asset: text(from.asset),
   actor: text(from.actor),
@@ -165,16 +168,17 @@ export const action = (from: Row): Action => ({
 })
 
 export function machine(from: Row): Machine {
-  const told = numeric(from.health) === null ? undefined : prognosis({ ...from, time: from.prognosis_time })
+  const prognosisRow =
+    numberOrNull(from.health) === null ? undefined : prognosis({ ...from, time: from.prognosis_time })
   return {
     asset: text(from.asset),
-    sensors: amount(from.sensors),
-    openAlerts: amount(from.open_alerts),
+    sensors: numberOrZero(from.sensors),
+    openAlerts: numberOrZero(from.open_alerts),
     severity: textOrNull(from.severity) === null ? null : severity(from.severity),
     title: text(from.title),
     fault: textOrNull(from.fault_mode),
     lastAnomaly: time(from.last_anomaly),
-    prognosis: told,
+    prognosis: prognosisRow,
     nextOrder: time(from.next_order),
   }
 }
@@ -185,35 +189,35 @@ export const alert = (from: Row): Alert => ({
   sensor: text(from.sensor),
   severity: severity(from.severity),
   state: from.state === 'resolved' ? 'resolved' : 'open',
-  opened: at(from.opened),
-  updated: at(from.updated),
+  opened: timeOrZero(from.opened),
+  updated: timeOrZero(from.updated),
   resolved: time(from.resolved),
-  anomalies: amount(from.anomalies),
-  peakScore: amount(from.peak_score),
+  anomalies: numberOrZero(from.anomalies),
+  peakScore: numberOrZero(from.peak_score),
   anomaly: text(from.anomaly),
   fault: textOrNull(from.fault_mode),
   title: text(from.title),
-  message: said(from),
+  message: messageOf(from),
   recommendation: text(from.recommendation),
 })
 
 export const prognosis = (from: Row): Prognosis => ({
   asset: text(from.asset),
-  time: at(from.time),
-  health: Math.min(1, Math.max(0, amount(from.health))),
-  p10: numeric(from.p10_hours),
-  p50: numeric(from.p50_hours),
-  p90: numeric(from.p90_hours),
+  time: timeOrZero(from.time),
+  health: Math.min(1, Math.max(0, numberOrZero(from.health))),
+  p10: numberOrNull(from.p10_hours),
+  p50: numberOrNull(from.p50_hours),
+  p90: numberOrNull(from.p90_hours),
   model: text(from.model),
 })
 
 export const drift = (from: Row): Drift => ({
   id: text(from.id),
   asset: text(from.asset),
-  time: at(from.time),
+  time: timeOrZero(from.time),
   kind: text(from.kind),
-  sensors: texts(from.sensors),
-  message: spoken(text(from.message)),
+  sensors: stringList(from.sensors),
+  message: withDisplayUnits(text(from.message)),
 })
 
 export const workOrder = (from: Row): WorkOrder => ({
@@ -221,26 +225,26 @@ export const workOrder = (from: Row): WorkOrder => ({
   alert: text(from.alert),
   asset: text(from.asset),
   kind: text(from.type, text(from.kind)),
-  priority: amount(from.priority) || 5,
+  priority: numberOrZero(from.priority) || 5,
   status: text(from.status),
-  pinned: yes(from.pinned),
+  pinned: isTrue(from.pinned),
   scheduled: time(from.scheduled_time ?? from.scheduled),
-  minutes: amount(from.estimated_duration_minutes ?? from.duration_minutes),
+  minutes: numberOrZero(from.estimated_duration_minutes ?? from.duration_minutes),
   technician: textOrNull(from.technician),
-  skills: texts(from.skills),
-  after: texts(from.after),
-  cost: amount(from.cost),
+  skills: stringList(from.skills),
+  after: stringList(from.after),
+  cost: numberOrZero(from.cost),
   notes: text(from.notes),
 })
 
 export const deadLetter = (from: Row): DeadLetter => ({
   id: text(from.id),
-  time: at(from.time),
+  time: timeOrZero(from.time),
   source: text(from.source),
   reason: text(from.reason),
-  message: spoken(text(from.message)),
+  message: withDisplayUnits(text(from.message)),
   payload: text(from.payload),
-  readings: amount(from.readings),
+  readings: numberOrZero(from.readings),
   sensor: textOrNull(from.sensor),
   format: textOrNull(from.format),
 })
@@ -248,69 +252,69 @@ export const deadLetter = (from: Row): DeadLetter => ({
 export const window = (from: Row): Window => ({
   sensor: text(from.sensor),
   asset: text(from.asset),
-  start: at(from.start_time),
-  end: at(from.end_time),
-  count: amount(from.count),
-  features: Object.fromEntries(Object.entries(row(from.features)).map(([name, value]) => [name, numeric(value)])),
+  start: timeOrZero(from.start_time),
+  end: timeOrZero(from.end_time),
+  count: numberOrZero(from.count),
+  features: Object.fromEntries(Object.entries(row(from.features)).map(([name, value]) => [name, numberOrNull(value)])),
 })
 
 export const waveform = (from: Row): Waveform => ({
   sensor: text(from.sensor),
-  start: at(from.start_time),
-  rate: amount(from.rate),
-  samples: list(from.samples).map(amount),
+  start: timeOrZero(from.start_time),
+  rate: numberOrZero(from.rate),
+  samples: list(from.samples).map(numberOrZero),
 })
 
-export function overview(answer: unknown): Overview {
-  const from = row(answer)
+export function overview(response: unknown): Overview {
+  const from = row(response)
   const counts = row(from.counts)
   return {
-    readingsPerSecond: numeric(from.readings_per_second),
-    readings: numeric(from.readings) ?? numeric(counts.readings),
-    sensors: numeric(from.sensors) ?? numeric(counts.sensors),
-    windows: numeric(from.windows) ?? numeric(counts.windows),
-    uptimeSeconds: numeric(from.uptime_seconds),
-    behindBytes: numeric(from.behind_bytes),
-    refusedReadings: numeric(counts.rejected_readings) ?? numeric(from.rejected_readings),
-    atLeast: texts(from.at_least),
+    readingsPerSecond: numberOrNull(from.readings_per_second),
+    readings: numberOrNull(from.readings) ?? numberOrNull(counts.readings),
+    sensors: numberOrNull(from.sensors) ?? numberOrNull(counts.sensors),
+    windows: numberOrNull(from.windows) ?? numberOrNull(counts.windows),
+    uptimeSeconds: numberOrNull(from.uptime_seconds),
+    backlogBytes: numberOrNull(from.behind_bytes),
+    rejectedReadings: numberOrNull(counts.rejected_readings) ?? numberOrNull(from.rejected_readings),
+    atLeast: stringList(from.at_least),
   }
 }
 
-export function task(answer: unknown): Task {
-  const from = row(answer)
+export function whatIfTask(response: unknown): WhatIfTask {
+  const from = row(response)
   const plan = isRow(from.plan) ? from.plan : null
   const orders = list(plan?.work_orders).map(item => workOrder(row(item)))
   const status = from.status === 'done' || from.status === 'failed' ? from.status : 'queued'
   return {
     id: text(from.task_id),
     status,
-    progress: status === 'queued' ? Math.min(1, Math.max(0, amount(from.progress))) : 1,
+    progress: status === 'queued' ? Math.min(1, Math.max(0, numberOrZero(from.progress))) : 1,
     plan: plan && {
       orders,
-      // A number, or the orders themselves.
-      unscheduled: Array.isArray(plan.unscheduled) ? plan.unscheduled.length : amount(plan.unscheduled),
-      makespanHours: numeric(plan.makespan_hours),
-      cost: numeric(plan.cost),
+      // Either a number or the orders themselves.
+      unscheduled: Array.isArray(plan.unscheduled) ? plan.unscheduled.length : numberOrZero(plan.unscheduled),
+      makespanHours: numberOrNull(plan.makespan_hours),
+      cost: numberOrNull(plan.cost),
     },
   }
 }
 
-const sites = (value: unknown): string[] | null => (Array.isArray(value) ? texts(value) : null)
+const sites = (value: unknown): string[] | null => (Array.isArray(value) ? stringList(value) : null)
 
 export const user = (from: Row): User => ({
   user: text(from.user),
-  roles: texts(from.roles),
+  roles: stringList(from.roles),
   sites: sites(from.sites),
-  disabled: yes(from.disabled),
+  disabled: isTrue(from.disabled),
   created: time(from.created),
   lastLogin: time(from.last_login),
-  mustChange: yes(from.must_change_password),
+  mustChangePassword: isTrue(from.must_change_password),
 })
 
 export const key = (from: Row): Key => ({
   id: text(from.id),
   name: text(from.name),
-  scopes: texts(from.scopes),
+  scopes: stringList(from.scopes),
   sites: sites(from.sites),
   created: time(from.created),
   expires: time(from.expires),
@@ -318,8 +322,8 @@ export const key = (from: Row): Key => ({
 })
 
 export const auditEntry = (from: Row): AuditEntry => ({
-  seq: amount(from.seq),
-  time: at(from.time),
+  seq: numberOrZero(from.seq),
+  time: timeOrZero(from.time),
   actor: text(from.actor),
   action: text(from.action),
   target: text(from.target),
@@ -327,14 +331,18 @@ export const auditEntry = (from: Row): AuditEntry => ({
   address: text(from.address),
 })
 
-export function audited(answer: unknown): Audited {
-  const from = row(answer)
+export function auditVerification(response: unknown): AuditVerification {
+  const from = row(response)
   const bad = isRow(from.first_bad) ? from.first_bad : null
-  return { ok: yes(from.ok), entries: amount(from.entries), firstBad: bad && { seq: amount(bad.seq), why: text(bad.why) } }
+  return {
+    ok: isTrue(from.ok),
+    entries: numberOrZero(from.entries),
+    firstBad: bad && { seq: numberOrZero(bad.seq), why: text(bad.why) },
+  }
 }
 
-/** What a sensor's stream tells. */
-export function streamed(data: string): Readings {
+/** Readings of one event of a sensor's stream. */
+export function streamReadings(data: string): Readings {
   try {
     return readings(JSON.parse(data))
   } catch {

@@ -1,6 +1,6 @@
-// What the REST API tells, as the pages use it: times in milliseconds since 1970.
+// Data of the REST API as the pages use it. Times are milliseconds since 1970.
 
-/** How bad. */
+/** Severity of an anomaly or alert. */
 export type Severity = 'low' | 'medium' | 'high' | 'critical'
 
 /** Worst first. */
@@ -20,18 +20,18 @@ export interface Readings {
   values: number[]
 }
 
-/** One part of the reason for an anomaly. */
+/** The share of one feature in an anomaly's score. */
 export interface Contribution {
   sensor: string
   feature: string
   /** 0 to 1. */
   share: number
   expected: number
-  seen: number
+  actual: number
   unit: string
 }
 
-/** The course of one feature. */
+/** The trend of one feature. */
 export interface Trend {
   sensor: string
   feature: string
@@ -40,7 +40,7 @@ export interface Trend {
   values: (number | null)[]
 }
 
-/** A window in which a machine was not as it is when it is well. */
+/** A window in which a machine deviated from its baseline. */
 export interface Anomaly {
   id: string
   asset: string
@@ -58,37 +58,37 @@ export interface Anomaly {
   message: string
   contributions: Contribution[]
   trend: Trend | null
-  /** What people did about it, oldest first; only of an anomaly that was asked for by itself. */
+  /** Actions of users, oldest first; present only if the anomaly was requested by its id. */
   actions: Action[]
 }
 
-/** What can be done about an anomaly. */
-export type Deed = 'acknowledge' | 'handle' | 'false-alarm' | 'comment' | 'order-repair'
+/** An action that a user can perform on an anomaly. */
+export type ActionKind = 'acknowledge' | 'handle' | 'false-alarm' | 'comment' | 'order-repair'
 
-/** What somebody did. */
+/** An action that a user performed. */
 export interface Action {
   id: string
   time: number
-  deed: string
+  kind: string
   target: string
   asset: string
   actor: string
   text: string
 }
 
-/** A machine as the fleet sees it. */
+/** A machine in the fleet list. */
 export interface Machine {
   asset: string
   sensors: number
   openAlerts: number
-  /** Of the worst open alert; null: it is well. */
+  /** Severity of the worst open alert; null if no alert is open. */
   severity: Severity | null
   title: string
   fault: string | null
   lastAnomaly: number | null
-  /** None without a prognosis. */
+  /** Undefined if the machine has no prognosis yet. */
   prognosis: Prognosis | undefined
-  /** When the next repair is planned. */
+  /** Start of the next planned repair. */
   nextOrder: number | null
 }
 
@@ -111,20 +111,20 @@ export interface Alert {
   recommendation: string
 }
 
-/** How long a machine has left. */
+/** Remaining useful life of a machine. */
 export interface Prognosis {
   asset: string
   time: number
-  /** 1 as in the beginning, 0 at the limit. */
+  /** 1 for a new machine, 0 at the wear limit. */
   health: number
-  /** Hours that 90, 50 and 10 of 100 such machines outlive; null: no end in sight. */
+  /** Hours that 90, 50 and 10 of 100 such machines exceed; null if no wear trend leads to the limit. */
   p10: number | null
   p50: number | null
   p90: number | null
   model: string
 }
 
-/** What is normal moved. */
+/** A baseline change. */
 export interface Drift {
   id: string
   asset: string
@@ -134,7 +134,7 @@ export interface Drift {
   message: string
 }
 
-/** A repair, placed on a technician. */
+/** A repair, assigned to a technician. */
 export interface WorkOrder {
   id: string
   alert: string
@@ -143,7 +143,7 @@ export interface WorkOrder {
   /** 1 is the most urgent, 5 the least. */
   priority: number
   status: string
-  /** Somebody put it there; the planner leaves it. */
+  /** Placed by a user; the planner does not move it. */
   pinned: boolean
   scheduled: number | null
   minutes: number
@@ -154,7 +154,7 @@ export interface WorkOrder {
   notes: string
 }
 
-/** Something that was refused. */
+/** A rejected event, kept with its reason. */
 export interface DeadLetter {
   id: string
   time: number
@@ -177,38 +177,38 @@ export interface Window {
   features: Record<string, number | null>
 }
 
-/** A burst. */
+/** A waveform: samples at a constant rate. */
 export interface Waveform {
   sensor: string
   start: number
-  /** Hz. */
+  /** Sampling rate in Hz. */
   rate: number
   samples: number[]
 }
 
-/** The platform in figures; what the host does not tell is null. */
+/** Figures of the platform; null if the host does not report one. */
 export interface Overview {
   readingsPerSecond: number | null
   readings: number | null
   sensors: number | null
   windows: number | null
   uptimeSeconds: number | null
-  behindBytes: number | null
-  refusedReadings: number | null
-  /** Names of the figures that may be higher. */
+  backlogBytes: number | null
+  rejectedReadings: number | null
+  /** Names of the figures that are lower bounds. */
   atLeast: string[]
 }
 
-/** What of a work order somebody wants otherwise. */
-export interface Amendment {
+/** Changes to a work order. */
+export interface WorkOrderChange {
   scheduled_time?: string
   technician?: string
   pinned?: boolean
   status?: 'planned' | 'done' | 'cancelled'
 }
 
-/** A plan that was asked for. */
-export interface Task {
+/** A what-if planning task. */
+export interface WhatIfTask {
   id: string
   status: 'queued' | 'done' | 'failed'
   /** 0 to 1. */
@@ -216,7 +216,7 @@ export interface Task {
   plan: { orders: WorkOrder[]; unscheduled: number; makespanHours: number | null; cost: number | null } | null
 }
 
-/** Somebody who may sign in. */
+/** A user account. */
 export interface User {
   user: string
   roles: string[]
@@ -224,10 +224,10 @@ export interface User {
   disabled: boolean
   created: number | null
   lastLogin: number | null
-  mustChange: boolean
+  mustChangePassword: boolean
 }
 
-/** What a device signs in with. */
+/** An API key of a device or program. */
 export interface Key {
   id: string
   name: string
@@ -238,7 +238,7 @@ export interface Key {
   lastUsed: number | null
 }
 
-/** A line of the audit log. */
+/** An entry of the audit log. */
 export interface AuditEntry {
   seq: number
   time: number
@@ -249,14 +249,14 @@ export interface AuditEntry {
   address: string
 }
 
-/** Whether the audit log is whole. */
-export interface Audited {
+/** Result of verifying the audit log's hash chain. */
+export interface AuditVerification {
   ok: boolean
   entries: number
   firstBad: { seq: number; why: string } | null
 }
 
-/** Rows, and where the next ones are. */
+/** Rows, and the URL or cursor of the next page. */
 export interface Page<T> {
   items: T[]
   next: string | null

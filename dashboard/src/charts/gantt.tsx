@@ -1,147 +1,157 @@
-// The schedule by technician: a bar an order, arrows from what must be done first. Who may change it drags a bar, or moves it
-// by the arrow keys.
+// The schedule by technician: one bar per order, with arrows from prerequisite orders. Users with write permission
+// drag a bar or move it with the arrow keys.
 
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { WorkOrder } from '../api'
-import { atClock, lastPart, minutes, onDay } from '../format'
-import { type Bar, type Chart, days, dropped, NOBODY, overdue, type Place, type Row, stepped } from '../model/gantt'
-import { onArrows } from '../parts/arrows'
-import { useKeptFocus } from '../parts/kept-focus'
-import { useWidth } from '../parts/width'
-import { work } from '../words'
+import { formatClock, nameOf, formatMinutes, formatDay } from '../format'
+import {
+  type Bar,
+  type GanttChart,
+  midnights,
+  dropTarget,
+  UNASSIGNED,
+  isOverdue,
+  type OrderPosition,
+  type TechnicianRow,
+  keyTarget,
+} from '../model/gantt'
+import { onNavigationKey } from '../components/keyboard-nav'
+import { usePersistentFocus } from '../components/use-persistent-focus'
+import { useWidth } from '../components/use-width'
+import { workName } from '../messages'
 
-const HEAD = 44
-const LANE = 34
-const PAD = 7
-/** Width of a letter in a bar, roughly. */
-const LETTER = 6.6
-/** And of one of a technician's name, which is larger and bold. */
-const NAME_LETTER = 8.8
+const HEAD_HEIGHT = 44
+const LANE_HEIGHT = 34
+const ROW_PADDING = 7
+/** Approximate width of a letter in a bar, in pixels. */
+const LETTER_WIDTH = 6.6
+/** Width of a letter in a technician's name, which is larger and bold. */
+const NAME_LETTER_WIDTH = 8.8
 
-const NONE: ReadonlySet<string> = new Set()
+const NO_IDS: ReadonlySet<string> = new Set()
 
-/** Where a drop goes. */
+/** Called with the position that an order was moved to. */
 export type Move = (order: WorkOrder, scheduled: number, technician: string) => void
 
-/** Tops and heights of the rows. */
-function heights(rows: readonly Row[]): { top: number; height: number }[] {
-  let top = HEAD
+/** Top and height of each row. */
+function rowBounds(rows: readonly TechnicianRow[]): { top: number; height: number }[] {
+  let top = HEAD_HEIGHT
   return rows.map(row => {
-    const own = { top, height: row.lanes * LANE + 2 * PAD }
-    top += own.height
-    return own
+    const bounds = { top, height: row.lanes * LANE_HEIGHT + 2 * ROW_PADDING }
+    top += bounds.height
+    return bounds
   })
 }
 
-/** The picture. `move` is there when orders may be moved. */
+/** The chart. `move` is undefined if orders cannot be moved. */
 export function Gantt({
   chart,
   shownDays,
   now,
   chosen,
-  changed = NONE,
+  changed = NO_IDS,
   choose,
   move,
-  say,
+  announce,
 }: {
-  chart: Chart
-  /** Days that the width of the page holds. */
+  chart: GanttChart
+  /** Days that fit in the width of the page. */
   shownDays: number
   now: number
   chosen: string | undefined
   /** Ids of orders that a new plan has moved. */
   changed?: ReadonlySet<string>
-  /** `edit`: by a key that opens things. */
+  /** `edit`: the order was chosen with a key that opens it. */
   choose: (order: WorkOrder, edit: boolean) => void
   move: Move | undefined
-  /** For who does not see where a bar goes. */
-  say: (text: string) => void
+  /** Announces a move to screen readers. */
+  announce: (text: string) => void
 }) {
-  const [place, width] = useWidth<HTMLDivElement>()
+  const [scrollArea, width] = useWidth<HTMLDivElement>()
   const [drag, setDrag] = useState<{ id: string; x: number; y: number } | null>(null)
-  const [held, setHeld] = useState<({ id: string } & Place) | null>(null)
-  const focusing = useKeptFocus(place, () => setHeld(null))
-  const began = useRef({ x: 0, y: 0 })
+  const [pendingMove, setPendingMove] = useState<({ id: string } & OrderPosition) | null>(null)
+  const focusHandlers = usePersistentFocus(scrollArea, () => setPendingMove(null))
+  const dragStart = useRef({ x: 0, y: 0 })
   const dragged = useRef(false)
-  const rows = heights(chart.rows)
+  const rows = rowBounds(chart.rows)
   const narrow = innerWidth <= 640
-  const bottom = rows.length ? rows.at(-1)!.top + rows.at(-1)!.height : HEAD + LANE
+  const bottom = rows.length ? rows.at(-1)!.top + rows.at(-1)!.height : HEAD_HEIGHT + LANE_HEIGHT
   const perMillisecond = Math.max(120, width) / (shownDays * 24 * 3600_000)
-  const whole = Math.max(width, Math.ceil((chart.to - chart.from) * perMillisecond))
+  const fullWidth = Math.max(width, Math.ceil((chart.to - chart.from) * perMillisecond))
   const x = (time: number) => (time - chart.from) * perMillisecond
-  const top = (bar: Bar) => rows[bar.row]!.top + PAD + bar.lane * LANE
+  const top = (bar: Bar) => rows[bar.row]!.top + ROW_PADDING + bar.lane * LANE_HEIGHT
   const rowAt = (y: number) => rows.findIndex(row => y >= row.top && y < row.top + row.height)
-  // The picture begins where work is now, or at the chosen order.
+  // The chart is scrolled to the present, or to the chosen order.
   const focus = chart.bars.find(bar => bar.order.id === chosen)?.start ?? now
   useEffect(() => {
-    const scroll = place.current
+    const scroll = scrollArea.current
     if (!scroll || width === 0) return
     const left = x(focus)
     if (left < scroll.scrollLeft || left > scroll.scrollLeft + width - 60) scroll.scrollLeft = left - 60
   }, [width > 0, shownDays, chosen])
   const byId = new Map(chart.bars.map(bar => [bar.order.id, bar]))
 
-  const grab = (bar: Bar) => (event: PointerEvent) => {
+  const onGrab = (bar: Bar) => (event: PointerEvent) => {
     if (!move || event.button !== 0 || bar.order.status !== 'planned') return
     if (event.pointerType === 'touch' && chosen !== bar.order.id) return
-    began.current = { x: event.clientX, y: event.clientY }
+    dragStart.current = { x: event.clientX, y: event.clientY }
     dragged.current = false
-    setHeld(null)
+    setPendingMove(null)
     ;(event.currentTarget as Element).setPointerCapture(event.pointerId)
     setDrag({ id: bar.order.id, x: 0, y: 0 })
   }
-  const pull = (event: PointerEvent) => {
+  const onDrag = (event: PointerEvent) => {
     if (!drag) return
-    const [byX, byY] = [event.clientX - began.current.x, event.clientY - began.current.y]
-    // A hand is never quite still.
-    if (Math.hypot(byX, byY) > 3) dragged.current = true
-    setDrag({ ...drag, x: byX, y: byY })
+    const [offsetX, offsetY] = [event.clientX - dragStart.current.x, event.clientY - dragStart.current.y]
+    // A hand is never quite still: ignore movements of up to 3 pixels.
+    if (Math.hypot(offsetX, offsetY) > 3) dragged.current = true
+    setDrag({ ...drag, x: offsetX, y: offsetY })
   }
-  const drop = (bar: Bar) => () => {
+  const onDrop = (bar: Bar) => () => {
     if (!drag) return
-    const row = rowAt(top(bar) + drag.y + LANE / 2)
-    const to = dropped(bar, drag.x, row < 0 ? bar.row : row, chart, 1 / perMillisecond)
+    const row = rowAt(top(bar) + drag.y + LANE_HEIGHT / 2)
+    const to = dropTarget(bar, drag.x, row < 0 ? bar.row : row, chart, 1 / perMillisecond)
     setDrag(null)
     if (to && dragged.current) move?.(bar.order, to.scheduled, to.technician)
   }
 
-  const press = (bar: Bar) => (event: KeyboardEvent) => {
+  const onKey = (bar: Bar) => (event: KeyboardEvent) => {
     const { order } = bar
-    const own = held?.id === order.id ? held : undefined
+    const pending = pendingMove?.id === order.id ? pendingMove : undefined
     if (event.key === 'Enter' || event.key === ' ') {
       event.preventDefault()
       event.stopPropagation()
-      setHeld(null)
-      if (own) move?.(order, own.scheduled, own.technician)
+      setPendingMove(null)
+      if (pending) move?.(order, pending.scheduled, pending.technician)
       else choose(order, true)
       return
     }
-    if (event.key === 'Escape' && own) {
-      setHeld(null)
-      say('Left where it was.')
+    if (event.key === 'Escape' && pending) {
+      setPendingMove(null)
+      announce('Not moved.')
       return
     }
-    // With Shift, arrows go from bar to bar, as everywhere where bars cannot be moved.
+    // With Shift, arrows move the focus between bars, as they do everywhere bars cannot be moved.
     if (!move || order.status !== 'planned' || event.shiftKey || event.altKey || event.ctrlKey || event.metaKey) return
-    const from = own ?? { scheduled: bar.start, technician: order.technician ?? NOBODY }
+    const from = pending ?? { scheduled: bar.start, technician: order.technician ?? UNASSIGNED }
     if (!event.key.startsWith('Arrow')) return
     event.preventDefault()
     event.stopPropagation()
-    const to = stepped(from, event.key, chart.rows)
-    if (!to) return say('There is no technician further on; the form takes any name.')
-    setHeld({ id: order.id, ...to })
-    say(
-      `${work(order.kind)} on ${lastPart(order.asset)}: ${onDay(to.scheduled)} ${atClock(to.scheduled)} with ${to.technician}. Enter pins it there, Escape leaves it.`,
+    const to = keyTarget(from, event.key, chart.rows)
+    if (!to) return announce('There is no further technician; use the form to enter any name.')
+    setPendingMove({ id: order.id, ...to })
+    announce(
+      `${workName(order.kind)} on ${nameOf(order.asset)}: ${formatDay(to.scheduled)} ${formatClock(to.scheduled)} with ${to.technician}. Press Enter to pin it there, Escape to cancel.`,
     )
-    place.current?.scrollTo({ left: Math.max(0, x(to.scheduled) - width / 3) })
+    scrollArea.current?.scrollTo({ left: Math.max(0, x(to.scheduled) - width / 3) })
   }
-  /** How far a bar is drawn from its place: by the hand, or by keys that are not confirmed yet. */
+  /** Offset of a bar from its planned position while it is dragged, or moved by keys and not yet confirmed. */
   const offset = (bar: Bar) => {
     if (drag?.id === bar.order.id) return { x: drag.x, y: drag.y }
-    if (held?.id !== bar.order.id) return { x: 0, y: 0 }
-    const row = chart.rows.findIndex(row => row.technician === held.technician)
-    const y = row < 0 || row === bar.row ? 0 : rows[row]!.top + PAD - top(bar)
-    return { x: x(held.scheduled) - x(bar.start), y }
+    if (pendingMove?.id !== bar.order.id) return { x: 0, y: 0 }
+    const row = chart.rows.findIndex(row => row.technician === pendingMove.technician)
+    const y = row < 0 || row === bar.row ? 0 : rows[row]!.top + ROW_PADDING - top(bar)
+    return { x: x(pendingMove.scheduled) - x(bar.start), y }
   }
 
   return (
@@ -150,23 +160,41 @@ export function Gantt({
         <svg width="96" height={bottom}>
           {chart.rows.map((row, n) => (
             <text key={row.technician} x="0" y={rows[n]!.top + rows[n]!.height / 2 + 5}>
-              {shortened(row.technician, narrow ? 58 : 94)}
+              {truncated(row.technician, narrow ? 58 : 94)}
               <title>{row.technician}</title>
             </text>
           ))}
         </svg>
       </div>
-      <div class="gantt-scroll" ref={place} tabIndex={0} role="region" aria-label="Schedule by technician; scrolls sideways">
+      <div
+        class="gantt-scroll"
+        ref={scrollArea}
+        tabIndex={0}
+        role="region"
+        aria-label="Schedule by technician; scrolls horizontally"
+      >
         {width > 0 ? (
-          <svg width={whole} height={bottom} role="group" aria-label={`${chart.bars.length} work orders`} onKeyDown={onArrows}>
-            {days(chart.from, chart.to).map(day => (
+          <svg
+            width={fullWidth}
+            height={bottom}
+            role="group"
+            aria-label={`${chart.bars.length} work orders`}
+            onKeyDown={onNavigationKey}
+          >
+            {midnights(chart.from, chart.to).map(day => (
               <g key={day}>
                 {[0, 6].includes(new Date(day).getDay()) ? (
-                  <rect class="weekend" x={x(day)} y={HEAD} width={24 * 3600_000 * perMillisecond} height={bottom - HEAD} />
+                  <rect
+                    class="weekend"
+                    x={x(day)}
+                    y={HEAD_HEIGHT}
+                    width={24 * 3600_000 * perMillisecond}
+                    height={bottom - HEAD_HEIGHT}
+                  />
                 ) : null}
                 <line class="grid" x1={x(day)} x2={x(day)} y1={8} y2={bottom} />
                 <text class="tick" x={x(day) + 6} y={20}>
-                  {onDay(day)}
+                  {formatDay(day)}
                 </text>
                 {perMillisecond * 24 * 3600_000 > 150
                   ? [6, 12, 18].map(hour => (
@@ -175,11 +203,11 @@ export function Gantt({
                           class="grid fine"
                           x1={x(day + hour * 3600_000)}
                           x2={x(day + hour * 3600_000)}
-                          y1={HEAD - 4}
+                          y1={HEAD_HEIGHT - 4}
                           y2={bottom}
                         />
                         <text class="tick" x={x(day + hour * 3600_000)} y={36} text-anchor="middle">
-                          {atClock(day + hour * 3600_000)}
+                          {formatClock(day + hour * 3600_000)}
                         </text>
                       </g>
                     ))
@@ -187,13 +215,18 @@ export function Gantt({
               </g>
             ))}
             {rows.map((row, n) => (
-              <line key={n} class="grid" x1="0" x2={whole} y1={row.top} y2={row.top} />
+              <line key={n} class="grid" x1="0" x2={fullWidth} y1={row.top} y2={row.top} />
             ))}
             {chart.bars.flatMap(bar =>
               bar.order.after.flatMap(id => {
                 const first = byId.get(id)
                 if (!first) return []
-                const [x1, y1, x2, y2] = [x(first.end), top(first) + LANE / 2 - 3, x(bar.start), top(bar) + LANE / 2 - 3]
+                const [x1, y1, x2, y2] = [
+                  x(first.end),
+                  top(first) + LANE_HEIGHT / 2 - 3,
+                  x(bar.start),
+                  top(bar) + LANE_HEIGHT / 2 - 3,
+                ]
                 const bend = Math.max(10, (x2 - x1) / 2)
                 return [
                   <path
@@ -205,12 +238,12 @@ export function Gantt({
                 ]
               }),
             )}
-            <line class="now" x1={x(now)} x2={x(now)} y1={HEAD - 8} y2={bottom} />
+            <line class="now" x1={x(now)} x2={x(now)} y1={HEAD_HEIGHT - 8} y2={bottom} />
             {chart.bars.map(bar => {
               const { order } = bar
-              const long = Math.max(8, (bar.end - bar.start) * perMillisecond)
-              const moved = offset(bar)
-              const text = `${work(order.kind)}, ${lastPart(order.asset)}`
+              const barWidth = Math.max(8, (bar.end - bar.start) * perMillisecond)
+              const barOffset = offset(bar)
+              const text = `${workName(order.kind)}, ${nameOf(order.asset)}`
               return (
                 <g
                   key={order.id}
@@ -220,34 +253,34 @@ export function Gantt({
                     move ? 'movable' : '',
                     order.pinned ? 'pinned' : '',
                     changed.has(order.id) ? 'changed' : '',
-                    held?.id === order.id ? 'held' : '',
+                    pendingMove?.id === order.id ? 'pending-move' : '',
                   ].join(' ')}
-                  transform={`translate(${x(bar.start) + moved.x} ${top(bar) + moved.y})`}
+                  transform={`translate(${x(bar.start) + barOffset.x} ${top(bar) + barOffset.y})`}
                   tabindex={0}
                   role="button"
                   data-item
                   data-order={order.id}
                   aria-pressed={chosen === order.id}
-                  aria-label={`${text}, priority ${order.priority}, ${order.technician ?? 'nobody'}, ${onDay(bar.start)} ${atClock(bar.start)}, ${minutes(order.minutes)}${order.pinned ? ', pinned' : ''}${overdue(order, now) ? ', overdue' : ''}`}
+                  aria-label={`${text}, priority ${order.priority}, ${order.technician ?? 'not assigned'}, ${formatDay(bar.start)} ${formatClock(bar.start)}, ${formatMinutes(order.minutes)}${order.pinned ? ', pinned' : ''}${isOverdue(order, now) ? ', overdue' : ''}`}
                   onClick={() => {
-                    // The end of a drag is no click.
+                    // The end of a drag is not a click.
                     if (!dragged.current) choose(order, false)
                     dragged.current = false
                   }}
-                  onKeyDown={press(bar)}
-                  {...focusing}
-                  onPointerDown={grab(bar)}
-                  onPointerMove={pull}
-                  onPointerUp={drop(bar)}
+                  onKeyDown={onKey(bar)}
+                  {...focusHandlers}
+                  onPointerDown={onGrab(bar)}
+                  onPointerMove={onDrag}
+                  onPointerUp={onDrop(bar)}
                   onPointerCancel={() => setDrag(null)}
                 >
-                  <title>{overdue(order, now) ? `${text}, overdue` : text}</title>
-                  <rect width={long} height={LANE - 6} rx="4" />
+                  <title>{isOverdue(order, now) ? `${text}, overdue` : text}</title>
+                  <rect width={barWidth} height={LANE_HEIGHT - 6} rx="4" />
                   {order.pinned ? (
-                    <path class="pin" transform={`translate(${long - 5} 1)`} d="M0 0a4 4 0 1 1 .01 0M0 0v5" />
+                    <path class="pin" transform={`translate(${barWidth - 5} 1)`} d="M0 0a4 4 0 1 1 .01 0M0 0v5" />
                   ) : null}
-                  <text x="5" y={LANE / 2 + 1}>
-                    {fitted([text, lastPart(order.asset)], long - (order.pinned ? 10 : 0))}
+                  <text x="5" y={LANE_HEIGHT / 2 + 1}>
+                    {fittingText([text, nameOf(order.asset)], barWidth - (order.pinned ? 10 : 0))}
                   </text>
                 </g>
               )
@@ -259,13 +292,13 @@ export function Gantt({
   )
 }
 
-/** A name that is too long for its column, cut; the whole of it is its title, and stands in the table. */
-function shortened(name: string, pixels: number): string {
-  const most = Math.floor(pixels / NAME_LETTER)
-  return name.length <= most ? name : `${name.slice(0, most - 1).trimEnd()}…`
+/** Truncates a name that is too long for its column. The full name is in its title and in the table. */
+function truncated(name: string, pixels: number): string {
+  const maxLetters = Math.floor(pixels / NAME_LETTER_WIDTH)
+  return name.length <= maxLetters ? name : `${name.slice(0, maxLetters - 1).trimEnd()}…`
 }
 
-/** The first text that fits whole: a name that is cut (`pump-1` of `pump-15`) would be another machine's. */
-function fitted(texts: readonly string[], pixels: number): string {
-  return texts.find(text => text.length * LETTER + 8 <= pixels) ?? ''
+/** The first text that fits completely: a truncated name (`pump-1` of `pump-15`) would be that of another machine. */
+function fittingText(candidates: readonly string[], pixels: number): string {
+  return candidates.find(text => text.length * LETTER_WIDTH + 8 <= pixels) ?? ''
 }

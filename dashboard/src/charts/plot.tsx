@@ -1,62 +1,66 @@
-// uPlot in the tree of components: made once, fed with data, made anew when the theme or its options change.
+// uPlot as a component: created once, updated with data, and created again when the theme or its options change.
 
 import { useEffect, useRef } from 'preact/hooks'
 import uPlot from 'uplot'
-import { atClock, number, onDay } from '../format'
+import { formatClock, formatNumber, formatDay } from '../format'
 import { type Colors, colors, useDark } from '../theme'
 
-/** What a chart is made of; sizes and data are given apart. */
+/** Options of a chart; size and data are passed separately. */
 export type Options = Omit<uPlot.Options, 'width' | 'height'>
 
 /**
- * A chart. `label` says in words what is seen. It is made anew, and a reader's zoom lost, when `on` changes; when `redraw`
- * changes it is only drawn anew.
+ * A chart. `label` describes it in words. When `deps` changes the chart is created again, which resets the zoom; when
+ * `redraw` changes it is only redrawn.
  */
 export function Plot({
-  make,
-  on = [],
+  createOptions,
+  deps = [],
   redraw,
   data,
   height,
   label,
 }: {
-  make: (colors: Colors) => Options
-  on?: readonly unknown[]
+  createOptions: (colors: Colors) => Options
+  deps?: readonly unknown[]
   redraw?: unknown
   data: uPlot.AlignedData
   height: number
   label: string
 }) {
-  const place = useRef<HTMLDivElement>(null)
+  const container = useRef<HTMLDivElement>(null)
   const plot = useRef<uPlot | undefined>(undefined)
   const dark = useDark()
   const latest = useRef(data)
   latest.current = data
   const zoomed = useRef(false)
   useEffect(() => {
-    const parent = place.current!
-    const made = new uPlot({ ...make(colors()), width: Math.max(120, parent.clientWidth), height }, latest.current, parent)
-    plot.current = made
+    const parent = container.current!
+    const chart = new uPlot(
+      { ...createOptions(colors()), width: Math.max(120, parent.clientWidth), height },
+      latest.current,
+      parent,
+    )
+    plot.current = chart
     zoomed.current = false
-    ;(made.hooks.setSelect ??= []).push(() => (zoomed.current = made.select.width > 0))
-    made.over.addEventListener('dblclick', () => (zoomed.current = false))
-    const watch = new ResizeObserver(() => {
+    ;(chart.hooks.setSelect ??= []).push(() => (zoomed.current = chart.select.width > 0))
+    chart.over.addEventListener('dblclick', () => (zoomed.current = false))
+    const observer = new ResizeObserver(() => {
       const width = Math.max(120, parent.clientWidth)
-      if (width !== made.width) made.setSize({ width, height })
+      if (width !== chart.width) chart.setSize({ width, height })
     })
-    watch.observe(parent)
+    observer.observe(parent)
     return () => {
-      watch.disconnect()
-      made.destroy()
+      observer.disconnect()
+      chart.destroy()
       plot.current = undefined
     }
-  }, [dark, height, ...on])
+  }, [dark, height, ...deps])
   useEffect(() => {
-    // New readings do not undo what somebody looks at more closely.
+    // New readings do not reset the zoom.
     if (plot.current && plot.current.data !== data) plot.current.setData(data, !zoomed.current)
   }, [data])
   useEffect(() => plot.current?.redraw(false), [redraw])
-  return <div class="plot" ref={place} role="img" aria-label={label} />
+  return <div class="plot" ref={container} role="img" aria-label={label} />
 }
 
 const FONT = '12px system-ui, sans-serif'
@@ -73,22 +77,28 @@ export function axis(colors: Colors, more: Partial<uPlot.Axis> = {}): uPlot.Axis
   }
 }
 
-/** An axis of values. */
+/** A value axis. */
 export const valueAxis = (colors: Colors, more: Partial<uPlot.Axis> = {}): uPlot.Axis =>
-  axis(colors, { size: 52, gap: 4, space: 20, values: (_, values) => values.map(value => number(value)), ...more })
+  axis(colors, {
+    size: 52,
+    gap: 4,
+    space: 20,
+    values: (_, values) => values.map(value => formatNumber(value)),
+    ...more,
+  })
 
-/** An axis of time in the reader's zone; uPlot's own words are English ones. */
+/** A time axis in the user's time zone. uPlot's own labels are always English. */
 export const timeAxis = (colors: Colors, more: Partial<uPlot.Axis> = {}): uPlot.Axis =>
   axis(colors, {
     space: 70,
     size: 30,
     values: (_, values, __, ___, distance) =>
-      values.map(value => (distance >= 24 * 3600_000 ? onDay(value) : atClock(value, distance < 60_000))),
+      values.map(value => (distance >= 24 * 3600_000 ? formatDay(value) : formatClock(value, distance < 60_000))),
     ...more,
   })
 
-/** What all charts have in common. */
-export const base = (): Partial<Options> => ({
+/** Options shared by all charts. */
+export const baseOptions = (): Partial<Options> => ({
   ms: 1,
   legend: { show: false },
   cursor: { drag: { x: true, y: false, setScale: true }, points: { size: 7 } },

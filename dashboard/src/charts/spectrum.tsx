@@ -1,29 +1,29 @@
-// A spectrum, with the lines of a bearing's faults on it.
+// A spectrum, with the fault frequencies of a bearing marked.
 
 import { useMemo, useState } from 'preact/hooks'
 import type uPlot from 'uplot'
-import { measured, number } from '../format'
+import { formatValue, formatNumber } from '../format'
 import { harmonics } from '../signal/bearing'
-import { type Spectrum, thinned } from '../signal/spectrum'
+import { type Spectrum, downsample } from '../signal/spectrum'
 import type { Colors } from '../theme'
-import { axis, base, type Options, Plot, valueAxis } from './plot'
+import { axis, baseOptions, type Options, Plot, valueAxis } from './plot'
 
-/** A frequency to mark, with its multiples. */
-export interface Line {
+/** A frequency to mark, with its harmonics. */
+export interface MarkedFrequency {
   label: string
   frequency: number
-  /** Multiples that are marked, from the first on. */
-  orders: number
-  /** Drawn strongly: what the anomaly names. */
-  strong: boolean
-  /** Distance of sidebands to mark; 0 for none. */
+  /** Number of harmonics to mark, including the fundamental. */
+  harmonics: number
+  /** Drawn emphasised: the frequency that the anomaly names. */
+  emphasised: boolean
+  /** Distance of the sidebands to mark, in Hz; 0 for none. */
   sideband: number
 }
 
-/** Lines of a spectrum that are drawn at most; more than pixels show nothing more. */
-const MOST = 2_000
+/** Maximum number of spectral lines to draw; more than the pixels show no further detail. */
+const MAX_LINES = 2_000
 
-function drawLines(lines: readonly Line[], upTo: number, colors: Colors) {
+function drawMarkedFrequencies(lines: readonly MarkedFrequency[], maxFrequency: number, colors: Colors) {
   return (plot: uPlot) => {
     const { ctx, bbox } = plot
     const scale = devicePixelRatio
@@ -46,19 +46,19 @@ function drawLines(lines: readonly Line[], upTo: number, colors: Colors) {
       return x
     }
     lines.forEach((line, row) => {
-      const color = line.strong ? colors.critical : colors.faint
-      for (const frequency of harmonics(line.frequency, upTo, line.orders)) {
-        const x = stroke(frequency, color, line.strong ? 1.5 : 1, line.strong ? [5, 3] : [2, 4])
+      const color = line.emphasised ? colors.critical : colors.faint
+      for (const frequency of harmonics(line.frequency, maxFrequency, line.harmonics)) {
+        const x = stroke(frequency, color, line.emphasised ? 1.5 : 1, line.emphasised ? [5, 3] : [2, 4])
         const order = Math.round(frequency / line.frequency)
         const text = order === 1 ? line.label : `${order}×`
-        if (order === 1 || line.strong) {
+        if (order === 1 || line.emphasised) {
           ctx.fillStyle = color
-          // Near the right edge the words stand to the left of their line.
+          // Near the right edge the label is left of its line.
           const width = ctx.measureText(text).width
           const left = x + 4 * scale + width > bbox.left + bbox.width ? x - width - 4 * scale : x + 4 * scale
           ctx.fillText(text, left, bbox.top + (3 + 14 * (order === 1 ? row : lines.length)) * scale)
         }
-        if (line.sideband > 0 && line.strong) {
+        if (line.sideband > 0 && line.emphasised) {
           for (const side of [-1, 1]) stroke(frequency + side * line.sideband, color, 1, [1, 4])
         }
       }
@@ -67,57 +67,69 @@ function drawLines(lines: readonly Line[], upTo: number, colors: Colors) {
   }
 }
 
-/** Amplitudes over frequency. */
+/** Amplitude over frequency. */
 export function SpectrumChart({
   name,
-  of,
-  upTo,
+  spectrum,
+  maxFrequency,
   unit,
   lines = [],
   height = 220,
 }: {
   name: string
-  of: Spectrum
-  upTo: number
+  spectrum: Spectrum
+  maxFrequency: number
   unit: string
-  lines?: readonly Line[]
+  lines?: readonly MarkedFrequency[]
   height?: number
 }) {
-  const [at, setAt] = useState<number | null>(null)
-  const { frequencies, amplitudes } = useMemo(() => thinned(of, upTo, MOST), [of, upTo])
+  const [cursor, setCursor] = useState<number | null>(null)
+  const { frequencies, amplitudes } = useMemo(
+    () => downsample(spectrum, maxFrequency, MAX_LINES),
+    [spectrum, maxFrequency],
+  )
   const data = useMemo(() => [frequencies, amplitudes] as uPlot.AlignedData, [frequencies, amplitudes])
-  const key = lines.map(line => `${line.label} ${line.frequency} ${line.strong} ${line.sideband}`).join()
-  let highest = 0
-  // 0 Hz is no vibration.
-  for (let n = 1; n < amplitudes.length; n++) if (amplitudes[n]! > (amplitudes[highest] ?? 0) || highest === 0) highest = n
-  const make = (colors: Colors): Options => ({
-    ...base(),
+  const key = lines.map(line => `${line.label} ${line.frequency} ${line.emphasised} ${line.sideband}`).join()
+  let peak = 0
+  // 0 Hz is not a vibration.
+  for (let n = 1; n < amplitudes.length; n++) if (amplitudes[n]! > (amplitudes[peak] ?? 0) || peak === 0) peak = n
+  const createOptions = (colors: Colors): Options => ({
+    ...baseOptions(),
     scales: { x: { time: false }, y: { range: (_, __, high) => [0, (high || 1) * 1.12] } },
     series: [
       {},
-      { stroke: colors.line, width: 1.5, fill: `color-mix(in srgb, ${colors.line} 12%, transparent)`, points: { show: false } },
+      {
+        stroke: colors.line,
+        width: 1.5,
+        fill: `color-mix(in srgb, ${colors.line} 12%, transparent)`,
+        points: { show: false },
+      },
     ],
     axes: [
-      axis(colors, { space: 60, size: 30, values: (_, values) => values.map(value => `${number(value)} Hz`) }),
+      axis(colors, { space: 60, size: 30, values: (_, values) => values.map(value => `${formatNumber(value)} Hz`) }),
       valueAxis(colors),
     ],
-    hooks: { draw: [drawLines(lines, upTo, colors)], setCursor: [plot => setAt(plot.cursor.idx ?? null)] },
+    hooks: {
+      draw: [drawMarkedFrequencies(lines, maxFrequency, colors)],
+      setCursor: [plot => setCursor(plot.cursor.idx ?? null)],
+    },
   })
-  const shown = at !== null && frequencies[at] !== undefined ? at : null
-  const strong = lines.find(line => line.strong)
+  const cursorLine = cursor !== null && frequencies[cursor] !== undefined ? cursor : null
+  const emphasised = lines.find(line => line.emphasised)
   const label =
-    `${name} up to ${number(upTo)} Hz: highest line at ${number(frequencies[highest])} Hz with ${measured(amplitudes[highest], unit)}` +
-    (strong ? `; marked: ${strong.label} at ${number(strong.frequency)} Hz` : '')
+    `${name} up to ${formatNumber(maxFrequency)} Hz: highest line at ${formatNumber(frequencies[peak])} Hz with ${formatValue(amplitudes[peak], unit)}` +
+    (emphasised ? `; marked: ${emphasised.label} at ${formatNumber(emphasised.frequency)} Hz` : '')
   return (
     <figure class="trend">
       <figcaption>
         <span class="trend-name">{name}</span>
         <span class="trend-value">
-          {shown === null ? <span class="faint">highest </span> : null}
-          {number(frequencies[shown ?? highest])} Hz <span class="faint">·</span> {measured(amplitudes[shown ?? highest], unit)}
+          {cursorLine === null ? <span class="faint">highest </span> : null}
+          {formatNumber(frequencies[cursorLine ?? peak])} Hz <span class="faint">·</span>{' '}
+          {formatValue(amplitudes[cursorLine ?? peak], unit)}
         </span>
       </figcaption>
-      <Plot make={make} on={[key, upTo]} data={data} height={height} label={label} />
+      <Plot createOptions={createOptions} deps={[key, maxFrequency]} data={data} height={height} label={label} />
     </figure>
   )
 }

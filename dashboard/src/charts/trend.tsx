@@ -1,12 +1,12 @@
-// The course of a value over time; stretches in which an anomaly was found are marked.
+// A value over time; time ranges with an anomaly are shaded.
 
 import { useMemo, useRef, useState } from 'preact/hooks'
 import uPlot from 'uplot'
-import { ago, atClock, measured, number } from '../format'
-import { type Mark, merged } from '../model/marks'
-import { extent, limits, stopped } from '../model/series'
-import { type Colors, faded } from '../theme'
-import { base, type Options, Plot, timeAxis, valueAxis } from './plot'
+import { formatAgo, formatClock, formatValue, formatNumber } from '../format'
+import { type Mark, mergeMarks } from '../model/marks'
+import { extent, axisLimits, stoppedSince } from '../model/series'
+import { type Colors, withOpacity } from '../theme'
+import { baseOptions, type Options, Plot, timeAxis, valueAxis } from './plot'
 
 function drawMarks(marks: () => readonly Mark[], colors: Colors) {
   return (plot: uPlot) => {
@@ -19,9 +19,9 @@ function drawMarks(marks: () => readonly Mark[], colors: Colors) {
       const left = plot.valToPos(mark.start, 'x', true)
       const right = plot.valToPos(mark.end, 'x', true)
       const color = colors[mark.severity]
-      ctx.fillStyle = faded(color, 0.14)
+      ctx.fillStyle = withOpacity(color, 0.14)
       ctx.fillRect(left, bbox.top, Math.max(2, right - left), bbox.height)
-      // A line at the top too, as a tint alone is hard to see on some screens.
+      // A line at the top as well, because a tint alone is hard to see on some screens.
       ctx.fillStyle = color
       ctx.fillRect(left, bbox.top, Math.max(2, right - left), 3 * devicePixelRatio)
     }
@@ -29,7 +29,7 @@ function drawMarks(marks: () => readonly Mark[], colors: Colors) {
   }
 }
 
-function drawLevel(level: number, colors: Colors) {
+function drawNormalValue(level: number, colors: Colors) {
   return (plot: uPlot) => {
     const { ctx, bbox } = plot
     const y = plot.valToPos(level, 'y', true)
@@ -63,40 +63,43 @@ export function Trend({
   values: readonly (number | null)[]
   unit: string
   marks?: readonly Mark[]
-  /** A level to draw as a dashed line: what is normal. */
+  /** Normal value, drawn as a dashed line. */
   expected?: number | undefined
   from?: number
   to?: number
   height?: number
-  /** Charts of one name share the pointer. */
+  /** Charts with the same name share the cursor. */
   sync?: string
 }) {
-  const [at, setAt] = useState<number | null>(null)
-  const reach = extent({ values })
-  const stretches = useMemo(() => merged(marks), [marks])
+  const [cursor, setCursor] = useState<number | null>(null)
+  const valueRange = extent({ values })
+  const shadedRanges = useMemo(() => mergeMarks(marks), [marks])
   const data = useMemo(() => [times, values] as unknown as uPlot.AlignedData, [times, values])
-  // What changes with every answer is looked up when the chart is drawn, so that it need not be made anew.
-  const now = useRef({ stretches, from, to })
-  now.current = { stretches, from, to }
-  const make = (colors: Colors): Options => ({
-    ...base(),
-    cursor: { ...base().cursor, ...(sync ? { sync: { key: sync } } : {}) },
+  // Values that change with every response are read when the chart is drawn, so that it need not be created again.
+  const latest = useRef({ shadedRanges, from, to })
+  latest.current = { shadedRanges, from, to }
+  const createOptions = (colors: Colors): Options => ({
+    ...baseOptions(),
+    cursor: { ...baseOptions().cursor, ...(sync ? { sync: { key: sync } } : {}) },
     scales: {
-      x: { time: true, range: (plot, low, high) => reached(low, high, plot.data[0], now.current.from, now.current.to) },
-      y: { range: (_, low, high) => limits(Math.min(low, expected ?? low), Math.max(high, expected ?? high)) },
+      x: {
+        time: true,
+        range: (plot, low, high) => xRange(low, high, plot.data[0], latest.current.from, latest.current.to),
+      },
+      y: { range: (_, low, high) => axisLimits(Math.min(low, expected ?? low), Math.max(high, expected ?? high)) },
     },
     series: [{}, { stroke: colors.line, width: 2, points: { show: times.length < 3 } }],
     axes: [timeAxis(colors), valueAxis(colors)],
     hooks: {
-      drawClear: [drawMarks(() => now.current.stretches, colors)],
-      draw: expected === undefined ? [] : [drawLevel(expected, colors)],
-      setCursor: [plot => setAt(plot.cursor.idx ?? null)],
+      drawClear: [drawMarks(() => latest.current.shadedRanges, colors)],
+      draw: expected === undefined ? [] : [drawNormalValue(expected, colors)],
+      setCursor: [plot => setCursor(plot.cursor.idx ?? null)],
     },
   })
-  const since = to === undefined ? null : stopped(times, to)
-  const shown = at !== null && times[at] !== undefined ? at : null
-  const label = reach
-    ? `${name}: latest ${measured(reach.last, unit)}${since === null ? '' : ` ${ago(since, to)}`}, between ${number(reach.low)} and ${measured(reach.high, unit)}` +
+  const stoppedAt = to === undefined ? null : stoppedSince(times, to)
+  const cursorIndex = cursor !== null && times[cursor] !== undefined ? cursor : null
+  const label = valueRange
+    ? `${name}: latest ${formatValue(valueRange.last, unit)}${stoppedAt === null ? '' : ` ${formatAgo(stoppedAt, to)}`}, between ${formatNumber(valueRange.low)} and ${formatValue(valueRange.high, unit)}` +
       (marks.length ? `, ${marks.length} anomalies marked` : '')
     : `${name}: no values`
   return (
@@ -104,22 +107,29 @@ export function Trend({
       <figcaption>
         <span class="trend-name">{name}</span>
         <span class="trend-value">
-          {shown !== null ? (
-            <span class="faint">{atClock(times[shown]!, true)} </span>
-          ) : since !== null ? (
-            <span class="stopped">{ago(since, to)} </span>
+          {cursorIndex !== null ? (
+            <span class="faint">{formatClock(times[cursorIndex]!, true)} </span>
+          ) : stoppedAt !== null ? (
+            <span class="stopped">{formatAgo(stoppedAt, to)} </span>
           ) : null}
-          {measured(shown === null ? reach?.last : values[shown], unit)}
+          {formatValue(cursorIndex === null ? valueRange?.last : values[cursorIndex], unit)}
         </span>
       </figcaption>
-      <Plot make={make} on={[expected, sync]} redraw={stretches} data={data} height={height} label={label} />
+      <Plot
+        createOptions={createOptions}
+        deps={[expected, sync]}
+        redraw={shadedRanges}
+        data={data}
+        height={height}
+        label={label}
+      />
     </figure>
   )
 }
 
-/** uPlot asks with the data's own limits, or with those of a zoom: only the first are replaced. */
-function reached(low: number, high: number, times: ArrayLike<number>, from?: number, to?: number): [number, number] {
-  const whole = low === times[0] && high === times[times.length - 1]
-  if (from !== undefined && to !== undefined && (whole || low == null || high == null)) return [from, to]
+/** uPlot calls this with the range of the data or with that of a zoom; only the first is replaced. */
+function xRange(low: number, high: number, times: ArrayLike<number>, from?: number, to?: number): [number, number] {
+  const isFullRange = low === times[0] && high === times[times.length - 1]
+  if (from !== undefined && to !== undefined && (isFullRange || low == null || high == null)) return [from, to]
   return low === high ? [low - 1000, high + 1000] : [low, high]
 }

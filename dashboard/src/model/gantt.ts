@@ -1,53 +1,56 @@
-// Where the bars of the schedule lie.
+// Layout of the schedule's bars.
 
 import type { WorkOrder } from '../api/types'
 
-/** An order with a time, on its row. */
+/** A scheduled order, in its row. */
 export interface Bar {
   order: WorkOrder
   row: number
   start: number
   end: number
-  /** Of bars that lie over each other in one row. */
+  /** Lane within the row; overlapping bars are in different lanes. */
   lane: number
 }
 
 /** A technician's row. */
-export interface Row {
+export interface TechnicianRow {
   technician: string
   lanes: number
 }
 
-/** The whole picture. */
-export interface Chart {
-  rows: Row[]
+/** The complete chart. */
+export interface GanttChart {
+  rows: TechnicianRow[]
   bars: Bar[]
-  /** Orders without a time. */
-  waiting: WorkOrder[]
+  /** Orders that are not scheduled. */
+  unscheduled: WorkOrder[]
   from: number
   to: number
 }
 
 const HOUR = 3600_000
-/** Row of orders that have a time but nobody. */
-export const NOBODY = 'Nobody yet'
+/** Row of orders that are scheduled but not assigned. */
+export const UNASSIGNED = 'Not assigned'
 
-/** Whether an order should be done by now and nobody has said that it is. */
-export const overdue = (order: WorkOrder, now: number): boolean =>
+/** Whether an order should be finished by now and is not marked as done. */
+export const isOverdue = (order: WorkOrder, now: number): boolean =>
   order.status === 'planned' && order.scheduled !== null && order.scheduled + order.minutes * 60_000 < now
 
-/** Lays the orders out. What is cancelled is left out; the picture reaches from the day of `now`, or of the earliest, to the latest. */
-export function layout(orders: readonly WorkOrder[], now: number): Chart {
-  const alive = orders.filter(order => order.status !== 'cancelled')
-  const placed = alive
+/**
+ * Lays out the orders, without cancelled ones. The chart starts on the day of `now` or of the earliest order, and ends
+ * after the latest.
+ */
+export function layoutOrders(orders: readonly WorkOrder[], now: number): GanttChart {
+  const active = orders.filter(order => order.status !== 'cancelled')
+  const scheduled = active
     .filter(order => order.scheduled !== null && order.status !== 'unscheduled')
     .toSorted((a, b) => a.scheduled! - b.scheduled! || a.priority - b.priority)
-  const names = [...new Set(placed.map(order => order.technician ?? NOBODY))].sort((a, b) => a.localeCompare(b))
-  const rows = names.map((technician): Row => ({ technician, lanes: 1 }))
+  const names = [...new Set(scheduled.map(order => order.technician ?? UNASSIGNED))].sort((a, b) => a.localeCompare(b))
+  const rows = names.map((technician): TechnicianRow => ({ technician, lanes: 1 }))
   // When each lane of each row is free again.
   const free: number[][] = names.map(() => [])
-  const bars = placed.map((order): Bar => {
-    const row = names.indexOf(order.technician ?? NOBODY)
+  const bars = scheduled.map((order): Bar => {
+    const row = names.indexOf(order.technician ?? UNASSIGNED)
     const start = order.scheduled!
     const end = start + Math.max(order.minutes, 1) * 60_000
     const lanes = free[row]!
@@ -62,70 +65,77 @@ export function layout(orders: readonly WorkOrder[], now: number): Chart {
   return {
     rows,
     bars,
-    waiting: alive.filter(order => !placed.includes(order)),
-    from: dayStart(earliest),
-    to: dayStart(latest + 24 * HOUR),
+    unscheduled: active.filter(order => !scheduled.includes(order)),
+    from: startOfDay(earliest),
+    to: startOfDay(latest + 24 * HOUR),
   }
 }
 
-/** Midnight before, in the reader's zone. */
-export function dayStart(time: number): number {
+/** The midnight before, in the user's time zone. */
+export function startOfDay(time: number): number {
   const day = new Date(time)
   day.setHours(0, 0, 0, 0)
   return day.getTime()
 }
 
-/** Midnights from `from` to `to`; a day that summer time makes longer or shorter counts as one. */
-export function days(from: number, to: number): number[] {
-  const out: number[] = []
-  const day = new Date(dayStart(from))
+/** Midnights from `from` to `to`. A day that daylight saving time makes longer or shorter counts as one. */
+export function midnights(from: number, to: number): number[] {
+  const result: number[] = []
+  const day = new Date(startOfDay(from))
   while (day.getTime() < to) {
-    out.push(day.getTime())
+    result.push(day.getTime())
     day.setDate(day.getDate() + 1)
   }
-  return out
+  return result
 }
 
-/** Moves snap to so many minutes, as the planner's do. */
-const STEP = 5 * 60_000
+/** Moves snap to this step, like the planner's. */
+const SNAP = 5 * 60_000
 
-/** Where a bar lies that was dragged by so many pixels and rows; null when it did not move. */
-export function dropped(
+/** The new position of a bar dragged by this many pixels and rows; null if it did not move. */
+export function dropTarget(
   bar: Bar,
   byPixels: number,
   toRow: number,
-  chart: Chart,
+  chart: GanttChart,
   millisecondsPerPixel: number,
 ): { scheduled: number; technician: string } | null {
-  const scheduled = Math.round((bar.start + byPixels * millisecondsPerPixel) / STEP) * STEP
+  const scheduled = Math.round((bar.start + byPixels * millisecondsPerPixel) / SNAP) * SNAP
   const row = Math.min(chart.rows.length - 1, Math.max(0, toRow))
   const technician = chart.rows[row]?.technician
-  if (!technician || technician === NOBODY) return null
-  const moved = Math.abs(scheduled - bar.start) >= STEP || row !== bar.row
+  if (!technician || technician === UNASSIGNED) return null
+  const moved = Math.abs(scheduled - bar.start) >= SNAP || row !== bar.row
   return moved ? { scheduled, technician } : null
 }
 
-/** A place that an order is about to get. */
-export interface Place {
+/** A new position of an order. */
+export interface OrderPosition {
   scheduled: number
   technician: string
 }
 
-/** Where arrow keys bring an order: by the hour, or to the next technician; null when the key or the way is none. */
-export function stepped(from: Place, key: string, rows: readonly Row[]): Place | null {
+/**
+ * The position after an arrow key: one hour earlier or later, or the next technician. Null if the key is not an arrow
+ * or there is no further technician.
+ */
+export function keyTarget(from: OrderPosition, key: string, rows: readonly TechnicianRow[]): OrderPosition | null {
   const hour = key === 'ArrowRight' ? 1 : key === 'ArrowLeft' ? -1 : 0
   if (hour) return { ...from, scheduled: from.scheduled + hour * HOUR }
   const by = key === 'ArrowDown' ? 1 : key === 'ArrowUp' ? -1 : 0
-  const names = rows.map(row => row.technician).filter(name => name !== NOBODY)
+  const names = rows.map(row => row.technician).filter(name => name !== UNASSIGNED)
   const technician = names[names.indexOf(from.technician) + by]
   return by && technician !== undefined ? { ...from, technician } : null
 }
 
-/** What a new plan made otherwise of the orders that were there before, but for the one that somebody moved. */
-export function replanned(before: readonly WorkOrder[], after: readonly WorkOrder[], but: string): WorkOrder[] {
+/** The orders that a new plan has moved, other than the order `movedId` that the user moved. */
+export function movedOrders(before: readonly WorkOrder[], after: readonly WorkOrder[], movedId: string): WorkOrder[] {
   const known = new Map(before.map(order => [order.id, order]))
   return after.filter(order => {
-    const old = known.get(order.id)
-    return order.id !== but && old && (old.scheduled !== order.scheduled || old.technician !== order.technician)
+    const previous = known.get(order.id)
+    return (
+      order.id !== movedId &&
+      previous &&
+      (previous.scheduled !== order.scheduled || previous.technician !== order.technician)
+    )
   })
 }

@@ -1,24 +1,24 @@
-// Stretches of time in which an anomaly was found.
+// Time ranges with an anomaly.
 
 import type { Severity } from '../api/types'
 
-/** A stretch of time to mark. */
+/** A time range to shade. */
 export interface Mark {
   start: number
   end: number
   severity: Severity
 }
 
-/** Stretches of one severity that touch are one; the worst is drawn last, on top. */
-export function merged(marks: readonly Mark[]): Mark[] {
-  const out: Mark[] = []
+/** Merges overlapping ranges of the same severity. The worst severity is drawn last, on top. */
+export function mergeMarks(marks: readonly Mark[]): Mark[] {
+  const result: Mark[] = []
   for (const severity of ['low', 'medium', 'high', 'critical'] as const) {
-    const own = marks.filter(mark => mark.severity === severity).toSorted((a, b) => a.start - b.start)
+    const sameSeverity = marks.filter(mark => mark.severity === severity).toSorted((a, b) => a.start - b.start)
     let last: Mark | undefined
-    for (const mark of own) {
+    for (const mark of sameSeverity) {
       if (last && mark.start <= last.end) last.end = Math.max(last.end, mark.end)
-      else out.push((last = { ...mark }))
+      else result.push((last = { ...mark }))
     }
   }
-  return out
+  return result
 }

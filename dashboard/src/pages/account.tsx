@@ -1,29 +1,29 @@
-// Who is signed in, what they may do, and their password.
+// The signed-in user, their permissions and their password.
 
 import { useState } from 'preact/hooks'
 import { useAccess } from '../access'
-import { logout } from '../api/session'
-import { Empty } from '../parts/notes'
+import { signOut } from '../api/session'
+import { Empty } from '../components/load-state'
 import { PasswordForm } from './login'
 
 const PERMISSIONS: Record<string, string> = {
-  read: 'see everything',
-  write: 'acknowledge, remark, order repairs and move them',
+  read: 'view all data',
+  write: 'acknowledge anomalies, comment, order and reschedule repairs',
   delete: 'delete',
   configure: 'manage users, keys and the audit log',
 }
 
-/** The page. */
+/** Account page. */
 export function AccountPage() {
   const { me } = useAccess()
-  const [said, setSaid] = useState('')
+  const [message, setMessage] = useState('')
   if (!me || me.method === 'open' || me.method === 'none')
     return (
       <>
         <h1>Your account</h1>
-        <Empty title="Nobody has to sign in here">
+        <Empty title="Sign-in is off">
           <p>
-            Access is off: whoever reaches this host may do everything. Before it listens on a network, set{' '}
+            Access control is off: anyone who can reach this host has full access. Before it listens on a network, set{' '}
             <code>mode = "on"</code> in <code>[access]</code> of its configuration.
           </p>
         </Empty>
@@ -46,31 +46,31 @@ export function AccountPage() {
           <dd>{me.sites === null ? 'all' : me.sites.join(', ') || 'none'}</dd>
         </div>
         <div>
-          <dt>You may</dt>
-          <dd>{me.permissions.map(permission => PERMISSIONS[permission] ?? permission).join('; ') || 'nothing'}</dd>
+          <dt>Permissions</dt>
+          <dd>{me.permissions.map(permission => PERMISSIONS[permission] ?? permission).join('; ') || 'none'}</dd>
         </div>
       </dl>
       <p>
-        <button type="button" onClick={logout}>
+        <button type="button" onClick={signOut}>
           Sign out
         </button>
       </p>
       {me.method === 'password' ? (
         <>
           <h2>Change your password</h2>
-          <p role="status" class={said ? '' : 'hidden'}>
-            {said}
+          <p role="status" class={message ? '' : 'hidden'}>
+            {message}
           </p>
-          {said ? null : (
+          {message ? null : (
             <div class="login at-left">
               <PasswordForm
-                onDone={() => setSaid('Your password is changed. Other sign-ins of yours may have to sign in again.')}
+                onDone={() => setMessage('Password changed. Your other sessions may have to sign in again.')}
               />
             </div>
           )}
         </>
       ) : (
-        <p class="faint">Your password is kept where you signed in, not here.</p>
+        <p class="faint">You did not sign in with a password, so there is none to change here.</p>
       )}
     </>
   )

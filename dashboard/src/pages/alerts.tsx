@@ -1,34 +1,34 @@
-// All alerts, with filters. What is filtered by stands in the address, so that a list can be sent to somebody.
+// All alerts, with filters. The filters are in the URL, so that a list can be shared.
 
 import { useEffect, useState } from 'preact/hooks'
 import { type Alert, alerts, machines, moreAlerts, type Page, type Prognosis } from '../api'
 import { SEVERITIES } from '../api/types'
-import { counted, placeOf, lastPart, siteOf } from '../format'
-import { type Filters, filtersOf, passes } from '../model/filters'
-import { onArrows } from '../parts/arrows'
-import { Life } from '../parts/health'
-import { Empty, Shown } from '../parts/notes'
-import { Severity, severityName } from '../parts/severity'
-import { Ago, Time } from '../parts/time'
-import { usePoll } from '../poll'
+import { plural, parentPath, nameOf, siteOf } from '../format'
+import { type AlertFilters, parseFilters, matchesFilters } from '../model/alert-filters'
+import { onNavigationKey } from '../components/keyboard-nav'
+import { RemainingLife } from '../components/health'
+import { Empty, DataView } from '../components/load-state'
+import { Severity, severityName } from '../components/severity'
+import { Ago, Time } from '../components/time'
+import { usePoll } from '../use-poll'
 import { link, setQuery } from '../router'
-import { fault } from '../words'
+import { faultName } from '../messages'
 
-/** Worst first among the open, then the latest. */
-const order = (one: Alert, other: Alert): number =>
+/** Open alerts first, worst first; then the latest. */
+const compareAlerts = (one: Alert, other: Alert): number =>
   Number(one.state === 'resolved') - Number(other.state === 'resolved') ||
   (one.state === 'open' ? SEVERITIES.indexOf(one.severity) - SEVERITIES.indexOf(other.severity) : 0) ||
   other.updated - one.updated
 
-function Row({ alert, left }: { alert: Alert; left: ReadonlyMap<string, Prognosis | undefined> }) {
-  const prognosis = left.get(alert.asset)
+function Row({ alert, prognoses }: { alert: Alert; prognoses: ReadonlyMap<string, Prognosis | undefined> }) {
+  const prognosis = prognoses.get(alert.asset)
   return (
     <li class={`card alert-card ${alert.state === 'open' ? alert.severity : 'resolved'}`}>
       <div class="card-head">
         <h2 class="row-title">
-          <Severity of={alert.severity} />
+          <Severity severity={alert.severity} />
           <a href={link('anomaly', alert.anomaly)} data-item>
-            {lastPart(alert.asset)}: {fault(alert.fault)}
+            {nameOf(alert.asset)}: {faultName(alert.fault)}
           </a>
         </h2>
         <span class="faint">
@@ -46,16 +46,16 @@ function Row({ alert, left }: { alert: Alert; left: ReadonlyMap<string, Prognosi
       <p>{alert.message}</p>
       {alert.state === 'open' ? (
         <p class="todo">
-          <b>Do:</b> {alert.recommendation}
+          <b>Recommended:</b> {alert.recommendation}
         </p>
       ) : null}
       <p class="meta faint">
-        <span>{placeOf(alert.asset)}</span>
-        <a href={link('machine', alert.asset)}>Machine {lastPart(alert.asset)}</a>
-        <span>{counted(alert.anomalies, 'anomalous window')}</span>
+        <span>{parentPath(alert.asset)}</span>
+        <a href={link('machine', alert.asset)}>Machine {nameOf(alert.asset)}</a>
+        <span>{plural(alert.anomalies, 'anomalous window')}</span>
         {alert.state === 'open' && prognosis ? (
           <span>
-            time left <Life of={prognosis} />
+            time left <RemainingLife prognosis={prognosis} />
           </span>
         ) : null}
       </p>
@@ -63,30 +63,32 @@ function Row({ alert, left }: { alert: Alert; left: ReadonlyMap<string, Prognosi
   )
 }
 
-/** The page. */
+/** Alerts page. */
 export function AlertsPage({ query }: { query: URLSearchParams }) {
-  const filters = filtersOf(query)
-  // The API narrows by one word, severity or state; the rest is narrowed here.
-  const asked = { limit: 100, ...(filters.state === 'all' ? {} : { state: filters.state }) }
-  const first = usePoll(signal => alerts(asked, signal), 3_000, [filters.state], ['alert'])
-  // The worst machines first: those with open alerts.
-  const told = usePoll(signal => machines({ limit: 100 }, signal), 15_000, [])
+  const filters = parseFilters(query)
+  // The API filters by severity or state, not both; the other filters are applied here.
+  const params = { limit: 100, ...(filters.state === 'all' ? {} : { state: filters.state }) }
+  const first = usePoll(signal => alerts(params, signal), 3_000, [filters.state], ['alert'])
+  // The worst machines come first: those with open alerts.
+  const machinePoll = usePoll(signal => machines({ limit: 100 }, signal), 15_000, [])
   const [older, setOlder] = useState<Page<Alert>[]>([])
-  const [typed, setTyped] = useState(filters.search)
+  const [searchText, setSearchText] = useState(filters.search)
   useEffect(() => setOlder([]), [filters.state])
-  const set = (change: Partial<Filters>) => {
+  const setFilters = (change: Partial<AlertFilters>) => {
     const next = { ...filters, ...change }
     setQuery({ ...next, state: next.state === 'open' ? '' : next.state })
   }
-  const known = [...(first.data?.items ?? []), ...older.flatMap(more => more.items)].map(alert => siteOf(alert.asset))
-  const sites = [...new Set([...known, filters.site])].filter(Boolean).sort()
+  const sitesInAlerts = [...(first.data?.items ?? []), ...older.flatMap(more => more.items)].map(alert =>
+    siteOf(alert.asset),
+  )
+  const sites = [...new Set([...sitesInAlerts, filters.site])].filter(Boolean).sort()
   return (
     <>
       <h1>Alerts</h1>
       <form class="filters" onSubmit={event => event.preventDefault()} aria-label="Filters">
         <label>
           State
-          <select value={filters.state} onChange={event => set({ state: event.currentTarget.value })}>
+          <select value={filters.state} onChange={event => setFilters({ state: event.currentTarget.value })}>
             <option value="open">Open</option>
             <option value="resolved">Resolved</option>
             <option value="all">All</option>
@@ -94,7 +96,7 @@ export function AlertsPage({ query }: { query: URLSearchParams }) {
         </label>
         <label>
           Severity
-          <select value={filters.severity} onChange={event => set({ severity: event.currentTarget.value })}>
+          <select value={filters.severity} onChange={event => setFilters({ severity: event.currentTarget.value })}>
             <option value="">Any</option>
             {SEVERITIES.map(severity => (
               <option key={severity} value={severity}>
@@ -105,7 +107,7 @@ export function AlertsPage({ query }: { query: URLSearchParams }) {
         </label>
         <label>
           Site
-          <select value={filters.site} onChange={event => set({ site: event.currentTarget.value })}>
+          <select value={filters.site} onChange={event => setFilters({ site: event.currentTarget.value })}>
             <option value="">All</option>
             {sites.map(site => (
               <option key={site} value={site}>
@@ -119,38 +121,40 @@ export function AlertsPage({ query }: { query: URLSearchParams }) {
           <input
             type="search"
             placeholder="machine, sensor, fault"
-            value={typed}
+            value={searchText}
             onInput={event => {
-              setTyped(event.currentTarget.value)
-              set({ search: event.currentTarget.value })
+              setSearchText(event.currentTarget.value)
+              setFilters({ search: event.currentTarget.value })
             }}
           />
         </label>
       </form>
-      <Shown of={first} what="Alerts" lines={6}>
+      <DataView of={first} what="Alerts" lines={6}>
         {page => {
-          const all = [...new Map([...older.flatMap(more => more.items), ...page.items].map(alert => [alert.id, alert])).values()]
-          const found = all.filter(alert => passes(alert, filters)).sort(order)
+          const all = [
+            ...new Map([...older.flatMap(more => more.items), ...page.items].map(alert => [alert.id, alert])).values(),
+          ]
+          const matching = all.filter(alert => matchesFilters(alert, filters)).sort(compareAlerts)
           const last = older.at(-1) ?? page
-          const narrowed = Boolean(filters.severity || filters.site || filters.search)
-          const left = new Map((told.data?.items ?? []).map(machine => [machine.asset, machine.prognosis]))
+          const isFiltered = Boolean(filters.severity || filters.site || filters.search)
+          const prognoses = new Map((machinePoll.data?.items ?? []).map(machine => [machine.asset, machine.prognosis]))
           return (
             <>
               <p class="faint" role="status">
-                {counted(found.length, filters.state === 'all' ? 'alert' : `${filters.state} alert`)}
-                {narrowed ? ` of ${all.length}` : ''}
+                {plural(matching.length, filters.state === 'all' ? 'alert' : `${filters.state} alert`)}
+                {isFiltered ? ` of ${all.length}` : ''}
                 {last.next ? ' loaded so far' : ''}
               </p>
-              {found.length === 0 ? (
-                narrowed ? (
-                  <Empty title="No alert passes these filters">
+              {matching.length === 0 ? (
+                isFiltered ? (
+                  <Empty title="No alert matches these filters">
                     <p>
                       <button
                         type="button"
                         class="quiet"
                         onClick={() => {
-                          setTyped('')
-                          set({ severity: '', site: '', search: '' })
+                          setSearchText('')
+                          setFilters({ severity: '', site: '', search: '' })
                         }}
                       >
                         Clear the filters
@@ -158,17 +162,17 @@ export function AlertsPage({ query }: { query: URLSearchParams }) {
                     </p>
                   </Empty>
                 ) : (
-                  <Empty title={filters.state === 'open' ? 'No alert is open' : 'No alert'}>
+                  <Empty title={filters.state === 'open' ? 'No open alerts' : 'No alerts'}>
                     <p>
-                      When a machine leaves its normal course twice within three windows, it is named here with the reason and
-                      what to do.
+                      An alert opens when a machine deviates from its baseline in two of three windows. It shows the
+                      reason and the recommended action.
                     </p>
                   </Empty>
                 )
               ) : (
-                <ul class="cards" onKeyDown={onArrows}>
-                  {found.map(alert => (
-                    <Row key={alert.id} alert={alert} left={left} />
+                <ul class="cards" onKeyDown={onNavigationKey}>
+                  {matching.map(alert => (
+                    <Row key={alert.id} alert={alert} prognoses={prognoses} />
                   ))}
                 </ul>
               )}
@@ -177,20 +181,20 @@ export function AlertsPage({ query }: { query: URLSearchParams }) {
                   <button
                     type="button"
                     onClick={() =>
-                      void moreAlerts(asked, last.next!).then(
+                      void moreAlerts(params, last.next!).then(
                         more => setOlder([...older, more]),
                         () => undefined,
                       )
                     }
                   >
-                    Load older ones
+                    Load older
                   </button>
                 </p>
               ) : null}
             </>
           )
         }}
-      </Shown>
+      </DataView>
     </>
   )
 }

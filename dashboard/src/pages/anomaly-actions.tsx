@@ -1,83 +1,94 @@
-// What people do about an anomaly, and what they did.
+// Actions on an anomaly, and their history.
 
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { useMay } from '../access'
-import { act, type Action, type Anomaly, type Deed, machineOrders, type WorkOrder } from '../api'
-import { lastPart, whenOn } from '../format'
-import { repairOf } from '../model/deeds'
-import { Confirm } from '../parts/dialog'
-import { why } from '../parts/failed'
-import { Time } from '../parts/time'
-import { usePoll } from '../poll'
+import { usePermission } from '../access'
+import { performAction, type Action, type Anomaly, type ActionKind, machineOrders, type WorkOrder } from '../api'
+import { nameOf, formatDayTime } from '../format'
+import { repairOrderOf } from '../model/repair-order'
+import { ConfirmDialog } from '../components/confirm-dialog'
+import { errorMessage } from '../components/error-message'
+import { Time } from '../components/time'
+import { usePoll } from '../use-poll'
 import { link } from '../router'
-import { deedName, work } from '../words'
+import { actionName, workName } from '../messages'
 
-const FALSE_ALARM = 'Called a false alarm; it counts as dealt with.'
+const FALSE_ALARM = 'Marked as false alarm and as handled.'
 
-const BUTTONS: readonly { deed: Deed; name: string; done: string; said: string }[] = [
-  { deed: 'acknowledge', name: 'Acknowledge', done: 'Acknowledged', said: 'Acknowledged: others see that you have seen it.' },
-  { deed: 'false-alarm', name: 'False alarm', done: 'False alarm', said: FALSE_ALARM },
-  { deed: 'order-repair', name: 'Order repair', done: 'Repair ordered', said: 'The repair is ordered.' },
+const BUTTONS: readonly { kind: ActionKind; name: string; doneName: string; success: string }[] = [
+  {
+    kind: 'acknowledge',
+    name: 'Acknowledge',
+    doneName: 'Acknowledged',
+    success: 'Acknowledged. Other users can see this.',
+  },
+  { kind: 'false-alarm', name: 'False alarm', doneName: 'False alarm', success: FALSE_ALARM },
+  { kind: 'order-repair', name: 'Order repair', doneName: 'Repair ordered', success: 'Repair ordered.' },
 ]
 
-/** How often is asked for an order that was just wanted, and how long. */
-const SOON = 1_500
-const PATIENCE = 90_000
+/** Poll interval while waiting for a requested order, and how long to wait before advice is shown. */
+const ORDER_POLL_INTERVAL = 1_500
+const ORDER_TIMEOUT = 90_000
 
-/** The order for the repair, as soon as the planner has made one. */
-function Repair({ of, wanted }: { of: Anomaly; wanted: number | undefined }) {
-  const [late, setLate] = useState(false)
-  const found = useRef<WorkOrder | undefined>(undefined)
-  const asked = usePoll(
+/** The work order of the repair, as soon as the planner has created it. */
+function Repair({ of, requestedAt }: { of: Anomaly; requestedAt: number | undefined }) {
+  const [isLate, setIsLate] = useState(false)
+  const orderRef = useRef<WorkOrder | undefined>(undefined)
+  const poll = usePoll(
     signal => machineOrders(of.asset, signal),
-    wanted !== undefined && !found.current ? SOON : 10_000,
-    [of.asset, wanted],
+    requestedAt !== undefined && !orderRef.current ? ORDER_POLL_INTERVAL : 10_000,
+    [of.asset, requestedAt],
     ['work-order'],
   )
-  found.current = repairOf(asked.data ?? [], of)
-  const order = found.current
+  orderRef.current = repairOrderOf(poll.data ?? [], of)
+  const order = orderRef.current
   useEffect(() => {
-    setLate(false)
-    if (wanted === undefined) return
-    const timer = setTimeout(() => setLate(true), PATIENCE)
+    setIsLate(false)
+    if (requestedAt === undefined) return
+    const timer = setTimeout(() => setIsLate(true), ORDER_TIMEOUT)
     return () => clearTimeout(timer)
-  }, [wanted])
+  }, [requestedAt])
   if (order)
     return (
       <p class="repair">
         <b>Repair:</b>{' '}
         <a href={link('schedule', '', { order: order.id })}>
-          {work(order.kind)}
-          {order.scheduled === null ? ', no time yet' : `, ${whenOn(order.scheduled)}`}
+          {workName(order.kind)}
+          {order.scheduled === null ? ', not scheduled yet' : `, ${formatDayTime(order.scheduled)}`}
           {order.technician ? `, ${order.technician}` : ''}
         </a>{' '}
         <span class="faint">on the schedule</span>
       </p>
     )
-  if (wanted === undefined) return null
+  if (requestedAt === undefined) return null
   return (
     <p class="repair faint" role="status">
-      {late ? (
+      {isLate ? (
         <>
-          The planner has made no order yet. It will stand on the <a href={link('schedule')}>schedule</a>; look whether any
-          technician is configured.
+          The planner has not created a work order yet. It will appear on the <a href={link('schedule')}>schedule</a>;
+          check that a technician is configured.
         </>
       ) : (
-        'The planner is looking for a technician and a time.'
+        'The planner is searching for a technician and a time.'
       )}
     </p>
   )
 }
 
-function History({ actions, sending }: { actions: readonly Action[]; sending: { deed: Deed; text: string } | undefined }) {
-  if (actions.length === 0 && !sending) return <p class="faint">Nobody has done anything about it yet.</p>
+function History({
+  actions,
+  sending,
+}: {
+  actions: readonly Action[]
+  sending: { kind: ActionKind; text: string } | undefined
+}) {
+  if (actions.length === 0 && !sending) return <p class="faint">No actions yet.</p>
   return (
     <ol class="lines history">
       {actions.map(action => (
         <li key={action.id}>
           <Time at={action.time} />
-          <b>{action.actor || 'Somebody'}</b>
-          <span class="tag">{deedName(action.deed)}</span>
+          <b>{action.actor || 'Unknown user'}</b>
+          <span class="tag">{actionName(action.kind)}</span>
           {action.text ? <span class="line-text">{action.text}</span> : null}
         </li>
       ))}
@@ -85,101 +96,105 @@ function History({ actions, sending }: { actions: readonly Action[]; sending: { 
         <li class="sending">
           <span class="faint">now</span>
           <b>You</b>
-          <span class="tag">{deedName(sending.deed)}</span>
-          <span class="line-text faint">{sending.text ? `${sending.text} (being sent)` : 'being sent'}</span>
+          <span class="tag">{actionName(sending.kind)}</span>
+          <span class="line-text faint">{sending.text ? `${sending.text} (sending)` : 'sending'}</span>
         </li>
       ) : null}
     </ol>
   )
 }
 
-/** Buttons for who may write, and the history for all. `changed` takes the anomaly as the host answers it. */
+/**
+ * Buttons for users with write permission, and the history for all. `changed` is called with the anomaly that the host
+ * returns.
+ */
 export function Actions({ of, changed }: { of: Anomaly; changed: (anomaly: Anomaly) => void }) {
-  const write = useMay('write')
-  const [sending, setSending] = useState<{ deed: Deed; text: string }>()
-  const [said, setSaid] = useState<{ text: string; bad: boolean }>()
+  const canWrite = usePermission('write')
+  const [sending, setSending] = useState<{ kind: ActionKind; text: string }>()
+  const [result, setResult] = useState<{ text: string; isError: boolean }>()
   const [comment, setComment] = useState('')
-  const [wanted, setWanted] = useState<number>()
-  const [sure, setSure] = useState(false)
-  const done = (deed: Deed) => of.actions.some(action => action.deed === deed)
-  const run = async (deed: Deed, text: string, success: string) => {
+  const [requestedAt, setRequestedAt] = useState<number>()
+  const [confirming, setConfirming] = useState(false)
+  const done = (kind: ActionKind) => of.actions.some(action => action.kind === kind)
+  const run = async (kind: ActionKind, text: string, success: string) => {
     if (sending) return false
-    setSending({ deed, text })
-    setSaid(undefined)
+    setSending({ kind, text })
+    setResult(undefined)
     try {
-      changed(await act(of.id, deed, text))
-      setSaid({ text: success, bad: false })
-      if (deed === 'order-repair') setWanted(Date.now())
+      changed(await performAction(of.id, kind, text))
+      setResult({ text: success, isError: false })
+      if (kind === 'order-repair') setRequestedAt(Date.now())
       return true
     } catch (failure) {
-      setSaid({ text: why(failure), bad: true })
+      setResult({ text: errorMessage(failure), isError: true })
       return false
     } finally {
       setSending(undefined)
     }
   }
-  const remark = async (event: SubmitEvent) => {
+  const addComment = async (event: SubmitEvent) => {
     event.preventDefault()
     const text = comment.trim()
-    if (text && (await run('comment', text, 'Your remark is kept.'))) setComment('')
+    if (text && (await run('comment', text, 'Comment added.'))) setComment('')
   }
   return (
-    <section class="doings" aria-label="What is done about it">
-      {write ? (
+    <section class="anomaly-actions" aria-label="Actions">
+      {canWrite ? (
         <div class="actions">
-          {BUTTONS.map(({ deed, name, done: past, said }) => (
+          {BUTTONS.map(({ kind, name, doneName, success }) => (
             <button
-              key={deed}
+              key={kind}
               type="button"
-              class={deed === 'order-repair' && !done(deed) ? 'primary' : ''}
-              // Not `disabled`, which would lose the focus of who came by keyboard.
-              aria-disabled={done(deed) || sending !== undefined}
+              class={kind === 'order-repair' && !done(kind) ? 'primary' : ''}
+              // Not `disabled`, which would take the focus away from keyboard users.
+              aria-disabled={done(kind) || sending !== undefined}
               onClick={() => {
-                if (done(deed)) return
-                // It cannot be taken back, and lies beside what one presses in haste.
-                if (deed === 'false-alarm') setSure(true)
-                else void run(deed, '', said)
+                if (done(kind)) return
+                // It cannot be undone and is next to a button that is pressed in haste.
+                if (kind === 'false-alarm') setConfirming(true)
+                else void run(kind, '', success)
               }}
             >
-              {done(deed) ? `✓ ${past}` : sending?.deed === deed ? `${name} …` : name}
+              {done(kind) ? `✓ ${doneName}` : sending?.kind === kind ? `${name} …` : name}
             </button>
           ))}
-          <span role="status" class={said?.bad ? 'failure-text' : ''}>
-            {said?.text}
+          <span role="status" class={result?.isError ? 'failure-text' : ''}>
+            {result?.text}
           </span>
         </div>
       ) : null}
-      {sure ? (
-        <Confirm
-          title="Call it a false alarm?"
-          yes="It is a false alarm"
-          no="Leave it"
-          onNo={() => setSure(false)}
-          onYes={() => {
-            setSure(false)
+      {confirming ? (
+        <ConfirmDialog
+          title="Mark as false alarm?"
+          confirmLabel="Mark as false alarm"
+          cancelLabel="Cancel"
+          onCancel={() => setConfirming(false)}
+          onConfirm={() => {
+            setConfirming(false)
             void run('false-alarm', '', FALSE_ALARM)
           }}
         >
-          <p>It then counts as dealt with, for everybody. This cannot be taken back.</p>
-        </Confirm>
+          <p>The anomaly is then handled for all users. This cannot be undone.</p>
+        </ConfirmDialog>
       ) : null}
-      <Repair of={of} wanted={wanted} />
-      <h2>What people did</h2>
+      <Repair of={of} requestedAt={requestedAt} />
+      <h2>History</h2>
       <History actions={of.actions} sending={sending} />
-      {write ? (
-        <form class="remark" onSubmit={event => void remark(event)}>
+      {canWrite ? (
+        <form class="comment-form" onSubmit={event => void addComment(event)}>
           <label>
-            Remark
+            {' '}
+            Comment{' '}
             <textarea
               rows={2}
               value={comment}
               maxLength={2000}
-              placeholder={`What you saw or did at ${lastPart(of.asset)}`}
+              placeholder={`What you observed or did at ${nameOf(of.asset)}`}
               onInput={event => setComment(event.currentTarget.value)}
             />
           </label>
           <button type="submit" aria-disabled={sending !== undefined || comment.trim() === ''}>
-            Add remark
+            Add comment
           </button>
         </form>
       ) : null}

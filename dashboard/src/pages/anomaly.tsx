@@ -1,68 +1,75 @@
-// One anomaly: what was seen, why it counts, what it points to, and what to do about it.
+// One anomaly: what was measured, why it counts, the likely fault, and what to do about it.
 
 import { useEffect, useState } from 'preact/hooks'
 import { alerts, type Anomaly, anomaly, sensors, waveforms, windows } from '../api'
 import { Contributions } from '../charts/contributions'
 import { Trend } from '../charts/trend'
-import { inFull, lastPart, number, percent, placeOf, stretch } from '../format'
-import { ratio } from '../model/reason'
-import { BurstView } from '../parts/burst'
-import { Empty, Shown } from '../parts/notes'
-import { Severity } from '../parts/severity'
-import { Time } from '../parts/time'
-import { usePoll } from '../poll'
+import { formatFull, nameOf, formatNumber, formatPercent, parentPath, formatRange } from '../format'
+import { distanceRatio } from '../model/explanation'
+import { WaveformView } from '../components/waveform-view'
+import { Empty, DataView } from '../components/load-state'
+import { Severity } from '../components/severity'
+import { Time } from '../components/time'
+import { usePoll } from '../use-poll'
 import { link } from '../router'
-import { namedPart, partOf } from '../signal/bearing'
-import { fault, featureName, modelName } from '../words'
+import { namedPart, partOfFault } from '../signal/bearing'
+import { faultName, featureName, modelName } from '../messages'
 import { Actions } from './anomaly-actions'
 
-function Verdict({ of }: { of: Anomaly }) {
-  const beyond = ratio(of)
-  const place = (value: number) => `${Math.min(100, (value / Math.max(2, beyond * 1.1)) * 100)}%`
+function Score({ of }: { of: Anomaly }) {
+  const distance = distanceRatio(of)
+  const position = (value: number) => `${Math.min(100, (value / Math.max(2, distance * 1.1)) * 100)}%`
   return (
     <div class="verdict">
-      <svg class="gauge" height="34" role="img" aria-label={`${number(beyond)} times as far from normal as the threshold`}>
+      <svg
+        class="gauge"
+        height="34"
+        role="img"
+        aria-label={`Distance from normal: ${formatNumber(distance)} × the threshold`}
+      >
         <rect class="track" x="0" y="8" width="100%" height="12" rx="3" />
-        <rect class={`fill ${of.severity}`} x="0" y="8" width={place(beyond)} height="12" rx="3" />
-        <line class="edge" x1={place(1)} x2={place(1)} y1="2" y2="26" />
+        <rect class={`fill ${of.severity}`} x="0" y="8" width={position(distance)} height="12" rx="3" />
+        <line class="edge" x1={position(1)} x2={position(1)} y1="2" y2="26" />
       </svg>
       <p class="faint">
-        {beyond >= 2.3 ? 'More than 2.3' : number(beyond)} times as far from normal as the threshold (the mark).
+        {distance >= 2.3 ? 'More than 2.3' : formatNumber(distance)} × the threshold (the mark).
       </p>
       <dl class="facts">
         <div>
           <dt>Confidence</dt>
-          <dd>{percent(of.confidence)}</dd>
+          <dd>{formatPercent(of.confidence)}</dd>
         </div>
         <div>
-          <dt>Found by</dt>
+          <dt>Detected by</dt>
           <dd>{modelName(of.model)}</dd>
         </div>
         <div>
           <dt>Window</dt>
           <dd>
-            <span title={inFull(of.start)}>{stretch(of.start, of.end)}</span>
+            <span title={formatFull(of.start)}>{formatRange(of.start, of.end)}</span>
           </dd>
         </div>
         <div>
           <dt>Sensor</dt>
-          <dd>{lastPart(of.sensor)}</dd>
+          <dd>{nameOf(of.sensor)}</dd>
         </div>
       </dl>
     </div>
   )
 }
 
-/** What to do first, from the alert that gathers the anomaly. */
+/** What to do first, from the alert that contains the anomaly. */
 function Advice({ of }: { of: Anomaly }) {
-  const asked = usePoll(signal => alerts({ asset: of.asset, limit: 20 }, signal), 10_000, [of.asset], ['alert'])
-  const alert = asked.data?.items.find(alert => alert.opened <= of.end + 60_000 && (alert.resolved ?? Infinity) >= of.start)
+  const poll = usePoll(signal => alerts({ asset: of.asset, limit: 20 }, signal), 10_000, [of.asset], ['alert'])
+  const alert = poll.data?.items.find(
+    alert => alert.opened <= of.end + 60_000 && (alert.resolved ?? Infinity) >= of.start,
+  )
   if (!alert) return null
   return (
     <section class={`card alert-card ${alert.state === 'open' ? alert.severity : 'resolved'}`} aria-label="What to do">
       <p class="fault">{alert.title}</p>
       <p class="todo">
-        <b>Do:</b> {alert.recommendation}
+        <b>Recommended:</b> {alert.recommendation}
       </p>
       <p class="meta faint">
         <span>
@@ -82,93 +89,95 @@ function Advice({ of }: { of: Anomaly }) {
   )
 }
 
-/** The burst that the anomaly was found in, when the store still has it. */
-function Burst({ of }: { of: Anomaly }) {
-  const about = {
+/** The waveform in which the anomaly was found, if the store still has it. */
+function AnomalyWaveform({ of }: { of: Anomaly }) {
+  const params = {
     sensor: of.sensor,
     from: new Date(of.start - 1).toISOString(),
     to: new Date(of.start + 1).toISOString(),
     limit: 1,
   }
-  const burst = usePoll(signal => waveforms(about, signal), 60_000, [of.id])
-  const window = usePoll(signal => windows(about, signal), 60_000, [of.id])
-  const known = usePoll(signal => sensors({ sensor: of.sensor, limit: 1 }, signal), 600_000, [of.sensor])
-  const found = burst.data?.items.find(item => Math.abs(item.start - of.start) < 2)
-  if (burst.data && !found)
+  const waveformPoll = usePoll(signal => waveforms(params, signal), 60_000, [of.id])
+  const windowPoll = usePoll(signal => windows(params, signal), 60_000, [of.id])
+  const sensorPoll = usePoll(signal => sensors({ sensor: of.sensor, limit: 1 }, signal), 600_000, [of.sensor])
+  const waveform = waveformPoll.data?.items.find(item => Math.abs(item.start - of.start) < 2)
+  if (waveformPoll.data && !waveform)
     return (
-      <Empty title="The burst is not in the store any more">
+      <Empty title="The waveform is no longer stored">
         <p>
-          It was deleted by the store’s retention (<code>[store] retention</code>). The machine’s page shows the newest bursts.
+          It was deleted by the store’s retention (<code>[store] retention</code>). The machine’s page shows the newest
+          waveforms.
         </p>
       </Empty>
     )
-  if (!found)
+  if (!waveform)
     return (
-      <Shown of={burst} what="The burst">
+      <DataView of={waveformPoll} what="The waveform">
         {() => null}
-      </Shown>
+      </DataView>
     )
-  const features = window.data?.items.find(item => Math.abs(item.start - of.start) < 2)
+  const features = windowPoll.data?.items.find(item => Math.abs(item.start - of.start) < 2)
   return (
-    <BurstView
-      burst={found}
+    <WaveformView
+      waveform={waveform}
       window={features}
-      named={partOf(of.fault) ?? namedPart(features?.features)}
-      unit={known.data?.items.find(({ name }) => name === of.sensor)?.unit ?? ''}
+      named={partOfFault(of.fault) ?? namedPart(features?.features)}
+      unit={sensorPoll.data?.items.find(({ name }) => name === of.sensor)?.unit ?? ''}
     />
   )
 }
 
-function Body({ of, changed }: { of: Anomaly; changed: (anomaly: Anomaly) => void }) {
-  const name = of.fault ? fault(of.fault) : 'Unusual behaviour'
+function AnomalyView({ of, onChange }: { of: Anomaly; onChange: (anomaly: Anomaly) => void }) {
+  const name = of.fault ? faultName(of.fault) : 'Unusual behaviour'
   useEffect(() => {
-    document.title = `${name} on ${lastPart(of.asset)} · Wheeltapper`
+    document.title = `${name} on ${nameOf(of.asset)} · Wheeltapper`
   }, [name, of.asset])
-  const isBurst = of.model === 'envelope' || of.model === 'octaves'
-  const leading = of.contributions[0]
+  const hasWaveform = of.model === 'envelope' || of.model === 'octaves'
+  const mainContribution = of.contributions[0]
   const expected =
     of.trend &&
-    leading &&
-    leading.sensor === of.trend.sensor &&
-    (leading.feature === of.trend.feature || (of.trend.feature === 'mean' && leading.feature === 'q50'))
-      ? leading.expected
+    mainContribution &&
+    mainContribution.sensor === of.trend.sensor &&
+    (mainContribution.feature === of.trend.feature ||
+      (of.trend.feature === 'mean' && mainContribution.feature === 'q50'))
+      ? mainContribution.expected
       : undefined
   return (
     <>
       <p class="crumbs">
-        <a href={link('fleet')}>Fleet</a> › <a href={link('machine', of.asset)}>{lastPart(of.asset)}</a> › anomaly
+        <a href={link('fleet')}>Fleet</a> › <a href={link('machine', of.asset)}>{nameOf(of.asset)}</a> › anomaly
       </p>
       <h1>
-        {name} on <a href={link('machine', of.asset)}>{lastPart(of.asset)}</a>
+        {name} on <a href={link('machine', of.asset)}>{nameOf(of.asset)}</a>
       </h1>
       <p class="lead">
-        <Severity of={of.severity} />{' '}
+        <Severity severity={of.severity} />{' '}
         <span class="faint">
-          {placeOf(of.asset)}, <Time at={of.detected} />
+          {parentPath(of.asset)}, <Time at={of.detected} />
         </span>
       </p>
       <p class="message">{of.message}</p>
       <Advice of={of} />
-      <Actions of={of} changed={changed} />
+      <Actions of={of} changed={onChange} />
       <div class="columns">
         <section>
           <h2>Why</h2>
           {of.contributions.length ? (
-            <Contributions of={of.contributions} />
+            <Contributions contributions={of.contributions} />
           ) : (
-            <p class="faint">The model told no parts of its reason.</p>
+            <p class="faint">The model reported no contributions.</p>
           )}
         </section>
         <section>
-          <h2>How far from normal</h2>
-          <Verdict of={of} />
+          <h2>Distance from normal</h2>
+          <Score of={of} />
         </section>
       </div>
       {of.trend ? (
         <section>
-          <h2>How it came to this</h2>
+          <h2>Trend before the anomaly</h2>
           <Trend
-            name={`${lastPart(of.trend.sensor)}, ${featureName(of.trend.feature)}`}
+            name={`${nameOf(of.trend.sensor)}, ${featureName(of.trend.feature)}`}
             times={of.trend.times}
             values={of.trend.values}
             unit={of.trend.unit}
@@ -177,37 +186,40 @@ function Body({ of, changed }: { of: Anomaly; changed: (anomaly: Anomaly) => voi
             height={220}
           />
           <p class="faint">
-            {of.trend.times.length} windows up to the anomaly, which is tinted
-            {expected === undefined ? '' : '; the dashed line is what is normal'}.
+            {of.trend.times.length} windows up to the anomaly (shaded)
+            {expected === undefined ? '' : '; dashed line: normal value'}.
           </p>
         </section>
       ) : null}
-      {isBurst ? (
+      {hasWaveform ? (
         <section>
-          <h2>The burst</h2>
-          <Burst of={of} />
+          <h2>Waveform</h2>
+          <AnomalyWaveform of={of} />
         </section>
       ) : null}
     </>
   )
 }
 
-/** The page. */
+/** Anomaly page. */
 export function AnomalyPage({ id }: { id: string }) {
-  const asked = usePoll(signal => anomaly(id, signal), 15_000, [id])
-  // What a change was answered with is newer than what was asked for before it.
-  const [answered, setAnswered] = useState<Anomaly>()
-  const shown = answered && asked.data && answered.actions.length >= asked.data.actions.length ? answered : asked.data
+  const poll = usePoll(signal => anomaly(id, signal), 15_000, [id])
+  // The response to a change is newer than data requested before it.
+  const [changedAnomaly, setChangedAnomaly] = useState<Anomaly>()
+  const shown =
+    changedAnomaly && poll.data && changedAnomaly.actions.length >= poll.data.actions.length
+      ? changedAnomaly
+      : poll.data
   const changed = (anomaly: Anomaly) => {
-    setAnswered(anomaly)
-    asked.again()
+    setChangedAnomaly(anomaly)
+    poll.refresh()
   }
   return (
     <>
-      {asked.data ? null : <h1>Anomaly</h1>}
-      <Shown of={{ ...asked, data: shown }} what="The anomaly" lines={6}>
-        {of => <Body of={of} changed={changed} />}
-      </Shown>
+      {poll.data ? null : <h1>Anomaly</h1>}
+      <DataView of={{ ...poll, data: shown }} what="The anomaly" lines={6}>
+        {of => <AnomalyView of={of} onChange={changed} />}
+      </DataView>
     </>
   )
 }

@@ -1,27 +1,36 @@
-// The fleet: which machines go bad, worst first, and all machines by site. The API gives the machines worst first and in
-// pages, so that a large plant's first page comes as quickly as a small one's.
+// The fleet: the machines that need attention, worst first, and all machines by site. The API returns machines worst
+// first and in pages, so that the first page of a large plant loads as fast as that of a small one.
 
 import { useEffect, useMemo, useState } from 'preact/hooks'
 import { useAccess } from '../access'
 import { type Alert, alerts, type Machine, machines, moreMachines, overview, type Page } from '../api'
-import { count, counted, lastPart, number, placeOf, when } from '../format'
-import { believed, gathered, matching, type Site, sites, standing, STANDINGS, tally } from '../model/fleet'
-import { onArrows } from '../parts/arrows'
-import { Health, Life } from '../parts/health'
-import { Command, Empty, Failure, Skeleton, Stale } from '../parts/notes'
-import { Severity, severityName, Shape } from '../parts/severity'
-import { Ago } from '../parts/time'
-import { usePoll } from '../poll'
+import { formatCount, plural, nameOf, formatNumber, parentPath, formatTime } from '../format'
+import {
+  currentPrognosis,
+  mergePages,
+  searchMachines,
+  type Site,
+  groupBySite,
+  machineState,
+  MACHINE_STATES,
+  countByState,
+} from '../model/fleet'
+import { onNavigationKey } from '../components/keyboard-nav'
+import { Health, RemainingLife } from '../components/health'
+import { Command, Empty, Failure, Skeleton, Stale } from '../components/load-state'
+import { Severity, severityName, Shape } from '../components/severity'
+import { Ago } from '../components/time'
+import { usePoll } from '../use-poll'
 import { link } from '../router'
-import { fault } from '../words'
+import { faultName } from '../messages'
 
-/** Machines in full beneath the heading; the rest is on the page of alerts. */
-const SHOWN = 6
-/** Machines that one question asks for. */
-const LIMIT = 100
+/** Number of machine cards below the heading; the rest is on the alerts page. */
+const MAX_CARDS = 6
+/** Machines per request. */
+const PAGE_SIZE = 100
 
-function Figure({ value, name, href, tone = '' }: { value: string; name: string; href?: string; tone?: string }) {
-  const inside = (
+function FigureCard({ value, name, href, tone = '' }: { value: string; name: string; href?: string; tone?: string }) {
+  const content = (
     <>
       <b class={tone}>{value}</b>
       <span>{name}</span>
@@ -29,26 +38,26 @@ function Figure({ value, name, href, tone = '' }: { value: string; name: string;
   )
   return href ? (
     <a class="figure" href={href}>
-      {inside}
+      {content}
     </a>
   ) : (
-    <div class="figure">{inside}</div>
+    <div class="figure">{content}</div>
   )
 }
 
 function MachineCard({ machine, alert }: { machine: Machine; alert: Alert | undefined }) {
-  const name = lastPart(machine.asset)
+  const name = nameOf(machine.asset)
   const updated = alert?.updated ?? machine.lastAnomaly
-  const prognosis = believed(machine, Date.now())
+  const prognosis = currentPrognosis(machine, Date.now())
   return (
-    <li class={`card alert-card ${standing(machine)}`}>
+    <li class={`card alert-card ${machineState(machine)}`}>
       <div class="card-head">
         <h3>
-          <Severity of={standing(machine)} />
+          <Severity severity={machineState(machine)} />
           <a href={link('machine', machine.asset)} data-item>
             {name}
           </a>
-          <span class="faint">{placeOf(machine.asset)}</span>
+          <span class="faint">{parentPath(machine.asset)}</span>
         </h3>
         {updated ? (
           <span class="faint">
@@ -56,25 +65,25 @@ function MachineCard({ machine, alert }: { machine: Machine; alert: Alert | unde
           </span>
         ) : null}
       </div>
-      <p class="fault">{fault(machine.fault)}</p>
+      <p class="fault">{faultName(machine.fault)}</p>
       <p>{alert?.message ?? machine.title}</p>
       {alert ? (
         <p class="todo">
-          <b>Do:</b> {alert.recommendation}
+          <b>Recommended:</b> {alert.recommendation}
         </p>
       ) : null}
       <dl class="facts">
         <div>
           <dt>Time left</dt>
           <dd>
-            <Life of={prognosis} />
+            <RemainingLife prognosis={prognosis} />
           </dd>
         </div>
         {prognosis ? (
           <div>
             <dt>Health</dt>
             <dd>
-              <Health of={prognosis} />
+              <Health prognosis={prognosis} />
             </dd>
           </div>
         ) : null}
@@ -85,7 +94,7 @@ function MachineCard({ machine, alert }: { machine: Machine; alert: Alert | unde
               <span class="faint">not planned</span>
             ) : (
               <a href={link('schedule', '', { asset: machine.asset })}>
-                {machine.nextOrder < Date.now() ? 'was to begin' : 'planned'} {when(machine.nextOrder)}
+                {machine.nextOrder < Date.now() ? 'was due' : 'planned'} {formatTime(machine.nextOrder)}
                 <span class="hidden"> for {name}</span>
               </a>
             )}
@@ -95,7 +104,7 @@ function MachineCard({ machine, alert }: { machine: Machine; alert: Alert | unde
           <dt>Why</dt>
           <dd>
             <a href={alert ? link('anomaly', alert.anomaly) : link('machine', machine.asset)}>
-              {alert ? 'See the reason' : 'Look at it'}
+              {alert ? 'See the reason' : 'Open'}
               <span class="hidden"> for the alert on {name}</span>
             </a>
           </dd>
@@ -106,45 +115,45 @@ function MachineCard({ machine, alert }: { machine: Machine; alert: Alert | unde
 }
 
 function Tile({ machine }: { machine: Machine }) {
-  const place = placeOf(machine.asset).split(' › ').slice(1).join(' › ')
+  const location = parentPath(machine.asset).split(' › ').slice(1).join(' › ')
   return (
     <li>
-      <a class={`tile ${standing(machine)}`} href={link('machine', machine.asset)} data-item>
+      <a class={`tile ${machineState(machine)}`} href={link('machine', machine.asset)} data-item>
         <span class="tile-name">
-          <Shape of={standing(machine)} label={severityName(standing(machine))} /> {lastPart(machine.asset)}
+          <Shape severity={machineState(machine)} label={severityName(machineState(machine))} /> {nameOf(machine.asset)}
         </span>
-        <span class="faint tile-place">{place}</span>
-        {machine.severity ? <span class="tile-fault">{fault(machine.fault)}</span> : null}
-        <Health of={believed(machine, Date.now())} />
+        <span class="faint tile-path">{location}</span>
+        {machine.severity ? <span class="tile-fault">{faultName(machine.fault)}</span> : null}
+        <Health prognosis={currentPrognosis(machine, Date.now())} />
       </a>
     </li>
   )
 }
 
-function SiteSection({ site, whole }: { site: Site; whole: boolean }) {
-  const counts = tally(site.machines)
-  const bad = STANDINGS.filter(standing => standing !== 'well' && counts[standing] > 0)
+function SiteSection({ site, allLoaded }: { site: Site; allLoaded: boolean }) {
+  const counts = countByState(site.machines)
+  const withAlerts = MACHINE_STATES.filter(state => state !== 'well' && counts[state] > 0)
   return (
     <section class="site" aria-label={site.name || 'Machines without a site'}>
       <h3>
         {site.name || 'No site'}{' '}
         <span class="faint">
-          {whole ? counted(site.machines.length, 'machine') : `the ${counted(site.machines.length, 'worst one', 'worst ones')}`}
+          {allLoaded ? plural(site.machines.length, 'machine') : plural(site.machines.length, 'worst machine')}
         </span>
         <span class="site-counts">
-          {bad.map(standing => (
-            <span key={standing} class={`severity ${standing}`}>
-              <Shape of={standing} /> {counts[standing]} {severityName(standing).toLowerCase()}
+          {withAlerts.map(state => (
+            <span key={state} class={`severity ${state}`}>
+              <Shape severity={state} /> {counts[state]} {severityName(state).toLowerCase()}
             </span>
           ))}
-          {bad.length === 0 ? (
+          {withAlerts.length === 0 ? (
             <span class="severity well">
-              <Shape of="well" /> no alert
+              <Shape severity="well" /> no alert
             </span>
           ) : null}
         </span>
       </h3>
-      <ul class="tiles" onKeyDown={onArrows}>
+      <ul class="tiles" onKeyDown={onNavigationKey}>
         {site.machines.map(machine => (
           <Tile key={machine.asset} machine={machine} />
         ))}
@@ -155,101 +164,115 @@ function SiteSection({ site, whole }: { site: Site; whole: boolean }) {
 
 function NoSensors() {
   const { me } = useAccess()
-  const closed = me !== undefined && me.method !== 'open' && me.method !== 'none'
+  const needsKey = me !== undefined && me.method !== 'open' && me.method !== 'none'
   return (
-    <Empty title="No sensor has sent anything yet">
-      <p>Send a reading, and its machine is shown here. A machine is the part of a sensor’s id before the last slash:</p>
-      <Command>{`curl ${location.origin}/api/v1/ingest -H 'Content-Type: application/json'${closed ? " -H 'X-API-Key: KEY'" : ''} -d '{"sensor_id": "site/hall/pump-01/vibration", "values": 2.4}'`}</Command>
-      <p>Or look at a simulated fleet:</p>
-      <Command>{`wheeltapper simulate --to ${location.origin}${closed ? ' --key KEY' : ''}`}</Command>
-      {closed ? (
+    <Empty title="No readings received yet">
+      <p>Send a reading to add its machine. The machine is the part of the sensor’s id before the last slash:</p>
+      <Command>{`curl ${location.origin}/api/v1/ingest -H 'Content-Type: application/json'${needsKey ? " -H 'X-API-Key: KEY'" : ''} -d '{"sensor_id": "site/hall/pump-01/vibration", "values": 2.4}'`}</Command>
+      <p>Or simulate a fleet:</p>
+      <Command>{`wheeltapper simulate --to ${location.origin}${needsKey ? ' --key KEY' : ''}`}</Command>
+      {needsKey ? (
         <p>
-          KEY is an API key with the scope ingest, which an administrator makes under <a href={link('keys')}>Keys</a>.
+          KEY is an API key with the scope ingest; an administrator creates it under <a href={link('keys')}>Keys</a>.
         </p>
       ) : null}
     </Empty>
   )
 }
 
-/** What follows the first page: it is asked for when somebody wants to see it, or searches. */
-function useOlder(first: Page<Machine> | undefined) {
+/** The pages after the first one. They are loaded on demand, or for a search. */
+function useMorePages(firstPage: Page<Machine> | undefined) {
   const [older, setOlder] = useState<Page<Machine>[]>([])
   const [busy, setBusy] = useState(false)
-  const next = (older.at(-1) ?? first)?.next ?? null
-  const more = async (all: boolean) => {
+  const next = (older.at(-1) ?? firstPage)?.next ?? null
+  const loadMore = async (all: boolean) => {
     if (busy) return
     setBusy(true)
     const pages = [...older]
     try {
       for (let cursor = next; cursor;) {
-        const page = await moreMachines({ limit: LIMIT }, cursor)
+        const page = await moreMachines({ limit: PAGE_SIZE }, cursor)
         pages.push(page)
         setOlder([...pages])
         cursor = all && page.items.length ? page.next : null
       }
     } catch {
-      // The line at the top tells that the host is silent; the button is still there.
+      // The host status reports the failure; the button stays.
     }
     setBusy(false)
   }
-  return { older, busy, next, more }
+  return { older, busy, next, loadMore }
 }
 
-function Figures({ all, whole }: { all: readonly Machine[]; whole: boolean }) {
+function Figures({ all, allLoaded }: { all: readonly Machine[]; allLoaded: boolean }) {
   const { data } = usePoll(overview, 2_000, [])
-  const bad = all.filter(machine => machine.severity)
-  // The list begins with the worst: where it reaches to one that is well, all bad ones are known.
-  const known = whole || bad.length < all.length
-  const plus = known ? '' : '+'
+  const withAlerts = all.filter(machine => machine.severity)
+  // The list is sorted worst first: if it contains a machine without alert, all machines with alerts are loaded.
+  const allAlertsLoaded = allLoaded || withAlerts.length < all.length
+  const plus = allAlertsLoaded ? '' : '+'
   const planned = all.filter(machine => machine.nextOrder !== null).length
-  const refused = data?.refusedReadings
+  const rejected = data?.rejectedReadings
   const rate = data?.readingsPerSecond
   const more = (name: string) => (data?.atLeast.includes(name) ? '+' : '')
   return (
     <div class="figures">
-      <Figure
-        value={`${count(bad.length)}${plus}${whole ? ` of ${count(all.length)}` : ''}`}
-        name={whole || bad.length !== 1 ? 'machines need attention' : 'machine needs attention'}
-        tone={bad[0] ? standing(bad[0]) : 'well'}
+      <FigureCard
+        value={`${formatCount(withAlerts.length)}${plus}${allLoaded ? ` of ${formatCount(all.length)}` : ''}`}
+        name={allLoaded || withAlerts.length !== 1 ? 'machines need attention' : 'machine needs attention'}
+        tone={withAlerts[0] ? machineState(withAlerts[0]) : 'well'}
       />
-      <Figure
-        value={`${count(bad.reduce((sum, machine) => sum + machine.openAlerts, 0))}${plus}`}
+      <FigureCard
+        value={`${formatCount(withAlerts.reduce((sum, machine) => sum + machine.openAlerts, 0))}${plus}`}
         name="open alerts"
         href={link('alerts')}
       />
-      <Figure value={`${count(planned)}${whole ? '' : '+'}`} name="machines with a repair planned" href={link('schedule')} />
-      <Figure value={data?.sensors == null ? '–' : `${count(data.sensors)}${more('sensors')}`} name="sensors" />
-      <Figure
-        value={rate == null ? '–' : rate < 10 ? number(rate) : count(rate)}
-        name={rate === 0 ? 'readings a second: nothing comes in' : 'readings a second'}
+      <FigureCard
+        value={`${formatCount(planned)}${allLoaded ? '' : '+'}`}
+        name="machines with a planned repair"
+        href={link('schedule')}
+      />
+      <FigureCard
+        value={data?.sensors == null ? '–' : `${formatCount(data.sensors)}${more('sensors')}`}
+        name="sensors"
+      />
+      <FigureCard
+        value={rate == null ? '–' : rate < 10 ? formatNumber(rate) : formatCount(rate)}
+        name={rate === 0 ? 'readings per second: no data' : 'readings per second'}
         tone={rate === 0 ? 'high' : ''}
       />
-      <Figure
-        value={refused == null ? '–' : `${count(refused)}${more('rejected_readings')}`}
-        name="readings refused"
+      <FigureCard
+        value={rejected == null ? '–' : `${formatCount(rejected)}${more('rejected_readings')}`}
+        name="readings rejected"
         href={link('quality')}
-        tone={refused ? 'medium' : ''}
+        tone={rejected ? 'medium' : ''}
       />
     </div>
   )
 }
 
-/** The page. */
+/** Fleet page. */
 export function FleetPage({ query }: { query: URLSearchParams }) {
-  const first = usePoll(signal => machines({ limit: LIMIT }, signal), 5_000, [], ['alert', 'work-order'])
-  const open = usePoll(signal => alerts({ state: 'open', limit: 50 }, signal), 5_000, [], ['alert'])
-  const { older, busy, next, more } = useOlder(first.data)
+  const firstPage = usePoll(signal => machines({ limit: PAGE_SIZE }, signal), 5_000, [], ['alert', 'work-order'])
+  const openAlerts = usePoll(signal => alerts({ state: 'open', limit: 50 }, signal), 5_000, [], ['alert'])
+  const { older, busy, next, loadMore } = useMorePages(firstPage.data)
   const [search, setSearch] = useState(query.get('search') ?? '')
-  const all = useMemo(() => gathered([first.data?.items ?? [], ...older.map(page => page.items)]), [first.data, older])
+  const all = useMemo(
+    () => mergePages([firstPage.data?.items ?? [], ...older.map(page => page.items)]),
+    [firstPage.data, older],
+  )
   const searching = search.trim() !== ''
   useEffect(() => {
-    if (searching && next && !busy) void more(true)
+    if (searching && next && !busy) void loadMore(true)
   }, [searching, next])
-  if (!first.data)
+  if (!firstPage.data)
     return (
       <>
         <h1>Fleet</h1>
-        {first.error ? <Failure error={first.error} what="the machines" /> : <Skeleton label="Machines" lines={8} />}
+        {firstPage.error ? (
+          <Failure error={firstPage.error} what="the machines" />
+        ) : (
+          <Skeleton label="Machines" lines={8} />
+        )}
       </>
     )
   if (all.length === 0)
@@ -259,38 +282,38 @@ export function FleetPage({ query }: { query: URLSearchParams }) {
         <NoSensors />
       </>
     )
-  const bad = all.filter(machine => machine.severity)
-  const found = matching(all, search)
+  const withAlerts = all.filter(machine => machine.severity)
+  const matching = searchMachines(all, search)
   const alertOf = (machine: Machine) =>
-    open.data?.items
+    openAlerts.data?.items
       .filter(alert => alert.asset === machine.asset)
-      .sort((a, b) => STANDINGS.indexOf(a.severity) - STANDINGS.indexOf(b.severity))[0]
+      .sort((a, b) => MACHINE_STATES.indexOf(a.severity) - MACHINE_STATES.indexOf(b.severity))[0]
   return (
     <>
       <h1>Fleet</h1>
-      <Stale of={first} what="The machines" />
-      <Figures all={all} whole={!next} />
+      <Stale of={firstPage} what="The machines" />
+      <Figures all={all} allLoaded={!next} />
 
       <h2>Needs attention</h2>
-      {bad.length === 0 ? (
+      {withAlerts.length === 0 ? (
         <Empty title="No machine has an open alert">
           <p>
-            When one leaves its normal course, it is named here with the reason and what to do. New machines are learnt from their
-            first windows, then watched.
+            A machine that deviates from its baseline is shown here with the reason and the recommended action. The
+            baseline of a new machine is learned from its first windows.
           </p>
         </Empty>
       ) : (
-        <ul class="cards attention" onKeyDown={onArrows}>
-          {bad.slice(0, SHOWN).map(machine => (
+        <ul class="cards attention" onKeyDown={onNavigationKey}>
+          {withAlerts.slice(0, MAX_CARDS).map(machine => (
             <MachineCard key={machine.asset} machine={machine} alert={alertOf(machine)} />
           ))}
         </ul>
       )}
-      {bad.length > SHOWN ? (
+      {withAlerts.length > MAX_CARDS ? (
         <p>
           <a href={link('alerts')}>All open alerts</a>{' '}
           <span class="faint">
-            {SHOWN} of {counted(bad.length, 'machine')} here
+            {MAX_CARDS} of {plural(withAlerts.length, 'machine')} shown
           </span>
         </p>
       ) : null}
@@ -308,26 +331,28 @@ export function FleetPage({ query }: { query: URLSearchParams }) {
         </label>
       </div>
       <p class={searching && busy ? 'faint' : 'hidden'} role="status">
-        {!searching ? '' : busy ? 'Looking through all machines' : `${counted(found.length, 'machine')} found`}
+        {!searching ? '' : busy ? 'Searching all machines' : `${plural(matching.length, 'machine')} found`}
       </p>
-      {found.length === 0 && !busy ? (
+      {matching.length === 0 && !busy ? (
         <Empty title={`No machine matches “${search}”`}>
           <p>
             <button type="button" class="quiet" onClick={() => setSearch('')}>
-              Show all {counted(all.length, 'machine')}
+              Show all {plural(all.length, 'machine')}
             </button>
           </p>
         </Empty>
       ) : null}
-      {sites(found).map(site => (
-        <SiteSection key={site.name} site={site} whole={!next} />
+      {groupBySite(matching).map(site => (
+        <SiteSection key={site.name} site={site} allLoaded={!next} />
       ))}
       {next && !searching ? (
         <p>
-          <button type="button" disabled={busy} onClick={() => void more(false)}>
-            {busy ? 'Asking' : `Show ${LIMIT} more`}
+          <button type="button" disabled={busy} onClick={() => void loadMore(false)}>
+            {busy ? 'Loading' : `Show ${PAGE_SIZE} more`}
           </button>{' '}
-          <span class="faint">{counted(all.length, 'machine')} so far, the worst first; a search looks through all of them.</span>
+          <span class="faint">
+            {plural(all.length, 'machine')} loaded, worst first. The search covers all machines.
+          </span>
         </p>
       ) : null}
     </>

@@ -1,33 +1,33 @@
-// Keys of devices and programs.
+// API keys of devices and programs.
 
 import { useState } from 'preact/hooks'
-import { addKey, type Key, keys, removeKey } from '../api'
-import { Accounts, useAttempts } from '../parts/accounts'
-import { Checks, sitesOf, sitesText } from '../parts/admin'
-import { Confirm } from '../parts/dialog'
-import { Command, Empty } from '../parts/notes'
-import { Secret } from '../parts/secret'
-import { Time } from '../parts/time'
-import { usePoll } from '../poll'
+import { createKey, type Key, keys, removeKey } from '../api'
+import { AccountList, useChange } from '../components/account-list'
+import { CheckboxGroup, parseSites, formatSites } from '../components/admin'
+import { ConfirmDialog } from '../components/confirm-dialog'
+import { Command, Empty } from '../components/load-state'
+import { OneTimeSecret } from '../components/one-time-secret'
+import { Time } from '../components/time'
+import { usePoll } from '../use-poll'
 
 const SCOPES = [
-  { value: 'ingest', text: 'sends readings' },
-  { value: 'read', text: 'sees' },
-  { value: 'write', text: 'acknowledges, orders repairs' },
+  { value: 'ingest', text: 'send readings' },
+  { value: 'read', text: 'view' },
+  { value: 'write', text: 'acknowledge, order repairs' },
 ]
 
 function Row({ of, remove }: { of: Key; remove: () => Promise<unknown> }) {
-  const [sure, setSure] = useState(false)
-  const over = of.expires !== null && of.expires < Date.now()
+  const [confirming, setConfirming] = useState(false)
+  const isExpired = of.expires !== null && of.expires < Date.now()
   return (
     <li class="account">
       <p class="account-head">
         <b>{of.name}</b> <code class="faint">{of.id}</code>
-        {over ? <span class="tag">expired</span> : null}
+        {isExpired ? <span class="tag">expired</span> : null}
       </p>
       <p class="meta faint">
         <span>{of.scopes.join(', ')}</span>
-        <span>sites: {sitesText(of.sites)}</span>
+        <span>sites: {formatSites(of.sites)}</span>
         <span>
           {of.lastUsed === null ? (
             'never used'
@@ -39,96 +39,100 @@ function Row({ of, remove }: { of: Key; remove: () => Promise<unknown> }) {
         </span>
         <span>
           {of.expires === null ? (
-            'holds for ever'
+            'does not expire'
           ) : (
             <>
-              {over ? 'held' : 'holds'} until <Time at={of.expires} />
+              {isExpired ? 'expired' : 'expires'} <Time at={of.expires} />
             </>
           )}
         </span>
       </p>
       <div class="actions">
-        <button type="button" class="danger-text" onClick={() => setSure(true)}>
+        <button type="button" class="danger-text" onClick={() => setConfirming(true)}>
           Remove<span class="hidden"> {of.name}</span>
         </button>
       </div>
-      {sure ? (
-        <Confirm
+      {confirming ? (
+        <ConfirmDialog
           title={`Remove the key ${of.name}?`}
-          yes="Remove"
-          onNo={() => setSure(false)}
-          onYes={() => {
-            setSure(false)
+          confirmLabel="Remove"
+          onCancel={() => setConfirming(false)}
+          onConfirm={() => {
+            setConfirming(false)
             void remove()
           }}
         >
-          <p>What uses it is refused from now on. It cannot be brought back.</p>
-        </Confirm>
+          <p>Requests with this key are rejected from now on. This cannot be undone.</p>
+        </ConfirmDialog>
       ) : null}
     </li>
   )
 }
 
-/** The page. */
+/** Keys page. */
 export function KeysPage() {
-  const asked = usePoll(signal => keys({ limit: 200 }, signal), 30_000, [])
-  const { said, setSaid, attempt } = useAttempts(asked.again)
-  const [told, setTold] = useState<{ name: string; key: string }>()
+  const poll = usePoll(signal => keys({ limit: 200 }, signal), 30_000, [])
+  const { result, setResult, runChange } = useChange(poll.refresh)
+  const [createdKey, setCreatedKey] = useState<{ name: string; key: string }>()
   const add = async (event: SubmitEvent) => {
     event.preventDefault()
     const form = event.currentTarget as HTMLFormElement
-    const given = new FormData(form)
-    const name = String(given.get('name')).trim()
-    const scopes = given.getAll('scope').map(String)
-    if (scopes.length === 0) return setSaid({ text: 'Choose what the key is for.', bad: true })
-    const until = String(given.get('expires'))
+    const fields = new FormData(form)
+    const name = String(fields.get('name')).trim()
+    const scopes = fields.getAll('scope').map(String)
+    if (scopes.length === 0) return setResult({ text: 'Choose at least one scope.', isError: true })
+    const until = String(fields.get('expires'))
     const expires = until ? new Date(`${until}T23:59:59`).getTime() : null
-    const ok = await attempt(
-      async () => setTold({ name, key: await addKey(name, scopes, sitesOf(String(given.get('sites'))), expires) }),
-      `The key ${name} is made.`,
+    const ok = await runChange(
+      async () =>
+        setCreatedKey({ name, key: await createKey(name, scopes, parseSites(String(fields.get('sites'))), expires) }),
+      `Key ${name} created.`,
     )
     if (ok) form.reset()
   }
   return (
-    <Accounts
+    <AccountList
       title="Keys"
       page="keys"
-      said={said}
+      result={result}
       secret={
-        told ? (
-          <Secret name={`The key ${told.name}`} value={told.key} onDone={() => setTold(undefined)}>
-            It is shown once; only a hash of it is kept. Put it where the device or the program reads it.
-          </Secret>
+        createdKey ? (
+          <OneTimeSecret name={`Key ${createdKey.name}`} value={createdKey.key} onDone={() => setCreatedKey(undefined)}>
+            It is shown only once; the host keeps only its hash. Copy it into the configuration of the device or
+            program.
+          </OneTimeSecret>
         ) : null
       }
-      asked={asked}
-      none={
+      poll={poll}
+      empty={
         <Empty title="No keys yet">
-          <p>A device or a webhook that sends readings, or a program that reads them, signs in with a key:</p>
+          <p>Devices and webhooks that send readings, and programs that read them, authenticate with a key:</p>
           <Command>{`curl ${location.origin}/api/v1/ingest -H 'Authorization: Bearer wt_…' -H 'Content-Type: application/json' -d '{"sensor_id": "site/hall/pump-01/vibration", "values": 2.4}'`}</Command>
         </Empty>
       }
-      row={key => <Row key={key.id} of={key} remove={() => attempt(() => removeKey(key.id), `The key ${key.name} is removed.`)} />}
+      renderRow={key => (
+        <Row key={key.id} of={key} remove={() => runChange(() => removeKey(key.id), `Key ${key.name} removed.`)} />
+      )}
     >
-      <h2>Make a key</h2>
+      <h2>Create a key</h2>
       <form class="fields card" onSubmit={event => void add(event)}>
         <label>
           Name
           <input name="name" required autocomplete="off" placeholder="gateway hall 2" />
         </label>
-        <Checks name="scope" legend="For" of={SCOPES} chosen={['ingest']} />
+        <CheckboxGroup name="scope" legend="Scopes" options={SCOPES} checked={['ingest']} />
         <label>
           Sites
-          <input name="sites" size={34} placeholder="all; or names with commas between" autocomplete="off" />
+          <input name="sites" size={34} placeholder="all, or comma-separated names" autocomplete="off" />
         </label>
         <label>
-          Holds until
+          Expires
           <input name="expires" type="date" />
         </label>
         <button type="submit" class="primary">
-          Make it
+          Create
         </button>
       </form>
-    </Accounts>
+    </AccountList>
   )
 }

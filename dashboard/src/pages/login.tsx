@@ -1,25 +1,25 @@
-// Shown when the API wants to know who is there, or wants a new password first.
+// Shown when the API requires a sign-in or a new password.
 
 import type { ComponentChildren } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { useAccess } from '../access'
-import { changePassword, justTyped, login, logout, useToken } from '../api/session'
+import { changePassword, lastCredentials, signIn, signOut, signInWithToken } from '../api/session'
 
-/** A form that says in words what went wrong. */
+/** A form that shows its error message. */
 function Form({
   submit,
   name,
-  busyName,
+  busyLabel,
   children,
 }: {
-  submit: (given: FormData) => Promise<void>
+  submit: (fields: FormData) => Promise<void>
   name: string
-  busyName: string
+  busyLabel: string
   children: ComponentChildren
 }) {
   const [error, setError] = useState('')
   const [busy, setBusy] = useState(false)
-  const place = useRef<HTMLFormElement>(null)
+  const form = useRef<HTMLFormElement>(null)
   const send = async (event: SubmitEvent) => {
     event.preventDefault()
     if (busy) return
@@ -29,13 +29,13 @@ function Form({
       await submit(new FormData(event.currentTarget as HTMLFormElement))
     } catch (failure) {
       setError(failure instanceof Error ? failure.message : String(failure))
-      place.current?.querySelector<HTMLInputElement>('input:not([readonly])')?.focus()
+      form.current?.querySelector<HTMLInputElement>('input:not([readonly])')?.focus()
     } finally {
       setBusy(false)
     }
   }
   return (
-    <form ref={place} onSubmit={event => void send(event)} aria-describedby={error ? 'form-error' : undefined}>
+    <form ref={form} onSubmit={event => void send(event)} aria-describedby={error ? 'form-error' : undefined}>
       {children}
       {error ? (
         <p class="failure-text" id="form-error" role="alert">
@@ -43,34 +43,41 @@ function Form({
         </p>
       ) : null}
       <button type="submit" class="primary" aria-disabled={busy}>
-        {busy ? busyName : name}
+        {busy ? busyLabel : name}
       </button>
     </form>
   )
 }
 
-/** User and password; or a token, where the host knows no users. */
+/** Form for user and password, or for a token if the host has no users. */
 export function LoginPage() {
   const { notice } = useAccess()
-  const [by, setBy] = useState<'password' | 'token'>('password')
+  const [method, setMethod] = useState<'password' | 'token'>('password')
   const field = useRef<HTMLInputElement>(null)
-  useEffect(() => field.current?.focus(), [by])
-  const submit = (given: FormData) =>
-    by === 'token'
-      ? useToken(String(given.get('token')).trim())
-      : login(String(given.get('user')).trim(), String(given.get('password')))
+  useEffect(() => field.current?.focus(), [method])
+  const submit = (fields: FormData) =>
+    method === 'token'
+      ? signInWithToken(String(fields.get('token')).trim())
+      : signIn(String(fields.get('user')).trim(), String(fields.get('password')))
   return (
     <div class="login">
       <h1>Sign in</h1>
       <p class={notice ? 'note' : 'faint'} role={notice ? 'status' : undefined}>
-        {notice || 'This host wants to know who is there.'}
+        {notice || 'Please sign in.'}
       </p>
-      <Form submit={submit} name="Sign in" busyName="Signing in">
-        {by === 'password' ? (
+      <Form submit={submit} name="Sign in" busyLabel="Signing in">
+        {method === 'password' ? (
           <>
             <label>
               User
-              <input ref={field} name="user" autocomplete="username" autocapitalize="none" spellcheck={false} required />
+              <input
+                ref={field}
+                name="user"
+                autocomplete="username"
+                autocapitalize="none"
+                spellcheck={false}
+                required
+              />
             </label>
             <label>
               Password
@@ -85,54 +92,55 @@ export function LoginPage() {
         )}
       </Form>
       <p>
-        <button type="button" class="quiet" onClick={() => setBy(by === 'token' ? 'password' : 'token')}>
-          {by === 'token' ? 'Use user and password' : 'Use a token instead'}
+        <button type="button" class="quiet" onClick={() => setMethod(method === 'token' ? 'password' : 'token')}>
+          {method === 'token' ? 'Use user and password' : 'Use a token instead'}
         </button>
       </p>
       <p class="faint">
-        The first start of the host printed a password for <code>admin</code>, once. Forgotten? On the host:{' '}
+        The first start of the host printed a one-time password for <code>admin</code>. Forgot it? On the host, run:{' '}
         <code>wheeltapper user --help</code>
       </p>
     </div>
   )
 }
 
-/** The fields and the checks of a new password. `onDone` comes when the host has taken it. */
+/** Fields and checks of a new password. `onDone` is called when the host has accepted it. */
 export function PasswordForm({ onDone }: { onDone?: () => void }) {
-  const known = justTyped()
+  const credentials = lastCredentials()
   const { me } = useAccess()
-  const first = useRef<HTMLInputElement>(null)
-  useEffect(() => first.current?.focus(), [])
-  const submit = async (given: FormData) => {
-    const [before, next, again] = ['before', 'next', 'again'].map(name => String(given.get(name) ?? ''))
-    if (next !== again) throw new Error('The two new passwords differ. Type both again.')
-    const present = known?.password ?? before!
-    if (next === present) throw new Error('The new password is the present one. Choose another.')
-    await changePassword(present, next!)
+  const firstField = useRef<HTMLInputElement>(null)
+  useEffect(() => firstField.current?.focus(), [])
+  const submit = async (fields: FormData) => {
+    const [oldPassword, newPassword, repeated] = ['before', 'next', 'again'].map(name => String(fields.get(name) ?? ''))
+    if (newPassword !== repeated) throw new Error('The two new passwords differ. Type both again.')
+    const currentPassword = credentials?.password ?? oldPassword!
+    if (newPassword === currentPassword)
+      throw new Error('The new password is the same as the current one. Choose another one.')
+    await changePassword(currentPassword, newPassword!)
     onDone?.()
   }
   return (
-    <Form submit={submit} name="Set the password" busyName="Setting it">
-      {/* Password managers want to know whose password it is. */}
+    <Form submit={submit} name="Set password" busyLabel="Setting password">
+      {/* Password managers need to know the user of the password. */}
       <input
         class="hidden"
         name="user"
         autocomplete="username"
-        value={known?.user ?? me?.user ?? ''}
+        value={credentials?.user ?? me?.user ?? ''}
         readOnly
         tabIndex={-1}
         aria-hidden="true"
       />
-      {known ? null : (
+      {credentials ? null : (
         <label>
-          Present password
-          <input ref={first} name="before" type="password" autocomplete="current-password" required />
+          Current password
+          <input ref={firstField} name="before" type="password" autocomplete="current-password" required />
         </label>
       )}
       <label>
         New password
         <input
-          ref={known ? first : null}
+          ref={credentials ? firstField : null}
           name="next"
           type="password"
           autocomplete="new-password"
@@ -141,29 +149,29 @@ export function PasswordForm({ onDone }: { onDone?: () => void }) {
         />
       </label>
       <label>
-        New password, once more
+        Repeat new password
         <input name="again" type="password" autocomplete="new-password" required />
       </label>
       <p class="faint" id="password-hint">
-        A few words that only you would put together are better than a short one with odd signs; at least 12 characters.
+        Use several random words, at least 12 characters.
       </p>
     </Form>
   )
 }
 
 /** Shown after a sign-in with a one-time password. */
-export function ChangePage() {
+export function PasswordPage() {
   const { me } = useAccess()
   return (
     <div class="login">
       <h1>Choose a password</h1>
       <p class="faint">
-        {me?.user ? `You are signed in as ${me.user}. ` : ''}The password you came with holds once. Choose your own to go on.
+        {me?.user ? `You are signed in as ${me.user}. ` : ''}Your one-time password is used up; set a new one.
       </p>
       <PasswordForm />
       <p>
-        <button type="button" class="quiet" onClick={logout}>
-          Sign in as somebody else
+        <button type="button" class="quiet" onClick={signOut}>
+          Sign in as another user
         </button>
       </p>
     </div>

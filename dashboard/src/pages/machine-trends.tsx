@@ -1,19 +1,19 @@
-// The course of each of a machine's sensors.
+// Trends of a machine's sensors.
 
 import { useMemo, useState } from 'preact/hooks'
 import { type Sensor, windows } from '../api'
 import { Trend } from '../charts/trend'
-import { count, counted, lastPart } from '../format'
+import { formatCount, plural, nameOf } from '../format'
 import type { Mark } from '../model/marks'
-import { mayVibrate } from '../model/fleet'
-import { extent, gapped } from '../model/series'
-import { Skeleton } from '../parts/notes'
-import { useReadings } from '../parts/readings'
-import { useSeen } from '../parts/seen'
-import { usePoll } from '../poll'
+import { canSendWaveforms } from '../model/fleet'
+import { extent, withGaps } from '../model/series'
+import { Skeleton } from '../components/load-state'
+import { useReadings } from '../components/use-readings'
+import { useInView } from '../components/use-in-view'
+import { usePoll } from '../use-poll'
 import { setQuery } from '../router'
 
-/** Times that can be shown. */
+/** Time ranges that can be shown. */
 export const RANGES = [
   { minutes: 15, name: '15 min' },
   { minutes: 60, name: '1 h' },
@@ -21,36 +21,46 @@ export const RANGES = [
   { minutes: 1440, name: '24 h' },
 ] as const
 
-/** Live while the range is short; a day's course does not move in two seconds. */
-const LIVE = 60
+/** Longest range in minutes that is updated live; a day's trend does not change visibly in two seconds. */
+const MAX_LIVE_MINUTES = 60
 
-const every = (minutes: number): number => (minutes <= LIVE ? 2_000 : 15_000)
+const pollInterval = (minutes: number): number => (minutes <= MAX_LIVE_MINUTES ? 2_000 : 15_000)
 
-/** Bursts whose RMS is shown at most: each comes with all its features. */
-const BURSTS = 120
+/** Maximum number of waveforms in an RMS trend: each comes with all its features. */
+const MAX_WAVEFORMS = 120
 
-/** A mark on the course of one sensor. */
+/** A shaded range in the trend of one sensor. */
 export type SensorMark = Mark & { sensor: string }
 
-/** Its place; what is in view is told by a stream. */
+/** A trend that is updated by a stream while it is in view. */
 function SensorTrend(props: { sensor: Sensor; minutes: number; marks: readonly Mark[] }) {
-  const [place, seen] = useSeen<HTMLDivElement>()
+  const [element, inView] = useInView<HTMLDivElement>()
   return (
-    <div ref={place} class="trend-place">
-      <Course {...props} seen={seen} />
+    <div ref={element} class="trend-slot">
+      <TrendOrNote {...props} inView={inView} />
     </div>
   )
 }
 
-function Course({ sensor, minutes, marks, seen }: { sensor: Sensor; minutes: number; marks: readonly Mark[]; seen: boolean }) {
-  const course = useReadings(sensor.name, minutes, every(minutes), seen, minutes <= LIVE)
-  const data = useMemo(() => gapped(course.data ?? { times: [], values: [] }), [course.data])
-  const name = lastPart(sensor.name)
-  if (!course.data)
-    return course.error ? (
+function TrendOrNote({
+  sensor,
+  minutes,
+  marks,
+  inView,
+}: {
+  sensor: Sensor
+  minutes: number
+  marks: readonly Mark[]
+  inView: boolean
+}) {
+  const series = useReadings(sensor.name, minutes, pollInterval(minutes), inView, minutes <= MAX_LIVE_MINUTES)
+  const data = useMemo(() => withGaps(series.data ?? { times: [], values: [] }), [series.data])
+  const name = nameOf(sensor.name)
+  if (!series.data)
+    return series.error ? (
       <div class="trend-note">
         <b>{name}</b>
-        <p class="faint">Its readings cannot be had ({course.error.message}).</p>
+        <p class="faint">Its readings could not be loaded ({series.error.message}).</p>
       </div>
     ) : (
       <div class="trend-note">
@@ -58,11 +68,14 @@ function Course({ sensor, minutes, marks, seen }: { sensor: Sensor; minutes: num
       </div>
     )
   if (!extent(data)) {
-    if (mayVibrate(sensor)) return <BurstTrend sensor={sensor} minutes={minutes} marks={marks} seen={seen} />
+    if (canSendWaveforms(sensor))
+      return <WaveformTrend sensor={sensor} minutes={minutes} marks={marks} inView={inView} />
     return (
       <div class="trend-note">
         <b>{name}</b>
-        <p class="faint">No reading in this time. Check the device and its connection, or choose a longer time.</p>
+        <p class="faint">
+          No readings in this time range. Check the device and its connection, or choose a longer range.
+        </p>
       </div>
     )
   }
@@ -73,44 +86,46 @@ function Course({ sensor, minutes, marks, seen }: { sensor: Sensor; minutes: num
       values={data.values}
       unit={sensor.unit}
       marks={marks}
-      from={course.from}
-      to={course.to}
+      from={series.from}
+      to={series.to}
       sync="machine"
     />
   )
 }
 
-/** The course of a sensor that sends bursts: their RMS. */
-function BurstTrend({
+/** RMS trend of a sensor that sends waveforms. */
+function WaveformTrend({
   sensor,
   minutes,
   marks,
-  seen,
+  inView,
 }: {
   sensor: Sensor
   minutes: number
   marks: readonly Mark[]
-  seen: boolean
+  inView: boolean
 }) {
   const since = Math.floor((Date.now() - minutes * 60_000) / 60_000) * 60_000
-  const asked = usePoll(
-    signal => windows({ sensor: sensor.name, from: new Date(since).toISOString(), limit: BURSTS }, signal),
-    seen ? 10_000 : 60_000,
+  const poll = usePoll(
+    signal => windows({ sensor: sensor.name, from: new Date(since).toISOString(), limit: MAX_WAVEFORMS }, signal),
+    inView ? 10_000 : 60_000,
     [sensor.name, minutes],
   )
-  const course = useMemo(() => {
-    const rows = (asked.data?.items ?? []).filter(window => window.features.rms != null).toSorted((a, b) => a.start - b.start)
+  const series = useMemo(() => {
+    const rows = (poll.data?.items ?? [])
+      .filter(window => window.features.rms != null)
+      .toSorted((a, b) => a.start - b.start)
     return { times: rows.map(window => window.start), values: rows.map(window => window.features.rms!) }
-  }, [asked.data])
-  const name = lastPart(sensor.name)
-  if (course.times.length === 0) {
+  }, [poll.data])
+  const name = nameOf(sensor.name)
+  if (series.times.length === 0) {
     return (
       <div class="trend-note">
         <b>{name}</b>
         <p class="faint">
-          {asked.data || asked.error
-            ? 'No reading and no burst in this time. Check the device and its connection, or choose a longer time.'
-            : 'Asking for its bursts.'}
+          {poll.data || poll.error
+            ? 'No readings and no waveforms in this time range. Check the device and its connection, or choose a longer range.'
+            : 'Loading its waveforms.'}
         </p>
       </div>
     )
@@ -118,9 +133,9 @@ function BurstTrend({
   const to = Date.now()
   return (
     <Trend
-      name={`${name}, RMS of bursts`}
-      times={course.times}
-      values={course.values}
+      name={`${name}, RMS of waveforms`}
+      times={series.times}
+      values={series.values}
       unit={sensor.unit}
       marks={marks}
       from={to - minutes * 60_000}
@@ -130,10 +145,13 @@ function BurstTrend({
   )
 }
 
-/** Sensors that are shown at first, and that each press of the button adds. */
-const SHOWN = 24
+/** Sensors shown at first, and added by each press of the button. */
+const SENSORS_PER_STEP = 24
 
-/** All of them, beneath a choice of the time. Of very many the first, and those that lead an anomaly. */
+/**
+ * All trends, below a choice of the time range. With very many sensors, the first ones and the main sensors of
+ * anomalies.
+ */
 export function Trends({
   sensors,
   marks,
@@ -143,13 +161,13 @@ export function Trends({
   marks: readonly SensorMark[]
   minutes: number
 }) {
-  const [most, setMost] = useState(SHOWN)
-  const shown = sensors.filter((sensor, n) => n < most || marks.some(mark => mark.sensor === sensor.name))
+  const [sensorLimit, setSensorLimit] = useState(SENSORS_PER_STEP)
+  const shown = sensors.filter((sensor, n) => n < sensorLimit || marks.some(mark => mark.sensor === sensor.name))
   return (
     <section>
       <div class="section-head">
         <h2>Trends</h2>
-        <div class="choices" role="group" aria-label="Time shown">
+        <div class="choices" role="group" aria-label="Time range">
           {RANGES.map(range => (
             <button
               key={range.minutes}
@@ -174,17 +192,15 @@ export function Trends({
       </div>
       {shown.length < sensors.length ? (
         <p>
-          <button type="button" onClick={() => setMost(most + SHOWN)}>
-            Show {Math.min(SHOWN, sensors.length - shown.length)} more
+          <button type="button" onClick={() => setSensorLimit(sensorLimit + SENSORS_PER_STEP)}>
+            Show {Math.min(SENSORS_PER_STEP, sensors.length - shown.length)} more
           </button>{' '}
           <span class="faint">
-            {count(shown.length)} of {counted(sensors.length, 'sensor')}, and each that leads an anomaly.
+            {formatCount(shown.length)} of {plural(sensors.length, 'sensor')}, including the main sensors of anomalies.
           </span>
         </p>
       ) : null}
-      <p class="faint">
-        Anomalies are tinted on the sensor that leads them. Drag over a chart to look closer, double-click to see all.
-      </p>
+      <p class="faint">Shaded: main sensor during the anomaly. Drag over a chart to zoom, double-click to reset.</p>
     </section>
   )
 }

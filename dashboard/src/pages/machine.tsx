@@ -1,50 +1,62 @@
-// One machine: how it is, how long it has, what its sensors say now, and how it vibrates.
+// One machine: its health, its remaining life, its trends and its vibration.
 
 import { useMemo, useState } from 'preact/hooks'
-import { type Alert, alerts, type Anomaly, anomalies, drifts, machineOrders, machineSensors, prognoses, windows } from '../api'
-import { LifeFan } from '../charts/fan'
-import { count, counted, lastPart, placeOf, when } from '../format'
-import { newest, silent, STANDINGS } from '../model/fleet'
-import { overdue } from '../model/gantt'
-import { onArrows } from '../parts/arrows'
-import { Health, Life } from '../parts/health'
-import { Command, Empty, Shown } from '../parts/notes'
-import { Severity } from '../parts/severity'
-import { Ago, Time } from '../parts/time'
-import { usePoll } from '../poll'
+import {
+  type Alert,
+  alerts,
+  type Anomaly,
+  anomalies,
+  drifts,
+  machineOrders,
+  machineSensors,
+  prognoses,
+  windows,
+} from '../api'
+import { RemainingLifeChart } from '../charts/remaining-life'
+import { formatCount, plural, nameOf, parentPath, formatTime } from '../format'
+import { newestPrognoses, isSilent, MACHINE_STATES } from '../model/fleet'
+import { isOverdue } from '../model/gantt'
+import { onNavigationKey } from '../components/keyboard-nav'
+import { Health, RemainingLife } from '../components/health'
+import { Command, Empty, DataView } from '../components/load-state'
+import { Severity } from '../components/severity'
+import { Ago, Time } from '../components/time'
+import { usePoll } from '../use-poll'
 import { link } from '../router'
-import { partOf } from '../signal/bearing'
-import { driftName, fault, work } from '../words'
+import { partOfFault } from '../signal/bearing'
+import { driftName, faultName, workName } from '../messages'
 import { RANGES, Trends } from './machine-trends'
 import { Vibration } from './machine-vibration'
 
-/** Nothing is measured: then no alert says nothing of the machine, and one that is open nothing of how it is now. */
-function Silence({ measured }: { measured: number | null }) {
+/**
+ * Shown when no data arrives: neither the absence of an alert nor an open alert then says anything about the current
+ * state.
+ */
+function SilenceNote({ lastMeasured }: { lastMeasured: number | null }) {
   return (
     <div class="note silence" role="status">
       <p class="note-title">
-        {measured === null ? (
-          'Nothing of this machine has been judged yet'
+        {lastMeasured === null ? (
+          'This machine has not been scored yet'
         ) : (
           <>
-            Nothing has come from this machine since <Time at={measured} /> (<Ago at={measured} />)
+            No data from this machine since <Time at={lastMeasured} /> (<Ago at={lastMeasured} />)
           </>
         )}
       </p>
       <p>
-        {measured === null ? 'Its first window is not full yet, or nothing comes.' : 'It is not watched while nothing comes.'} Look
-        whether its devices and the network run, and whether what they send is{' '}
-        <a href={link('quality')}>refused</a>.
+        {lastMeasured === null ? 'Its first window is not complete, or no data arrives.' : 'Not monitored: no data.'}{' '}
+        Check that its devices and the network are up, and whether their data is <a href={link('quality')}>rejected</a>.
       </p>
     </div>
   )
 }
 
-function Now({ open, quiet }: { open: readonly Alert[]; quiet: boolean }) {
+function OpenAlerts({ open, silent }: { open: readonly Alert[]; silent: boolean }) {
   if (open.length === 0)
-    return quiet ? null : (
-      <Empty title="This machine is well">
-        <p>No alert is open.</p>
+    return silent ? null : (
+      <Empty title="This machine is healthy">
+        <p>No open alerts.</p>
       </Empty>
     )
   return (
@@ -53,7 +65,7 @@ function Now({ open, quiet }: { open: readonly Alert[]; quiet: boolean }) {
         <li key={alert.id} class={`card alert-card ${alert.severity}`}>
           <div class="card-head">
             <h2 class="row-title">
-              <Severity of={alert.severity} /> {fault(alert.fault)}
+              <Severity severity={alert.severity} /> {faultName(alert.fault)}
             </h2>
             <span class="faint">
               open since <Time at={alert.opened} />, updated <Ago at={alert.updated} />
@@ -61,10 +73,10 @@ function Now({ open, quiet }: { open: readonly Alert[]; quiet: boolean }) {
           </div>
           <p>{alert.message}</p>
           <p class="todo">
-            <b>Do:</b> {alert.recommendation}
+            <b>Recommended:</b> {alert.recommendation}
           </p>
           <p class="meta faint">
-            <span>{counted(alert.anomalies, 'anomalous window')}</span>
+            <span>{plural(alert.anomalies, 'anomalous window')}</span>
             <a href={link('anomaly', alert.anomaly)}>See the reason</a>
           </p>
         </li>
@@ -73,8 +85,8 @@ function Now({ open, quiet }: { open: readonly Alert[]; quiet: boolean }) {
   )
 }
 
-function Events({ id, found }: { id: string; found: readonly Anomaly[] }) {
-  const moved = usePoll(signal => drifts({ asset: id, limit: 10 }, signal), 30_000, [id])
+function History({ id, found }: { id: string; found: readonly Anomaly[] }) {
+  const driftPoll = usePoll(signal => drifts({ asset: id, limit: 10 }, signal), 30_000, [id])
   const [all, setAll] = useState(false)
   const shown = all ? found : found.slice(0, 8)
   return (
@@ -83,13 +95,13 @@ function Events({ id, found }: { id: string; found: readonly Anomaly[] }) {
       {found.length === 0 ? (
         <p class="faint">None.</p>
       ) : (
-        <ul class="lines" onKeyDown={onArrows}>
+        <ul class="lines" onKeyDown={onNavigationKey}>
           {shown.map(anomaly => (
             <li key={anomaly.id}>
-              <Severity of={anomaly.severity} />
+              <Severity severity={anomaly.severity} />
               <Time at={anomaly.end} />
               <a href={link('anomaly', anomaly.id)} data-item>
-                {anomaly.fault ? fault(anomaly.fault) : 'Unusual behaviour'}
+                {anomaly.fault ? faultName(anomaly.fault) : 'Unusual behaviour'}
               </a>
               <span class="line-text">{anomaly.message}</span>
             </li>
@@ -99,15 +111,15 @@ function Events({ id, found }: { id: string; found: readonly Anomaly[] }) {
       {found.length > shown.length ? (
         <p>
           <button type="button" class="quiet" onClick={() => setAll(true)}>
-            Show all {count(found.length)} of the latest
+            Show all {formatCount(found.length)}
           </button>
         </p>
       ) : null}
-      {moved.data?.items.length ? (
+      {driftPoll.data?.items.length ? (
         <>
-          <h2>Changes that are no faults</h2>
+          <h2>Baseline changes</h2>
           <ul class="lines">
-            {moved.data.items.map(drift => (
+            {driftPoll.data.items.map(drift => (
               <li key={drift.id}>
                 <span class="tag">{driftName(drift.kind)}</span>
                 <Time at={drift.time} />
@@ -121,57 +133,59 @@ function Events({ id, found }: { id: string; found: readonly Anomaly[] }) {
   )
 }
 
-/** The page. */
+/** Machine page. */
 export function MachinePage({ id, query }: { id: string; query: URLSearchParams }) {
-  const known = usePoll(signal => machineSensors(id, signal), 60_000, [id])
-  const raised = usePoll(signal => alerts({ asset: id, limit: 20 }, signal), 3_000, [id], ['alert'])
-  const found = usePoll(signal => anomalies({ asset: id, limit: 60 }, signal), 5_000, [id], ['anomaly'])
-  const told = usePoll(signal => prognoses({ asset: id, limit: 200 }, signal), 10_000, [id])
-  const planned = usePoll(signal => machineOrders(id, signal), 10_000, [id], ['work-order'])
-  // The newest window of any of its sensors: who sees no alert must see whether anything is measured at all.
-  const scored = usePoll(signal => windows({ asset: id, limit: 1 }, signal), 15_000, [id])
-  const measured = scored.data ? (scored.data.items[0]?.end ?? null) : undefined
-  const quiet = measured !== undefined && silent(measured, Date.now())
-  const wanted = Number(query.get('range'))
-  const minutes = RANGES.find(range => range.minutes === wanted)?.minutes ?? 15
-  const open = (raised.data?.items ?? [])
+  const sensorPoll = usePoll(signal => machineSensors(id, signal), 60_000, [id])
+  const alertPoll = usePoll(signal => alerts({ asset: id, limit: 20 }, signal), 3_000, [id], ['alert'])
+  const anomalyPoll = usePoll(signal => anomalies({ asset: id, limit: 60 }, signal), 5_000, [id], ['anomaly'])
+  const prognosisPoll = usePoll(signal => prognoses({ asset: id, limit: 200 }, signal), 10_000, [id])
+  const orderPoll = usePoll(signal => machineOrders(id, signal), 10_000, [id], ['work-order'])
+  // The newest window of any sensor: without an alert, the user must see whether anything is measured at all.
+  const windowPoll = usePoll(signal => windows({ asset: id, limit: 1 }, signal), 15_000, [id])
+  const lastMeasured = windowPoll.data ? (windowPoll.data.items[0]?.end ?? null) : undefined
+  const silent = lastMeasured !== undefined && isSilent(lastMeasured, Date.now())
+  const requestedRange = Number(query.get('range'))
+  const minutes = RANGES.find(range => range.minutes === requestedRange)?.minutes ?? 15
+  const open = (alertPoll.data?.items ?? [])
     .filter(alert => alert.state === 'open')
-    .sort((a, b) => STANDINGS.indexOf(a.severity) - STANDINGS.indexOf(b.severity))
-  const prognosis = told.data?.items.length ? newest(told.data.items).get(id) : undefined
+    .sort((a, b) => MACHINE_STATES.indexOf(a.severity) - MACHINE_STATES.indexOf(b.severity))
+  const prognosis = prognosisPoll.data?.items.length ? newestPrognoses(prognosisPoll.data.items).get(id) : undefined
   const marks = useMemo(
     () =>
-      (found.data?.items ?? []).map(anomaly => ({
+      (anomalyPoll.data?.items ?? []).map(anomaly => ({
         sensor: anomaly.sensor,
         start: anomaly.start,
         end: anomaly.end,
         severity: anomaly.severity,
       })),
-    [found.data],
+    [anomalyPoll.data],
   )
-  const orders = (planned.data ?? []).filter(order => order.status === 'planned' || order.status === 'unscheduled')
+  const orders = (orderPoll.data ?? []).filter(order => order.status === 'planned' || order.status === 'unscheduled')
   return (
     <>
       <p class="crumbs">
-        <a href={link('fleet')}>Fleet</a> › {placeOf(id)}
+        <a href={link('fleet')}>Fleet</a> › {parentPath(id)}
       </p>
-      <h1>{lastPart(id)}</h1>
+      <h1>{nameOf(id)}</h1>
       <p class="lead">
-        {raised.data && (open[0] || (measured !== undefined && !quiet)) ? <Severity of={open[0]?.severity ?? 'well'} /> : null}
-        {prognosis ? <Health of={prognosis} /> : null}
+        {alertPoll.data && (open[0] || (lastMeasured !== undefined && !silent)) ? (
+          <Severity severity={open[0]?.severity ?? 'well'} />
+        ) : null}
+        {prognosis ? <Health prognosis={prognosis} /> : null}
         {prognosis ? (
           <span>
             time left{' '}
             <b>
-              <Life of={prognosis} />
+              <RemainingLife prognosis={prognosis} />
             </b>
           </span>
         ) : null}
       </p>
-      <Shown of={known} what="The machine" lines={6}>
+      <DataView of={sensorPoll} what="The machine" lines={6}>
         {sensors =>
           sensors.length === 0 ? (
-            <Empty title={`No sensor belongs to ${id}`}>
-              <p>Its name may be written differently, or its sensors have sent nothing yet. These are known:</p>
+            <Empty title={`No sensors found for ${id}`}>
+              <p>The id may be misspelled, or its sensors have not sent any data yet. To list the known sensors:</p>
               <Command>wheeltapper query sensors</Command>
               <p>
                 <a href={link('fleet')}>All machines</a>
@@ -179,10 +193,10 @@ export function MachinePage({ id, query }: { id: string; query: URLSearchParams 
             </Empty>
           ) : (
             <>
-              {quiet ? <Silence measured={measured ?? null} /> : null}
-              <Shown of={raised} what="Its alerts">
-                {() => <Now open={open} quiet={quiet} />}
-              </Shown>
+              {silent ? <SilenceNote lastMeasured={lastMeasured ?? null} /> : null}
+              <DataView of={alertPoll} what="Its alerts">
+                {() => <OpenAlerts open={open} silent={silent} />}
+              </DataView>
               {orders.length ? (
                 <section>
                   <h2>Repairs</h2>
@@ -191,10 +205,10 @@ export function MachinePage({ id, query }: { id: string; query: URLSearchParams 
                       <li key={order.id}>
                         <span class="tag">priority {order.priority}</span>
                         <span>
-                          {order.scheduled === null ? 'no time yet' : when(order.scheduled)}
-                          {overdue(order, Date.now()) ? <b class="at-limit"> overdue</b> : null}
+                          {order.scheduled === null ? 'not scheduled' : formatTime(order.scheduled)}
+                          {isOverdue(order, Date.now()) ? <b class="at-limit"> overdue</b> : null}
                         </span>
-                        <a href={link('schedule', '', { order: order.id })}>{work(order.kind)}</a>
+                        <a href={link('schedule', '', { order: order.id })}>{workName(order.kind)}</a>
                         <span class="line-text">{order.technician ?? order.notes}</span>
                       </li>
                     ))}
@@ -204,16 +218,20 @@ export function MachinePage({ id, query }: { id: string; query: URLSearchParams 
               {prognosis ? (
                 <section>
                   <h2>Health and time left</h2>
-                  <LifeFan prognoses={told.data!.items} />
+                  <RemainingLifeChart prognoses={prognosisPoll.data!.items} />
                 </section>
               ) : null}
               <Trends sensors={sensors} marks={marks} minutes={minutes} />
-              <Vibration sensors={sensors} found={found.data?.items ?? []} open={open.find(alert => partOf(alert.fault))} />
-              <Events id={id} found={found.data?.items ?? []} />
+              <Vibration
+                sensors={sensors}
+                anomalies={anomalyPoll.data?.items ?? []}
+                open={open.find(alert => partOfFault(alert.fault))}
+              />
+              <History id={id} found={anomalyPoll.data?.items ?? []} />
             </>
           )
         }
-      </Shown>
+      </DataView>
     </>
   )
 }

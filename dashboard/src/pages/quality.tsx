@@ -1,27 +1,27 @@
-// The data itself: what was refused and why, and sensors that cannot be trusted.
+// Data quality: rejected events with their reasons, and faulty sensors.
 
 import { alerts, type DeadLetter, deadLetters, drifts, moreDeadLetters, overview } from '../api'
-import { count, counted, hours, lastPart, percent } from '../format'
-import { byReason } from '../model/refusals'
-import { onArrows } from '../parts/arrows'
-import { Command, Empty, Shown } from '../parts/notes'
-import { useOlder } from '../parts/older'
-import { Severity } from '../parts/severity'
-import { Time } from '../parts/time'
-import { usePoll } from '../poll'
+import { formatCount, plural, formatHours, nameOf, formatPercent } from '../format'
+import { countByReason } from '../model/rejections'
+import { onNavigationKey } from '../components/keyboard-nav'
+import { Command, Empty, DataView } from '../components/load-state'
+import { useOlderPages } from '../components/use-older-pages'
+import { Severity } from '../components/severity'
+import { Time } from '../components/time'
+import { usePoll } from '../use-poll'
 import { link, setQuery } from '../router'
-import { driftName, fault, refusal } from '../words'
+import { driftName, faultName, rejectionInfo } from '../messages'
 
-/** Letters that one question asks for. */
-const LIMIT = 100
+/** Dead letters per request. */
+const PAGE_SIZE = 100
 
-function Reasons({ letters, chosen }: { letters: readonly DeadLetter[]; chosen: string }) {
-  const rows = byReason(letters)
-  const most = Math.max(1, ...rows.map(row => row.readings))
+function Reasons({ deadLetters, chosen }: { deadLetters: readonly DeadLetter[]; chosen: string }) {
+  const rows = countByReason(deadLetters)
+  const maxReadings = Math.max(1, ...rows.map(row => row.readings))
   return (
-    <ul class="reasons" onKeyDown={onArrows}>
+    <ul class="reasons" onKeyDown={onNavigationKey}>
       {rows.map(({ reason, events, readings }) => {
-        const { title, todo } = refusal(reason)
+        const { title, advice } = rejectionInfo(reason)
         return (
           <li key={reason}>
             <button
@@ -33,15 +33,15 @@ function Reasons({ letters, chosen }: { letters: readonly DeadLetter[]; chosen: 
               <span class="reason-head">
                 <b>{title}</b>
                 <span>
-                  {counted(readings, 'reading')}
-                  {events === readings ? '' : ` in ${counted(events, 'event')}`}
+                  {plural(readings, 'reading')}
+                  {events === readings ? '' : ` in ${plural(events, 'event')}`}
                 </span>
               </span>
               <svg class="share" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">
                 <rect class="track" width="100" height="8" />
-                <rect class="fill" width={Math.max(1, (100 * readings) / most)} height="8" />
+                <rect class="fill" width={Math.max(1, (100 * readings) / maxReadings)} height="8" />
               </svg>
-              <span class="faint">{todo}</span>
+              <span class="faint">{advice}</span>
             </button>
           </li>
         )
@@ -50,12 +50,12 @@ function Reasons({ letters, chosen }: { letters: readonly DeadLetter[]; chosen: 
   )
 }
 
-function Letter({ of }: { of: DeadLetter }) {
+function DeadLetterItem({ of }: { of: DeadLetter }) {
   return (
     <li>
-      <details class="letter">
+      <details class="dead-letter">
         <summary data-item>
-          <span class="tag">{refusal(of.reason).title}</span>
+          <span class="tag">{rejectionInfo(of.reason).title}</span>
           <Time at={of.time} />
           <span class="line-text">
             {of.sensor ? <b>{of.sensor}: </b> : null}
@@ -64,16 +64,16 @@ function Letter({ of }: { of: DeadLetter }) {
         </summary>
         <dl class="facts">
           <div>
-            <dt>Came by</dt>
+            <dt>Source</dt>
             <dd>{of.source}</dd>
           </div>
           <div>
             <dt>Format</dt>
-            <dd>{of.format ?? 'told by its bytes'}</dd>
+            <dd>{of.format ?? 'detected from the content'}</dd>
           </div>
           <div>
             <dt>Readings</dt>
-            <dd>{count(of.readings)}</dd>
+            <dd>{formatCount(of.readings)}</dd>
           </div>
           <div>
             <dt>Id</dt>
@@ -90,73 +90,73 @@ function Letter({ of }: { of: DeadLetter }) {
   )
 }
 
-function Letters({ reason }: { reason: string }) {
-  const asked = usePoll(signal => deadLetters({ limit: LIMIT }, signal), 5_000, [])
-  const loaded = useOlder<DeadLetter>(
-    letter => letter.id,
-    next => moreDeadLetters({ limit: LIMIT }, next),
+function RejectedEvents({ reason }: { reason: string }) {
+  const poll = usePoll(signal => deadLetters({ limit: PAGE_SIZE }, signal), 5_000, [])
+  const loadedRows = useOlderPages<DeadLetter>(
+    deadLetter => deadLetter.id,
+    next => moreDeadLetters({ limit: PAGE_SIZE }, next),
   )
   return (
-    <Shown of={asked} what="What was refused" lines={6}>
+    <DataView of={poll} what="The rejected events" lines={6}>
       {page => {
-        const { all, button } = loaded(page)
-        const shown = reason ? all.filter(letter => letter.reason === reason) : all
+        const { all, loadButton } = loadedRows(page)
+        const visible = reason ? all.filter(deadLetter => deadLetter.reason === reason) : all
         if (all.length === 0)
           return (
-            <Empty title="Nothing was refused">
+            <Empty title="No rejected events">
               <p>
-                All that came could be read. What cannot be is kept here with its reason and its payload, so that it can be mended
-                and sent again.
+                All received events were accepted. A rejected event is kept here as a dead letter, with its reason and
+                payload, so that it can be fixed and replayed.
               </p>
             </Empty>
           )
         return (
           <>
-            <Reasons letters={all} chosen={reason} />
+            <Reasons deadLetters={all} chosen={reason} />
             <div class="section-head">
-              <h2>{reason ? refusal(reason).title : 'Refused events'}</h2>
+              <h2>{reason ? rejectionInfo(reason).title : 'Rejected events'}</h2>
               {reason ? (
                 <button type="button" class="quiet" onClick={() => setQuery({ reason: '' })}>
                   Show all reasons
                 </button>
               ) : null}
             </div>
-            {shown.length === 0 ? (
-              <Empty title="None for this reason">
-                <p>It is not among the latest {count(all.length)}.</p>
+            {visible.length === 0 ? (
+              <Empty title="No events with this reason">
+                <p>There are none among the latest {formatCount(all.length)}.</p>
               </Empty>
             ) : (
-              <ul class="lines letters" onKeyDown={onArrows}>
-                {shown.map(letter => (
-                  <Letter key={letter.id} of={letter} />
+              <ul class="lines dead-letters" onKeyDown={onNavigationKey}>
+                {visible.map(deadLetter => (
+                  <DeadLetterItem key={deadLetter.id} of={deadLetter} />
                 ))}
               </ul>
             )}
-            {button}
-            <h2>Send them again</h2>
-            <p>Once the cause is mended, a running host takes them anew, and those it takes are deleted here:</p>
+            {loadButton}
+            <h2>Replay</h2>
+            <p>After fixing the cause, replay the events to a running host. Accepted events are deleted here:</p>
             <Command>{`wheeltapper dlq replay${reason ? ` --reason ${reason}` : ''} --to ${location.origin}`}</Command>
           </>
         )
       }}
-    </Shown>
+    </DataView>
   )
 }
 
-function Sensors() {
-  const asked = usePoll(signal => alerts({ state: 'open', limit: 200 }, signal), 5_000, [], ['alert'])
+function FaultySensors() {
+  const poll = usePoll(signal => alerts({ state: 'open', limit: 200 }, signal), 5_000, [], ['alert'])
   return (
-    <Shown of={asked} what="Sensors’ faults">
+    <DataView of={poll} what="The sensor faults">
       {({ items }) => {
-        const bad = items.filter(alert => alert.fault?.startsWith('sensor-'))
-        if (bad.length === 0) return <p class="faint">No sensor is known to be stuck or to lose readings.</p>
+        const faulty = items.filter(alert => alert.fault?.startsWith('sensor-'))
+        if (faulty.length === 0) return <p class="faint">No stuck sensors and no missing readings.</p>
         return (
           <ul class="lines">
-            {bad.map(alert => (
+            {faulty.map(alert => (
               <li key={alert.id}>
-                <Severity of={alert.severity} />
+                <Severity severity={alert.severity} />
                 <a href={link('anomaly', alert.anomaly)}>
-                  {lastPart(alert.asset)}: {fault(alert.fault)}
+                  {nameOf(alert.asset)}: {faultName(alert.fault)}
                 </a>
                 <span class="line-text">{alert.message}</span>
               </li>
@@ -164,44 +164,45 @@ function Sensors() {
           </ul>
         )
       }}
-    </Shown>
+    </DataView>
   )
 }
 
 function Figures() {
-  const asked = usePoll(overview, 2_000, [])
-  const { data } = asked
+  const poll = usePoll(overview, 2_000, [])
+  const { data } = poll
   if (!data) return null
-  const share =
-    data.refusedReadings !== null && data.readings ? data.refusedReadings / (data.readings + data.refusedReadings) : null
-  const shown = (value: number | null) => (value === null ? '–' : count(value))
+  const rejectedShare =
+    data.rejectedReadings !== null && data.readings
+      ? data.rejectedReadings / (data.readings + data.rejectedReadings)
+      : null
+  const shown = (value: number | null) => (value === null ? '–' : formatCount(value))
   return (
     <div class="figures">
       <div class="figure">
         <b>{shown(data.readings)}</b>
-        <span>readings taken in</span>
+        <span>readings accepted</span>
       </div>
       <div class="figure">
-        <b class={data.refusedReadings ? 'medium' : ''}>
-          {shown(data.refusedReadings)}
+        <b class={data.rejectedReadings ? 'medium' : ''}>
+          {shown(data.rejectedReadings)}
           {data.atLeast.includes('rejected_readings') ? '+' : ''}
         </b>
-        <span>refused{share ? `, ${percent(share)}` : ''}</span>
+        <span>rejected{rejectedShare ? `, ${formatPercent(rejectedShare)}` : ''}</span>
       </div>
       <div class="figure">
         <b>{shown(data.windows)}</b>
         <span>windows scored</span>
       </div>
-      {data.behindBytes === null ? null : (
+      {data.backlogBytes === null ? null : (
         <div class="figure">
-          <b>{data.behindBytes < 1e6 ? 'none' : `${count(data.behindBytes / 1e6)} MB`}</b>
-          <span>waits to be scored</span>
+          <b>{data.backlogBytes < 1e6 ? '0' : `${formatCount(data.backlogBytes / 1e6)} MB`}</b> <span>backlog</span>
         </div>
       )}
       {data.uptimeSeconds === null ? null : (
         <div class="figure">
-          <b>{hours(data.uptimeSeconds / 3600)}</b>
-          <span>since the host’s start</span>
+          <b>{formatHours(data.uptimeSeconds / 3600)}</b>
+          <span>uptime of the host</span>
         </div>
       )}
     </div>
@@ -209,40 +210,40 @@ function Figures() {
 }
 
 function Drifts() {
-  const asked = usePoll(signal => drifts({ limit: 30 }, signal), 15_000, [])
+  const poll = usePoll(signal => drifts({ limit: 30 }, signal), 15_000, [])
   return (
-    <Shown of={asked} what="Changes">
+    <DataView of={poll} what="The baseline changes">
       {({ items }) =>
         items.length === 0 ? (
-          <p class="faint">What is normal has moved for no machine.</p>
+          <p class="faint">No baseline has changed.</p>
         ) : (
           <ul class="lines">
             {items.map(drift => (
               <li key={drift.id}>
                 <span class="tag">{driftName(drift.kind)}</span>
                 <Time at={drift.time} />
-                <a href={link('machine', drift.asset)}>{lastPart(drift.asset)}</a>
+                <a href={link('machine', drift.asset)}>{nameOf(drift.asset)}</a>
                 <span class="line-text">{drift.message}</span>
               </li>
             ))}
           </ul>
         )
       }
-    </Shown>
+    </DataView>
   )
 }
 
-/** The page. */
+/** Data quality page. */
 export function QualityPage({ query }: { query: URLSearchParams }) {
   return (
     <>
       <h1>Data quality</h1>
       <Figures />
-      <h2>Why events were refused</h2>
-      <Letters reason={query.get('reason') ?? ''} />
-      <h2>Sensors with a fault</h2>
-      <Sensors />
-      <h2>Where normal has moved</h2>
+      <h2>Rejections by reason</h2>
+      <RejectedEvents reason={query.get('reason') ?? ''} />
+      <h2>Faulty sensors</h2>
+      <FaultySensors />
+      <h2>Baseline changes</h2>
       <Drifts />
     </>
   )

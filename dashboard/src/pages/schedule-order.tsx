@@ -1,19 +1,23 @@
-// One work order: what it is, and a form to move, pin, close or cancel it.
+// One work order, and a form to move, pin, close or cancel it.
 
 import { useEffect, useRef, useState } from 'preact/hooks'
-import type { Amendment, WorkOrder } from '../api'
-import { inFull, lastPart, localInput, minutes, money, placeOf, whenOn } from '../format'
-import { overdue } from '../model/gantt'
-import { Confirm } from '../parts/dialog'
+import type { WorkOrderChange, WorkOrder } from '../api'
+import { formatFull, nameOf, toLocalInput, formatMinutes, formatMoney, parentPath, formatDayTime } from '../format'
+import { isOverdue } from '../model/gantt'
+import { ConfirmDialog } from '../components/confirm-dialog'
 import { link } from '../router'
-import { orderStatus, work } from '../words'
+import { orderStatus, workName } from '../messages'
 
-/** Changes an order; true when the host took it. */
-export type Change = (order: WorkOrder, change: Amendment, success: (now: WorkOrder) => string) => Promise<boolean>
+/** Changes an order; resolves to true if the host accepted it. */
+export type ChangeOrder = (
+  order: WorkOrder,
+  change: WorkOrderChange,
+  success: (now: WorkOrder) => string,
+) => Promise<boolean>
 
 function Facts({ order, all }: { order: WorkOrder; all: readonly WorkOrder[] }) {
-  const before = all.filter(other => order.after.includes(other.id))
-  const next = all.filter(other => other.after.includes(order.id))
+  const prerequisites = all.filter(other => order.after.includes(other.id))
+  const dependents = all.filter(other => other.after.includes(order.id))
   return (
     <dl class="facts">
       <div>
@@ -21,11 +25,11 @@ function Facts({ order, all }: { order: WorkOrder; all: readonly WorkOrder[] }) 
         <dd>
           {orderStatus(order.status)}
           {order.pinned ? ', pinned' : ''}
-          {overdue(order, Date.now()) ? (
-                  <>
-                    , <b class="at-limit">overdue</b>
-                  </>
-                ) : null}
+          {isOverdue(order, Date.now()) ? (
+            <>
+              , <b class="at-limit">overdue</b>
+            </>
+          ) : null}
         </dd>
       </div>
       <div>
@@ -33,68 +37,82 @@ function Facts({ order, all }: { order: WorkOrder; all: readonly WorkOrder[] }) 
         <dd>{order.priority} of 5</dd>
       </div>
       <div>
-        <dt>When</dt>
+        <dt>Time</dt>
         <dd>
           {order.scheduled === null ? (
-            'no time yet'
+            'not scheduled'
           ) : (
-            <time title={inFull(order.scheduled)} dateTime={new Date(order.scheduled).toISOString()}>
-              {whenOn(order.scheduled)}
+            <time title={formatFull(order.scheduled)} dateTime={new Date(order.scheduled).toISOString()}>
+              {formatDayTime(order.scheduled)}
             </time>
           )}
-          , {minutes(order.minutes)}
+          , {formatMinutes(order.minutes)}
         </dd>
       </div>
       <div>
         <dt>Technician</dt>
-        <dd>{order.technician ?? 'nobody yet'}</dd>
+        <dd>{order.technician ?? 'not assigned'}</dd>
       </div>
       <div>
         <dt>Skills</dt>
         <dd>{order.skills.join(', ') || 'any'}</dd>
       </div>
       <div>
-        <dt>Cost, in the plant’s currency</dt>
-        <dd>{money(order.cost)}</dd>
+        <dt>Cost (plant currency)</dt>
+        <dd>{formatMoney(order.cost)}</dd>
       </div>
-      {before.length ? (
+      {prerequisites.length ? (
         <div>
           <dt>After</dt>
-          <dd>{before.map(other => work(other.kind)).join(', ')}</dd>
+          <dd>{prerequisites.map(other => workName(other.kind)).join(', ')}</dd>
         </div>
       ) : null}
-      {next.length ? (
+      {dependents.length ? (
         <div>
           <dt>Before</dt>
-          <dd>{next.map(other => work(other.kind)).join(', ')}</dd>
+          <dd>{dependents.map(other => workName(other.kind)).join(', ')}</dd>
         </div>
       ) : null}
     </dl>
   )
 }
 
-/** Time and technician; what is given here is pinned. */
-function MoveForm({ order, technicians, change }: { order: WorkOrder; technicians: readonly string[]; change: Change }) {
+/** Form for time and technician; the order is pinned there. */
+function MoveForm({
+  order,
+  technicians,
+  changeOrder,
+}: {
+  order: WorkOrder
+  technicians: readonly string[]
+  changeOrder: ChangeOrder
+}) {
   const [error, setError] = useState('')
   const submit = async (event: SubmitEvent) => {
     event.preventDefault()
-    const given = new FormData(event.currentTarget as HTMLFormElement)
-    const scheduled = new Date(String(given.get('time'))).getTime()
-    const technician = String(given.get('technician')).trim()
-    if (Number.isNaN(scheduled)) return setError('Give a day and a time.')
-    if (!technician) return setError('Name a technician.')
+    const fields = new FormData(event.currentTarget as HTMLFormElement)
+    const scheduled = new Date(String(fields.get('time'))).getTime()
+    const technician = String(fields.get('technician')).trim()
+    if (Number.isNaN(scheduled)) return setError('Enter a date and a time.')
+    if (!technician) return setError('Enter a technician.')
     setError('')
-    await change(
+    await changeOrder(
       order,
       { scheduled_time: new Date(scheduled).toISOString(), technician, pinned: true },
-      now => `${work(now.kind)} on ${lastPart(now.asset)} is pinned: ${whenOn(scheduled)}, ${technician}.`,
+      now => `${workName(now.kind)} on ${nameOf(now.asset)} is pinned: ${formatDayTime(scheduled)}, ${technician}.`,
     )
   }
   return (
     <form class="fields" onSubmit={event => void submit(event)}>
       <label>
         Start
-        <input type="datetime-local" name="time" step={300} required defaultValue={localInput(order.scheduled ?? Date.now())} />
+        <input
+          type="datetime-local"
+          name="time"
+          step={300}
+          required
+          defaultValue={toLocalInput(order.scheduled ?? Date.now())}
+        />
       </label>
       <label>
         Technician
@@ -106,7 +124,7 @@ function MoveForm({ order, technicians, change }: { order: WorkOrder; technician
         ))}
       </datalist>
       <button type="submit" class="primary">
-        Pin it there
+        Pin to this time
       </button>
       {error ? (
         <span class="failure-text" role="alert">
@@ -117,46 +135,46 @@ function MoveForm({ order, technicians, change }: { order: WorkOrder; technician
   )
 }
 
-/** The card. `edit`: the form has the focus. */
+/** Card of the order. `edit`: the form gets the focus. */
 export function OrderCard({
   order,
   all,
   technicians,
   edit,
-  write,
-  change,
+  canWrite,
+  changeOrder,
   close,
 }: {
   order: WorkOrder
   all: readonly WorkOrder[]
   technicians: readonly string[]
   edit: boolean
-  write: boolean
-  change: Change
+  canWrite: boolean
+  changeOrder: ChangeOrder
   close: () => void
 }) {
-  const [sure, setSure] = useState(false)
-  const place = useRef<HTMLElement>(null)
-  const alive = order.status === 'planned' || order.status === 'unscheduled'
+  const [confirming, setConfirming] = useState(false)
+  const card = useRef<HTMLElement>(null)
+  const isOpen = order.status === 'planned' || order.status === 'unscheduled'
   useEffect(() => {
-    if (edit) (place.current?.querySelector<HTMLElement>('form input') ?? place.current)?.focus()
+    if (edit) (card.current?.querySelector<HTMLElement>('form input') ?? card.current)?.focus()
   }, [edit])
-  const name = `${work(order.kind)} on ${lastPart(order.asset)}`
+  const name = `${workName(order.kind)} on ${nameOf(order.asset)}`
   return (
     <section
       class={`card order p${order.priority}`}
-      aria-label="The chosen order"
-      ref={place}
+      aria-label="Selected order"
+      ref={card}
       tabIndex={-1}
       onKeyDown={event => {
-        // Escape in the question means the question.
-        if (event.key === 'Escape' && !sure) close()
+        // Escape in the dialog closes the dialog only.
+        if (event.key === 'Escape' && !confirming) close()
       }}
     >
       <div class="card-head">
         <h2 class="row-title">
-          {work(order.kind)} on <a href={link('machine', order.asset)}>{lastPart(order.asset)}</a>{' '}
-          <span class="faint">{placeOf(order.asset)}</span>
+          {workName(order.kind)} on <a href={link('machine', order.asset)}>{nameOf(order.asset)}</a>{' '}
+          <span class="faint">{parentPath(order.asset)}</span>
         </h2>
         <button type="button" class="quiet" onClick={close}>
           Close
@@ -164,50 +182,58 @@ export function OrderCard({
       </div>
       <Facts order={order} all={all} />
       <p>{order.notes}</p>
-      {write && alive ? (
+      {canWrite && isOpen ? (
         <>
-          {/* Its fields begin anew when the order lies elsewhere. */}
-          <MoveForm key={`${order.scheduled} ${order.technician}`} order={order} technicians={technicians} change={change} />
+          {/* The key resets the fields when the order is moved. */}
+          <MoveForm
+            key={`${order.scheduled} ${order.technician}`}
+            order={order}
+            technicians={technicians}
+            changeOrder={changeOrder}
+          />
           <div class="actions">
             {order.pinned ? (
               <button
                 type="button"
                 onClick={() =>
-                  void change(order, { pinned: false }, () => `${name} is not pinned any more; the planner may move it.`)
+                  void changeOrder(order, { pinned: false }, () => `${name} is unpinned; the planner may move it.`)
                 }
               >
                 Unpin
               </button>
             ) : null}
-            <button type="button" onClick={() => void change(order, { status: 'done' }, () => `${name} is done.`)}>
+            <button type="button" onClick={() => void changeOrder(order, { status: 'done' }, () => `${name} is done.`)}>
               Mark as done
             </button>
-            <button type="button" onClick={() => setSure(true)}>
-              Cancel the order
+            <button type="button" onClick={() => setConfirming(true)}>
+              Cancel order
             </button>
           </div>
         </>
       ) : null}
-      {write && !alive ? (
+      {canWrite && !isOpen ? (
         <div class="actions">
-          <button type="button" onClick={() => void change(order, { status: 'planned' }, () => `${name} is to be done again.`)}>
-            Plan it again
+          <button
+            type="button"
+            onClick={() => void changeOrder(order, { status: 'planned' }, () => `${name} is planned again.`)}
+          >
+            Plan again
           </button>
         </div>
       ) : null}
-      {sure ? (
-        <Confirm
+      {confirming ? (
+        <ConfirmDialog
           title={`Cancel ${name}?`}
-          yes="Cancel the order"
-          no="Keep it"
-          onNo={() => setSure(false)}
-          onYes={() => {
-            setSure(false)
-            void change(order, { status: 'cancelled' }, () => `${name} is cancelled.`)
+          confirmLabel="Cancel order"
+          cancelLabel="Keep order"
+          onCancel={() => setConfirming(false)}
+          onConfirm={() => {
+            setConfirming(false)
+            void changeOrder(order, { status: 'cancelled' }, () => `${name} is cancelled.`)
           }}
         >
-          <p>Nobody will be sent. What waits for it is planned without it.</p>
-        </Confirm>
+          <p>The repair will not take place. Orders that depend on it are planned without it.</p>
+        </ConfirmDialog>
       ) : null}
     </section>
   )

@@ -1,19 +1,19 @@
-// Who repairs what when.
+// The maintenance schedule.
 
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
-import { useMay } from '../access'
-import { amend, type Amendment, calendar, workOrder, type WorkOrder, workOrders } from '../api'
+import { usePermission } from '../access'
+import { updateWorkOrder, type WorkOrderChange, calendar, workOrder, type WorkOrder, workOrders } from '../api'
 import { Gantt } from '../charts/gantt'
-import { counted, lastPart, minutes, placeOf, whenOn } from '../format'
-import { dayStart, layout, NOBODY, overdue, replanned } from '../model/gantt'
-import { onArrows } from '../parts/arrows'
-import { why } from '../parts/failed'
-import { Empty, Shown } from '../parts/notes'
-import { usePoll } from '../poll'
+import { plural, nameOf, formatMinutes, parentPath, formatDayTime } from '../format'
+import { startOfDay, layoutOrders, UNASSIGNED, isOverdue, movedOrders } from '../model/gantt'
+import { onNavigationKey } from '../components/keyboard-nav'
+import { errorMessage } from '../components/error-message'
+import { Empty, DataView } from '../components/load-state'
+import { usePoll } from '../use-poll'
 import { link, setQuery } from '../router'
-import { orderStatus, work } from '../words'
+import { orderStatus, workName } from '../messages'
 import { OrderCard } from './schedule-order'
-import { WhatIf } from './schedule-plan'
+import { WhatIf } from './schedule-what-if'
 
 const ZOOMS = [
   { days: 1, name: 'Day' },
@@ -31,41 +31,40 @@ function Orders({
   choose: (order: WorkOrder) => void
 }) {
   return (
-    <div class="table-scroll" tabIndex={0} role="region" aria-label="Orders as a table; scrolls sideways">
+    <div class="table-scroll" tabIndex={0} role="region" aria-label="Orders as a table; scrolls horizontally">
       <table>
         <thead>
           <tr>
-            <th scope="col">When</th>
-            <th scope="col">What</th>
+            <th scope="col">Time</th> <th scope="col">Work</th>
             <th scope="col">Machine</th>
             <th scope="col">Technician</th>
-            <th scope="col">Takes</th>
+            <th scope="col">Duration</th>
             <th scope="col">Priority</th>
             <th scope="col">Status</th>
           </tr>
         </thead>
-        <tbody onKeyDown={onArrows}>
+        <tbody onKeyDown={onNavigationKey}>
           {orders.map(order => (
             <tr key={order.id} class={chosen === order.id ? 'chosen' : ''}>
-              <td class="nowrap">{order.scheduled === null ? '–' : whenOn(order.scheduled)}</td>
+              <td class="nowrap">{order.scheduled === null ? '–' : formatDayTime(order.scheduled)}</td>
               <td>
                 <button type="button" class="as-link" data-item onClick={() => choose(order)}>
-                  {work(order.kind)}
+                  {workName(order.kind)}
                 </button>
               </td>
               <td class="breaks">
-                <a href={link('machine', order.asset)}>{lastPart(order.asset)}</a>{' '}
-                <span class="faint place">{placeOf(order.asset)}</span>
+                <a href={link('machine', order.asset)}>{nameOf(order.asset)}</a>{' '}
+                <span class="faint place">{parentPath(order.asset)}</span>
               </td>
               <td class="breaks">{order.technician ?? '–'}</td>
-              <td class="nowrap">{minutes(order.minutes)}</td>
+              <td class="nowrap">{formatMinutes(order.minutes)}</td>
               <td>
                 <span class={`priority p${order.priority}`}>{order.priority}</span>
               </td>
               <td>
                 {orderStatus(order.status)}
                 {order.pinned ? ', pinned' : ''}
-                {overdue(order, Date.now()) ? (
+                {isOverdue(order, Date.now()) ? (
                   <>
                     , <b class="at-limit">overdue</b>
                   </>
@@ -79,63 +78,70 @@ function Orders({
   )
 }
 
-/** Says what changing an order did, here and to the others: those that the new plan moved are marked. */
-function useAmend(orders: readonly WorkOrder[], again: () => void) {
-  const [said, setSaid] = useState<{ text: string; bad: boolean }>({ text: '', bad: false })
-  /** Where the host has not confirmed it yet. */
+/** Changes an order, and reports the result and the other orders that the new plan moved. */
+function useOrderChange(orders: readonly WorkOrder[], refresh: () => void) {
+  const [message, setMessage] = useState<{ text: string; isError: boolean }>({ text: '', isError: false })
+  /** The changed order until the host has confirmed it. */
   const [pending, setPending] = useState<WorkOrder>()
-  const before = useRef<{ id: string; orders: readonly WorkOrder[] } | undefined>(undefined)
+  const previous = useRef<{ id: string; orders: readonly WorkOrder[] } | undefined>(undefined)
   const [moved, setMoved] = useState<readonly WorkOrder[]>([])
   useEffect(() => {
-    if (before.current) setMoved(replanned(before.current.orders, orders, before.current.id))
+    if (previous.current) setMoved(movedOrders(previous.current.orders, orders, previous.current.id))
   }, [orders])
-  const change = async (order: WorkOrder, change: Amendment, success: (now: WorkOrder) => string): Promise<boolean> => {
+  const change = async (
+    order: WorkOrder,
+    change: WorkOrderChange,
+    success: (now: WorkOrder) => string,
+  ): Promise<boolean> => {
     const { scheduled_time: time, technician = order.technician } = change
     setPending({ ...order, scheduled: time === undefined ? order.scheduled : Date.parse(time), technician })
-    setSaid({ text: `Sending the change of ${work(order.kind).toLowerCase()} on ${lastPart(order.asset)}.`, bad: false })
+    setMessage({
+      text: `Saving the change to ${workName(order.kind).toLowerCase()} on ${nameOf(order.asset)}.`,
+      isError: false,
+    })
     setMoved([])
     try {
-      const now = await amend(order.id, change)
-      before.current = { id: order.id, orders }
+      const now = await updateWorkOrder(order.id, change)
+      previous.current = { id: order.id, orders }
       setPending(now)
-      setSaid({ text: success(now), bad: false })
-      // The planner works after it has answered.
-      for (const later of [0, 1_500, 4_000]) setTimeout(again, later)
+      setMessage({ text: success(now), isError: false })
+      // The planner works after the API has answered.
+      for (const later of [0, 1_500, 4_000]) setTimeout(refresh, later)
       return true
     } catch (failure) {
-      setSaid({ text: why(failure), bad: true })
+      setMessage({ text: errorMessage(failure), isError: true })
       return false
     } finally {
       setTimeout(() => setPending(undefined), 300)
     }
   }
-  const say = (text: string) => setSaid({ text, bad: false })
-  return { said, say, pending, moved, change }
+  const announce = (text: string) => setMessage({ text, isError: false })
+  return { message, announce, pending, moved, change }
 }
 
-/** The plan as a file that calendars read. It is fetched here, as a plain link could not say who asks. */
+/** Downloads the plan as an iCalendar file. It is fetched by script because a plain link cannot send the token. */
 function Calendar({ technicians }: { technicians: readonly string[] }) {
-  const [whose, setWhose] = useState('')
+  const [technician, setTechnician] = useState('')
   const [error, setError] = useState('')
-  const fetchIt = async () => {
+  const downloadPlan = async () => {
     setError('')
     try {
-      const url = URL.createObjectURL(await calendar(whose || undefined))
+      const url = URL.createObjectURL(await calendar(technician || undefined))
       const link = document.createElement('a')
       link.href = url
       link.download = 'plan.ics'
       link.click()
       setTimeout(() => URL.revokeObjectURL(url), 10_000)
     } catch (failure) {
-      setError(why(failure))
+      setError(errorMessage(failure))
     }
   }
   return (
     <span class="calendar">
       <label>
-        <span class="hidden">Whose plan</span>
-        <select value={whose} onChange={event => setWhose(event.currentTarget.value)}>
-          <option value="">Everybody</option>
+        <span class="hidden">Plan of</span>
+        <select value={technician} onChange={event => setTechnician(event.currentTarget.value)}>
+          <option value="">All technicians</option>
           {technicians.map(name => (
             <option key={name} value={name}>
               {name}
@@ -143,7 +149,7 @@ function Calendar({ technicians }: { technicians: readonly string[] }) {
           ))}
         </select>
       </label>
-      <button type="button" onClick={() => void fetchIt()}>
+      <button type="button" onClick={() => void downloadPlan()}>
         Calendar file (plan.ics)
       </button>
       {error ? (
@@ -167,39 +173,48 @@ function Legend({ orders, changed }: { orders: readonly WorkOrder[]; changed: bo
           </span>
         ))}
       {orders.some(order => order.after.some(id => orders.some(other => other.id === id))) ? (
-        <span>arrows: what must be done first</span>
+        <span>arrows: prerequisites</span>
       ) : null}
-      {orders.some(order => order.pinned) ? <span>pin: stays where it is when the rest is planned anew</span> : null}
+      {orders.some(order => order.pinned) ? <span>pin: not moved when the plan changes</span> : null}
       {changed ? <span>dashed: moved by the new plan</span> : null}
     </p>
   )
 }
 
-function Board({ orders, query, again }: { orders: readonly WorkOrder[]; query: URLSearchParams; again: () => void }) {
+function ScheduleBoard({
+  orders,
+  query,
+  refresh,
+}: {
+  orders: readonly WorkOrder[]
+  query: URLSearchParams
+  refresh: () => void
+}) {
   const now = Date.now()
-  const write = useMay('write')
-  const { said, say, pending, moved, change } = useAmend(orders, again)
+  const canWrite = usePermission('write')
+  const { message, announce, pending, moved, change } = useOrderChange(orders, refresh)
   const shown = useMemo(
     () => (pending ? orders.map(order => (order.id === pending.id ? pending : order)) : orders),
     [orders, pending],
   )
-  const chart = useMemo(() => layout(shown, now), [shown])
+  const chart = useMemo(() => layoutOrders(shown, now), [shown])
   const [days, setDays] = useState<number>(innerWidth < 700 ? 1 : 3)
-  const wanted = query.get('order') ?? ''
-  const known = orders.find(order => order.id === wanted)
-  // An order that is done or cancelled is in no list here.
-  const other = usePoll(async signal => (wanted && !known ? await workOrder(wanted, signal) : undefined), 60_000, [
-    wanted,
-    !known,
-  ])
+  const requestedId = query.get('order') ?? ''
+  const listed = orders.find(order => order.id === requestedId)
+  // A completed or cancelled order is not in the lists of this page.
+  const other = usePoll(
+    async signal => (requestedId && !listed ? await workOrder(requestedId, signal) : undefined),
+    60_000,
+    [requestedId, !listed],
+  )
   const asset = query.get('asset')
-  const chosen = known ?? other.data ?? (asset ? chart.bars.find(bar => bar.order.asset === asset)?.order : undefined)
+  const chosen = listed ?? other.data ?? (asset ? chart.bars.find(bar => bar.order.asset === asset)?.order : undefined)
   const [edit, setEdit] = useState(false)
   const details = useRef<HTMLDivElement>(null)
   const board = useRef<HTMLDivElement>(null)
-  const late = orders.filter(order => overdue(order, now)).length
-  const technicians = chart.rows.map(row => row.technician).filter(name => name !== NOBODY)
-  // Who came by a link to one order sees it.
+  const overdueCount = orders.filter(order => isOverdue(order, now)).length
+  const technicians = chart.rows.map(row => row.technician).filter(name => name !== UNASSIGNED)
+  // Show the order that a link points to.
   useEffect(() => {
     if (chosen) details.current?.firstElementChild?.scrollIntoView({ block: 'nearest' })
   }, [chosen?.id])
@@ -210,7 +225,7 @@ function Board({ orders, query, again }: { orders: readonly WorkOrder[]; query: 
   const close = () => {
     const id = chosen?.id
     choose(undefined)
-    // Who opened it by keyboard is back at the bar.
+    // Return the focus to the bar for keyboard users.
     board.current?.querySelector<SVGElement>(`[data-order="${CSS.escape(id ?? '')}"]`)?.focus()
   }
   const moveTo = (order: WorkOrder, scheduled: number, technician: string) =>
@@ -218,34 +233,43 @@ function Board({ orders, query, again }: { orders: readonly WorkOrder[]; query: 
       order,
       { scheduled_time: new Date(scheduled).toISOString(), technician },
       now =>
-        `${work(now.kind)} on ${lastPart(now.asset)} is now with ${now.technician ?? 'nobody'}, ${now.scheduled === null ? 'no time' : whenOn(now.scheduled)}, and pinned there.`,
+        `${workName(now.kind)} on ${nameOf(now.asset)} is assigned to ${now.technician ?? 'nobody'}, ${now.scheduled === null ? 'not scheduled' : formatDayTime(now.scheduled)}, and pinned.`,
     )
   const changed = new Set(moved.map(order => order.id))
   return (
     <>
       <div class="section-head">
         <p class="faint">
-          {counted(chart.bars.length, 'order')} placed{chart.waiting.length ? `, ${chart.waiting.length} without a place` : ''}
-          {late ? (
+          {plural(chart.bars.length, 'order')} scheduled
+          {chart.unscheduled.length ? `, ${chart.unscheduled.length} not scheduled` : ''}
+          {overdueCount ? (
             <>
-              , <b class="at-limit">{late} overdue</b>
+              , <b class="at-limit">{overdueCount} overdue</b>
             </>
-          ) : null}.{' '}
-          {write && chart.bars.length ? <span class="hint">Drag a bar to pin it, or move it by the arrow keys and Enter.</span> : null}
+          ) : null}
+          .{' '}
+          {canWrite && chart.bars.length ? (
+            <span class="hint">Drag a bar to pin it, or move it with the arrow keys and Enter.</span>
+          ) : null}
         </p>
         {chart.bars.length ? (
-          <div class="choices" role="group" aria-label="Time shown">
+          <div class="choices" role="group" aria-label="Time range">
             {ZOOMS.map(zoom => (
-              <button key={zoom.days} type="button" aria-pressed={zoom.days === days} onClick={() => setDays(zoom.days)}>
+              <button
+                key={zoom.days}
+                type="button"
+                aria-pressed={zoom.days === days}
+                onClick={() => setDays(zoom.days)}
+              >
                 {zoom.name}
               </button>
             ))}
           </div>
         ) : null}
       </div>
-      <p role="status" class={said.text ? `said${said.bad ? ' failure-text' : ''}` : 'hidden'}>
-        {said.text}
-        {changed.size ? ` The rest is planned anew: ${counted(changed.size, 'other order')} moved.` : ''}
+      <p role="status" class={message.text ? `status-message${message.isError ? ' failure-text' : ''}` : 'hidden'}>
+        {message.text}
+        {changed.size ? ` The rest was replanned: ${plural(changed.size, 'other order')} moved.` : ''}
       </p>
       {chart.bars.length ? (
         <>
@@ -257,15 +281,18 @@ function Board({ orders, query, again }: { orders: readonly WorkOrder[]; query: 
               chosen={chosen?.id}
               changed={changed}
               choose={choose}
-              move={write ? moveTo : undefined}
-              say={say}
+              move={canWrite ? moveTo : undefined}
+              announce={announce}
             />
           </div>
           <Legend orders={shown} changed={changed.size > 0} />
         </>
       ) : (
-        <Empty title="No order has a place">
-          <p>Each order below says why. The planner looks again by itself, such as when a technician is configured or freed.</p>
+        <Empty title="No order is scheduled">
+          <p>
+            Each order below states the reason. The planner tries again automatically, for example when a technician
+            becomes available.
+          </p>
         </Empty>
       )}
       <div ref={details}>
@@ -276,21 +303,21 @@ function Board({ orders, query, again }: { orders: readonly WorkOrder[]; query: 
             all={orders}
             technicians={technicians}
             edit={edit}
-            write={write}
-            change={change}
+            canWrite={canWrite}
+            changeOrder={change}
             close={close}
           />
         ) : null}
       </div>
-      {chart.waiting.length ? (
+      {chart.unscheduled.length ? (
         <section>
-          <h2>Without a place</h2>
+          <h2>Not scheduled</h2>
           <ul class="lines">
-            {chart.waiting.map(order => (
+            {chart.unscheduled.map(order => (
               <li key={order.id}>
                 <span class="tag">priority {order.priority}</span>
                 <button type="button" class="as-link" onClick={() => choose(order)}>
-                  {work(order.kind)}, {lastPart(order.asset)}
+                  {workName(order.kind)}, {nameOf(order.asset)}
                 </button>
                 <span class="line-text">{order.notes}</span>
               </li>
@@ -303,46 +330,46 @@ function Board({ orders, query, again }: { orders: readonly WorkOrder[]; query: 
         <Calendar technicians={technicians} />
       </div>
       <Orders orders={orders} chosen={chosen?.id} choose={order => choose(order, true)} />
-      {write ? <WhatIf orders={orders} technicians={technicians} /> : null}
+      {canWrite ? <WhatIf orders={orders} technicians={technicians} /> : null}
     </>
   )
 }
 
-/** What is planned, what has no place, and what was done today. */
+/** Planned and unscheduled orders, and those completed today. */
 async function orders(signal: AbortSignal): Promise<readonly WorkOrder[]> {
-  const from = new Date(dayStart(Date.now())).toISOString()
+  const from = new Date(startOfDay(Date.now())).toISOString()
   const pages = await Promise.all([
     workOrders({ status: 'planned', limit: 500 }, signal),
     workOrders({ status: 'unscheduled', limit: 100 }, signal),
     workOrders({ status: 'done', from, limit: 100 }, signal),
   ])
-  // The same list as before where no answer has changed, so that nothing is drawn anew.
-  if (!last || pages.some((page, n) => page !== last!.pages[n]))
-    last = { pages, items: pages.flatMap(page => page.items).sort(sooner) }
-  return last.items
+  // The same list as before if no response has changed, so that nothing is rendered again.
+  if (!lastList || pages.some((page, n) => page !== lastList!.pages[n]))
+    lastList = { pages, items: pages.flatMap(page => page.items).sort(compareOrders) }
+  return lastList.items
 }
 
-/** By their time; those without one at the end. */
-const sooner = (one: WorkOrder, other: WorkOrder): number =>
+/** By time; unscheduled orders last. */
+const compareOrders = (one: WorkOrder, other: WorkOrder): number =>
   (one.scheduled ?? Infinity) === (other.scheduled ?? Infinity)
     ? one.priority - other.priority
     : (one.scheduled ?? Infinity) - (other.scheduled ?? Infinity)
 
-let last: { pages: readonly object[]; items: readonly WorkOrder[] } | undefined
+let lastList: { pages: readonly object[]; items: readonly WorkOrder[] } | undefined
 
-/** The page. */
+/** Schedule page. */
 export function SchedulePage({ query }: { query: URLSearchParams }) {
-  const asked = usePoll(orders, 5_000, [], ['work-order'])
+  const poll = usePoll(orders, 5_000, [], ['work-order'])
   return (
     <>
       <h1>Schedule</h1>
-      <Shown of={asked} what="The schedule" lines={6}>
+      <DataView of={poll} what="The schedule" lines={6}>
         {orders =>
           orders.length === 0 ? (
             <Empty title="No work is planned">
               <p>
-                Every alert gets its work orders, placed on a technician who has the skills and the time. Technicians and their
-                shifts stand in the configuration as <code>[[technician]]</code>:
+                Each alert creates work orders, assigned to a technician with the skills and the time. Technicians and
+                their shifts are configured as <code>[[technician]]</code>:
               </p>
               <pre class="sample" tabIndex={0}>
                 {
@@ -351,10 +378,10 @@ export function SchedulePage({ query }: { query: URLSearchParams }) {
               </pre>
             </Empty>
           ) : (
-            <Board orders={orders} query={query} again={asked.again} />
+            <ScheduleBoard orders={orders} query={query} refresh={poll.refresh} />
           )
         }
-      </Shown>
+      </DataView>
     </>
   )
 }

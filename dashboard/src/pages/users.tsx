@@ -1,25 +1,25 @@
-// Who may sign in, and what they may do.
+// User accounts and their roles.
 
 import { useState } from 'preact/hooks'
 import { useAccess } from '../access'
-import { addUser, changeUser, removeUser, type User, type UserChange, users } from '../api'
-import { Accounts, useAttempts } from '../parts/accounts'
-import { Checks, sitesOf, sitesText } from '../parts/admin'
-import { Confirm } from '../parts/dialog'
-import { Empty } from '../parts/notes'
-import { Secret } from '../parts/secret'
-import { Time } from '../parts/time'
-import { usePoll } from '../poll'
+import { createUser, changeUser, removeUser, type User, type UserChange, users } from '../api'
+import { AccountList, useChange } from '../components/account-list'
+import { CheckboxGroup, parseSites, formatSites } from '../components/admin'
+import { ConfirmDialog } from '../components/confirm-dialog'
+import { Empty } from '../components/load-state'
+import { OneTimeSecret } from '../components/one-time-secret'
+import { Time } from '../components/time'
+import { usePoll } from '../use-poll'
 
 const ROLES = [
-  { value: 'viewer', text: 'sees' },
-  { value: 'operator', text: 'sees, acknowledges, orders repairs' },
-  { value: 'engineer', text: 'as operator, and may delete' },
-  { value: 'admin', text: 'everything, users too' },
+  { value: 'viewer', text: 'view' },
+  { value: 'operator', text: 'view, acknowledge, order repairs' },
+  { value: 'engineer', text: 'as operator, and delete' },
+  { value: 'admin', text: 'everything, including users' },
 ]
 
-/** A user's password that the host told once. */
-interface Told {
+/** A one-time password that the host returned. */
+interface OneTimePassword {
   user: string
   password: string
 }
@@ -33,14 +33,14 @@ function Fields({ of }: { of?: User }) {
           <input name="user" required autocomplete="off" autocapitalize="none" spellcheck={false} />
         </label>
       )}
-      <Checks name="role" legend="Roles" of={ROLES} chosen={of?.roles ?? ['viewer']} />
+      <CheckboxGroup name="role" legend="Roles" options={ROLES} checked={of?.roles ?? ['viewer']} />
       <label>
         Sites
         <input
           name="sites"
           defaultValue={of?.sites?.join(', ') ?? ''}
           size={34}
-          placeholder="all; or names with commas between"
+          placeholder="all, or comma-separated names"
           autocomplete="off"
         />
       </label>
@@ -48,7 +48,7 @@ function Fields({ of }: { of?: User }) {
   )
 }
 
-const rolesOf = (given: FormData): string[] => given.getAll('role').map(String)
+const selectedRoles = (fields: FormData): string[] => fields.getAll('role').map(String)
 
 function Row({
   user,
@@ -62,18 +62,18 @@ function Row({
   remove: () => Promise<boolean>
 }) {
   const [edit, setEdit] = useState(false)
-  const [sure, setSure] = useState<'remove' | 'reset' | 'disable'>()
+  const [confirming, setConfirming] = useState<'remove' | 'reset' | 'disable'>()
   const save = async (event: SubmitEvent) => {
     event.preventDefault()
-    const given = new FormData(event.currentTarget as HTMLFormElement)
-    const next = { roles: rolesOf(given), sites: sitesOf(String(given.get('sites'))) }
-    if (await change(next, `${user.user} is changed.`)) setEdit(false)
+    const fields = new FormData(event.currentTarget as HTMLFormElement)
+    const next = { roles: selectedRoles(fields), sites: parseSites(String(fields.get('sites'))) }
+    if (await change(next, `${user.user} is updated.`)) setEdit(false)
   }
-  const yes = () => {
-    setSure(undefined)
-    if (sure === 'remove') void remove()
-    else if (sure === 'reset') void change({ reset_password: true }, `${user.user} has a new password.`)
-    else void change({ disabled: true }, `${user.user} cannot sign in any more.`)
+  const confirm = () => {
+    setConfirming(undefined)
+    if (confirming === 'remove') void remove()
+    else if (confirming === 'reset') void change({ reset_password: true }, `${user.user} has a new password.`)
+    else void change({ disabled: true }, `${user.user} is disabled.`)
   }
   return (
     <li class="account">
@@ -81,11 +81,11 @@ function Row({
         <b>{user.user}</b>
         {me ? <span class="tag">you</span> : null}
         {user.disabled ? <span class="tag">disabled</span> : null}
-        {user.mustChange ? <span class="tag">has to choose a password</span> : null}
+        {user.mustChangePassword ? <span class="tag">must change password</span> : null}
       </p>
       <p class="meta faint">
         <span>{user.roles.join(', ') || 'no role'}</span>
-        <span>sites: {sitesText(user.sites)}</span>
+        <span>sites: {formatSites(user.sites)}</span>
         <span>
           {user.lastLogin === null ? (
             'never signed in'
@@ -100,19 +100,19 @@ function Row({
         <button type="button" aria-expanded={edit} onClick={() => setEdit(!edit)}>
           Change<span class="hidden"> {user.user}</span>
         </button>
-        <button type="button" onClick={() => setSure('reset')}>
+        <button type="button" onClick={() => setConfirming('reset')}>
           Reset password<span class="hidden"> of {user.user}</span>
         </button>
         <button
           type="button"
           onClick={() =>
-            user.disabled ? void change({ disabled: false }, `${user.user} may sign in again.`) : setSure('disable')
+            user.disabled ? void change({ disabled: false }, `${user.user} is enabled.`) : setConfirming('disable')
           }
         >
           {user.disabled ? 'Enable' : 'Disable'}
           <span class="hidden"> {user.user}</span>
         </button>
-        <button type="button" class="danger-text" onClick={() => setSure('remove')}>
+        <button type="button" class="danger-text" onClick={() => setConfirming('remove')}>
           Remove<span class="hidden"> {user.user}</span>
         </button>
       </div>
@@ -124,79 +124,87 @@ function Row({
           </button>
         </form>
       ) : null}
-      {sure ? (
-        <Confirm
+      {confirming ? (
+        <ConfirmDialog
           title={
-            sure === 'remove'
+            confirming === 'remove'
               ? `Remove ${user.user}?`
-              : sure === 'reset'
+              : confirming === 'reset'
                 ? `Reset the password of ${user.user}?`
                 : `Disable ${user.user}?`
           }
-          yes={sure === 'remove' ? 'Remove' : sure === 'reset' ? 'Reset' : 'Disable'}
-          onYes={yes}
-          onNo={() => setSure(undefined)}
+          confirmLabel={confirming === 'remove' ? 'Remove' : confirming === 'reset' ? 'Reset' : 'Disable'}
+          onConfirm={confirm}
+          onCancel={() => setConfirming(undefined)}
         >
           <p>
-            {sure === 'remove'
-              ? 'They are signed out and cannot sign in again. What they did stays in the audit log.'
-              : sure === 'reset'
-                ? 'They are signed out, and get a new password that holds once. It is shown here, once.'
-                : 'They are signed out and cannot sign in until they are enabled again.'}
+            {confirming === 'remove'
+              ? 'The user is signed out and cannot sign in again. Their actions stay in the audit log.'
+              : confirming === 'reset'
+                ? 'The user is signed out and gets a new one-time password, which is shown here once.'
+                : 'The user is signed out and cannot sign in until enabled again.'}
           </p>
-        </Confirm>
+        </ConfirmDialog>
       ) : null}
     </li>
   )
 }
 
-/** The page. */
+/** Users page. */
 export function UsersPage() {
   const { me } = useAccess()
-  const asked = usePoll(signal => users({ limit: 200 }, signal), 30_000, [])
-  const { said, attempt } = useAttempts(asked.again)
-  const [told, setTold] = useState<Told>()
+  const poll = usePoll(signal => users({ limit: 200 }, signal), 30_000, [])
+  const { result, runChange } = useChange(poll.refresh)
+  const [newPassword, setNewPassword] = useState<OneTimePassword>()
   const add = async (event: SubmitEvent) => {
     event.preventDefault()
     const form = event.currentTarget as HTMLFormElement
-    const given = new FormData(form)
-    const user = String(given.get('user')).trim()
-    const ok = await attempt(
-      async () => setTold({ user, password: await addUser(user, rolesOf(given), sitesOf(String(given.get('sites')))) }),
+    const fields = new FormData(form)
+    const user = String(fields.get('user')).trim()
+    const ok = await runChange(
+      async () =>
+        setNewPassword({
+          user,
+          password: await createUser(user, selectedRoles(fields), parseSites(String(fields.get('sites')))),
+        }),
       `${user} is added.`,
     )
     if (ok) form.reset()
   }
   return (
-    <Accounts
+    <AccountList
       title="Users"
       page="users"
-      said={said}
+      result={result}
       secret={
-        told ? (
-          <Secret name={`One-time password of ${told.user}`} value={told.password} onDone={() => setTold(undefined)}>
-            It is shown once, and holds for one sign-in: give it to them, and they choose their own.
-          </Secret>
+        newPassword ? (
+          <OneTimeSecret
+            name={`One-time password of ${newPassword.user}`}
+            value={newPassword.password}
+            onDone={() => setNewPassword(undefined)}
+          >
+            It is shown only once and is valid for one sign-in. Give it to the user, who then sets a new password.
+          </OneTimeSecret>
         ) : null
       }
-      asked={asked}
-      none={
+      poll={poll}
+      empty={
         <Empty title="No users yet">
           <p>Add one below.</p>
         </Empty>
       }
-      row={user => (
+      renderRow={user => (
         <Row
           key={user.user}
           user={user}
           me={user.user === me?.user}
           change={(change, success) =>
-            attempt(async () => {
+            runChange(async () => {
               const password = await changeUser(user.user, change)
-              if (password) setTold({ user: user.user, password })
+              if (password) setNewPassword({ user: user.user, password })
             }, success)
           }
-          remove={() => attempt(() => removeUser(user.user), `${user.user} is removed.`)}
+          remove={() => runChange(() => removeUser(user.user), `${user.user} is removed.`)}
         />
       )}
     >
@@ -207,6 +215,6 @@ export function UsersPage() {
           Add
         </button>
       </form>
-    </Accounts>
+    </AccountList>
   )
 }

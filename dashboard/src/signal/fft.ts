@@ -1,7 +1,7 @@
-// The discrete Fourier transform of any length: radix 2 where the length is a power of two, else Bluestein's way round
-// (a convolution of a power-of-two length), so that a burst is neither cut nor padded and its lines keep their amplitude.
+// Discrete Fourier transform of any length: radix 2 for powers of two, otherwise Bluestein's algorithm (a convolution
+// whose length is a power of two). A waveform is therefore neither cut nor padded, and its lines keep their amplitude.
 
-/** A complex signal as two columns of one length. */
+/** A complex signal as two arrays of equal length. */
 export interface Complex {
   re: Float64Array
   im: Float64Array
@@ -11,7 +11,7 @@ const zeros = (length: number): Complex => ({ re: new Float64Array(length), im: 
 
 const isPowerOfTwo = (length: number): boolean => length > 0 && (length & (length - 1)) === 0
 
-/** X[k] = Σ x[n] e^(−2πi k n / N). The argument is left as it is. */
+/** X[k] = Σ x[n] e^(−2πi k n / N). Does not modify its argument. */
 export function fft(signal: Complex): Complex {
   const length = signal.re.length
   if (length <= 1) return { re: signal.re.slice(), im: signal.im.slice() }
@@ -19,11 +19,11 @@ export function fft(signal: Complex): Complex {
 }
 
 /** x[n] = 1/N Σ X[k] e^(2πi k n / N). */
-export function inverse(spectrum: Complex): Complex {
+export function inverseFft(spectrum: Complex): Complex {
   const length = spectrum.re.length
-  // The inverse is the transform with real and imaginary part exchanged, before and after.
-  const turned = fft({ re: spectrum.im, im: spectrum.re })
-  return { re: turned.im.map(value => value / length), im: turned.re.map(value => value / length) }
+  // The inverse is the transform with real and imaginary parts exchanged before and after.
+  const exchanged = fft({ re: spectrum.im, im: spectrum.re })
+  return { re: exchanged.im.map(value => value / length), im: exchanged.re.map(value => value / length) }
 }
 
 /** The transform of real samples. */
@@ -44,7 +44,7 @@ function radix2(signal: Complex): Complex {
       ;[im[at], im[reversed]] = [im[reversed]!, im[at]!]
     }
   }
-  // One table of turns for all sizes: its rounding does not add up as repeated multiplication's would.
+  // One table of twiddle factors for all sizes: rounding errors do not accumulate as in repeated multiplication.
   const cos = new Float64Array(length / 2)
   const sin = new Float64Array(length / 2)
   for (let k = 0; k < length / 2; k++) {
@@ -77,7 +77,7 @@ function bluestein(signal: Complex): Complex {
   const cos = new Float64Array(length)
   const sin = new Float64Array(length)
   for (let n = 0; n < length; n++) {
-    // n² modulo 2N, as the angle of a large n² would lose its digits.
+    // n² modulo 2N, because the angle of a large n² would lose precision.
     const angle = (Math.PI * ((n * n) % (2 * length))) / length
     cos[n] = Math.cos(angle)
     sin[n] = Math.sin(angle)
@@ -101,7 +101,7 @@ function bluestein(signal: Complex): Complex {
     product.re[k] = A.re[k]! * B.re[k]! - A.im[k]! * B.im[k]!
     product.im[k] = A.re[k]! * B.im[k]! + A.im[k]! * B.re[k]!
   }
-  const folded = inverse(product)
+  const folded = inverseFft(product)
   const out = zeros(length)
   for (let k = 0; k < length; k++) {
     out.re[k] = folded.re[k]! * cos[k]! + folded.im[k]! * sin[k]!

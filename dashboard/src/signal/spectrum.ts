@@ -1,8 +1,8 @@
-// Spectra of a burst: of the samples themselves, and of their envelope in a band, in which a bearing's knocks stand out.
+// Spectra of a waveform: of its samples, and of their envelope in a band, in which the impacts of a bearing stand out.
 
-import { type Complex, fftReal, inverse } from './fft'
+import { type Complex, fftReal, inverseFft } from './fft'
 
-/** Lines of equal distance from 0 Hz on. */
+/** Equally spaced lines from 0 Hz on. */
 export interface Spectrum {
   /** Distance of two lines, Hz. */
   step: number
@@ -10,7 +10,7 @@ export interface Spectrum {
   amplitudes: Float64Array
 }
 
-/** A stretch of frequencies, Hz. */
+/** A frequency band, Hz. */
 export interface Band {
   low: number
   high: number
@@ -23,8 +23,8 @@ function mean(samples: ArrayLike<number>): number {
 }
 
 /**
- * Amplitude spectrum of samples less their mean, under a Hann window, which keeps a strong line from hiding its neighbours.
- * Divided by the window's mean (½), so that a sine of amplitude A on a line reads A.
+ * Amplitude spectrum of the samples without their mean, with a Hann window, which keeps a strong line from masking its
+ * neighbours. Divided by the window's mean (½), so that a sine of amplitude A on a line reads A.
  */
 export function spectrum(samples: ArrayLike<number>, rate: number): Spectrum {
   const count = samples.length
@@ -36,20 +36,23 @@ export function spectrum(samples: ArrayLike<number>, rate: number): Spectrum {
   return { step: count ? rate / count : 0, amplitudes: oneSided(fftReal(windowed), 0.5) }
 }
 
-/** Amplitudes of the lines up to half the rate, divided by the window's gain. */
+/** Amplitudes of the lines up to half the sampling rate, divided by the window's gain. */
 function oneSided(transform: Complex, gain: number): Float64Array {
   const count = transform.re.length
   const lines = Math.floor(count / 2) + 1
   const amplitudes = new Float64Array(count ? lines : 0)
   for (let k = 0; k < amplitudes.length; k++) {
-    // 0 Hz and half the rate stand for themselves alone; every other line has a twin at −k.
+    // The lines at 0 Hz and at half the rate are single; every other line also occurs at −k.
     const twice = k === 0 || 2 * k === count ? 1 : 2
     amplitudes[k] = (twice * Math.hypot(transform.re[k]!, transform.im[k]!)) / (count * gain)
   }
   return amplitudes
 }
 
-/** The analytic signal of the samples in a band: its real part is the band's signal, its modulus the envelope (Hilbert). */
+/**
+ * The analytic signal of the samples in a band: its real part is the band-limited signal, its modulus the envelope
+ * (Hilbert transform).
+ */
 export function analytic(samples: ArrayLike<number>, rate: number, band: Band): Complex {
   const transform = fftReal(samples)
   const count = transform.re.length
@@ -61,7 +64,7 @@ export function analytic(samples: ArrayLike<number>, rate: number, band: Band): 
     transform.re[k]! *= factor
     transform.im[k]! *= factor
   }
-  return inverse(transform)
+  return inverseFft(transform)
 }
 
 /** The envelope of the samples in a band, in their unit. */
@@ -71,8 +74,8 @@ export function envelope(samples: ArrayLike<number>, rate: number, band: Band): 
 }
 
 /**
- * Spectrum of the squared envelope (Randall and Antoni 2011), told as its square root's scale: the square root of each line,
- * so that its unit is that of the samples, as featurize's `…_amplitude`.
+ * Spectrum of the squared envelope (Randall and Antoni 2011). Returns the square root of each line, so that its unit
+ * is that of the samples, as in featurize's `…_amplitude`.
  */
 export function envelopeSpectrum(samples: ArrayLike<number>, rate: number, band: Band): Spectrum {
   const squared = envelope(samples, rate, band).map(value => value * value)
@@ -80,24 +83,34 @@ export function envelopeSpectrum(samples: ArrayLike<number>, rate: number, band:
   return { step, amplitudes: amplitudes.map(Math.sqrt) }
 }
 
-/** The lines up to a frequency, thinned to at most `most` by the highest of neighbours, so that no peak is lost. */
-export function thinned(of: Spectrum, upTo: number, most: number): { frequencies: number[]; amplitudes: number[] } {
-  const lines = Math.min(of.amplitudes.length, of.step > 0 ? Math.floor(upTo / of.step + 1e-9) + 1 : 0)
-  const each = Math.max(1, Math.ceil(lines / Math.max(1, most)))
+/**
+ * The lines up to a frequency, reduced to at most `maxLines` lines. Of neighbouring lines the highest is kept, so that
+ * no peak is lost.
+ */
+export function downsample(
+  spectrum: Spectrum,
+  maxFrequency: number,
+  maxLines: number,
+): { frequencies: number[]; amplitudes: number[] } {
+  const lines = Math.min(
+    spectrum.amplitudes.length,
+    spectrum.step > 0 ? Math.floor(maxFrequency / spectrum.step + 1e-9) + 1 : 0,
+  )
+  const groupSize = Math.max(1, Math.ceil(lines / Math.max(1, maxLines)))
   const frequencies: number[] = []
   const amplitudes: number[] = []
-  for (let start = 0; start < lines; start += each) {
+  for (let start = 0; start < lines; start += groupSize) {
     let best = start
-    for (let k = start; k < Math.min(lines, start + each); k++) {
-      if (of.amplitudes[k]! > of.amplitudes[best]!) best = k
+    for (let k = start; k < Math.min(lines, start + groupSize); k++) {
+      if (spectrum.amplitudes[k]! > spectrum.amplitudes[best]!) best = k
     }
-    frequencies.push(best * of.step)
-    amplitudes.push(of.amplitudes[best]!)
+    frequencies.push(best * spectrum.step)
+    amplitudes.push(spectrum.amplitudes[best]!)
   }
   return { frequencies, amplitudes }
 }
 
-/** dB relative to a reference, not below `floor`. */
+/** Level in dB relative to a reference, but at least `floor`. */
 export function decibel(amplitude: number, reference: number, floor: number): number {
   if (!(amplitude > 0) || !(reference > 0)) return floor
   return Math.max(floor, 20 * Math.log10(amplitude / reference))

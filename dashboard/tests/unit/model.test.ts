@@ -1,16 +1,32 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Alert, Machine, Prognosis, WorkOrder } from '../../src/api/types'
-import { change, places, ratio } from '../../src/model/reason'
-import { merged } from '../../src/model/marks'
-import { fan } from '../../src/model/fan'
-import { isBad, passes as allowed } from '../../src/model/audit'
-import { repairOf } from '../../src/model/deeds'
-import { believed, gathered, matching, old, silent, sites, tally } from '../../src/model/fleet'
-import { days, dropped, layout, NOBODY, overdue, replanned, stepped } from '../../src/model/gantt'
-import { eventId, extent, gapped, joined, limits, stopped } from '../../src/model/series'
-import { filtersOf, passes } from '../../src/model/filters'
-import { byReason } from '../../src/model/refusals'
+import { describeChange, scalePositions, distanceRatio } from '../../src/model/explanation'
+import { mergeMarks } from '../../src/model/marks'
+import { lifeChart } from '../../src/model/remaining-life'
+import { isFailure, matchesFilters as allowed } from '../../src/model/audit-filters'
+import { repairOrderOf } from '../../src/model/repair-order'
+import {
+  currentPrognosis,
+  mergePages,
+  searchMachines,
+  isOutdated,
+  isSilent,
+  groupBySite,
+  countByState,
+} from '../../src/model/fleet'
+import {
+  midnights,
+  dropTarget,
+  layoutOrders,
+  UNASSIGNED,
+  isOverdue,
+  movedOrders,
+  keyTarget,
+} from '../../src/model/gantt'
+import { lastEventId, extent, withGaps, appendReadings, axisLimits, stoppedSince } from '../../src/model/series'
+import { parseFilters, matchesFilters } from '../../src/model/alert-filters'
+import { countByReason } from '../../src/model/rejections'
 
 const HOUR = 3600_000
 const NOW = Date.parse('2026-11-25T08:00:00Z')
@@ -73,9 +89,9 @@ const machine = (asset: string, more: Partial<Machine> = {}): Machine => ({
   ...more,
 })
 
-test('machines stand worst first, then by the time that is left, then by number; each of them once', () => {
+test('machines are sorted worst first, then by remaining life, then by name, without duplicates', () => {
   const worst = machine('s/h/m-3', { severity: 'high', prognosis: prognosis({ p50: 5 }), fault: 'bearing-outer-race' })
-  const all = gathered([
+  const all = mergePages([
     [machine('s/h/m-1', { severity: 'high' }), machine('n/h/m-10'), worst],
     [machine('n/h/m-2'), machine('s/h/m-3', { severity: 'low' })],
   ])
@@ -85,38 +101,45 @@ test('machines stand worst first, then by the time that is left, then by number;
   )
   assert.equal(all[0], worst, 'the first page is the newest')
   assert.deepEqual(
-    sites(all).map(({ name }) => name),
+    groupBySite(all).map(({ name }) => name),
     ['s', 'n'],
   )
-  assert.deepEqual(tally(all), { critical: 0, high: 2, medium: 0, low: 0, well: 2 })
-  assert.deepEqual(matching(all, 'Outer  high'), [worst])
-  assert.equal(matching(all, ' '), all)
+  assert.deepEqual(countByState(all), { critical: 0, high: 2, medium: 0, low: 0, well: 2 })
+  assert.deepEqual(searchMachines(all, 'Outer  high'), [worst])
+  assert.equal(searchMachines(all, ' '), all)
 })
 
-test('what was told of a machine that is well holds for a day', () => {
-  const told = prognosis({ time: NOW - 48 * HOUR })
-  assert.equal(believed(machine('a', { prognosis: told }), NOW), undefined)
-  assert.equal(believed(machine('a', { prognosis: told, severity: 'low' }), NOW), told)
-  assert.equal(believed(machine('a', { prognosis: told }), told.time + HOUR), told)
+test('the prognosis of a healthy machine is shown for a day', () => {
+  const oldPrognosis = prognosis({ time: NOW - 48 * HOUR })
+  assert.equal(currentPrognosis(machine('a', { prognosis: oldPrognosis }), NOW), undefined)
+  assert.equal(currentPrognosis(machine('a', { prognosis: oldPrognosis, severity: 'low' }), NOW), oldPrognosis)
+  assert.equal(currentPrognosis(machine('a', { prognosis: oldPrognosis }), oldPrognosis.time + HOUR), oldPrognosis)
 })
 
 test('arrow keys move an order by the hour and to the next technician', () => {
   const rows = [
     { technician: 'Ada', lanes: 1 },
     { technician: 'Bo', lanes: 2 },
-    { technician: NOBODY, lanes: 1 },
+    { technician: UNASSIGNED, lanes: 1 },
   ]
   const from = { scheduled: NOW, technician: 'Ada' }
-  assert.deepEqual(stepped(from, 'ArrowRight', rows), { scheduled: NOW + HOUR, technician: 'Ada' })
-  assert.deepEqual(stepped(from, 'ArrowLeft', rows), { scheduled: NOW - HOUR, technician: 'Ada' })
-  assert.deepEqual(stepped(from, 'ArrowDown', rows), { scheduled: NOW, technician: 'Bo' })
-  assert.equal(stepped(from, 'ArrowUp', rows), null)
-  assert.equal(stepped({ ...from, technician: 'Bo' }, 'ArrowDown', rows), null, 'nobody is no technician')
-  assert.deepEqual(stepped({ ...from, technician: NOBODY }, 'ArrowDown', rows), { scheduled: NOW, technician: 'Ada' })
-  assert.equal(stepped(from, 'Home', rows), null)
+  assert.deepEqual(keyTarget(from, 'ArrowRight', rows), { scheduled: NOW + HOUR, technician: 'Ada' })
+  assert.deepEqual(keyTarget(from, 'ArrowLeft', rows), { scheduled: NOW - HOUR, technician: 'Ada' })
+  assert.deepEqual(keyTarget(from, 'ArrowDown', rows), { scheduled: NOW, technician: 'Bo' })
+  assert.equal(keyTarget(from, 'ArrowUp', rows), null)
+  assert.equal(
+    keyTarget({ ...from, technician: 'Bo' }, 'ArrowDown', rows),
+    null,
+    'the row of unassigned orders is not a technician',
+  )
+  assert.deepEqual(keyTarget({ ...from, technician: UNASSIGNED }, 'ArrowDown', rows), {
+    scheduled: NOW,
+    technician: 'Ada',
+  })
+  assert.equal(keyTarget(from, 'Home', rows), null)
 })
 
-test('a new plan tells which other orders it moved', () => {
+test('a new plan reports which other orders it moved', () => {
   const before = [order({ id: 'a' }), order({ id: 'b' }), order({ id: 'c' })]
   const after = [
     order({ id: 'a', scheduled: NOW + HOUR }),
@@ -125,50 +148,61 @@ test('a new plan tells which other orders it moved', () => {
     order({ id: 'd' }),
   ]
   assert.deepEqual(
-    replanned(before, after, 'a').map(({ id }) => id),
+    movedOrders(before, after, 'a').map(({ id }) => id),
     ['b'],
   )
 })
 
-test('the repair of an anomaly is the order that names it, else the most urgent one of its machine', () => {
+test('the repair of an anomaly is the order created for it, otherwise the most urgent one of its machine', () => {
   const anomaly = { id: 'y', asset: 'a/b/m' }
   const own = order({ id: 'own', alert: 'y', priority: 5 })
   const urgent = order({ id: 'urgent', priority: 1 })
   const other = order({ id: 'other', asset: 'a/b/n', priority: 1 })
-  assert.equal(repairOf([urgent, own, other], anomaly), own)
-  assert.equal(repairOf([order({}), urgent, other], anomaly), urgent)
-  assert.equal(repairOf([order({ status: 'done', alert: 'y' }), other], anomaly), undefined)
+  assert.equal(repairOrderOf([urgent, own, other], anomaly), own)
+  assert.equal(repairOrderOf([order({}), urgent, other], anomaly), urgent)
+  assert.equal(repairOrderOf([order({ status: 'done', alert: 'y' }), other], anomaly), undefined)
 })
 
-test('the audit log is narrowed by who, how it ended, and words', () => {
-  const entry = { seq: 7, time: NOW, actor: 'ada', action: 'user.remove', target: 'vic', outcome: 'ok', address: '10.0.0.1' }
+test('the audit log is filtered by user, outcome and search words', () => {
+  const entry = {
+    seq: 7,
+    time: NOW,
+    actor: 'ada',
+    action: 'user.remove',
+    target: 'vic',
+    outcome: 'ok',
+    address: '10.0.0.1',
+  }
   const all = { actor: '', outcome: '', search: '' }
   assert.ok(allowed(entry, all))
   assert.ok(allowed(entry, { ...all, search: 'REMOVE  vic' }))
   assert.ok(!allowed(entry, { ...all, actor: 'bo' }))
   assert.ok(!allowed(entry, { ...all, outcome: 'denied' }))
-  assert.ok(isBad('denied') && isBad('failed') && !isBad('ok'))
+  assert.ok(isFailure('denied') && isFailure('failed') && !isFailure('ok'))
 })
 
-test('a stream goes on after the newest reading', () => {
-  assert.equal(eventId(undefined), '')
-  assert.equal(eventId({ times: [NOW, NOW + 1], values: [1, 2] }), `${NOW + 1}000000`)
+test('a stream resumes after the newest reading', () => {
+  assert.equal(lastEventId(undefined), '')
+  assert.equal(lastEventId({ times: [NOW, NOW + 1], values: [1, 2] }), `${NOW + 1}000000`)
 })
 
-test('readings that come are joined to those that are known', () => {
+test('new readings are appended to the known ones', () => {
   const known = { times: [1, 2, 3], values: [1, 2, 3] }
-  assert.deepEqual(joined(known, { times: [3, 4], values: [30, 40] }, 2), { times: [2, 3, 4], values: [2, 30, 40] })
-  assert.equal(joined(known, { times: [], values: [] }, 0), known, 'the same object when nothing came')
-  assert.deepEqual(joined(known, { times: [], values: [] }, 3), { times: [3], values: [3] })
+  assert.deepEqual(appendReadings(known, { times: [3, 4], values: [30, 40] }, 2), {
+    times: [2, 3, 4],
+    values: [2, 30, 40],
+  })
+  assert.equal(appendReadings(known, { times: [], values: [] }, 0), known, 'the same object without new readings')
+  assert.deepEqual(appendReadings(known, { times: [], values: [] }, 3), { times: [3], values: [3] })
 })
 
 test('a silence is a gap, not a line', () => {
-  const made = gapped({ times: [0, 10, 20, 30, 200, 210], values: [1, 1, 1, 1, 1, 1] })
+  const made = withGaps({ times: [0, 10, 20, 30, 200, 210], values: [1, 1, 1, 1, 1, 1] })
   assert.deepEqual(made.values, [1, 1, 1, 1, null, 1, 1])
-  assert.deepEqual(gapped({ times: [], values: [] }), { times: [], values: [] })
+  assert.deepEqual(withGaps({ times: [], values: [] }), { times: [], values: [] })
 })
 
-test('axes are never of no height', () => {
+test('axis limits are never equal', () => {
   assert.deepEqual(extent({ values: [3, null, 1, 2] }), { low: 1, high: 3, last: 2 })
   assert.equal(extent({ values: [null] }), undefined)
   for (const [low, high] of [
@@ -177,22 +211,22 @@ test('axes are never of no height', () => {
     [1, 2],
     [NaN, NaN],
   ] as const) {
-    const [from, to] = limits(low, high)
+    const [from, to] = axisLimits(low, high)
     assert.ok(from < to)
   }
 })
 
-test('marks of one severity that touch are one', () => {
+test('overlapping marks of the same severity are merged', () => {
   const mark = (start: number, end: number, severity: 'low' | 'high') => ({ start, end, severity })
-  assert.deepEqual(merged([mark(10, 40, 'low'), mark(0, 30, 'low'), mark(50, 60, 'low'), mark(5, 6, 'high')]), [
+  assert.deepEqual(mergeMarks([mark(10, 40, 'low'), mark(0, 30, 'low'), mark(50, 60, 'low'), mark(5, 6, 'high')]), [
     mark(0, 40, 'low'),
     mark(50, 60, 'low'),
     mark(5, 6, 'high'),
   ])
 })
 
-test('the fan begins at the latest prognosis and ends at the limit', () => {
-  const made = fan([prognosis({}), prognosis({ time: NOW - 10 * HOUR, health: 0.9 })])!
+test('the fan starts at the latest prognosis and ends at the limit', () => {
+  const made = lifeChart([prognosis({}), prognosis({ time: NOW - 10 * HOUR, health: 0.9 })])!
   assert.deepEqual(
     made.history.map(({ health }) => health),
     [0.9, 0.5],
@@ -200,15 +234,15 @@ test('the fan begins at the latest prognosis and ends at the limit', () => {
   assert.deepEqual(made.p50, { time: NOW + 20 * HOUR, health: 0 })
   assert.deepEqual(made.p10, { time: NOW + 10 * HOUR, health: 0 })
   assert.ok(made.to > NOW + 40 * HOUR)
-  const far = fan([prognosis({ p90: 4_000 })])!
-  assert.equal(far.p90!.time, far.to, 'an end far away is cut')
+  const far = lifeChart([prognosis({ p90: 4_000 })])!
+  assert.equal(far.p90!.time, far.to, 'a distant end is clipped')
   assert.ok(far.p90!.health > 0)
-  assert.equal(fan([prognosis({ p10: null, p50: null, p90: null })])!.p50, undefined)
-  assert.equal(fan([]), undefined)
+  assert.equal(lifeChart([prognosis({ p10: null, p50: null, p90: null })])!.p50, undefined)
+  assert.equal(lifeChart([]), undefined)
 })
 
-test('orders lie on their technicians’ rows, over each other in lanes', () => {
-  const chart = layout(
+test('orders are in the rows of their technicians; overlapping ones are in separate lanes', () => {
+  const chart = layoutOrders(
     [
       order({ id: '1' }),
       order({ id: '2', scheduled: NOW + HOUR / 2 }),
@@ -221,7 +255,7 @@ test('orders lie on their technicians’ rows, over each other in lanes', () => 
   )
   assert.deepEqual(chart.rows, [
     { technician: 'Ada', lanes: 2 },
-    { technician: NOBODY, lanes: 1 },
+    { technician: UNASSIGNED, lanes: 1 },
   ])
   assert.deepEqual(
     chart.bars.map(({ order, row, lane }) => [order.id, row, lane]),
@@ -233,25 +267,28 @@ test('orders lie on their technicians’ rows, over each other in lanes', () => 
     ],
   )
   assert.deepEqual(
-    chart.waiting.map(({ id }) => id),
+    chart.unscheduled.map(({ id }) => id),
     ['5'],
   )
   assert.ok(chart.from <= NOW && chart.to >= NOW + 24 * HOUR)
 })
 
-test('a bar is dropped on five minutes, and on somebody', () => {
-  const chart = layout([order({ id: '1' }), order({ id: '2', technician: 'Bram' }), order({ id: '3', technician: null })], NOW)
+test('a dropped bar snaps to five minutes and to a technician', () => {
+  const chart = layoutOrders(
+    [order({ id: '1' }), order({ id: '2', technician: 'Bram' }), order({ id: '3', technician: null })],
+    NOW,
+  )
   const bar = chart.bars.find(({ order }) => order.id === '1')!
   const perPixel = 60_000
-  assert.deepEqual(dropped(bar, 62, 1, chart, perPixel), { scheduled: NOW + 60 * 60_000, technician: 'Bram' })
-  assert.equal(dropped(bar, 1, 0, chart, perPixel), null)
-  assert.equal(dropped(bar, 60, 2, chart, perPixel), null, 'nobody is no technician')
-  assert.deepEqual(dropped(bar, 60, -5, chart, perPixel), { scheduled: NOW + HOUR, technician: 'Ada' })
+  assert.deepEqual(dropTarget(bar, 62, 1, chart, perPixel), { scheduled: NOW + 60 * 60_000, technician: 'Bram' })
+  assert.equal(dropTarget(bar, 1, 0, chart, perPixel), null)
+  assert.equal(dropTarget(bar, 60, 2, chart, perPixel), null, 'the row of unassigned orders is not a technician')
+  assert.deepEqual(dropTarget(bar, 60, -5, chart, perPixel), { scheduled: NOW + HOUR, technician: 'Ada' })
 })
 
-test('a day that summer time makes longer counts as one', () => {
-  // In Amsterdam, where these tests are, the clock goes back on 25 October 2026.
-  const made = days(Date.parse('2026-10-24T10:00:00Z'), Date.parse('2026-10-27T10:00:00Z'))
+test('a day that daylight saving time makes longer counts as one', () => {
+  // In Amsterdam, the time zone of these tests, the clock goes back on 25 October 2026.
+  const made = midnights(Date.parse('2026-10-24T10:00:00Z'), Date.parse('2026-10-27T10:00:00Z'))
   assert.deepEqual(
     made.map(day => new Date(day).getHours()),
     [0, 0, 0, 0],
@@ -259,39 +296,39 @@ test('a day that summer time makes longer counts as one', () => {
   assert.equal(made[2]! - made[1]!, 25 * HOUR)
 })
 
-test('alerts are narrowed by every filter together', () => {
+test('alerts must match all filters', () => {
   const one = alert({ asset: 'n/h/pump-1', severity: 'high', fault: 'bearing-outer-race' })
   const all = { state: 'all', severity: '', site: '', search: '' }
-  assert.equal(passes(one, all), true)
-  assert.equal(passes(one, { ...all, site: 's' }), false)
-  assert.equal(passes(one, { ...all, severity: 'low' }), false)
-  assert.equal(passes(one, { ...all, state: 'resolved' }), false)
-  assert.equal(passes(one, { ...all, search: 'RACE pump' }), true)
-  assert.equal(passes(one, { ...all, search: 'race fan' }), false)
-  assert.equal(filtersOf(new URLSearchParams()).state, 'open')
+  assert.equal(matchesFilters(one, all), true)
+  assert.equal(matchesFilters(one, { ...all, site: 's' }), false)
+  assert.equal(matchesFilters(one, { ...all, severity: 'low' }), false)
+  assert.equal(matchesFilters(one, { ...all, state: 'resolved' }), false)
+  assert.equal(matchesFilters(one, { ...all, search: 'RACE pump' }), true)
+  assert.equal(matchesFilters(one, { ...all, search: 'race fan' }), false)
+  assert.equal(parseFilters(new URLSearchParams()).state, 'open')
 })
 
-test('the ratio undoes the score', () => {
+test('the ratio inverts the score', () => {
   const score = (distance: number) => 1 - 10 ** (-3 * distance ** 2)
   for (const distance of [0.5, 1, 1.6, 2])
-    assert.ok(Math.abs(ratio({ score: score(distance), threshold: 0.999 }) - distance) < 1e-3)
-  assert.ok(Number.isFinite(ratio({ score: 1, threshold: 0.999 })))
+    assert.ok(Math.abs(distanceRatio({ score: score(distance), threshold: 0.999 }) - distance) < 1e-3)
+  assert.ok(Number.isFinite(distanceRatio({ score: 1, threshold: 0.999 })))
 })
 
-test('what was seen is drawn beside what is normal', () => {
-  assert.deepEqual(places(1, 2), { expected: 0.5, seen: 1, zero: 0 })
-  assert.deepEqual(places(-1, 1), { expected: 0, seen: 1, zero: 0.5 })
-  const near = places(27.9, 28.6)
-  assert.ok(near.seen - near.expected > 0.3, 'a small change of a large value can be seen')
-  const quiet = places(-15, -14, 'dB')
-  assert.ok(quiet.seen - quiet.expected < 0.1, 'one dB is little')
+test('the actual value is drawn next to the normal value', () => {
+  assert.deepEqual(scalePositions(1, 2), { expected: 0.5, actual: 1, zero: 0 })
+  assert.deepEqual(scalePositions(-1, 1), { expected: 0, actual: 1, zero: 0.5 })
+  const near = scalePositions(27.9, 28.6)
+  assert.ok(near.actual - near.expected > 0.3, 'a small change of a large value is visible')
+  const levels = scalePositions(-15, -14, 'dB')
+  assert.ok(levels.actual - levels.expected < 0.1, 'one dB is little')
   const part = { sensor: 's', feature: 'rms', share: 1, unit: 'mm/s' }
-  assert.equal(change({ ...part, expected: 1, seen: 4.4 }), '4.4 times what is normal')
-  assert.equal(change({ ...part, expected: 4, seen: 1 }), '25 % of what is normal')
-  assert.equal(change({ ...part, expected: 1, seen: 1.2 }), '+0.2 mm/s')
+  assert.equal(describeChange({ ...part, expected: 1, actual: 4.4 }), '4.4 × normal')
+  assert.equal(describeChange({ ...part, expected: 4, actual: 1 }), '25 % of normal')
+  assert.equal(describeChange({ ...part, expected: 1, actual: 1.2 }), '+0.2 mm/s')
 })
 
-test('refusals are counted by reason, the most first', () => {
+test('rejections are counted by reason, most readings first', () => {
   const letter = (reason: string, readings: number) => ({
     id: '',
     time: 0,
@@ -303,35 +340,39 @@ test('refusals are counted by reason, the most first', () => {
     sensor: null,
     format: null,
   })
-  assert.deepEqual(byReason([letter('late', 1), letter('malformed', 5), letter('late', 2)]), [
+  assert.deepEqual(countByReason([letter('late', 1), letter('malformed', 5), letter('late', 2)]), [
     { reason: 'malformed', events: 1, readings: 5 },
     { reason: 'late', events: 2, readings: 3 },
   ])
 })
 
-test('a machine that tells nothing for a quarter of an hour is silent, and so is one that was never measured', () => {
-  assert.equal(silent(NOW - 5 * 60_000, NOW), false)
-  assert.equal(silent(NOW - 16 * 60_000, NOW), true)
-  assert.equal(silent(null, NOW), true)
+test('a machine without data for a quarter of an hour is silent, and so is one that was never measured', () => {
+  assert.equal(isSilent(NOW - 5 * 60_000, NOW), false)
+  assert.equal(isSilent(NOW - 16 * 60_000, NOW), true)
+  assert.equal(isSilent(null, NOW), true)
 })
 
-test('what was told of the time left half an hour ago is old', () => {
-  assert.equal(old(prognosis({ time: NOW - 20 * 60_000 }), NOW), false)
-  assert.equal(old(prognosis({ time: NOW - 40 * 60_000 }), NOW), true)
+test('a forecast from half an hour ago is outdated', () => {
+  assert.equal(isOutdated(prognosis({ time: NOW - 20 * 60_000 }), NOW), false)
+  assert.equal(isOutdated(prognosis({ time: NOW - 40 * 60_000 }), NOW), true)
 })
 
-test('an order is overdue once it should be done and is not', () => {
+test('an order is overdue if it should be finished and is not done', () => {
   const due = { status: 'planned', scheduled: NOW - HOUR, minutes: 90 }
-  assert.equal(overdue(order(due), NOW), false, 'it is being done')
-  assert.equal(overdue(order({ ...due, minutes: 30 }), NOW), true)
-  assert.equal(overdue(order({ ...due, minutes: 30, status: 'done' }), NOW), false)
-  assert.equal(overdue(order({ ...due, scheduled: null }), NOW), false)
+  assert.equal(isOverdue(order(due), NOW), false, 'it is in progress')
+  assert.equal(isOverdue(order({ ...due, minutes: 30 }), NOW), true)
+  assert.equal(isOverdue(order({ ...due, minutes: 30, status: 'done' }), NOW), false)
+  assert.equal(isOverdue(order({ ...due, scheduled: null }), NOW), false)
 })
 
-test('a course has stopped when its last value is far older than its pace', () => {
+test('a series has stopped if its last value is much older than its usual interval', () => {
   const each = (seconds: number) => [10, 9, 8].map(n => NOW - n * seconds * 1000)
-  assert.equal(stopped([], NOW), null)
-  assert.equal(stopped(each(1), NOW), null, 'eight seconds are nothing')
-  assert.equal(stopped(each(60), NOW), NOW - 8 * 60_000)
-  assert.equal(stopped([NOW - 3 * HOUR, NOW - 2 * HOUR, NOW - HOUR], NOW), null, 'what comes by the hour may be an hour old')
+  assert.equal(stoppedSince([], NOW), null)
+  assert.equal(stoppedSince(each(1), NOW), null, 'eight seconds are not enough')
+  assert.equal(stoppedSince(each(60), NOW), NOW - 8 * 60_000)
+  assert.equal(
+    stoppedSince([NOW - 3 * HOUR, NOW - 2 * HOUR, NOW - HOUR], NOW),
+    null,
+    'an hourly value may be an hour old',
+  )
 })

@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import * as rows from '../../src/api/rows'
 
-const fixture = (name: string): rows.Row[] => JSON.parse(readFileSync(`tests/fixtures/${name}.json`, 'utf8')) as rows.Row[]
+const fixture = (name: string): rows.Row[] =>
+  JSON.parse(readFileSync(`tests/fixtures/${name}.json`, 'utf8')) as rows.Row[]
 
 test('times are RFC 3339, or nanoseconds since 1970', () => {
   assert.equal(rows.time('2026-11-25T05:38:00Z'), Date.parse('2026-11-25T05:38:00Z'))
@@ -48,7 +49,7 @@ test('an anomaly’s metadata is an object, or its text', () => {
   assert.ok(one.detected > Date.parse('2026-11-25T05:00:00Z'))
 })
 
-test('the recorded rows are read whole', () => {
+test('the recorded rows are parsed completely', () => {
   for (const from of fixture('anomalies')) {
     const anomaly = rows.anomaly(from)
     assert.ok(anomaly.id.length === 32 && anomaly.start < anomaly.end && anomaly.asset)
@@ -56,20 +57,21 @@ test('the recorded rows are read whole', () => {
     assert.ok(shares <= 1.001)
   }
   for (const from of fixture('alerts')) assert.ok(rows.alert(from).recommendation)
-  for (const from of fixture('work-orders')) assert.ok(rows.workOrder(from).minutes > 0 && rows.workOrder(from).skills.length > 0)
+  for (const from of fixture('work-orders'))
+    assert.ok(rows.workOrder(from).minutes > 0 && rows.workOrder(from).skills.length > 0)
   for (const from of fixture('prognoses')) assert.ok(rows.prognosis(from).health <= 1)
   for (const from of fixture('waveforms')) assert.equal(rows.waveform(from).samples.length, 2_048)
   for (const from of fixture('windows')) assert.ok(Object.keys(rows.window(from).features).includes('rms'))
 })
 
-test('lists of words are lists, JSON, or words between commas', () => {
+test('lists of words are arrays, JSON text or comma-separated text', () => {
   assert.deepEqual(rows.workOrder({ skills: ['a', 'b'] }).skills, ['a', 'b'])
   assert.deepEqual(rows.workOrder({ skills: '["a","b"]' }).skills, ['a', 'b'])
   assert.deepEqual(rows.workOrder({ skills: 'a,b' }).skills, ['a', 'b'])
   assert.deepEqual(rows.workOrder({ skills: '' }).skills, [])
 })
 
-test('an answer that is nothing like one breaks nothing', () => {
+test('an unexpected response does not throw', () => {
   for (const answer of [null, 3, 'x', [], {}, { items: 'x' }, { items: [null, 3] }]) {
     const page = rows.page(answer, rows.alert)
     assert.ok(Array.isArray(page.items))
@@ -78,19 +80,36 @@ test('an answer that is nothing like one breaks nothing', () => {
   }
 })
 
-test('a machine without an alert is well, and without a prognosis has none', () => {
+test('a machine without an alert has no severity, and one without health has no prognosis', () => {
   const bare = { asset: 'a/b', sensors: 3, open_alerts: 0, severity: null, title: null, health: null, next_order: null }
   const well = rows.machine(bare)
   assert.equal(well.severity, null)
   assert.equal(well.prognosis, undefined)
   assert.equal(well.nextOrder, null)
-  const bad = rows.machine({ ...bare, severity: 'high', health: 0.4, p50_hours: 7, prognosis_time: '2026-11-25T05:38:00Z' })
+  const bad = rows.machine({
+    ...bare,
+    severity: 'high',
+    health: 0.4,
+    p50_hours: 7,
+    prognosis_time: '2026-11-25T05:38:00Z',
+  })
   assert.equal(bad.severity, 'high')
-  assert.deepEqual([bad.prognosis?.asset, bad.prognosis?.health, bad.prognosis?.p50, bad.prognosis?.p10], ['a/b', 0.4, 7, null])
+  assert.deepEqual(
+    [bad.prognosis?.asset, bad.prognosis?.health, bad.prognosis?.p50, bad.prognosis?.p10],
+    ['a/b', 0.4, 7, null],
+  )
 })
 
-test('what people did stands in the order that they did it', () => {
-  const action = (id: string, time: string) => ({ id, time, deed: 'comment', target: 'x', asset: 'a', actor: 'ada', text: 't' })
+test('actions are sorted by time', () => {
+  const action = (id: string, time: string) => ({
+    id,
+    time,
+    deed: 'comment',
+    target: 'x',
+    asset: 'a',
+    actor: 'ada',
+    text: 't',
+  })
   const { actions } = rows.anomaly({
     id: 'x',
     actions: [action('2', '2026-11-25T06:00:00Z'), action('1', '2026-11-25T05:00:00Z')],
@@ -101,14 +120,14 @@ test('what people did stands in the order that they did it', () => {
   )
 })
 
-test('a plan that was asked for', () => {
-  assert.deepEqual(rows.task({ task_id: 't', status: 'queued', progress: 0.25, plan: null }), {
+test('a what-if planning task', () => {
+  assert.deepEqual(rows.whatIfTask({ task_id: 't', status: 'queued', progress: 0.25, plan: null }), {
     id: 't',
     status: 'queued',
     progress: 0.25,
     plan: null,
   })
-  const done = rows.task({
+  const done = rows.whatIfTask({
     task_id: 't',
     status: 'done',
     plan: { work_orders: [{ id: 'o', pinned: 1 }], unscheduled: ['a', 'b'], cost: 9 },
@@ -127,25 +146,28 @@ test('users, keys and the audit log', () => {
     last_login: null,
     must_change_password: true,
   })
-  assert.deepEqual([user.sites, user.lastLogin, user.mustChange], [null, null, true])
+  assert.deepEqual([user.sites, user.lastLogin, user.mustChangePassword], [null, null, true])
   assert.deepEqual(rows.key({ id: 'k', name: 'n', scopes: ['ingest'], sites: ['a'], expires: null }).sites, ['a'])
-  assert.deepEqual(rows.audited({ ok: false, entries: 3, first_bad: { seq: 2, why: 'w' } }), {
+  assert.deepEqual(rows.auditVerification({ ok: false, entries: 3, first_bad: { seq: 2, why: 'w' } }), {
     ok: false,
     entries: 3,
     firstBad: { seq: 2, why: 'w' },
   })
 })
 
-test('what a sensor’s stream tells', () => {
-  assert.deepEqual(rows.streamed('{"sensor": "s", "items": [{"time": "1970-01-01T00:00:01Z", "value": 2}]}'), {
+test('events of a sensor’s stream', () => {
+  assert.deepEqual(rows.streamReadings('{"sensor": "s", "items": [{"time": "1970-01-01T00:00:01Z", "value": 2}]}'), {
     times: [1000],
     values: [2],
   })
-  assert.deepEqual(rows.streamed('no JSON'), { times: [], values: [] })
+  assert.deepEqual(rows.streamReadings('no JSON'), { times: [], values: [] })
 })
 
-test('the short name of a fault is left out of the message where the fault is named', () => {
+test('the fault identifier is removed from the message if the fault mode is set', () => {
   const message = 'bearing-temperature median is 54.25 degC (points to overheating)'
   assert.equal(rows.alert({ message, fault_mode: 'overheating' }).message, 'bearing-temperature median is 54.25 °C')
-  assert.equal(rows.alert({ message, fault_mode: null }).message, 'bearing-temperature median is 54.25 °C (points to overheating)')
+  assert.equal(
+    rows.alert({ message, fault_mode: null }).message,
+    'bearing-temperature median is 54.25 °C (points to overheating)',
+  )
 })

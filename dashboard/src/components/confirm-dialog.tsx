@@ -1,0 +1,44 @@
+// Confirmation dialog for actions that cannot be undone.
+
+import type { ComponentChildren } from 'preact'
+import { useEffect, useRef } from 'preact/hooks'
+
+/** Asks for confirmation. The browser keeps the focus inside; Escape cancels. */
+export function ConfirmDialog({
+  title,
+  confirmLabel,
+  cancelLabel = 'Cancel',
+  children,
+  onConfirm,
+  onCancel,
+}: {
+  title: string
+  confirmLabel: string
+  cancelLabel?: string
+  children?: ComponentChildren
+  onConfirm: () => void
+  onCancel: () => void
+}) {
+  const dialog = useRef<HTMLDialogElement>(null)
+  useEffect(() => {
+    const focused = document.activeElement
+    dialog.current?.showModal()
+    return () => {
+      if (focused instanceof HTMLElement && focused.isConnected) focused.focus()
+    }
+  }, [])
+  return (
+    <dialog ref={dialog} aria-labelledby="confirm-title" onClose={onCancel}>
+      <h2 id="confirm-title">{title}</h2>
+      {children}
+      <div class="actions">
+        <button type="button" autofocus onClick={onCancel}>
+          {cancelLabel}
+        </button>
+        <button type="button" class="danger" onClick={onConfirm}>
+          {confirmLabel}
+        </button>
+      </div>
+    </dialog>
+  )
+}
