@@ -107,8 +107,7 @@ fn sqlstate(message: &str) -> Option<&str> {
         Some(named) => named.get(..5),
         None => leading(),
     }?;
-    let is_code =
-        code.len() == 5 && code.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
+    let is_code = code.len() == 5 && code.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
     is_code.then_some(code)
 }
 

@@ -12,11 +12,11 @@ use std::{
     time::Duration,
 };
 
+use super::cache::{self, CompileError};
 use wasmtime::{
     Config, Engine,
     component::{Component, Linker, ResourceTable},
 };
-use super::cache::{self, CompileError};
 use wasmtime_wasi::{Deterministic, WasiCtx, WasiCtxView, WasiView, p2::pipe::MemoryOutputPipe};
 
 /// How long one tick of the engine's deadline clock is.

@@ -432,7 +432,8 @@ impl Hub {
         message.expires = will.expiry.and_then(|expiry| Instant::now().checked_add(expiry));
         if self.ingests(&message.topic) {
             let mut pause = Duration::from_millis(100);
-            let accept = || self.accept(&message, &will.client_id, will.connection, (&will.owner, will.sites.clone()), None);
+            let accept =
+                || self.accept(&message, &will.client_id, will.connection, (&will.owner, will.sites.clone()), None);
             while accept().await == Verdict::Busy {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(DRAIN);
