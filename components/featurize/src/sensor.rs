@@ -282,8 +282,8 @@ impl Sensor {
     }
 
     /// Removes readings that are behind the watermark and in no open window (before `needed`), except the last
-    /// [`REMEMBERED`] of them. Does so only if they are more than half of all readings: so the cost per reading is
-    /// constant.
+    /// [`REMEMBERED`] of them. Does so only if they are more than a quarter of the others: so the cost per reading is
+    /// constant, and the readings of a sensor stay in the processor's cache.
     fn trim(&mut self, needed: i64, rules: &Rules) {
         let before = |times: &[i64], limit: i64| times.partition_point(|&time| time < limit);
         let old = if self.about.speed.is_some() {
@@ -292,7 +292,8 @@ impl Sensor {
             before(&self.times, needed.min(self.watermark(rules)))
         };
         let old = old.saturating_sub(REMEMBERED);
-        if old > self.times.len() / 2 {
+        // Often enough that a sensor's readings stay in the processor's cache, seldom enough that each is moved a few times only.
+        if old > (self.times.len().saturating_sub(old) / 4).max(32) {
             self.times.drain(..old);
             self.values.drain(..old);
         }

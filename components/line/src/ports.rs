@@ -84,8 +84,8 @@ impl Topic {
 #[derive(Clone, Debug)]
 pub struct PortError(pub String);
 
-/// Messages with which a store rejects values for good: SQLite's, and PostgreSQL's SQLSTATE classes 22, 23 and 54.
-const PERMANENT_ERRORS: [&str; 9] = [
+/// Messages with which SQLite and PostgreSQL reject values for good.
+const PERMANENT_ERRORS: [&str; 7] = [
     "too big",
     "datatype mismatch",
     "constraint failed",
@@ -93,15 +93,30 @@ const PERMANENT_ERRORS: [&str; 9] = [
     "out of range",
     "violates",
     "program_limit_exceeded",
-    "SQLSTATE 22",
-    "SQLSTATE 23",
 ];
+/// Classes of SQLSTATE for the same: data exception, integrity constraint violation, program limit exceeded.
+/// Source: PostgreSQL 17, appendix A.
+const PERMANENT_ERROR_CLASSES: [&str; 3] = ["22", "23", "54"];
+
+/// The SQLSTATE that an error begins with (`22003: ...`, as wasmCloud's PostgreSQL provider writes it) or names
+/// (`SQLSTATE 22003`).
+fn sqlstate(message: &str) -> Option<&str> {
+    let named = message.split_once("SQLSTATE").map(|(_, rest)| rest.trim_start_matches([' ', ':', '=', '(']));
+    let leading = || message.split_once(':').map(|(code, _)| code);
+    let code = match named {
+        Some(named) => named.get(..5),
+        None => leading(),
+    }?;
+    let is_code = code.len() == 5 && code.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
+    is_code.then_some(code)
+}
 
 impl PortError {
     /// Returns whether the store rejected the values themselves, so that a retry would fail too. Any other error is
     /// an outage, which passes.
     pub(crate) fn refuses_values(&self) -> bool {
-        PERMANENT_ERRORS.iter().any(|words| self.0.contains(words))
+        let is_permanent = |code: &str| PERMANENT_ERROR_CLASSES.iter().any(|class| code.starts_with(class));
+        sqlstate(&self.0).is_some_and(is_permanent) || PERMANENT_ERRORS.iter().any(|words| self.0.contains(words))
     }
 }
 
@@ -147,4 +162,33 @@ pub trait Ports {
     /// # Errors
     /// [`PortError`] if the bus does not answer.
     async fn publish(&self, topic: Topic, key: &str, body: &[u8]) -> Result<(), PortError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_is_told_from_values_that_are_never_stored() {
+        let refuses = |text: &str| PortError(text.to_owned()).refuses_values();
+        for text in [
+            "22003: integer out of range",
+            "54000: index row requires 8200 bytes",
+            "db error: SQLSTATE 23505",
+            "SQLSTATE(22P02)",
+            "string or blob too big",
+        ] {
+            assert!(refuses(text), "{text}");
+        }
+        for text in [
+            "connection refused: 127.0.0.1:54321",
+            "57P01: terminating connection",
+            "SQLSTATE 08006",
+            "timed out after 22000 ms",
+            "22 connections are open: try again",
+            "",
+        ] {
+            assert!(!refuses(text), "{text}");
+        }
+    }
 }

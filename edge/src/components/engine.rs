@@ -130,8 +130,8 @@ pub(super) struct Guest {
     table: ResourceTable,
     pub(super) limits: wasmtime::StoreLimits,
     pub(super) stderr: MemoryOutputPipe,
-    /// The thread's CPU time when the current call began.
-    pub(super) call_began: Duration,
+    /// The thread's CPU time at the first epoch of the current call.
+    pub(super) call_began: Option<Duration>,
 }
 
 impl Guest {
@@ -146,7 +146,7 @@ impl Guest {
             .insecure_random(Deterministic::new(vec![0]))
             .build();
         let limits = wasmtime::StoreLimitsBuilder::new().memory_size(limits.memory).trap_on_grow_failure(true).build();
-        Self { wasi, table: ResourceTable::new(), limits, stderr, call_began: Duration::ZERO }
+        Self { wasi, table: ResourceTable::new(), limits, stderr, call_began: None }
     }
 }
 

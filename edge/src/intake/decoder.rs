@@ -166,8 +166,9 @@ impl Decoder {
         let arrival = envelopes.first().map_or(0, |envelope| envelope.arrival);
         let receipts = receipts(&decoded, envelopes.len());
         // A replayed dead letter of which nothing is accepted stays; it was already counted when it was rejected.
+        let any_replay = senders.iter().any(|(_, sender)| sender.is_replay);
         let has_dead_letter = |at: usize| {
-            let replayed = senders.iter().any(|(range, sender)| sender.is_replay && range.contains(&at));
+            let replayed = any_replay && senders.iter().any(|(range, sender)| sender.is_replay && range.contains(&at));
             replayed && receipts.get(at).is_some_and(|receipt: &Receipt| receipt.accepted == 0)
         };
         self.count(receipts.iter().enumerate().filter(|(at, _)| !has_dead_letter(*at)).map(|(_, receipt)| receipt));
