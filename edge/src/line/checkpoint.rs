@@ -203,7 +203,7 @@ fn write(
         windows: &job.stored.windows,
         ..Commit::default()
     };
-    let mut writer = store.begin_checkpoint(&commit);
+    let mut writer = store.begin_checkpoint(&commit)?;
     loop {
         if !gate.pass() {
             return Ok(None);

@@ -20,6 +20,7 @@ use crate::{
         put_work_orders,
     },
     merge,
+    repeats::without_repeats,
     windows::{self, WindowChunk},
 };
 
@@ -84,19 +85,23 @@ impl std::fmt::Debug for CheckpointWriter<'_> {
 }
 
 impl Store {
-    /// Starts writing a commit: compresses its columns, but writes nothing yet. Only one checkpoint per partition is
-    /// written at a time: a later attempt deletes the staged chunks of an earlier one, which then cannot be finished.
-    pub fn begin_checkpoint<'a>(&self, commit: &'a Commit<'a>) -> CheckpointWriter<'a> {
+    /// Starts writing a commit: removes readings that are already stored, and compresses the columns, but writes nothing
+    /// yet. Only one checkpoint per partition is written at a time: a later attempt deletes the staged chunks of an
+    /// earlier one, which then cannot be finished.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the stored readings, which are compared with those of the commit, cannot be read.
+    pub fn begin_checkpoint<'a>(&self, commit: &'a Commit<'a>) -> Result<CheckpointWriter<'a>, StoreError> {
         let mut hours = BTreeMap::new();
-        let chunks: Vec<ReadingChunk> = commit
-            .readings
+        let new_readings = self.read(|connection| without_repeats(connection, commit.readings))?;
+        let chunks: Vec<ReadingChunk> = new_readings
             .iter()
             .filter(|column| !column.times.is_empty())
             .map(|column| compress(column, &mut hours))
             .collect();
         // Readings without a checkpoint are not staged; the last transaction writes them.
         let progress = if commit.checkpoint.is_some() { Progress::TakingBack } else { Progress::Staging(0) };
-        CheckpointWriter {
+        Ok(CheckpointWriter {
             store: self.clone(),
             commit,
             attempt: self.shared.attempts.fetch_add(1, Ordering::Relaxed),
@@ -107,7 +112,7 @@ impl Store {
             progress,
             staged: 0,
             met: Vec::new(),
-        }
+        })
     }
 
     /// Deletes the chunks staged by checkpoints that a crash interrupted. Only the host may call this, before its first

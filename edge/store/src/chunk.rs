@@ -2,6 +2,7 @@
 
 use pco::{
     ChunkConfig, PagingSpec,
+    metadata::DeltaEncoding,
     standalone::{DecompressorItem, FileDecompressor, simple_compress},
 };
 
@@ -15,6 +16,9 @@ const MIN_COMPRESSED_LENGTH: usize = 8;
 /// Maximum length of a compressed column; longer columns are stored uncompressed. A damaged column of a few bytes could
 /// claim any length, so a claim above this limit is an error.
 const MAX_NUMBERS: usize = 1 << 22;
+/// Maximum distance in numbers over which a column refers back. pco writes at most 2^15, reads up to 2^24, and allocates
+/// all of it (8 bytes a number) before the first number is decoded.
+const MAX_LOOKBACK: usize = 1 << 20;
 
 fn config() -> ChunkConfig {
     ChunkConfig::default()
@@ -64,6 +68,11 @@ fn decompress<T: pco::data_types::Number + Default>(bytes: &[u8]) -> Result<Vec<
         let decoded = numbers.len();
         if chunk.n() > MAX_NUMBERS - decoded {
             return Err(StoreError::Column(format!("it claims to contain more than {MAX_NUMBERS} numbers")));
+        }
+        if let DeltaEncoding::Lookback { config, .. } = &chunk.meta().delta_encoding
+            && 1_usize.checked_shl(config.window_n_log).is_none_or(|window| window > MAX_LOOKBACK)
+        {
+            return Err(StoreError::Column(format!("it claims to refer back over more than {MAX_LOOKBACK} numbers")));
         }
         numbers.reserve_exact(chunk.n());
         numbers.resize(decoded + chunk.n(), T::default());

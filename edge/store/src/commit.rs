@@ -112,7 +112,7 @@ impl Store {
     /// [`StoreError`]; nothing of the commit is visible. If [`StoreError::is_transient`] is true, the caller repeats
     /// the same commit, which deletes what the failed one had staged.
     pub fn commit(&self, commit: &Commit<'_>) -> Result<(), StoreError> {
-        let mut writer = self.begin_checkpoint(commit);
+        let mut writer = self.begin_checkpoint(commit)?;
         while writer.step()? {
             // The lock is not fair; a pause lets other writers get it.
             thread::sleep(Duration::from_millis(1));

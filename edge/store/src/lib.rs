@@ -24,6 +24,7 @@ mod look;
 mod merge;
 mod newest;
 mod readings;
+mod repeats;
 mod rows;
 mod schema;
 #[cfg(feature = "simulation")]

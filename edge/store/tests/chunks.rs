@@ -86,6 +86,32 @@ fn a_late_reading_joins_the_chunk_that_starts_at_its_time() {
 }
 
 #[test]
+fn readings_that_come_again_are_stored_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("s.db")).unwrap();
+    for part in 0..20 {
+        store.commit(&checkpoint(&columns(3, part * 100, 100), part as u64)).unwrap();
+    }
+    let before = store.readings(1, i64::MIN, i64::MAX).unwrap();
+    store.compact().unwrap();
+    // All of them again, out of order, with one that is new and one that contradicts a stored reading.
+    let mut again = columns(3, 0, 2000);
+    for column in &mut again {
+        column.times.reverse();
+        column.values.reverse();
+        column.times.extend([5 * SECOND + 1, 7 * SECOND, 5 * SECOND + 1]);
+        column.values.extend([0.5, -1.0, 0.5]);
+    }
+    store.commit(&checkpoint(&again, 21)).unwrap();
+    store.commit(&checkpoint(&again, 22)).unwrap();
+    let (times, values) = store.readings(1, i64::MIN, i64::MAX).unwrap();
+    assert_eq!(times.len(), before.0.len() + 2);
+    assert!(before.0.iter().zip(&before.1).all(|stored| times.iter().zip(&values).any(|found| found == stored)));
+    assert_eq!(store.counts().unwrap().readings, 3 * 2002);
+    assert_eq!(store.hourly(1, 0, HOUR).unwrap().iter().map(|hour| hour.count).sum::<u64>(), 2002);
+}
+
+#[test]
 fn windows_of_two_checkpoints_that_start_together_are_both_kept() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("s.db")).unwrap();

@@ -20,7 +20,7 @@ fn a_findings_commit_between_the_steps_and_a_crash_store_nothing_twice() {
         let store = Store::open(&path).unwrap();
         let readings = columns(0..SENSORS, 0, 4);
         let commit = checkpoint(0, &readings, 100);
-        let mut writer = store.begin_checkpoint(&commit);
+        let mut writer = store.begin_checkpoint(&commit).unwrap();
         for _ in 0..crash_after {
             writer.step().unwrap();
             store.commit(&findings(0, 50)).unwrap();
@@ -48,8 +48,8 @@ fn an_attempt_that_was_given_up_is_taken_back_by_the_next_without_a_restart() {
     let store = Store::open(&path).unwrap();
     let (readings, other) = (columns(0..SENSORS, 0, 4), columns(SENSORS..SENSORS + 600, 0, 4));
     let (commit, beside) = (checkpoint(0, &readings, 100), checkpoint(1, &other, 7));
-    let mut first = store.begin_checkpoint(&commit);
-    let mut neighbour = store.begin_checkpoint(&beside);
+    let mut first = store.begin_checkpoint(&commit).unwrap();
+    let mut neighbour = store.begin_checkpoint(&beside).unwrap();
     assert!(first.step().unwrap() && neighbour.step().unwrap() && first.step().unwrap());
     // The same partition tries again; the other partition's checkpoint is not affected.
     store.commit(&commit).unwrap();
@@ -70,7 +70,7 @@ fn a_checkpoint_that_is_finished_is_finished_once() {
     let store = Store::open(&path).unwrap();
     let readings = columns(0..3, 0, 4);
     let commit = checkpoint(0, &readings, 1);
-    let mut writer = store.begin_checkpoint(&commit);
+    let mut writer = store.begin_checkpoint(&commit).unwrap();
     writer.finish().unwrap();
     writer.finish().unwrap();
     assert!(!writer.step().unwrap());
@@ -90,7 +90,7 @@ fn a_chunk_whose_partner_was_merged_or_expired_meanwhile_is_kept() {
         // It starts at the same time as the tenth chunk, which is gone when the checkpoint is finished.
         let late = columns(0..1, 300, 2);
         let commit = checkpoint(0, &late, 30);
-        let mut writer = store.begin_checkpoint(&commit);
+        let mut writer = store.begin_checkpoint(&commit).unwrap();
         assert!(!writer.step().unwrap());
         meanwhile(&store);
         let before = seen(&store, 0..1);
@@ -105,7 +105,7 @@ fn a_chunk_that_meets_a_staged_one_of_another_partition_survives_its_end() {
     let store = Store::open(&path).unwrap();
     let readings = columns(0..1, 0, 4);
     let (theirs, ours) = (checkpoint(1, &readings, 1), checkpoint(0, &readings, 1));
-    let mut writer = store.begin_checkpoint(&theirs);
+    let mut writer = store.begin_checkpoint(&theirs).unwrap();
     writer.step().unwrap();
     store.commit(&ours).unwrap();
     store.abandon_staged(1).unwrap();
@@ -121,7 +121,7 @@ fn staged_chunks_are_neither_merged_nor_expired() {
     }
     let readings = columns(0..1, 5_000, 10);
     let commit = checkpoint(0, &readings, 30);
-    let mut writer = store.begin_checkpoint(&commit);
+    let mut writer = store.begin_checkpoint(&commit).unwrap();
     writer.step().unwrap();
     assert_eq!(store.compact().unwrap(), 1);
     assert_eq!(store.expire_readings(i64::MAX).unwrap(), 1);

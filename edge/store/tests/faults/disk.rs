@@ -49,7 +49,7 @@ fn a_commit_that_failed_is_made_again_when_the_disk_has_healed() {
         let readings = columns(0..600, 4, 4);
         let commit = checkpoint(0, &readings, 2);
         // The first transaction of the checkpoint is written before the disk fails.
-        let mut writer = store.begin_checkpoint(&commit);
+        let mut writer = store.begin_checkpoint(&commit).unwrap();
         writer.step().unwrap();
         switch(&disk, true);
         let error = writer.finish().unwrap_err();
@@ -145,7 +145,7 @@ fn history(disk: &SimulatedDisk, seed: u64) {
         }
         let (one, two) = (columns(sensors(0), first as i64 * 4, 4), columns(sensors(1), second as i64 * 4, 4));
         let (one, two) = (checkpoint(0, &one, first + 1), checkpoint(1, &two, second + 1));
-        let mut writers = [store.begin_checkpoint(&one), store.begin_checkpoint(&two)];
+        let mut writers = [store.begin_checkpoint(&one).unwrap(), store.begin_checkpoint(&two).unwrap()];
         let mut open = [first < goal, second < goal];
         while open.contains(&true) {
             let which = next(2) as usize;
@@ -154,7 +154,7 @@ fn history(disk: &SimulatedDisk, seed: u64) {
                 1 => store.compact().map(drop),
                 2 if open[which] => {
                     // The caller starts again and drops the old writer.
-                    writers[which] = store.begin_checkpoint(if which == 0 { &one } else { &two });
+                    writers[which] = store.begin_checkpoint(if which == 0 { &one } else { &two }).unwrap();
                     Ok(())
                 }
                 3 | 4 if open[which] => writers[which].finish().map(|()| open[which] = false),
